@@ -1,0 +1,1 @@
+"""Corpora: schema, reading, writing, cards."""

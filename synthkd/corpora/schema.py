@@ -1,0 +1,36 @@
+"""The columns of a candidate, from the moment it is parsed to the corpus."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from synthkd.kinds.base import Kind
+
+#: Columns that every candidate bears, beside its kind's own.
+COMMON = [
+    pa.field("id", pa.string()),
+    pa.field("kind", pa.string()),
+    pa.field("text", pa.string()),
+    pa.field("input_id", pa.string()),
+    pa.field("completion_key", pa.string()),
+    pa.field("sample_index", pa.int32()),
+    pa.field("prompt", pa.string()),
+    pa.field("teacher", pa.string()),
+    pa.field("logprob", pa.float64()),
+    pa.field("tokens", pa.int32()),
+    pa.field("finish_reason", pa.string()),
+    pa.field("raw", pa.string()),
+]
+#: What the judging adds. ``recurrence`` counts the completions that say the same.
+JUDGED = [
+    pa.field("recurrence", pa.int32()),
+    pa.field("score", pa.float64()),
+    pa.field("rejected_by", pa.string()),
+    pa.field("reason", pa.string()),
+]
+
+
+def candidate_schema(kind: Kind) -> pa.Schema:
+    """Schema of judged candidates: id and kind, the kind's columns, provenance, fate."""
+    own = [pa.field(column, pa.string()) for column in kind.columns]
+    return pa.schema([*COMMON[:2], *own, *COMMON[2:], *JUDGED])

@@ -1,0 +1,1 @@
+"""Critics: label sheets, features, models, calibration, cards."""

@@ -1,0 +1,123 @@
+"""Every error that synthkd raises on purpose.
+
+    SynthKDError
+    ├── UserError                 something to mend by the person who ran it (exit status 2)
+    │   ├── RecipeError           a recipe says something that cannot be
+    │   ├── InputError            a file of rows is missing, broken or lacks a column
+    │   ├── PromptError           a template is missing, does not parse or names an unknown variable
+    │   ├── KindError             an unknown kind, relation or column
+    │   ├── CriticError           a critic or label sheet does not fit, or was altered
+    │   └── MissingExtraError     an optional package is not installed
+    ├── TeacherError              the teacher cannot be reached or refuses (exit status 3)
+    │   ├── AuthenticationError   a key is missing or wrong
+    │   ├── UnreachableError      nothing answers at that address
+    │   └── RequestError          one request failed for good; it becomes a fate, not an exception
+    ├── StorageError              the journal, a run or a corpus cannot be read or written (exit status 4)
+    │   ├── JournalError          the journal is locked, altered or of another version
+    │   └── DiskFullError         no space is left; what was committed is kept
+    ├── NotReachableError         no threshold keeps the precision that was asked for (exit status 5)
+    └── Interrupted               Ctrl-C; what was paid for is in the journal (exit status 130)
+
+Each message is one line: what happened, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class SynthKDError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_status = 1
+
+
+class UserError(SynthKDError):
+    """Something that the person who ran it can mend."""
+
+    exit_status = 2
+
+
+class RecipeError(UserError):
+    """A recipe says something that cannot be."""
+
+
+class InputError(UserError):
+    """A file of rows is missing, broken or lacks a column."""
+
+
+class PromptError(UserError):
+    """A template is missing, does not parse, or names a variable that no input has."""
+
+
+class KindError(UserError):
+    """An unknown kind, relation or column."""
+
+
+class CriticError(UserError):
+    """A critic or a label sheet does not fit what it is used for, or was altered."""
+
+
+class MissingExtraError(UserError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs the extra {extra!r}: pip install 'synthkd[{extra}]'")
+        self.extra = extra
+
+
+class TeacherError(SynthKDError):
+    """The teacher cannot be reached, or refuses every request."""
+
+    exit_status = 3
+
+
+class AuthenticationError(TeacherError):
+    """A key is missing or wrong."""
+
+
+class UnreachableError(TeacherError):
+    """Nothing answers at the teacher's address."""
+
+
+class RequestError(TeacherError):
+    """One request failed for good. ``reason`` is a short name such as ``context_too_long``."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class StorageError(SynthKDError):
+    """The journal, a run or a corpus cannot be read or written."""
+
+    exit_status = 4
+
+
+class JournalError(StorageError):
+    """The journal is locked, altered, or was written by another version."""
+
+
+class DiskFullError(StorageError):
+    """No space is left. What was committed before is kept."""
+
+
+class NotReachableError(SynthKDError):
+    """No threshold keeps the precision that was asked for."""
+
+    exit_status = 5
+
+
+class Interrupted(SynthKDError):
+    """Ctrl-C. Everything that was paid for is in the journal."""
+
+    exit_status = 130
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A hint for a misspelt name: ``" (did you mean 'x'?)"``, or the known names where none is near."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f" (did you mean {close[0]!r}?)"
+    return f" (known: {', '.join(sorted(known))})" if known else ""

@@ -1,0 +1,40 @@
+"""Content hashes. Every id and every key in synthkd comes from here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def canonical(value: Any) -> bytes:
+    """UTF-8 JSON with sorted keys and no spaces: equal values give equal bytes. NaN is refused."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def content_hash(value: Any, size: int = 16) -> str:
+    """Hex blake2b of the canonical JSON of a value; ``size`` is in bytes."""
+    return hashlib.blake2b(canonical(value), digest_size=size).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Hex blake2b (16 bytes) of a file's bytes, read in blocks."""
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fraction(value: str) -> float:
+    """A number in [0, 1) that depends on a string alone: for splits and draws that no order can change."""
+    digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def seed_from(*parts: Any) -> int:
+    """A 63-bit seed that depends on its parts alone."""
+    digest = hashlib.blake2b(canonical(list(parts)), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

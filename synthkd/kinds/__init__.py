@@ -1,0 +1,1 @@
+"""Kinds of knowledge: one file each."""

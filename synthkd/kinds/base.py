@@ -1,0 +1,69 @@
+"""What a kind of knowledge is: its columns, and how it is parsed, put into words and normalised.
+
+A kind knows no teacher. It sees an input row and a completion's text, and gives candidates or a reason
+why there are none. `docs/writing-a-kind.md` builds one from nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from synthkd.keys import content_hash
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A completion in which no candidate was found. ``reason`` is a short name."""
+
+    reason: str
+    detail: str = ""
+
+
+class Kind(ABC):
+    """One kind of knowledge.
+
+    ``columns`` are the flat string columns that hold a candidate's content, in order;
+    ``input_columns`` are those that an input row must have;
+    ``group_column`` is the one whose values never stand on both sides of a split.
+    """
+
+    name: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    input_columns: ClassVar[tuple[str, ...]] = ()
+    group_column: ClassVar[str]
+    default_rules: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
+        """Candidates in a completion: one dict of ``columns`` each. Never raises, whatever the text."""
+
+    @abstractmethod
+    def verbalize(self, candidate: Row) -> str:
+        """The candidate as a sentence that a person or a critic can read."""
+
+    @abstractmethod
+    def normalize(self, candidate: Row) -> tuple[str, ...]:
+        """The form under which two candidates are the same knowledge, one string for each column."""
+
+    def expand(self, row: Row) -> list[dict[str, Any]]:
+        """The input rows that one row of the file stands for. Default: itself."""
+        return [dict(row)]
+
+    def check(self, row: Row) -> str | None:
+        """What is wrong with an input row, in one line; ``None`` where nothing is."""
+        missing = [column for column in self.input_columns if not str(row.get(column) or "").strip()]
+        return f"{missing[0]!r} is empty" if missing else None
+
+    def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
+        """The variables of the prompt. Default: the input's columns and ``examples``."""
+        return {**row, "examples": list(examples)}
+
+    def identity(self, candidate: Row) -> str:
+        """Content id of a candidate: equal for equal knowledge, whoever said it."""
+        return content_hash([self.name, *self.normalize(candidate)])

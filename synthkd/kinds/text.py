@@ -1,0 +1,25 @@
+"""Small, pure functions on text that kinds and rules share."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_LIST_MARK = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,3}[.):])\s+")
+_ARTICLE = re.compile(r"^(?:a|an|the)\s+(?=\S)")
+_EDGE = " \t.,;:!\"'`“”‘’"
+
+
+def clean_line(line: str) -> str:
+    """A line without control characters, list mark, surrounding quotes and closing full stop."""
+    line = "".join(ch if ch.isprintable() else " " for ch in line)
+    line = _LIST_MARK.sub("", line).strip()
+    if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'`":
+        line = line[1:-1].strip()
+    return line.rstrip(" .,;").strip()
+
+
+def normal_phrase(text: str) -> str:
+    """NFKC, lower case, single spaces, no edge punctuation, no leading article."""
+    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(_EDGE)
+    return _ARTICLE.sub("", text)

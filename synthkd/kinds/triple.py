@@ -1,0 +1,121 @@
+"""Triples: head, relation, tail.
+
+The teacher is given a head and a relation and goes on with a tail. Relations between events (the seven
+of ATOMIC-10x) speak of PersonX and PersonY, who bear names while the teacher reads; names are mapped
+back when an answer is parsed (West et al. 2022, arXiv 2110.07178).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from synthkd.errors import KindError, nearest
+from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.names import NAMES, put_names, take_names
+from synthkd.kinds.relations import Relation, load_relations
+from synthkd.kinds.text import clean_line, normal_phrase
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe
+
+
+class TripleKind(Kind):
+    """``relations`` are those that inputs may name; ``several`` reads every line of an answer as a tail."""
+
+    name = "triple"
+    columns = ("head", "relation", "tail")
+    input_columns = ("head", "relation")
+    group_column = "head"
+    default_rules = ("empty", "echo", "too_long", "self_loop", "unfinished", "characters")
+
+    def __init__(self, relations: dict[str, Relation] | None = None, several: bool = False) -> None:
+        self.relations = load_relations(None) if relations is None else relations
+        self.several = several
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> TripleKind:
+        """The kind as a recipe asks for it."""
+        source: Any = recipe.kind.relations
+        if isinstance(source, str) and source.endswith((".yaml", ".yml")):
+            source = recipe.resolve(source)
+        return cls(load_relations(source), several=recipe.kind.several)
+
+    def expand(self, row: Row) -> list[dict[str, Any]]:
+        """A row without a relation stands for one row with each relation."""
+        if row.get("relation"):
+            return [dict(row)]
+        return [{**row, "relation": relation} for relation in self.relations]
+
+    def check(self, row: Row) -> str | None:
+        problem = super().check(row)
+        if problem is None and row["relation"] not in self.relations:
+            name = str(row["relation"])
+            problem = f"unknown relation {name!r}{nearest(name, list(self.relations))}"
+        return problem
+
+    def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
+        """Adds ``question``, ``stem`` and, to each example, ``sentence``; people get names."""
+        relation = self.relations[row["relation"]]
+        if not relation.event:
+            shown = [self._example(relation, example, None) for example in examples]
+            head = str(row["head"])
+        else:
+            names = list(NAMES)
+            rng.shuffle(names)
+            pairs = list(zip(names[::2], names[1::2], strict=True))
+            shown = [
+                self._example(relation, example, pairs[i % len(pairs)]) for i, example in enumerate(examples)
+            ]
+            head = put_names(str(row["head"]))
+        return {
+            **row,
+            "head": head,
+            "question": relation.question,
+            "stem": relation.stem(head),
+            "examples": shown,
+        }
+
+    def _example(self, relation: Relation, example: Row, names: tuple[str, str] | None) -> dict[str, Any]:
+        head, tail = str(example["head"]), str(example["tail"])
+        if names:
+            head, tail = put_names(head, *names), put_names(tail, *names)
+        return {**example, "head": head, "tail": tail, "sentence": relation.verbalize(head, tail)}
+
+    def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
+        relation = self.relations.get(str(row["relation"]))
+        if relation is None:
+            return Malformed("unknown_relation", str(row["relation"]))
+        lines = [clean_line(line) for line in text.splitlines()]
+        lines = [line for line in lines if line]
+        if not lines:
+            return Malformed("no_text")
+        tails = [self._tail(line, relation, str(row["head"])) for line in lines]
+        if not self.several:
+            tails = tails[:1]
+        return [{"head": str(row["head"]), "relation": relation.name, "tail": tail} for tail in tails]
+
+    def _tail(self, line: str, relation: Relation, head: str) -> str:
+        """A line without the stem, should the teacher have repeated it, and with people for names."""
+        if not relation.event:
+            return _without_stem(line, relation.stem(head))
+        return take_names(_without_stem(line, relation.stem(put_names(head))))
+
+    def verbalize(self, candidate: Row) -> str:
+        relation = self.relations.get(str(candidate["relation"]))
+        if relation is None:
+            name = str(candidate["relation"])
+            raise KindError(f"unknown relation {name!r}{nearest(name, list(self.relations))}")
+        return relation.verbalize(str(candidate["head"]), str(candidate["tail"]))
+
+    def normalize(self, candidate: Row) -> tuple[str, ...]:
+        head, relation, tail = (str(candidate[column]) for column in self.columns)
+        return (normal_phrase(head), relation, normal_phrase(tail))
+
+
+def _without_stem(line: str, stem: str) -> str:
+    if re.match(re.escape(stem) + r"\b", line, re.IGNORECASE):
+        return clean_line(line[len(stem) :]) or line
+    return line

@@ -1,0 +1,1 @@
+"""Teachers: the protocol, one file for each backend, and the dispatcher."""
