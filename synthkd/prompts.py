@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import yaml
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
@@ -26,10 +26,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synthkd.errors import PromptError, nearest
 from synthkd.keys import seed_from
-from synthkd.kinds.base import Kind, Row
 from synthkd.resources import resource
 
 _HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+
+
+Row = Mapping[str, Any]
+
+
+class Speaker(Protocol):
+    """What a template needs of a kind: the variables for a row, and which column is the row's subject."""
+
+    group_column: ClassVar[str]
+
+    def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]: ...
 
 
 class Head(BaseModel):
@@ -75,7 +85,7 @@ class Prompt:
             pools.setdefault(str(example.get(self.by)) if self.by else "", []).append(example)
         return pools
 
-    def draw(self, row: Row, kind: Kind, rng: random.Random) -> list[dict[str, Any]]:
+    def draw(self, row: Row, kind: Speaker, rng: random.Random) -> list[dict[str, Any]]:
         """Few-shot examples for one input; never one about the input's own group (it would tell the answer)."""
         if not self.shots:
             return []
@@ -84,7 +94,7 @@ class Prompt:
         pool = [example for example in pool if str(example.get(kind.group_column)) != own]
         return rng.sample(pool, min(self.shots, len(pool)))
 
-    def render(self, row: Row, kind: Kind, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
+    def render(self, row: Row, kind: Speaker, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
         """The messages for one input. The draw depends on the seed and the input's id, not on its place."""
         rng = random.Random(seed_from("prompt", seed, input_id))  # noqa: S311 (a draw, not a secret)
         context = {**self.variables, **kind.context(row, self.draw(row, kind, rng), rng)}

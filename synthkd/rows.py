@@ -1,0 +1,114 @@
+"""Read rows from CSV, JSONL or Parquet, a batch at a time, with errors that name the row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthkd.errors import InputError, nearest
+
+BATCH = 2048
+Rows = list[dict[str, Any]]
+FORMATS = ".csv, .tsv, .jsonl, .parquet"
+
+
+def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) -> Iterator[Rows]:
+    """Batches of rows as dicts. A folder stands for its Parquet files in the order of their names.
+
+    Raises `InputError` for a file that is missing, broken, not UTF-8 or lacks a column.
+    """
+    for file in _files(path):
+        suffix = file.suffix.lower()
+        if suffix == ".parquet":
+            yield from _parquet(file, columns, batch)
+        elif suffix in (".csv", ".tsv"):
+            yield from _grouped(_csv(file, columns, "\t" if suffix == ".tsv" else ","), batch)
+        elif suffix in (".jsonl", ".ndjson"):
+            yield from _grouped(_jsonl(file, columns), batch)
+        else:
+            raise InputError(f"{file}: unknown format {suffix!r}; known are {FORMATS}")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if not path.is_dir():
+        return [path]
+    # In a corpus, what was accepted is what another run reads.
+    files = sorted(path.glob("data/accepted-*.parquet")) or sorted(path.glob("*.parquet"))
+    if not files:
+        raise InputError(f"{path}: no Parquet files in this folder")
+    return files
+
+
+def _need(path: Path, columns: list[str] | None, found: list[str]) -> None:
+    for column in columns or []:
+        if column not in found:
+            raise InputError(f"{path}: no column {column!r}{nearest(column, found)}")
+
+
+def _parquet(path: Path, columns: list[str] | None, batch: int) -> Iterator[Rows]:
+    try:
+        with pq.ParquetFile(path) as file:
+            _need(path, columns, file.schema_arrow.names)
+            for part in file.iter_batches(batch_size=batch, columns=columns):
+                yield part.to_pylist()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from None
+
+
+def _csv(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+            names = list(reader.fieldnames or [])
+            if not names:
+                raise InputError(f"{path}: empty; a first line with column names is needed")
+            _need(path, columns, names)
+            for row in reader:
+                if None in row or None in row.values():
+                    raise InputError(f"{path} line {reader.line_num}: {_width(row)} than the header's {len(names)}")
+                yield {name: row[name] for name in columns or names}
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except csv.Error as error:
+        raise InputError(f"{path} line {reader.line_num}: not valid CSV: {error}") from None
+
+
+def _width(row: dict[Any, Any]) -> str:
+    return "more fields" if None in row else "fewer fields"
+
+
+def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise InputError(f"{path} line {number}: not valid JSON: {error}") from None
+                if not isinstance(row, dict):
+                    raise InputError(f"{path} line {number}: a JSON object is needed on each line")
+                _need(path, columns, list(row))
+                yield {name: row[name] for name in columns or row}
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _grouped(rows: Iterator[dict[str, Any]], batch: int) -> Iterator[Rows]:
+    group: Rows = []
+    for row in rows:
+        group.append(row)
+        if len(group) == batch:
+            yield group
+            group = []
+    if group:
+        yield group

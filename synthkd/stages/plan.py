@@ -1,0 +1,231 @@
+"""What a recipe comes to: its kind, prompt, teacher, rules, and the requests of its inputs."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from synthkd import plugins
+from synthkd.errors import InputError, KindError, PromptError, RecipeError
+from synthkd.filters.base import Filter
+from synthkd.keys import canonical, content_hash
+from synthkd.kinds.base import Kind
+from synthkd.prompts import Prompt, lint, load_prompt
+from synthkd.recipe import Recipe
+from synthkd.requests import Request, Sampling
+from synthkd.resources import resource
+from synthkd.rows import read_rows
+from synthkd.teachers.base import Teacher
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One input and the request that it comes to (``sample_indexes`` are all that the recipe wants)."""
+
+    input_id: str
+    row: dict[str, Any]
+    request: Request
+
+
+@dataclass
+class InputCounts:
+    """Distinct inputs, and rows that repeat one of them."""
+
+    distinct: int = 0
+    repeated: int = 0
+
+
+class Plan:
+    """A recipe with its parts found and checked. Nothing is sent and no model is loaded by making one."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.kind = self._find_kind()
+        self.teacher = self._find_teacher()
+        self.prompt = self._find_prompt()
+        self.rules = self._find_rules()
+        self._lint()
+
+    def _find_kind(self) -> Kind:
+        made = plugins.find("kinds", self.recipe.kind.name)
+        kind: Kind = made.from_recipe(self.recipe) if hasattr(made, "from_recipe") else made()
+        return kind
+
+    def _find_teacher(self) -> Teacher:
+        teacher: Teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
+        return teacher
+
+    def _find_rules(self) -> list[Filter]:
+        chosen = self.recipe.rules
+        pairs = [(r.name, r.options) for r in chosen] if chosen is not None else [
+            (name, {}) for name in self.kind.default_rules
+        ]
+        rules: list[Filter] = []
+        for name, options in pairs:
+            rule = plugins.find("rules", name)
+            try:
+                rules.append(rule(**options))
+            except (TypeError, ValueError) as error:
+                raise RecipeError(f"rule {name!r}: {str(error).replace('__init__() ', '')}") from None
+        return rules
+
+    def _find_prompt(self) -> Prompt | None:
+        part = self.recipe.prompt
+        if part.template is None:
+            if self.recipe.teacher.backend != "recorded":
+                raise PromptError("prompt.template is missing: name a template; only `recorded` goes without one")
+            return None
+        prompt = load_prompt(part.template, self.recipe.folder)
+        if prompt.head.kind and prompt.head.kind != self.kind.name:
+            raise PromptError(
+                f"template {part.template} is for the kind {prompt.head.kind!r}, the recipe's is {self.kind.name!r}"
+            )
+        shots = prompt.shots if part.shots is None else part.shots
+        by, source = prompt.by, None
+        if part.examples:
+            source, shots, by = self.recipe.resolve(part.examples.path), part.examples.n, part.examples.by
+        elif prompt.head.examples:
+            beside = prompt.folder / prompt.head.examples
+            source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")
+        examples = [row for rows in read_rows(source) for row in rows] if source and shots else []
+        return replace(prompt, examples=examples, shots=shots, by=by, variables=part.variables)
+
+    def _lint(self) -> None:
+        """Check the first input and the template's variables before anything else is done."""
+        first = next(self._raw(), None)
+        if first is None:
+            raise InputError(f"{self.recipe.inputs.path}: no rows")
+        number, row = first
+        row = self._checked(number, row)[0]
+        if self.prompt:
+            context = self.kind.context(row, [], _rng())
+            lint(self.prompt, [*context, *self.prompt.variables])
+
+    @cached_property
+    def sampling(self) -> Sampling:
+        """The recipe's sampling, with the template's stop texts where the recipe gives none."""
+        part = self.recipe.teacher.sampling
+        stop = tuple(part.stop) or (tuple(self.prompt.head.stop) if self.prompt else ())
+        return Sampling(**{**part.model_dump(), "stop": stop})
+
+    def _raw(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Numbered rows of the input file, renamed and limited."""
+        part = self.recipe.inputs
+        if part.count:
+            rows: Iterator[dict[str, Any]] = ({"draw": i} for i in range(part.count))
+        else:
+            wanted = list(dict.fromkeys([*(part.columns or []), *([part.id] if part.id else [])])) or None
+            wanted = wanted if part.columns else None
+            rows = (row for rows in read_rows(self.recipe.resolve(str(part.path)), wanted) for row in rows)
+        for number, row in enumerate(rows, 1):
+            if part.limit and number > part.limit:
+                return
+            if part.id and part.id not in row:
+                raise InputError(f"{part.path}: no column {part.id!r} (named by inputs.id)")
+            yield number, {part.rename.get(name, name): value for name, value in row.items()}
+
+    def _checked(self, number: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+        rows = self.kind.expand(row)
+        for column in self.kind.input_columns:
+            if column not in rows[0]:
+                have = ", ".join(map(str, row))
+                raise InputError(
+                    f"{self.recipe.inputs.path}: no column {column!r}, which the kind {self.kind.name!r} needs"
+                    f" (there are: {have}); `inputs.rename` gives a column another name"
+                )
+        for expanded in rows:
+            if problem := self.kind.check(expanded):
+                raise KindError(f"{self.recipe.inputs.path} row {number}: {problem}")
+        return rows
+
+    def asked(self, counts: InputCounts | None = None, batch: int = 1024) -> Iterator[list[Asked]]:
+        """Batches of distinct inputs with their requests, in the order of the file."""
+        counts = counts if counts is not None else InputCounts()
+        with Seen() as seen:
+            group: list[Asked] = []
+            for number, raw in self._raw():
+                rows = self._checked(number, raw)
+                for row in rows:
+                    input_id = self._input_id(row, several=len(rows) > 1)
+                    fresh = seen.add(input_id, canonical(_plain(row)))
+                    if fresh is None:
+                        raise InputError(
+                            f"{self.recipe.inputs.path} row {number}: the id {input_id!r} stands on another row with"
+                            " other content; ids must be distinct"
+                        )
+                    if not fresh:
+                        counts.repeated += 1
+                        continue
+                    counts.distinct += 1
+                    group.append(self._ask(input_id, row))
+                    if len(group) == batch:
+                        yield group
+                        group = []
+            if group:
+                yield group
+
+    def _input_id(self, row: dict[str, Any], several: bool) -> str:
+        column = self.recipe.inputs.id
+        if column is None:
+            return content_hash(_plain(row))
+        column = self.recipe.inputs.rename.get(column, column)
+        return content_hash(_plain(row)) if several else str(row[column])
+
+    def _ask(self, input_id: str, row: dict[str, Any]) -> Asked:
+        if self.prompt:
+            messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
+        else:
+            messages = ({"role": "prompt", "content": canonical(_plain(row)).decode()},)
+        request = Request(
+            self.teacher.identity, messages, self.sampling, tuple(range(self.sampling.n)), input_id
+        )
+        return Asked(input_id, row, request)
+
+
+class Seen:
+    """Which ids have come, with a hash of their content, in a temporary file: memory stays flat."""
+
+    def __enter__(self) -> Seen:
+        self._folder = tempfile.TemporaryDirectory(prefix="synthkd-")
+        self._db = sqlite3.connect(Path(self._folder.name) / "seen.sqlite", isolation_level=None)
+        self._db.execute("PRAGMA synchronous=OFF")
+        self._db.execute("PRAGMA journal_mode=OFF")
+        self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, content BLOB) WITHOUT ROWID")
+        self._db.execute("BEGIN")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+        self._folder.cleanup()
+
+    def add(self, key: str, content: bytes) -> bool | None:
+        """True: new. False: came before with this content. None: came before with another."""
+        import hashlib
+
+        digest = hashlib.blake2b(content, digest_size=8).digest()
+        if self._db.execute("INSERT OR IGNORE INTO seen VALUES (?,?)", (key, digest)).rowcount:
+            return True
+        (before,) = self._db.execute("SELECT content FROM seen WHERE id=?", (key,)).fetchone()
+        return False if before == digest else None
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as JSON can hold it: what Parquet may bring beyond that (dates, bytes) as text."""
+    return {name: value if _is_json(value) else str(value) for name, value in row.items()}
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, float):
+        return value == value and value not in (float("inf"), float("-inf"))
+    return value is None or isinstance(value, str | int | bool | list)
+
+
+def _rng() -> Any:
+    import random
+
+    return random.Random(0)  # noqa: S311

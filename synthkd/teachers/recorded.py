@@ -1,0 +1,131 @@
+"""Completions that were written elsewhere, read from a file; also the test double for every teacher.
+
+The file has ``input_id``, ``sample_index`` (0 where the column is missing), ``text`` and, where known,
+``logprob`` and ``model``. It is indexed once in a temporary SQLite file, so memory does not grow with it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthkd.rows import read_rows
+from synthkd.errors import InputError, RecipeError, nearest
+from synthkd.keys import file_hash
+from synthkd.requests import Answer, Completion, Failure, Request
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe, TeacherPart
+
+FIELDS = ("input_id", "sample_index", "text", "logprob", "model")
+#: Requests that are answered in one group.
+_GROUP = 512
+
+
+class RecordedTeacher:
+    """Answers a request with the row of the same ``input_id`` and ``sample_index``."""
+
+    name = "recorded"
+
+    def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
+        if not part.path:
+            raise RecipeError("teacher.path: the recorded backend needs the file of recorded rows")
+        unknown = [field for field in part.columns if field not in FIELDS]
+        if unknown:
+            raise RecipeError(f"teacher.columns: unknown field {unknown[0]!r}{nearest(unknown[0], list(FIELDS))}")
+        self.part = part
+        self.path = (folder / part.path).expanduser().resolve()
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: no such file of recorded rows")
+        self._index: sqlite3.Connection | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._identity = part.identity
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> RecordedTeacher:
+        path = recipe.teacher.path
+        resolved = recipe.teacher.model_copy(update={"path": str(recipe.resolve(path))}) if path else recipe.teacher
+        return cls(resolved)
+
+    @property
+    def identity(self) -> str:
+        """The content of the file, so that other rows are other answers."""
+        if self._identity is None:
+            self._identity = f"recorded:{file_hash(self.path)}"
+        return self._identity
+
+    async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
+        group: list[Answer] = []
+        async for request in requests:
+            group.extend(self._answer(request))
+            if len(group) >= _GROUP:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _answer(self, request: Request) -> Iterator[Answer]:
+        index = self._open()
+        for sample in request.sample_indexes:
+            row = index.execute(
+                "SELECT text, logprob, model FROM rows WHERE input_id=? AND sample_index=?",
+                (request.input_id, sample),
+            ).fetchone()
+            if row is None:
+                detail = f"{self.path.name} has no row for input {request.input_id}, sample {sample}"
+                yield Failure(request.request_id, sample, "not_recorded", detail)
+            else:
+                text, logprob, model = row
+                yield Completion(
+                    request.request_id, sample, text, "recorded", logprob=logprob, model=model, price=0.0
+                )
+
+    def _open(self) -> sqlite3.Connection:
+        if self._index is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="synthkd-")
+            self._index = sqlite3.connect(Path(self._temporary.name) / "rows.sqlite", check_same_thread=False)
+            self._index.execute("PRAGMA synchronous=OFF")
+            self._index.execute(
+                "CREATE TABLE rows (input_id TEXT, sample_index INTEGER, text TEXT, logprob REAL, model TEXT,"
+                " PRIMARY KEY (input_id, sample_index)) WITHOUT ROWID"
+            )
+            self._fill(self._index)
+        return self._index
+
+    def _fill(self, index: sqlite3.Connection) -> None:
+        names = {field: self.part.columns.get(field, field) for field in FIELDS}
+        seen = 0
+        for rows in read_rows(self.path):
+            for field in ("input_id", "text"):
+                if names[field] not in rows[0]:
+                    raise InputError(f"{self.path}: no column {names[field]!r}{nearest(names[field], list(rows[0]))}")
+            try:
+                index.executemany("INSERT INTO rows VALUES (?,?,?,?,?)", [_values(row, names) for row in rows])
+            except sqlite3.IntegrityError:
+                raise InputError(
+                    f"{self.path}: two rows have one {names['input_id']} and sample_index"
+                    f" (in rows {seen + 1} to {seen + len(rows)}); number the samples of an input"
+                ) from None
+            seen += len(rows)
+        index.commit()
+
+    async def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
+
+
+def _values(row: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
+    return (
+        str(row[names["input_id"]]),
+        int(row.get(names["sample_index"]) or 0),
+        "" if row[names["text"]] is None else str(row[names["text"]]),
+        None if row.get(names["logprob"]) in (None, "") else float(row[names["logprob"]]),
+        row.get(names["model"]),
+    )
