@@ -1,1 +1,59 @@
-"""synthkd"""
+"""synthkd: symbolic knowledge distillation.
+
+A teacher overgenerates, rules and critics decide, a Parquet corpus remains.
+
+    from synthkd import Recipe, run, load_corpus
+
+    result = run("recipe.yaml")
+    result.corpus.accepted
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from synthkd._version import __version__
+
+if TYPE_CHECKING:
+    from synthkd.corpora.read import Corpus, load_corpus
+    from synthkd.errors import SynthKDError
+    from synthkd.journal import Journal
+    from synthkd.pipeline import RunResult, generate, judge, publish, run
+    from synthkd.recipe import Recipe
+
+#: Public name -> its module. Modules load when a name is first used: the import stays fast.
+_HOMES = {
+    "Corpus": "synthkd.corpora.read",
+    "Journal": "synthkd.journal",
+    "Recipe": "synthkd.recipe",
+    "RunResult": "synthkd.pipeline",
+    "SynthKDError": "synthkd.errors",
+    "generate": "synthkd.pipeline",
+    "judge": "synthkd.pipeline",
+    "load_corpus": "synthkd.corpora.read",
+    "publish": "synthkd.pipeline",
+    "run": "synthkd.pipeline",
+}
+
+__all__ = [
+    "Corpus",
+    "Journal",
+    "Recipe",
+    "RunResult",
+    "SynthKDError",
+    "__version__",
+    "generate",
+    "judge",
+    "load_corpus",
+    "publish",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'synthkd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,107 @@
+"""The dataset card: a README whose head makes ``datasets.load_dataset(path)`` work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
+    """Markdown with the YAML head of the Hugging Face hub."""
+    counts, recipe = manifest["counts"], manifest["recipe"]
+    title = recipe["corpus"].get("title") or recipe["name"]
+    head: dict[str, Any] = {
+        "pretty_name": title,
+        "tags": ["synthkd", "synthetic", manifest["kind"]["name"]],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [
+                    {"split": split, "path": f"data/{split}-*.parquet"} for split in ("accepted", "rejected")
+                ],
+            }
+        ],
+    }
+    if recipe["corpus"].get("license"):
+        head["license"] = recipe["corpus"]["license"]
+    parts = [
+        f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
+        f"# {title}",
+        _what(manifest),
+        "## Counts\n\n" + _table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
+        _precision(manifest.get("critic")),
+        _sample(sample, manifest["kind"]["columns"]),
+        _columns(manifest["kind"]["columns"]),
+        "## Read it\n\n```python\nimport datasets\nrows = datasets.load_dataset(\"PATH\", split=\"accepted\")\n```\n",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _what(manifest: dict[str, Any]) -> str:
+    teacher, prompt = manifest["teacher"], manifest["prompt"]
+    template = f"the template `{prompt['name']}`" if prompt else "no template (recorded rows)"
+    return (
+        f"Candidates of the kind `{manifest['kind']['name']}`, written by `{teacher['identity']}` from {template}"
+        f" and judged by synthkd {manifest['synthkd']}. What was rejected is here too, with its reason."
+        f" `manifest.json` says how all of it was made (manifest {manifest['manifest_hash']})."
+    )
+
+
+def _flat(counts: dict[str, Any]) -> list[tuple[str, int]]:
+    rows = [(name, counts[name]) for name in ("asked", "completed", "failed", "candidates", "malformed")]
+    rows += [(f"rejected by {name}", value) for name, value in counts["rejected"].items()]
+    return [*rows, ("accepted", counts["accepted"])]
+
+
+def _precision(critic: dict[str, Any] | None) -> str:
+    if not critic:
+        return "## Precision\n\nNo critic judged these rows: how many are valid is not known."
+    asked, confidence = critic["asked_precision"], critic["confidence"]
+    if not critic["reachable"]:
+        return (
+            f"## Precision\n\nA precision of {asked:.0%} was asked for and **could not be had**:"
+            f" {critic['advice']} The rows passed the rules only."
+        )
+    return (
+        f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows"
+        f" is at least {critic['lower_bound']:.1%}, from {critic['held_out']['held_out_rows']:,} held-out labels"
+        f" (threshold {critic['threshold']:.4f}, AUC {critic['held_out']['auc']:.3f}). The bound holds for"
+        " candidates that are drawn as the labelled ones were."
+    )
+
+
+def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
+    if not sample:
+        return ""
+    step = max(1, len(sample) // 8)
+    rows = [tuple([*columns, "score"])]
+    for row in sample[::step][:8]:
+        score = "" if row["score"] is None else f"{row['score']:.3f}"
+        rows.append((*(_cell(row[column]) for column in columns), score))
+    return "## Some accepted rows\n\n" + _table(rows)
+
+
+def _columns(own: list[str]) -> str:
+    said = [
+        *((name, "content of the candidate") for name in own),
+        ("id", "content hash: equal for equal knowledge"),
+        ("text", "the candidate as a sentence"),
+        ("input_id", "which input it answers"),
+        ("completion_key, sample_index", "which completion it was parsed from"),
+        ("prompt, teacher", "template, and who wrote it"),
+        ("logprob, tokens, finish_reason, raw", "of the completion; logprob is the sum in nats"),
+        ("recurrence", "how many completions say the same"),
+        ("score", "the critic's probability of being valid"),
+        ("rejected_by, reason", "the fate: empty where accepted"),
+    ]
+    return "## Columns\n\n" + _table([("column", "meaning"), *said])
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])

@@ -1,0 +1,87 @@
+"""Write a corpus: judged rows into Parquet, with manifest and card, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synthkd.corpora.card import dataset_card
+from synthkd.errors import StorageError
+from synthkd.keys import content_hash, file_hash
+from synthkd.storage import replaced_folder, write_json, write_text
+
+MANIFEST = "manifest.json"
+
+
+def write_corpus(
+    folder: Path, judged: Path, schema: pa.Schema, manifest: dict[str, Any], rows_per_file: int
+) -> dict[str, Any]:
+    """Replace ``folder`` by a corpus made of the ``part-*.parquet`` in ``judged``.
+
+    Rows stand in the order of their ids, so equal rows give equal files. The footer of each file repeats
+    ``manifest_hash``. Returns the manifest with the files' hashes and the corpus hash.
+    """
+    _refuse_strangers(folder)
+    manifest = {**manifest, "manifest_hash": content_hash(manifest)}
+    footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
+    with replaced_folder(folder) as temporary:
+        (temporary / "data").mkdir()
+        for name, accepted in (("accepted", True), ("rejected", False)):
+            rows = _rows(judged, accepted)
+            _write_split(temporary / "data", name, rows, schema.with_metadata(footer), rows_per_file)
+        files = sorted((temporary / "data").glob("*.parquet"))
+        manifest["files"] = {f"data/{path.name}": file_hash(path) for path in files}
+        manifest["corpus_hash"] = content_hash(manifest["files"])
+        write_json(temporary / MANIFEST, manifest)
+        accepted_rows = pq.ParquetFile(files[0]).metadata.num_rows
+        sample = next(iter(pq.ParquetFile(files[0]).iter_batches(1000))).to_pylist() if accepted_rows else []
+        write_text(temporary / "README.md", dataset_card(manifest, sample))
+    return manifest
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """A folder that holds something else than a corpus is not replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise StorageError(f"{folder} is a file; name a folder in corpus.path")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        raise StorageError(f"{folder} holds files that are not a corpus; name another folder in corpus.path")
+
+
+def _rows(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
+    for part in sorted(judged.glob("part-*.parquet")):
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(65_536):
+                fate = batch.column("rejected_by")
+                keep = pc.is_null(fate) if accepted else pc.is_valid(fate)
+                chosen = batch.filter(keep)
+                if chosen.num_rows:
+                    yield chosen
+
+
+def _write_split(
+    folder: Path, name: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema, rows_per_file: int
+) -> None:
+    """Files of at most ``rows_per_file`` rows; one file also where there is no row, so that readers find it."""
+    number, room, writer = 0, rows_per_file, _open(folder, name, 0, schema)
+    try:
+        for batch in batches:
+            start = 0
+            while start < batch.num_rows:
+                if room == 0:
+                    writer.close()
+                    number, room = number + 1, rows_per_file
+                    writer = _open(folder, name, number, schema)
+                piece = batch.slice(start, room)
+                writer.write_table(pa.Table.from_batches([piece]).cast(schema))
+                start, room = start + piece.num_rows, room - piece.num_rows
+    finally:
+        writer.close()
+
+
+def _open(folder: Path, name: str, number: int, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(folder / f"{name}-{number:05d}.parquet", schema, compression="zstd")

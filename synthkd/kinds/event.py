@@ -1,0 +1,30 @@
+"""Events: the heads of if-then triples, such as "PersonX pays PersonY a compliment".
+
+They are generated from a few seed events drawn anew for each request (West et al. 2022, head generation);
+an accepted corpus of them is the input of the triples about events.
+"""
+
+from __future__ import annotations
+
+from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.text import clean_line, normal_phrase
+
+
+class EventKind(Kind):
+    """One event in each completion: its first line."""
+
+    name = "event"
+    columns = ("event",)
+    group_column = "event"
+    default_rules = ("empty", "starts_with", "too_long", "unfinished", "characters", "worst_nll")
+
+    def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
+        lines = [clean_line(line) for line in text.splitlines()]
+        first = next((line for line in lines if line), None)
+        return [{"event": first}] if first else Malformed("no_text")
+
+    def verbalize(self, candidate: Row) -> str:
+        return str(candidate["event"])
+
+    def normalize(self, candidate: Row) -> tuple[str, ...]:
+        return (normal_phrase(str(candidate["event"])),)

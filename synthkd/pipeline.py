@@ -1,0 +1,135 @@
+"""The main job: recipe → inputs → prompts → teacher → journal → parse → rules → critic → corpus.
+
+`run` does all of it; `generate`, `judge` and `publish` are its stages alone. A stage reads what the stage
+before it wrote, so each can be run again, and only `generate` ever calls the teacher.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.corpora.schema import candidate_schema
+from synthkd.corpora.write import write_corpus
+from synthkd.errors import StorageError
+from synthkd.journal import Journal
+from synthkd.keys import file_hash
+from synthkd.manifest import make_manifest
+from synthkd.progress import Progress
+from synthkd.recipe import Recipe
+from synthkd.report import report_html, report_rows, report_text
+from synthkd.stages.critic import decide
+from synthkd.stages.generate import Generated
+from synthkd.stages.generate import generate as _generate
+from synthkd.stages.judge import judge as _judge
+from synthkd.stages.plan import Plan
+from synthkd.storage import read_json, write_json
+
+#: Files of a run's working folder.
+GENERATED, JUDGED, REPORT = "generated.json", "judged", "judged.json"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to. ``counts`` is the table's content; ``corpus`` opens what was written."""
+
+    recipe: Recipe
+    generated: Generated
+    counts: dict[str, Any]
+    manifest: dict[str, Any]
+
+    @property
+    def corpus(self) -> Corpus:
+        return load_corpus(self.recipe.corpus_path)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The lines of the final table: what, and how many."""
+        return report_rows(self.recipe, self.generated, self.counts, self.manifest)
+
+    def __str__(self) -> str:
+        return report_text(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<RunResult {self.recipe.name}: {self.counts['accepted']:,} accepted of {self.counts['candidates']:,}>"
+
+    def _repr_html_(self) -> str:
+        return report_html(self.recipe.name, self.rows)
+
+
+def run(recipe: Recipe | str | Path, quiet: bool = False) -> RunResult:
+    """Generate, judge and publish. A second run of the same recipe sends nothing and writes the same corpus."""
+    recipe = _recipe(recipe)
+    plan = Plan(recipe)
+    generated = _generated(plan, quiet)
+    judge(recipe, quiet, plan)
+    manifest = publish(recipe, plan)
+    return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
+
+
+def generate(recipe: Recipe | str | Path, quiet: bool = False) -> Generated:
+    """Ask the teacher for what is not in the journal yet."""
+    return _generated(Plan(_recipe(recipe)), quiet)
+
+
+def judge(recipe: Recipe | str | Path, quiet: bool = False, plan: Plan | None = None) -> dict[str, Any]:
+    """Parse what is in the journal and give every candidate a fate. Returns the counts."""
+    recipe = _recipe(recipe)
+    plan = plan or Plan(recipe)
+    decision = decide(plan)
+    with Journal(recipe.journal_path, readonly=True) as journal, Progress("judge", quiet) as progress:
+        counts = _judge(plan, journal, decision, recipe.work_dir / JUDGED, progress)
+    report = {
+        "counts": counts.as_dict(),
+        "critic": decision.record,
+        "recipe_hash": recipe.fingerprint(),
+        "inputs": _inputs(recipe),
+    }
+    write_json(recipe.work_dir / REPORT, report)
+    decision.refuse()
+    return counts.as_dict()
+
+
+def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, Any]:
+    """Write the corpus from what `judge` left. Returns its manifest."""
+    recipe = _recipe(recipe)
+    plan = plan or Plan(recipe)
+    folder = recipe.work_dir / JUDGED
+    if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
+        raise StorageError(f"{recipe.work_dir}: nothing was judged yet; run `synthkd judge` first")
+    report = read_json(recipe.work_dir / REPORT)
+    if report["recipe_hash"] != recipe.fingerprint():
+        raise StorageError(f"{recipe.work_dir}: was judged by another recipe; run `synthkd judge` again")
+    critic = report["critic"]
+    if critic and not critic["reachable"] and not critic.get("publish_anyway"):
+        decide(plan).refuse()
+    manifest = make_manifest(
+        recipe, plan.kind, plan.prompt, plan.teacher.identity, report["inputs"], critic, report["counts"]
+    )
+    schema = candidate_schema(plan.kind)
+    return write_corpus(recipe.corpus_path, folder, schema, manifest, recipe.corpus.rows_per_file)
+
+
+def _recipe(recipe: Recipe | str | Path) -> Recipe:
+    return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+
+
+def _generated(plan: Plan, quiet: bool) -> Generated:
+    recipe = plan.recipe
+    with Journal(recipe.journal_path) as journal, Progress("generate", quiet) as progress:
+        generated = _generate(plan, journal, progress)
+    write_json(recipe.work_dir / GENERATED, generated.as_dict())
+    return generated
+
+
+def _inputs(recipe: Recipe) -> dict[str, Any]:
+    """What the inputs were, by content."""
+    if recipe.inputs.path is None:
+        return {"count": recipe.inputs.count}
+    path = recipe.resolve(recipe.inputs.path)
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    return {"files": {file.name: file_hash(file) for file in files}}
+
+

@@ -1,0 +1,67 @@
+"""The table at the end of a run, as text and as HTML."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from synthkd.recipe import Recipe
+from synthkd.stages.generate import Generated
+
+Rows = list[tuple[str, str]]
+
+
+def report_rows(recipe: Recipe, generated: Generated, counts: dict[str, Any], manifest: dict[str, Any]) -> Rows:
+    """The lines of the table: what, and how many."""
+    rows: Rows = [
+        ("asked", f"{counts['asked']:,}"),
+        ("completed", f"{counts['completed']:,} ({generated.completed:,} in this run, the rest was in the journal)"),
+        ("failed", _failed(counts)),
+    ]
+    if counts["missing"]:
+        rows.append(("not asked yet", f"{counts['missing']:,}"))
+    rows += [
+        ("malformed", f"{counts['malformed']:,}"),
+        ("parsed", f"{counts['candidates']:,} candidates"),
+        *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
+        ("  accepted", f"{counts['accepted']:,}"),
+    ]
+    rows += _critic(manifest.get("critic"))
+    rows.append(("tokens written", f"{counts['tokens']:,}"))
+    rows.append(("cost", "unknown (no price in the recipe)" if counts["cost"] is None else f"${counts['cost']:,.4f}"))
+    rows.append(("corpus", f"{recipe.corpus_path} (hash {manifest['corpus_hash'][:12]})"))
+    rows.append(("journal", str(recipe.journal_path)))
+    return rows
+
+
+def _failed(counts: dict[str, Any]) -> str:
+    reasons = ", ".join(f"{name} {value:,}" for name, value in counts["failures"].items())
+    return f"{counts['failed']:,}" + (f" ({reasons})" if reasons else "")
+
+
+def _critic(critic: dict[str, Any] | None) -> Rows:
+    if not critic:
+        return []
+    held = critic["held_out"]
+    auc = f"AUC {held['auc']:.3f} on {held['held_out_rows']:,} held-out labels"
+    asked = f"asked precision {critic['asked_precision']:.2f}"
+    if not critic["reachable"]:
+        return [("critic", f"{auc}; {asked} could NOT be had: published rows passed the rules only")]
+    bound = f"at least {critic['lower_bound']:.3f} with {critic['confidence']:.0%} confidence"
+    return [("critic", f"{auc}; {asked}, {bound} (threshold {critic['threshold']:.4f})")]
+
+
+def report_text(rows: Rows) -> str:
+    """Two columns of plain text."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def report_html(title: str, rows: Rows) -> str:
+    """The same for a notebook."""
+    body = "".join(
+        f"<tr><td style='text-align:left;white-space:pre'>{escape(name)}</td>"
+        f"<td style='text-align:left'>{escape(value)}</td></tr>"
+        for name, value in rows
+    )
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"
