@@ -15,7 +15,7 @@ def report_rows(recipe: Recipe, generated: Generated, counts: dict[str, Any], ma
     """The lines of the table: what, and how many."""
     rows: Rows = [
         ("asked", f"{counts['asked']:,}"),
-        ("completed", f"{counts['completed']:,} ({generated.completed:,} in this run, the rest was in the journal)"),
+        ("completed", f"{counts['completed']:,} ({_bought(generated)})"),
         ("failed", _failed(counts)),
     ]
     if counts["missing"]:
@@ -32,6 +32,12 @@ def report_rows(recipe: Recipe, generated: Generated, counts: dict[str, Any], ma
     rows.append(("corpus", f"{recipe.corpus_path} (hash {manifest['corpus_hash'][:12]})"))
     rows.append(("journal", str(recipe.journal_path)))
     return rows
+
+
+def _bought(generated: Generated) -> str:
+    if not generated.sent:
+        return "all were in the journal: nothing was sent"
+    return f"{generated.completed:,} in this run, {generated.held:,} were in the journal"
 
 
 def _failed(counts: dict[str, Any]) -> str:

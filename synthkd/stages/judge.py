@@ -74,8 +74,10 @@ def judge(plan: Plan, journal: Journal, decision: Decision, folder: Path, progre
         parsed.rmdir()
     done.accepted = fates.pop("accepted", 0)
     done.malformed = fates.pop(MALFORMED, 0)
-    order = [*(rule.name for rule in plan.rules), DUPLICATE, decision.name]
-    done.rejected = {name: fates[name] for name in dict.fromkeys([*order, *sorted(fates)]) if name in fates or name in order}
+    order = [*(rule.name for rule in plan.rules), DUPLICATE]
+    if decision.trained is not None:
+        order.append(decision.name)
+    done.rejected = {name: fates[name] for name in dict.fromkeys(order)}
     return done
 
 

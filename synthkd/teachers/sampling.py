@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers.utils import logging as transformers_logging
 
 from synthkd.keys import seed_from
 from synthkd.requests import Answer, Completion, Message, Request, Sampling
@@ -48,6 +49,8 @@ class Sampler:
     @classmethod
     def load(cls, model: Path | str, part: TeacherPart) -> Sampler:
         """Load weights (safetensors only: nothing that can run code) onto a GPU where there is one."""
+        # The run shows its own progress.
+        transformers_logging.disable_progress_bar()
         if part.threads:
             torch.set_num_threads(part.threads)
         device = part.device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,0 +1,189 @@
+"""The program `synthkd` and its main verbs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthkd import __version__
+from synthkd.errors import SynthKDError
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe
+
+app = typer.Typer(
+    help="Symbolic knowledge distillation: a teacher overgenerates, rules and critics decide, a Parquet corpus remains.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe, such as teacher.sampling.n=5.", show_default=False),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Read only the first rows of the inputs.", show_default=False)]
+Model = Annotated[str | None, typer.Option("--teacher", help="Another model for the teacher.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"synthkd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)]) -> None:
+    """Make a folder with a recipe that runs at once, on the embedded teacher."""
+    from synthkd.starter import write_starter
+
+    recipe = write_starter(folder)
+    typer.echo(f"wrote {recipe}\nnext: synthkd run {recipe}")
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    limit: Limit = None,
+    teacher: Model = None,
+    set_: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Render everything, send nothing, show three prompts.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Generate, judge and publish: the whole way from a recipe to a corpus."""
+    from synthkd import pipeline
+
+    loaded = load_recipe(recipe, limit, teacher, set_)
+    if dry_run:
+        from synthkd.dry import dry_run as dry
+
+        typer.echo(str(dry(loaded)))
+        return
+    typer.echo(str(pipeline.run(loaded, quiet)))
+
+
+@app.command()
+def generate(
+    recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None, quiet: Quiet = False
+) -> None:
+    """Ask the teacher for what is not in the journal yet."""
+    from synthkd import pipeline
+
+    done = pipeline.generate(load_recipe(recipe, limit, teacher, set_), quiet)
+    reasons = ", ".join(f"{name} {count:,}" for name, count in done.reasons.items())
+    typer.echo(
+        f"asked {done.asked:,}, in the journal before {done.held:,}, completed {done.completed:,},"
+        f" failed {done.failed:,}" + (f" ({reasons})" if reasons else "")
+    )
+
+
+@app.command()
+def judge(
+    recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None, quiet: Quiet = False
+) -> None:
+    """Parse what is in the journal and give every candidate a fate. Sends nothing."""
+    from synthkd import pipeline
+
+    counts = pipeline.judge(load_recipe(recipe, limit, teacher, set_), quiet)
+    rejected = ", ".join(f"{name} {count:,}" for name, count in counts["rejected"].items() if count)
+    typer.echo(
+        f"parsed {counts['candidates']:,}, malformed {counts['malformed']:,}, accepted {counts['accepted']:,},"
+        f" rejected: {rejected or 'none'}"
+    )
+
+
+@app.command()
+def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None) -> None:
+    """Write the corpus from what `judge` left. Sends nothing."""
+    from synthkd import pipeline
+
+    loaded = load_recipe(recipe, limit, teacher, set_)
+    manifest = pipeline.publish(loaded)
+    typer.echo(
+        f"{loaded.corpus_path}: {manifest['counts']['accepted']:,} accepted rows, hash {manifest['corpus_hash'][:12]}"
+    )
+
+
+@app.command()
+def show(
+    path: Annotated[Path, typer.Argument(help="A corpus, a run's folder, or a recipe.", show_default=False)],
+    candidate: Annotated[
+        str | None, typer.Argument(help="The id of a candidate, or its beginning: shows its whole lineage.", show_default=False)
+    ] = None,
+) -> None:
+    """Show a corpus, a run, or one candidate with its lineage: prompt, completion, fate."""
+    from synthkd.show import show_candidate, show_path
+
+    typer.echo(show_path(path) if candidate is None else show_candidate(path, candidate))
+
+
+@app.command()
+def describe(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """List kinds, backends, rules, critics and templates, with their options and schemas."""
+    from synthkd.describe import describe as description
+
+    found = description()
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for group, members in found.items():
+        if group == "recipe":
+            continue
+        typer.echo(f"{group}:")
+        for name, about in members.items():
+            typer.echo(f"  {name:<24} {about.get('about', '')}")
+
+
+def load_recipe(path: Path, limit: int | None, teacher: str | None, changes: list[str] | None) -> Recipe:
+    """A recipe with the command line's changes."""
+    from synthkd.recipe import Recipe
+
+    changes = list(changes or [])
+    if limit:
+        changes.append(f"inputs.limit={limit}")
+    if teacher:
+        changes.append(f"teacher.model={json.dumps(teacher)}")
+    return Recipe.load(path, changes)
+
+
+def main() -> None:
+    """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
+    from synthkd.cli import critic, journal
+
+    app.add_typer(journal.app, name="journal")
+    app.add_typer(critic.app, name="critic")
+    try:
+        app()
+    except SynthKDError as error:
+        if os.environ.get("SYNTHKD_DEBUG"):
+            raise
+        print(f"synthkd: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        # The reader of a pipe went away (`synthkd show … | head`); Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("synthkd: interrupted; what was committed is kept", file=sys.stderr)
+        sys.exit(130)

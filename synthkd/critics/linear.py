@@ -1,0 +1,171 @@
+"""The linear critic: hashed n-grams weighted by rarity, the teacher's numbers, logistic regression."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.base import Critic, Scores
+from synthkd.critics.features import BITS, Scales, hashed, numbers
+from synthkd.errors import CriticError, MissingExtraError
+
+#: Rows that are scored at a time.
+_SLICE = 8192
+_CHOICES = (0.3, 1.0, 3.0, 10.0)
+ARRAYS, CONFIG = "critic.safetensors", "critic.json"
+
+
+class LinearCritic(Critic):
+    """``columns`` are the kind's; ``groups`` (one a training row) keep cross-validation honest."""
+
+    name: ClassVar[str] = "linear"
+
+    def __init__(self, kind: str, columns: Sequence[str]) -> None:
+        _need_sklearn()
+        self.kind, self.columns = kind, tuple(columns)
+        self.strength = 1.0
+        self._idf: Scores | None = None
+        self._weights: Scores | None = None
+        self._dense_weights: Scores | None = None
+        self._bias = 0.0
+        self._scales: Scales | None = None
+
+    def fit(self, rows: pa.Table, labels: np.ndarray[Any, np.dtype[np.bool_]], groups: Sequence[str] = ()) -> None:
+        """Choose the regularisation by grouped cross-validation, then train on all rows."""
+        counts = hashed(rows, self.columns)
+        seen = np.asarray((counts > 0).sum(axis=0)).ravel()
+        self._idf = np.log((1 + rows.num_rows) / (1 + seen)) + 1
+        values = numbers(rows, self.columns)
+        self._scales = Scales.of(values)
+        matrix = self._matrix(counts, values)
+        self.strength = _choose(matrix, labels, groups)
+        model = _regression(self.strength).fit(matrix, labels)
+        weights = model.coef_[0]
+        self._weights, self._dense_weights = weights[: 1 << BITS], weights[1 << BITS :]
+        self._bias = float(model.intercept_[0])
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        parts = [self._score(batch.slice(start, _SLICE)) for start in range(0, batch.num_rows, _SLICE)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _score(self, rows: pa.RecordBatch | pa.Table) -> Scores:
+        if self._weights is None or self._scales is None or self._dense_weights is None:
+            raise CriticError("this critic was not trained yet")
+        matrix = self._rare(hashed(rows, self.columns))
+        dense = self._scales.dense(numbers(rows, self.columns))
+        logits = matrix @ self._weights + dense @ self._dense_weights + self._bias
+        scores: Scores = 1 / (1 + np.exp(-np.asarray(logits).ravel()))
+        return scores
+
+    def _rare(self, counts: Any) -> Any:
+        from sklearn.preprocessing import normalize
+
+        return normalize(counts.multiply(self._idf).tocsr())
+
+    def _matrix(self, counts: Any, values: Scores) -> Any:
+        from scipy.sparse import csr_matrix, hstack
+
+        assert self._scales is not None
+        return hstack([self._rare(counts), csr_matrix(self._scales.dense(values))]).tocsr()
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        assert self._weights is not None and self._idf is not None
+        assert self._scales is not None and self._dense_weights is not None
+        # Only features that were seen have a weight: the file holds those.
+        used = np.flatnonzero(self._weights)
+        arrays = {
+            "used": used.astype(np.int32),
+            "weights": self._weights[used].astype(np.float32),
+            "idf": self._idf[used].astype(np.float32),
+            "idf_unseen": np.array([self._idf.max()], dtype=np.float32),
+            "dense_weights": self._dense_weights,
+            "mean": self._scales.mean,
+            "deviation": self._scales.deviation,
+            "edges": self._scales.edges,
+        }
+        save_file(arrays, str(folder / ARRAYS))
+        config = {
+            "critic": self.name,
+            "version": 1,
+            "kind": self.kind,
+            "columns": list(self.columns),
+            "bits": BITS,
+            "regularisation_C": self.strength,
+            "bias": self._bias,
+            "arrays_sha256": hashlib.sha256((folder / ARRAYS).read_bytes()).hexdigest(),
+        }
+        (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> LinearCritic:
+        config = _config(folder)
+        try:
+            data = (folder / ARRAYS).read_bytes()
+        except OSError:
+            raise CriticError(f"{folder}: {ARRAYS} is missing; train the critic again") from None
+        if hashlib.sha256(data).hexdigest() != config["arrays_sha256"]:
+            raise CriticError(f"{folder / ARRAYS}: cut or altered since it was trained; train the critic again")
+        from safetensors.numpy import load as load_arrays
+
+        arrays = load_arrays(data)
+        critic = cls(config["kind"], config["columns"])
+        critic.strength, critic._bias = config["regularisation_C"], config["bias"]
+        critic._weights = np.zeros(1 << BITS)
+        critic._weights[arrays["used"]] = arrays["weights"]
+        critic._idf = np.full(1 << BITS, float(arrays["idf_unseen"][0]))
+        critic._idf[arrays["used"]] = arrays["idf"]
+        critic._dense_weights = arrays["dense_weights"]
+        critic._scales = Scales(arrays["mean"], arrays["deviation"], arrays["edges"])
+        return critic
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((folder / CONFIG).read_text("utf-8"))
+    except OSError:
+        raise CriticError(f"{folder}: no critic here (no {CONFIG})") from None
+    except ValueError:
+        raise CriticError(f"{folder / CONFIG}: not JSON; it was cut or altered; train the critic again") from None
+    missing = {"kind", "columns", "bits", "bias", "arrays_sha256", "regularisation_C"} - set(config)
+    if missing or config.get("version") != 1 or config["bits"] != BITS:
+        raise CriticError(f"{folder / CONFIG}: not a linear critic of this version; train it again")
+    return config
+
+
+def _regression(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, max_iter=500, solver="liblinear", random_state=0)
+
+
+def _choose(matrix: Any, labels: Any, groups: Sequence[str]) -> float:
+    """The C with the best mean AUC over folds that share no group; 1 where the data is too small for folds."""
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GroupKFold
+
+    if len(set(groups)) < 12:
+        return 1.0
+    gains: dict[float, list[float]] = {strength: [] for strength in _CHOICES}
+    for train, test in GroupKFold(3).split(matrix, labels, groups):
+        if len(set(labels[train])) < 2 or len(set(labels[test])) < 2:
+            continue
+        for strength in _CHOICES:
+            model = _regression(strength).fit(matrix[train], labels[train])
+            gains[strength].append(roc_auc_score(labels[test], model.decision_function(matrix[test])))
+    scored = [(float(np.mean(values)), -strength) for strength, values in gains.items() if values]
+    return -max(scored)[1] if scored else 1.0
+
+
+def _need_sklearn() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None or find_spec("safetensors") is None:
+        raise MissingExtraError("the linear critic", "critics")
