@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Train the embedded teacher: a small llama-shaped decoder on a part of the everyday table.
 
-    python scripts/train_everyday.py --steps 2400 --out synthkd/teachers/everyday
+    python scripts/train_everyday.py --out synthkd/teachers/everyday
 
 Needs the extra `local`. Writes an ordinary transformers checkpoint (config, safetensors in float16,
-tokenizer), `training.json` (settings, curve) and, every 200 steps, a copy to go on from after a stop.
+tokenizer), `training.json` (settings, curve) and, every 500 steps, a copy of the model so far.
 About an hour on four cores. The same seed, steps and torch version give the same model up to the order
 in which threads add.
 """
@@ -23,7 +23,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from synthkd.everyday.table import Table
-from synthkd.everyday.text import KEPT_OUT, documents, seen_facts
+from synthkd.everyday.text import KEPT_OUT, documents, seen_facts, text_of
 from synthkd.keys import content_hash
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
@@ -66,23 +66,51 @@ def make_model(vocabulary: int, args: argparse.Namespace) -> LlamaForCausalLM:
 
 
 class Batches:
-    """Endless (rows, length) blocks of token ids; each pass over the facts has its own order."""
+    """Endless blocks (rows, length) of token ids and weights; each pass over the facts has its own order.
 
-    def __init__(self, facts, kind, tokenizer, rows: int, length: int, seed: int) -> None:
-        self.facts, self.kind, self.tokenizer = facts, kind, tokenizer
-        self.rows, self.length, self.seed = rows, length, seed
-        self.buffer, self.passes = np.zeros(0, dtype=np.int64), 0
+    Which head comes next cannot be known, so what is given weighs little in the loss and what is to be said
+    after it weighs one: the model's few parameters go to the facts.
+    """
 
-    def next(self) -> torch.Tensor:
-        need = self.rows * self.length
-        while len(self.buffer) < need:
-            texts = list(documents(self.facts, self.kind, self.seed * 10_000 + self.passes))
-            ids = self.tokenizer(texts)["input_ids"]
-            flat = [token for document in ids for token in (*document, 2)]
-            self.buffer = np.concatenate([self.buffer, np.array(flat, dtype=np.int64)])
+    def __init__(self, facts, kind, tokenizer, args: argparse.Namespace) -> None:
+        self.facts, self.kind, self.tokenizer, self.args = facts, kind, tokenizer, args
+        self.ids, self.weights, self.passes = np.zeros(0, np.int64), np.zeros(0, np.float32), 0
+
+    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
+        shape = (self.args.rows, self.args.length)
+        need = shape[0] * shape[1]
+        while len(self.ids) < need:
+            ids, weights = self.one_pass()
+            self.ids = np.concatenate([self.ids, ids])
+            self.weights = np.concatenate([self.weights, weights])
             self.passes += 1
-        block, self.buffer = self.buffer[:need], self.buffer[need:]
-        return torch.from_numpy(block.reshape(self.rows, self.length).copy())
+        ids, self.ids = self.ids[:need], self.ids[need:]
+        weights, self.weights = self.weights[:need], self.weights[need:]
+        return torch.from_numpy(ids.reshape(shape).copy()), torch.from_numpy(weights.reshape(shape).copy())
+
+    def one_pass(self) -> tuple[np.ndarray, np.ndarray]:
+        given_weight = self.args.given_weight
+        pieces: list[tuple[str, float]] = []
+        for document in documents(self.facts, self.kind, self.args.seed * 10_000 + self.passes):
+            pieces.append(("<s>", given_weight))
+            for given, said in document:
+                pieces += [(given, given_weight), (said, 1.0)]
+            pieces.append(("</s>", given_weight))
+        encoded = self.tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
+        ids = [token for tokens in encoded for token in tokens]
+        weights = [w for tokens, (_, w) in zip(encoded, pieces, strict=True) for _ in tokens]
+        return np.array(ids, np.int64), np.array(weights, np.float32)
+
+
+def weighted_loss(model, ids: torch.Tensor, weights: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Cross-entropy of the next token, weighted; and its mean over what is to be said, for the log."""
+    logits = model(input_ids=ids).logits[:, :-1]
+    each = torch.nn.functional.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1), reduction="none"
+    )
+    weight = weights[:, 1:].reshape(-1)
+    said = weight == 1
+    return (each * weight).sum() / weight.sum(), float(each[said].mean().detach())
 
 
 def rate(step: int, args: argparse.Namespace) -> float:
@@ -105,17 +133,18 @@ def save(model, tokenizer, folder: Path, record: dict) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2400)
-    parser.add_argument("--rows", type=int, default=64, help="blocks in a batch")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--rows", type=int, default=32, help="blocks in a batch")
     parser.add_argument("--length", type=int, default=128, help="tokens in a block")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--vocabulary", type=int, default=4096)
-    parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--warmup", type=int, default=100)
+    parser.add_argument("--lr", type=float, default=1.5e-3)
+    parser.add_argument("--warmup", type=int, default=150)
+    parser.add_argument("--given-weight", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=4)
-    parser.add_argument("--save-every", type=int, default=200)
+    parser.add_argument("--save-every", type=int, default=500)
     args = parser.parse_args()
 
     torch.set_num_threads(args.threads)
@@ -123,9 +152,9 @@ def main() -> None:
     table = Table.load()
     facts = seen_facts(table)
     kind = TripleKind(load_relations("everyday"))
-    tokenizer = make_tokenizer(list(documents(facts, kind, 0)), args.vocabulary)
+    tokenizer = make_tokenizer([text_of(d) for d in documents(facts, kind, 0)], args.vocabulary)
     model = make_model(len(tokenizer), args)
-    batches = Batches(facts, kind, tokenizer, args.rows, args.length, args.seed)
+    batches = Batches(facts, kind, tokenizer, args)
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.05)
     record = {
         "settings": {k: v for k, v in vars(args).items() if k not in ("out", "threads")},
@@ -142,13 +171,12 @@ def main() -> None:
     for step in range(args.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args)
-        ids = batches.next()
-        loss = model(input_ids=ids, labels=ids).loss
+        loss, said = weighted_loss(model, *batches.next())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        loss_sum += loss.item()
+        loss_sum += said
         if (step + 1) % 50 == 0:
             tokens = (step + 1) * args.rows * args.length
             record["curve"].append({"step": step + 1, "passes": batches.passes, "loss": round(loss_sum / 50, 4)})

@@ -62,9 +62,9 @@ class JournalCounts:
 class Journal:
     """Open a journal, creating it where there is none. Use as a context manager."""
 
-    def __init__(self, path: str | Path, readonly: bool = False) -> None:
+    def __init__(self, path: str | Path, must_exist: bool = False) -> None:
         self.path = Path(path)
-        if readonly and not self.path.exists():
+        if must_exist and not self.path.exists():
             raise JournalError(f"{self.path}: no journal here; a run makes one")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

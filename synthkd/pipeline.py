@@ -79,7 +79,7 @@ def judge(recipe: Recipe | str | Path, quiet: bool = False, plan: Plan | None = 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
     decision = decide(plan)
-    with Journal(recipe.journal_path, readonly=True) as journal, Progress("judge", quiet) as progress:
+    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("judge", quiet) as progress:
         counts = _judge(plan, journal, decision, recipe.work_dir / JUDGED, progress)
     report = {
         "counts": counts.as_dict(),

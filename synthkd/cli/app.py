@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthkd import __version__
+from synthkd.cli import critic, journal
 from synthkd.errors import SynthKDError
 
 if TYPE_CHECKING:
@@ -167,12 +168,12 @@ def load_recipe(path: Path, limit: int | None, teacher: str | None, changes: lis
     return Recipe.load(path, changes)
 
 
+app.add_typer(journal.app, name="journal")
+app.add_typer(critic.app, name="critic")
+
+
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
-    from synthkd.cli import critic, journal
-
-    app.add_typer(journal.app, name="journal")
-    app.add_typer(critic.app, name="critic")
     try:
         app()
     except SynthKDError as error:

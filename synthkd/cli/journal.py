@@ -17,7 +17,7 @@ def info(path: JournalPath) -> None:
     """Count what is in hand, failed and was in flight when a process ended."""
     from synthkd.journal import Journal
 
-    with Journal(path, readonly=True) as journal:
+    with Journal(path, must_exist=True) as journal:
         counts = journal.counts()
     cost = "unknown" if counts.price is None else f"${counts.price:,.4f}"
     typer.echo(
@@ -38,7 +38,7 @@ def list_(
 
     from synthkd.journal import Journal
 
-    with Journal(path, readonly=True) as journal:
+    with Journal(path, must_exist=True) as journal:
         for row in islice(journal.rows(table), limit):
             typer.echo(json.dumps(row, ensure_ascii=False))
 

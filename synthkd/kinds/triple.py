@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import KindError, nearest
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.names import NAMES, put_names, take_names
+from synthkd.kinds.names import NAMES, QUERY, put_names, take_names
 from synthkd.kinds.relations import Relation, load_relations
 from synthkd.kinds.text import clean_line, normal_phrase
 
@@ -74,15 +74,21 @@ class TripleKind(Kind):
             **row,
             "head": head,
             "question": relation.question,
-            "stem": relation.stem(head),
+            "stem": put_names(relation.stem(head)) if relation.event else relation.stem(head),
+            "x": QUERY[0],
+            "y": QUERY[1],
             "examples": shown,
         }
 
     def _example(self, relation: Relation, example: Row, names: tuple[str, str] | None) -> dict[str, Any]:
         head, tail = str(example["head"]), str(example["tail"])
+        x, y = names or ("", "")
         if names:
-            head, tail = put_names(head, *names), put_names(tail, *names)
-        return {**example, "head": head, "tail": tail, "sentence": relation.verbalize(head, tail)}
+            head, tail = put_names(head, x, y), put_names(tail, x, y)
+        sentence = relation.verbalize(head, tail)
+        if names:
+            sentence = put_names(sentence, x, y)
+        return {**example, "head": head, "tail": tail, "x": x, "y": y, "sentence": sentence}
 
     def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
         relation = self.relations.get(str(row["relation"]))
@@ -101,7 +107,7 @@ class TripleKind(Kind):
         """A line without the stem, should the teacher have repeated it, and with people for names."""
         if not relation.event:
             return _without_stem(line, relation.stem(head))
-        return take_names(_without_stem(line, relation.stem(put_names(head))))
+        return take_names(_without_stem(line, put_names(relation.stem(head))))
 
     def verbalize(self, candidate: Row) -> str:
         relation = self.relations.get(str(candidate["relation"]))

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.corpora.schema import candidate_schema
+from synthkd.errors import TeacherError
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.duplicates import find_duplicates
@@ -106,6 +107,18 @@ def _parse_all(
             done.candidates += sum(row["rejected_by"] != MALFORMED for row in rows)
             progress.more(len(rows))
     done.failures = dict(sorted(failures.items()))
+    if not done.completed:
+        raise TeacherError(_nothing(done))
+
+
+def _nothing(done: Judged) -> str:
+    if not done.failed:
+        return "nothing to judge: no completion of this recipe is in the journal; run `synthkd generate` first"
+    reasons = ", ".join(f"{name} {count:,}" for name, count in done.failures.items())
+    return (
+        f"nothing to judge: all {done.failed:,} requests failed ({reasons}); `synthkd journal list JOURNAL --table"
+        " failures` shows what was said, `synthkd journal retry JOURNAL` lets the next run ask again"
+    )
 
 
 def _candidates(

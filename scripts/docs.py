@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Write the pages of docs/ that come from the code: the recipe reference and the CLI reference.
+
+    python scripts/docs.py            write them
+    python scripts/docs.py --check    fail where they are not up to date
+"""
+
+from __future__ import annotations
+
+import sys
+import typing
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from synthkd.recipe import Recipe
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def recipe_page() -> str:
+    parts = [
+        "# Recipe reference\n\nMade from the models in `synthkd/recipe.py` by `scripts/docs.py`.\n\n"
+        "A recipe is a YAML file. Unknown keys are refused, and the nearest known one is named. Relative paths start\n"
+        "from the recipe's folder; `$NAME` in a path is taken from the environment. On the command line,\n"
+        "`--set teacher.sampling.n=5` changes a value.\n"
+    ]
+    parts += [model_section(name, model) for name, model in models(Recipe, "")]
+    return "\n".join(parts)
+
+
+def models(model: type[BaseModel], path: str) -> list[tuple[str, type[BaseModel]]]:
+    found = [(path, model)]
+    for name, field in model.model_fields.items():
+        for inner in flatten(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                found += models(inner, f"{path}.{name}".lstrip("."))
+    return found
+
+
+def flatten(annotation: object) -> list[object]:
+    arguments = typing.get_args(annotation)
+    return [inner for argument in arguments for inner in flatten(argument)] if arguments else [annotation]
+
+
+def model_section(path: str, model: type[BaseModel]) -> str:
+    lines = [f"## `{path}`" if path else "## The recipe itself", "", (model.__doc__ or "").strip(), ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        kind = str(field.annotation).replace("typing.", "").replace("synthkd.recipe.", "")
+        kind = kind.removeprefix("<class '").removesuffix("'>").replace("|", "or")
+        default = "required" if field.default is PydanticUndefined and field.default_factory is None else field.default
+        default = "" if default is PydanticUndefined or default is None else str(default)
+        if isinstance(field.default, BaseModel):
+            default = ""
+        lines.append(f"| `{name}` | {kind} | {default} | {field.description or ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def cli_page() -> str:
+    import os
+
+    os.environ["COLUMNS"] = "100"
+    os.environ["TERMINAL_WIDTH"] = "100"
+    from typer.testing import CliRunner
+
+    from synthkd.cli.app import app
+
+    runner = CliRunner()
+    verbs = [[], *([name] for name in ("init", "run", "generate", "judge", "publish", "show", "describe"))]
+    verbs += [["journal"], *(["journal", name] for name in ("info", "list", "export", "import", "retry"))]
+    verbs += [["critic"], ["critic", "train"], ["critic", "score"]]
+    parts = ["# CLI reference\n\nMade from `--help` by `scripts/docs.py`.\n"]
+    for verb in verbs:
+        result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)
+        parts.append(f"## `{' '.join(['synthkd', *verb])}`\n\n```\n{result.output.strip()}\n```\n")
+    statuses = "| status | meaning |\n|---|---|\n| 0 | done |\n| 2 | something in the recipe, a file or the command to mend |\n"
+    statuses += "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem; what was committed is kept |\n"
+    statuses += "| 5 | the asked precision cannot be had; nothing was published |\n| 130 | Ctrl-C |\n"
+    return "\n".join([*parts, "## Exit statuses\n\n" + statuses])
+
+
+def main() -> None:
+    pages = {"recipe.md": recipe_page(), "cli.md": cli_page()}
+    stale = [name for name, text in pages.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]
+    if "--check" in sys.argv:
+        if stale:
+            sys.exit(f"docs/{', docs/'.join(stale)}: not up to date; run: python scripts/docs.py")
+        return
+    for name, text in pages.items():
+        (DOCS / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m synthkd` is the program `synthkd`."""
+
+from synthkd.cli.app import main
+
+main()
