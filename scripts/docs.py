@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the pages of docs/ that come from the code: the recipe reference and the CLI reference.
 
-    python scripts/docs.py            write them
-    python scripts/docs.py --check    fail where they are not up to date
+python scripts/docs.py            write them
+python scripts/docs.py --check    fail where they are not up to date
 """
 
 from __future__ import annotations
@@ -45,12 +45,21 @@ def flatten(annotation: object) -> list[object]:
 
 
 def model_section(path: str, model: type[BaseModel]) -> str:
-    lines = [f"## `{path}`" if path else "## The recipe itself", "", (model.__doc__ or "").strip(), ""]
+    lines = [
+        f"## `{path}`" if path else "## The recipe itself",
+        "",
+        (model.__doc__ or "").strip(),
+        "",
+    ]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         kind = str(field.annotation).replace("typing.", "").replace("synthkd.recipe.", "")
         kind = kind.removeprefix("<class '").removesuffix("'>").replace("|", "or")
-        default = "required" if field.default is PydanticUndefined and field.default_factory is None else field.default
+        default = (
+            "required"
+            if field.default is PydanticUndefined and field.default_factory is None
+            else field.default
+        )
         default = "" if default is PydanticUndefined or default is None else str(default)
         if isinstance(field.default, BaseModel):
             default = ""
@@ -68,8 +77,14 @@ def cli_page() -> str:
     from synthkd.cli.app import app
 
     runner = CliRunner()
-    verbs = [[], *([name] for name in ("init", "run", "generate", "judge", "publish", "show", "describe"))]
-    verbs += [["journal"], *(["journal", name] for name in ("info", "list", "export", "import", "retry"))]
+    verbs = [
+        [],
+        *([name] for name in ("init", "run", "generate", "judge", "publish", "show", "describe")),
+    ]
+    verbs += [
+        ["journal"],
+        *(["journal", name] for name in ("info", "list", "export", "import", "retry")),
+    ]
     verbs += [["critic"], ["critic", "train"], ["critic", "score"]]
     parts = ["# CLI reference\n\nMade from `--help` by `scripts/docs.py`.\n"]
     for verb in verbs:
@@ -83,7 +98,11 @@ def cli_page() -> str:
 
 def main() -> None:
     pages = {"recipe.md": recipe_page(), "cli.md": cli_page()}
-    stale = [name for name, text in pages.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (DOCS / name).exists() or (DOCS / name).read_text() != text
+    ]
     if "--check" in sys.argv:
         if stale:
             sys.exit(f"docs/{', docs/'.join(stale)}: not up to date; run: python scripts/docs.py")

@@ -44,7 +44,11 @@ def make_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>", padding_side="left"
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        padding_side="left",
     )
 
 
@@ -131,7 +135,9 @@ def save(model, tokenizer, folder: Path, record: dict) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--rows", type=int, default=32, help="blocks in a batch")
@@ -166,7 +172,10 @@ def main() -> None:
         "torch": torch.__version__.split("+")[0],
         "curve": [],
     }
-    print(f"{record['parameters']:,} parameters, {len(facts):,} of {len(table.facts):,} facts", flush=True)
+    print(
+        f"{record['parameters']:,} parameters, {len(facts):,} of {len(table.facts):,} facts",
+        flush=True,
+    )
     start, loss_sum = time.time(), 0.0
     for step in range(args.steps):
         for group in optimizer.param_groups:
@@ -179,12 +188,22 @@ def main() -> None:
         loss_sum += said
         if (step + 1) % 50 == 0:
             tokens = (step + 1) * args.rows * args.length
-            record["curve"].append({"step": step + 1, "passes": batches.passes, "loss": round(loss_sum / 50, 4)})
+            record["curve"].append(
+                {"step": step + 1, "passes": batches.passes, "loss": round(loss_sum / 50, 4)}
+            )
             seconds = time.time() - start
-            print(f"step {step + 1} passes {batches.passes} loss {loss_sum / 50:.4f} {tokens / seconds:.0f} tokens/s", flush=True)
+            print(
+                f"step {step + 1} passes {batches.passes} loss {loss_sum / 50:.4f} {tokens / seconds:.0f} tokens/s",
+                flush=True,
+            )
             loss_sum = 0.0
         if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
-            save(model, tokenizer, args.out if step + 1 == args.steps else args.out / f"step-{step + 1}", record)
+            save(
+                model,
+                tokenizer,
+                args.out if step + 1 == args.steps else args.out / f"step-{step + 1}",
+                record,
+            )
 
 
 if __name__ == "__main__":

@@ -17,10 +17,16 @@ def describe() -> dict[str, dict[str, Any]]:
     """Kinds, backends, rules, critics, templates, and the JSON schema of a recipe."""
     return {
         "kinds": {name: _kind(name) for name in plugins.names("kinds")},
-        "backends": {name: {"about": _about(plugins.find("backends", name))} for name in plugins.names("backends")},
+        "backends": {
+            name: {"about": _about(plugins.find("backends", name))} for name in plugins.names("backends")
+        },
         "rules": {name: _rule(name) for name in plugins.names("rules")},
-        "critics": {name: {"about": _about(plugins.find("critics", name))} for name in plugins.names("critics")},
-        "shipped critics": {name: {"about": "trained on candidates of the embedded teacher"} for name in shipped_critics()},
+        "critics": {
+            name: {"about": _about(plugins.find("critics", name))} for name in plugins.names("critics")
+        },
+        "shipped critics": {
+            name: {"about": "trained on candidates of the embedded teacher"} for name in shipped_critics()
+        },
         "templates": {name: {"about": load_prompt(name).head.about} for name in shipped_prompts()},
         "relations": {name: {"about": "a set of relations"} for name in shipped_sets()},
         "recipe": Recipe.model_json_schema(),

@@ -95,7 +95,10 @@ class Journal:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -185,9 +188,15 @@ class Journal:
 
     def request(self, request_id: str) -> dict[str, Any] | None:
         """What was sent under a request id: identity, messages, sampling."""
-        row = self._read("SELECT identity, messages, sampling FROM requests WHERE request_id=?", (request_id,))
+        row = self._read(
+            "SELECT identity, messages, sampling FROM requests WHERE request_id=?", (request_id,)
+        )
         for identity, messages, sampling in row:
-            return {"identity": identity, "messages": json.loads(messages), "sampling": json.loads(sampling)}
+            return {
+                "identity": identity,
+                "messages": json.loads(messages),
+                "sampling": json.loads(sampling),
+            }
         return None
 
     def counts(self) -> JournalCounts:
@@ -242,9 +251,13 @@ class Journal:
                 f"{self.path}: the disk is full; make room and run again: what was committed is kept"
             )
         if "locked" in text:
-            return JournalError(f"{self.path}: another process is writing; wait for it, or name another `journal`")
+            return JournalError(
+                f"{self.path}: another process is writing; wait for it, or name another `journal`"
+            )
         if "not a database" in text or "malformed" in text:
-            return JournalError(f"{self.path}: not a journal, or damaged ({text}); restore it or name another `journal`")
+            return JournalError(
+                f"{self.path}: not a journal, or damaged ({text}); restore it or name another `journal`"
+            )
         if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
             return JournalError(f"{self.path}: cannot be written ({text}); check the folder's permissions")
         return JournalError(f"{self.path}: {text}")
@@ -263,7 +276,10 @@ class _Transaction:
             raise self._journal._wrap(error) from None
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         db = self._journal._db
         try:

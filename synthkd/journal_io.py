@@ -48,7 +48,9 @@ def export_parquet(journal: Path, out: Path) -> int:
             with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
                 rows = store.rows("completions")
                 while group := list(islice(rows, _BATCH)):
-                    writer.write_table(pa.Table.from_pylist([_with_sent(store, row) for row in group], SCHEMA))
+                    writer.write_table(
+                        pa.Table.from_pylist([_with_sent(store, row) for row in group], SCHEMA)
+                    )
                     done += len(group)
             temporary.replace(out)
         finally:
@@ -73,7 +75,9 @@ def import_parquet(journal: Path, source: Path) -> int:
         for group in read_rows(source, batch=_BATCH):
             for name in SCHEMA.names:
                 if name not in group[0]:
-                    raise InputError(f"{source}: not an export of a journal: no column {name!r}{nearest(name, list(group[0]))}")
+                    raise InputError(
+                        f"{source}: not an export of a journal: no column {name!r}{nearest(name, list(group[0]))}"
+                    )
             sent = {row["request_id"]: (row["request_id"], *(row[name] for name in _SENT)) for row in group}
             new += store.insert(sent.values(), list(_values(group)))
     return new

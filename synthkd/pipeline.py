@@ -79,7 +79,10 @@ def judge(recipe: Recipe | str | Path, quiet: bool = False, plan: Plan | None = 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
     decision = decide(plan)
-    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("judge", quiet) as progress:
+    with (
+        Journal(recipe.journal_path, must_exist=True) as journal,
+        Progress("judge", quiet) as progress,
+    ):
         counts = _judge(plan, journal, decision, recipe.work_dir / JUDGED, progress)
     report = {
         "counts": counts.as_dict(),
@@ -106,7 +109,13 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
     if critic and not critic["reachable"] and not critic.get("publish_anyway"):
         decide(plan).refuse()
     manifest = make_manifest(
-        recipe, plan.kind, plan.prompt, plan.teacher.identity, report["inputs"], critic, report["counts"]
+        recipe,
+        plan.kind,
+        plan.prompt,
+        plan.teacher.identity,
+        report["inputs"],
+        critic,
+        report["counts"],
     )
     schema = candidate_schema(plan.kind)
     return write_corpus(recipe.corpus_path, folder, schema, manifest, recipe.corpus.rows_per_file)
@@ -131,5 +140,3 @@ def _inputs(recipe: Recipe) -> dict[str, Any]:
     path = recipe.resolve(recipe.inputs.path)
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     return {"files": {file.name: file_hash(file) for file in files}}
-
-

@@ -39,4 +39,6 @@ def find(group: str, name: str) -> Any:
     except SynthKDError:
         raise
     except (ImportError, AttributeError) as problem:
-        raise error(f"{word} {name!r} cannot be loaded ({problem}); is the package of {point.value!r} whole?") from None
+        raise error(
+            f"{word} {name!r} cannot be loaded ({problem}); is the package of {point.value!r} whole?"
+        ) from None

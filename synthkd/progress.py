@@ -32,7 +32,10 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
             self._live.stop()
@@ -75,7 +78,11 @@ class Progress:
         if self.total > self.done and self.rate:
             left = f", about {(self.total - self.done) / self.rate:,.0f} s left for what is known"
         extra = f", {self._extra()}" if self._extra() else ""
-        print(f"{self.stage}: {self.done:,} of {self.total:,} rows, {self.rate:,.0f} rows/s{extra}{left}", file=sys.stderr, flush=True)
+        print(
+            f"{self.stage}: {self.done:,} of {self.total:,} rows, {self.rate:,.0f} rows/s{extra}{left}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _extra(self) -> str:
         parts = [f"{self.tokens:,} tokens"] if self.tokens else []

@@ -75,7 +75,7 @@ class Prompt:
         try:
             return _environment(self.folder).from_string(self.source)
         except TemplateError as error:
-            line = f" line {error.lineno}" if getattr(error, "lineno", None) else ""
+            line = _line(error)
             raise PromptError(f"template {self.name}{line}: {error}") from None
 
     @cached_property
@@ -118,7 +118,7 @@ def lint(prompt: Prompt, available: Sequence[str]) -> None:
     try:
         used = meta.find_undeclared_variables(environment.parse(prompt.source))
     except TemplateError as error:
-        line = f" line {error.lineno}" if getattr(error, "lineno", None) else ""
+        line = _line(error)
         raise PromptError(f"template {prompt.name}{line}: {error}") from None
     for name in sorted(used - set(available) - set(environment.globals)):
         raise PromptError(
@@ -155,6 +155,11 @@ def shipped_prompts() -> list[str]:
     return sorted(name for name in names if name.count("/") == 1)
 
 
+def _line(error: TemplateError) -> str:
+    number = getattr(error, "lineno", None)
+    return f" line {number}" if number else ""
+
+
 def _find(name: str, folder: Path | None) -> tuple[Path, Path]:
     local = ((folder or Path()) / name).expanduser()
     for path in (local, local.with_name(local.name + ".j2")):
@@ -173,5 +178,5 @@ def _environment(folder: Path) -> ImmutableSandboxedEnvironment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 (prompts are text, not HTML)
+        autoescape=False,
     )

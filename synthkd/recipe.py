@@ -27,10 +27,14 @@ class Inputs(Part):
     """The rows that the teacher is asked about."""
 
     path: str | None = Field(None, description="CSV, JSONL or Parquet file, or a folder of Parquet files.")
-    count: int | None = Field(None, ge=1, description="Instead of a file: this many rows with one column, `draw`.")
+    count: int | None = Field(
+        None, ge=1, description="Instead of a file: this many rows with one column, `draw`."
+    )
     id: str | None = Field(None, description="Column that holds each row's id. Default: the hash of the row.")
     columns: list[str] | None = Field(None, description="Columns to read. Default: all.")
-    rename: dict[str, str] = Field(default_factory=dict, description="File column to the name that prompt and kind use.")
+    rename: dict[str, str] = Field(
+        default_factory=dict, description="File column to the name that prompt and kind use."
+    )
     limit: int | None = Field(None, ge=1, description="Read only the first rows.")
 
     @model_validator(mode="after")
@@ -44,9 +48,13 @@ class Kind(Part):
     """The kind of knowledge, and its options."""
 
     name: str = Field("triple", description="Name of the kind.")
-    several: bool = Field(False, description="Read every line of an answer as a candidate. Default: the first line only.")
+    several: bool = Field(
+        False,
+        description="Read every line of an answer as a candidate. Default: the first line only.",
+    )
     relations: str | list[str] | None = Field(
-        None, description="A set of relations (`everyday`, `events`), a list of names from them, or a YAML file."
+        None,
+        description="A set of relations (`everyday`, `events`), a list of names from them, or a YAML file.",
     )
 
 
@@ -61,8 +69,13 @@ class Examples(Part):
 class Prompt(Part):
     """What the teacher reads."""
 
-    template: str | None = Field(None, description="Shipped name such as `triple/everyday`, or a path. May be left out for `recorded`.")
-    examples: Examples | None = Field(None, description="Few-shot examples. Default: those that the template names.")
+    template: str | None = Field(
+        None,
+        description="Shipped name such as `triple/everyday`, or a path. May be left out for `recorded`.",
+    )
+    examples: Examples | None = Field(
+        None, description="Few-shot examples. Default: those that the template names."
+    )
     shots: int | None = Field(None, ge=0, description="How many of the template's own examples to show.")
     variables: dict[str, Any] = Field(default_factory=dict, description="Fixed values for the template.")
 
@@ -79,8 +92,12 @@ class SamplingPart(Part):
     seed: int | None = Field(0, description="Seed of the samples; null sends none.")
     presence_penalty: float | None = Field(None, description="As in the OpenAI protocol.")
     frequency_penalty: float | None = Field(None, description="As in the OpenAI protocol.")
-    logprobs: bool = Field(False, description="Ask for token log-probabilities; the NLL rule and critics use them.")
-    extra_body: dict[str, Any] = Field(default_factory=dict, description="Further fields of the request, sent as they stand.")
+    logprobs: bool = Field(
+        False, description="Ask for token log-probabilities; the NLL rule and critics use them."
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="Further fields of the request, sent as they stand."
+    )
 
 
 class Price(Part):
@@ -93,22 +110,42 @@ class Price(Part):
 class TeacherPart(Part):
     """Which model writes, and how it is reached."""
 
-    backend: str = Field("transformers", description="`openai`, `transformers`, `recorded`, or one from a plugin.")
-    model: str | None = Field(None, description="Model name, checkpoint folder or hub name; `synthkd/everyday` is the embedded teacher.")
+    backend: str = Field(
+        "transformers", description="`openai`, `transformers`, `recorded`, or one from a plugin."
+    )
+    model: str | None = Field(
+        None,
+        description="Model name, checkpoint folder or hub name; `synthkd/everyday` is the embedded teacher.",
+    )
     revision: str | None = Field(None, description="Hub revision of a local model.")
-    identity: str | None = Field(None, description="Name for who answers, in place of model and address, in the key.")
-    base_url: str | None = Field(None, description="Address of an OpenAI-compatible server, up to and with `/v1`.")
-    api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key. Keys are never written in a recipe.")
-    chat: bool | None = Field(None, description="Chat or plain completions. Default: chat for `openai`; a template's presence decides for `transformers`.")
+    identity: str | None = Field(
+        None, description="Name for who answers, in place of model and address, in the key."
+    )
+    base_url: str | None = Field(
+        None, description="Address of an OpenAI-compatible server, up to and with `/v1`."
+    )
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="Environment variable that holds the key. Keys are never written in a recipe.",
+    )
+    chat: bool | None = Field(
+        None,
+        description="Chat or plain completions. Default: chat for `openai`; a template's presence decides for `transformers`.",
+    )
     concurrency: int = Field(16, ge=1, description="Requests in flight at most.")
     timeout: float = Field(120.0, gt=0, description="Seconds until a request counts as hung.")
     max_attempts: int = Field(6, ge=1, description="Tries of one request, the first included.")
     batch_size: int = Field(64, ge=1, description="Prompts in one batch of a local model.")
-    device: str | None = Field(None, description="Device of a local model. Default: a GPU where there is one.")
+    device: str | None = Field(
+        None, description="Device of a local model. Default: a GPU where there is one."
+    )
     dtype: str = Field("float32", description="Number type of a local model.")
     threads: int | None = Field(None, ge=1, description="CPU threads of a local model.")
     path: str | None = Field(None, description="File of recorded rows.")
-    columns: dict[str, str] = Field(default_factory=dict, description="For `recorded`: its field (`input_id`, `sample_index`, `text`, `logprob`, `model`) to the file's column.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="For `recorded`: its field (`input_id`, `sample_index`, `text`, `logprob`, `model`) to the file's column.",
+    )
     price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
 
@@ -125,14 +162,28 @@ class CriticPart(Part):
 
     name: str = Field("linear", description="Which critic, when one is trained.")
     path: str | None = Field(None, description="Folder of a trained critic; `everyday` is the shipped one.")
-    labels: str | None = Field(None, description="Label sheet (CSV, JSONL or Parquet); a critic is trained from it in the run.")
+    labels: str | None = Field(
+        None,
+        description="Label sheet (CSV, JSONL or Parquet); a critic is trained from it in the run.",
+    )
     label: str = Field("label", description="Column of the verdict in the sheet.")
     columns: dict[str, str] = Field(default_factory=dict, description="Sheet column to the kind's column.")
-    held_out: float = Field(0.3, gt=0, lt=1, description="Share of groups kept for the threshold when the sheet has no `split`.")
-    group: str | None = Field(None, description="Column whose values stay on one side of the split. Default: the kind's own.")
+    held_out: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        description="Share of groups kept for the threshold when the sheet has no `split`.",
+    )
+    group: str | None = Field(
+        None,
+        description="Column whose values stay on one side of the split. Default: the kind's own.",
+    )
     precision: float = Field(0.9, gt=0, lt=1, description="Asked precision of what is accepted.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of its lower bound.")
-    publish_anyway: bool = Field(False, description="Where the precision cannot be had, publish what passes the rules, and say so.")
+    publish_anyway: bool = Field(
+        False,
+        description="Where the precision cannot be had, publish what passes the rules, and say so.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> CriticPart:
@@ -161,7 +212,9 @@ class Recipe(Part):
     kind: Kind = Field(default_factory=Kind)
     prompt: Prompt = Field(default_factory=Prompt)
     teacher: TeacherPart
-    rules: list[Rule] | None = Field(None, description="Rules in their order: names, or `{name, options}`. Default: the kind's.")
+    rules: list[Rule] | None = Field(
+        None, description="Rules in their order: names, or `{name, options}`. Default: the kind's."
+    )
     critic: CriticPart | None = None
     corpus: CorpusPart
     seed: int = Field(0, description="Seed of draws (few-shot examples, splits).")
@@ -283,7 +336,8 @@ def _fields_at(location: tuple[Any, ...]) -> dict[str, Any]:
             continue
         annotation = model.model_fields[part].annotation
         model = next(
-            (a for a in _flatten(annotation) if isinstance(a, type) and issubclass(a, BaseModel)), model
+            (a for a in _flatten(annotation) if isinstance(a, type) and issubclass(a, BaseModel)),
+            model,
         )
     return dict(model.model_fields)
 

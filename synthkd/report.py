@@ -11,7 +11,9 @@ from synthkd.stages.generate import Generated
 Rows = list[tuple[str, str]]
 
 
-def report_rows(recipe: Recipe, generated: Generated, counts: dict[str, Any], manifest: dict[str, Any]) -> Rows:
+def report_rows(
+    recipe: Recipe, generated: Generated, counts: dict[str, Any], manifest: dict[str, Any]
+) -> Rows:
     """The lines of the table: what, and how many."""
     rows: Rows = [
         ("asked", f"{counts['asked']:,}"),
@@ -28,7 +30,12 @@ def report_rows(recipe: Recipe, generated: Generated, counts: dict[str, Any], ma
     ]
     rows += _critic(manifest.get("critic"))
     rows.append(("tokens written", f"{counts['tokens']:,}"))
-    rows.append(("cost", "unknown (no price in the recipe)" if counts["cost"] is None else f"${counts['cost']:,.4f}"))
+    rows.append(
+        (
+            "cost",
+            "unknown (no price in the recipe)" if counts["cost"] is None else f"${counts['cost']:,.4f}",
+        )
+    )
     rows.append(("corpus", f"{recipe.corpus_path} (hash {manifest['corpus_hash'][:12]})"))
     rows.append(("journal", str(recipe.journal_path)))
     return rows

@@ -73,7 +73,9 @@ def _csv(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[dict
             _need(path, columns, names)
             for row in reader:
                 if None in row or None in row.values():
-                    raise InputError(f"{path} line {reader.line_num}: {_width(row)} than the header's {len(names)}")
+                    raise InputError(
+                        f"{path} line {reader.line_num}: {_width(row)} than the header's {len(names)}"
+                    )
                 yield {name: row[name] for name in columns or names}
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None

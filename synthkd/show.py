@@ -33,7 +33,10 @@ def _corpus(corpus: Corpus) -> str:
     manifest = corpus.manifest
     columns = manifest["kind"]["columns"]
     rows = corpus.dataset().head(10, columns=[*columns, "score", "id"]).to_pylist()
-    lines = [repr(corpus)[1:-1], f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"]
+    lines = [
+        repr(corpus)[1:-1],
+        f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}",
+    ]
     lines += [f"  rejected by {name}: {count:,}" for name, count in manifest["counts"]["rejected"].items()]
     lines += ["", *(_line(row, columns) for row in rows)]
     lines.append(f"\nsynthkd show {corpus.path} ID shows where a row comes from")
@@ -82,7 +85,9 @@ def _lineage(row: dict[str, Any], corpus: Corpus) -> str:
     ]
     sent = _sent(corpus, row["completion_key"].rpartition("-")[0])
     if sent:
-        text = "\n".join(f"    {m['role']}: " + m["content"].replace("\n", "\n      ") for m in sent["messages"])
+        text = "\n".join(
+            f"    {m['role']}: " + m["content"].replace("\n", "\n      ") for m in sent["messages"]
+        )
         lines.append(f"  sent to {sent['identity']}:\n{text}")
     else:
         lines.append("  the journal is not here, so the prompt cannot be shown")

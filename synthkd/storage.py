@@ -22,7 +22,9 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-            raise DiskFullError(f"{path}: the disk is full; make room and run again: what was committed is kept") from None
+            raise DiskFullError(
+                f"{path}: the disk is full; make room and run again: what was committed is kept"
+            ) from None
         raise StorageError(f"{path}: {error.strerror or error}") from None
 
 

@@ -32,7 +32,24 @@ FAULTS = (
     "429", "429-seconds", "429-date", "500", "401", "404", "400-context", "reset", "hang", "cut", "not-json",
     "no-choices", "one-choice", "content-filter",
 )  # fmt: skip
-_WORDS = "cut open carry hold bread water wood stone heavy light house garden bird river paper glass".split()
+_WORDS = [
+    "cut",
+    "open",
+    "carry",
+    "hold",
+    "bread",
+    "water",
+    "wood",
+    "stone",
+    "heavy",
+    "light",
+    "house",
+    "garden",
+    "bird",
+    "river",
+    "paper",
+    "glass",
+]
 
 
 def words(prompt: str, index: int, seed: int) -> str:
@@ -137,7 +154,9 @@ class FakeServer:
         if path.endswith("/models"):
             return await _reply(writer, 200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
         if self.key and headers.get("authorization") != f"Bearer {self.key}":
-            return await _reply(writer, 401, {"error": {"message": f"wrong key {headers.get('authorization')}"}})
+            return await _reply(
+                writer, 401, {"error": {"message": f"wrong key {headers.get('authorization')}"}}
+            )
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
@@ -167,7 +186,12 @@ class FakeServer:
         self.bodies.append(body)
         if self.log:
             with self.log.open("a", encoding="utf-8") as file:
-                line = {"prompt": prompt, "seed": body.get("seed"), "n": body.get("n", 1), "at": time.time()}
+                line = {
+                    "prompt": prompt,
+                    "seed": body.get("seed"),
+                    "n": body.get("n", 1),
+                    "at": time.time(),
+                }
                 file.write(json.dumps(line) + "\n")
 
     def _drawn(self) -> str:
@@ -189,8 +213,13 @@ class FakeServer:
             tokens = text.split() or [""]
             if body.get("logprobs"):
                 values = [-0.1 * (len(token) + 1) for token in tokens]
-                pairs = [{"token": t, "logprob": v, "bytes": None, "top_logprobs": []} for t, v in zip(tokens, values, strict=True)]
-                choice["logprobs"] = {"content": pairs} if chat else {"tokens": tokens, "token_logprobs": values}
+                pairs: list[dict[str, Any]] = [
+                    {"token": t, "logprob": v, "bytes": None, "top_logprobs": []}
+                    for t, v in zip(tokens, values, strict=True)
+                ]
+                choice["logprobs"] = (
+                    {"content": pairs} if chat else {"tokens": tokens, "token_logprobs": values}
+                )
             if chat:
                 choice["message"] = {"role": "assistant", "content": text}
             else:
@@ -213,7 +242,10 @@ def _faulty(fault: str, body: Any) -> tuple[int, Any, dict[str, str]]:
     if fault in ("500", "401", "404"):
         return int(fault), {"error": {"message": f"planted {fault}"}}, {}
     if fault == "400-context":
-        error = {"message": "this model's maximum context length is 8 tokens", "code": "context_length_exceeded"}
+        error = {
+            "message": "this model's maximum context length is 8 tokens",
+            "code": "context_length_exceeded",
+        }
         return 400, {"error": error}, {}
     return (200, b"<html>not json", {}) if fault == "not-json" else (200, body, {})
 
@@ -225,10 +257,18 @@ def _in_a_second() -> str:
 
 
 async def _reply(
-    writer: asyncio.StreamWriter, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False
+    writer: asyncio.StreamWriter,
+    status: int,
+    body: Any,
+    headers: dict[str, str] | None = None,
+    cut: bool = False,
 ) -> bool:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"HTTP/1.1 {status} X", "content-type: application/json", f"content-length: {len(data)}"]
+    lines = [
+        f"HTTP/1.1 {status} X",
+        "content-type: application/json",
+        f"content-length: {len(data)}",
+    ]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + (data[: len(data) // 2] if cut else data))
     await writer.drain()

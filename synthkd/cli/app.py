@@ -28,10 +28,20 @@ app = typer.Typer(
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe, such as teacher.sampling.n=5.", show_default=False),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value of the recipe, such as teacher.sampling.n=5.",
+        show_default=False,
+    ),
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Read only the first rows of the inputs.", show_default=False)]
-Model = Annotated[str | None, typer.Option("--teacher", help="Another model for the teacher.", show_default=False)]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, help="Read only the first rows of the inputs.", show_default=False),
+]
+Model = Annotated[
+    str | None, typer.Option("--teacher", help="Another model for the teacher.", show_default=False)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -44,14 +54,17 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop."),
     ] = False,
 ) -> None:
     del version
 
 
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
+) -> None:
     """Make a folder with a recipe that runs at once, on the embedded teacher."""
     from synthkd.starter import write_starter
 
@@ -84,7 +97,11 @@ def run(
 
 @app.command()
 def generate(
-    recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None, quiet: Quiet = False
+    recipe: RecipePath,
+    limit: Limit = None,
+    teacher: Model = None,
+    set_: Set = None,
+    quiet: Quiet = False,
 ) -> None:
     """Ask the teacher for what is not in the journal yet."""
     from synthkd import pipeline
@@ -99,7 +116,11 @@ def generate(
 
 @app.command()
 def judge(
-    recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None, quiet: Quiet = False
+    recipe: RecipePath,
+    limit: Limit = None,
+    teacher: Model = None,
+    set_: Set = None,
+    quiet: Quiet = False,
 ) -> None:
     """Parse what is in the journal and give every candidate a fate. Sends nothing."""
     from synthkd import pipeline
@@ -128,7 +149,11 @@ def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_
 def show(
     path: Annotated[Path, typer.Argument(help="A corpus, a run's folder, or a recipe.", show_default=False)],
     candidate: Annotated[
-        str | None, typer.Argument(help="The id of a candidate, or its beginning: shows its whole lineage.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="The id of a candidate, or its beginning: shows its whole lineage.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Show a corpus, a run, or one candidate with its lineage: prompt, completion, fate."""

@@ -40,8 +40,16 @@ def train(
 @app.command()
 def score(
     critic: Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)],
-    rows: Annotated[Path, typer.Argument(help="Rows with the kind's columns: CSV, JSONL, Parquet or a corpus.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="A Parquet file: the rows and their `score`.", show_default=False)],
+    rows: Annotated[
+        Path,
+        typer.Argument(
+            help="Rows with the kind's columns: CSV, JSONL, Parquet or a corpus.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Argument(help="A Parquet file: the rows and their `score`.", show_default=False)
+    ],
     kind: KindName = "triple",
 ) -> None:
     """Give each row a probability of being valid."""

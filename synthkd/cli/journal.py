@@ -44,7 +44,10 @@ def list_(
 
 
 @app.command("export")
-def export_(path: JournalPath, out: Annotated[Path, typer.Argument(help="A Parquet file.", show_default=False)]) -> None:
+def export_(
+    path: JournalPath,
+    out: Annotated[Path, typer.Argument(help="A Parquet file.", show_default=False)],
+) -> None:
     """Write all completions, with what was sent, to a Parquet file."""
     from synthkd.journal_io import export_parquet
 
@@ -52,7 +55,10 @@ def export_(path: JournalPath, out: Annotated[Path, typer.Argument(help="A Parqu
 
 
 @app.command("import")
-def import_(path: JournalPath, source: Annotated[Path, typer.Argument(help="A Parquet file of `export`.", show_default=False)]) -> None:
+def import_(
+    path: JournalPath,
+    source: Annotated[Path, typer.Argument(help="A Parquet file of `export`.", show_default=False)],
+) -> None:
     """Take in completions that another journal exported; those already here stay as they are."""
     from synthkd.journal_io import import_parquet
 

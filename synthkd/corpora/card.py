@@ -33,7 +33,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         _precision(manifest.get("critic")),
         _sample(sample, manifest["kind"]["columns"]),
         _columns(manifest["kind"]["columns"]),
-        "## Read it\n\n```python\nimport datasets\nrows = datasets.load_dataset(\"PATH\", split=\"accepted\")\n```\n",
+        '## Read it\n\n```python\nimport datasets\nrows = datasets.load_dataset("PATH", split="accepted")\n```\n',
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -75,7 +75,7 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     if not sample:
         return ""
     step = max(1, len(sample) // 8)
-    rows = [tuple([*columns, "score"])]
+    rows = [(*columns, "score")]
     for row in sample[::step][:8]:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
         rows.append((*(_cell(row[column]) for column in columns), score))

@@ -55,7 +55,9 @@ class Corpus:
         for split in ("accepted", "rejected"):
             field = ds.field("id")
             upper = candidate + "~"
-            yield from self.dataset(split).to_table(filter=(field >= candidate) & (field < upper)).to_pylist()
+            yield from (
+                self.dataset(split).to_table(filter=(field >= candidate) & (field < upper)).to_pylist()
+            )
 
     def verify(self) -> None:
         """Check every file against the manifest; `InputError` names the first that differs."""
@@ -76,7 +78,8 @@ class Corpus:
         rows = self.dataset().head(8, columns=columns).to_pylist()
         head = "".join(f"<th>{escape(name)}</th>" for name in columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_short(row[name]))}</td>" for name in columns) + "</tr>" for row in rows
+            "<tr>" + "".join(f"<td>{escape(_short(row[name]))}</td>" for name in columns) + "</tr>"
+            for row in rows
         )
         return f"<p>{escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>"
 

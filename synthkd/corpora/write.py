@@ -64,7 +64,11 @@ def _rows(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
 
 
 def _write_split(
-    folder: Path, name: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema, rows_per_file: int
+    folder: Path,
+    name: str,
+    batches: Iterator[pa.RecordBatch],
+    schema: pa.Schema,
+    rows_per_file: int,
 ) -> None:
     """Files of at most ``rows_per_file`` rows; one file also where there is no row, so that readers find it."""
     number, room, writer = 0, rows_per_file, _open(folder, name, 0, schema)

@@ -77,7 +77,10 @@ class Unreachable:
         if self.labels_needed is None:
             return seen + " More labels alone will not help: ask for less, or train a better critic."
         more = max(self.labels_needed - self.held_out, 1)
-        return seen + f" About {more:,} more held-out labels would make it pass if that figure is true; or ask for less."
+        return (
+            seen
+            + f" About {more:,} more held-out labels would make it pass if that figure is true; or ask for less."
+        )
 
     def sentence(self) -> str:
         """In words."""

@@ -15,24 +15,30 @@ if TYPE_CHECKING:
 def critic_card(trained: TrainedCritic) -> str:
     """Markdown."""
     facts = trained.facts()
-    return "\n\n".join(
-        [
-            f"# Critic `{facts['critic']}` for the kind `{facts['kind']}`",
-            f"Trained on {facts['training_rows']:,} labelled rows of `{facts['sheet']}`"
-            f" ({facts['share_valid']:.1%} valid), judged on {facts['held_out_rows']:,} held-out rows of other groups."
-            f" Rows labelled both ways and left out: {facts['conflicts_left_out']}.",
-            f"AUC {facts['auc']:.3f}, expected calibration error {facts['ece']:.3f}.",
-            "## What it can promise\n\n" + _promises(trained),
-            "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
-            + "\n".join(f"| {r} | {p:.3f} |" for r, p in facts["precision_at_recall"].items()),
-            "## Where it is weakest\n\n" + _weakest(trained),
-            f"Fingerprint {trained.fingerprint}; sheet {facts['sheet_hash']}. Made again by `synthkd critic train`.",
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                f"# Critic `{facts['critic']}` for the kind `{facts['kind']}`",
+                f"Trained on {facts['training_rows']:,} labelled rows of `{facts['sheet']}`"
+                f" ({facts['share_valid']:.1%} valid), judged on {facts['held_out_rows']:,} held-out rows of other groups."
+                f" Rows labelled both ways and left out: {facts['conflicts_left_out']}.",
+                f"AUC {facts['auc']:.3f}, expected calibration error {facts['ece']:.3f}.",
+                "## What it can promise\n\n" + _promises(trained),
+                "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
+                + "\n".join(f"| {r} | {p:.3f} |" for r, p in facts["precision_at_recall"].items()),
+                "## Where it is weakest\n\n" + _weakest(trained),
+                f"Fingerprint {trained.fingerprint}; sheet {facts['sheet_hash']}. Made again by `synthkd critic train`.",
+            ]
+        )
+        + "\n"
+    )
 
 
 def _promises(trained: TrainedCritic) -> str:
-    lines = ["| asked | threshold | keeps | of the valid | held-out precision | at least (95 %) |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| asked | threshold | keeps | of the valid | held-out precision | at least (95 %) |",
+        "|---|---|---|---|---|---|",
+    ]
     for asked in (0.8, 0.9, 0.95):
         found = trained.threshold(asked, 0.95)
         if isinstance(found, Threshold):
@@ -62,4 +68,6 @@ def _weakest(trained: TrainedCritic) -> str:
     if not rows:
         return "Too few rows of each sort to tell."
     lines = [f"| {name} | AUC | held-out rows |", "|---|---|---|"]
-    return "\n".join(lines + [f"| {value} | {auc:.3f} | {count:,} |" for auc, value, count in sorted(rows)[:5]])
+    return "\n".join(
+        lines + [f"| {value} | {auc:.3f} | {count:,} |" for auc, value, count in sorted(rows)[:5]]
+    )

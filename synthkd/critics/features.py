@@ -5,6 +5,7 @@ A linear model sees only sums, so each number also comes as a one-hot of its qua
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ def tokens(row: Mapping[str, Any], columns: Sequence[str]) -> Iterator[str]:
         for word in words:
             yield f"{name}w={word}"
             yield f"{name}wr={relation}|{word}"
-        for pair in zip(words, words[1:], strict=False):
+        for pair in itertools.pairwise(words):
             yield f"{name}2={' '.join(pair)}"
         padded = f" {text} "
         for size in (2, 3, 4):
@@ -70,7 +71,10 @@ def _column(rows: pa.Table | pa.RecordBatch, name: str, count: int) -> Floats:
     if name not in rows.schema.names:
         return np.full(count, np.nan)
     column = rows.column(name).cast(pa.float64())
-    values: Floats = np.array(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(), dtype=np.float64)
+    values: Floats = np.array(
+        column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(),
+        dtype=np.float64,
+    )
     return values
 
 

@@ -135,10 +135,16 @@ def _check(path: Path, labels: Any, held: Any, groups: list[str]) -> None:
         raise CriticError(f"{path}: all verdicts are {bool(labels[0])}; a critic needs rows of both")
     for name, part in (("training", ~held), ("held-out", held)):
         if int(part.sum()) < FEWEST:
-            raise CriticError(f"{path}: {int(part.sum())} {name} rows, {FEWEST} are needed at least; label more")
+            raise CriticError(
+                f"{path}: {int(part.sum())} {name} rows, {FEWEST} are needed at least; label more"
+            )
         if labels[part].all() or not labels[part].any():
-            raise CriticError(f"{path}: the {name} part has verdicts of one sort only; label more or split anew")
-    both = {g for g, h in zip(groups, held, strict=True) if h} & {g for g, h in zip(groups, held, strict=True) if not h}
+            raise CriticError(
+                f"{path}: the {name} part has verdicts of one sort only; label more or split anew"
+            )
+    both = {g for g, h in zip(groups, held, strict=True) if h} & {
+        g for g, h in zip(groups, held, strict=True) if not h
+    }
     if both:
         raise CriticError(
             f"{path}: {len(both):,} groups stand on both sides of the split, such as {sorted(both)[0]!r};"

@@ -36,7 +36,12 @@ class LinearCritic(Critic):
         self._bias = 0.0
         self._scales: Scales | None = None
 
-    def fit(self, rows: pa.Table, labels: np.ndarray[Any, np.dtype[np.bool_]], groups: Sequence[str] = ()) -> None:
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: np.ndarray[Any, np.dtype[np.bool_]],
+        groups: Sequence[str] = (),
+    ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
         counts = hashed(rows, self.columns)
         seen = np.asarray((counts > 0).sum(axis=0)).ravel()
@@ -77,8 +82,10 @@ class LinearCritic(Critic):
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        assert self._weights is not None and self._idf is not None
-        assert self._scales is not None and self._dense_weights is not None
+        assert self._weights is not None
+        assert self._idf is not None
+        assert self._scales is not None
+        assert self._dense_weights is not None
         # Only features that were seen have a weight: the file holds those.
         used = np.flatnonzero(self._weights)
         arrays = {
@@ -112,7 +119,9 @@ class LinearCritic(Critic):
         except OSError:
             raise CriticError(f"{folder}: {ARRAYS} is missing; train the critic again") from None
         if hashlib.sha256(data).hexdigest() != config["arrays_sha256"]:
-            raise CriticError(f"{folder / ARRAYS}: cut or altered since it was trained; train the critic again")
+            raise CriticError(
+                f"{folder / ARRAYS}: cut or altered since it was trained; train the critic again"
+            )
         from safetensors.numpy import load as load_arrays
 
         arrays = load_arrays(data)
@@ -133,7 +142,9 @@ def _config(folder: Path) -> dict[str, Any]:
     except OSError:
         raise CriticError(f"{folder}: no critic here (no {CONFIG})") from None
     except ValueError:
-        raise CriticError(f"{folder / CONFIG}: not JSON; it was cut or altered; train the critic again") from None
+        raise CriticError(
+            f"{folder / CONFIG}: not JSON; it was cut or altered; train the critic again"
+        ) from None
     missing = {"kind", "columns", "bits", "bias", "arrays_sha256", "regularisation_C"} - set(config)
     if missing or config.get("version") != 1 or config["bits"] != BITS:
         raise CriticError(f"{folder / CONFIG}: not a linear critic of this version; train it again")

@@ -67,7 +67,9 @@ class TrainedCritic:
         }
 
 
-def train_critic(kind: Kind, sheet: LabelSheet, name: str = "linear", out: Path | None = None) -> TrainedCritic:
+def train_critic(
+    kind: Kind, sheet: LabelSheet, name: str = "linear", out: Path | None = None
+) -> TrainedCritic:
     """Fit on the training part, score the held-out part; keep it all in the folder ``out`` if one is named."""
     rows, labels, groups = sheet.part(held_out=False)
     critic = plugins.find("critics", name)(kind.name, kind.columns)
@@ -111,7 +113,9 @@ def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
         raise CriticError(f"{folder}: trained for the kind {training['kind']!r}, not {kind.name!r}")
     critic = plugins.find("critics", training["critic"]).load(folder)
     if tuple(critic.columns) != tuple(kind.columns):
-        raise CriticError(f"{folder}: trained on the columns {list(critic.columns)}, the kind has {list(kind.columns)}")
+        raise CriticError(
+            f"{folder}: trained on the columns {list(critic.columns)}, the kind has {list(kind.columns)}"
+        )
     try:
         held = pq.read_table(folder / HELD_OUT)
     except (OSError, pa.ArrowInvalid):

@@ -52,7 +52,10 @@ def documents(facts: list[Triple], kind: TripleKind, seed: int, shots: int = 3) 
 
 def few_shot(kind: TripleKind, relation: str, facts: list[Triple]) -> Document:
     """Facts of one relation under its question, as `prompts/triple/everyday.j2` lays them out."""
-    return [(f"{kind.relations[relation].question}\n", ""), *(_sentence(kind, fact) for fact in facts)]
+    return [
+        (f"{kind.relations[relation].question}\n", ""),
+        *(_sentence(kind, fact) for fact in facts),
+    ]
 
 
 def text_of(document: Document) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -68,5 +69,5 @@ class FilterResult:
         kept = int((self.scores >= self.threshold).sum())
         return (
             f"<p>{kept:,} kept, {len(self.scores) - kept:,} dropped at {self.threshold:.3f}</p>"
-            + self.borderline(5).to_pandas().to_html(index=False)
+            + f"<pre>{escape(str(self.borderline(5).to_pylist()))}</pre>"
         )

@@ -6,6 +6,7 @@ the kind's columns, so they serve every kind whose content is short text.
 
 from __future__ import annotations
 
+import itertools
 import re
 from abc import abstractmethod
 from typing import ClassVar
@@ -60,7 +61,11 @@ class TooLong(RowRule):
         words = len(text.split())
         if words > self.max_words:
             return f"{words} words, more than {self.max_words}"
-        return f"{len(text)} characters, more than {self.max_characters}" if len(text) > self.max_characters else None
+        return (
+            f"{len(text)} characters, more than {self.max_characters}"
+            if len(text) > self.max_characters
+            else None
+        )
 
 
 class TooShort(RowRule):
@@ -74,7 +79,9 @@ class TooShort(RowRule):
 
     def check(self, row: Row, kind: Kind) -> str | None:
         length = len(self.text(row, kind))
-        return f"{length} characters, fewer than {self.min_characters}" if length < self.min_characters else None
+        return (
+            f"{length} characters, fewer than {self.min_characters}" if length < self.min_characters else None
+        )
 
 
 class SelfLoop(RowRule):
@@ -85,7 +92,10 @@ class SelfLoop(RowRule):
     def check(self, row: Row, kind: Kind) -> str | None:
         if len(kind.columns) < 2:
             return None
-        first, last = normal_phrase(str(row[kind.columns[0]] or "")), normal_phrase(self.text(row, kind))
+        first, last = (
+            normal_phrase(str(row[kind.columns[0]] or "")),
+            normal_phrase(self.text(row, kind)),
+        )
         return f"{kind.columns[0]} and {kind.columns[-1]} are the same" if first == last else None
 
 
@@ -101,7 +111,7 @@ class Echo(RowRule):
             if head and text.startswith(head + " ") and len(text.split()) > len(head.split()) + 1:
                 return "begins with the head"
         words = text.split()
-        if any(a == b for a, b in zip(words, words[1:], strict=False)):
+        if any(a == b for a, b in itertools.pairwise(words)):
             return "repeats a word"
         return None
 
@@ -112,8 +122,41 @@ class Unfinished(RowRule):
     name: ClassVar[str] = "unfinished"
 
     _OPEN: ClassVar[frozenset[str]] = frozenset(
-        "a an and are as at because but by for from if in into is its of on or than that the their to was"
-        " were when where which while who with without".split()
+        [
+            "a",
+            "an",
+            "and",
+            "are",
+            "as",
+            "at",
+            "because",
+            "but",
+            "by",
+            "for",
+            "from",
+            "if",
+            "in",
+            "into",
+            "is",
+            "its",
+            "of",
+            "on",
+            "or",
+            "than",
+            "that",
+            "the",
+            "their",
+            "to",
+            "was",
+            "were",
+            "when",
+            "where",
+            "which",
+            "while",
+            "who",
+            "with",
+            "without",
+        ]
     )
 
     def check(self, row: Row, kind: Kind) -> str | None:

@@ -42,9 +42,7 @@ def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relat
     """
     folder = resource("prompts/triple/relations")
     everything = {
-        name: relation
-        for path in sorted(folder.glob("*.yaml"))
-        for name, relation in _read(path).items()
+        name: relation for path in sorted(folder.glob("*.yaml")) for name, relation in _read(path).items()
     }
     if source is None:
         return everything

@@ -61,7 +61,11 @@ def decide(plan: Plan) -> Decision:
     from synthkd.resources import resource
 
     if part.path is not None:
-        path = resource(f"critics/{part.path}") if part.path in shipped_critics() else plan.recipe.resolve(part.path)
+        path = (
+            resource(f"critics/{part.path}")
+            if part.path in shipped_critics()
+            else plan.recipe.resolve(part.path)
+        )
         trained = load_critic(path, plan.kind)
     else:
         sheet = read_labels(
@@ -75,23 +79,19 @@ def decide(plan: Plan) -> Decision:
         )
         trained = train_critic(plan.kind, sheet, name=part.name, out=plan.recipe.work_dir / "critic")
     found = trained.threshold(part.precision, part.confidence)
-    reachable = not isinstance(found, Unreachable)
-    return Decision(
-        trained=trained,
-        threshold=found.threshold if reachable else None,
-        unreachable=None if reachable else found.advice,
-        publish_anyway=part.publish_anyway,
-        record={
-            "fingerprint": trained.fingerprint,
-            "name": part.name,
-            "asked_precision": part.precision,
-            "confidence": part.confidence,
-            "reachable": reachable,
-            "advice": None if reachable else found.advice,
-            "held_out": trained.facts(),
-            **({"threshold": found.threshold, "lower_bound": found.lower_bound} if reachable else {}),
-        },
-    )
+    record = {
+        "fingerprint": trained.fingerprint,
+        "name": part.name,
+        "asked_precision": part.precision,
+        "confidence": part.confidence,
+        "reachable": not isinstance(found, Unreachable),
+        "held_out": trained.facts(),
+    }
+    if isinstance(found, Unreachable):
+        record |= {"advice": found.advice, "publish_anyway": part.publish_anyway}
+        return Decision(trained, None, found.advice, part.publish_anyway, record)
+    record |= {"threshold": found.threshold, "lower_bound": found.lower_bound}
+    return Decision(trained, found.threshold, record=record)
 
 
 def shipped_critics() -> list[str]:

@@ -111,7 +111,9 @@ async def _missing(
     done.inputs, done.repeated_inputs = counts.distinct, counts.repeated
 
 
-def _open_requests(batch: list[Asked], journal: Journal, done: Generated, flying: Counter[str]) -> list[Request]:
+def _open_requests(
+    batch: list[Asked], journal: Journal, done: Generated, flying: Counter[str]
+) -> list[Request]:
     ids = [asked.request.request_id for asked in batch]
     held, failed = journal.held(ids), journal.failures(ids)
     found: dict[str, Request] = {}

@@ -113,7 +113,9 @@ def _parse_all(
 
 def _nothing(done: Judged) -> str:
     if not done.failed:
-        return "nothing to judge: no completion of this recipe is in the journal; run `synthkd generate` first"
+        return (
+            "nothing to judge: no completion of this recipe is in the journal; run `synthkd generate` first"
+        )
     reasons = ", ".join(f"{name} {count:,}" for name, count in done.failures.items())
     return (
         f"nothing to judge: all {done.failed:,} requests failed ({reasons}); `synthkd journal list JOURNAL --table"
@@ -219,9 +221,7 @@ def _decide(table: pa.Table, plan: Plan, decision: Decision) -> pa.Table:
     return _with_fate(table, fate, reason)
 
 
-def _note(
-    fate: list[str | None], reason: list[str | None], places: Any, verdicts: Any, name: str
-) -> None:
+def _note(fate: list[str | None], reason: list[str | None], places: Any, verdicts: Any, name: str) -> None:
     for place, verdict in zip(places, verdicts, strict=True):
         if verdict is not None and fate[place] is None:
             fate[place], reason[place] = name, verdict

@@ -62,9 +62,11 @@ class Plan:
 
     def _find_rules(self) -> list[Filter]:
         chosen = self.recipe.rules
-        pairs = [(r.name, r.options) for r in chosen] if chosen is not None else [
-            (name, {}) for name in self.kind.default_rules
-        ]
+        pairs = (
+            [(r.name, r.options) for r in chosen]
+            if chosen is not None
+            else [(name, {}) for name in self.kind.default_rules]
+        )
         rules: list[Filter] = []
         for name, options in pairs:
             rule = plugins.find("rules", name)
@@ -78,7 +80,9 @@ class Plan:
         part = self.recipe.prompt
         if part.template is None:
             if self.recipe.teacher.backend != "recorded":
-                raise PromptError("prompt.template is missing: name a template; only `recorded` goes without one")
+                raise PromptError(
+                    "prompt.template is missing: name a template; only `recorded` goes without one"
+                )
             return None
         prompt = load_prompt(part.template, self.recipe.folder)
         if prompt.head.kind and prompt.head.kind != self.kind.name:
@@ -88,7 +92,11 @@ class Plan:
         shots = prompt.shots if part.shots is None else part.shots
         by, source = prompt.by, None
         if part.examples:
-            source, shots, by = self.recipe.resolve(part.examples.path), part.examples.n, part.examples.by
+            source, shots, by = (
+                self.recipe.resolve(part.examples.path),
+                part.examples.n,
+                part.examples.by,
+            )
         elif prompt.head.examples:
             beside = prompt.folder / prompt.head.examples
             source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")

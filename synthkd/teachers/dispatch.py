@@ -63,7 +63,9 @@ def retry_after(value: str | None) -> float | None:
     return None
 
 
-async def dispatch(requests: AsyncIterator[Request], send: Send, policy: Policy) -> AsyncIterator[list[Answer]]:
+async def dispatch(
+    requests: AsyncIterator[Request], send: Send, policy: Policy
+) -> AsyncIterator[list[Answer]]:
     """Yield groups of answers as they come. A `TeacherError` of ``send`` ends it, after what came is yielded."""
     run = _Dispatch(send, policy)
     pull = asyncio.create_task(run.pull(requests))

@@ -101,11 +101,18 @@ class OpenAITeacher:
         return self._answers(request, body, time.perf_counter() - start)
 
     async def _send(self, request: Request) -> Any:
-        assert self._client is not None
+        # Options are built as a dict, which the overloads of the package cannot match.
+        client: Any = self._client
         sampling = request.sampling
         options = {
             name: value
-            for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty", "max_tokens")
+            for name in (
+                "temperature",
+                "top_p",
+                "presence_penalty",
+                "frequency_penalty",
+                "max_tokens",
+            )
             if (value := getattr(sampling, name)) is not None
         }
         if sampling.stop:
@@ -116,13 +123,19 @@ class OpenAITeacher:
         extra = {**({"top_k": sampling.top_k} if sampling.top_k else {}), **sampling.extra_body}
         if extra:
             options["extra_body"] = extra
-        common: dict[str, Any] = {"model": self.part.model, "n": len(request.sample_indexes), **options}
+        common: dict[str, Any] = {
+            "model": self.part.model,
+            "n": len(request.sample_indexes),
+            **options,
+        }
         if self.part.chat is False or (self.part.chat is None and _is_plain(request)):
             logprobs = {"logprobs": 1} if sampling.logprobs else {}
-            return await self._client.completions.create(prompt=request.prompt, **common, **logprobs)
-        messages: Any = [{**m, "role": "user" if m["role"] == "prompt" else m["role"]} for m in request.messages]
+            return await client.completions.create(prompt=request.prompt, **common, **logprobs)
+        messages: Any = [
+            {**m, "role": "user" if m["role"] == "prompt" else m["role"]} for m in request.messages
+        ]
         logprobs = {"logprobs": True} if sampling.logprobs else {}
-        return await self._client.chat.completions.create(messages=messages, **common, **logprobs)
+        return await client.chat.completions.create(messages=messages, **common, **logprobs)
 
     def _answers(self, request: Request, body: Any, seconds: float) -> list[Answer]:
         choices = getattr(body, "choices", None)
@@ -134,7 +147,9 @@ class OpenAITeacher:
         shares = _shares(usage, [count for _, count in scored])
         read = getattr(usage, "prompt_tokens", None)
         answers: list[Answer] = []
-        for place, ((index, choice), (logprob, _), written) in enumerate(zip(pairs, scored, shares, strict=True)):
+        for place, ((index, choice), (logprob, _), written) in enumerate(
+            zip(pairs, scored, shares, strict=True)
+        ):
             reason = str(choice.finish_reason or "unknown")
             if reason == "content_filter":
                 answers.append(Failure(request.request_id, index, reason, "the server withheld the text"))
@@ -151,7 +166,9 @@ class OpenAITeacher:
                     latency=seconds,
                     price=self._price(read if place == 0 else 0, written),
                     model=getattr(body, "model", None),
-                    seed=None if request.sampling.seed is None else request.sampling.seed + request.sample_indexes[0],
+                    seed=None
+                    if request.sampling.seed is None
+                    else request.sampling.seed + request.sample_indexes[0],
                 )
             )
         return answers
@@ -171,7 +188,9 @@ class OpenAITeacher:
                 f"{_public(self.base_url)} refuses the key in {self.part.api_key_env} (401); check that variable"
             )
         if status in (408, 409, 429) or status >= 500:
-            return TransientError(f"http_{status}", detail, retry_after(error.response.headers.get("retry-after")))
+            return TransientError(
+                f"http_{status}", detail, retry_after(error.response.headers.get("retry-after"))
+            )
         code = str(getattr(error, "code", "") or "")
         if "context_length" in code or "context length" in detail:
             return RequestError("context_too_long", detail)
@@ -202,7 +221,10 @@ def _connection(error: Exception, url: str) -> TransientError:
         causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
     names = " ".join(type(cause).__name__ + str(cause) for cause in causes)
     if "ConnectError" in names or "refused" in names or "Name or service" in names:
-        return TransientError("unreachable", f"nothing answers at {url}; is the server up, and teacher.base_url right?")
+        return TransientError(
+            "unreachable",
+            f"nothing answers at {url}; is the server up, and teacher.base_url right?",
+        )
     return TransientError("connection", f"the connection broke: {causes[-1]}")
 
 
@@ -239,4 +261,3 @@ def _shares(usage: Any, counts: list[int | None]) -> list[int | None]:
         return [None] * len(counts)
     each, rest = divmod(total, len(counts))
     return [each + (rest if place == 0 else 0) for place in range(len(counts))]
-

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.rows import read_rows
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
+from synthkd.rows import read_rows
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
@@ -35,7 +35,9 @@ class RecordedTeacher:
             raise RecipeError("teacher.path: the recorded backend needs the file of recorded rows")
         unknown = [field for field in part.columns if field not in FIELDS]
         if unknown:
-            raise RecipeError(f"teacher.columns: unknown field {unknown[0]!r}{nearest(unknown[0], list(FIELDS))}")
+            raise RecipeError(
+                f"teacher.columns: unknown field {unknown[0]!r}{nearest(unknown[0], list(FIELDS))}"
+            )
         self.part = part
         self.path = (folder / part.path).expanduser().resolve()
         if not self.path.is_file():
@@ -47,7 +49,9 @@ class RecordedTeacher:
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> RecordedTeacher:
         path = recipe.teacher.path
-        resolved = recipe.teacher.model_copy(update={"path": str(recipe.resolve(path))}) if path else recipe.teacher
+        resolved = (
+            recipe.teacher.model_copy(update={"path": str(recipe.resolve(path))}) if path else recipe.teacher
+        )
         return cls(resolved)
 
     @property
@@ -80,7 +84,13 @@ class RecordedTeacher:
             else:
                 text, logprob, model = row
                 yield Completion(
-                    request.request_id, sample, text, "recorded", logprob=logprob, model=model, price=0.0
+                    request.request_id,
+                    sample,
+                    text,
+                    "recorded",
+                    logprob=logprob,
+                    model=model,
+                    price=0.0,
                 )
 
     def _open(self) -> sqlite3.Connection:
@@ -101,9 +111,13 @@ class RecordedTeacher:
         for rows in read_rows(self.path):
             for field in ("input_id", "text"):
                 if names[field] not in rows[0]:
-                    raise InputError(f"{self.path}: no column {names[field]!r}{nearest(names[field], list(rows[0]))}")
+                    raise InputError(
+                        f"{self.path}: no column {names[field]!r}{nearest(names[field], list(rows[0]))}"
+                    )
             try:
-                index.executemany("INSERT INTO rows VALUES (?,?,?,?,?)", [_values(row, names) for row in rows])
+                index.executemany(
+                    "INSERT INTO rows VALUES (?,?,?,?,?)", [_values(row, names) for row in rows]
+                )
             except sqlite3.IntegrityError:
                 raise InputError(
                     f"{self.path}: two rows have one {names['input_id']} and sample_index"

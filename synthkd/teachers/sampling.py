@@ -77,7 +77,7 @@ class Sampler:
             return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         return list(self.tokenizer("\n\n".join(m["content"] for m in messages))["input_ids"])
 
-    @torch.inference_mode()
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
     def sample(self, batch: list[Encoded]) -> list[Answer]:
         """All wanted samples of a batch of prompts, which share one set of sampling parameters or several."""
         start = time.perf_counter()
@@ -176,7 +176,9 @@ class Sampler:
         return self._endings[stop]
 
     def _decode(self, tokens: list[int]) -> str:
-        return str(self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        )
 
     def _completion(self, row: Row, prompt_tokens: int, seconds: float) -> Completion:
         return Completion(

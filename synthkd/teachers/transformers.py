@@ -110,7 +110,15 @@ def resolve_model(model: str, folder: Path) -> Path | str:
 
 
 def _model_files(folder: Path) -> list[Path]:
-    kinds = ("*.safetensors", "config.json", "generation_config.json", "tokenizer*", "chat_template*", "vocab*", "merges*")
+    kinds = (
+        "*.safetensors",
+        "config.json",
+        "generation_config.json",
+        "tokenizer*",
+        "chat_template*",
+        "vocab*",
+        "merges*",
+    )
     return sorted({file for kind in kinds for file in folder.glob(kind)})
 
 
@@ -121,4 +129,6 @@ def _too_long(request: Request, index: int, tokens: int, longest: int) -> Failur
 
 def missing(error: Exception, model: Any) -> TeacherError:
     """What to say when a model cannot be loaded."""
-    return TeacherError(f"cannot load {model}: {str(error).splitlines()[0]}; give a folder that holds a checkpoint, or a hub name")
+    return TeacherError(
+        f"cannot load {model}: {str(error).splitlines()[0]}; give a folder that holds a checkpoint, or a hub name"
+    )
