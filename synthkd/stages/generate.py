@@ -41,6 +41,10 @@ class Generated:
         return asdict(self)
 
 
+#: Requests that are recorded as in flight in one commit.
+_DEPARTURE = 32
+
+
 class Stopping:
     """Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for."""
 
@@ -100,14 +104,17 @@ async def _missing(
         done.inputs, done.repeated_inputs = counts.distinct, counts.repeated
         requests = _open_requests(batch, journal, done, flying)
         flying.update({request.request_id: len(request.sample_indexes) for request in requests})
-        if requests and not stopping.asked:
-            await asyncio.to_thread(journal.depart, requests)
         progress.more(sum(len(request.sample_indexes) for request in requests))
-        for request in requests:
+        for start in range(0, len(requests), _DEPARTURE):
+            group = requests[start : start + _DEPARTURE]
             if stopping.asked:
                 return
-            done.sent += len(request.sample_indexes)
-            yield request
+            await asyncio.to_thread(journal.depart, group)
+            for request in group:
+                if stopping.asked:
+                    return
+                done.sent += len(request.sample_indexes)
+                yield request
     done.inputs, done.repeated_inputs = counts.distinct, counts.repeated
 
 

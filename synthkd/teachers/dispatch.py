@@ -1,6 +1,7 @@
 """Send requests side by side, within a bound, and try again what may succeed.
 
-A request is pulled only when there is a place for it, so memory is flat and a slow reader slows the sending.
+A request is pulled only when there is a place for it, and keeps counting until its answer was taken by the
+reader: memory is flat, and a reader that is slow to commit slows the sending.
 
     pulled ──► in flight ──► answered
                  │   ▲
@@ -71,9 +72,12 @@ async def dispatch(
     pull = asyncio.create_task(run.pull(requests))
     try:
         while True:
-            group = await run.next_group()
+            group, requests_done = await run.next_group()
             if group:
                 yield group
+            # Only now has the reader committed these: their places are free again.
+            for _ in range(requests_done):
+                run.pulled.release()
             if run.fatal is not None:
                 raise run.fatal
             if run.drained:
@@ -120,18 +124,19 @@ class _Dispatch:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
-        self.pulled.release()
         self.wake.set()
 
-    async def next_group(self) -> list[Answer]:
-        """Everything that has come, once something has."""
+    async def next_group(self) -> tuple[list[Answer], int]:
+        """Everything that has come, once something has, and of how many requests."""
         while self.answers.empty() and not self.drained and self.fatal is None:
             self.wake.clear()
             await self.wake.wait()
         group: list[Answer] = []
+        count = 0
         while not self.answers.empty():
             group.extend(self.answers.get_nowait())
-        return group
+            count += 1
+        return group, count
 
     async def handle(self, request: Request) -> None:
         """One request to its end: answers, failures, or the end of the run."""
