@@ -20,6 +20,10 @@ def clean_line(line: str) -> str:
 
 
 def normal_phrase(text: str) -> str:
-    """NFKC, lower case, single spaces, no edge punctuation, no leading article."""
-    text = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(_EDGE)
-    return _ARTICLE.sub("", text)
+    """NFKC, lower case, single spaces, no edge punctuation, no leading article; done again until nothing changes."""
+    while True:
+        plain = " ".join(unicodedata.normalize("NFKC", text).casefold().split()).strip(_EDGE)
+        plain = _ARTICLE.sub("", plain)
+        if plain == text:
+            return plain
+        text = plain

@@ -1,0 +1,122 @@
+"""Rules, the NLL cut, duplicates, results that decide again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from synthkd.corpora.schema import candidate_schema
+from synthkd.filters.base import Filter, FilterResult
+from synthkd.filters.duplicates import find_duplicates
+from synthkd.filters.likelihood import WorstNLL
+from synthkd.filters.rules import Characters, Echo, Empty, SelfLoop, StartsWith, TooLong, TooShort, Unfinished
+from synthkd.kinds.triple import TripleKind
+
+KIND = TripleKind()
+SCHEMA = candidate_schema(KIND)
+
+
+def batch(*rows: dict[str, Any]) -> pa.RecordBatch:
+    base = {"head": "knife", "relation": "UsedFor", "tail": "cutting", "finish_reason": "stop"}
+    return pa.RecordBatch.from_pylist([base | row for row in rows], schema=SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad"),
+    [
+        (Empty(), "cutting", "-- ,"),
+        (TooLong(max_words=3), "one two three", "one two three four"),
+        (TooLong(max_characters=5), "short", "longer"),
+        (TooShort(), "cut", "at"),
+        (SelfLoop(), "cutting", "The knife."),
+        (Echo(), "knife fights", "knife is used for cutting"),
+        (Echo(), "cut things", "cut cut"),
+        (Unfinished(), "cutting bread", "cutting the"),
+        (Characters(), "Anna's 3.5 $ pié", "what?"),
+        (Characters(), "cutting", "a_b"),
+        (Characters(allowed="a-z "), "cutting", "Cutting"),
+    ],
+)
+def test_a_rule_lets_the_good_pass_and_names_what_is_wrong_with_the_bad(rule: Filter, good: str, bad: str) -> None:
+    passed, rejected = rule.judge(batch({"tail": good}, {"tail": bad}), KIND)
+    assert passed is None
+    assert rejected
+
+
+def test_a_text_cut_by_the_token_limit_is_unfinished() -> None:
+    assert Unfinished().judge(batch({"finish_reason": "length"}), KIND) == ["cut by max_tokens"]
+
+
+def test_a_head_event_begins_with_its_person() -> None:
+    rows = batch({"tail": "PersonX runs"}, {"tail": "He runs"}, {"tail": "PersonX"})
+    assert [bool(reason) for reason in StartsWith().judge(rows, KIND)] == [False, True, True]
+
+
+def test_a_rule_gives_one_verdict_for_each_row_whatever_the_batches() -> None:
+    rows = [{"tail": f"word {'x' * i}"} for i in range(40)]
+    rule = TooLong(max_characters=20)
+    whole = rule.judge(batch(*rows), KIND)
+    assert whole == [verdict for row in rows for verdict in rule.judge(batch(row), KIND)]
+
+
+def nll_batch(values: list[float | None]) -> pa.RecordBatch:
+    return batch(*[{"logprob": None if v is None else -v, "tokens": 2} for v in values])
+
+
+def test_the_worst_fifth_by_nll_is_rejected() -> None:
+    values = [float(i) for i in range(1, 101)]
+    rule = WorstNLL(share=0.2)
+    rule.observe(nll_batch(values), KIND)
+    rejected = [v for v, r in zip(values, rule.judge(nll_batch(values), KIND), strict=True) if r]
+    assert rejected == [float(i) for i in range(81, 101)]
+
+
+def test_the_order_of_batches_does_not_move_the_cut() -> None:
+    values = list(np.random.default_rng(0).random(200) * 10)
+    one, other = WorstNLL(), WorstNLL()
+    for value in values:
+        one.observe(nll_batch([value]), KIND)
+    other.observe(nll_batch(values[::-1]), KIND)
+    assert one.cut() == other.cut()
+
+
+def test_rows_without_a_logprob_pass_the_nll_rule() -> None:
+    rule = WorstNLL()
+    rule.observe(nll_batch([None, 1.0, None]), KIND)
+    assert rule.judge(nll_batch([None, None]), KIND) == [None, None]
+
+
+@pytest.mark.parametrize("share", [0, 1, 1.5])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        WorstNLL(share=share)
+
+
+def duplicate_table(rows: list[tuple[str, str, float | None]]) -> pa.Table:
+    names = ("id", "completion_key", "logprob")
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+
+
+def test_the_likeliest_of_equal_candidates_stays_and_counts_them() -> None:
+    found = find_duplicates(duplicate_table([("a", "k1", -3.0), ("a", "k2", -1.0), ("b", "k3", None)]), [True] * 3)
+    assert found.recurrence == [2, 2, 1]
+    assert [bool(reason) for reason in found.reasons] == [True, False, False]
+    assert "k2" in str(found.reasons[0])
+
+
+def test_rows_that_were_rejected_before_take_no_part_in_duplicates() -> None:
+    found = find_duplicates(duplicate_table([("a", "k1", -1.0), ("a", "k2", -3.0)]), [False, True])
+    assert found.recurrence == [0, 1]
+    assert found.reasons == [None, None]
+
+
+def test_a_result_decides_again_without_scoring_again() -> None:
+    result = FilterResult(pa.table({"x": [1, 2, 3]}), np.array([0.1, 0.5, 0.9]), 0.4)
+    assert result.kept.num_rows == 2
+    assert result.rethreshold(0.6).kept.column("x").to_pylist() == [3]
+    assert result.dropped.num_rows == 1
+    assert result.borderline(1).column("x").to_pylist() == [2]
+    assert "2 kept" in result._repr_html_()
