@@ -16,6 +16,8 @@ from synthkd.keys import content_hash, file_hash
 from synthkd.storage import replaced_folder, write_json, write_text
 
 MANIFEST = "manifest.json"
+#: Rows of a row group.
+_ROW_GROUP = 65_536
 
 
 def write_corpus(
@@ -52,7 +54,23 @@ def _refuse_strangers(folder: Path) -> None:
         raise StorageError(f"{folder} holds files that are not a corpus; name another folder in corpus.path")
 
 
-def _rows(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
+def _rows(judged: Path, accepted: bool) -> Iterator[pa.Table]:
+    """Row groups of one size, so that how the rows were partitioned cannot be seen in the files."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in _chosen(judged, accepted):
+        held.append(batch)
+        count += batch.num_rows
+        while count >= _ROW_GROUP:
+            table = pa.Table.from_batches(held).combine_chunks()
+            yield table.slice(0, _ROW_GROUP)
+            held = table.slice(_ROW_GROUP).to_batches()
+            count -= _ROW_GROUP
+    if count:
+        yield pa.Table.from_batches(held).combine_chunks()
+
+
+def _chosen(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
     for part in sorted(judged.glob("part-*.parquet")):
         with pq.ParquetFile(part) as file:
             for batch in file.iter_batches(65_536):
@@ -66,22 +84,22 @@ def _rows(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
 def _write_split(
     folder: Path,
     name: str,
-    batches: Iterator[pa.RecordBatch],
+    tables: Iterator[pa.Table],
     schema: pa.Schema,
     rows_per_file: int,
 ) -> None:
     """Files of at most ``rows_per_file`` rows; one file also where there is no row, so that readers find it."""
     number, room, writer = 0, rows_per_file, _open(folder, name, 0, schema)
     try:
-        for batch in batches:
+        for table in tables:
             start = 0
-            while start < batch.num_rows:
+            while start < table.num_rows:
                 if room == 0:
                     writer.close()
                     number, room = number + 1, rows_per_file
                     writer = _open(folder, name, number, schema)
-                piece = batch.slice(start, room)
-                writer.write_table(pa.Table.from_batches([piece]).cast(schema))
+                piece = table.slice(start, room)
+                writer.write_table(piece.cast(schema))
                 start, room = start + piece.num_rows, room - piece.num_rows
     finally:
         writer.close()
