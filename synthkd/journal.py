@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -64,6 +65,8 @@ class Journal:
 
     def __init__(self, path: str | Path, must_exist: bool = False) -> None:
         self.path = Path(path)
+        # One connection serves several threads: a transaction of one must not be seen, or ended, by another.
+        self._lock = threading.RLock()
         if must_exist and not self.path.exists():
             raise JournalError(f"{self.path}: no journal here; a run makes one")
         try:
@@ -237,7 +240,8 @@ class Journal:
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         try:
-            return self._db.execute(query, values).fetchall()
+            with self._lock:
+                return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise self._wrap(error) from None
 
@@ -270,9 +274,11 @@ class _Transaction:
         self._journal = journal
 
     def __enter__(self) -> None:
+        self._journal._lock.acquire()
         try:
             self._journal._db.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
+            self._journal._lock.release()
             raise self._journal._wrap(error) from None
 
     def __exit__(
@@ -288,5 +294,7 @@ class _Transaction:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise self._journal._wrap(error) from None
+        finally:
+            self._journal._lock.release()
         if isinstance(value, sqlite3.Error):
             raise self._journal._wrap(value) from None

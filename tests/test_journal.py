@@ -108,3 +108,20 @@ def test_what_is_exported_can_be_imported_and_nothing_comes_twice(path: Path, tm
     with Journal(path) as a, Journal(other) as b:
         assert a.completions([ID]) == b.completions([ID])
         assert a.request(ID) == b.request(ID)
+
+
+def test_threads_may_write_and_read_at_the_same_time(path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def work(journal: Journal, worker: int) -> None:
+        for i in range(30):
+            request = Request("who", ({"role": "user", "content": f"{worker}-{i}"},), Sampling(), (0,), "i")
+            journal.depart([request])
+            journal.arrive([Completion(request.request_id, 0, "x", "stop")])
+            assert journal.held([request.request_id]) == {request.request_id: {0}}
+
+    with Journal(path) as journal, ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(work, journal, worker) for worker in range(4)]:
+            done.result()
+        assert journal.counts().completions == 120
+        assert journal.counts().in_flight == 0

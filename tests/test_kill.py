@@ -105,7 +105,8 @@ def test_ctrl_c_waits_for_what_is_in_flight_and_the_next_run_goes_on(tmp_path: P
         assert len(committed(tmp_path)) == 2 * server.requests
         sent = server.requests
         server.latency = 0
-        assert start(recipe).wait(60) == 0
+        again = start(recipe)
+        assert again.wait(60) == 0, again.communicate()
         assert server.requests == HEADS
         assert sent < HEADS
 
