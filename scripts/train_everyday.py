@@ -5,7 +5,8 @@
 
 Needs the extra `local`. Writes an ordinary transformers checkpoint (config, safetensors in float16,
 tokenizer), `training.json` (settings, curve) and, every 500 steps, a copy of the model so far.
-About an hour on four cores. The same seed, steps and torch version give the same model up to the order
+About a quarter of an hour on four cores. It stops at a third of its schedule on purpose: later it is right in
+more than 80 % of what it says, and a critic has little to do. The same seed, steps and torch version give the same model up to the order
 in which threads add.
 """
 
@@ -140,6 +141,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--stop", type=int, default=1000, help="stop here on the schedule of --steps")
     parser.add_argument("--rows", type=int, default=32, help="blocks in a batch")
     parser.add_argument("--length", type=int, default=128, help="tokens in a block")
     parser.add_argument("--width", type=int, default=256)
@@ -177,7 +179,7 @@ def main() -> None:
         flush=True,
     )
     start, loss_sum = time.time(), 0.0
-    for step in range(args.steps):
+    for step in range(min(args.stop, args.steps)):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, args)
         loss, said = weighted_loss(model, *batches.next())
@@ -197,11 +199,11 @@ def main() -> None:
                 flush=True,
             )
             loss_sum = 0.0
-        if (step + 1) % args.save_every == 0 or step + 1 == args.steps:
+        if (step + 1) % args.save_every == 0 or step + 1 == min(args.stop, args.steps):
             save(
                 model,
                 tokenizer,
-                args.out if step + 1 == args.steps else args.out / f"step-{step + 1}",
+                args.out if step + 1 == min(args.stop, args.steps) else args.out / f"step-{step + 1}",
                 record,
             )
 

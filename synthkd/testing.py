@@ -30,7 +30,7 @@ Answer = Callable[[str, int, int], str]
 #: What a fault does; `FakeServer` takes these names.
 FAULTS = (
     "429", "429-seconds", "429-date", "500", "401", "404", "400-context", "reset", "hang", "cut", "not-json",
-    "no-choices", "one-choice", "content-filter",
+    "no-choices", "one-choice", "content-filter", "first-withheld",
 )  # fmt: skip
 _WORDS = [
     "cut",
@@ -64,7 +64,8 @@ class FakeServer:
 
     ``sent`` counts requests by (prompt, seed, n); ``bodies`` holds them; ``log`` names a file that gets
     one JSON line for each request before it is answered. ``script`` names the fault of each request in turn
-    ("" for none); ``rates`` gives shares, such as ``{"429": 0.05}``.
+    ("" for none); ``rates`` gives shares, such as ``{"429": 0.05}``. ``key`` is the only one
+    let in; with ``echo_key`` errors repeat the key that was sent, as some servers do.
     """
 
     answer: Answer = words
@@ -73,21 +74,24 @@ class FakeServer:
     rates: dict[str, float] = field(default_factory=dict)
     log: Path | None = None
     port: int = 0
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
+    echo_key: bool = False
     sent: Counter[tuple[str, int | None, int]] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
 
     def __post_init__(self) -> None:
+        self.script = list(self.script)
         unknown = ({*self.rates} | {*self.script}) - {*FAULTS, ""}
         if unknown:
             raise ValueError(f"unknown faults {sorted(unknown)}; known are {', '.join(FAULTS)}")
-        self._script = iter(list(self.script))
+        self._script = iter(self.script)
         self._rng = random.Random(0)  # noqa: S311
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._ready = threading.Event()
+        self._error: OSError | None = None
 
     @property
     def url(self) -> str:
@@ -102,6 +106,9 @@ class FakeServer:
     def __enter__(self) -> FakeServer:
         self._thread.start()
         self._ready.wait(10)
+        if self._error is not None:
+            self._thread.join(10)
+            raise self._error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +119,11 @@ class FakeServer:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._main())
+        except OSError as error:
+            # Raised again where the server was started.
+            self._error = error
         finally:
+            self._ready.set()
             self._loop.close()
 
     async def _main(self) -> None:
@@ -153,18 +164,19 @@ class FakeServer:
         path = line.split()[1]
         if path.endswith("/models"):
             return await _reply(writer, 200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
-        if self.key and headers.get("authorization") != f"Bearer {self.key}":
-            return await _reply(
-                writer, 401, {"error": {"message": f"wrong key {headers.get('authorization')}"}}
-            )
+        sent = headers.get("authorization", "")
+        if self.key and sent != f"Bearer {self.key}":
+            return await _reply(writer, 401, {"error": {"message": f"wrong key {sent}"}})
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            return await self._complete(path, json.loads(body), writer)
+            return await self._complete(path, json.loads(body), writer, sent if self.echo_key else "")
         finally:
             self.in_flight -= 1
 
-    async def _complete(self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
+    async def _complete(
+        self, path: str, body: dict[str, Any], writer: asyncio.StreamWriter, echo: str
+    ) -> bool:
         chat = path.endswith("/chat/completions")
         prompt = "\n".join(m["content"] for m in body["messages"]) if chat else body["prompt"]
         self._note(prompt, body)
@@ -179,6 +191,10 @@ class FakeServer:
             writer.transport.abort()
             return False
         status, reply, extra = _faulty(fault, self._body(chat, prompt, body, fault))
+        if echo and isinstance(reply, dict) and "error" in reply:
+            reply["error"]["message"] += f" ({echo})"
+        elif echo and isinstance(reply, bytes):
+            reply += echo.encode()
         return await _reply(writer, status, reply, extra, cut=fault == "cut")
 
     def _note(self, prompt: str, body: dict[str, Any]) -> None:
@@ -206,9 +222,10 @@ class FakeServer:
         n = 1 if fault == "one-choice" else body.get("n") or 1
         seed = body.get("seed") or 0
         texts = [self.answer(prompt, index, seed) for index in range(n)]
-        reason = "content_filter" if fault == "content-filter" else "stop"
         choices = []
         for index, text in enumerate(texts):
+            withheld = fault == "content-filter" or (fault == "first-withheld" and index == 0)
+            reason = "content_filter" if withheld else "stop"
             choice: dict[str, Any] = {"index": index, "finish_reason": reason, "logprobs": None}
             tokens = text.split() or [""]
             if body.get("logprobs"):
@@ -276,7 +293,7 @@ async def _reply(
 
 
 def main() -> None:
-    """Run a server until standard input ends or the process is ended."""
+    """Run a server until the process is ended, or for so many seconds."""
     parser = argparse.ArgumentParser(description="A fake OpenAI-compatible server on loopback.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path)

@@ -13,10 +13,11 @@ reader: memory is flat, and a reader that is slow to commit slows the sending.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -24,16 +25,23 @@ from synthkd.errors import RequestError, TeacherError, UnreachableError
 from synthkd.requests import Answer, Failure, Request
 
 Send = Callable[[Request], Awaitable[list[Answer]]]
-#: Requests that fail to reach the server, one after the other, until it counts as gone.
+#: Requests in a row that use up their tries without reaching a server that answered before, until it counts as
+#: gone. Tries do not count: one restart of the server fails a try of each request in flight.
 GONE_AFTER = 20
 
 
 class TransientError(TeacherError):
-    """One try failed in a way that another may not. ``retry_after`` is in seconds."""
+    """One try failed in a way that another may not. ``retry_after`` is in seconds.
 
-    def __init__(self, reason: str, detail: str, retry_after: float | None = None) -> None:
+    ``answers`` came before it failed: they are kept, and the next try asks for the rest only.
+    """
+
+    def __init__(
+        self, reason: str, detail: str, retry_after: float | None = None, answers: Sequence[Answer] = ()
+    ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail, self.retry_after = reason, detail, retry_after
+        self.answers = list(answers)
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,9 @@ def retry_after(value: str | None) -> float | None:
     if not value:
         return None
     with suppress(ValueError):
-        return max(0.0, float(value))
-    with suppress(ValueError, TypeError):
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    with suppress(ValueError, TypeError, OverflowError):
         at = parsedate_to_datetime(value)
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
         return max(0.0, (at - datetime.now(UTC)).total_seconds())
@@ -78,7 +87,8 @@ async def dispatch(
             # Only now has the reader committed these: their places are free again.
             for _ in range(requests_done):
                 run.pulled.release()
-            if run.fatal is not None:
+            # More may have come while the reader had this group: it is yielded before the end.
+            if run.fatal is not None and run.answers.empty():
                 raise run.fatal
             if run.drained:
                 return
@@ -97,8 +107,9 @@ class _Dispatch:
         # Waiting retries hold no place, so what is pulled is bounded on its own.
         self.pulled = asyncio.Semaphore(policy.concurrency * 2)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.answers: asyncio.Queue[list[Answer]] = asyncio.Queue()
-        self.fatal: TeacherError | Exception | None = None
+        #: Answers, and whether they are the last of their request.
+        self.answers: asyncio.Queue[tuple[list[Answer], bool]] = asyncio.Queue()
+        self.fatal: Exception | None = None
         self.ended = False
         self.unreached = 0
         self.reached = False
@@ -111,8 +122,11 @@ class _Dispatch:
     async def pull(self, requests: AsyncIterator[Request]) -> None:
         """Start a task for each request, as there is room."""
         try:
-            async for request in requests:
+            while True:
                 await self.pulled.acquire()
+                # Nothing more is sent once the end was decided.
+                if self.fatal is not None or (request := await anext(requests, None)) is None:
+                    return
                 task = asyncio.create_task(self.handle(request))
                 self.tasks.add(task)
                 task.add_done_callback(self._done)
@@ -134,18 +148,23 @@ class _Dispatch:
         group: list[Answer] = []
         count = 0
         while not self.answers.empty():
-            group.extend(self.answers.get_nowait())
-            count += 1
+            answers, last = self.answers.get_nowait()
+            group.extend(answers)
+            count += last
         return group, count
 
     async def handle(self, request: Request) -> None:
         """One request to its end: answers, failures, or the end of the run."""
         try:
-            self.answers.put_nowait(await self.attempt(request))
+            self.put(await self.attempt(request), last=True)
         except TeacherError as error:
             self.fatal = self.fatal or error
         except Exception as error:  # noqa: BLE001 (one odd answer is a fate, not the end of the run)
-            self.answers.put_nowait(_failures(request, "error", f"{type(error).__name__}: {error}", 1, False))
+            self.put(failures(request, "error", f"{type(error).__name__}: {error}", 1, False), last=True)
+        self.wake.set()
+
+    def put(self, answers: list[Answer], last: bool) -> None:
+        self.answers.put_nowait((answers, last))
         self.wake.set()
 
     async def attempt(self, request: Request) -> list[Answer]:
@@ -156,28 +175,39 @@ class _Dispatch:
                     answers = await self.send(request)
             except RequestError as error:
                 self.reached, self.unreached = True, 0
-                return _failures(request, error.reason, error.detail, attempt, True)
+                return failures(request, error.reason, error.detail, attempt, True)
             except TransientError as error:
                 last = error
-                self._note(error)
+                request = self._keep(request, error)
             else:
                 self.reached, self.unreached = True, 0
                 return answers
             if attempt < self.policy.max_attempts:
                 await asyncio.sleep(self.policy.wait(attempt, last.retry_after))
-        return _failures(request, last.reason, last.detail, self.policy.max_attempts, False)
+        self._give_up(last)
+        return failures(request, last.reason, last.detail, self.policy.max_attempts, False)
 
-    def _note(self, error: TransientError) -> None:
-        """A server that nobody reaches any more ends the run."""
-        if error.reason != "unreachable":
+    def _keep(self, request: Request, error: TransientError) -> Request:
+        """Hand on what came before the error, so that it is on disk while the rest waits; the rest."""
+        if error.reason != "unreachable" or error.answers:
             self.reached, self.unreached = True, 0
+        if not error.answers:
+            return request
+        self.put(error.answers, last=False)
+        have = {answer.sample_index for answer in error.answers}
+        return replace(request, sample_indexes=tuple(i for i in request.sample_indexes if i not in have))
+
+    def _give_up(self, error: TransientError) -> None:
+        """A server that never answered, or that nobody reaches any more, ends the run."""
+        if error.reason != "unreachable":
             return
         self.unreached += 1
-        if self.unreached >= (GONE_AFTER if self.reached else self.policy.max_attempts):
-            raise UnreachableError(error.detail)
+        if self.unreached >= (GONE_AFTER if self.reached else 1):
+            self.fatal = self.fatal or UnreachableError(error.detail)
 
 
-def _failures(request: Request, reason: str, detail: str, attempts: int, permanent: bool) -> list[Answer]:
+def failures(request: Request, reason: str, detail: str, attempts: int, permanent: bool) -> list[Answer]:
+    """The same failure for each sample of a request."""
     return [
         Failure(request.request_id, index, reason, detail[:500], attempts, permanent)
         for index in request.sample_indexes

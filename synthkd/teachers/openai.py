@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from synthkd.errors import AuthenticationError, RecipeError, RequestError
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.dispatch import Policy, TransientError, dispatch, retry_after
+from synthkd.teachers.dispatch import Policy, TransientError, dispatch, failures, retry_after
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -34,6 +35,9 @@ class OpenAITeacher:
         self.part = part
         self.policy = policy or Policy(part.concurrency, part.max_attempts)
         self.base_url = part.base_url or os.environ.get("OPENAI_BASE_URL") or _DEFAULT_URL
+        if urlsplit(self.base_url).scheme not in ("http", "https"):
+            # The address is not shown: without a scheme, a password in it cannot be told from a path.
+            raise RecipeError("teacher.base_url (or OPENAI_BASE_URL): begin it with http:// or https://")
         self._client: AsyncOpenAI | None = None
 
     @classmethod
@@ -50,8 +54,9 @@ class OpenAITeacher:
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
         self._client = self._connect()
-        async for answers in dispatch(requests, self._ask_all, self.policy):
-            yield answers
+        async with aclosing(dispatch(requests, self._ask_all, self.policy)) as groups:
+            async for answers in groups:
+                yield answers
 
     async def close(self) -> None:
         if self._client is not None:
@@ -61,7 +66,12 @@ class OpenAITeacher:
     def _connect(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
-        key = os.environ.get(self.part.api_key_env)
+        key = self._key()
+        if key and not (key.isascii() and key.isprintable()):
+            # The HTTP library would repeat the whole header in its error.
+            raise AuthenticationError(
+                f"the key in {self.part.api_key_env} holds characters that no header can carry; check that variable"
+            )
         if not key:
             if self.base_url == _DEFAULT_URL:
                 raise AuthenticationError(
@@ -71,12 +81,25 @@ class OpenAITeacher:
             key = "none"
         return AsyncOpenAI(api_key=key, base_url=self.base_url, max_retries=0, timeout=self.part.timeout)
 
+    def _key(self) -> str:
+        """The key, without the white space that a file or a shell left around it."""
+        return os.environ.get(self.part.api_key_env, "").strip()
+
     async def _ask_all(self, request: Request) -> list[Answer]:
         """All samples of a request; a server that ignores ``n`` is asked again for the rest."""
         answers: list[Answer] = []
         left = request.sample_indexes
         for _ in range(max(_TOP_UPS, len(left))):
-            found = await self._ask(replace(request, sample_indexes=left))
+            part = left if request.sampling.seed is None else _in_a_row(left)
+            try:
+                found = await self._ask(replace(request, sample_indexes=part))
+            except TransientError as error:
+                error.answers = answers
+                raise
+            except RequestError as error:
+                # What came is paid for and kept; only the rest is refused.
+                rest = replace(request, sample_indexes=left)
+                return answers + failures(rest, error.reason, error.detail, 1, True)
             answers += found
             left = left[len(found) :]
             if not left:
@@ -92,10 +115,8 @@ class OpenAITeacher:
             body = await self._send(request)
         except openai.APIStatusError as error:
             raise self._status(error) from None
-        except openai.APITimeoutError:
-            raise TransientError("timeout", f"no answer in {self.part.timeout:g} s") from None
         except openai.APIConnectionError as error:
-            raise _connection(error, _public(self.base_url)) from None
+            raise self._connection(error) from None
         except (openai.APIError, ValueError) as error:
             raise TransientError("bad_response", self._mask(str(error))) from None
         return self._answers(request, body, time.perf_counter() - start)
@@ -147,9 +168,9 @@ class OpenAITeacher:
         shares = _shares(usage, [count for _, count in scored])
         read = getattr(usage, "prompt_tokens", None)
         answers: list[Answer] = []
-        for place, ((index, choice), (logprob, _), written) in enumerate(
-            zip(pairs, scored, shares, strict=True)
-        ):
+        # The prompt is read once for all choices: the first that has a price bears it.
+        unpaid = read
+        for (index, choice), (logprob, _), written in zip(pairs, scored, shares, strict=True):
             reason = str(choice.finish_reason or "unknown")
             if reason == "content_filter":
                 answers.append(Failure(request.request_id, index, reason, "the server withheld the text"))
@@ -164,17 +185,18 @@ class OpenAITeacher:
                     completion_tokens=written,
                     logprob=logprob,
                     latency=seconds,
-                    price=self._price(read if place == 0 else 0, written),
+                    price=self._price(unpaid, written),
                     model=getattr(body, "model", None),
                     seed=None
                     if request.sampling.seed is None
                     else request.sampling.seed + request.sample_indexes[0],
                 )
             )
+            unpaid = None if read is None else 0
         return answers
 
     def _price(self, read: int | None, written: int | None) -> float | None:
-        """Dollars; the prompt is read once for all its choices."""
+        """Dollars; unknown where a price or a count is."""
         price = self.part.price
         if price is None or read is None or written is None:
             return None
@@ -198,9 +220,24 @@ class OpenAITeacher:
             return RequestError("content_filter", detail)
         return RequestError(f"http_{status}", detail)
 
+    def _connection(self, error: Exception) -> TransientError:
+        """A connection that never was (`unreachable`), is slow, or broke."""
+        causes = [error]
+        while causes[-1].__cause__ is not None and len(causes) < 8:
+            causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
+        names = " ".join(type(cause).__name__ + str(cause) for cause in causes)
+        if any(sign in names for sign in ("ConnectError", "ConnectTimeout", "refused", "Name or service")):
+            url = _public(self.base_url)
+            return TransientError(
+                "unreachable", f"nothing answers at {url}; is the server up, and teacher.base_url right?"
+            )
+        if "Timeout" in type(error).__name__:
+            return TransientError("timeout", f"no answer in {self.part.timeout:g} s")
+        return TransientError("connection", self._mask(f"the connection broke: {causes[-1]}"))
+
     def _mask(self, text: str) -> str:
         """A server's message without the key, should it repeat it."""
-        key = os.environ.get(self.part.api_key_env)
+        key = self._key()
         return text.replace(key, "***") if key else text
 
 
@@ -215,17 +252,10 @@ def _public(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
 
 
-def _connection(error: Exception, url: str) -> TransientError:
-    causes = [error]
-    while causes[-1].__cause__ is not None and len(causes) < 8:
-        causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
-    names = " ".join(type(cause).__name__ + str(cause) for cause in causes)
-    if "ConnectError" in names or "refused" in names or "Name or service" in names:
-        return TransientError(
-            "unreachable",
-            f"nothing answers at {url}; is the server up, and teacher.base_url right?",
-        )
-    return TransientError("connection", f"the connection broke: {causes[-1]}")
+def _in_a_row(indexes: tuple[int, ...]) -> tuple[int, ...]:
+    """The first indexes without a gap. Servers seed choice i with the seed plus i; over a gap, one request would
+    buy again what is in hand."""
+    return tuple(index for place, index in enumerate(indexes) if index == indexes[0] + place)
 
 
 def _detail(error: Any) -> str:
@@ -249,7 +279,7 @@ def _logprobs(choice: Any) -> tuple[float | None, int | None]:
     if not values:
         return None, None
     known = [value for value in values if value is not None]
-    return float(sum(known)), len(values)
+    return (float(sum(known)) if known else None), len(values)
 
 
 def _shares(usage: Any, counts: list[int | None]) -> list[int | None]:

@@ -235,6 +235,7 @@ def test_waits_are_jittered_from_nought_to_a_doubling_bound() -> None:
 
 def test_retry_after_is_read_as_seconds() -> None:
     assert retry_after("2.5") == 2.5
+    assert retry_after("2") == 2
 
 
 def test_retry_after_is_read_as_a_date() -> None:

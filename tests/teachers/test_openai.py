@@ -114,6 +114,14 @@ def test_without_chat_the_prompt_goes_to_plain_completions(server: FakeServer) -
     assert answer.text == words(PLAIN[0]["content"], 0, 0)
 
 
+@pytest.mark.parametrize(("chat", "field"), [(None, "prompt"), (True, "messages")])
+def test_a_plain_prompt_goes_to_plain_completions_unless_chat_is_asked_for(
+    server: FakeServer, chat: bool | None, field: str
+) -> None:
+    ask(teacher(server.url, chat=chat), request(PLAIN))
+    assert field in server.bodies[0]
+
+
 def test_only_parameters_that_are_given_are_sent(server: FakeServer) -> None:
     ask(teacher(server.url), request(temperature=None, seed=None))
     assert set(server.bodies[0]) == {"model", "messages", "n", "max_tokens"}
@@ -135,6 +143,7 @@ def test_samples_bought_later_are_sent_with_another_seed(server: FakeServer) -> 
     later = completed(ask(teacher(server.url), request(indexes=(3, 4), seed=7)))
     assert [body["seed"] for body in server.bodies] == [7, 10]
     assert [answer.seed for answer in first + later] == [7, 7, 7, 10, 10]
+    assert {answer.text for answer in first} != {answer.text for answer in later}
 
 
 def test_a_gap_in_the_samples_is_not_bridged_by_one_seed(server: FakeServer) -> None:
@@ -150,6 +159,13 @@ def test_without_a_seed_a_gap_costs_no_further_request(server: FakeServer) -> No
 
 
 # What comes back
+
+
+def test_every_sample_of_every_request_is_answered_once(server: FakeServer) -> None:
+    asked = [request(({"role": "user", "content": str(i)},), (0, 1, 2)) for i in range(20)]
+    answers = completed(ask(teacher(server.url), *asked))
+    assert {a.key for a in answers} == {f"{one.request_id}-{i}" for one in asked for i in (0, 1, 2)}
+    assert (len(answers), server.requests) == (60, 20)
 
 
 def test_answers_bear_the_sample_indexes_that_were_asked_for(server: FakeServer) -> None:
@@ -189,6 +205,15 @@ def test_the_prices_of_all_choices_add_up_to_what_the_request_cost(server: FakeS
     read, written = answers[0].prompt_tokens, sum(a.completion_tokens or 0 for a in answers)
     assert read == 6
     assert sum(a.price or 0 for a in answers) == pytest.approx((read * 2.0 + written * 10.0) / 1e6)
+
+
+def test_a_withheld_first_choice_leaves_the_price_of_the_prompt_to_the_next() -> None:
+    """A failure has no price, and the prompt was paid for all the same."""
+    with FakeServer(script=["first-withheld"]) as server:
+        answers = ask(teacher(server.url, price={"input": 1e6}), request(indexes=(0, 1)))
+    assert [type(answer) for answer in answers] == [Failure, Completion]
+    assert isinstance(answers[1], Completion)
+    assert answers[1].price == 6
 
 
 def test_without_prices_the_price_is_unknown(server: FakeServer) -> None:
@@ -243,6 +268,12 @@ def test_a_fault_in_passing_is_tried_again(fault: str) -> None:
     assert server.requests == 3
 
 
+def test_a_request_that_hung_is_tried_again() -> None:
+    with FakeServer(script=["hang"]) as server:
+        completed(ask(teacher(server.url, timeout=0.2), request()))
+    assert server.requests == 2
+
+
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [("429", "http_429"), ("500", "http_500"), ("reset", "connection"), ("not-json", "bad_response"),
@@ -254,7 +285,10 @@ def test_a_fault_that_stays_is_a_failure_to_try_again_later(fault: str, reason: 
     assert (found.reason, found.attempts, found.permanent) == (reason, 2, False)
 
 
-@pytest.mark.parametrize(("fault", "reason"), [("404", "http_404"), ("400-context", "context_too_long")])
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("404", "http_404"), ("400-context", "context_too_long"), ("content-filter", "content_filter")],
+)
 def test_a_refusal_for_good_is_not_tried_again(fault: str, reason: str) -> None:
     with FakeServer(rates={fault: 1.0}) as server:
         found = failure(ask(teacher(server.url), request()))
@@ -344,9 +378,9 @@ def test_an_address_without_a_scheme_is_refused_at_once() -> None:
         teacher("localhost:8000/v1")
 
 
-def test_a_missing_key_is_named_by_its_variable() -> None:
+def test_a_missing_key_is_named_by_its_variable_before_anything_is_sent() -> None:
     with pytest.raises(AuthenticationError, match="MY_KEY"):
-        ask(teacher(None, api_key_env="MY_KEY"), request())
+        ask(teacher(None, api_key_env="MY_KEY"))
 
 
 def test_a_server_of_ones_own_needs_no_key(server: FakeServer) -> None:
@@ -411,6 +445,11 @@ def test_user_and_password_of_the_address_are_never_shown() -> None:
     for text in (repr(who), who.identity, shown(caught.value)):
         assert "secret" not in text
         assert "me:" not in text
+
+
+def test_a_key_in_the_query_of_the_address_is_never_shown() -> None:
+    who = teacher("http://host/v1?key=sk-1")
+    assert "sk-1" not in who.identity + repr(who)
 
 
 def test_the_identity_is_the_address_and_the_model() -> None:

@@ -1,0 +1,59 @@
+"""Measure rows against the everyday table: exact, since what the table does not say is false."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from synthkd.everyday.table import Table
+from synthkd.everyday.text import was_seen
+from synthkd.kinds.text import normal_phrase
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``rows`` in all, ``valid`` of them true by the table, ``unseen``: true and kept out of training."""
+
+    rows: int
+    valid: int
+    unseen: int
+
+    @property
+    def precision(self) -> float:
+        """Valid over rows; 0 where there are none."""
+        return self.valid / self.rows if self.rows else 0.0
+
+
+class Truth:
+    """The table, looked up by normal form."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @classmethod
+    def load(cls) -> Truth:
+        """The table that comes with synthkd."""
+        return cls(Table.load())
+
+    @cached_property
+    def _facts(self) -> dict[tuple[str, str, str], bool]:
+        """Normal form of each fact -> whether the embedded teacher read it."""
+        return {
+            (normal_phrase(head), relation, normal_phrase(tail)): was_seen((head, relation, tail))
+            for head, relation, tail in self.table.facts
+        }
+
+    def valid(self, row: Mapping[str, Any]) -> bool:
+        """Whether a triple holds in the table."""
+        return self._key(row) in self._facts
+
+    def measure(self, rows: Iterable[Mapping[str, Any]]) -> Measured:
+        """Count what holds."""
+        seen = [self._facts.get(self._key(row)) for row in rows]
+        return Measured(len(seen), sum(s is not None for s in seen), sum(s is False for s in seen))
+
+    @staticmethod
+    def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+        return (normal_phrase(str(row["head"])), str(row["relation"]), normal_phrase(str(row["tail"])))
