@@ -28,7 +28,7 @@ COLUMNS = ("head", "relation", "tail", "logprob", "tokens", "recurrence", "label
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labels", type=int, default=4000, help="rows of the label sheet")
+    parser.add_argument("--labels", type=int, default=6000, help="rows of the label sheet")
     parser.add_argument("--held-out", type=float, default=0.5, help="share of heads kept for the threshold")
     args = parser.parse_args()
     recipe = Recipe.load(ROOT / "examples/everyday.yaml", ["critic=null", "corpus.path=../demo/corpora/raw", "work=../demo/runs/raw"])

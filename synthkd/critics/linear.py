@@ -17,7 +17,7 @@ from synthkd.errors import CriticError, MissingExtraError
 
 #: Rows that are scored at a time.
 _SLICE = 8192
-_CHOICES = (0.3, 1.0, 3.0, 10.0)
+_CHOICES = (1.0, 3.0, 10.0, 30.0, 100.0)
 ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ def retry_after(value: str | None) -> float | None:
 
 async def dispatch(
     requests: AsyncIterator[Request], send: Send, policy: Policy
-) -> AsyncIterator[list[Answer]]:
+) -> AsyncGenerator[list[Answer], None]:
     """Yield groups of answers as they come. A `TeacherError` of ``send`` ends it, after what came is yielded."""
     run = _Dispatch(send, policy)
     pull = asyncio.create_task(run.pull(requests))

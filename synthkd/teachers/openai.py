@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ class OpenAITeacher:
         """Address and model; never a key, nor a password in the address."""
         return self.part.identity or f"openai:{_public(self.base_url)}:{self.part.model}"
 
-    async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
+    async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
         self._client = self._connect()
         async with aclosing(dispatch(requests, self._ask_all, self.policy)) as groups:
             async for answers in groups:
