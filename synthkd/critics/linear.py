@@ -48,11 +48,15 @@ class LinearCritic(Critic):
         self._idf = np.log((1 + rows.num_rows) / (1 + seen)) + 1
         values = numbers(rows, self.columns)
         self._scales = Scales.of(values)
-        matrix = self._matrix(counts, values)
+        # Features that no row has get no weight; leaving them out makes the solver's vectors short.
+        used = np.flatnonzero(seen)
+        matrix = self._matrix(counts, values, used)
         self.strength = _choose(matrix, labels, groups)
         model = _regression(self.strength).fit(matrix, labels)
         weights = model.coef_[0]
-        self._weights, self._dense_weights = weights[: 1 << BITS], weights[1 << BITS :]
+        self._weights = np.zeros(1 << BITS)
+        self._weights[used] = weights[: len(used)]
+        self._dense_weights = weights[len(used) :]
         self._bias = float(model.intercept_[0])
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
@@ -73,11 +77,11 @@ class LinearCritic(Critic):
 
         return normalize(counts.multiply(self._idf).tocsr())
 
-    def _matrix(self, counts: Any, values: Scores) -> Any:
+    def _matrix(self, counts: Any, values: Scores, used: Any) -> Any:
         from scipy.sparse import csr_matrix, hstack
 
         assert self._scales is not None
-        return hstack([self._rare(counts), csr_matrix(self._scales.dense(values))]).tocsr()
+        return hstack([self._rare(counts)[:, used], csr_matrix(self._scales.dense(values))]).tocsr()
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file

@@ -16,7 +16,14 @@ import pytest
 
 from synthkd.errors import AuthenticationError, RequestError, UnreachableError
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
-from synthkd.teachers.dispatch import GONE_AFTER, Policy, Send, TransientError, dispatch, retry_after
+from synthkd.teachers.dispatch import (
+    GONE_AFTER,
+    Policy,
+    Send,
+    TransientError,
+    dispatch,
+    retry_after,
+)
 
 QUICK = Policy(concurrency=4, max_attempts=3, base=0.001, longest=0.01)
 
