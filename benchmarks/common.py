@@ -18,9 +18,22 @@ def options(doc: str) -> argparse.ArgumentParser:
 
 def table(rows: list[tuple[Any, ...]]) -> str:
     """Aligned columns; the first row is the header."""
-    cells = [[f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value) for value in row] for row in rows]
+    cells = [
+        [
+            f"{value:.3f}"
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else str(value)
+            for value in row
+        ]
+        for row in rows
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 

@@ -29,7 +29,12 @@ ASKED = (0.7, 0.8, 0.9, 0.95)
 
 
 def recipe(folder: Path, critic: str, quick: bool) -> Recipe:
-    changes = [f"journal={folder}/journal.sqlite", f"work={folder}/run", f"corpus.path={folder}/corpus", critic]
+    changes = [
+        f"journal={folder}/journal.sqlite",
+        f"work={folder}/run",
+        f"corpus.path={folder}/corpus",
+        critic,
+    ]
     return Recipe.load(ROOT / "examples/everyday.yaml", changes + (["inputs.limit=600"] if quick else []))
 
 
@@ -53,7 +58,14 @@ def main() -> None:
         repeats = [row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "duplicate"]
         samples = truth.measure([*accepted, *repeats])
         rows: list[tuple[Any, ...]] = [
-            ("corpus", "rows", "precision", "of valid", "valid, kept out of training", "precision off the label sheet"),
+            (
+                "corpus",
+                "rows",
+                "precision",
+                "of valid",
+                "valid, kept out of training",
+                "precision off the label sheet",
+            ),
             ("samples", samples.rows, samples.precision, "", samples.unseen, ""),
             ("raw", raw.rows, raw.precision, 1.0, raw.unseen, ""),
         ]
@@ -64,14 +76,23 @@ def main() -> None:
         for asked in ASKED:
             name = f"{round(asked * 100)}"
             try:
-                kept = run(recipe(folder, f"critic.precision={asked}", args.quick), quiet=True).corpus.accepted.to_pylist()
+                kept = run(
+                    recipe(folder, f"critic.precision={asked}", args.quick), quiet=True
+                ).corpus.accepted.to_pylist()
             except NotReachableError as error:
                 rows.append((f"asked {asked}", 0, str(error), "", "", ""))
                 continue
             found = truth.measure(kept)
             fresh = truth.measure(row for row in kept if row["id"] not in known)
             rows.append(
-                (f"asked {asked}", found.rows, found.precision, found.valid / raw.valid, found.unseen, fresh.precision)
+                (
+                    f"asked {asked}",
+                    found.rows,
+                    found.precision,
+                    found.valid / raw.valid,
+                    found.unseen,
+                    fresh.precision,
+                )
             )
             figures |= {
                 f"precision_at_asked_{name}": found.precision,

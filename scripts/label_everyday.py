@@ -27,11 +27,16 @@ COLUMNS = ("head", "relation", "tail", "logprob", "tokens", "recurrence", "label
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--labels", type=int, default=6000, help="rows of the label sheet")
     parser.add_argument("--held-out", type=float, default=0.5, help="share of heads kept for the threshold")
     args = parser.parse_args()
-    recipe = Recipe.load(ROOT / "examples/everyday.yaml", ["critic=null", "corpus.path=../demo/corpora/raw", "work=../demo/runs/raw"])
+    recipe = Recipe.load(
+        ROOT / "examples/everyday.yaml",
+        ["critic=null", "corpus.path=../demo/corpora/raw", "work=../demo/runs/raw"],
+    )
     rows = run(recipe).corpus.accepted.to_pylist()
     rows.sort(key=lambda row: fraction(f"label|{row['id']}"))
     chosen = sorted(rows[: args.labels], key=lambda row: row["id"])
@@ -42,7 +47,8 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(
-            {**row, "logprob": round(row["logprob"], 4), "label": str(truth.valid(row)).lower()} for row in chosen
+            {**row, "logprob": round(row["logprob"], 4), "label": str(truth.valid(row)).lower()}
+            for row in chosen
         )
     kind = TripleKind(load_relations("everyday"))
     trained = train_critic(kind, read_labels(sheet, kind, held_out=args.held_out), out=out)

@@ -20,7 +20,7 @@ from synthkd.manifest import make_manifest
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.report import report_html, report_rows, report_text
-from synthkd.stages.critic import decide
+from synthkd.stages.critic import Decision, decide
 from synthkd.stages.generate import Generated
 from synthkd.stages.generate import generate as _generate
 from synthkd.stages.judge import judge as _judge
@@ -63,8 +63,11 @@ def run(recipe: Recipe | str | Path, quiet: bool = False) -> RunResult:
     """Generate, judge and publish. A second run of the same recipe sends nothing and writes the same corpus."""
     recipe = _recipe(recipe)
     plan = Plan(recipe)
+    # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
+    decision = decide(plan)
+    decision.refuse()
     generated = _generated(plan, quiet)
-    judge(recipe, quiet, plan)
+    judge(recipe, quiet, plan, decision)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
@@ -74,11 +77,16 @@ def generate(recipe: Recipe | str | Path, quiet: bool = False) -> Generated:
     return _generated(Plan(_recipe(recipe)), quiet)
 
 
-def judge(recipe: Recipe | str | Path, quiet: bool = False, plan: Plan | None = None) -> dict[str, Any]:
+def judge(
+    recipe: Recipe | str | Path,
+    quiet: bool = False,
+    plan: Plan | None = None,
+    decision: Decision | None = None,
+) -> dict[str, Any]:
     """Parse what is in the journal and give every candidate a fate. Returns the counts."""
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
-    decision = decide(plan)
+    decision = decision or decide(plan)
     with (
         Journal(recipe.journal_path, must_exist=True) as journal,
         Progress("judge", quiet) as progress,

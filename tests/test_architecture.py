@@ -58,7 +58,13 @@ def test_a_file_imports_from_its_own_level_and_below_only(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("who", "whom"),
-    [("kinds", "teachers"), ("teachers", "kinds"), ("critics", "cli"), ("filters", "teachers"), ("critics", "teachers")],
+    [
+        ("kinds", "teachers"),
+        ("teachers", "kinds"),
+        ("critics", "cli"),
+        ("filters", "teachers"),
+        ("critics", "teachers"),
+    ],
 )
 def test_rooms_that_must_not_know_each_other_do_not(who: str, whom: str) -> None:
     for path in FILES:

@@ -41,7 +41,9 @@ def test_the_public_names_can_all_be_reached() -> None:
 
 
 def test_the_command_line_loads_no_torch_to_print_its_help() -> None:
-    code = "import sys; from synthkd.cli.app import app; print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    code = (
+        "import sys; from synthkd.cli.app import app; print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    )
     assert python("-c", code).stdout.strip() == "False False"
 
 

@@ -13,7 +13,9 @@ from synthkd.errors import InputError, KindError, NotReachableError, StorageErro
 from synthkd.testing import FakeServer
 
 
-def test_a_second_run_sends_nothing_and_writes_the_identical_corpus(make_recipe: Make, server: FakeServer) -> None:
+def test_a_second_run_sends_nothing_and_writes_the_identical_corpus(
+    make_recipe: Make, server: FakeServer
+) -> None:
     recipe = make_recipe(server.url)
     first = run(recipe, quiet=True)
     files = {p.name: p.read_bytes() for p in (recipe.corpus_path).rglob("*") if p.is_file()}
@@ -84,7 +86,9 @@ def test_a_malformed_completion_keeps_its_text(make_recipe: Make) -> None:
     assert row["tail"] is None
 
 
-def test_the_order_of_inputs_carries_no_meaning(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_the_order_of_inputs_carries_no_meaning(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     first = run(make_recipe(server.url), quiet=True).corpus.hash
     recipe = make_recipe(server.url)
     rows = [{"head": f"thing {i}", "relation": "UsedFor"} for i in (3, 1, 4, 0, 2)]
@@ -97,7 +101,9 @@ def test_the_order_of_inputs_carries_no_meaning(make_recipe: Make, server: FakeS
     assert server.requests == 5
 
 
-def test_repeated_input_rows_are_asked_once_and_counted(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_repeated_input_rows_are_asked_once_and_counted(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     recipe = make_recipe(server.url)
     write_csv(tmp_path / "inputs.csv", [{"head": "knife", "relation": "UsedFor"}] * 4)
     result = run(recipe, quiet=True)
@@ -105,7 +111,9 @@ def test_repeated_input_rows_are_asked_once_and_counted(make_recipe: Make, serve
     assert (result.generated.inputs, result.generated.repeated_inputs) == (1, 3)
 
 
-def test_one_id_on_two_different_rows_is_refused(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_one_id_on_two_different_rows_is_refused(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     recipe = make_recipe(server.url, inputs={"path": "inputs.csv", "id": "name"})
     rows = [{"name": "a", "head": head, "relation": "UsedFor"} for head in ("knife", "fork")]
     write_csv(tmp_path / "inputs.csv", rows)
@@ -144,15 +152,17 @@ def test_a_folder_that_holds_something_else_is_not_replaced(
 
 def test_an_unknown_relation_is_refused_with_its_row(make_recipe: Make, tmp_path: Path) -> None:
     recipe = make_recipe()
-    write_csv(tmp_path / "inputs.csv", [{"head": "a", "relation": "UsedFor"}, {"head": "b", "relation": "UsdFor"}])
-    with pytest.raises(KindError, match="row 2: unknown relation 'UsdFor'.*did you mean 'UsedFor'"):
+    write_csv(
+        tmp_path / "inputs.csv", [{"head": "a", "relation": "UsedFor"}, {"head": "b", "relation": "UsdFor"}]
+    )
+    with pytest.raises(KindError, match=r"row 2: unknown relation 'UsdFor'.*did you mean 'UsedFor'"):
         run(recipe, quiet=True)
 
 
 def test_a_missing_column_is_named_with_those_there_are(make_recipe: Make, tmp_path: Path) -> None:
     recipe = make_recipe()
     write_csv(tmp_path / "inputs.csv", [{"concept": "a"}])
-    with pytest.raises(InputError, match="no column 'head'.*there are: concept"):
+    with pytest.raises(InputError, match=r"no column 'head'.*there are: concept"):
         run(recipe, quiet=True)
 
 
@@ -173,7 +183,9 @@ def test_what_the_server_refused_for_good_is_not_asked_again_until_told(make_rec
         assert server.requests == 6
 
 
-def test_two_inputs_with_equal_prompts_share_one_request(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_two_inputs_with_equal_prompts_share_one_request(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     recipe = make_recipe(server.url, inputs={"path": "inputs.csv", "id": "name"})
     rows = [{"name": name, "head": "knife", "relation": "UsedFor"} for name in ("a", "b")]
     write_csv(tmp_path / "inputs.csv", rows)
@@ -192,7 +204,12 @@ def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
         good = i % 2 == 0
         label = bool(good and rng.random() < valid)
         sheet.append(
-            {"head": f"h{i}", "relation": "UsedFor", "tail": f"{'good' if good else 'bad'} {i % 7}", "label": label}
+            {
+                "head": f"h{i}",
+                "relation": "UsedFor",
+                "tail": f"{'good' if good else 'bad'} {i % 7}",
+                "label": label,
+            }
         )
     write_csv(path, sheet)
 

@@ -14,7 +14,10 @@ from synthkd.prompts import lint, load_prompt, shipped_prompts
 
 KIND = TripleKind()
 ROW = {"head": "knife", "relation": "UsedFor"}
-POOL = [{"head": h, "relation": "UsedFor", "tail": f"{h}ing"} for h in ("saw", "axe", "pen", "knife", "hat", "cup")]
+POOL = [
+    {"head": h, "relation": "UsedFor", "tail": f"{h}ing"}
+    for h in ("saw", "axe", "pen", "knife", "hat", "cup")
+]
 
 
 def write(folder: Path, text: str) -> str:
@@ -45,10 +48,13 @@ def test_the_draw_depends_on_the_input_and_the_seed_alone() -> None:
     assert len({str(prompt.render(ROW, KIND, "a", i)) for i in range(20)}) > 1
 
 
-@pytest.mark.parametrize("relation", ["xWant", "xAttr", "xIntent", "xEffect", "xReact", "xNeed", "HinderedBy"])
+@pytest.mark.parametrize(
+    "relation", ["xWant", "xAttr", "xIntent", "xEffect", "xReact", "xNeed", "HinderedBy"]
+)
 def test_each_event_relation_has_a_prompt_that_stops_where_the_tail_begins(relation: str) -> None:
     examples = [
-        {"head": f"PersonX does {i} for PersonY", "relation": relation, "tail": f"tail {i} of PersonY"} for i in range(12)
+        {"head": f"PersonX does {i} for PersonY", "relation": relation, "tail": f"tail {i} of PersonY"}
+        for i in range(12)
     ]
     prompt = replace(load_prompt("triple/events"), examples=examples)
     row = {"head": "PersonX meets PersonY", "relation": relation}

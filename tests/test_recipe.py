@@ -47,7 +47,10 @@ def test_a_critic_is_either_trained_or_loaded() -> None:
 
 def test_rules_may_be_names_or_names_with_options() -> None:
     recipe = Recipe.from_dict(GOOD | {"rules": ["empty", {"too_long": {"max_words": 3}}]})
-    assert [(r.name, r.options) for r in recipe.rules or []] == [("empty", {}), ("too_long", {"max_words": 3})]
+    assert [(r.name, r.options) for r in recipe.rules or []] == [
+        ("empty", {}),
+        ("too_long", {"max_words": 3}),
+    ]
 
 
 def test_set_changes_a_value_deep_inside(tmp_path: Path) -> None:
@@ -76,7 +79,12 @@ def test_an_environment_variable_that_is_not_set_is_named() -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"name: [", "line 1"), (b"\xff\xfe", "not UTF-8"), (b"- a\n- b\n", "mapping"), (b"!!python/object:os.x {}", "YAML")],
+    [
+        (b"name: [", "line 1"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"- a\n- b\n", "mapping"),
+        (b"!!python/object:os.x {}", "YAML"),
+    ],
 )
 def test_a_file_that_is_no_recipe_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "r.yaml"

@@ -25,7 +25,13 @@ OTHER = {
 
 
 def test_every_field_of_a_request_is_in_the_table_of_keys() -> None:
-    known = {field.name for field in fields(Sampling)} | {"identity", "messages", "sample_index", "input_id", "template"}
+    known = {field.name for field in fields(Sampling)} | {
+        "identity",
+        "messages",
+        "sample_index",
+        "input_id",
+        "template",
+    }
     assert set(KEY_FIELDS) == known
     assert all(reason for _, reason in KEY_FIELDS.values())
 
@@ -36,7 +42,9 @@ def test_a_sampling_parameter_changes_the_key_exactly_when_the_table_says_so(nam
     assert (changed.request_id != BASE.request_id) == KEY_FIELDS[name][0]
 
 
-@pytest.mark.parametrize(("name", "value"), [("identity", "x"), ("messages", ({"role": "user", "content": "bye"},))])
+@pytest.mark.parametrize(
+    ("name", "value"), [("identity", "x"), ("messages", ({"role": "user", "content": "bye"},))]
+)
 def test_who_is_asked_and_what_is_read_change_the_key(name: str, value: object) -> None:
     assert replace(BASE, **{name: value}).request_id != BASE.request_id  # type: ignore[arg-type]
 

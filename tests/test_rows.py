@@ -11,7 +11,7 @@ import pytest
 from synthkd.errors import InputError
 from synthkd.rows import read_rows
 
-ROWS = [{"a": "x", "b": "1"}, {"a": "ü, \"q\"", "b": "2"}]
+ROWS = [{"a": "x", "b": "1"}, {"a": 'ü, "q"', "b": "2"}]
 
 
 def all_rows(path: Path, columns: list[str] | None = None) -> list[dict[str, object]]:
@@ -40,7 +40,9 @@ def test_csv_jsonl_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
         ("r.xlsx", b"", "unknown format"),
     ],
 )
-def test_a_broken_file_is_refused_with_the_place(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_a_broken_file_is_refused_with_the_place(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=said) as caught:
         all_rows(tmp_path / name)

@@ -18,7 +18,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
             {
                 "config_name": "default",
                 "data_files": [
-                    {"split": split, "path": f"data/{split}-*.parquet"} for split in ("accepted", "rejected")
+                    {"split": split, "path": f"data/{split}-*.parquet"} for split in _splits(counts)
                 ],
             }
         ],
@@ -36,6 +36,15 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         '## Read it\n\n```python\nimport datasets\nrows = datasets.load_dataset("PATH", split="accepted")\n```\n',
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _splits(counts: dict[str, Any]) -> list[str]:
+    """The splits that have rows: `datasets` refuses to load a folder that names an empty one."""
+    rows = {
+        "accepted": counts["accepted"],
+        "rejected": sum(counts["rejected"].values()) + counts["malformed"],
+    }
+    return [name for name, count in rows.items() if count] or ["accepted"]
 
 
 def _what(manifest: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
@@ -45,24 +45,18 @@ class Generated:
 _DEPARTURE = 32
 
 
-class Stopping:
-    """Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-
 def generate(plan: Plan, journal: Journal, progress: Progress) -> Generated:
     """Run the stage. Raises `Interrupted` after Ctrl-C, when what was in flight has been committed."""
     done = Generated()
     reasons: Counter[str] = Counter()
-    stopping = Stopping()
+    # Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
+    stopping = threading.Event()
     with ctrl_c(stopping, progress):
         try:
             run_async(_generate(plan, journal, progress, done, reasons, stopping))
         finally:
             done.reasons = dict(sorted(reasons.items()))
-    if stopping.asked:
+    if stopping.is_set():
         raise Interrupted(
             f"stopped: {done.completed:,} completions of this run are in {journal.path};"
             " the same command goes on from there"
@@ -76,17 +70,21 @@ async def _generate(
     progress: Progress,
     done: Generated,
     reasons: Counter[str],
-    stopping: Stopping,
+    stopping: threading.Event,
 ) -> None:
     flying: Counter[str] = Counter()
     requests = _missing(plan, journal, progress, done, flying, stopping)
+    stream = plan.teacher.stream(requests)
     try:
-        async for answers in plan.teacher.stream(requests):
+        async for answers in stream:
             # On disk before anything counts or reads them.
             await asyncio.to_thread(journal.arrive, answers)
             _count(answers, done, reasons, flying)
             progress.advance(len(answers), tokens=_tokens(answers), cost=done.cost)
     finally:
+        # Left early, by an error of the journal say, the backend's tasks end here and not at the loop's end.
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
         await plan.teacher.close()
 
 
@@ -96,7 +94,7 @@ async def _missing(
     progress: Progress,
     done: Generated,
     flying: Counter[str],
-    stopping: Stopping,
+    stopping: threading.Event,
 ) -> AsyncIterator[Request]:
     """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
     counts = InputCounts()
@@ -107,11 +105,11 @@ async def _missing(
         progress.more(sum(len(request.sample_indexes) for request in requests))
         for start in range(0, len(requests), _DEPARTURE):
             group = requests[start : start + _DEPARTURE]
-            if stopping.asked:
+            if stopping.is_set():
                 return
             await asyncio.to_thread(journal.depart, group)
             for request in group:
-                if stopping.asked:
+                if stopping.is_set():
                     return
                 done.sent += len(request.sample_indexes)
                 yield request
@@ -156,19 +154,19 @@ def _tokens(answers: list[Answer]) -> int:
 
 
 @contextmanager
-def ctrl_c(stopping: Stopping, progress: Progress) -> Iterator[None]:
+def ctrl_c(stopping: threading.Event, progress: Progress) -> Iterator[None]:
     """First Ctrl-C: stop sending. Second: end at once (what is committed is on disk, whatever happens)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def handle(_number: int, _frame: Any) -> None:
-        if stopping.asked:
+        if stopping.is_set():
             with suppress(OSError):
                 sys.stderr.write("\nended at once; what was committed is kept\n")
                 sys.stderr.flush()
             os._exit(130)
-        stopping.asked = True
+        stopping.set()
         progress.say("stopping: waiting for what is in flight; Ctrl-C again ends at once")
 
     before = signal.signal(signal.SIGINT, handle)

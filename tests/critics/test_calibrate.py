@@ -22,7 +22,9 @@ def true_precision(threshold: float) -> float:
 
 
 @pytest.mark.parametrize(("asked", "confidence"), [(0.8, 0.9), (0.9, 0.9), (0.9, 0.95)])
-def test_the_asked_precision_is_missed_in_no_more_divisions_than_promised(asked: float, confidence: float) -> None:
+def test_the_asked_precision_is_missed_in_no_more_divisions_than_promised(
+    asked: float, confidence: float
+) -> None:
     rng = np.random.default_rng(7)
     rounds, broken, kept = 400, 0, 0
     for _ in range(rounds):
@@ -74,7 +76,10 @@ def test_equal_scores_are_accepted_or_rejected_together() -> None:
     assert found.kept == pytest.approx(2 / 3)
 
 
-@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.01, 0.05, 0.1]))
+@given(
+    st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
+    st.sampled_from([0.01, 0.05, 0.1]),
+)
 def test_the_exact_bound_is_one_that_the_binomial_confirms(counts: tuple[int, int], alpha: float) -> None:
     from scipy.stats import binom
 

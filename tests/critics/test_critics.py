@@ -25,7 +25,12 @@ KIND = TripleKind()
 def sheet_rows(count: int = 400, **extra: Any) -> list[dict[str, Any]]:
     """Tails with an even number are valid; a head has two rows."""
     return [
-        {"head": f"h{i // 2}", "relation": "UsedFor", "tail": f"{'good' if i % 2 == 0 else 'bad'} {i}", "label": i % 2 == 0}
+        {
+            "head": f"h{i // 2}",
+            "relation": "UsedFor",
+            "tail": f"{'good' if i % 2 == 0 else 'bad'} {i}",
+            "label": i % 2 == 0,
+        }
         | extra
         for i in range(count)
     ]
@@ -131,7 +136,14 @@ def test_the_likelihood_of_a_teacher_counts(tmp_path: Path) -> None:
         label = bool(rng.random() < 0.5)
         logprob = float(rng.normal(-1.0 if label else -4.0, 0.5))
         rows.append(
-            {"head": f"h{i}", "relation": "UsedFor", "tail": f"t{i}", "label": label, "logprob": logprob, "tokens": 2}
+            {
+                "head": f"h{i}",
+                "relation": "UsedFor",
+                "tail": f"t{i}",
+                "label": label,
+                "logprob": logprob,
+                "tokens": 2,
+            }
         )
     trained = train_critic(KIND, read_labels(write_csv(tmp_path / "l.csv", rows), KIND))
     assert trained.curve.auc > 0.95
@@ -172,7 +184,9 @@ def test_no_file_of_a_critic_can_run_code(trained: Path) -> None:
 def test_rows_of_a_file_are_scored_into_another(trained: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    rows = write_csv(tmp_path / "rows.csv", [{"head": "h", "relation": "UsedFor", "tail": t} for t in ("good 1", "bad 1")])
+    rows = write_csv(
+        tmp_path / "rows.csv", [{"head": "h", "relation": "UsedFor", "tail": t} for t in ("good 1", "bad 1")]
+    )
     assert score_file(trained, rows, tmp_path / "out.parquet", KIND) == 2
     good, bad = pq.read_table(tmp_path / "out.parquet").column("score").to_pylist()
     assert good > bad

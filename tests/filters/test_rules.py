@@ -40,7 +40,9 @@ def batch(*rows: dict[str, Any]) -> pa.RecordBatch:
         (Characters(allowed="a-z "), "cutting", "Cutting"),
     ],
 )
-def test_a_rule_lets_the_good_pass_and_names_what_is_wrong_with_the_bad(rule: Filter, good: str, bad: str) -> None:
+def test_a_rule_lets_the_good_pass_and_names_what_is_wrong_with_the_bad(
+    rule: Filter, good: str, bad: str
+) -> None:
     passed, rejected = rule.judge(batch({"tail": good}, {"tail": bad}), KIND)
     assert passed is None
     assert rejected
@@ -101,7 +103,9 @@ def duplicate_table(rows: list[tuple[str, str, float | None]]) -> pa.Table:
 
 
 def test_the_likeliest_of_equal_candidates_stays_and_counts_them() -> None:
-    found = find_duplicates(duplicate_table([("a", "k1", -3.0), ("a", "k2", -1.0), ("b", "k3", None)]), [True] * 3)
+    found = find_duplicates(
+        duplicate_table([("a", "k1", -3.0), ("a", "k2", -1.0), ("b", "k3", None)]), [True] * 3
+    )
     assert found.recurrence == [2, 2, 1]
     assert [bool(reason) for reason in found.reasons] == [True, False, False]
     assert "k2" in str(found.reasons[0])

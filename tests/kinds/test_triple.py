@@ -59,7 +59,9 @@ def test_no_text_makes_the_parser_raise(text: str) -> None:
     assert isinstance(found, Malformed) or all(set(c) == {"head", "relation", "tail"} for c in found)
 
 
-WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8), min_size=1, max_size=4).map(" ".join)
+WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8), min_size=1, max_size=4).map(
+    " ".join
+)
 
 
 @given(WORDS, WORDS, st.sampled_from(sorted(load_relations("everyday"))))
@@ -75,7 +77,9 @@ def test_normalising_twice_changes_nothing_more(text: str) -> None:
     assert normal_phrase(once) == once
 
 
-@pytest.mark.parametrize("other", ["The Cutting  bread", "cutting bread.", "a cutting bread", "ｃutting bread"])
+@pytest.mark.parametrize(
+    "other", ["The Cutting  bread", "cutting bread.", "a cutting bread", "ｃutting bread"]
+)
 def test_equal_knowledge_has_an_equal_id(other: str) -> None:
     one = {**ROW, "tail": "cutting bread"}
     assert KIND.identity(one) == KIND.identity({**ROW, "tail": other})

@@ -27,7 +27,10 @@ def recorded(make: Make, **teacher: Any) -> Any:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    heads = [{"name": "i1", "head": "knife", "relation": "UsedFor"}, {"name": "i2", "head": "pen", "relation": "UsedFor"}]
+    heads = [
+        {"name": "i1", "head": "knife", "relation": "UsedFor"},
+        {"name": "i2", "head": "pen", "relation": "UsedFor"},
+    ]
     write(tmp_path / "inputs.jsonl", heads)
     written = [
         {"input_id": "i2", "sample_index": 0, "text": "writing", "logprob": -1.5, "model": "old"},
@@ -41,7 +44,11 @@ def rows(tmp_path: Path) -> Path:
 def test_rows_are_found_by_key_and_not_by_position(make_recipe: Make, rows: Path) -> None:
     result = run(recorded(make_recipe), quiet=True)
     found = {(r["head"], r["tail"], r["logprob"], r["teacher"]) for r in result.corpus.accepted.to_pylist()}
-    assert found == {("knife", "cutting", -1.0, "old"), ("knife", "carving", -2.0, "old"), ("pen", "writing", -1.5, "old")}
+    assert found == {
+        ("knife", "cutting", -1.0, "old"),
+        ("knife", "carving", -2.0, "old"),
+        ("pen", "writing", -1.5, "old"),
+    }
 
 
 def test_a_sample_that_was_not_recorded_is_a_fate(make_recipe: Make, rows: Path) -> None:

@@ -1,0 +1,98 @@
+"""A corpus as other teams read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import Make
+
+from synthkd import Corpus, load_corpus, run
+from synthkd.errors import InputError
+from synthkd.testing import FakeServer
+
+
+@pytest.fixture
+def corpus(make_recipe: Make, server: FakeServer) -> Corpus:
+    return run(make_recipe(server.url, heads=40), quiet=True).corpus
+
+
+def test_datasets_loads_both_splits_from_the_folder(corpus: Corpus, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    found = datasets.load_dataset(str(corpus.path), cache_dir=str(tmp_path / "cache"))
+    assert found["accepted"].num_rows == len(corpus)
+    assert found["rejected"].num_rows == corpus.rejected.num_rows
+    assert set(corpus.manifest["kind"]["columns"]) <= set(found["accepted"].column_names)
+
+
+def test_pandas_reads_the_files(corpus: Corpus) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.read_parquet(corpus.path / "data" / "accepted-00000.parquet")
+    assert len(frame) == len(corpus)
+    assert frame["id"].is_unique
+
+
+def test_duckdb_reads_the_files(corpus: Corpus) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    (count,) = duckdb.sql(f"select count(*) from '{corpus.path}/data/accepted-*.parquet'").fetchall()[0]
+    assert count == len(corpus)
+
+
+def test_a_corpus_without_rejects_loads_as_well(make_recipe: Make, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    with FakeServer(answer=lambda p, i, s: f"thing {i}") as server:
+        corpus = run(make_recipe(server.url, rules=[]), quiet=True).corpus
+    assert corpus.rejected.num_rows == 0
+    found = datasets.load_dataset(str(corpus.path), cache_dir=str(tmp_path / "cache"))
+    assert found["accepted"].num_rows == 15
+
+
+def test_every_file_bears_the_hash_of_the_manifest(corpus: Corpus) -> None:
+    for path in (corpus.path / "data").glob("*.parquet"):
+        footer = pq.read_schema(path).metadata[b"synthkd.manifest"].decode()
+        assert footer == corpus.manifest["manifest_hash"]
+
+
+def test_an_altered_file_is_found(corpus: Corpus) -> None:
+    corpus.verify()
+    path = corpus.path / "data" / "accepted-00000.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(InputError, match=r"accepted-00000\.parquet: missing, cut or altered"):
+        corpus.verify()
+
+
+def test_large_corpora_are_cut_into_files(make_recipe: Make, server: FakeServer) -> None:
+    recipe = make_recipe(server.url, heads=40, corpus={"path": "corpus", "rows_per_file": 25})
+    corpus = run(recipe, quiet=True).corpus
+    files = sorted((corpus.path / "data").glob("accepted-*.parquet"))
+    assert len(files) == -(-len(corpus) // 25)
+    assert corpus.accepted.num_rows == len(corpus)
+
+
+def test_a_candidate_is_found_by_the_beginning_of_its_id(corpus: Corpus) -> None:
+    wanted = corpus.accepted.column("id").to_pylist()[0]
+    assert {row["id"] for row in corpus.find(wanted[:12])} == {wanted}
+
+
+def test_a_folder_without_a_corpus_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no corpus here"):
+        load_corpus(tmp_path)
+
+
+def test_a_corpus_is_an_input_of_another_recipe(
+    corpus: Corpus, make_recipe: Make, server: FakeServer
+) -> None:
+    inputs = {"path": str(corpus.path), "columns": ["tail"], "rename": {"tail": "head"}}
+    kind = {"name": "triple", "relations": ["IsA"]}
+    again = run(
+        make_recipe(server.url, inputs=inputs, kind=kind, name="again", corpus={"path": "again"}), quiet=True
+    )
+    heads = set(again.corpus.accepted.column("head").to_pylist())
+    assert heads <= set(corpus.accepted.column("tail").to_pylist())
+
+
+def test_the_card_says_what_was_rejected_and_that_nothing_is_known_of_the_precision(corpus: Corpus) -> None:
+    card = (corpus.path / "README.md").read_text()
+    assert "rejected by duplicate" in card
+    assert "how many are valid is not known" in card
