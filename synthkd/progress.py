@@ -77,15 +77,16 @@ class Progress:
         left = ""
         if self.total > self.done and self.rate:
             left = f", about {(self.total - self.done) / self.rate:,.0f} s left for what is known"
-        extra = f", {self._extra()}" if self._extra() else ""
         print(
-            f"{self.stage}: {self.done:,} of {self.total:,} rows, {self.rate:,.0f} rows/s{extra}{left}",
+            f"{self.stage}: {self.done:,} of {self.total:,} rows, {self._extra()}{left}",
             file=sys.stderr,
             flush=True,
         )
 
     def _extra(self) -> str:
-        parts = [f"{self.tokens:,} tokens"] if self.tokens else []
+        parts = [f"{self.rate:,.0f} rows/s"]
+        if self.tokens:
+            parts.append(f"{self.tokens:,} tokens")
         if self.cost:
             parts.append(f"${self.cost:,.4f}")
         return ", ".join(parts)

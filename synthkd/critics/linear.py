@@ -22,7 +22,10 @@ ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 
 
 class LinearCritic(Critic):
-    """``columns`` are the kind's; ``groups`` (one a training row) keep cross-validation honest."""
+    """Logistic regression on hashed n-grams of the parts and on what the teacher's likelihood says.
+
+    ``columns`` are the kind's; ``groups`` (one a training row) keep cross-validation honest.
+    """
 
     name: ClassVar[str] = "linear"
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class TripleKind(Kind):
-    """``relations`` are those that inputs may name; ``several`` reads every line of an answer as a tail."""
+    """Head, relation, tail: a teacher goes on from a head and a relation with a tail.
+
+    ``relations`` are those that inputs may name; ``several`` reads every line of an answer as a tail.
+    """
 
     name = "triple"
     columns = ("head", "relation", "tail")

@@ -27,6 +27,7 @@ from synthkd.kinds.base import Malformed
 from synthkd.progress import Progress
 from synthkd.requests import Completion
 from synthkd.stages.critic import Decision
+from synthkd.stages.partitions import Partitions, read_partition
 from synthkd.stages.plan import Asked, InputCounts, Plan
 from synthkd.storage import replaced_folder
 
@@ -65,9 +66,9 @@ def judge(plan: Plan, journal: Journal, decision: Decision, folder: Path, progre
         parsed.mkdir()
         _parse_all(plan, journal, parsed, partitions, done, progress)
         for number in range(partitions):
-            source = parsed / f"{number:04d}.parquet"
+            source = parsed / f"{number:04d}.arrows"
             if source.exists():
-                table = _decide(pq.read_table(source), plan, decision)
+                table = _decide(read_partition(source), plan, decision)
                 fates.update(table.column("rejected_by").fill_null("accepted").to_pylist())
                 pq.write_table(table, temporary / f"part-{number:04d}.parquet", compression="zstd")
                 source.unlink()
@@ -231,30 +232,3 @@ def _with_fate(rows: Any, fate: list[str | None], reason: list[str | None]) -> A
     for name, values in (("rejected_by", fate), ("reason", reason)):
         rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values, pa.string()))
     return rows
-
-
-class Partitions:
-    """Parquet files that rows are dealt to by the beginning of their id. Equal ids meet in one file."""
-
-    def __init__(self, folder: Path, schema: pa.Schema, count: int) -> None:
-        self.folder, self.schema, self.count = folder, schema, count
-        self._writers: dict[int, pq.ParquetWriter] = {}
-
-    def __enter__(self) -> Partitions:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for writer in self._writers.values():
-            writer.close()
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Deal out a batch."""
-        shift = 32 - (self.count.bit_length() - 1)
-        places: dict[int, list[int]] = {}
-        for i, name in enumerate(batch.column("id").to_pylist()):
-            places.setdefault(int(name[:8], 16) >> shift, []).append(i)
-        for number, chosen in places.items():
-            if number not in self._writers:
-                path = self.folder / f"{number:04d}.parquet"
-                self._writers[number] = pq.ParquetWriter(path, self.schema, compression="lz4")
-            self._writers[number].write_batch(batch.take(pa.array(chosen)))

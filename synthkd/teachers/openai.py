@@ -25,7 +25,7 @@ _TOP_UPS = 8
 
 
 class OpenAITeacher:
-    """Asks over HTTP. The key comes from the environment and reaches no log, error or repr."""
+    """Any server of the OpenAI protocol, over HTTP. The key comes from the environment and reaches no log, error or repr."""
 
     name = "openai"
 

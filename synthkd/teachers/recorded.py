@@ -26,7 +26,7 @@ _GROUP = 512
 
 
 class RecordedTeacher:
-    """Answers a request with the row of the same ``input_id`` and ``sample_index``."""
+    """Completions from a file: answers a request with the row of the same ``input_id`` and ``sample_index``."""
 
     name = "recorded"
 
