@@ -130,7 +130,7 @@ class TeacherPart(Part):
     )
     chat: bool | None = Field(
         None,
-        description="Chat or plain completions. Default: chat for `openai`; a template's presence decides for `transformers`.",
+        description="Chat (true) or plain completions (false), for `openai`. Default: what the template says.",
     )
     concurrency: int = Field(16, ge=1, description="Requests in flight at most.")
     timeout: float = Field(120.0, gt=0, description="Seconds until a request counts as hung.")

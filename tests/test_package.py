@@ -85,7 +85,8 @@ def test_the_wheel_runs_from_another_folder_in_an_environment_of_its_own(wheel: 
     assert synthkd("init", "mine").returncode == 0
     dry = synthkd("run", "mine/recipe.yaml", "--dry-run", "--limit", "3")
     assert "nothing was sent" in dry.stdout
-    # The core has no torch: the error names the extra that has.
-    refused = synthkd("run", "mine/recipe.yaml", "--limit", "3")
-    assert refused.returncode == 2
-    assert "synthkd[local]" in refused.stderr
+    # The core has neither scikit-learn nor torch: the error names the extra that has.
+    for extra, options in (("critics", []), ("local", ["--set", "critic=null"])):
+        refused = synthkd("run", "mine/recipe.yaml", "--limit", "3", *options)
+        assert refused.returncode == 2, refused.stderr
+        assert f"synthkd[{extra}]" in refused.stderr

@@ -120,6 +120,7 @@ class LinearCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path) -> LinearCritic:
+        _need_sklearn()
         config = _config(folder)
         try:
             data = (folder / ARRAYS).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,10 @@ def decide(plan: Plan) -> Decision:
             group=part.group,
             seed=plan.recipe.seed,
         )
+        for conflict in sheet.conflicts:
+            logging.getLogger("synthkd").warning(
+                "left out, labelled both ways in %s: %s", part.labels, conflict
+            )
         trained = train_critic(plan.kind, sheet, name=part.name, out=plan.recipe.work_dir / "critic")
     found = trained.threshold(part.precision, part.confidence)
     record = {
