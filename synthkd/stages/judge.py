@@ -85,8 +85,7 @@ def judge(plan: Plan, journal: Journal, decision: Decision, folder: Path, progre
 
 def _count_partitions(plan: Plan) -> int:
     """A power of two, so that about `PARTITION_ROWS` rows fall in each."""
-    inputs = sum(len(batch) for batch in plan.asked())
-    wanted = inputs * plan.sampling.n / PARTITION_ROWS
+    wanted = plan.count() * plan.sampling.n / PARTITION_ROWS
     count = 1
     while count < wanted and count < 4096:
         count *= 2

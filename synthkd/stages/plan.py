@@ -151,6 +151,10 @@ class Plan:
                 raise KindError(f"{self.recipe.inputs.path} row {number}: {problem}")
         return rows
 
+    def count(self) -> int:
+        """Inputs, repeated rows included. Nothing is rendered."""
+        return sum(len(self._checked(number, raw)) for number, raw in self._raw())
+
     def asked(self, counts: InputCounts | None = None, batch: int = 1024) -> Iterator[list[Asked]]:
         """Batches of distinct inputs with their requests, in the order of the file."""
         counts = counts if counts is not None else InputCounts()
