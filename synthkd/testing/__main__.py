@@ -1,0 +1,36 @@
+"""Run a server until the process is ended, or for so many seconds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from synthkd.testing.faults import FAULTS
+from synthkd.testing.server import FakeServer
+
+
+def main() -> None:
+    """Parse the command line, serve, and end by itself."""
+    parser = argparse.ArgumentParser(
+        prog="python -m synthkd.testing", description="A fake OpenAI-compatible server on loopback."
+    )
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--log", type=Path, help="file that gets a JSON line for each request")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE", help=", ".join(FAULTS))
+    parser.add_argument("--seconds", type=float, default=3600.0, help="stops by itself after this long")
+    args = parser.parse_args()
+    rates = {name: float(share) for name, _, share in (rate.partition("=") for rate in args.rate)}
+    try:
+        server = FakeServer(latency=args.latency, log=args.log, port=args.port, rates=rates, keep=False)
+    except ValueError as error:
+        sys.exit(str(error))
+    with server:
+        print(server.url, flush=True)
+        time.sleep(args.seconds)
+
+
+if __name__ == "__main__":
+    main()

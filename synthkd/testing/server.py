@@ -1,0 +1,180 @@
+"""`FakeServer`: chat and plain completions, models, files and batches, with faults, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from synthkd.testing.faults import Faults, error_of
+from synthkd.testing.http import Connection, Incoming, rendered
+from synthkd.testing.texts import Answer, completion, words
+
+#: Seconds between the pieces of an answer that drips.
+_DRIP = 0.02
+
+
+@dataclass
+class FakeServer:
+    """Serves /v1/chat/completions, /v1/completions and /v1/models. Use as a context manager.
+
+    ``sent`` counts requests by (prompt, seed, n); ``bodies`` holds them; ``times`` holds when each came (monotonic
+    seconds) and its tokens, read and written; ``log`` names a file that gets one JSON line for each request before
+    it is answered. ``script`` names the fault of each request in turn ("" for none); ``rates`` gives shares, such as
+    ``{"429": 0.05}``. ``key`` is the only one let in; with ``echo_key`` errors repeat the key that was sent, as
+    some servers do. With ``keep`` off, bodies are counted and not held, for long runs.
+    """
+
+    answer: Answer = words
+    latency: float = 0.0
+    script: Iterable[str] = ()
+    rates: dict[str, float] = field(default_factory=dict)
+    log: Path | None = None
+    port: int = 0
+    key: str | None = field(default=None, repr=False)
+    echo_key: bool = False
+    keep: bool = True
+    sent: Counter[tuple[str, int | None, int]] = field(default_factory=Counter)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list, repr=False)
+    times: list[tuple[float, int]] = field(default_factory=list, repr=False)
+    requests: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
+
+    def __post_init__(self) -> None:
+        self._faults = Faults(self.script, self.rates)
+        self._loop = _fast_loop()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._ready = threading.Event()
+        self._error: OSError | None = None
+        self._connections: set[Connection] = set()
+        self._log: TextIO | None = None
+
+    @property
+    def url(self) -> str:
+        """The address, up to and with /v1."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> FakeServer:
+        self._thread.start()
+        self._ready.wait(10)
+        if self._error is not None:
+            self._thread.join(10)
+            raise self._error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._main())
+        except OSError as error:
+            # Raised again where the server was started.
+            self._error = error
+        finally:
+            self._ready.set()
+            self._loop.close()
+            if self._log:
+                self._log.close()
+
+    async def _main(self) -> None:
+        self._stop = asyncio.Event()
+        self._log = self.log.open("a", encoding="utf-8") if self.log else None
+        server = await self._loop.create_server(
+            lambda: Connection(self._handle, self._connections), "127.0.0.1", self.port, backlog=2048
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for connection in list(self._connections):
+            connection.abort()
+
+    def _handle(self, request: Incoming) -> None:
+        path = request.path.partition("?")[0]
+        sent = request.headers.get("authorization", "") or request.headers.get("api-key", "")
+        if self.key and sent.removeprefix("Bearer ") != self.key:
+            request.answer(401, {"error": {"message": f"wrong key {sent}"}})
+        elif path.endswith("/models"):
+            request.answer(200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
+        elif path.endswith("/completions"):
+            self._complete(request, path.endswith("/chat/completions"), sent if self.echo_key else "")
+        else:
+            request.answer(404, {"error": {"message": f"nothing at {path}"}})
+
+    def _complete(self, request: Incoming, chat: bool, echo: str) -> None:
+        try:
+            body = json.loads(request.body)
+            prompt = "\n".join(m["content"] for m in body["messages"]) if chat else body["prompt"]
+        except (ValueError, KeyError, TypeError) as error:
+            request.answer(400, {"error": {"message": f"not a request: {error!r}"}})
+            return
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        fault = self._faults.next()
+        reply = completion(chat, prompt, body, fault, self.answer)
+        self._note(prompt, body, request.headers, reply["usage"]["total_tokens"])
+        if self.latency:
+            self._loop.call_later(self.latency, self._reply, request, fault, reply, echo)
+        else:
+            self._reply(request, fault, reply, echo)
+
+    def _reply(self, request: Incoming, fault: str, reply: dict[str, Any], echo: str) -> None:
+        self.in_flight -= fault != "hang"
+        if fault == "hang":
+            return
+        if fault == "reset":
+            request.drop()
+            return
+        status, body, headers = error_of(fault) or (200, reply, {})
+        if fault == "not-json":
+            body = b"<html>not json"
+        if echo and isinstance(body, dict) and "error" in body:
+            body["error"]["message"] += f" ({echo})"
+        elif echo and isinstance(body, bytes):
+            body += echo.encode()
+        if fault == "drip":
+            self._drip(request, *rendered(status, body, headers))
+        else:
+            request.answer(status, body, headers, cut=fault == "cut")
+
+    def _drip(self, request: Incoming, head: bytes, data: bytes) -> None:
+        """Send the body in five pieces, with a wait before each."""
+        step = max(1, -(-len(data) // 5))
+        pieces = [head, *(data[i : i + step] for i in range(0, len(data), step))]
+        for place, piece in enumerate(pieces):
+            self._loop.call_later(_DRIP * place, request.connection.send, piece)
+        self._loop.call_later(_DRIP * len(pieces), request.connection.done)
+
+    def _note(self, prompt: str, body: dict[str, Any], headers: dict[str, str], tokens: int) -> None:
+        seed, n = body.get("seed"), body.get("n", 1)
+        self.requests += 1
+        self.sent[prompt, seed, n] += 1
+        self.times.append((time.monotonic(), tokens))
+        if self.keep:
+            self.bodies.append(body)
+            self.headers.append(headers)
+        if self._log:
+            line = {"prompt": prompt, "seed": seed, "n": n, "at": time.time()}
+            self._log.write(json.dumps(line) + "\n")
+            self._log.flush()
+
+
+def _fast_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is to be had: a slow server would be what a benchmark measures."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop

@@ -1,0 +1,67 @@
+"""What the server answers, and the bodies that it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from synthkd.keys import seed_from
+
+Answer = Callable[[str, int, int], str]
+
+_WORDS = (
+    "cut", "open", "carry", "hold", "bread", "water", "wood", "stone", "heavy", "light", "house", "garden", "bird",
+    "river", "paper", "glass",
+)  # fmt: skip
+#: What stands in the place of an answer that keeps to the schema.
+_OFF_SCHEMA = '{"unasked": ['
+
+
+def words(prompt: str, index: int, seed: int) -> str:
+    """The default answer: two words that depend on prompt, seed and choice alone."""
+    drawn = seed_from(prompt, index, seed)
+    return f"{_WORDS[drawn % 16]} {_WORDS[drawn // 16 % 16]}"
+
+
+def completion(chat: bool, prompt: str, body: dict[str, Any], fault: str, answer: Answer) -> dict[str, Any]:
+    """The body of a completion, as a fault has it."""
+    n = 1 if fault == "one-choice" else body.get("n") or 1
+    seed = body.get("seed") or 0
+    texts = [_OFF_SCHEMA if fault == "off-schema" else answer(prompt, index, seed) for index in range(n)]
+    choices = [
+        _choice(chat, index, text, bool(body.get("logprobs")), _withheld(fault, index))
+        for index, text in enumerate(texts)
+    ]
+    if fault == "duplicate":
+        choices = [choice for choice in choices for _ in range(2)]
+    if fault == "out-of-order":
+        choices.reverse()
+    written = sum(len(text.split()) for text in texts)
+    read = len(prompt.split())
+    return {
+        "id": "fake", "object": "chat.completion" if chat else "text_completion", "created": 0, "model": "fake",
+        "choices": [] if fault == "no-choices" else choices,
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+    }  # fmt: skip
+
+
+def _withheld(fault: str, index: int) -> bool:
+    return fault == "content-filter" or (fault == "first-withheld" and index == 0)
+
+
+def _choice(chat: bool, index: int, text: str, scored: bool, withheld: bool) -> dict[str, Any]:
+    reason = "content_filter" if withheld else "stop"
+    choice: dict[str, Any] = {"index": index, "finish_reason": reason, "logprobs": None}
+    if scored:
+        tokens = text.split() or [""]
+        values = [-0.1 * (len(token) + 1) for token in tokens]
+        pairs = [
+            {"token": t, "logprob": v, "bytes": None, "top_logprobs": []}
+            for t, v in zip(tokens, values, strict=True)
+        ]
+        choice["logprobs"] = {"content": pairs} if chat else {"tokens": tokens, "token_logprobs": values}
+    if chat:
+        choice["message"] = {"role": "assistant", "content": text}
+    else:
+        choice["text"] = text
+    return choice
