@@ -10,7 +10,9 @@
     │   └── MissingExtraError     an optional package is not installed
     ├── TeacherError              the teacher cannot be reached or refuses (exit status 3)
     │   ├── AuthenticationError   a key is missing or wrong
+    │   ├── QuotaError            the account at the provider has no credit left
     │   ├── UnreachableError      nothing answers at that address
+    │   ├── StalledError          nothing succeeds any more, or too much fails for one reason
     │   └── RequestError          one request failed for good; it becomes a fate, not an exception
     ├── StorageError              the journal, a run or a corpus cannot be read or written (exit status 4)
     │   ├── JournalError          the journal is locked, altered or of another version
@@ -74,8 +76,16 @@ class AuthenticationError(TeacherError):
     """A key is missing or wrong."""
 
 
+class QuotaError(TeacherError):
+    """The account at the provider has no credit left."""
+
+
 class UnreachableError(TeacherError):
     """Nothing answers at the teacher's address."""
+
+
+class StalledError(TeacherError):
+    """Nothing succeeds any more, or too much fails for one reason. What came is kept."""
 
 
 class RequestError(TeacherError):

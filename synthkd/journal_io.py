@@ -29,6 +29,8 @@ SCHEMA = pa.schema(
         ("price", pa.float64()),
         ("model", pa.string()),
         ("seed", pa.int64()),
+        ("reasoning_tokens", pa.int64()),
+        ("cached_tokens", pa.int64()),
         ("created", pa.float64()),
         ("identity", pa.string()),
         ("messages", pa.string()),

@@ -29,7 +29,7 @@ def make_manifest(
     return {
         "manifest_version": VERSION,
         "synthkd": __version__,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.record(),
         "recipe_hash": recipe.fingerprint(),
         "inputs": inputs,
         "kind": {"name": kind.name, "columns": list(kind.columns)},

@@ -21,7 +21,7 @@ from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.report import report_html, report_rows, report_text
 from synthkd.stages.critic import Decision, decide
-from synthkd.stages.generate import Generated
+from synthkd.stages.generate import Generated, start
 from synthkd.stages.generate import generate as _generate
 from synthkd.stages.judge import judge as _judge
 from synthkd.stages.plan import Plan
@@ -136,6 +136,7 @@ def _recipe(recipe: Recipe | str | Path) -> Recipe:
 def _generated(plan: Plan, quiet: bool) -> Generated:
     recipe = plan.recipe
     with Journal(recipe.journal_path) as journal, Progress("generate", quiet) as progress:
+        start(plan, journal)
         generated = _generate(plan, journal, progress)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated

@@ -95,6 +95,12 @@ class SamplingPart(Part):
     logprobs: bool = Field(
         False, description="Ask for token log-probabilities; the NLL rule and critics use them."
     )
+    response_format: dict[str, Any] | None = Field(
+        None, description="As in the OpenAI protocol. `teacher.structured` fills it from the kind's schema."
+    )
+    reasoning_effort: str | None = Field(
+        None, description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts too."
+    )
     extra_body: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of the request, sent as they stand."
     )
@@ -105,6 +111,9 @@ class Price(Part):
 
     input: float = Field(0.0, ge=0, description="Prompt tokens.")
     output: float = Field(0.0, ge=0, description="Completion tokens.")
+    cached: float | None = Field(
+        None, ge=0, description="Prompt tokens that the provider had in its cache. Default: as `input`."
+    )
 
 
 class TeacherPart(Part):
@@ -121,8 +130,22 @@ class TeacherPart(Part):
     identity: str | None = Field(
         None, description="Name for who answers, in place of model and address, in the key."
     )
-    base_url: str | None = Field(
-        None, description="Address of an OpenAI-compatible server, up to and with `/v1`."
+    base_url: str | list[str] | None = Field(
+        None,
+        description="Address of an OpenAI-compatible server, up to and with `/v1`; a list for several endpoints of"
+        " one model, over which the load is balanced.",
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Further headers; `$NAME` is taken from the environment."
+    )
+    api_version: str | None = Field(
+        None, description="For Azure: sent as `api-version`, with the key in the header `api-key`."
+    )
+    proxy: str | None = Field(
+        None, description="HTTP proxy. Default: what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say."
+    )
+    ca_file: str | None = Field(
+        None, description="File of the authorities that TLS certificates may come from."
     )
     api_key_env: str = Field(
         "OPENAI_API_KEY",
@@ -132,8 +155,15 @@ class TeacherPart(Part):
         None,
         description="Chat (true) or plain completions (false), for `openai`. Default: what the template says.",
     )
-    concurrency: int = Field(16, ge=1, description="Requests in flight at most.")
-    timeout: float = Field(120.0, gt=0, description="Seconds until a request counts as hung.")
+    concurrency: int = Field(64, ge=1, description="Requests in flight at most.")
+    adaptive: bool = Field(
+        True,
+        description="Find how many requests in flight the server bears, up to `concurrency`. False: send as many.",
+    )
+    timeout: float = Field(120.0, gt=0, description="Seconds until a try counts as hung.")
+    deadline: float | None = Field(
+        None, gt=0, description="Seconds until a request is given up, all its tries together."
+    )
     max_attempts: int = Field(6, ge=1, description="Tries of one request, the first included.")
     batch_size: int = Field(64, ge=1, description="Prompts in one batch of a local model.")
     device: str | None = Field(
@@ -148,6 +178,32 @@ class TeacherPart(Part):
     )
     price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
+
+
+class Limits(Part):
+    """How much may be spent and how fast. Not part of what a run is: another limit gives the same corpus."""
+
+    dollars: float | None = Field(
+        None,
+        gt=0,
+        description="What the run may cost, over all its resumptions. `--budget` on the command line.",
+    )
+    tokens: int | None = Field(
+        None, ge=1, description="Tokens that may be read and written, over all resumptions. `--max-tokens`."
+    )
+    requests_per_minute: float | None = Field(None, gt=0, description="Requests in any 60 seconds.")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="Tokens, read and written, in any 60 seconds."
+    )
+    patience: float = Field(
+        300.0, gt=0, description="Seconds without any success, after which the run is stopped."
+    )
+    failing_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the last 200 requests that may fail for one reason, until the run is stopped.",
+    )
 
 
 class Rule(Part):
@@ -212,6 +268,7 @@ class Recipe(Part):
     kind: Kind = Field(default_factory=Kind)
     prompt: Prompt = Field(default_factory=Prompt)
     teacher: TeacherPart
+    limits: Limits = Field(default_factory=Limits)
     rules: list[Rule] | None = Field(
         None, description="Rules in their order: names, or `{name, options}`. Default: the kind's."
     )
@@ -288,7 +345,11 @@ class Recipe(Part):
 
     def fingerprint(self) -> str:
         """Content hash of all that was asked for."""
-        return content_hash(self.model_dump(mode="json"))
+        return content_hash(self.record())
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest holds: all but the limits, which say how far and how fast, not what."""
+        return self.model_dump(mode="json", exclude={"limits"})
 
 
 def _one_key_rule(rule: Any) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
-from synthkd.keys import content_hash
+from synthkd.keys import canonical
 
 #: Bumped when the way a key is made changes; old journals then keep their rows but match nothing.
 KEY_VERSION = 1
@@ -22,6 +25,8 @@ KEY_FIELDS: dict[str, tuple[bool, str]] = {
     "seed": (True, "chooses the sample"),
     "presence_penalty": (True, "changes the distribution that is sampled"),
     "frequency_penalty": (True, "changes the distribution that is sampled"),
+    "response_format": (True, "constrains the answer"),
+    "reasoning_effort": (True, "changes how long the model thinks before it answers"),
     "extra_body": (True, "is sent as it stands, so anything in it may change the answer"),
     "sample_index": (True, "tells the samples of one request apart"),
     "n": (False, "how many are bought now; asking for 20 after 10 buys ten more"),
@@ -31,7 +36,12 @@ KEY_FIELDS: dict[str, tuple[bool, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+#: Parameters that came after the first version of the key: left out of it where they are not given, so that
+#: what was bought before them is still found.
+_LATER = ("response_format", "reasoning_effort")
+
+
+@dataclass(frozen=True)
 class Sampling:
     """Sampling parameters. ``None`` leaves a parameter out of what is sent."""
 
@@ -45,19 +55,42 @@ class Sampling:
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logprobs: bool = False
+    response_format: dict[str, Any] | None = None
+    reasoning_effort: str | None = None
     extra_body: dict[str, Any] = field(default_factory=dict)
 
     def keyed(self) -> dict[str, Any]:
         """The parameters that are part of a request's key."""
-        values = {name: getattr(self, name) for name in self.__slots__ if KEY_FIELDS[name][0]}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if KEY_FIELDS[f.name][0]}
         values["stop"] = list(self.stop)
-        return values
+        return {name: value for name, value in values.items() if name not in _LATER or value is not None}
+
+    @cached_property
+    def json(self) -> str:
+        """`keyed` as the journal holds it."""
+        return json.dumps(self.keyed(), sort_keys=True)
+
+    @cached_property
+    def frame(self) -> tuple[bytes, bytes, bytes]:
+        """Canonical JSON of a request's key, without the values of `identity` and `messages`: what comes before,
+        between and after them. One key is made for each request, and the rest of it is the same for a whole run."""
+        values: dict[str, Any] = {**self.keyed(), "version": KEY_VERSION}
+
+        def part(low: str, high: str) -> bytes:
+            names = sorted(name for name in values if low < name < high)
+            return b",".join(canonical(name) + b":" + canonical(values[name]) for name in names)
+
+        return (
+            b"{" + part("", "identity") + b',"identity":',
+            b"," + part("identity", "messages") + b',"messages":',
+            b"," + part("messages", "~") + b"}",
+        )
 
 
 Message = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One rendered prompt with its sampling parameters, and which samples of it are wanted now.
 
@@ -70,10 +103,24 @@ class Request:
     sample_indexes: tuple[int, ...]
     input_id: str
 
-    @property
+    @cached_property
     def request_id(self) -> str:
         """Content hash of everything in the key but the sample index."""
         return request_id(self.identity, self.messages, self.sampling)
+
+    @cached_property
+    def messages_json(self) -> str:
+        """The messages as the journal holds them."""
+        return json.dumps(self.messages, ensure_ascii=False)
+
+    def only(self, sample_indexes: tuple[int, ...]) -> Request:
+        """The same request for these samples."""
+        if sample_indexes == self.sample_indexes:
+            return self
+        other = replace(self, sample_indexes=sample_indexes)
+        # The id does not depend on the samples: made once.
+        other.__dict__["request_id"] = self.request_id
+        return other
 
     @property
     def prompt(self) -> str:
@@ -83,14 +130,9 @@ class Request:
 
 def request_id(identity: str, messages: tuple[Message, ...], sampling: Sampling) -> str:
     """Content hash (hex) of who is asked, what is asked and how it is sampled."""
-    return content_hash(
-        {
-            "version": KEY_VERSION,
-            "identity": identity,
-            "messages": list(messages),
-            **sampling.keyed(),
-        }
-    )
+    before, between, after = sampling.frame
+    key = (before, canonical(identity), between, canonical(list(messages)), after)
+    return hashlib.blake2b(b"".join(key), digest_size=16).hexdigest()
 
 
 def completion_key(request: str, sample_index: int) -> str:
@@ -113,6 +155,15 @@ class Completion:
     price: float | None = None
     model: str | None = None
     seed: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+    #: The prompt is read once for all choices of an answer; the first of them bears it.
+    bears_prompt: bool = True
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written that this completion bears, as far as they were counted."""
+        return (self.prompt_tokens or 0) * self.bears_prompt + (self.completion_tokens or 0)
 
     @property
     def key(self) -> str:

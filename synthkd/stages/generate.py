@@ -1,30 +1,38 @@
-"""Generate: ask the teacher for what is not in the journal yet, and commit each answer before it is used."""
+"""Generate: ask the teacher for what is not in the journal yet, and commit each answer before it is used.
+
+plan ──► what is missing ──► departed (committed, its cost reserved) ──► teacher ──► arrived (committed) ──► counted
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from synthkd.errors import Interrupted
-from synthkd.journal import Journal
+from synthkd.errors import Interrupted, JournalError
+from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
+from synthkd.stages.interrupt import ctrl_c
+from synthkd.stages.loop import run_async
+from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Asked, InputCounts, Plan
 
-T = TypeVar("T")
+#: Requests of one departure at least: each waits for a commit.
+_DEPARTURE = 16
+#: Seconds between looks at what other processes of a run have left of its caps.
+_OTHERS = 0.2
 
 
 @dataclass
 class Generated:
-    """What one call of the stage did. ``asked`` counts samples wanted, ``held`` those already in the journal."""
+    """What one call of the stage did. ``asked`` counts samples wanted, ``held`` those already in the journal.
+
+    ``stopped`` says why it ended before all was asked for; "" where it did not.
+    """
 
     inputs: int = 0
     repeated_inputs: int = 0
@@ -36,157 +44,179 @@ class Generated:
     reasons: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
     cost: float | None = None
+    stopped: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def add(self, other: dict[str, Any]) -> None:
+        """Take in what another process did for the same run."""
+        for name in ("inputs", "repeated_inputs", "asked", "held", "sent", "completed", "failed", "tokens"):
+            setattr(self, name, getattr(self, name) + other[name])
+        if other["cost"] is not None:
+            self.cost = (self.cost or 0.0) + other["cost"]
+        self.reasons = dict(sorted((Counter(self.reasons) + Counter(other["reasons"])).items()))
+        self.stopped = self.stopped or other["stopped"]
 
-#: Requests that are recorded as in flight in one commit.
-_DEPARTURE = 32
 
+def generate(plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int] = (0, 1)) -> Generated:
+    """Run the stage, or one shard of it (number, of how many).
 
-def generate(plan: Plan, journal: Journal, progress: Progress) -> Generated:
-    """Run the stage. Raises `Interrupted` after Ctrl-C, when what was in flight has been committed."""
-    done = Generated()
-    reasons: Counter[str] = Counter()
-    # Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
-    stopping = threading.Event()
-    with ctrl_c(stopping, progress):
+    Raises `Interrupted` after Ctrl-C, when what was in flight has been committed.
+    """
+    run = _Run(plan, journal, progress, shard)
+    with ctrl_c(run.stopping, progress):
         try:
-            run_async(_generate(plan, journal, progress, done, reasons, stopping))
+            run_async(run.go())
         finally:
-            done.reasons = dict(sorted(reasons.items()))
-    if stopping.is_set():
+            run.done.reasons = dict(sorted(run.reasons.items()))
+    if run.stopping.is_set():
         raise Interrupted(
-            f"stopped: {done.completed:,} completions of this run are in {journal.path};"
+            f"stopped: {run.done.completed:,} completions of this run are in {journal.path};"
             " the same command goes on from there"
         )
-    return done
+    return run.done
 
 
-async def _generate(
-    plan: Plan,
-    journal: Journal,
-    progress: Progress,
-    done: Generated,
-    reasons: Counter[str],
-    stopping: threading.Event,
-) -> None:
-    flying: Counter[str] = Counter()
-    requests = _missing(plan, journal, progress, done, flying, stopping)
-    stream = plan.teacher.stream(requests)
-    try:
-        async for answers in stream:
-            # On disk before anything counts or reads them.
-            await asyncio.to_thread(journal.arrive, answers)
-            _count(answers, done, reasons, flying)
-            progress.advance(len(answers), tokens=_tokens(answers), cost=done.cost)
-    finally:
-        # Left early, by an error of the journal say, the backend's tasks end here and not at the loop's end.
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
-        await plan.teacher.close()
+class _Run:
+    """State of one `generate`."""
 
+    def __init__(self, plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int]) -> None:
+        self.plan, self.journal, self.progress, self.shard = plan, journal, progress, shard
+        self.bounds = Bounds.of(plan)
+        self.done = Generated()
+        self.reasons: Counter[str] = Counter()
+        #: request id -> samples that are departed and not arrived.
+        self.flying: Counter[str] = Counter()
+        #: Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
+        self.stopping = threading.Event()
+        self.arrived = asyncio.Event()
+        self.group = max(_DEPARTURE, plan.recipe.teacher.concurrency // 2)
 
-async def _missing(
-    plan: Plan,
-    journal: Journal,
-    progress: Progress,
-    done: Generated,
-    flying: Counter[str],
-    stopping: threading.Event,
-) -> AsyncIterator[Request]:
-    """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
-    counts = InputCounts()
-    for batch in plan.asked(counts):
-        done.inputs, done.repeated_inputs = counts.distinct, counts.repeated
-        requests = _open_requests(batch, journal, done, flying)
-        flying.update({request.request_id: len(request.sample_indexes) for request in requests})
-        progress.more(sum(len(request.sample_indexes) for request in requests))
-        for start in range(0, len(requests), _DEPARTURE):
-            group = requests[start : start + _DEPARTURE]
-            if stopping.is_set():
-                return
-            await asyncio.to_thread(journal.depart, group)
-            for request in group:
-                if stopping.is_set():
+    async def go(self) -> None:
+        async with Writer(self.journal, self.plan.recipe.name, self.bounds.caps) as writer:
+            teacher = self.plan.teacher
+            if hasattr(teacher, "again"):
+                teacher.again = writer.lose
+            stream = teacher.stream(self._ahead(writer))
+            try:
+                async for answers in stream:
+                    # On disk before anything counts or reads them.
+                    await writer.arrive(answers)
+                    self._count(answers)
+                    self.arrived.set()
+            finally:
+                # Left early, by an error of the journal say, the backend's tasks end here and not at the loop's end.
+                if isinstance(stream, AsyncGenerator):
+                    await stream.aclose()
+                await teacher.close()
+
+    async def _ahead(self, writer: Writer) -> AsyncIterator[Request]:
+        """The requests, one group ahead: the next is committed while the teacher takes this one."""
+        queue: asyncio.Queue[list[Request] | None | Exception] = asyncio.Queue(1)
+
+        async def fill() -> None:
+            try:
+                async for group in self._departed(writer):
+                    await queue.put(group)
+                await queue.put(None)
+            except Exception as error:  # noqa: BLE001 (raised again where the requests are read)
+                await queue.put(error)
+
+        filling = asyncio.create_task(fill())
+        try:
+            while (group := await queue.get()) is not None:
+                if isinstance(group, Exception):
+                    raise group
+                for request in group:
+                    if self.stopping.is_set():
+                        return
+                    self.done.sent += len(request.sample_indexes)
+                    yield request
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+    async def _departed(self, writer: Writer) -> AsyncIterator[list[Request]]:
+        """Groups of requests that are committed as about to be sent, as far as the caps leave room."""
+        counts = InputCounts()
+        for batch in self.plan.asked(counts, self.group, self.shard):
+            self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
+            requests = self._open(batch)
+            self.flying.update({request.request_id: len(request.sample_indexes) for request in requests})
+            self.progress.more(sum(len(request.sample_indexes) for request in requests))
+            while requests:
+                if self.stopping.is_set():
                     return
-                done.sent += len(request.sample_indexes)
-                yield request
-    done.inputs, done.repeated_inputs = counts.distinct, counts.repeated
+                self.arrived.clear()
+                admitted = await writer.depart(requests, self.bounds.of_each(requests))
+                if admitted:
+                    yield requests[:admitted]
+                requests = requests[admitted:]
+                if requests and not admitted and not await self._room(requests):
+                    return
+            # The loop has more to do than to plan.
+            await asyncio.sleep(0)
+        self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
+
+    def _open(self, batch: list[Asked]) -> list[Request]:
+        """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
+        ids = [asked.request.request_id for asked in batch]
+        held, failed = self.journal.held(ids), self.journal.failures(ids)
+        found: dict[str, Request] = {}
+        for asked, request_id in zip(batch, ids, strict=True):
+            wanted = asked.request.sample_indexes
+            self.done.asked += len(wanted)
+            missing = wanted
+            if request_id in held or request_id in failed:
+                refused = {i for i, failure in failed.get(request_id, {}).items() if failure.permanent}
+                have = held.get(request_id, set()) | refused
+                missing = tuple(index for index in wanted if index not in have)
+            self.done.held += len(wanted) - len(missing)
+            if missing and request_id not in found and request_id not in self.flying:
+                found[request_id] = asked.request.only(missing)
+        return list(found.values())
+
+    async def _room(self, refused: list[Request]) -> bool:
+        """Wait until something in flight has come and given back of its reservation; False: the caps are reached."""
+        for request in refused:
+            del self.flying[request.request_id]
+        mine = bool(self.flying)
+        self.flying.update({request.request_id: len(request.sample_indexes) for request in refused})
+        if mine:
+            await self.arrived.wait()
+            return True
+        if self.journal.spending(self.plan.recipe.name).flying_tokens:
+            # Other processes of this run have something in flight.
+            await asyncio.sleep(_OTHERS)
+            return True
+        self.done.stopped = self.bounds.reached(self.journal)
+        self.progress.say(self.done.stopped)
+        return False
+
+    def _count(self, answers: list[Answer]) -> None:
+        done, flying = self.done, self.flying
+        before = done.tokens
+        for answer in answers:
+            left = flying[answer.request_id] - 1
+            if left > 0:
+                flying[answer.request_id] = left
+            else:
+                del flying[answer.request_id]
+            if isinstance(answer, Completion):
+                done.completed += 1
+                done.tokens += answer.completion_tokens or 0
+                if answer.price is not None:
+                    done.cost = (done.cost or 0.0) + answer.price
+            else:
+                done.failed += 1
+                self.reasons[answer.reason] += 1
+        self.progress.advance(len(answers), tokens=done.tokens - before, cost=done.cost)
 
 
-def _open_requests(
-    batch: list[Asked], journal: Journal, done: Generated, flying: Counter[str]
-) -> list[Request]:
-    ids = [asked.request.request_id for asked in batch]
-    held, failed = journal.held(ids), journal.failures(ids)
-    found: dict[str, Request] = {}
-    for asked, request_id in zip(batch, ids, strict=True):
-        wanted = asked.request.sample_indexes
-        done.asked += len(wanted)
-        refused = {i for i, failure in failed.get(request_id, {}).items() if failure.permanent}
-        have = held.get(request_id, set()) | refused
-        missing = tuple(index for index in wanted if index not in have)
-        done.held += len(wanted) - len(missing)
-        if missing and request_id not in found and request_id not in flying:
-            found[request_id] = replace(asked.request, sample_indexes=missing)
-    return list(found.values())
-
-
-def _count(answers: list[Answer], done: Generated, reasons: Counter[str], flying: Counter[str]) -> None:
-    for answer in answers:
-        flying[answer.request_id] -= 1
-        if flying[answer.request_id] <= 0:
-            del flying[answer.request_id]
-        if isinstance(answer, Completion):
-            done.completed += 1
-            done.tokens += answer.completion_tokens or 0
-            if answer.price is not None:
-                done.cost = (done.cost or 0.0) + answer.price
-        else:
-            done.failed += 1
-            reasons[answer.reason] += 1
-
-
-def _tokens(answers: list[Answer]) -> int:
-    return sum(a.completion_tokens or 0 for a in answers if isinstance(a, Completion))
-
-
-@contextmanager
-def ctrl_c(stopping: threading.Event, progress: Progress) -> Iterator[None]:
-    """First Ctrl-C: stop sending. Second: end at once (what is committed is on disk, whatever happens)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(_number: int, _frame: Any) -> None:
-        if stopping.is_set():
-            with suppress(OSError):
-                sys.stderr.write("\nended at once; what was committed is kept\n")
-                sys.stderr.flush()
-            os._exit(130)
-        stopping.set()
-        progress.say("stopping: waiting for what is in flight; Ctrl-C again ends at once")
-
-    before = signal.signal(signal.SIGINT, handle)
+def start(plan: Plan, journal: Journal) -> None:
+    """Before the first process of a run asks anything: what an earlier one left in flight counts as paid."""
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; in a notebook, whose loop is already running, in a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return _in_thread(lambda: asyncio.run(work))
-
-
-def _in_thread(call: Callable[[], T]) -> T:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(call).result()
+        journal.give_up_flights(plan.recipe.name)
+    except JournalError as error:
+        raise JournalError(f"{error} (while settling what an earlier run left in flight)") from None

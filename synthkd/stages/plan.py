@@ -13,7 +13,7 @@ from typing import Any
 from synthkd import plugins
 from synthkd.errors import InputError, KindError, PromptError, RecipeError
 from synthkd.filters.base import Filter
-from synthkd.keys import canonical, content_hash
+from synthkd.keys import canonical, content_hash, fraction
 from synthkd.kinds.base import Kind
 from synthkd.prompts import Prompt, lint, load_prompt
 from synthkd.recipe import Recipe
@@ -155,8 +155,11 @@ class Plan:
         """Inputs, repeated rows included. Nothing is rendered."""
         return sum(len(self._checked(number, raw)) for number, raw in self._raw())
 
-    def asked(self, counts: InputCounts | None = None, batch: int = 1024) -> Iterator[list[Asked]]:
-        """Batches of distinct inputs with their requests, in the order of the file."""
+    def asked(
+        self, counts: InputCounts | None = None, batch: int = 1024, shard: tuple[int, int] = (0, 1)
+    ) -> Iterator[list[Asked]]:
+        """Batches of distinct inputs with their requests, in the order of the file; of one shard, as the hash of
+        an input's id has it (number, of how many)."""
         counts = counts if counts is not None else InputCounts()
         with Seen() as seen:
             group: list[Asked] = []
@@ -164,6 +167,8 @@ class Plan:
                 rows = self._checked(number, raw)
                 for row in rows:
                     input_id = self._input_id(row, several=len(rows) > 1)
+                    if shard[1] > 1 and int(fraction(input_id) * shard[1]) != shard[0]:
+                        continue
                     fresh = seen.add(input_id, canonical(_plain(row)))
                     if fresh is None:
                         raise InputError(

@@ -19,7 +19,9 @@ class Incoming:
     body: bytes
     connection: Connection = field(repr=False)
 
-    def answer(self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False) -> None:
+    def answer(
+        self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False
+    ) -> None:
         """Send ``body`` (bytes as they stand, all else as JSON); ``cut`` sends half of it and breaks off."""
         head, data = rendered(status, body, headers)
         self.connection.send(head + (data[: len(data) // 2] if cut else data))

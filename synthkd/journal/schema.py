@@ -1,0 +1,86 @@
+"""The tables of a journal, and the named steps that bring an older one up to date.
+
+requests     what was sent, once
+completions  one row a sample
+failures     what did not come, and why
+flights      sent, not yet answered, with what it may cost at most: after a crash, what may have been billed
+spending     what each run has paid, and what it may have paid for tries whose bill nobody saw
+batches      batches of a provider's Batch API, from the intent to the collected result
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+VERSION = 2
+
+_FIRST = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE requests (
+    request_id TEXT PRIMARY KEY, identity TEXT NOT NULL, messages TEXT NOT NULL, sampling TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE completions (
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
+    prompt_tokens INTEGER, completion_tokens INTEGER, logprob REAL, latency REAL, price REAL, model TEXT,
+    seed INTEGER, created REAL NOT NULL, PRIMARY KEY (request_id, sample_index)
+) WITHOUT ROWID;
+CREATE TABLE failures (
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    attempts INTEGER NOT NULL, permanent INTEGER NOT NULL, created REAL NOT NULL,
+    PRIMARY KEY (request_id, sample_index)
+) WITHOUT ROWID;
+CREATE TABLE flights (
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, sent REAL NOT NULL,
+    PRIMARY KEY (request_id, sample_index)
+) WITHOUT ROWID;
+"""
+
+#: Version -> what leads to it from the one before. Steps are only ever added.
+_STEPS = {
+    1: _FIRST,
+    2: """
+ALTER TABLE flights ADD COLUMN run TEXT NOT NULL DEFAULT '';
+ALTER TABLE flights ADD COLUMN dollars REAL NOT NULL DEFAULT 0;
+ALTER TABLE flights ADD COLUMN tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE completions ADD COLUMN reasoning_tokens INTEGER;
+ALTER TABLE completions ADD COLUMN cached_tokens INTEGER;
+CREATE TABLE spending (
+    run TEXT PRIMARY KEY, dollars REAL NOT NULL DEFAULT 0, tokens INTEGER NOT NULL DEFAULT 0,
+    lost_dollars REAL NOT NULL DEFAULT 0, lost_tokens INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE TABLE batches (
+    token TEXT PRIMARY KEY, run TEXT NOT NULL, state TEXT NOT NULL, batch_id TEXT, file_id TEXT,
+    created REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE batch_rows (
+    token TEXT NOT NULL, custom_id TEXT NOT NULL, request_id TEXT NOT NULL, sample_indexes TEXT NOT NULL,
+    PRIMARY KEY (token, custom_id)
+) WITHOUT ROWID;
+""",
+}
+
+
+def upgrade(db: sqlite3.Connection) -> int:
+    """Make or bring up to date the tables, each step in one transaction. Returns the version that stands then."""
+    while (found := _version(db)) < VERSION:
+        statements = [part for part in _STEPS[found + 1].split(";") if part.strip()]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            # Another process may have made this step while this one waited for its turn.
+            if _version(db) == found:
+                for statement in statements:
+                    db.execute(statement)
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (str(found + 1),))
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+    return found
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """The version of a journal; 0 for an empty file."""
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
+        return 0
+    (value,) = db.execute("SELECT value FROM meta WHERE key='version'").fetchone()
+    return int(value)

@@ -1,0 +1,418 @@
+"""`Journal`: what is written and read of the tables in `schema`.
+
+Writes go through one connection, reads through another: a reader sees only what is on disk, and never waits
+for a commit.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from synthkd.errors import DiskFullError, JournalError
+from synthkd.journal.schema import VERSION, upgrade
+from synthkd.requests import Answer, Completion, Failure, Request
+
+_COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bears_prompt")
+_values = attrgetter(*_COLUMNS)
+_INSERT = (
+    f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
+    f" VALUES ({','.join('?' * (len(_COLUMNS) + 1))})"
+)
+#: Variables in one SELECT; SQLite allows more, but short statements are cached.
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What a run may spend at most, over all its processes and resumptions: dollars, and tokens read and written."""
+
+    dollars: float | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a run has paid for (``lost`` included: tries whose bill nobody saw) and what is in flight at most."""
+
+    dollars: float = 0.0
+    tokens: int = 0
+    lost_dollars: float = 0.0
+    lost_tokens: int = 0
+    flying_dollars: float = 0.0
+    flying_tokens: int = 0
+
+    def leaves(self, caps: Caps, dollars: float, tokens: int) -> bool:
+        """Whether the caps leave room for so much more."""
+        spent = self.dollars + self.lost_dollars + self.flying_dollars + dollars
+        used = self.tokens + self.lost_tokens + self.flying_tokens + tokens
+        # A hair for the sum of many prices, which is not exact in floating point.
+        return (caps.dollars is None or spent <= caps.dollars + 1e-9) and (
+            caps.tokens is None or used <= caps.tokens
+        )
+
+
+@dataclass(frozen=True)
+class JournalCounts:
+    """How many samples are in hand, failed for good, and were in flight when a process ended."""
+
+    completions: int
+    failures: int
+    in_flight: int
+    requests: int
+    price: float | None
+
+
+class Journal:
+    """Open a journal, creating it where there is none. Use as a context manager."""
+
+    def __init__(self, path: str | Path, must_exist: bool = False) -> None:
+        self.path = Path(path)
+        # One connection writes for several threads: a transaction of one must not be ended by another.
+        self._lock = threading.RLock()
+        self._reading = threading.Lock()
+        if must_exist and not self.path.exists():
+            raise JournalError(f"{self.path}: no journal here; a run makes one")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._connect()
+            self._prepare()
+            self._reader = self._connect()
+        except (sqlite3.Error, OSError) as error:
+            if hasattr(self, "_db"):
+                self._db.close()
+            raise self._wrap(error) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # FULL syncs the log at each commit: a group survives a power cut, not only a killed process.
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA cache_size=-16384")
+        version = upgrade(self._db)
+        if version != VERSION:
+            self._db.close()
+            raise JournalError(
+                f"{self.path}: journal of version {version}, this synthkd reads {VERSION}; use the synthkd that wrote it"
+            )
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was committed stays."""
+        self._reader.close()
+        self._db.close()
+
+    # Writing
+
+    def transaction(self) -> _Transaction:
+        """All that is written inside is committed together, or not at all."""
+        return _Transaction(self)
+
+    def depart(
+        self,
+        requests: Iterable[Request],
+        run: str = "",
+        bounds: Sequence[tuple[float, int]] = (),
+        caps: Caps | None = None,
+    ) -> int:
+        """Record, in one commit, what is about to be sent, and reserve what it may cost.
+
+        ``bounds`` holds for each request what a sample may cost at most (dollars, tokens). Returns how many of the
+        first are let through: under ``caps``, those whose reservation still has room.
+        """
+        with self.transaction():
+            return self.write_departures(list(requests), run, bounds, caps)
+
+    def write_departures(
+        self, requests: Sequence[Request], run: str, bounds: Sequence[tuple[float, int]], caps: Caps | None
+    ) -> int:
+        """`depart` inside a transaction that the caller has begun."""
+        if caps is not None:
+            requests = requests[: self._admitted(requests, run, bounds, caps)]
+        now = time.time()
+        self._db.executemany(
+            "INSERT OR IGNORE INTO requests VALUES (?,?,?,?)",
+            [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r in requests],
+        )
+        free = (0.0, 0)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens) VALUES (?,?,?,?,?,?)",
+            [
+                (request.request_id, index, now, run, *(bounds[place] if bounds else free))
+                for place, request in enumerate(requests)
+                for index in request.sample_indexes
+            ],
+        )
+        return len(requests)
+
+    def _admitted(
+        self, requests: Sequence[Request], run: str, bounds: Sequence[tuple[float, int]], caps: Caps
+    ) -> int:
+        spent = self._spending(self._db, run)
+        dollars, tokens = 0.0, 0
+        for place, request in enumerate(requests):
+            n = len(request.sample_indexes)
+            dollars, tokens = dollars + n * bounds[place][0], tokens + n * bounds[place][1]
+            if not spent.leaves(caps, dollars, tokens):
+                return place
+        return len(requests)
+
+    def arrive(self, answers: Sequence[Answer], run: str = "") -> None:
+        """Commit a group of answers. When this returns they are on disk."""
+        with self.transaction():
+            self.write_arrivals(answers, run)
+
+    def write_arrivals(self, answers: Sequence[Answer], run: str) -> None:
+        """`arrive` inside a transaction that the caller has begun."""
+        now = time.time()
+        done = [a for a in answers if isinstance(a, Completion)]
+        failed = [a for a in answers if isinstance(a, Failure)]
+        # The first answer under a key stays: what was read once must not change under a reader.
+        self._db.executemany(_INSERT, [(*_values(c), now) for c in done])
+        self._settle(done, run)
+        if failed:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?,?)",
+                [
+                    (f.request_id, f.sample_index, f.reason, f.detail, f.attempts, f.permanent, now)
+                    for f in failed
+                ],
+            )
+        self._db.executemany(
+            "DELETE FROM flights WHERE request_id=? AND sample_index=?",
+            [(a.request_id, a.sample_index) for a in answers],
+        )
+        if done and self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
+            self._db.executemany(
+                "DELETE FROM failures WHERE request_id=? AND sample_index=?",
+                [(c.request_id, c.sample_index) for c in done],
+            )
+
+    def _settle(self, done: list[Completion], run: str) -> None:
+        """Put what was paid in the place of what was reserved."""
+        dollars, tokens = 0.0, 0
+        for completion in done:
+            if completion.completion_tokens is None:
+                # A server that counts nothing: what was reserved is taken as paid.
+                more = self._db.execute(
+                    "SELECT dollars, tokens FROM flights WHERE request_id=? AND sample_index=?",
+                    (completion.request_id, completion.sample_index),
+                ).fetchone() or (0.0, 0)
+                dollars, tokens = dollars + more[0], tokens + more[1]
+            else:
+                dollars += completion.price or 0.0
+                tokens += completion.tokens
+        if dollars or tokens:
+            self._db.execute(
+                "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
+                " dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens",
+                (run, dollars, tokens),
+            )
+
+    def write_lost(self, request: Request, run: str, caps: Caps | None) -> bool:
+        """Count a try whose bill nobody saw as paid in full, while its reservation stays for the next try.
+
+        Returns whether the caps leave room for that next try. Needs a transaction that the caller has begun.
+        """
+        marks = ",".join("?" * len(request.sample_indexes))
+        dollars, tokens = self._db.execute(
+            f"SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE request_id=?"
+            f" AND sample_index IN ({marks})",
+            (request.request_id, *request.sample_indexes),
+        ).fetchone()
+        self._lose(run, dollars, tokens)
+        return caps is None or self._spending(self._db, run).leaves(caps, 0.0, 0)
+
+    def _lose(self, run: str, dollars: float, tokens: int) -> None:
+        self._db.execute(
+            "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
+            " lost_dollars = lost_dollars + excluded.lost_dollars, lost_tokens = lost_tokens + excluded.lost_tokens",
+            (run, dollars, tokens),
+        )
+
+    def give_up_flights(self, run: str) -> int:
+        """At the start of a run: what a process that died had in flight may have been billed, so it counts as paid.
+
+        Only for a run that no other process is at. Batches that were submitted are still under way. Returns how
+        many samples these were.
+        """
+        waiting = "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
+        with self.transaction():
+            dollars, tokens, count = self._db.execute(
+                "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0), count(*) FROM flights WHERE run=?"
+                f" AND request_id NOT IN {waiting}",
+                (run,),
+            ).fetchone()
+            if count:
+                self._lose(run, dollars, tokens)
+                self._db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {waiting}", (run,))
+        return int(count)
+
+    def spending(self, run: str) -> Spending:
+        """What a run has paid, over all its resumptions, and what it has in flight."""
+        with self._reading:
+            return self._spending(self._reader, run)
+
+    @staticmethod
+    def _spending(db: sqlite3.Connection, run: str) -> Spending:
+        paid = db.execute(
+            "SELECT dollars, tokens, lost_dollars, lost_tokens FROM spending WHERE run=?", (run,)
+        ).fetchone() or (0.0, 0, 0.0, 0)
+        flying = db.execute(
+            "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE run=?", (run,)
+        ).fetchone()
+        return Spending(*paid, *flying)
+
+    def forget_failures(self) -> int:
+        """Drop recorded failures, so that the next run asks again. Returns how many."""
+        with self.transaction():
+            return int(self._db.execute("DELETE FROM failures").rowcount)
+
+    # Reading
+
+    def completions(self, request_ids: Sequence[str]) -> dict[str, dict[int, Completion]]:
+        """request id -> sample index -> completion, for those in hand."""
+        found: dict[str, dict[int, Completion]] = {}
+        for row in self._select(f"SELECT {','.join(_COLUMNS)} FROM completions", request_ids):
+            completion = Completion(**dict(zip(_COLUMNS, row, strict=True)))
+            found.setdefault(completion.request_id, {})[completion.sample_index] = completion
+        return found
+
+    def held(self, request_ids: Sequence[str]) -> dict[str, set[int]]:
+        """request id -> sample indexes in hand."""
+        found: dict[str, set[int]] = {}
+        for request, index in self._select("SELECT request_id, sample_index FROM completions", request_ids):
+            found.setdefault(request, set()).add(index)
+        return found
+
+    def failures(self, request_ids: Sequence[str]) -> dict[str, dict[int, Failure]]:
+        """request id -> sample index -> why it did not come."""
+        found: dict[str, dict[int, Failure]] = {}
+        query = "SELECT request_id, sample_index, reason, detail, attempts, permanent FROM failures"
+        for request, index, reason, detail, attempts, permanent in self._select(query, request_ids):
+            failure = Failure(request, index, reason, detail, attempts, bool(permanent))
+            found.setdefault(request, {})[index] = failure
+        return found
+
+    def request(self, request_id: str) -> dict[str, Any] | None:
+        """What was sent under a request id: identity, messages, sampling."""
+        row = self._read(
+            "SELECT identity, messages, sampling FROM requests WHERE request_id=?", (request_id,)
+        )
+        for identity, messages, sampling in row:
+            return {
+                "identity": identity,
+                "messages": json.loads(messages),
+                "sampling": json.loads(sampling),
+            }
+        return None
+
+    def counts(self) -> JournalCounts:
+        """Totals over the whole journal."""
+        ((completions, price),) = self._read("SELECT count(*), sum(price) FROM completions")
+        ((failures,),) = self._read("SELECT count(*) FROM failures")
+        ((flights,),) = self._read("SELECT count(*) FROM flights")
+        ((requests,),) = self._read("SELECT count(*) FROM requests")
+        return JournalCounts(completions, failures, flights, requests, price)
+
+    def rows(self, table: str = "completions") -> Iterator[dict[str, Any]]:
+        """Every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
+        if table not in ("completions", "failures", "flights", "requests"):
+            raise JournalError(f"no table {table!r} in a journal")
+        cursor = self._reader.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        for row in cursor:
+            yield dict(zip(names, row, strict=True))
+
+    def insert(self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]) -> int:
+        """Take in rows of another journal as they stand (see `journal_io`). Returns how many were new."""
+        with self.transaction():
+            self._db.executemany("INSERT OR IGNORE INTO requests VALUES (?,?,?,?)", requests)
+            before = self._db.total_changes
+            self._db.executemany(_INSERT, completions)
+            return self._db.total_changes - before
+
+    # Inside
+
+    def _select(self, query: str, request_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(request_ids), _CHUNK):
+            part = request_ids[start : start + _CHUNK]
+            yield from self._read(f"{query} WHERE request_id IN ({','.join('?' * len(part))})", tuple(part))
+
+    def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            with self._reading:
+                return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise self._wrap(error) from None
+
+    def _wrap(self, error: Exception) -> Exception:
+        text = str(error)
+        if "full" in text or "No space left" in text:
+            return DiskFullError(
+                f"{self.path}: the disk is full; make room and run again: what was committed is kept"
+            )
+        if "locked" in text:
+            return JournalError(
+                f"{self.path}: another process is writing; wait for it, or name another `journal`"
+            )
+        if "not a database" in text or "malformed" in text:
+            return JournalError(
+                f"{self.path}: not a journal, or damaged ({text}); restore it or name another `journal`"
+            )
+        if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+            return JournalError(f"{self.path}: cannot be written ({text}); check the folder's permissions")
+        return JournalError(f"{self.path}: {text}")
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE … COMMIT, rolled back on any error, with SQLite's errors put into ours."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        self._journal._lock.acquire()
+        try:
+            self._journal._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._journal._lock.release()
+            raise self._journal._wrap(error) from None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        db = self._journal._db
+        try:
+            db.execute("COMMIT" if kind is None else "ROLLBACK")
+        except sqlite3.Error as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise self._journal._wrap(error) from None
+        finally:
+            self._journal._lock.release()
+        if isinstance(value, sqlite3.Error):
+            raise self._journal._wrap(value) from None

@@ -1,0 +1,62 @@
+"""What a run may spend: its caps, and what each request may cost at most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synthkd.errors import RecipeError
+from synthkd.journal import Journal
+from synthkd.journal.store import Caps
+from synthkd.prices import most_dollars, most_tokens
+from synthkd.recipe import Price
+from synthkd.requests import Request
+from synthkd.stages.plan import Plan
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """``caps`` is None where nothing is capped; then nothing is reserved either."""
+
+    run: str
+    price: Price
+    caps: Caps | None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Bounds:
+        """Raises `RecipeError` for dollars without a price: such a cap could not be kept."""
+        limits = plan.recipe.limits
+        # A backend without the attribute runs on one's own machine.
+        price = getattr(plan.teacher, "price", Price())
+        if limits.dollars is not None and price is None:
+            raise RecipeError(
+                f"limits.dollars (--budget) needs prices, and none is known for {plan.recipe.teacher.model!r}:"
+                " give teacher.price (input and output, dollars per million tokens), or cap with --max-tokens"
+            )
+        capped = limits.dollars is not None or limits.tokens is not None
+        caps = Caps(limits.dollars, limits.tokens) if capped else None
+        return cls(plan.recipe.name, price or Price(), caps)
+
+    def of_each(self, requests: list[Request]) -> list[tuple[float, int]]:
+        """Dollars and tokens that a sample of each request may come to."""
+        if self.caps is None:
+            return []
+        found = []
+        for request in requests:
+            read, written = most_tokens(request)
+            found.append((most_dollars(self.price, read, written), read + written))
+        return found
+
+    def reached(self, journal: Journal) -> str:
+        """In words: which cap stopped the run, and where it stands."""
+        assert self.caps is not None
+        spent = journal.spending(self.run)
+        lost = f", {spent.lost_tokens:,} of them for tries whose bill nobody saw" if spent.lost_tokens else ""
+        parts = []
+        if self.caps.dollars is not None:
+            parts.append(f"${spent.dollars + spent.lost_dollars:,.4f} of ${self.caps.dollars:,.4f}")
+        if self.caps.tokens is not None:
+            parts.append(f"{spent.tokens + spent.lost_tokens:,} of {self.caps.tokens:,} tokens")
+        return (
+            f"the cap is reached: {' and '.join(parts)} spent over all resumptions{lost}; the next request might"
+            " pass it. What came is kept; a higher cap goes on from here"
+        )

@@ -1,0 +1,118 @@
+"""What came back, as completions and failures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synthkd.requests import Answer, Completion, Failure, Request
+from synthkd.teachers.dispatch import TransientError
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Price
+
+
+def answers_of(request: Request, body: Any, seconds: float | None, price: Price | None) -> list[Answer]:
+    """The choices of a body, each under the sample index that it was asked for; in whatever order they stand.
+
+    Raises `TransientError` for a body that holds none.
+    """
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not choices or not isinstance(choices, list) or not all(isinstance(c, dict) for c in choices):
+        raise TransientError("bad_response", "the body has no choices", billed=None)
+    placed = _placed(choices, len(request.sample_indexes))
+    usage = body.get("usage") or {}
+    read = usage.get("prompt_tokens")
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    scored = [_logprobs(choice) for _, choice in placed]
+    shares = _shares(usage.get("completion_tokens"), [count for _, count in scored], thought)
+    answers: list[Answer] = []
+    # The prompt is read once for all choices: the first that has a price bears it.
+    bears = True
+    for (place, choice), (logprob, _), written in zip(placed, scored, shares, strict=True):
+        index = request.sample_indexes[place]
+        if failure := _withheld(request, index, choice):
+            answers.append(failure)
+            continue
+        answers.append(
+            Completion(
+                request.request_id,
+                index,
+                _text(choice),
+                str(choice.get("finish_reason") or "unknown"),
+                prompt_tokens=read,
+                completion_tokens=written,
+                logprob=logprob,
+                latency=seconds,
+                price=cost_of(price, read if bears or read is None else 0, written, cached if bears else 0),
+                model=body.get("model"),
+                seed=None
+                if request.sampling.seed is None
+                else request.sampling.seed + request.sample_indexes[0],
+                reasoning_tokens=thought if len(placed) == 1 else None,
+                cached_tokens=cached,
+                bears_prompt=bears,
+            )
+        )
+        bears = False
+    return answers
+
+
+def cost_of(
+    price: Price | None, read: int | None, written: int | None, cached: int | None = None
+) -> float | None:
+    """Dollars; unknown where a price or a count is."""
+    if price is None or read is None or written is None:
+        return None
+    old = min(cached or 0, read) if price.cached is not None else 0
+    return ((read - old) * price.input + old * (price.cached or 0.0) + written * price.output) / 1e6
+
+
+def _placed(choices: list[dict[str, Any]], wanted: int) -> list[tuple[int, dict[str, Any]]]:
+    """Choices by their own index, each once; a server that numbers none has them in order."""
+    found: dict[int, dict[str, Any]] = {}
+    for place, choice in enumerate(choices):
+        index = choice.get("index")
+        found.setdefault(index if isinstance(index, int) else place, choice)
+    if any(not 0 <= index < wanted for index in found):
+        found = {place: choice for place, choice in enumerate(choices) if place < wanted}
+    return sorted(found.items())
+
+
+def _withheld(request: Request, index: int, choice: dict[str, Any]) -> Failure | None:
+    if choice.get("finish_reason") == "content_filter":
+        return Failure(request.request_id, index, "content_filter", "the server withheld the text")
+    message = choice.get("message")
+    refusal = message.get("refusal") if isinstance(message, dict) else None
+    if refusal and not message.get("content"):
+        return Failure(request.request_id, index, "refusal", str(refusal)[:500])
+    return None
+
+
+def _text(choice: dict[str, Any]) -> str:
+    message = choice.get("message")
+    return (message.get("content") if isinstance(message, dict) else choice.get("text")) or ""
+
+
+def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:
+    """Sum of token log-probabilities in nats, and how many tokens; None where the server gives none."""
+    found = choice.get("logprobs")
+    if not found:
+        return None, None
+    content = found.get("content")
+    values = [item["logprob"] for item in content] if content else found.get("token_logprobs")
+    if not values:
+        return None, None
+    known = [value for value in values if value is not None]
+    return (float(sum(known)) if known else None), len(values)
+
+
+def _shares(total: int | None, counts: list[int | None], thought: int | None) -> list[int | None]:
+    """Completion tokens of each choice: counted, or an equal share of what the server counted in all."""
+    if not thought and all(count is not None for count in counts):
+        # Tokens of thought have no log-probabilities, but they are paid for.
+        return counts
+    if total is None or not counts:
+        return [None] * len(counts)
+    each, rest = divmod(total, len(counts))
+    return [each + (rest if place == 0 else 0) for place in range(len(counts))]

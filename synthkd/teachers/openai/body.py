@@ -1,0 +1,62 @@
+"""What is sent for a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synthkd.requests import Request
+
+if TYPE_CHECKING:
+    from synthkd.recipe import TeacherPart
+
+CHAT, PLAIN = "/chat/completions", "/completions"
+_SAME_NAME = (
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "response_format",
+    "reasoning_effort",
+)
+
+
+def is_chat(request: Request, part: TeacherPart) -> bool:
+    """Chat or plain completions: what the recipe says, else what the template is."""
+    if part.chat is not None:
+        return part.chat
+    return any(message["role"] != "prompt" for message in request.messages)
+
+
+def body_of(request: Request, part: TeacherPart, chat: bool) -> dict[str, Any]:
+    """The JSON body. Only parameters that are given are sent."""
+    sampling = request.sampling
+    body: dict[str, Any] = {"model": part.model, "n": len(request.sample_indexes)}
+    for name in _SAME_NAME:
+        if (value := getattr(sampling, name)) is not None:
+            body[name] = value
+    # Reasoning models refuse the old name, other servers do not know the new one.
+    body["max_completion_tokens" if sampling.reasoning_effort else "max_tokens"] = sampling.max_tokens
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.seed is not None:
+        # Samples bought later begin at another index, so a seeded server does not sell the same again.
+        body["seed"] = sampling.seed + request.sample_indexes[0]
+    if sampling.top_k:
+        body["top_k"] = sampling.top_k
+    if sampling.logprobs:
+        body["logprobs"] = True if chat else 1
+    body.update(sampling.extra_body)
+    if chat:
+        body["messages"] = [
+            message if message["role"] != "prompt" else {**message, "role": "user"}
+            for message in request.messages
+        ]
+    else:
+        body["prompt"] = request.prompt
+    return body
+
+
+def in_a_row(indexes: tuple[int, ...]) -> tuple[int, ...]:
+    """The first indexes without a gap. Servers seed choice i with the seed plus i; over a gap, one request would
+    buy again what is in hand."""
+    return tuple(index for place, index in enumerate(indexes) if index == indexes[0] + place)

@@ -1,0 +1,134 @@
+"""The backend `openai`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from synthkd.errors import RecipeError, RequestError
+from synthkd.fastjson import dumps
+from synthkd.prices import price_of
+from synthkd.requests import Answer, Failure, Request
+from synthkd.teachers.dispatch import Policy, Send, TransientError, dispatch, failures
+from synthkd.teachers.dispatch.rates import Rates
+from synthkd.teachers.dispatch.scheduler import Again
+from synthkd.teachers.openai.address import base_urls, public, resolve
+from synthkd.teachers.openai.answers import answers_of
+from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from synthkd.recipe import Price, Recipe, TeacherPart
+    from synthkd.teachers.openai.wire import Wire
+
+#: How often a server that gives fewer choices than asked is asked for the rest.
+_TOP_UPS = 8
+
+
+class OpenAITeacher:
+    """Any server of the OpenAI protocol, over HTTP. The key comes from the environment and reaches no log, error or repr.
+
+    ``again`` is asked before a try whose bill nobody saw is followed by another (see `dispatch`).
+    """
+
+    name = "openai"
+
+    def __init__(self, part: TeacherPart, policy: Policy | None = None) -> None:
+        if not part.model:
+            raise RecipeError("teacher.model: name the model that the server serves")
+        self.part = part
+        self.policy = policy or Policy(part.concurrency, part.max_attempts)
+        self.base_urls = base_urls(part)
+        self.price = price_of(part, self.base_urls[0])
+        self.again: Again | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> OpenAITeacher:
+        return cls(recipe.teacher, policy_of(recipe))
+
+    def __repr__(self) -> str:
+        return f"OpenAITeacher({self.part.model!r}, {', '.join(map(repr, map(public, self.base_urls)))})"
+
+    @property
+    def identity(self) -> str:
+        """Address and model; never a key, nor a password in the address."""
+        return self.part.identity or f"openai:{public(self.base_urls[0])}:{self.part.model}"
+
+    async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
+        from synthkd.teachers.openai.wire import Wire, open_session
+
+        addresses = [resolve(url, self.part) for url in self.base_urls]
+        self._session = open_session(self.part)
+        sends = [
+            _Asker(Wire(self._session, address, self.part), self.part, self.price).ask_all
+            for address in addresses
+        ]
+        async with aclosing(dispatch(requests, _sends(sends), self.policy, self.again)) as groups:
+            async for answers in groups:
+                yield answers
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+def policy_of(recipe: Recipe) -> Policy:
+    """How a recipe wants requests to be sent."""
+    part, limits = recipe.teacher, recipe.limits
+    return Policy(
+        part.concurrency,
+        part.max_attempts,
+        adaptive=part.adaptive,
+        deadline=part.deadline,
+        patience=limits.patience,
+        failing_share=limits.failing_share,
+        rates=Rates(limits.requests_per_minute, limits.tokens_per_minute),
+    )
+
+
+def _sends(sends: list[Send]) -> Send | list[Send]:
+    return sends[0] if len(sends) == 1 else sends
+
+
+class _Asker:
+    """Asks one endpoint."""
+
+    def __init__(self, wire: Wire, part: TeacherPart, price: Price | None) -> None:
+        self.wire, self.part, self.price = wire, part, price
+
+    async def ask_all(self, request: Request) -> list[Answer]:
+        """All samples of a request; a server that ignores ``n`` is asked again for the rest."""
+        wanted = request.sample_indexes
+        if len(wanted) == 1:
+            return await self._ask(request)
+        answers: list[Answer] = []
+        left = wanted
+        for _ in range(max(_TOP_UPS, len(wanted))):
+            part = left if request.sampling.seed is None else in_a_row(left)
+            try:
+                found = await self._ask(request.only(part))
+            except TransientError as error:
+                error.answers = answers
+                raise
+            except RequestError as error:
+                # What came is paid for and kept; only the rest is refused.
+                return answers + failures(request.only(left), error.reason, error.detail, 1, True)
+            answers += found
+            have = {answer.sample_index for answer in found}
+            left = tuple(index for index in left if index not in have)
+            if not left:
+                return answers
+        detail = f"the server gave {len(answers)} of {len(wanted)} choices"
+        return answers + [Failure(request.request_id, index, "too_few_choices", detail) for index in left]
+
+    async def _ask(self, request: Request) -> list[Answer]:
+        chat = is_chat(request, self.part)
+        body = dumps(body_of(request, self.part, chat))
+        start = time.perf_counter()
+        found = await self.wire.post(CHAT if chat else PLAIN, body)
+        return answers_of(request, found, time.perf_counter() - start, self.price)
