@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -18,7 +17,12 @@ def canonical(value: Any) -> bytes:
 
 def content_hash(value: Any, size: int = 16) -> str:
     """Hex blake2b of the canonical JSON of a value; ``size`` is in bytes."""
-    return hashlib.blake2b(canonical(value), digest_size=size).hexdigest()
+    return bytes_hash(canonical(value), size)
+
+
+def bytes_hash(data: bytes, size: int = 16) -> str:
+    """Hex blake2b of bytes: `content_hash` where the canonical JSON is at hand."""
+    return hashlib.blake2b(data, digest_size=size).hexdigest()
 
 
 def file_hash(path: Path) -> str:

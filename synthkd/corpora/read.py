@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError
@@ -36,6 +35,9 @@ class Corpus:
 
     def dataset(self, split: str = "accepted") -> Any:
         """The rows of ``accepted`` or ``rejected`` as a pyarrow dataset: lazy, filterable."""
+        # Imported here: it takes as long as all the rest of synthkd, and brings pandas where that is installed.
+        import pyarrow.dataset as ds
+
         return ds.dataset([str(path) for path in self._files(split)], format="parquet")
 
     def table(self, split: str = "accepted") -> pa.Table:
@@ -52,6 +54,8 @@ class Corpus:
 
     def find(self, candidate: str) -> Iterator[dict[str, Any]]:
         """Every row whose id begins with ``candidate``, accepted or not."""
+        import pyarrow.dataset as ds
+
         for split in ("accepted", "rejected"):
             field = ds.field("id")
             upper = candidate + "~"

@@ -14,16 +14,18 @@ import sqlite3
 
 VERSION = 2
 
+# Content hashes come in no order. Kept apart from the texts, their index is small: a commit of many rows then
+# touches few pages.
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE requests (
     request_id TEXT PRIMARY KEY, identity TEXT NOT NULL, messages TEXT NOT NULL, sampling TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE TABLE completions (
     request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
     prompt_tokens INTEGER, completion_tokens INTEGER, logprob REAL, latency REAL, price REAL, model TEXT,
     seed INTEGER, created REAL NOT NULL, PRIMARY KEY (request_id, sample_index)
-) WITHOUT ROWID;
+);
 CREATE TABLE failures (
     request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
     attempts INTEGER NOT NULL, permanent INTEGER NOT NULL, created REAL NOT NULL,

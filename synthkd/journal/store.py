@@ -18,15 +18,13 @@ from types import TracebackType
 from typing import Any
 
 from synthkd.errors import DiskFullError, JournalError
+from synthkd.fastjson import dumps
 from synthkd.journal.schema import VERSION, upgrade
 from synthkd.requests import Answer, Completion, Failure, Request
 
 _COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bears_prompt")
 _values = attrgetter(*_COLUMNS)
-_INSERT = (
-    f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
-    f" VALUES ({','.join('?' * (len(_COLUMNS) + 1))})"
-)
+_INSERT = f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
 #: Variables in one SELECT; SQLite allows more, but short statements are cached.
 _CHUNK = 500
 
@@ -99,6 +97,8 @@ class Journal:
         # FULL syncs the log at each commit: a group survives a power cut, not only a killed process.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA cache_size=-16384")
+        # Moving the log's pages into the file costs least when many commits have touched each of them.
+        self._db.execute("PRAGMA wal_autocheckpoint=8000")
         version = upgrade(self._db)
         if version != VERSION:
             self._db.close()
@@ -150,13 +150,13 @@ class Journal:
         if caps is not None:
             requests = requests[: self._admitted(requests, run, bounds, caps)]
         now = time.time()
-        self._db.executemany(
-            "INSERT OR IGNORE INTO requests VALUES (?,?,?,?)",
+        self._many(
+            "INSERT OR IGNORE INTO requests",
             [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r in requests],
         )
         free = (0.0, 0)
-        self._db.executemany(
-            "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens) VALUES (?,?,?,?,?,?)",
+        self._many(
+            "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens)",
             [
                 (request.request_id, index, now, run, *(bounds[place] if bounds else free))
                 for place, request in enumerate(requests)
@@ -164,6 +164,17 @@ class Journal:
             ],
         )
         return len(requests)
+
+    def _many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
+        """`statement`, such as an INSERT without its values, for all rows in one step.
+
+        The rows go in as one JSON text. Row by row, SQLite's driver gives up and takes back the interpreter's lock
+        for each of them, and would wait for the event loop every time.
+        """
+        if not rows:
+            return
+        columns = ",".join(f"json_extract(value,'$[{place}]')" for place in range(len(rows[0])))
+        self._db.execute(f"{statement} SELECT {columns} FROM json_each(?){end}", (_json(rows),))
 
     def _admitted(
         self, requests: Sequence[Request], run: str, bounds: Sequence[tuple[float, int]], caps: Caps
@@ -188,25 +199,22 @@ class Journal:
         done = [a for a in answers if isinstance(a, Completion)]
         failed = [a for a in answers if isinstance(a, Failure)]
         # The first answer under a key stays: what was read once must not change under a reader.
-        self._db.executemany(_INSERT, [(*_values(c), now) for c in done])
+        self._many(_INSERT, [(*_values(c), now) for c in done])
         self._settle(done, run)
-        if failed:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO failures VALUES (?,?,?,?,?,?,?)",
-                [
-                    (f.request_id, f.sample_index, f.reason, f.detail, f.attempts, f.permanent, now)
-                    for f in failed
-                ],
-            )
-        self._db.executemany(
-            "DELETE FROM flights WHERE request_id=? AND sample_index=?",
-            [(a.request_id, a.sample_index) for a in answers],
+        self._many(
+            "INSERT OR REPLACE INTO failures",
+            [
+                (f.request_id, f.sample_index, f.reason, f.detail, f.attempts, f.permanent, now)
+                for f in failed
+            ],
         )
+        self._forget("flights", answers)
         if done and self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
-            self._db.executemany(
-                "DELETE FROM failures WHERE request_id=? AND sample_index=?",
-                [(c.request_id, c.sample_index) for c in done],
-            )
+            self._forget("failures", done)
+
+    def _forget(self, table: str, answers: Sequence[Answer]) -> None:
+        keys = [(answer.request_id, answer.sample_index) for answer in answers]
+        self._many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
 
     def _settle(self, done: list[Completion], run: str) -> None:
         """Put what was paid in the place of what was reserved."""
@@ -339,7 +347,8 @@ class Journal:
         """Every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
         if table not in ("completions", "failures", "flights", "requests"):
             raise JournalError(f"no table {table!r} in a journal")
-        cursor = self._reader.execute(f"SELECT * FROM {table}")
+        order = "request_id" if table == "requests" else "request_id, sample_index"
+        cursor = self._reader.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in cursor.description]
         for row in cursor:
             yield dict(zip(names, row, strict=True))
@@ -347,9 +356,9 @@ class Journal:
     def insert(self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]) -> int:
         """Take in rows of another journal as they stand (see `journal_io`). Returns how many were new."""
         with self.transaction():
-            self._db.executemany("INSERT OR IGNORE INTO requests VALUES (?,?,?,?)", requests)
+            self._many("INSERT OR IGNORE INTO requests", list(requests))
             before = self._db.total_changes
-            self._db.executemany(_INSERT, completions)
+            self._many(_INSERT, list(completions))
             return self._db.total_changes - before
 
     # Inside
@@ -383,6 +392,16 @@ class Journal:
         if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
             return JournalError(f"{self.path}: cannot be written ({text}); check the folder's permissions")
         return JournalError(f"{self.path}: {text}")
+
+
+def _json(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as JSON text. Half of a surrogate pair, which no file can hold, becomes a replacement character."""
+    text = dumps(rows)
+    if b"\\ud" in text:
+        return (
+            json.dumps(rows, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
+    return text.decode()
 
 
 class _Transaction:

@@ -19,7 +19,7 @@ from synthkd.journal.store import Caps, Journal
 from synthkd.requests import Answer, Request
 
 #: Seconds from one commit to the next, where there is work all the time: fewer, fuller groups cost less.
-_LINGER = 0.01
+_LINGER = 0.02
 _Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 

@@ -17,7 +17,7 @@ from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.interrupt import ctrl_c
-from synthkd.stages.loop import run_async
+from synthkd.stages.loop import rare_collections, run_async
 from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Asked, InputCounts, Plan
 
@@ -65,7 +65,7 @@ def generate(plan: Plan, journal: Journal, progress: Progress, shard: tuple[int,
     Raises `Interrupted` after Ctrl-C, when what was in flight has been committed.
     """
     run = _Run(plan, journal, progress, shard)
-    with ctrl_c(run.stopping, progress):
+    with ctrl_c(run.stopping, progress), rare_collections():
         try:
             run_async(run.go())
         finally:
@@ -91,7 +91,9 @@ class _Run:
         #: Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
         self.stopping = threading.Event()
         self.arrived = asyncio.Event()
-        self.group = max(_DEPARTURE, plan.recipe.teacher.concurrency // 2)
+        # What is reserved ahead of the sending is money that others cannot have.
+        ahead = plan.recipe.teacher.concurrency // (4 if self.bounds.caps else 1)
+        self.group = max(_DEPARTURE, ahead)
 
     async def go(self) -> None:
         async with Writer(self.journal, self.plan.recipe.name, self.bounds.caps) as writer:
@@ -113,7 +115,7 @@ class _Run:
 
     async def _ahead(self, writer: Writer) -> AsyncIterator[Request]:
         """The requests, one group ahead: the next is committed while the teacher takes this one."""
-        queue: asyncio.Queue[list[Request] | None | Exception] = asyncio.Queue(1)
+        queue: asyncio.Queue[list[Request] | Exception | None] = asyncio.Queue(1)
 
         async def fill() -> None:
             try:
@@ -139,9 +141,7 @@ class _Run:
 
     async def _departed(self, writer: Writer) -> AsyncIterator[list[Request]]:
         """Groups of requests that are committed as about to be sent, as far as the caps leave room."""
-        counts = InputCounts()
-        for batch in self.plan.asked(counts, self.group, self.shard):
-            self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
+        async for batch in self._asked():
             requests = self._open(batch)
             self.flying.update({request.request_id: len(request.sample_indexes) for request in requests})
             self.progress.more(sum(len(request.sample_indexes) for request in requests))
@@ -155,9 +155,21 @@ class _Run:
                 requests = requests[admitted:]
                 if requests and not admitted and not await self._room(requests):
                     return
-            # The loop has more to do than to plan.
+
+    async def _asked(self) -> AsyncIterator[list[Asked]]:
+        """The plan's requests in groups, made a few at a time: meanwhile answers come that want to be read."""
+        counts = InputCounts()
+        group: list[Asked] = []
+        for few in self.plan.asked(counts, _DEPARTURE, self.shard):
+            self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
+            group += few
+            if len(group) >= self.group:
+                yield group
+                group = []
             await asyncio.sleep(0)
         self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
+        if group:
+            yield group
 
     def _open(self, batch: list[Asked]) -> list[Request]:
         """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""

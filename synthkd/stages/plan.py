@@ -13,7 +13,7 @@ from typing import Any
 from synthkd import plugins
 from synthkd.errors import InputError, KindError, PromptError, RecipeError
 from synthkd.filters.base import Filter
-from synthkd.keys import canonical, content_hash, fraction
+from synthkd.keys import bytes_hash, canonical, fraction
 from synthkd.kinds.base import Kind
 from synthkd.prompts import Prompt, lint, load_prompt
 from synthkd.recipe import Recipe
@@ -166,10 +166,11 @@ class Plan:
             for number, raw in self._raw():
                 rows = self._checked(number, raw)
                 for row in rows:
-                    input_id = self._input_id(row, several=len(rows) > 1)
+                    content = canonical(_plain(row))
+                    input_id = self._input_id(row, content, several=len(rows) > 1)
                     if shard[1] > 1 and int(fraction(input_id) * shard[1]) != shard[0]:
                         continue
-                    fresh = seen.add(input_id, canonical(_plain(row)))
+                    fresh = seen.add(input_id, content)
                     if fresh is None:
                         raise InputError(
                             f"{self.recipe.inputs.path} row {number}: the id {input_id!r} stands on another row with"
@@ -186,21 +187,26 @@ class Plan:
             if group:
                 yield group
 
-    def _input_id(self, row: dict[str, Any], several: bool) -> str:
+    def _input_id(self, row: dict[str, Any], content: bytes, several: bool) -> str:
         column = self.recipe.inputs.id
-        if column is None:
-            return content_hash(_plain(row))
-        column = self.recipe.inputs.rename.get(column, column)
-        return content_hash(_plain(row)) if several else str(row[column])
+        if column is None or several:
+            return bytes_hash(content)
+        return str(row[self.recipe.inputs.rename.get(column, column)])
+
+    @cached_property
+    def _identity(self) -> str:
+        return self.teacher.identity
+
+    @cached_property
+    def _all_samples(self) -> tuple[int, ...]:
+        return tuple(range(self.sampling.n))
 
     def _ask(self, input_id: str, row: dict[str, Any]) -> Asked:
         if self.prompt:
             messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
         else:
             messages = ({"role": "prompt", "content": canonical(_plain(row)).decode()},)
-        request = Request(
-            self.teacher.identity, messages, self.sampling, tuple(range(self.sampling.n)), input_id
-        )
+        request = Request(self._identity, messages, self.sampling, self._all_samples, input_id)
         return Asked(input_id, row, request)
 
 

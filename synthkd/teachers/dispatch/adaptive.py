@@ -13,7 +13,7 @@ import math
 from statistics import median
 
 #: What is in flight at the start, where more is allowed.
-START = 32
+START = 64
 #: The share of the limit that must have been in use for it to grow.
 _USED = 0.8
 #: Latency beyond this multiple of the least is a queue at the server …
