@@ -25,7 +25,7 @@ class Incoming:
         """Send ``body`` (bytes as they stand, all else as JSON); ``cut`` sends half of it and breaks off."""
         head, data = rendered(status, body, headers)
         self.connection.send(head + (data[: len(data) // 2] if cut else data))
-        if cut:
+        if cut or self.headers.get("connection", "").lower() == "close":
             self.connection.close()
         else:
             self.connection.done()

@@ -115,7 +115,7 @@ class FakeServer:
     def _complete(self, request: Incoming, chat: bool, echo: str) -> None:
         try:
             body = json.loads(request.body)
-            prompt = "\n".join(m["content"] for m in body["messages"]) if chat else body["prompt"]
+            prompt = "\n".join(_text(m["content"]) for m in body["messages"]) if chat else body["prompt"]
         except (ValueError, KeyError, TypeError) as error:
             request.answer(400, {"error": {"message": f"not a request: {error!r}"}})
             return
@@ -168,6 +168,11 @@ class FakeServer:
             line = {"prompt": prompt, "seed": seed, "n": n, "at": time.time()}
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
+
+
+def _text(content: Any) -> str:
+    """A message's content, which may be a list of parts."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def _fast_loop() -> asyncio.AbstractEventLoop:
