@@ -79,6 +79,11 @@ class Prompt:
             raise PromptError(f"template {self.name}{line}: {error}") from None
 
     @cached_property
+    def _rng(self) -> random.Random:
+        """Seeded anew for each input: making one takes longer than seeding it."""
+        return random.Random()  # noqa: S311 (a draw, not a secret)
+
+    @cached_property
     def _pools(self) -> dict[str, list[dict[str, Any]]]:
         pools: dict[str, list[dict[str, Any]]] = {}
         for example in self.examples:
@@ -96,7 +101,8 @@ class Prompt:
 
     def render(self, row: Row, kind: Speaker, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
         """The messages for one input. The draw depends on the seed and the input's id, not on its place."""
-        rng = random.Random(seed_from("prompt", seed, input_id))  # noqa: S311 (a draw, not a secret)
+        rng = self._rng
+        rng.seed(seed_from("prompt", seed, input_id))
         context = {**self.variables, **kind.context(row, self.draw(row, kind, rng), rng)}
         try:
             text = self._template.render(context).strip()

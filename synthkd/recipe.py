@@ -116,11 +116,39 @@ class Price(Part):
     )
 
 
+class VllmPart(Part):
+    """For the backend `vllm`: in this process, or a server of its own that the run starts and stops."""
+
+    serve: bool = Field(
+        False, description="Start `vllm serve` for the run and stop it after; else in this process."
+    )
+    python: str | None = Field(
+        None, description="For `serve`: the Python of another environment that vLLM is installed in."
+    )
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs over which the model is split.")
+    startup: float = Field(600.0, gt=0, description="For `serve`: seconds until the server must be ready.")
+    args: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further engine arguments by vLLM's names, such as `max_model_len: 4096`, passed as they stand.",
+    )
+
+
+class BatchPart(Part):
+    """For the backend `openai-batch`: the provider's Batch API."""
+
+    requests: int = Field(50_000, ge=1, description="Requests in one batch at most; providers allow 50,000.")
+    megabytes: float = Field(190.0, gt=0, description="Size of one batch's file; providers allow 200 MB.")
+    window: str = Field("24h", description="Completion window that is asked for.")
+    poll: float = Field(30.0, gt=0, description="Seconds between looks at a batch's state.")
+    discount: float = Field(0.5, ge=0, le=1, description="Share of the price that a batch costs.")
+
+
 class TeacherPart(Part):
     """Which model writes, and how it is reached."""
 
     backend: str = Field(
-        "transformers", description="`openai`, `transformers`, `recorded`, or one from a plugin."
+        "transformers",
+        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, or one from a plugin.",
     )
     model: str | None = Field(
         None,
@@ -176,6 +204,8 @@ class TeacherPart(Part):
         default_factory=dict,
         description="For `recorded`: its field (`input_id`, `sample_index`, `text`, `logprob`, `model`) to the file's column.",
     )
+    vllm: VllmPart = Field(default_factory=VllmPart, description="For `vllm`: how it is run.")
+    batch: BatchPart = Field(default_factory=BatchPart, description="For `openai-batch`: sizes and times.")
     price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
 
