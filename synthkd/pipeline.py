@@ -21,10 +21,12 @@ from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.report import report_html, report_rows, report_text
 from synthkd.stages.critic import Decision, decide
-from synthkd.stages.generate import Generated, start
+from synthkd.stages.generate import Generated
 from synthkd.stages.generate import generate as _generate
 from synthkd.stages.judge import judge as _judge
+from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import Plan
+from synthkd.stages.workers import generate_in
 from synthkd.storage import read_json, write_json
 
 #: Files of a run's working folder.
@@ -59,22 +61,23 @@ class RunResult:
         return report_html(self.recipe.name, self.rows)
 
 
-def run(recipe: Recipe | str | Path, quiet: bool = False) -> RunResult:
-    """Generate, judge and publish. A second run of the same recipe sends nothing and writes the same corpus."""
+def run(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> RunResult:
+    """Generate (in so many processes), judge and publish. A second run of the same recipe sends nothing and writes
+    the same corpus."""
     recipe = _recipe(recipe)
     plan = Plan(recipe)
     # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
     decision = decide(plan)
     decision.refuse()
-    generated = _generated(plan, quiet)
+    generated = _generated(plan, quiet, workers)
     judge(recipe, quiet, plan, decision)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
 
-def generate(recipe: Recipe | str | Path, quiet: bool = False) -> Generated:
-    """Ask the teacher for what is not in the journal yet."""
-    return _generated(Plan(_recipe(recipe)), quiet)
+def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> Generated:
+    """Ask the teacher for what is not in the journal yet, in so many processes."""
+    return _generated(Plan(_recipe(recipe)), quiet, workers)
 
 
 def judge(
@@ -133,11 +136,19 @@ def _recipe(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
 
 
-def _generated(plan: Plan, quiet: bool) -> Generated:
+def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
     recipe = plan.recipe
-    with Journal(recipe.journal_path) as journal, Progress("generate", quiet) as progress:
-        start(plan, journal)
-        generated = _generate(plan, journal, progress)
+    with (
+        run_lock(recipe.work_dir) as lock,
+        Journal(recipe.journal_path) as journal,
+        Progress("generate", quiet) as progress,
+    ):
+        # What an earlier process had in flight when it died may have been billed.
+        journal.give_up_flights(recipe.name)
+        if workers > 1:
+            generated = generate_in(workers, recipe, progress, lock)
+        else:
+            generated = _generate(plan, journal, progress)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated
 

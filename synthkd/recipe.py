@@ -354,6 +354,12 @@ class Recipe(Part):
         recipe._folder = Path(folder).resolve()
         return recipe
 
+    def with_parts(self, **parts: Any) -> Recipe:
+        """This recipe with other parts."""
+        other = self.model_copy(update=parts)
+        other._folder = self._folder
+        return other
+
     def resolve(self, path: str) -> Path:
         """A path of this recipe as an absolute one, with ``$NAME`` and ``~`` replaced."""
         expanded = os.path.expanduser(os.path.expandvars(path))

@@ -42,6 +42,25 @@ Limit = Annotated[
 Model = Annotated[
     str | None, typer.Option("--teacher", help="Another model for the teacher.", show_default=False)
 ]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        "--budget",
+        min=0.0,
+        help="Dollars that the run may cost, over all its resumptions.",
+        show_default=False,
+    ),
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(
+        "--max-tokens",
+        min=1,
+        help="Tokens that may be read and written, over all resumptions.",
+        show_default=False,
+    ),
+]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that ask the teacher.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -81,18 +100,46 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Render everything, send nothing, show three prompts.")
     ] = False,
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            "--probe",
+            min=2,
+            help="Send so many requests first; show what the whole will come to, and ask.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on after --probe without asking.")] = False,
+    budget: Budget = None,
+    max_tokens: MaxTokens = None,
+    workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
     """Generate, judge and publish: the whole way from a recipe to a corpus."""
     from synthkd import pipeline
 
-    loaded = load_recipe(recipe, limit, teacher, set_)
+    loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens)
     if dry_run:
         from synthkd.dry import dry_run as dry
 
         typer.echo(str(dry(loaded)))
         return
-    typer.echo(str(pipeline.run(loaded, quiet)))
+    if probe and not _probed(loaded, probe, yes):
+        return
+    typer.echo(str(pipeline.run(loaded, quiet, workers)))
+
+
+def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
+    """Whether to go on after a probe: asked on a terminal; elsewhere only `--yes` goes on."""
+    from synthkd.probe import probe
+
+    typer.echo(str(probe(recipe, requests)))
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        typer.echo("stopped after the probe, whose answers are kept; add --yes to go on")
+        return False
+    return typer.confirm("go on?")
 
 
 @app.command()
@@ -101,17 +148,23 @@ def generate(
     limit: Limit = None,
     teacher: Model = None,
     set_: Set = None,
+    budget: Budget = None,
+    max_tokens: MaxTokens = None,
+    workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
     """Ask the teacher for what is not in the journal yet."""
     from synthkd import pipeline
 
-    done = pipeline.generate(load_recipe(recipe, limit, teacher, set_), quiet)
+    loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens)
+    done = pipeline.generate(loaded, quiet, workers)
     reasons = ", ".join(f"{name} {count:,}" for name, count in done.reasons.items())
     typer.echo(
         f"asked {done.asked:,}, in the journal before {done.held:,}, completed {done.completed:,},"
         f" failed {done.failed:,}" + (f" ({reasons})" if reasons else "")
     )
+    if done.stopped:
+        typer.echo(done.stopped)
 
 
 @app.command()
@@ -181,15 +234,22 @@ def describe(
             typer.echo(f"  {name:<24} {about.get('about', '')}")
 
 
-def load_recipe(path: Path, limit: int | None, teacher: str | None, changes: list[str] | None) -> Recipe:
+def load_recipe(
+    path: Path,
+    limit: int | None,
+    teacher: str | None,
+    changes: list[str] | None,
+    budget: float | None = None,
+    max_tokens: int | None = None,
+) -> Recipe:
     """A recipe with the command line's changes."""
     from synthkd.recipe import Recipe
 
     changes = list(changes or [])
-    if limit:
-        changes.append(f"inputs.limit={limit}")
-    if teacher:
-        changes.append(f"teacher.model={json.dumps(teacher)}")
+    options = {
+        "inputs.limit": limit, "teacher.model": teacher, "limits.dollars": budget, "limits.tokens": max_tokens,
+    }  # fmt: skip
+    changes += [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     return Recipe.load(path, changes)
 
 

@@ -59,6 +59,15 @@ class Spending:
 
 
 @dataclass(frozen=True)
+class Departed:
+    """Requests that go, those for which the caps leave no room now, and those that another process is at."""
+
+    go: list[Request]
+    refused: list[Request]
+    others: list[Request]
+
+
+@dataclass(frozen=True)
 class JournalCounts:
     """How many samples are in hand, failed for good, and were in flight when a process ended."""
 
@@ -134,35 +143,72 @@ class Journal:
         run: str = "",
         bounds: Sequence[tuple[float, int]] = (),
         caps: Caps | None = None,
-    ) -> int:
+    ) -> Departed:
         """Record, in one commit, what is about to be sent, and reserve what it may cost.
 
-        ``bounds`` holds for each request what a sample may cost at most (dollars, tokens). Returns how many of the
-        first are let through: under ``caps``, those whose reservation still has room.
+        ``bounds`` holds for each request what a sample may cost at most (dollars, tokens). Under ``caps`` only the
+        first are let through whose reservations have room.
         """
         with self.transaction():
             return self.write_departures(list(requests), run, bounds, caps)
 
     def write_departures(
-        self, requests: Sequence[Request], run: str, bounds: Sequence[tuple[float, int]], caps: Caps | None
-    ) -> int:
-        """`depart` inside a transaction that the caller has begun."""
-        if caps is not None:
-            requests = requests[: self._admitted(requests, run, bounds, caps)]
+        self,
+        requests: Sequence[Request],
+        run: str,
+        bounds: Sequence[tuple[float, int]] = (),
+        caps: Caps | None = None,
+        shared: bool = False,
+    ) -> Departed:
+        """`depart` inside a transaction that the caller has begun. ``shared``: other processes are at the same run,
+        and what they have in flight, or have bought meanwhile, is left to them."""
+        pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
+        others: set[str] = self._taken(requests) if shared else set()
+        free = [(request, bound) for request, bound in pairs if request.request_id not in others]
+        room = len(free) if caps is None else self._room(free, run, caps)
+        go = free[:room]
         now = time.time()
         self._many(
             "INSERT OR IGNORE INTO requests",
-            [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r in requests],
+            [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r, _ in go],
         )
-        free = (0.0, 0)
         self._many(
             "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens)",
             [
-                (request.request_id, index, now, run, *(bounds[place] if bounds else free))
-                for place, request in enumerate(requests)
+                (request.request_id, index, now, run, *bound)
+                for request, bound in go
                 for index in request.sample_indexes
             ],
         )
+        return Departed(
+            [request for request, _ in go],
+            [request for request, _ in free[room:]],
+            [request for request in requests if request.request_id in others],
+        )
+
+    def _taken(self, requests: Sequence[Request]) -> set[str]:
+        """Requests that are in flight already, or of which a sample has come since the caller looked."""
+        ids = _json([(r.request_id,) for r in requests])
+        wanted = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
+        found = {
+            row[0]
+            for row in self._db.execute(f"SELECT request_id FROM flights WHERE request_id {wanted}", (ids,))
+        }
+        have = self._db.execute(
+            f"SELECT request_id, sample_index FROM completions WHERE request_id {wanted}", (ids,)
+        )
+        asked = {(r.request_id, index) for r in requests for index in r.sample_indexes}
+        return found | {row[0] for row in have if (row[0], row[1]) in asked}
+
+    def _room(self, requests: Sequence[tuple[Request, tuple[float, int]]], run: str, caps: Caps) -> int:
+        """How many of the first have room under the caps."""
+        spent = self._spending(self._db, run)
+        dollars, tokens = 0.0, 0
+        for place, (request, bound) in enumerate(requests):
+            n = len(request.sample_indexes)
+            dollars, tokens = dollars + n * bound[0], tokens + n * bound[1]
+            if not spent.leaves(caps, dollars, tokens):
+                return place
         return len(requests)
 
     def _many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
@@ -175,18 +221,6 @@ class Journal:
             return
         columns = ",".join(f"json_extract(value,'$[{place}]')" for place in range(len(rows[0])))
         self._db.execute(f"{statement} SELECT {columns} FROM json_each(?){end}", (_json(rows),))
-
-    def _admitted(
-        self, requests: Sequence[Request], run: str, bounds: Sequence[tuple[float, int]], caps: Caps
-    ) -> int:
-        spent = self._spending(self._db, run)
-        dollars, tokens = 0.0, 0
-        for place, request in enumerate(requests):
-            n = len(request.sample_indexes)
-            dollars, tokens = dollars + n * bounds[place][0], tokens + n * bounds[place][1]
-            if not spent.leaves(caps, dollars, tokens):
-                return place
-        return len(requests)
 
     def arrive(self, answers: Sequence[Answer], run: str = "") -> None:
         """Commit a group of answers. When this returns they are on disk."""

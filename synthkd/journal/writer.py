@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from synthkd.errors import JournalError
-from synthkd.journal.store import Caps, Journal
+from synthkd.journal.store import Caps, Departed, Journal
 from synthkd.requests import Answer, Request
 
 #: Seconds from one commit to the next, where there is work all the time: fewer, fuller groups cost less.
@@ -26,8 +26,10 @@ _Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 class Writer:
     """Asynchronous face of a journal's writes. Use as an asynchronous context manager, in one loop."""
 
-    def __init__(self, journal: Journal, run: str = "", caps: Caps | None = None) -> None:
-        self.journal, self.run, self.caps = journal, run, caps
+    def __init__(
+        self, journal: Journal, run: str = "", caps: Caps | None = None, shared: bool = False
+    ) -> None:
+        self.journal, self.run, self.caps, self.shared = journal, run, caps, shared
         self._waiting: list[_Work] = []
         self._wake = threading.Event()
         self._closed = False
@@ -45,12 +47,12 @@ class Writer:
         self._wake.set()
         await asyncio.to_thread(self._thread.join)
 
-    async def depart(self, requests: Sequence[Request], bounds: Sequence[tuple[float, int]] = ()) -> int:
-        """As `Journal.depart`: how many of the first were let through."""
-        admitted: int = await self._do(
-            lambda: self.journal.write_departures(requests, self.run, bounds, self.caps)
+    async def depart(self, requests: Sequence[Request], bounds: Sequence[tuple[float, int]] = ()) -> Departed:
+        """As `Journal.depart`."""
+        departed: Departed = await self._do(
+            lambda: self.journal.write_departures(requests, self.run, bounds, self.caps, self.shared)
         )
-        return admitted
+        return departed
 
     async def arrive(self, answers: Sequence[Answer]) -> None:
         """Commit a group of answers. When this returns they are on disk."""

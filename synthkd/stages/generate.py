@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from synthkd.errors import Interrupted, JournalError
+from synthkd.errors import Interrupted
 from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
@@ -96,8 +96,11 @@ class _Run:
         self.group = max(_DEPARTURE, ahead)
 
     async def go(self) -> None:
-        async with Writer(self.journal, self.plan.recipe.name, self.bounds.caps) as writer:
+        name, shared = self.plan.recipe.name, self.shard[1] > 1
+        async with Writer(self.journal, name, self.bounds.caps, shared) as writer:
             teacher = self.plan.teacher
+            if hasattr(teacher, "attach"):
+                teacher.attach(self.journal, name)
             if hasattr(teacher, "again"):
                 teacher.again = writer.lose
             stream = teacher.stream(self._ahead(writer))
@@ -149,12 +152,20 @@ class _Run:
                 if self.stopping.is_set():
                     return
                 self.arrived.clear()
-                admitted = await writer.depart(requests, self.bounds.of_each(requests))
-                if admitted:
-                    yield requests[:admitted]
-                requests = requests[admitted:]
-                if requests and not admitted and not await self._room(requests):
+                departed = await writer.depart(requests, self.bounds.of_each(requests))
+                self._leave(departed.others)
+                if departed.go:
+                    yield departed.go
+                requests = departed.refused
+                if requests and not departed.go and not await self._room(requests):
                     return
+
+    def _leave(self, others: list[Request]) -> None:
+        """Requests that another process of this run is at: theirs."""
+        for request in others:
+            del self.flying[request.request_id]
+            self.done.held += len(request.sample_indexes)
+            self.progress.more(-len(request.sample_indexes))
 
     async def _asked(self) -> AsyncIterator[list[Asked]]:
         """The plan's requests in groups, made a few at a time: meanwhile answers come that want to be read."""
@@ -224,11 +235,3 @@ class _Run:
                 done.failed += 1
                 self.reasons[answer.reason] += 1
         self.progress.advance(len(answers), tokens=done.tokens - before, cost=done.cost)
-
-
-def start(plan: Plan, journal: Journal) -> None:
-    """Before the first process of a run asks anything: what an earlier one left in flight counts as paid."""
-    try:
-        journal.give_up_flights(plan.recipe.name)
-    except JournalError as error:
-        raise JournalError(f"{error} (while settling what an earlier run left in flight)") from None

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,8 +14,11 @@ from synthkd.progress import Progress
 
 
 @contextmanager
-def ctrl_c(stopping: threading.Event, progress: Progress) -> Iterator[None]:
-    """First Ctrl-C: stop sending. Second: end at once (what is committed is on disk, whatever happens)."""
+def ctrl_c(
+    stopping: threading.Event, progress: Progress, stop: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """First Ctrl-C: stop sending (and call ``stop``). Second: end at once (what is committed is on disk, whatever
+    happens)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -27,6 +30,8 @@ def ctrl_c(stopping: threading.Event, progress: Progress) -> Iterator[None]:
                 sys.stderr.flush()
             os._exit(130)
         stopping.set()
+        if stop:
+            stop()
         progress.say("stopping: waiting for what is in flight; Ctrl-C again ends at once")
 
     before = signal.signal(signal.SIGINT, handle)
