@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from synthkd.journal import Journal
-from synthkd.recipe import Recipe
+from synthkd.prices import most_dollars
+from synthkd.recipe import Price, Recipe
 from synthkd.stages.plan import InputCounts, Plan
 
 #: Characters of a token, about: only for the estimate below.
@@ -14,21 +15,34 @@ _CHARACTERS = 3.6
 
 @dataclass(frozen=True)
 class DryRun:
-    """``prompts`` are whole; ``tokens`` is an estimate of what would be read."""
+    """``prompts`` are whole; ``tokens`` is an estimate of what would be read, ``written`` the most that would be
+    written, ``cost`` what both come to in dollars (None without prices)."""
 
     inputs: int
     repeated: int
+    requests: int
     samples: int
     held: int
     tokens: int
+    written: int
+    cost: float | None
     prompts: list[str]
+    warnings: list[str]
 
     def __str__(self) -> str:
         shown = "\n".join(f"--- prompt {i} ---\n{text}" for i, text in enumerate(self.prompts, 1))
-        return (
-            f"{shown}\n---\n{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,} samples wanted,"
-            f" {self.held:,} in the journal; {self.samples - self.held:,} would be asked for, about {self.tokens:,}"
-            " prompt tokens (at 3.6 characters each); nothing was sent"
+        cost = "" if self.cost is None else f", ${self.cost:,.4f} if all of them are"
+        return "\n".join(
+            [
+                f"{shown}\n---",
+                f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,} samples wanted,"
+                f" {self.held:,} in the journal",
+                f"{self.samples - self.held:,} samples would be asked for in {self.requests:,} requests: about"
+                f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most {self.written:,} to be"
+                f" written{cost}",
+                *self.warnings,
+                "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",
+            ]
         )
 
 
@@ -37,21 +51,38 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
     plan = Plan(recipe)
     counts = InputCounts()
     prompts: list[str] = []
-    samples = held = characters = 0
+    requests = samples = held = characters = written = 0
     journal = Journal(recipe.journal_path) if recipe.journal_path.exists() else None
     try:
         for batch in plan.asked(counts):
             ids = [asked.request.request_id for asked in batch]
             known = journal.held(ids) if journal else {}
             for asked, name in zip(batch, ids, strict=True):
+                wanted = len(asked.request.sample_indexes)
                 here = len(known.get(name, set()).intersection(asked.request.sample_indexes))
-                samples += len(asked.request.sample_indexes)
+                samples += wanted
                 held += here
-                if here < len(asked.request.sample_indexes):
+                if here < wanted:
+                    requests += 1
                     characters += len(asked.request.prompt)
+                    written += (wanted - here) * asked.request.sampling.max_tokens
                 if len(prompts) < shown:
                     prompts.append(asked.request.prompt)
     finally:
         if journal:
             journal.close()
-    return DryRun(counts.distinct, counts.repeated, samples, held, round(characters / _CHARACTERS), prompts)
+    tokens = round(characters / _CHARACTERS)
+    price: Price | None = getattr(plan.teacher, "price", None)
+    cost = None if price is None else most_dollars(price, tokens, written)
+    return DryRun(
+        counts.distinct,
+        counts.repeated,
+        requests,
+        samples,
+        held,
+        tokens,
+        written,
+        cost,
+        prompts,
+        plan.warnings,
+    )

@@ -143,6 +143,8 @@ def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
         Journal(recipe.journal_path) as journal,
         Progress("generate", quiet) as progress,
     ):
+        for line in plan.warnings:
+            progress.say(line)
         # What an earlier process had in flight when it died may have been billed.
         journal.give_up_flights(recipe.name)
         if workers > 1:

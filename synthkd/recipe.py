@@ -207,6 +207,11 @@ class TeacherPart(Part):
     vllm: VllmPart = Field(default_factory=VllmPart, description="For `vllm`: how it is run.")
     batch: BatchPart = Field(default_factory=BatchPart, description="For `openai-batch`: sizes and times.")
     price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
+    structured: bool = Field(
+        False,
+        description="Ask for answers as JSON that keeps to the kind's schema, and check them again. The template must"
+        " ask for JSON too.",
+    )
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
 
 

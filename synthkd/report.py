@@ -21,9 +21,11 @@ def report_rows(
         ("failed", _failed(counts)),
     ]
     if counts["missing"]:
-        rows.append(("not asked yet", f"{counts['missing']:,}"))
+        why = f" ({generated.stopped})" if generated.stopped else ""
+        rows.append(("not asked yet", f"{counts['missing']:,}{why}"))
     rows += [
         ("malformed", f"{counts['malformed']:,}"),
+        *([("repaired", f"{counts['repaired']:,}")] if counts["repaired"] else []),
         ("parsed", f"{counts['candidates']:,} candidates"),
         *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
         ("  accepted", f"{counts['accepted']:,}"),

@@ -38,10 +38,29 @@ class Kind(ABC):
     input_columns: ClassVar[tuple[str, ...]] = ()
     group_column: ClassVar[str]
     default_rules: ClassVar[tuple[str, ...]] = ()
+    #: Whether an answer may hold more than one candidate.
+    several: bool = False
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """The columns that the teacher fills; the input has the others."""
+        return tuple(column for column in self.columns if column not in self.input_columns)
 
     @abstractmethod
     def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
         """Candidates in a completion: one dict of ``columns`` each. Never raises, whatever the text."""
+
+    def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, str]] | Malformed:
+        """Candidates in a structured answer: an object with `answer_columns`, or ``answers`` with a list of them.
+
+        Default: one column goes through `parse`, as a plain text would; several are taken as they stand.
+        """
+        items = answer["answers"] if self.several else [answer]
+        if len(self.answer_columns) == 1:
+            (column,) = self.answer_columns
+            return self.parse("\n".join(str(item[column]) for item in items), row)
+        known = {column: str(row[column]) for column in self.columns if column in self.input_columns}
+        return [{**known, **item} for item in items] or Malformed("no_answers")
 
     @abstractmethod
     def verbalize(self, candidate: Row) -> str:

@@ -23,7 +23,8 @@ from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.duplicates import find_duplicates
 from synthkd.journal import Journal
 from synthkd.keys import content_hash
-from synthkd.kinds.base import Malformed
+from synthkd.kinds.base import Malformed, Row
+from synthkd.kinds.structured import read_answer
 from synthkd.progress import Progress
 from synthkd.requests import Completion
 from synthkd.stages.critic import Decision
@@ -38,7 +39,10 @@ MALFORMED = "malformed"
 
 @dataclass
 class Judged:
-    """The fate of everything that came. Candidates = accepted + rejected, to the row."""
+    """The fate of everything that came. Candidates = accepted + rejected, to the row.
+
+    ``repaired`` counts structured answers that were read, but not as they came (see `kinds.structured`).
+    """
 
     asked: int = 0
     completed: int = 0
@@ -47,6 +51,7 @@ class Judged:
     failures: dict[str, int] = field(default_factory=dict)
     candidates: int = 0
     malformed: int = 0
+    repaired: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     accepted: int = 0
     tokens: int = 0
@@ -138,7 +143,7 @@ def _candidates(
                 done.tokens += completion.completion_tokens or 0
                 if completion.price is not None:
                     done.cost = (done.cost or 0.0) + completion.price
-                yield from _parse(plan, asked, completion)
+                yield from _parse(plan, asked, completion, done)
             elif failure is not None:
                 done.failed += 1
                 failures[failure.reason] += 1
@@ -146,7 +151,18 @@ def _candidates(
                 done.missing += 1
 
 
-def _parse(plan: Plan, asked: Asked, completion: Completion) -> Iterator[dict[str, Any]]:
+def _found(plan: Plan, text: str, row: Row, done: Judged) -> list[dict[str, str]] | Malformed:
+    """The candidates of a completion, plain or structured."""
+    if plan.answer is None:
+        return plan.kind.parse(text, row)
+    answer = read_answer(text, plan.answer)
+    if isinstance(answer, Malformed):
+        return answer
+    done.repaired += answer.repaired
+    return plan.kind.read(answer.value, row)
+
+
+def _parse(plan: Plan, asked: Asked, completion: Completion, done: Judged) -> Iterator[dict[str, Any]]:
     kind = plan.kind
     common = {
         "kind": kind.name,
@@ -160,7 +176,7 @@ def _parse(plan: Plan, asked: Asked, completion: Completion) -> Iterator[dict[st
         "finish_reason": completion.finish_reason,
         "raw": completion.text,
     }
-    found = kind.parse(completion.text, asked.row)
+    found = _found(plan, completion.text, asked.row, done)
     if isinstance(found, Malformed):
         reason = f"{found.reason}: {found.detail}" if found.detail else found.reason
         # Two inputs may share a completion (equal prompts), so both are part of the id.

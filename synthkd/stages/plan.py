@@ -10,16 +10,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from synthkd import plugins
 from synthkd.errors import InputError, KindError, PromptError, RecipeError
 from synthkd.filters.base import Filter
 from synthkd.keys import bytes_hash, canonical, fraction
 from synthkd.kinds.base import Kind
+from synthkd.kinds.structured import answer_model, response_format
 from synthkd.prompts import Prompt, lint, load_prompt
 from synthkd.recipe import Recipe
 from synthkd.requests import Request, Sampling
 from synthkd.resources import resource
 from synthkd.rows import read_rows
+from synthkd.schemas import lint_schema
 from synthkd.teachers.base import Teacher
 
 
@@ -49,6 +53,8 @@ class Plan:
         self.teacher = self._find_teacher()
         self.prompt = self._find_prompt()
         self.rules = self._find_rules()
+        #: Ids of the only inputs that are asked about; None for all.
+        self.only: set[str] | None = None
         self._lint()
 
     def _find_kind(self) -> Kind:
@@ -113,13 +119,33 @@ class Plan:
         if self.prompt:
             context = self.kind.context(row, [], _rng())
             lint(self.prompt, [*context, *self.prompt.variables])
+        _ = self.sampling
 
     @cached_property
     def sampling(self) -> Sampling:
         """The recipe's sampling, with the template's stop texts where the recipe gives none."""
         part = self.recipe.teacher.sampling
         stop = tuple(part.stop) or (tuple(self.prompt.head.stop) if self.prompt else ())
-        return Sampling(**{**part.model_dump(), "stop": stop})
+        shape = {} if self.answer is None else {"response_format": response_format(self.answer)}
+        return Sampling(**{**part.model_dump(), "stop": stop, **shape})
+
+    @cached_property
+    def answer(self) -> type[BaseModel] | None:
+        """The shape of a structured answer; None where answers are plain text."""
+        if not self.recipe.teacher.structured:
+            return None
+        if self.recipe.teacher.sampling.response_format is not None:
+            raise RecipeError(
+                "teacher.structured and teacher.sampling.response_format say the same: leave one out"
+            )
+        return answer_model(self.kind.answer_columns, self.kind.several)
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What a server may do other than asked, in words: schema features that some drop in silence."""
+        asked = self.sampling.response_format or self.sampling.extra_body.get("response_format") or {}
+        schema = (asked.get("json_schema") or {}).get("schema") if isinstance(asked, dict) else None
+        return [] if schema is None else [f"schema {line}" for line in lint_schema(schema)]
 
     def _raw(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered rows of the input file, renamed and limited."""
@@ -168,6 +194,8 @@ class Plan:
                 for row in rows:
                     content = canonical(_plain(row))
                     input_id = self._input_id(row, content, several=len(rows) > 1)
+                    if self.only is not None and input_id not in self.only:
+                        continue
                     if shard[1] > 1 and int(fraction(input_id) * shard[1]) != shard[0]:
                         continue
                     fresh = seen.add(input_id, content)

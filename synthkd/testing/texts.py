@@ -55,7 +55,7 @@ def _choice(chat: bool, index: int, text: str, scored: bool, withheld: bool) -> 
     if scored:
         tokens = text.split() or [""]
         values = [-0.1 * (len(token) + 1) for token in tokens]
-        pairs = [
+        pairs: list[dict[str, Any]] = [
             {"token": t, "logprob": v, "bytes": None, "top_logprobs": []}
             for t, v in zip(tokens, values, strict=True)
         ]

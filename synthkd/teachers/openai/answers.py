@@ -91,7 +91,8 @@ def _withheld(request: Request, index: int, choice: dict[str, Any]) -> Failure |
 
 def _text(choice: dict[str, Any]) -> str:
     message = choice.get("message")
-    return (message.get("content") if isinstance(message, dict) else choice.get("text")) or ""
+    text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    return str(text or "")
 
 
 def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:

@@ -1,0 +1,110 @@
+"""Which features of a JSON schema servers drop in silence, refuse, or run away with.
+
+Sources: vLLM issues 56616 (several branches of allOf), 52011 (empty schema), 26421 and 12131 (unsupported
+keywords), xgrammar's unsupported keywords as vLLM lists them; the OpenAI documentation of structured outputs
+(strict mode).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+#: Keyword -> what becomes of it.
+_KEYWORDS = {
+    "not": "is refused by OpenAI and dropped by grammar back ends",
+    "if": "is refused by OpenAI and dropped by grammar back ends",
+    "dependentRequired": "is refused by OpenAI and dropped by grammar back ends",
+    "dependentSchemas": "is refused by OpenAI and dropped by grammar back ends",
+    "oneOf": "is read as anyOf by grammar back ends, and refused by OpenAI; write anyOf",
+    "patternProperties": "is refused by OpenAI and vLLM (xgrammar)",
+    "propertyNames": "is refused by vLLM (xgrammar)",
+    "minProperties": "is not kept by vLLM (xgrammar)",
+    "maxProperties": "is not kept by vLLM (xgrammar)",
+    "multipleOf": "is not kept by vLLM (xgrammar)",
+    "uniqueItems": "is not kept by vLLM (xgrammar), nor by OpenAI",
+    "contains": "is not kept by vLLM (xgrammar)",
+    "minContains": "is not kept by vLLM (xgrammar)",
+    "maxContains": "is not kept by vLLM (xgrammar)",
+    "format": "is kept by some servers for some formats only",
+    "pattern": "is kept in parts only: look-around, anchors inside and named groups are dropped",
+    "default": "is ignored everywhere",
+}
+
+
+def lint_schema(schema: dict[str, Any]) -> list[str]:
+    """One line for each feature that a server may not keep to, with its place; empty for a safe schema."""
+    found = list(_look(schema, "$", schema, ()))
+    if isinstance(schema, dict) and schema.get("type") != "object":
+        found.insert(0, "$: the root is not an object, which OpenAI refuses")
+    return found
+
+
+def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:
+    if node is True or node == {}:
+        yield f"{place}: an empty schema allows anything: some servers then write digits without end"
+        return
+    if not isinstance(node, dict):
+        return
+    yield from (f"{place}: {name!r} {what}" for name, what in _KEYWORDS.items() if name in node)
+    if len(node.get("allOf", [])) > 1:
+        yield f"{place}: 'allOf' of several branches is dropped in silence by xgrammar, and refused by OpenAI; merge it"
+    elif "allOf" in node:
+        yield f"{place}: 'allOf' is refused by OpenAI; write its branch in its place"
+    yield from _bounds(node, place)
+    yield from _objects(node, place)
+    yield from _below(node, place, root, above)
+
+
+def _bounds(node: dict[str, Any], place: str) -> Iterator[str]:
+    kind = node.get("type")
+    if kind == "string" and not {"maxLength", "enum", "const", "format", "pattern"} & set(node):
+        yield f"{place}: a string without 'maxLength' may run on to the last token"
+    if kind == "array" and "maxItems" not in node:
+        yield f"{place}: an array without 'maxItems' may run on to the last token"
+    if kind == "array" and "items" not in node and "prefixItems" not in node:
+        yield f"{place}: an array without 'items' allows anything in it"
+
+
+def _objects(node: dict[str, Any], place: str) -> Iterator[str]:
+    if node.get("type") != "object":
+        return
+    properties = node.get("properties")
+    if not properties:
+        yield f"{place}: an object without 'properties' allows anything, or nothing, as the server has it"
+        return
+    if node.get("additionalProperties") is not False:
+        yield f"{place}: without 'additionalProperties: false' OpenAI refuses it, and others may add keys"
+    for name in sorted(set(properties) - set(node.get("required", []))):
+        yield f"{place}.{name}: not in 'required', which OpenAI refuses; allow null instead"
+
+
+def _below(node: dict[str, Any], place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:
+    reference = node.get("$ref")
+    if isinstance(reference, str):
+        if reference in above:
+            yield f"{place}: {reference} refers to itself: grammar back ends cut it off or fail"
+            return
+        target = _target(reference, root)
+        if target is None:
+            yield f"{place}: {reference} leads nowhere in this schema, and servers fetch nothing"
+        else:
+            yield from _look(target, place, root, (*above, reference))
+    for name, value in node.get("properties", {}).items():
+        yield from _look(value, f"{place}.{name}", root, above)
+    if "items" in node:
+        yield from _look(node["items"], f"{place}[]", root, above)
+    for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        for number, value in enumerate(node.get(key, [])):
+            yield from _look(value, f"{place}.{key}[{number}]", root, above)
+
+
+def _target(reference: str, root: Any) -> Any:
+    node = root
+    if not reference.startswith("#"):
+        return None
+    for part in reference.lstrip("#/").split("/"):
+        if not isinstance(node, dict) or part not in node:
+            return None
+        node = node[part]
+    return node
