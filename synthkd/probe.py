@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,8 @@ def _draw(plan: Plan, journal: Journal, wanted: int) -> tuple[int, dict[str, str
         ids = [asked.request.request_id for asked in batch]
         held, failed = journal.held(ids), journal.failures(ids)
         for asked, name in zip(batch, ids, strict=True):
-            have = held.get(name, set()) | set(failed.get(name, {}))
+            refused = {index for index, failure in failed.get(name, {}).items() if failure.permanent}
+            have = held.get(name, set()) | refused
             if have.issuperset(asked.request.sample_indexes):
                 continue
             count += 1
@@ -154,18 +155,15 @@ def _projected(
         return _interval(np.array([row[name] or 0 for row in rows], float), draws, requests)
 
     priced = all(row["cost"] is not None for row in rows if row["written"])
-    values: defaultdict[str, Interval] = defaultdict(lambda: Interval(0, 0, 0))
-    for name in ("read", "written", "accepted"):
-        values[name] = whole(name)
     return Probe(
         requests,
         len(rows),
         failed,
-        values["read"],
-        values["written"],
+        whole("read"),
+        whole("written"),
         whole("cost") if priced and any(row["cost"] for row in rows) else None,
         _time(plan, requests, rows, draws, seconds),
-        values["accepted"],
+        whole("accepted"),
     )
 
 

@@ -82,16 +82,15 @@ def _placed(choices: list[dict[str, Any]], wanted: int) -> list[tuple[int, dict[
 def _withheld(request: Request, index: int, choice: dict[str, Any]) -> Failure | None:
     if choice.get("finish_reason") == "content_filter":
         return Failure(request.request_id, index, "content_filter", "the server withheld the text")
-    message = choice.get("message")
-    refusal = message.get("refusal") if isinstance(message, dict) else None
-    if refusal and not message.get("content"):
+    message = choice.get("message") or {}
+    if (refusal := message.get("refusal")) and not message.get("content"):
         return Failure(request.request_id, index, "refusal", str(refusal)[:500])
     return None
 
 
 def _text(choice: dict[str, Any]) -> str:
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    text = message.get("content") if message else choice.get("text")
     return str(text or "")
 
 

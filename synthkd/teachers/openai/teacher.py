@@ -63,11 +63,11 @@ class OpenAITeacher:
 
         addresses = [resolve(url, self.part) for url in self.base_urls]
         self._session = open_session(self.part)
-        sends = [
+        sends: list[Send] = [
             _Asker(Wire(self._session, address, self.part), self.part, self.price).ask_all
             for address in addresses
         ]
-        async with aclosing(dispatch(requests, _sends(sends), self.policy, self.again)) as groups:
+        async with aclosing(dispatch(requests, sends, self.policy, self.again)) as groups:
             async for answers in groups:
                 yield answers
 
@@ -89,10 +89,6 @@ def policy_of(recipe: Recipe) -> Policy:
         failing_share=limits.failing_share,
         rates=Rates(limits.requests_per_minute, limits.tokens_per_minute),
     )
-
-
-def _sends(sends: list[Send]) -> Send | list[Send]:
-    return sends[0] if len(sends) == 1 else sends
 
 
 class _Asker:
