@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from synthkd.errors import InputError
 from synthkd.journal import Journal
 from synthkd.keys import fraction
 from synthkd.progress import Progress
@@ -70,8 +69,8 @@ class Probe:
         return "the whole will come to (95% intervals)\n" + "\n".join(f"  {a:<15}{b}" for a, b in rows)
 
 
-def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe:
-    """Ask so many of the open requests and project. Raises `InputError` where nothing is open."""
+def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
+    """Ask so many of the open requests and project; None where nothing is open."""
     plan = Plan(recipe)
     decision = decide(plan)
     with (
@@ -83,7 +82,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe:
         journal.give_up_flights(recipe.name)
         open_, chosen = _draw(plan, journal, requests)
         if not chosen:
-            raise InputError("nothing to probe: every request of this recipe has its answers in the journal")
+            return None
         plan.only = set(chosen)
         start = time.monotonic()
         done = generate(plan, journal, quiet)

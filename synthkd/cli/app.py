@@ -133,7 +133,11 @@ def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     """Whether to go on after a probe: asked on a terminal; elsewhere only `--yes` goes on."""
     from synthkd.probe import probe
 
-    typer.echo(str(probe(recipe, requests)))
+    found = probe(recipe, requests)
+    if found is None:
+        typer.echo("nothing to probe: every request of this recipe has its answers in the journal")
+        return True
+    typer.echo(str(found))
     if yes:
         return True
     if not sys.stdin.isatty():

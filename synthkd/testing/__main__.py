@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
 
 from synthkd.testing.faults import FAULTS
 from synthkd.testing.server import FakeServer
+from synthkd.testing.texts import words
+
+
+def tails(prompt: str, index: int, seed: int) -> str:
+    """The default answer as a structured one."""
+    return json.dumps({"tail": words(prompt, index, seed)})
 
 
 def main() -> None:
@@ -20,11 +27,19 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="file that gets a JSON line for each request")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE", help=", ".join(FAULTS))
+    parser.add_argument(
+        "--structured",
+        action="store_true",
+        help='answer with JSON: {"tail": …} as the kind `triple` wants it',
+    )
     parser.add_argument("--seconds", type=float, default=3600.0, help="stops by itself after this long")
     args = parser.parse_args()
     rates = {name: float(share) for name, _, share in (rate.partition("=") for rate in args.rate)}
     try:
-        server = FakeServer(latency=args.latency, log=args.log, port=args.port, rates=rates, keep=False)
+        server = FakeServer(
+            answer=tails if args.structured else words,
+            latency=args.latency, log=args.log, port=args.port, rates=rates, keep=False,
+        )  # fmt: skip
     except ValueError as error:
         sys.exit(str(error))
     with server:

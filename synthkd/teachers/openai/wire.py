@@ -56,9 +56,12 @@ class Wire:
     async def post(self, path: str, body: bytes) -> Any:
         """The parsed body of a 200. Raises `TransientError`, `RequestError` or another `TeacherError`."""
         url = self._urls.get(path) or self._urls.setdefault(path, URL(self.address.url(path), encoded=True))
+        # Given as what it is, it need not be looked up how to send it.
+        payload = aiohttp.BytesPayload(body, content_type="application/json")
         try:
+            # A redirect of a POST would drop its body, or take the key elsewhere.
             async with self.session.post(
-                url, data=body, headers=self._headers, proxy=self._proxy
+                url, data=payload, headers=self._headers, proxy=self._proxy, allow_redirects=False
             ) as response:
                 data = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

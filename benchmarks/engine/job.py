@@ -1,0 +1,121 @@
+"""What the parts share: a recipe over short prompts, and synthkd as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TEMPLATE = "---\nkind: triple\nchat: true\n---\nWhat is {{ head }} used for? Answer in one or two words.\n"
+
+
+def write_job(
+    folder: Path, url: str, rows: int, limits: dict[str, Any] | None = None, **teacher: Any
+) -> Path:
+    """A recipe of so many distinct prompts, with what it needs beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "heads.jsonl").open("w") as heads:
+        for number in range(rows):
+            heads.write(json.dumps({"head": f"thing {number:06}"}) + "\n")
+    (folder / "used-for.j2").write_text(TEMPLATE)
+    recipe = {
+        "name": "bench",
+        "inputs": {"path": "heads.jsonl"},
+        "kind": {"name": "triple", "relations": ["UsedFor"]},
+        "prompt": {"template": "used-for.j2"},
+        "teacher": {
+            "backend": "openai", "model": "fake", "base_url": url, "identity": "bench",
+            "concurrency": 256, "sampling": {"max_tokens": 8}, **teacher,
+        },
+        "rules": [],
+        "limits": limits or {},
+        "corpus": {"path": "corpus", "title": "Bench", "license": "apache-2.0"},
+    }  # fmt: skip
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+@dataclass
+class Ended:
+    """A process that has ended."""
+
+    status: int
+    seconds: float
+    cpu: float
+    megabytes: float
+    output: str
+
+
+def start(recipe: Path, verb: str = "generate", *more: str) -> subprocess.Popen[str]:
+    """synthkd in a session of its own: a kill of its group takes its workers too."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "synthkd", verb, str(recipe), *([] if "--quiet" in more else ["--quiet"]), *more],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def run(recipe: Path, verb: str = "generate", *more: str) -> Ended:
+    """A verb to its end."""
+    begin = time.perf_counter()
+    process = start(recipe, verb, *more)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    seconds = time.perf_counter() - begin
+    return Ended(process.returncode, seconds, usage.ru_utime + usage.ru_stime, peak(usage), output)
+
+
+def peak(usage: resource.struct_rusage) -> float:
+    """Megabytes: kibibytes on Linux, bytes on macOS."""
+    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL for the process and its workers."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def count(folder: Path, query: str) -> int:
+    """A number from the journal; 0 where there is none yet."""
+    if not (folder / "journal.sqlite").exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(folder / "journal.sqlite", timeout=30)) as journal:
+        try:
+            return int(journal.execute(query).fetchone()[0] or 0)
+        except sqlite3.OperationalError:
+            # Killed before its tables were made.
+            return 0
+
+
+COMPLETIONS = "SELECT count(*) FROM completions"
+
+
+@contextlib.contextmanager
+def server(*options: str, latency: float = 0.05) -> Iterator[str]:
+    """The test server as a process of its own."""
+    command = [sys.executable, "-m", "synthkd.testing", "--latency", str(latency), *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.communicate()

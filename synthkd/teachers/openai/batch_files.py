@@ -1,0 +1,363 @@
+"""What a provider of a Batch API is given and gives back: files, batches, rows.
+
+Drafts    requests as JSONL in temporary files, cut within the limits
+Provider  files and batches over the `openai` package, with errors in our own words
+outcome   one row of a result, as answers and what is left to ask for
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl
+
+from synthkd.errors import RequestError, TeacherError
+from synthkd.fastjson import dumps, loads
+from synthkd.journal.batches import Batch, Row
+from synthkd.requests import Answer, Request
+from synthkd.teachers.dispatch import TransientError, failures
+from synthkd.teachers.openai.answers import answers_of
+from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
+from synthkd.teachers.openai.wire import Wire, _tls
+
+if TYPE_CHECKING:
+    import aiohttp
+    import openai
+    import openai.types
+
+    from synthkd.recipe import Price, TeacherPart
+    from synthkd.teachers.openai.address import Address
+
+#: Under this name a batch bears our token in its metadata.
+MARK = "synthkd"
+#: Seconds by which a provider's clock may differ from ours.
+_CLOCKS = 86_400.0
+#: Loggers that would show the whole address, with what its query holds.
+_LOGGERS = ("httpx", "httpx2", "openai._base_client")
+
+
+# What is sent
+
+
+@dataclass
+class Draft:
+    """A batch that is not submitted yet. ``origins`` names, row by row, the batch that gave no answer to it."""
+
+    url: str
+    rows: list[Row] = field(default_factory=list)
+    origins: list[str | None] = field(default_factory=list)
+    # In a file: a batch may be as large as memory.
+    file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    size: int = 0
+
+    def add(self, row: Row, line: bytes, origin: str | None) -> None:
+        self.file.write(line)
+        self.size += len(line)
+        self.rows.append(row)
+        self.origins.append(origin)
+
+
+class Drafts:
+    """Cuts requests into batches within the limits of a recipe."""
+
+    def __init__(self, part: TeacherPart) -> None:
+        self._part = part
+        self._bytes = int(part.batch.megabytes * 1e6)
+        self.filling: Draft | None = None
+        self.ready: deque[Draft] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self.ready or self.filling)
+
+    def add(self, request: Request, attempt: int = 1, origin: str | None = None) -> bool:
+        """Take a request in. False: alone it is larger than a file may be."""
+        chat = is_chat(request, self._part)
+        row, url = Row.of(request, attempt), "/v1" + (CHAT if chat else PLAIN)
+        body = body_of(request, self._part, chat)
+        line = dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
+        if len(line) > self._bytes:
+            return False
+        draft = self.filling
+        if draft and (draft.url != url or draft.size + len(line) > self._bytes):
+            self.cut()
+        if self.filling is None:
+            self.filling = Draft(url)
+        self.filling.add(row, line, origin)
+        if len(self.filling.rows) >= self._part.batch.requests:
+            self.cut()
+        return True
+
+    def cut(self) -> None:
+        """What has come so far is a batch."""
+        if self.filling:
+            self.ready.append(self.filling)
+            self.filling = None
+
+    def close(self) -> None:
+        self.cut()
+        for draft in self.ready:
+            draft.file.close()
+        self.ready.clear()
+
+
+def parts_of(request: Request) -> Iterator[Request]:
+    """A request as rows: with a seed, one row cannot bridge a gap in the samples."""
+    left = request.sample_indexes
+    while left:
+        part = left if request.sampling.seed is None else in_a_row(left)
+        yield request.only(part)
+        left = tuple(index for index in left if index not in part)
+
+
+# What comes back
+
+
+@dataclass
+class Outcome:
+    """What a row came to. ``left`` are samples without an answer, and why.
+
+    ``unseen``: it may have been billed, though nothing of use came. ``few``: the server gave fewer choices than
+    were asked for. ``fatal``: no other row will fare better.
+    """
+
+    answers: list[Answer] = field(default_factory=list)
+    left: tuple[int, ...] = ()
+    reason: str = ""
+    detail: str = ""
+    unseen: bool = False
+    few: bool = False
+    fatal: TeacherError | None = None
+
+
+def outcome(
+    provider: Provider, request: Request, line: dict[str, Any], attempt: int, price: Price | None
+) -> Outcome:
+    """A row of an output or error file, as the wire would have it."""
+    response = line.get("response")
+    if not isinstance(response, dict):
+        return _unanswered(provider, request, line.get("error"))
+    status = response.get("status_code")
+    if not isinstance(status, int) or status == 200:
+        return _answered(request, response.get("body"), price)
+    found = provider.refusal(status, dumps(response.get("body")))
+    if isinstance(found, RequestError):
+        return Outcome(failures(request, found.reason, found.detail, attempt, permanent=True))
+    if isinstance(found, TransientError):
+        return Outcome([], request.sample_indexes, found.reason, found.detail)
+    return Outcome([], request.sample_indexes, f"http_{status}", str(found), fatal=found)
+
+
+def _answered(request: Request, body: Any, price: Price | None) -> Outcome:
+    wanted = request.sample_indexes
+    try:
+        answers = answers_of(request, body, None, price)
+    except TransientError as error:
+        return Outcome([], wanted, error.reason, error.detail, unseen=True)
+    have = {answer.sample_index for answer in answers}
+    left = tuple(index for index in wanted if index not in have)
+    detail = f"the server gave {len(answers)} of {len(wanted)} choices"
+    return Outcome(answers, left, "too_few_choices", detail, few=True)
+
+
+def _unanswered(provider: Provider, request: Request, error: Any) -> Outcome:
+    error = error if isinstance(error, dict) else {"message": str(error)}
+    reason = str(error.get("code") or "batch_error")
+    detail = provider.address.mask(str(error.get("message") or reason))[:500]
+    return Outcome([], request.sample_indexes, reason, detail)
+
+
+def lines_of(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """The rows of a result. A line that is cut off or odd counts as not there."""
+    file.seek(0)
+    for line in file:
+        try:
+            found = loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+# Who is asked
+
+
+class Provider:
+    """Files and batches at one address. Raises `TransientError` for what may go better later, else `TeacherError`."""
+
+    def __init__(self, part: TeacherPart, address: Address) -> None:
+        self.part, self.address = part, address
+        self._client = _client(part, address)
+        # What a status means is said in one place; nothing is sent through this one.
+        self._wire = Wire(cast("aiohttp.ClientSession", None), address, part)
+        self._mask = _Mask(address)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._mask)
+
+    async def close(self) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._mask)
+        await self._client.close()
+
+    def refusal(self, status: int, body: bytes, headers: Any = None) -> TeacherError:
+        """What a status means for a request or the run."""
+        return self._wire._status(status, headers or {}, body)
+
+    async def upload(self, name: str, file: IO[bytes]) -> str:
+        """Returns the file's id. Tried again where it fails: a file that nobody uses costs nothing."""
+        file.flush()
+        async with self._asking("the upload of a batch's file"):
+            return (await self._client.files.create(file=(name, file), purpose="batch")).id
+
+    async def create(self, url: str, file_id: str, metadata: dict[str, str]) -> str:
+        """One try only, and the batch's id: a try without an answer may have made a batch."""
+        once = self._client.with_options(max_retries=0)
+        async with self._asking("a batch"):
+            made = await once.batches.create(
+                input_file_id=file_id,
+                endpoint=cast(Any, url),
+                completion_window=cast(Any, self.part.batch.window),
+                metadata=metadata,
+            )
+        return made.id
+
+    async def find(self, token: str, file_id: str | None, since: float) -> str | None:
+        """The id of the batch that bears a token, or is made of its file; None where there is none."""
+        async with self._asking("the list of batches"):
+            async for batch in self._client.batches.list(limit=100):
+                if (batch.metadata or {}).get(MARK) == token or (file_id and batch.input_file_id == file_id):
+                    return batch.id
+                if batch.created_at < since - _CLOCKS:
+                    break
+        return None
+
+    async def look_up(self, batch: Batch) -> openai.types.Batch | None:
+        """How a batch stands; None where this address and key know none of that id."""
+        try:
+            async with self._asking(f"the state of batch {batch.batch_id}"):
+                return await self._client.batches.retrieve(str(batch.batch_id))
+        except _NotFoundError:
+            return None
+
+    async def state(self, batch: Batch) -> openai.types.Batch:
+        """How a batch stands that must be there."""
+        if (found := await self.look_up(batch)) is not None:
+            return found
+        raise TeacherError(
+            f"{self.address.public}: the batch {batch.batch_id} of the run {batch.run} is not known here (404); use"
+            " the address and key that submitted it, or give it up with `synthkd batches cancel`"
+        )
+
+    async def download(self, file_id: str) -> IO[bytes]:
+        """A file's content, in a temporary file: whole before any of it is read."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
+        try:
+            async with (
+                self._asking(f"the file {file_id}"),
+                self._client.files.with_streaming_response.content(file_id) as response,
+            ):
+                async for data in response.iter_bytes():
+                    file.write(data)
+        except BaseException as error:
+            file.close()
+            if isinstance(error, TeacherError) or not isinstance(error, Exception):
+                raise
+            # The HTTP library's own, which the package does not put into its words while a body is read.
+            raise TransientError(
+                "connection", f"the file {file_id} broke off: {type(error).__name__}"
+            ) from None
+        return file
+
+    async def cancel(self, batch: Batch) -> openai.types.Batch:
+        """Ask that no more of a batch is done. What is done is paid for and can be read."""
+        async with self._asking(f"the end of batch {batch.batch_id}"):
+            return await self._client.batches.cancel(str(batch.batch_id))
+
+    async def delete_file(self, file_id: str) -> None:
+        """Remove an uploaded file."""
+        async with self._asking(f"the file {file_id}"):
+            await self._client.files.delete(file_id)
+
+    @asynccontextmanager
+    async def _asking(self, what: str) -> AsyncIterator[None]:
+        """Errors of the `openai` package in our own words, without the request, whose headers hold the key."""
+        import openai
+
+        try:
+            yield
+        except openai.APIStatusError as error:
+            raise self._refused(what, error) from None
+        except openai.APIConnectionError as error:
+            raise self._unreached(error) from None
+        except openai.OpenAIError as error:
+            raise TransientError("bad_response", self.address.mask(f"{what}: {error}"[:500])) from None
+
+    def _refused(self, what: str, error: openai.APIStatusError) -> TeacherError:
+        try:
+            body = error.response.content
+        except Exception:  # noqa: BLE001 (a streamed body that was not read; which class depends on the package)
+            body = str(error.message).encode()
+        found = self.refusal(error.status_code, body, error.response.headers)
+        if not isinstance(found, RequestError):
+            return found
+        detail = f"{self.address.public}: {what} was refused ({found.reason}: {found.detail})"
+        if error.status_code == 404:
+            return _NotFoundError(f"{detail}; has this server a Batch API?")
+        return TeacherError(detail)
+
+    def _unreached(self, error: openai.APIConnectionError) -> TeacherError:
+        cause, where = error.__cause__, self.address.public
+        if "CERTIFICATE" in str(cause):
+            return TeacherError(
+                f"{where}: its TLS certificate is not trusted here; name the authority's file in teacher.ca_file"
+            )
+        kind = type(cause).__name__
+        if kind.startswith(("Connect", "Proxy")):
+            detail = f"nothing answers at {where}; is the server up, and teacher.base_url right?"
+            return TransientError("unreachable", detail)
+        if kind.endswith("Timeout"):
+            return TransientError("timeout", f"{where}: no answer in {self.part.timeout:g} s", billed=None)
+        return TransientError("connection", f"{where}: the connection broke ({kind})", billed=None)
+
+
+class _NotFoundError(TeacherError):
+    """A 404 of the address."""
+
+
+class _Mask(logging.Filter):
+    """Takes secrets out of what other packages log."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__()
+        self._address = address
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._address.mask(record.getMessage()), ()
+        return True
+
+
+def _client(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
+    import openai
+
+    # The package says itself what kind of body it sends and takes: here these are files too.
+    own = ("Content-Type", "Accept")
+    headers: dict[str, Any] = {name: value for name, value in address.headers.items() if name not in own}
+    if "Authorization" not in headers:
+        headers["Authorization"] = openai.Omit()
+    tls = _tls(part)
+    verify: dict[str, Any] = {"verify": tls} if isinstance(tls, ssl.SSLContext) else {}
+    return openai.AsyncOpenAI(
+        # The true one is in the headers.
+        api_key="none",
+        base_url=address.base,
+        default_headers=headers,
+        default_query=dict(parse_qsl(address.query)),
+        max_retries=part.max_attempts - 1,
+        timeout=part.timeout,
+        http_client=openai.DefaultAsyncHttpxClient(proxy=part.proxy, **verify),
+    )

@@ -1,0 +1,216 @@
+"""The Batch API of the server for tests: files, batches, and how they can end."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Reply = tuple[int, dict[str, Any] | bytes]
+#: Answers one row: its path and body, to a status and a body.
+Complete = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
+
+#: How a batch may end. `full`: failed, for want of room at the provider.
+ENDS = ("completed", "expired", "cancelled", "failed", "full")
+_ERRORS = {
+    "failed": {"code": "invalid_json_line", "line": 1, "message": "planted: this line is not parseable"},
+    "full": {
+        "code": "token_limit_exceeded",
+        "line": None,
+        "message": "planted: enqueued token limit reached",
+    },
+}
+_LOST = {"error": {"message": "planted: made, and the answer lost"}}
+
+
+@dataclass
+class FakeBatches:
+    """Files and batches, worked off as they are looked at: after ``takes`` looks a batch has ended.
+
+    ``script`` names the end of each batch in turn, then all end as ``ends``; an expired or cancelled one has
+    answered the share ``answered`` of its rows, and a failed one none. The share ``errors`` of rows is refused
+    with ``row_error``; ``shuffled`` gives results in another order. More than ``limit`` requests in a file are
+    refused. The first ``lost`` batches are made, and a 500 says otherwise. ``marks`` off, metadata is not kept.
+
+    ``submitted`` counts custom id and body of each row, ``bodies`` the body alone.
+    """
+
+    takes: int = 1
+    ends: str = "completed"
+    script: Iterable[str] = ()
+    answered: float = 0.5
+    errors: float = 0.0
+    row_error: tuple[int, dict[str, Any]] = (500, {"error": {"message": "planted row error"}})
+    shuffled: bool = True
+    limit: int = 50_000
+    lost: int = 0
+    marks: bool = True
+    submitted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    bodies: Counter[str] = field(default_factory=Counter)
+    files: dict[str, bytes] = field(default_factory=dict, repr=False)
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    looks: int = 0
+
+    def __post_init__(self) -> None:
+        self._script = iter(self.script)
+        self._rng = random.Random(0)  # noqa: S311
+        self._left: dict[str, int] = {}
+        self._end: dict[str, str] = {}
+        self._made = 0
+
+    def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, complete: Complete
+    ) -> Reply | None:
+        """The reply to a request; None where its path is no file's and no batch's."""
+        parts = urlsplit(path)
+        words = parts.path.strip("/").removeprefix("v1/").split("/")
+        what, rest = words[0], words[1:]
+        if what == "files":
+            return self._file(method, rest, headers, body)
+        if what != "batches":
+            return None
+        if method == "POST":
+            return self._cancel(rest[0]) if rest else self._create(body)
+        return self._look(rest[0], complete) if rest else self._list(parse_qs(parts.query))
+
+    # Files
+
+    def _file(self, method: str, rest: list[str], headers: dict[str, str], body: bytes) -> Reply:
+        if method == "POST":
+            return 200, self._store(_uploaded(headers, body))
+        if rest[0] not in self.files:
+            return _missing(rest[0])
+        if method == "DELETE":
+            del self.files[rest[0]]
+            return 200, {"id": rest[0], "object": "file", "deleted": True}
+        return 200, self.files[rest[0]]
+
+    def _store(self, content: bytes) -> dict[str, Any]:
+        name = self._name("file")
+        self.files[name] = content
+        return {
+            "id": name, "object": "file", "bytes": len(content), "created_at": 0, "filename": "batch.jsonl",
+            "purpose": "batch", "status": "processed",
+        }  # fmt: skip
+
+    def _name(self, kind: str) -> str:
+        self._made += 1
+        return f"{kind}-{self._made}"
+
+    # Batches
+
+    def _create(self, body: bytes) -> Reply:
+        asked = json.loads(body)
+        file = asked["input_file_id"]
+        if file not in self.files:
+            return _missing(file)
+        rows = self._rows(file)
+        if len(rows) > self.limit:
+            return 400, {"error": {"message": f"more than {self.limit} requests in a file"}}
+        if any(row["url"] != asked["endpoint"] or row["method"] != "POST" for row in rows):
+            return 400, {"error": {"message": "the rows are not of the batch's endpoint"}}
+        for row in rows:
+            sent = json.dumps(row["body"], sort_keys=True)
+            self.submitted[row["custom_id"], sent] += 1
+            self.bodies[sent] += 1
+        name = self._name("batch")
+        self.batches[name] = {
+            "id": name, "object": "batch", "endpoint": asked["endpoint"], "input_file_id": file,
+            "completion_window": asked["completion_window"], "created_at": 2**31, "status": "in_progress",
+            "metadata": asked.get("metadata") if self.marks else None, "output_file_id": None,
+            "error_file_id": None, "errors": None, "request_counts": _counts(len(rows), 0, 0),
+        }  # fmt: skip
+        self._left[name], self._end[name] = self.takes, next(self._script, self.ends)
+        if self.lost > 0:
+            self.lost -= 1
+            return 500, _LOST
+        return 200, self.batches[name]
+
+    def _rows(self, file: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.files[file].splitlines()]
+
+    def _list(self, query: dict[str, list[str]]) -> Reply:
+        """The newest first, in pages."""
+        names = list(reversed(self.batches))
+        start = names.index(query["after"][0]) + 1 if "after" in query else 0
+        end = start + int(query.get("limit", ["20"])[0])
+        data = [self.batches[name] for name in names[start:end]]
+        return 200, {"object": "list", "data": data, "has_more": end < len(names)}
+
+    def _look(self, name: str, complete: Complete) -> Reply:
+        if name not in self.batches:
+            return _missing(name)
+        self.looks += 1
+        if name in self._left:
+            self._left[name] -= 1
+            if self._left[name] <= 0:
+                del self._left[name]
+                self._finish(self.batches[name], complete)
+        return 200, self.batches[name]
+
+    def _cancel(self, name: str) -> Reply:
+        if name not in self.batches:
+            return _missing(name)
+        if name not in self._left:
+            return 409, {"error": {"message": f"{name} has ended"}}
+        self.batches[name]["status"] = "cancelling"
+        self._left[name], self._end[name] = 1, "cancelled"
+        return 200, self.batches[name]
+
+    def _finish(self, batch: dict[str, Any], complete: Complete) -> None:
+        end = self._end.pop(batch["id"])
+        batch["status"] = "failed" if end == "full" else end
+        if end in _ERRORS:
+            batch["errors"] = {"object": "list", "data": [_ERRORS[end]]}
+            return
+        rows = self._rows(batch["input_file_id"])
+        if self.shuffled:
+            self._rng.shuffle(rows)
+        done = len(rows) if end == "completed" else int(len(rows) * self.answered)
+        output = [self._row(row, complete) for row in rows[:done]]
+        expired = [_undone(row, end) for row in rows[done:]]
+        good = [line for line in output if line["response"]["status_code"] == 200]
+        bad = [line for line in output if line["response"]["status_code"] != 200] + expired
+        batch["output_file_id"] = self._lines(good)
+        batch["error_file_id"] = self._lines(bad)
+        batch["request_counts"] = _counts(len(rows), len(good), len(bad))
+
+    def _row(self, row: dict[str, Any], complete: Complete) -> dict[str, Any]:
+        refused = self._rng.random() < self.errors
+        status, body = self.row_error if refused else complete(row["url"], row["body"])
+        response = {"status_code": status, "request_id": "fake", "body": body}
+        return {"id": "fake", "custom_id": row["custom_id"], "response": response, "error": None}
+
+    def _lines(self, rows: list[dict[str, Any]]) -> str | None:
+        if not rows:
+            return None
+        name: str = self._store(b"".join(json.dumps(row).encode() + b"\n" for row in rows))["id"]
+        return name
+
+
+def _undone(row: dict[str, Any], end: str) -> dict[str, Any]:
+    error = {"code": f"batch_{end}", "message": f"planted: the batch {end} before this row"}
+    return {"id": "fake", "custom_id": row["custom_id"], "response": None, "error": error}
+
+
+def _counts(total: int, completed: int, failed: int) -> dict[str, int]:
+    return {"total": total, "completed": completed, "failed": failed}
+
+
+def _missing(name: str) -> Reply:
+    return 404, {"error": {"message": f"no {name} here"}}
+
+
+def _uploaded(headers: dict[str, str], body: bytes) -> bytes:
+    """The content of the part `file` of a multipart body."""
+    boundary = re.search(r'boundary="?([^";]+)', headers.get("content-type", ""))
+    for part in body.split(b"--" + boundary[1].encode()) if boundary else []:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if b'name="file"' in head:
+            return content.removesuffix(b"\r\n")
+    return b""
