@@ -252,8 +252,10 @@ StandIn = Callable[..., VllmTeacher]
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[StandIn]:
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """A teacher whose server is a small script."""
+    # Logs that are kept for the reader go where pytest cleans up.
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def make(trouble: str = "", startup: float = 20, **values: Any) -> VllmTeacher:
         script = tmp_path / "python"
@@ -327,7 +329,6 @@ def test_a_server_that_dies_at_its_start_shows_the_end_of_its_log(stand_in: Stan
     assert "line 3\n" not in message
     log = Path(message.split("its log ")[1].split(" says")[0])
     assert "line 3\n" in log.read_text()
-    log.unlink()
 
 
 def test_a_server_that_is_not_ready_in_time_is_stopped(stand_in: StandIn, tmp_path: Path) -> None:

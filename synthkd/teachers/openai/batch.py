@@ -176,6 +176,8 @@ class _Stream:
         #: Answers that are no batch's.
         self.refused: list[Answer] = []
         self.crowded = False
+        #: Batches that were submitted while no other was open: what has no room for these has room for none.
+        self.alone: set[str] = set()
         self.stopped = False
         self.due = 0.0
         self.touched = self.loop.time()
@@ -332,6 +334,7 @@ class _Stream:
         batch_id = await self._create(draft.url, batch)
         await asyncio.to_thread(self.batches.submitted, token, batch_id)
         if not self.open:
+            self.alone.add(token)
             self.due = self.loop.time() + self.part.batch.poll
         self.open[token] = replace(batch, batch_id=batch_id)
 
@@ -428,8 +431,7 @@ class _Stream:
     def _failed(self, result: _Result, state: openai.types.Batch) -> None:
         """A batch that was refused as a whole: there is no room for it now, or its rows are wrong."""
         errors = (state.errors.data if state.errors else None) or []
-        others = len(self.open) > 1
-        if others and any(error.code == _CROWDED for error in errors):
+        if any(error.code == _CROWDED for error in errors) and result.batch.token not in self.alone:
             self.crowded = result.crowded = True
             return
         result.fatal = TeacherError(

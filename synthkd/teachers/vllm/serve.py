@@ -53,7 +53,7 @@ def send(number):
         except OSError:
             left.discard(one)
 send(signal.SIGTERM)
-end = time.monotonic() + 10
+end = time.monotonic() + 5
 while left and time.monotonic() < end:
     time.sleep(0.1)
     send(0)
