@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from synthkd.journal import Journal
 from synthkd.recipe import Recipe
 from synthkd.testing import FakeServer
 
@@ -29,6 +30,12 @@ def data() -> Path:
 def server() -> Iterator[FakeServer]:
     with FakeServer() as running:
         yield running
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.sqlite") as opened:
+        yield opened
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:

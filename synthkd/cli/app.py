@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthkd import __version__
-from synthkd.cli import critic, journal
+from synthkd.cli import batches, critic, journal
 from synthkd.errors import SynthKDError
 
 if TYPE_CHECKING:
@@ -184,9 +184,10 @@ def judge(
 
     counts = pipeline.judge(load_recipe(recipe, limit, teacher, set_), quiet)
     rejected = ", ".join(f"{name} {count:,}" for name, count in counts["rejected"].items() if count)
+    repaired = f" repaired {counts['repaired']:,}," if counts["repaired"] else ""
     typer.echo(
-        f"parsed {counts['candidates']:,}, malformed {counts['malformed']:,}, accepted {counts['accepted']:,},"
-        f" rejected: {rejected or 'none'}"
+        f"parsed {counts['candidates']:,}, malformed {counts['malformed']:,},{repaired}"
+        f" accepted {counts['accepted']:,}, rejected: {rejected or 'none'}"
     )
 
 
@@ -258,6 +259,7 @@ def load_recipe(
 
 
 app.add_typer(journal.app, name="journal")
+app.add_typer(batches.app, name="batches")
 app.add_typer(critic.app, name="critic")
 
 

@@ -65,7 +65,9 @@ def generate(plan: Plan, journal: Journal, progress: Progress, shard: tuple[int,
     Raises `Interrupted` after Ctrl-C, when what was in flight has been committed.
     """
     run = _Run(plan, journal, progress, shard)
-    with ctrl_c(run.stopping, progress), rare_collections():
+    # A backend whose answers take hours does not wait for them after Ctrl-C.
+    stop = getattr(plan.teacher, "stop", None)
+    with ctrl_c(run.stopping, progress, stop), rare_collections():
         try:
             run_async(run.go())
         finally:
@@ -88,6 +90,8 @@ class _Run:
         self.reasons: Counter[str] = Counter()
         #: request id -> samples that are departed and not arrived.
         self.flying: Counter[str] = Counter()
+        #: request id -> samples that came before they were asked for: an earlier run did.
+        self.picked_up: Counter[str] = Counter()
         #: Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
         self.stopping = threading.Event()
         self.arrived = asyncio.Event()
@@ -195,7 +199,7 @@ class _Run:
                 refused = {i for i, failure in failed.get(request_id, {}).items() if failure.permanent}
                 have = held.get(request_id, set()) | refused
                 missing = tuple(index for index in wanted if index not in have)
-            self.done.held += len(wanted) - len(missing)
+            self.done.held += len(wanted) - len(missing) - self.picked_up.pop(request_id, 0)
             if missing and request_id not in found and request_id not in self.flying:
                 found[request_id] = asked.request.only(missing)
         return list(found.values())
@@ -227,6 +231,8 @@ class _Run:
             else:
                 del flying[answer.request_id]
             if isinstance(answer, Completion):
+                if left < 0:
+                    self.picked_up[answer.request_id] += 1
                 done.completed += 1
                 done.tokens += answer.completion_tokens or 0
                 if answer.price is not None:

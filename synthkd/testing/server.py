@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from synthkd.testing.batches import FakeBatches
 from synthkd.testing.faults import Faults, error_of
 from synthkd.testing.http import Connection, Incoming, rendered
 from synthkd.testing.texts import Answer, completion, words
@@ -22,13 +23,14 @@ _DRIP = 0.02
 
 @dataclass
 class FakeServer:
-    """Serves /v1/chat/completions, /v1/completions and /v1/models. Use as a context manager.
+    """Serves /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches. Use as a context manager.
 
     ``sent`` counts requests by (prompt, seed, n); ``bodies`` holds them; ``times`` holds when each came (monotonic
     seconds) and its tokens, read and written; ``log`` names a file that gets one JSON line for each request before
     it is answered. ``script`` names the fault of each request in turn ("" for none); ``rates`` gives shares, such as
     ``{"429": 0.05}``. ``key`` is the only one let in; with ``echo_key`` errors repeat the key that was sent, as
-    some servers do. With ``keep`` off, bodies are counted and not held, for long runs.
+    some servers do. With ``keep`` off, bodies are counted and not held, for long runs. ``batches`` says how
+    batches go, and counts their rows.
     """
 
     answer: Answer = words
@@ -40,6 +42,7 @@ class FakeServer:
     key: str | None = field(default=None, repr=False)
     echo_key: bool = False
     keep: bool = True
+    batches: FakeBatches = field(default_factory=FakeBatches)
     sent: Counter[tuple[str, int | None, int]] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list, repr=False)
@@ -110,12 +113,15 @@ class FakeServer:
         elif path.endswith("/completions"):
             self._complete(request, path.endswith("/chat/completions"), sent if self.echo_key else "")
         else:
-            request.answer(404, {"error": {"message": f"nothing at {path}"}})
+            reply = self.batches.handle(
+                request.method, request.path, request.headers, request.body, self._row
+            )
+            request.answer(*(reply or (404, {"error": {"message": f"nothing at {path}"}})))
 
     def _complete(self, request: Incoming, chat: bool, echo: str) -> None:
         try:
             body = json.loads(request.body)
-            prompt = "\n".join(_text(m["content"]) for m in body["messages"]) if chat else body["prompt"]
+            prompt = _prompt(chat, body)
         except (ValueError, KeyError, TypeError) as error:
             request.answer(400, {"error": {"message": f"not a request: {error!r}"}})
             return
@@ -128,6 +134,11 @@ class FakeServer:
             self._loop.call_later(self.latency, self._reply, request, fault, reply, echo)
         else:
             self._reply(request, fault, reply, echo)
+
+    def _row(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """One row of a batch, answered as the request by itself would be."""
+        chat = path.endswith("/chat/completions")
+        return 200, completion(chat, _prompt(chat, body), body, "", self.answer)
 
     def _reply(self, request: Incoming, fault: str, reply: dict[str, Any], echo: str) -> None:
         self.in_flight -= fault != "hang"
@@ -154,7 +165,7 @@ class FakeServer:
         pieces = [head, *(data[i : i + step] for i in range(0, len(data), step))]
         for place, piece in enumerate(pieces):
             self._loop.call_later(_DRIP * place, request.connection.send, piece)
-        self._loop.call_later(_DRIP * len(pieces), request.connection.done)
+        self._loop.call_later(_DRIP * len(pieces), request.end)
 
     def _note(self, prompt: str, body: dict[str, Any], headers: dict[str, str], tokens: int) -> None:
         seed, n = body.get("seed"), body.get("n", 1)
@@ -168,6 +179,12 @@ class FakeServer:
             line = {"prompt": prompt, "seed": seed, "n": n, "at": time.time()}
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
+
+
+def _prompt(chat: bool, body: dict[str, Any]) -> str:
+    if not chat:
+        return str(body["prompt"])
+    return "\n".join(_text(message["content"]) for message in body["messages"])
 
 
 def _text(content: Any) -> str:

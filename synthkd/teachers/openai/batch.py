@@ -171,6 +171,9 @@ class _Stream:
         self.inherited: dict[str, dict[int, str]] = {}
         #: Requests whose samples such a batch has answered: the journal may hold them by now.
         self.came: set[str] = set()
+        #: What such a batch did not give, by request and sample: said when the request comes, which is not asked
+        #: again by the same run, or at the end.
+        self.lacking: dict[str, dict[int, Failure]] = {}
         #: token -> rows without an answer that wait in a draft. Until these are in another intent, it stays open.
         self.rest: Counter[str] = Counter()
         #: Answers that are no batch's.
@@ -205,6 +208,8 @@ class _Stream:
                     group, self.refused = self.refused, []
                     yield group
                 if self.stopped or (feed.done() and not self.open and not self.drafts):
+                    if self.lacking:
+                        yield [failure for each in self.lacking.values() for failure in each.values()]
                     return
                 await self._pause(feed)
         finally:
@@ -243,8 +248,10 @@ class _Stream:
                 await self.provider.delete_file(batch.file_id)
 
     def _fresh(self, request: Request) -> Request | None:
-        """A request without the samples that a batch from before holds, or has just answered."""
-        held = set(self.inherited.get(request.request_id, ()))
+        """A request without the samples that a batch from before holds, or has just failed to give."""
+        lacking = self.lacking.pop(request.request_id, {})
+        self.refused += lacking.values()
+        held = {*self.inherited.get(request.request_id, ()), *lacking}
         if request.request_id in self.came:
             held |= self._settled([request.request_id])[request.request_id]
         if not held:
@@ -445,6 +452,7 @@ class _Stream:
         left = {row.custom_id: row for row in await asyncio.to_thread(self.batches.rows, batch.token)}
         for lines in _chunks(_found(result, left)):
             answers, again = await self._judge(result, lines)
+            answers = [answer for answer in answers if not self._held_back(answer)]
             if answers:
                 yield answers
             # The reader has committed them: what is asked again is asked beside what is in hand.
@@ -455,6 +463,15 @@ class _Stream:
                     self._put(part, attempt, batch.token)
         del self.open[batch.token]
         await self._close_batch(batch.token)
+
+    def _held_back(self, answer: Answer) -> bool:
+        """Whether an answer is to be said later: a failure of what this run has not asked for yet."""
+        held = self.inherited.get(answer.request_id, {})
+        if answer.sample_index not in held or not isinstance(answer, Failure) or answer.permanent:
+            return False
+        self.lacking.setdefault(answer.request_id, {})[answer.sample_index] = answer
+        self._answered(answer)
+        return True
 
     def _answered(self, answer: Answer) -> None:
         held = self.inherited.get(answer.request_id)

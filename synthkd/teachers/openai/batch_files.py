@@ -347,8 +347,9 @@ def _client(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
     # The package says itself what kind of body it sends and takes: here these are files too.
     own = ("Content-Type", "Accept")
     headers: dict[str, Any] = {name: value for name, value in address.headers.items() if name not in own}
-    if "Authorization" not in headers:
-        headers["Authorization"] = openai.Omit()
+    hooks: dict[str, Any] = (
+        {} if "Authorization" in headers else {"event_hooks": {"request": [_without_bearer]}}
+    )
     tls = _tls(part)
     verify: dict[str, Any] = {"verify": tls} if isinstance(tls, ssl.SSLContext) else {}
     return openai.AsyncOpenAI(
@@ -359,5 +360,10 @@ def _client(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
         default_query=dict(parse_qsl(address.query)),
         max_retries=part.max_attempts - 1,
         timeout=part.timeout,
-        http_client=openai.DefaultAsyncHttpxClient(proxy=part.proxy, **verify),
+        http_client=openai.DefaultAsyncHttpxClient(proxy=part.proxy, **verify, **hooks),
     )
+
+
+async def _without_bearer(request: Any) -> None:
+    """The package always sends a key as a bearer's; here it has a header of its own, or there is none."""
+    request.headers.pop("Authorization", None)

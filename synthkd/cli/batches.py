@@ -1,0 +1,54 @@
+"""The verbs of `synthkd batches`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from synthkd.teachers.openai.batch import BatchState
+
+app = typer.Typer(
+    help="Look at the batches that a run has left with a provider, or cancel them.", no_args_is_help=True
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
+
+
+@app.command("list")
+def list_(recipe: RecipePath) -> None:
+    """Show the open batches of a run, and how they stand at the provider."""
+    _show(recipe, cancel=False)
+
+
+@app.command()
+def cancel(recipe: RecipePath) -> None:
+    """Cancel the open batches of a run. What is done by then is paid for: the next run collects it."""
+    _show(recipe, cancel=True)
+
+
+def _show(path: Path, cancel: bool) -> None:
+    from synthkd.errors import RecipeError
+    from synthkd.journal import Journal
+    from synthkd.recipe import Recipe
+    from synthkd.teachers.openai.batch import cancel_all, states
+
+    recipe = Recipe.load(path)
+    if recipe.teacher.backend != "openai-batch":
+        raise RecipeError(
+            f"{path}: teacher.backend is {recipe.teacher.backend!r}; only openai-batch has batches"
+        )
+    with Journal(recipe.journal_path, must_exist=True) as journal:
+        found = asyncio.run((cancel_all if cancel else states)(recipe.teacher, journal, recipe.name))
+    for state in found:
+        typer.echo(_line(state))
+    if not found:
+        typer.echo(f"{recipe.name}: no open batch")
+
+
+def _line(state: BatchState) -> str:
+    failed = f", {state.failed:,} failed" if state.failed else ""
+    return f"{state.batch.batch_id or state.batch.token}  {state.status}  {state.done:,} of {state.total:,} done{failed}"
