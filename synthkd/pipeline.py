@@ -2,32 +2,33 @@
 
 `run` does all of it; `generate`, `judge` and `publish` are its stages alone. A stage reads what the stage
 before it wrote, so each can be run again, and only `generate` ever calls the teacher.
+
+What only the later stages need is imported by them: pyarrow and numpy take as long to load as `generate` takes for
+some hundred rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from synthkd.corpora.read import Corpus, load_corpus
-from synthkd.corpora.schema import candidate_schema
-from synthkd.corpora.write import write_corpus
 from synthkd.errors import StorageError
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
-from synthkd.manifest import make_manifest
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.report import report_html, report_rows, report_text
-from synthkd.stages.critic import Decision, decide
 from synthkd.stages.generate import Generated
 from synthkd.stages.generate import generate as _generate
-from synthkd.stages.judge import judge as _judge
 from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import Plan
 from synthkd.stages.workers import generate_in
 from synthkd.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from synthkd.corpora.read import Corpus
+    from synthkd.stages.critic import Decision
 
 #: Files of a run's working folder.
 GENERATED, JUDGED, REPORT = "generated.json", "judged", "judged.json"
@@ -44,6 +45,8 @@ class RunResult:
 
     @property
     def corpus(self) -> Corpus:
+        from synthkd.corpora.read import load_corpus
+
         return load_corpus(self.recipe.corpus_path)
 
     @property
@@ -64,6 +67,8 @@ class RunResult:
 def run(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> RunResult:
     """Generate (in so many processes), judge and publish. A second run of the same recipe sends nothing and writes
     the same corpus."""
+    from synthkd.stages.critic import decide
+
     recipe = _recipe(recipe)
     plan = Plan(recipe)
     # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
@@ -87,6 +92,9 @@ def judge(
     decision: Decision | None = None,
 ) -> dict[str, Any]:
     """Parse what is in the journal and give every candidate a fate. Returns the counts."""
+    from synthkd.stages.critic import decide
+    from synthkd.stages.judge import judge as judged
+
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
     decision = decision or decide(plan)
@@ -94,7 +102,7 @@ def judge(
         Journal(recipe.journal_path, must_exist=True) as journal,
         Progress("judge", quiet) as progress,
     ):
-        counts = _judge(plan, journal, decision, recipe.work_dir / JUDGED, progress)
+        counts = judged(plan, journal, decision, recipe.work_dir / JUDGED, progress)
     report = {
         "counts": counts.as_dict(),
         "critic": decision.record,
@@ -108,6 +116,11 @@ def judge(
 
 def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, Any]:
     """Write the corpus from what `judge` left. Returns its manifest."""
+    from synthkd.corpora.schema import candidate_schema
+    from synthkd.corpora.write import write_corpus
+    from synthkd.manifest import make_manifest
+    from synthkd.stages.critic import decide
+
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
     folder = recipe.work_dir / JUDGED

@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from synthkd.errors import InputError, nearest
 
 BATCH = 2048
@@ -54,6 +51,9 @@ def _need(path: Path, columns: list[str] | None, found: list[str]) -> None:
 
 
 def _parquet(path: Path, columns: list[str] | None, batch: int) -> Iterator[Rows]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(path) as file:
             _need(path, columns, file.schema_arrow.names)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import re
 from abc import abstractmethod
-from typing import ClassVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, ClassVar
 
 from synthkd.filters.base import Filter, Reasons
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.text import normal_phrase
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class RowRule(Filter):

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from synthkd.corpora.schema import candidate_schema
-from synthkd.filters.base import Filter, FilterResult
+from synthkd.filters.base import Filter
 from synthkd.filters.duplicates import find_duplicates
 from synthkd.filters.likelihood import WorstNLL
+from synthkd.filters.result import FilterResult
 from synthkd.filters.rules import Characters, Echo, Empty, SelfLoop, StartsWith, TooLong, TooShort, Unfinished
 from synthkd.kinds.triple import TripleKind
 

@@ -1,0 +1,43 @@
+"""Scores of a batch and what a threshold makes of them, for notebooks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class FilterResult:
+    """Scores of a batch and the decision at a threshold; `rethreshold` decides again for nothing."""
+
+    rows: pa.Table
+    scores: np.ndarray[Any, np.dtype[np.float64]]
+    threshold: float
+
+    @property
+    def kept(self) -> pa.Table:
+        return self.rows.filter(pa.array(self.scores >= self.threshold))
+
+    @property
+    def dropped(self) -> pa.Table:
+        return self.rows.filter(pa.array(self.scores < self.threshold))
+
+    def rethreshold(self, threshold: float) -> FilterResult:
+        """The same scores under another threshold."""
+        return FilterResult(self.rows, self.scores, threshold)
+
+    def borderline(self, n: int = 10) -> pa.Table:
+        """The n rows whose scores lie nearest to the threshold."""
+        order = np.argsort(np.abs(self.scores - self.threshold), kind="stable")[:n]
+        return self.rows.take(pa.array(order))
+
+    def _repr_html_(self) -> str:
+        kept = int((self.scores >= self.threshold).sum())
+        return (
+            f"<p>{kept:,} kept, {len(self.scores) - kept:,} dropped at {self.threshold:.3f}</p>"
+            + f"<pre>{escape(str(self.borderline(5).to_pylist()))}</pre>"
+        )
