@@ -63,10 +63,21 @@ class Probe:
             ("tokens read", self.read.text("{:,.0f}")),
             ("tokens written", self.written.text("{:,.0f}")),
             ("cost", cost),
-            ("time", self.seconds.text("{:,.0f} s")),
+            ("time", _spans(self.seconds)),
             ("accepted rows", self.accepted.text("{:,.0f}") + ", less what repeats itself over the whole"),
         ]
         return "the whole will come to (95% intervals)\n" + "\n".join(f"  {a:<15}{b}" for a, b in rows)
+
+
+def _spans(seconds: Interval) -> str:
+    """In the unit that reads best."""
+    size, unit = next(
+        (size, unit)
+        for size, unit in ((3600, "h"), (60, "min"), (1, "s"))
+        if seconds.middle >= 2 * size or size == 1
+    )
+    scaled = Interval(seconds.low / size, seconds.middle / size, seconds.high / size)
+    return scaled.text(f"{{:,.{0 if scaled.middle >= 20 else 1}f}} {unit}")
 
 
 def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:

@@ -103,7 +103,8 @@ class Served:
     ) -> AsyncGenerator[list[Answer], None]:
         if self._server is None:
             self._server = await Server.start(self.part, self.model, self.python)
-        self._asker = OpenAITeacher(client_part(self.part, self._server.url), self.policy)
+        if self._asker is None:
+            self._asker = OpenAITeacher(client_part(self.part, self._server.url), self.policy)
         self._asker.again = again
         async with aclosing(self._asker.stream(requests)) as groups:
             async for answers in _while_alive(groups, self._server):
