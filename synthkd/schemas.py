@@ -30,24 +30,25 @@ _KEYWORDS = {
     "pattern": "is kept in parts only: look-around, anchors inside and named groups are dropped",
     "default": "is ignored everywhere",
 }
+#: Keywords that say something about a value and bind nothing.
+_WORDS = {"title", "description", "default", "examples", "$comment"}
 
 
 def lint_schema(schema: dict[str, Any]) -> list[str]:
     """One line for each feature that a server may not keep to, with its place; empty for a safe schema."""
     found = list(_look(schema, "$", schema, ()))
-    if isinstance(schema, dict) and schema.get("type") != "object":
+    if not isinstance(schema, dict) or schema.get("type") != "object":
         found.insert(0, "$: the root is not an object, which OpenAI refuses")
     return found
 
 
 def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:
-    if node is True or node == {}:
+    if node is True or (isinstance(node, dict) and not set(node) - _WORDS):
         yield f"{place}: an empty schema allows anything: some servers then write digits without end"
-        return
     if not isinstance(node, dict):
         return
     yield from (f"{place}: {name!r} {what}" for name, what in _KEYWORDS.items() if name in node)
-    if len(node.get("allOf", [])) > 1:
+    if len(_list(node, "allOf")) > 1:
         yield f"{place}: 'allOf' of several branches is dropped in silence by xgrammar, and refused by OpenAI; merge it"
     elif "allOf" in node:
         yield f"{place}: 'allOf' is refused by OpenAI; write its branch in its place"
@@ -57,25 +58,25 @@ def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[
 
 
 def _bounds(node: dict[str, Any], place: str) -> Iterator[str]:
-    kind = node.get("type")
-    if kind == "string" and not {"maxLength", "enum", "const", "format", "pattern"} & set(node):
+    kinds = _kinds(node)
+    if "string" in kinds and not {"maxLength", "enum", "const", "format", "pattern"} & set(node):
         yield f"{place}: a string without 'maxLength' may run on to the last token"
-    if kind == "array" and "maxItems" not in node:
+    if "array" in kinds and "maxItems" not in node:
         yield f"{place}: an array without 'maxItems' may run on to the last token"
-    if kind == "array" and "items" not in node and "prefixItems" not in node:
+    if "array" in kinds and "items" not in node and "prefixItems" not in node:
         yield f"{place}: an array without 'items' allows anything in it"
 
 
 def _objects(node: dict[str, Any], place: str) -> Iterator[str]:
-    if node.get("type") != "object":
+    if "object" not in _kinds(node):
         return
-    properties = node.get("properties")
+    properties = _dict(node, "properties")
     if not properties:
         yield f"{place}: an object without 'properties' allows anything, or nothing, as the server has it"
         return
     if node.get("additionalProperties") is not False:
         yield f"{place}: without 'additionalProperties: false' OpenAI refuses it, and others may add keys"
-    for name in sorted(set(properties) - set(node.get("required", []))):
+    for name in sorted(set(properties) - set(map(str, _list(node, "required")))):
         yield f"{place}.{name}: not in 'required', which OpenAI refuses; allow null instead"
 
 
@@ -90,12 +91,12 @@ def _below(node: dict[str, Any], place: str, root: Any, above: tuple[str, ...]) 
             yield f"{place}: {reference} leads nowhere in this schema, and servers fetch nothing"
         else:
             yield from _look(target, place, root, (*above, reference))
-    for name, value in node.get("properties", {}).items():
+    for name, value in _dict(node, "properties").items():
         yield from _look(value, f"{place}.{name}", root, above)
     if "items" in node:
         yield from _look(node["items"], f"{place}[]", root, above)
     for key in ("anyOf", "oneOf", "allOf", "prefixItems"):
-        for number, value in enumerate(node.get(key, [])):
+        for number, value in enumerate(_list(node, key)):
             yield from _look(value, f"{place}.{key}[{number}]", root, above)
 
 
@@ -103,8 +104,24 @@ def _target(reference: str, root: Any) -> Any:
     node = root
     if not reference.startswith("#"):
         return None
-    for part in reference.lstrip("#/").split("/"):
+    for part in filter(None, reference.removeprefix("#").split("/")):
         if not isinstance(node, dict) or part not in node:
             return None
         node = node[part]
     return node
+
+
+def _kinds(node: dict[str, Any]) -> list[Any]:
+    kind = node.get("type")
+    return kind if isinstance(kind, list) else [kind]
+
+
+def _list(node: dict[str, Any], key: str) -> list[Any]:
+    """A keyword's list; empty where the schema has something else there, which the server will tell."""
+    found = node.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _dict(node: dict[str, Any], key: str) -> dict[str, Any]:
+    found = node.get(key)
+    return found if isinstance(found, dict) else {}

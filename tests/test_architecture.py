@@ -12,16 +12,16 @@ from conftest import ROOT
 #: From the top to the bottom; a room may import from its own level and those below.
 LEVELS = [
     {"cli", "__main__"},
-    {"starter", "dry", "describe", "show"},
+    {"starter", "dry", "probe", "describe", "show"},
     {"pipeline", "loops"},
     {"report"},
     {"stages"},
     {"students", "critics", "filters", "corpora", "teachers", "everyday"},
     {"kinds"},
     {"manifest", "journal_io", "testing"},
-    {"journal", "prompts", "plugins", "progress"},
+    {"journal", "prices", "prompts", "plugins", "progress"},
     {"recipe", "requests", "rows", "storage", "resources"},
-    {"errors", "keys", "_version"},
+    {"errors", "keys", "fastjson", "schemas", "_version"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 FILES = sorted((ROOT / "synthkd").rglob("*.py"))

@@ -27,6 +27,8 @@ _values = attrgetter(*_COLUMNS)
 _INSERT = f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
 #: Variables in one SELECT; SQLite allows more, but short statements are cached.
 _CHUNK = 500
+#: Seconds that another process's lock is waited for.
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ class Journal:
             raise self._wrap(error) from None
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
+        self._log_ahead()
         # FULL syncs the log at each commit: a group survives a power cut, not only a killed process.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA cache_size=-16384")
@@ -114,6 +116,18 @@ class Journal:
             raise JournalError(
                 f"{self.path}: journal of version {version}, this synthkd reads {VERSION}; use the synthkd that wrote it"
             )
+
+    def _log_ahead(self) -> None:
+        """Turn on the WAL. SQLite itself does not wait here while another process makes the same journal."""
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > end:
+                    raise
+            time.sleep(0.01)
 
     def __enter__(self) -> Journal:
         return self
@@ -163,7 +177,7 @@ class Journal:
         """`depart` inside a transaction that the caller has begun. ``shared``: other processes are at the same run,
         and what they have in flight, or have bought meanwhile, is left to them."""
         pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
-        others: set[str] = self._taken(requests) if shared else set()
+        others: set[str] = self._taken(requests, run) if shared else set()
         free = [(request, bound) for request, bound in pairs if request.request_id not in others]
         room = len(free) if caps is None else self._room(free, run, caps)
         go = free[:room]
@@ -186,13 +200,18 @@ class Journal:
             [request for request in requests if request.request_id in others],
         )
 
-    def _taken(self, requests: Sequence[Request]) -> set[str]:
-        """Requests that are in flight already, or of which a sample has come since the caller looked."""
+    def _taken(self, requests: Sequence[Request], run: str) -> set[str]:
+        """Requests that this run has in flight already, or of which a sample has come since the caller looked.
+
+        What another run left in flight may be dead: nobody would ask for it.
+        """
         ids = _json([(r.request_id,) for r in requests])
         wanted = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
         found = {
             row[0]
-            for row in self._db.execute(f"SELECT request_id FROM flights WHERE request_id {wanted}", (ids,))
+            for row in self._db.execute(
+                f"SELECT request_id FROM flights WHERE run=? AND request_id {wanted}", (run, ids)
+            )
         }
         have = self._db.execute(
             f"SELECT request_id, sample_index FROM completions WHERE request_id {wanted}", (ids,)
@@ -219,8 +238,14 @@ class Journal:
         """
         if not rows:
             return
+        text = _json(rows)
+        if "\\u0000" in text and not end:
+            # SQLite's JSON cuts a text at NUL: such rows, which are rare, go in one by one.
+            marks = ",".join("?" * len(rows[0]))
+            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(text))
+            return
         columns = ",".join(f"json_extract(value,'$[{place}]')" for place in range(len(rows[0])))
-        self._db.execute(f"{statement} SELECT {columns} FROM json_each(?){end}", (_json(rows),))
+        self._db.execute(f"{statement} SELECT {columns} FROM json_each(?){end}", (text,))
 
     def arrive(self, answers: Sequence[Answer], run: str = "") -> None:
         """Commit a group of answers. When this returns they are on disk."""
@@ -414,6 +439,12 @@ class Journal:
         if "full" in text or "No space left" in text:
             return DiskFullError(
                 f"{self.path}: the disk is full; make room and run again: what was committed is kept"
+            )
+        if "disk I/O" in text:
+            # A quota or a limit on the size of files comes as this, too.
+            return JournalError(
+                f"{self.path}: the disk cannot be written ({text}): full, over a quota, or broken; mend that and run"
+                " again: what was committed is kept"
             )
         if "locked" in text:
             return JournalError(

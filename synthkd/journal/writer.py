@@ -75,7 +75,9 @@ class Writer:
     def _serve(self) -> None:
         last = 0.0
         while True:
-            self._wake.wait()
+            # Closed while a group waited, it was woken once for both.
+            if not self._closed:
+                self._wake.wait()
             pause = last + _LINGER - time.monotonic()
             if pause > 0 and not self._closed:
                 time.sleep(pause)

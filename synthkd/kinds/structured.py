@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ from synthkd.kinds.base import Malformed
 #: Bounds that keep a constrained model from running on: characters of a text, answers of one completion.
 LONGEST, MOST = 400, 50
 _FENCE = re.compile(r"^```[a-zA-Z]*\s*\n(.*?)\n?```\s*$", re.DOTALL)
+#: How an object begins; a brace in prose goes on otherwise.
+_OBJECT = re.compile(r'\{\s*["}]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +73,14 @@ def read_answer(text: str, model: type[BaseModel]) -> Answer | Malformed:
 
 
 def _parsed(text: str) -> tuple[Any, bool]:
-    try:
+    with suppress(ValueError, RecursionError):
         return json.loads(text), False
-    except ValueError:
-        pass
     if fenced := _FENCE.match(text):
         text = fenced.group(1).strip()
-    start = text.find("{")
-    if start < 0:
-        return None, False
-    try:
-        return json.JSONDecoder().raw_decode(text, start)[0], True
-    except (ValueError, RecursionError):
-        return None, False
+    if start := _OBJECT.search(text):
+        with suppress(ValueError, RecursionError):
+            return json.JSONDecoder().raw_decode(text, start.start())[0], True
+    return None, False
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -58,6 +59,9 @@ def leave_with_parent() -> None:
 
 def main() -> None:
     """Read the job, do it, report."""
+    # Before `generate` there is nothing to wait for, and after it nothing to stop.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=leave_with_parent, daemon=True).start()
     progress = Reporter()

@@ -65,28 +65,47 @@ class _Team:
         self._lock = threading.Lock()
 
     def start(self, recipe: Recipe, shard: tuple[int, int], lock: int) -> None:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "synthkd.stages.worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-            pass_fds=(lock,), start_new_session=True,
-        )  # fmt: skip
+        if self._over():
+            return
+        # Held back in the worker until it can take it: a signal during its imports would end in a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "synthkd.stages.worker"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
+                pass_fds=(lock,), start_new_session=True,
+            )  # fmt: skip
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._processes.append(process)
         assert process.stdin is not None
         assert process.stdout is not None
         job = {"recipe": recipe.model_dump(mode="json"), "folder": str(recipe.folder), "shard": shard}
         # The pipe stays open: its end would tell the worker that we are gone.
-        process.stdin.write(json.dumps(job) + "\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+        if self._over():
+            # Said to all while this one was not yet among them.
+            process.send_signal(signal.SIGINT)
         reader = threading.Thread(target=self._read, args=(shard[0], process.stdout), daemon=True)
         reader.start()
         self._readers.append(reader)
+
+    def _over(self) -> bool:
+        return self.stopping.is_set() or self.failed is not None
 
     def _read(self, number: int, lines: IO[str]) -> None:
         ended = False
         for line in lines:
             ended = self._take(number, json.loads(line)) or ended
         if not ended and not self.stopping.is_set():
-            self._fail(TeacherError(f"worker {number} ended without a word; what it had committed is kept"))
+            self._fail(
+                TeacherError(
+                    f"worker {number} ended without a word (killed, or out of memory?); what it had committed is kept,"
+                    " and the same command goes on from there"
+                )
+            )
 
     def _take(self, number: int, message: dict[str, Any]) -> bool:
         """One line of a worker; whether it was its last."""

@@ -18,6 +18,20 @@ def tails(prompt: str, index: int, seed: int) -> str:
     return json.dumps({"tail": words(prompt, index, seed)})
 
 
+def rate(text: str) -> tuple[str, float]:
+    """``FAULT=SHARE`` as a pair."""
+    name, _, share = text.partition("=")
+    try:
+        found = float(share)
+    except ValueError:
+        found = -1.0
+    if name not in FAULTS or not 0 <= found <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: write FAULT=SHARE, such as 429=0.05; faults: {', '.join(FAULTS)}"
+        )
+    return name, found
+
+
 def main() -> None:
     """Parse the command line, serve, and end by itself."""
     parser = argparse.ArgumentParser(
@@ -26,7 +40,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, help="file that gets a JSON line for each request")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--rate", action="append", default=[], metavar="FAULT=SHARE", help=", ".join(FAULTS))
+    parser.add_argument(
+        "--rate", action="append", default=[], type=rate, metavar="FAULT=SHARE", help=", ".join(FAULTS)
+    )
     parser.add_argument(
         "--structured",
         action="store_true",
@@ -34,17 +50,18 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=3600.0, help="stops by itself after this long")
     args = parser.parse_args()
-    rates = {name: float(share) for name, _, share in (rate.partition("=") for rate in args.rate)}
+    server = FakeServer(
+        answer=tails if args.structured else words,
+        latency=args.latency, log=args.log, port=args.port, rates=dict(args.rate), keep=False,
+    )  # fmt: skip
     try:
-        server = FakeServer(
-            answer=tails if args.structured else words,
-            latency=args.latency, log=args.log, port=args.port, rates=rates, keep=False,
-        )  # fmt: skip
-    except ValueError as error:
+        with server:
+            print(server.url, flush=True)
+            time.sleep(args.seconds)
+    except OSError as error:
         sys.exit(str(error))
-    with server:
-        print(server.url, flush=True)
-        time.sleep(args.seconds)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,14 @@ class Incoming:
         """Send ``body`` (bytes as they stand, all else as JSON); ``cut`` sends half of it and breaks off."""
         head, data = rendered(status, body, headers)
         self.connection.send(head + (data[: len(data) // 2] if cut else data))
-        if cut or self.headers.get("connection", "").lower() == "close":
+        if cut:
+            self.connection.close()
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """The whole reply is sent: close where the request asked for it, else the next may come."""
+        if self.headers.get("connection", "").lower() == "close":
             self.connection.close()
         else:
             self.connection.done()

@@ -24,13 +24,22 @@ class Breaker:
         self._counts: Counter[str] = Counter()
         self._succeeded = 0
         self._last: float | None = None
+        self._idle: float | None = None
         self._trouble = ""
         self.opened: StalledError | None = None
 
     def sent(self, now: float) -> None:
-        """The clock starts with the first request, not while inputs are still read."""
+        """The clock starts with the first request, and stands while nothing is asked: inputs are still read, or a
+        limit a minute holds them back."""
         if self._last is None:
             self._last = now
+        elif self._idle is not None:
+            self._last += now - self._idle
+        self._idle = None
+
+    def idle(self, now: float) -> None:
+        """Nothing is in flight, and nothing waits for another try."""
+        self._idle = now
 
     def success(self, now: float) -> None:
         self._last = now
@@ -56,13 +65,15 @@ class Breaker:
 
     def check(self, now: float) -> None:
         """Open where nothing has succeeded for too long."""
-        if self._last is not None and now - self._last >= self._patience:
+        if self._idle is None and self._last is not None and now - self._last >= self._patience:
             trouble = f"; the last trouble was {self._trouble}" if self._trouble else ""
             self._open(f"nothing has succeeded for {self._patience:g} s{trouble}")
 
     def due(self, now: float) -> float:
         """Seconds until `check` could open."""
-        return self._patience if self._last is None else max(0.0, self._last + self._patience - now)
+        if self._last is None or self._idle is not None:
+            return self._patience
+        return max(0.0, self._last + self._patience - now)
 
     def _add(self, outcome: str) -> None:
         if len(self._outcomes) == _WINDOW:

@@ -1,58 +1,126 @@
 """Requests and tokens a minute: never more in any 60 seconds than allowed, and nearly all of it used.
 
-Each limit is paced by the generic cell rate algorithm: ``due`` is when the allowance that was taken so far is
-earned; a request may go while ``due`` is less than a small tolerance ahead of now. Over any 60 s that lets through
-at most rate x (60 + tolerance) and the last one taken, which the rate is set to keep below the limit. A process
-that is killed and started again adds the tolerance once, no more.
+Two things hold a request back. `Pace` spreads the allowance evenly, by the generic cell rate algorithm: ``due`` is
+when what was taken so far is earned, and a request may go while that is less than a small tolerance ahead of now.
+`Window` keeps the promise: it knows what went in the last minute, by the newest knowledge of how much that was. A
+process that is killed and started again has no such memory: the pace leaves room for the tolerance that it adds.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
 
 from synthkd.requests import Completion, Request
 
+#: Seconds that count as a minute: requests may reach the server a little closer together than they were sent.
+_MINUTE = 60.6
 #: Seconds by which the allowance may be used ahead: at thousands a second, timers are too coarse for pure pacing.
 _TOLERANCE = 1.2
-#: Kept free, for requests that reach the server a little closer together than they were sent.
-_SLACK = 0.01
+#: Seconds in which what is taken is remembered as one.
+_GRAIN = 0.25
 #: Below so many a minute, they are sent at even distances.
 _FEW = 100
 
 
 @dataclass
 class Pace:
-    """One limit, in units a minute."""
+    """Spreads one limit, in units a minute."""
 
     limit: float
-    due: float = 0.0
-    largest: float = 1.0
-
-    @property
-    def tolerance(self) -> float:
-        return 0.0 if self.limit < _FEW else _TOLERANCE
+    due: float = -math.inf
 
     @property
     def rate(self) -> float:
         """Units a second."""
-        if self.limit < _FEW:
-            return 0.97 * self.limit / 60
-        largest = min(self.largest, self.limit / 2)
-        return ((1 - _SLACK) * self.limit - largest) / (60 + self.tolerance)
+        return self.limit / (_MINUTE + self.tolerance)
+
+    @property
+    def tolerance(self) -> float:
+        return 0.0 if self.limit < _FEW else _TOLERANCE
 
     def wait(self, now: float) -> float:
         """Seconds until the next may go."""
         return max(0.0, self.due - self.tolerance - now)
 
     def take(self, amount: float, now: float) -> None:
-        self.largest = max(self.largest, amount)
         self.due = max(self.due, now) + amount / self.rate
 
     def correct(self, amount: float) -> None:
         """What was taken was so much more (less, where negative) than was thought."""
         self.due += amount / self.rate
+
+
+@dataclass
+class Window:
+    """What went in the last minute, under one limit."""
+
+    limit: float
+    total: float = 0.0
+    #: By the time at which they are forgotten.
+    _taken: dict[float, float] = field(default_factory=dict)
+
+    def wait(self, now: float, amount: float) -> float:
+        """Seconds until there is room for so much; more than the limit goes alone."""
+        self._forget(now)
+        over = self.total + amount - self.limit
+        if over <= 0 or not self._taken:
+            return 0.0
+        ends = iter(self._taken.items())
+        end = now
+        while over > 0 and (entry := next(ends, None)):
+            end, over = entry[0], over - entry[1]
+        return end - now
+
+    def take(self, amount: float, now: float) -> float:
+        """Returns what `correct` wants to know: when this is forgotten."""
+        end = (math.floor(now / _GRAIN) + 1) * _GRAIN + _MINUTE
+        self._taken[end] = self._taken.get(end, 0.0) + amount
+        self.total += amount
+        return end
+
+    def correct(self, amount: float, end: float) -> None:
+        if end in self._taken:
+            self._taken[end] += amount
+            self.total += amount
+
+    def _forget(self, now: float) -> None:
+        while self._taken and (end := next(iter(self._taken))) <= now:
+            self.total -= self._taken.pop(end)
+        if not self._taken:
+            # Sums of floats drift.
+            self.total = 0.0
+
+
+class Allowance:
+    """One limit: spread evenly, and never passed."""
+
+    def __init__(self, limit: float) -> None:
+        self.pace, self.window = Pace(limit), Window(limit)
+
+    def wait(self, now: float, amount: float) -> float:
+        return max(self.pace.wait(now), self.window.wait(now, amount))
+
+    def take(self, amount: float, now: float) -> float:
+        self.pace.take(amount, now)
+        return self.window.take(amount, now)
+
+    def correct(self, amount: float, end: float) -> None:
+        self.pace.correct(amount)
+        self.window.correct(amount, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Tokens that were taken for a request, and until when they count."""
+
+    tokens: float = 0.0
+    end: float = 0.0
+
+
+NOTHING = Taken()
 
 
 class Quantile:
@@ -118,28 +186,28 @@ class Pacer:
     """Keeps the limits of `Rates` over one run."""
 
     def __init__(self, rates: Rates) -> None:
-        self._requests = Pace(rates.requests) if rates.requests else None
-        self._tokens = Pace(rates.tokens) if rates.tokens else None
+        self._requests = Allowance(rates.requests) if rates.requests else None
+        self._tokens = Allowance(rates.tokens) if rates.tokens else None
         self._guess = TokenGuess()
 
-    def wait(self, now: float) -> float:
-        """Seconds until the next request may go."""
-        return max((pace.wait(now) for pace in (self._requests, self._tokens) if pace), default=0.0)
+    def wait(self, now: float, request: Request) -> float:
+        """Seconds until a request, the next one, may go."""
+        requests = self._requests.wait(now, 1) if self._requests else 0.0
+        return max(requests, self._tokens.wait(now, self._guess.guess(request)) if self._tokens else 0.0)
 
-    def take(self, request: Request, now: float) -> float:
-        """A request goes. Returns the tokens that were taken for it."""
+    def take(self, request: Request, now: float) -> Taken:
+        """A request goes."""
         if self._requests:
             self._requests.take(1, now)
         if self._tokens is None:
-            return 0.0
+            return NOTHING
         tokens = self._guess.guess(request)
-        self._tokens.take(tokens, now)
-        return tokens
+        return Taken(tokens, self._tokens.take(tokens, now))
 
-    def settle(self, request: Request, taken: float, done: list[Completion]) -> None:
+    def settle(self, request: Request, taken: Taken, done: list[Completion]) -> None:
         """A request came back: put what it was in the place of what was guessed."""
         if self._tokens is None:
             return
         tokens = self._guess.learn(request, done)
         if tokens is not None:
-            self._tokens.correct(tokens - taken)
+            self._tokens.correct(tokens - taken.tokens, taken.end)

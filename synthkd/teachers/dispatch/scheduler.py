@@ -27,6 +27,7 @@ from synthkd.errors import RequestError, TeacherError, UnreachableError
 from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.dispatch.adaptive import Limit
 from synthkd.teachers.dispatch.breaker import Breaker
+from synthkd.teachers.dispatch.rates import NOTHING, Taken
 from synthkd.teachers.dispatch.retry import Policy, TransientError, failures
 
 Send = Callable[[Request], Awaitable[list[Answer]]]
@@ -37,8 +38,12 @@ Again = Callable[[Request], Awaitable[bool]]
 GONE_AFTER = 20
 #: Seconds that requests in flight are given, once the end was decided.
 _DRAIN = 5.0
-#: Seconds that an endpoint rests which could not be reached while others can: doubling, to the second.
+#: Seconds that an endpoint rests which cannot be reached or only fails, while there are others: doubling, to the
+#: second.
 _REST = (1.0, 60.0)
+#: Tries in a row that failed at an endpoint, until it rests. One that fails at once has the most room of all, and
+#: would use up the tries of every request.
+_FAILING = 5
 
 
 async def dispatch(
@@ -80,8 +85,16 @@ class _Endpoint:
 
     send: Send
     limit: Limit
-    unreached: int = 0
+    failed: int = 0
+    rests: int = 0
     rests_until: float = 0.0
+
+    def rest(self, now: float) -> None:
+        """Not asked for a while. What fails while it rests was sent before, and does not make that longer."""
+        if self.rests_until <= now:
+            shortest, longest = _REST
+            self.rests_until = now + min(longest, shortest * 2 ** min(self.rests, 10))
+            self.rests += 1
 
 
 @dataclass
@@ -91,7 +104,7 @@ class _Item:
     request: Request
     attempt: int = 0
     begun: float = 0.0
-    taken: float = 0.0
+    taken: Taken = NOTHING
 
 
 class _Scheduler:
@@ -179,7 +192,7 @@ class _Scheduler:
             endpoint = self._endpoint(now)
             if endpoint is None:
                 break
-            if self.pacer and (pause := self.pacer.wait(now)) > 0:
+            if self.pacer and (pause := self.pacer.wait(now, self.ready[0].request)) > 0:
                 wait = pause if wait is None else min(wait, pause)
                 break
             self._start(self.ready.popleft(), endpoint, now)
@@ -189,6 +202,8 @@ class _Scheduler:
         """The endpoint with the most room, of those that do not rest."""
         if len(self.endpoints) == 1:
             return self.endpoints[0] if self.endpoints[0].limit.room else None
+        if sum(e.limit.in_flight for e in self.endpoints) >= self.policy.concurrency:
+            return None
         awake = [e for e in self.endpoints if e.rests_until <= now] or [
             min(self.endpoints, key=lambda e: e.rests_until)
         ]
@@ -198,7 +213,7 @@ class _Scheduler:
     def _start(self, item: _Item, endpoint: _Endpoint, now: float) -> None:
         item.attempt += 1
         item.begun = item.begun or now
-        item.taken = self.pacer.take(item.request, now) if self.pacer else 0.0
+        item.taken = self.pacer.take(item.request, now) if self.pacer else NOTHING
         endpoint.limit.sent(now)
         self.breaker.sent(now)
         task = self.loop.create_task(self._try(item, endpoint, now))
@@ -207,6 +222,8 @@ class _Scheduler:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
+        if not (self.tasks or self.waiting):
+            self.breaker.idle(self.loop.time())
         self.pump()
         if not self.tasks:
             self.wake.set()
@@ -241,7 +258,7 @@ class _Scheduler:
         now = self.loop.time()
         if error is None:
             endpoint.limit.succeeded(now, now - start)
-            endpoint.unreached = 0
+            endpoint.failed = endpoint.rests = 0
             self._settle(item, answers)
             self._reach()
             self._finish(answers, now)
@@ -294,7 +311,11 @@ class _Scheduler:
         if error.slow_down:
             endpoint.limit.overloaded(now)
         self._keep(item, error)
-        if error.reason == "unreachable" and self._elsewhere(endpoint, now):
+        endpoint.failed += 1
+        if error.reason == "unreachable" or endpoint.failed >= _FAILING:
+            endpoint.rest(now)
+        if error.reason == "unreachable" and any(other.rests_until <= now for other in self.endpoints):
+            # Another can be asked at once.
             item.attempt -= 1
             self.ready.appendleft(item)
             return
@@ -316,13 +337,6 @@ class _Scheduler:
             self._put(error.answers)
             have = {answer.sample_index for answer in error.answers}
             item.request = item.request.only(tuple(i for i in item.request.sample_indexes if i not in have))
-
-    def _elsewhere(self, endpoint: _Endpoint, now: float) -> bool:
-        """Let an endpoint rest that could not be reached; whether another can be asked at once."""
-        endpoint.unreached += 1
-        shortest, longest = _REST
-        endpoint.rests_until = now + min(longest, shortest * 2 ** min(endpoint.unreached - 1, 10))
-        return any(other.rests_until <= now for other in self.endpoints)
 
     def _give_up(self, item: _Item, error: TransientError, reason: str) -> None:
         now = self.loop.time()

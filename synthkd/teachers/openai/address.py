@@ -6,7 +6,7 @@ import base64
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urlsplit, urlunsplit
 
 from synthkd.errors import AuthenticationError, RecipeError
 
@@ -44,7 +44,12 @@ class Address:
 
 def base_urls(part: TeacherPart) -> list[str]:
     """The addresses that a recipe, or the environment, names."""
-    named = part.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    named = part.base_url
+    if named is None:
+        named = os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    elif not named:
+        # Else what was meant for one's own server would go elsewhere, and be paid for.
+        raise RecipeError("teacher.base_url is empty; name the server, or leave the line out")
     urls = [named] if isinstance(named, str) else list(named)
     for url in urls:
         if urlsplit(url).scheme not in ("http", "https"):
@@ -76,7 +81,9 @@ def resolve(url: str, part: TeacherPart) -> Address:
     secrets = [key, *query.values(), parts.password or ""]
     if parts.password is not None and not key:
         pair = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
-        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        coded = base64.b64encode(pair.encode()).decode()
+        headers["Authorization"] = f"Basic {coded}"
+        secrets.append(coded)
     elif (parts.hostname or "").endswith(_AZURE) or part.api_version:
         headers["api-key"] = key
     else:
@@ -86,9 +93,20 @@ def resolve(url: str, part: TeacherPart) -> Address:
         headers[name] = expanded
         if expanded != value:
             secrets.append(expanded)
+    return Address(public(url), urlencode(query), headers, _hidden(secrets, part.api_version))
+
+
+def _hidden(secrets: list[str], version: str | None) -> tuple[str, ...]:
+    """Secrets in each form in which a server may repeat them, the longest first."""
+    forms = {
+        form
+        for secret in secrets
+        if secret != version
+        for plain in (secret, unquote(secret))
+        for form in (plain, quote(plain, safe=""), quote_plus(plain))
+    }
     # Short ones are no secrets, and masking them would spoil every message.
-    hidden = tuple(secret for secret in secrets if len(secret) >= 4 and secret != part.api_version)
-    return Address(public(url), urlencode(query), headers, hidden)
+    return tuple(sorted((form for form in forms if len(form) >= 4), key=len, reverse=True))
 
 
 def _key(part: TeacherPart, url: str) -> str:

@@ -8,14 +8,12 @@ outcome   one row of a result, as answers and what is left to ask for
 from __future__ import annotations
 
 import logging
-import ssl
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qsl
 
 from synthkd.errors import RequestError, TeacherError
 from synthkd.fastjson import dumps, loads
@@ -24,7 +22,8 @@ from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures
 from synthkd.teachers.openai.answers import answers_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
-from synthkd.teachers.openai.wire import Wire, _tls
+from synthkd.teachers.openai.client import client_of
+from synthkd.teachers.openai.wire import Wire
 
 if TYPE_CHECKING:
     import aiohttp
@@ -192,7 +191,7 @@ class Provider:
 
     def __init__(self, part: TeacherPart, address: Address) -> None:
         self.part, self.address = part, address
-        self._client = _client(part, address)
+        self._client = client_of(part, address)
         # What a status means is said in one place; nothing is sent through this one.
         self._wire = Wire(cast("aiohttp.ClientSession", None), address, part)
         self._mask = _Mask(address)
@@ -339,31 +338,3 @@ class _Mask(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = self._address.mask(record.getMessage()), ()
         return True
-
-
-def _client(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
-    import openai
-
-    # The package says itself what kind of body it sends and takes: here these are files too.
-    own = ("Content-Type", "Accept")
-    headers: dict[str, Any] = {name: value for name, value in address.headers.items() if name not in own}
-    hooks: dict[str, Any] = (
-        {} if "Authorization" in headers else {"event_hooks": {"request": [_without_bearer]}}
-    )
-    tls = _tls(part)
-    verify: dict[str, Any] = {"verify": tls} if isinstance(tls, ssl.SSLContext) else {}
-    return openai.AsyncOpenAI(
-        # The true one is in the headers.
-        api_key="none",
-        base_url=address.base,
-        default_headers=headers,
-        default_query=dict(parse_qsl(address.query)),
-        max_retries=part.max_attempts - 1,
-        timeout=part.timeout,
-        http_client=openai.DefaultAsyncHttpxClient(proxy=part.proxy, **verify, **hooks),
-    )
-
-
-async def _without_bearer(request: Any) -> None:
-    """The package always sends a key as a bearer's; here it has a header of its own, or there is none."""
-    request.headers.pop("Authorization", None)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from synthkd.errors import RecipeError, RequestError
+from synthkd.errors import RecipeError, RequestError, StalledError, nearest
 from synthkd.fastjson import dumps
 from synthkd.prices import price_of
 from synthkd.requests import Answer, Failure, Request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from synthkd.recipe import Price, Recipe, TeacherPart
+    from synthkd.teachers.openai.address import Address
     from synthkd.teachers.openai.wire import Wire
 
 #: How often a server that gives fewer choices than asked is asked for the rest.
@@ -62,14 +63,28 @@ class OpenAITeacher:
         from synthkd.teachers.openai.wire import Wire, open_session
 
         addresses = [resolve(url, self.part) for url in self.base_urls]
-        self._session = open_session(self.part)
+        self._session = self._session or open_session(self.part)
         sends: list[Send] = [
             _Asker(Wire(self._session, address, self.part), self.part, self.price).ask_all
             for address in addresses
         ]
-        async with aclosing(dispatch(requests, sends, self.policy, self.again)) as groups:
-            async for answers in groups:
-                yield answers
+        try:
+            async with aclosing(dispatch(requests, sends, self.policy, self.again)) as groups:
+                async for answers in groups:
+                    yield answers
+        except StalledError as error:
+            if "http_404" in str(error) and (hint := await self._models(addresses[0])):
+                raise StalledError(f"{error}. {hint}") from None
+            raise
+
+    async def _models(self, address: Address) -> str:
+        """What the server has, where it does not have the model."""
+        from synthkd.teachers.openai.client import served_models
+
+        found = await served_models(self.part, address)
+        if not found or self.part.model in found:
+            return ""
+        return f"teacher.model: {self.part.model!r} is not served at {address.public}{nearest(str(self.part.model), found)}"
 
     async def close(self) -> None:
         if self._session is not None:

@@ -27,14 +27,15 @@ def open_session(part: TeacherPart) -> aiohttp.ClientSession:
     """The pool of connections; how many are open is the scheduler's matter."""
     connect = min(_CONNECT, 0.9 * part.timeout)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_tls(part), keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls_of(part), keepalive_timeout=30),
         timeout=aiohttp.ClientTimeout(total=part.timeout, sock_connect=connect),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
     )
 
 
-def _tls(part: TeacherPart) -> ssl.SSLContext | bool:
+def tls_of(part: TeacherPart) -> ssl.SSLContext | bool:
+    """What certificates are checked against: the system's authorities, or those of a file."""
     if part.ca_file is None:
         return True
     try:
@@ -77,11 +78,17 @@ class Wire:
     def _connection(self, error: Exception) -> TeacherError:
         """A connection that never was (`unreachable`), is slow, or broke."""
         where = self.address.public
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return TeacherError(
                 f"{where}: its TLS certificate is not trusted here ({_cause(error)}); name the authority's file in"
                 " teacher.ca_file"
             )
+        if isinstance(error, aiohttp.ClientSSLError):
+            # A gateway that restarts breaks off like this too.
+            return TransientError("unreachable", f"TLS fails at {where} ({_cause(error)}); is it https?")
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            # Its own text holds the proxy's address, and so its password.
+            return self._proxy_refuses(error.status)
         if isinstance(error, aiohttp.ClientProxyConnectionError):
             return TransientError("unreachable", f"the proxy on the way to {where} does not answer")
         if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
@@ -93,6 +100,14 @@ class Wire:
         detail = self.address.mask(f"the connection broke: {type(error).__name__} {error}")
         return TransientError("connection", detail, billed=None)
 
+    def _proxy_refuses(self, status: int) -> TeacherError:
+        where = f"the proxy on the way to {self.address.public}"
+        if status == 407:
+            return AuthenticationError(
+                f"{where} refuses user and password (407); check them, and teacher.proxy"
+            )
+        return TransientError("connection", f"{where} opens no tunnel ({status})")
+
     def _status(self, status: int, headers: Any, data: bytes) -> TeacherError:
         """A status code as what it means for the request or the run."""
         message, code = _error(data)
@@ -101,6 +116,8 @@ class Wire:
             return AuthenticationError(
                 f"{self.address.public} refuses the key in {self.part.api_key_env} (401); check that variable"
             )
+        if status == 407:
+            return self._proxy_refuses(status)
         if code in ("insufficient_quota", "billing_hard_limit_reached"):
             return QuotaError(f"{self.address.public}: the account has no credit left ({detail})")
         if status in (408, 409, 425, 429) or status >= 500:

@@ -1,0 +1,260 @@
+"""What a run has spent, what it may still spend, and who may send what."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthkd.journal import Journal
+from synthkd.journal.batches import Batches, Row
+from synthkd.journal.store import Caps, Departed, Spending
+from synthkd.requests import Completion, Failure, Request, Sampling
+
+
+def request(number: int, samples: int = 1) -> Request:
+    message = {"role": "user", "content": f"hello {number}"}
+    return Request("who", (message,), Sampling(n=samples), tuple(range(samples)), "i")
+
+
+def paid(of: Request, price: float, written: int = 1, index: int = 0) -> Completion:
+    return Completion(of.request_id, index, "hi", "stop", 3, written, price=price)
+
+
+def shared(journal: Journal, requests: list[Request], run: str = "run") -> Departed:
+    with journal.transaction():
+        return journal.write_departures(requests, run, shared=True)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def test_what_a_request_may_cost_is_reserved_and_then_replaced_by_what_it_cost(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1, samples=2)], "run", [(0.25, 100)])
+        assert journal.spending("run") == Spending(flying_dollars=0.5, flying_tokens=200)
+        journal.arrive([paid(request(1, samples=2), 0.01, 7)], "run")
+        assert journal.spending("run") == Spending(0.01, 10, flying_dollars=0.25, flying_tokens=100)
+        second = Completion(
+            request(1, samples=2).request_id, 1, "x", "stop", 3, 5, price=0.02, bears_prompt=False
+        )
+        journal.arrive([second], "run")
+        # The prompt was read once.
+        assert journal.spending("run") == Spending(pytest.approx(0.03), 15)
+
+
+def test_only_the_first_requests_go_whose_reservations_have_room(path: Path) -> None:
+    requests = [request(i) for i in range(5)]
+    with Journal(path) as journal:
+        departed = journal.depart(requests, "run", [(1.0, 10)] * 5, Caps(dollars=3.0))
+        assert departed == Departed(requests[:3], requests[3:], [])
+        assert journal.counts().in_flight == 3
+        assert journal.depart(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).go == []
+        journal.arrive([paid(requests[0], 0.1)], "run")
+        # $2 in flight and $0.10 paid leave no room for $1; with $0.20 paid and $1 in flight there is.
+        assert journal.depart(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).go == []
+        journal.arrive([paid(requests[1], 0.1)], "run")
+        assert journal.depart(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).go == requests[3:4]
+
+
+def test_a_cap_on_tokens_holds_like_one_on_dollars(path: Path) -> None:
+    requests = [request(i) for i in range(4)]
+    with Journal(path) as journal:
+        assert journal.depart(requests, "run", [(0.0, 10)] * 4, Caps(tokens=25)).go == requests[:2]
+        journal.arrive([paid(requests[0], 0.0, written=4), paid(requests[1], 0.0, written=4)], "run")
+        assert journal.depart(requests[2:], "run", [(0.0, 10)] * 2, Caps(tokens=25)).go == requests[2:3]
+        assert journal.spending("run").tokens == 14
+
+
+def test_the_tighter_of_two_caps_decides(path: Path) -> None:
+    requests = [request(i) for i in range(4)]
+    with Journal(path) as journal:
+        assert len(journal.depart(requests, "a", [(1.0, 10)] * 4, Caps(3.0, 20)).go) == 2
+        assert len(journal.depart(requests, "b", [(1.0, 10)] * 4, Caps(1.0, 99)).go) == 1
+
+
+def test_a_cap_may_be_used_up_to_its_last_cent(path: Path) -> None:
+    requests = [request(i) for i in range(11)]
+    with Journal(path) as journal:
+        assert len(journal.depart(requests, "run", [(0.1, 1)] * 11, Caps(dollars=1.0)).go) == 10
+
+
+def test_without_caps_all_go(path: Path) -> None:
+    requests = [request(i) for i in range(5)]
+    with Journal(path) as journal:
+        assert journal.depart(requests, "run", [(9.0, 9)] * 5).go == requests
+
+
+def test_where_a_server_counts_nothing_the_reservation_is_what_was_paid(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "run", [(0.25, 100)])
+        journal.arrive([Completion(request(1).request_id, 0, "x", "stop")], "run")
+        assert journal.spending("run") == Spending(0.25, 100)
+
+
+def test_a_failure_gives_its_reservation_back(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "run", [(0.25, 100)])
+        journal.arrive([Failure(request(1).request_id, 0, "http_400", "no")], "run")
+        assert journal.spending("run") == Spending()
+
+
+def test_a_lost_try_counts_in_full_and_its_reservation_stays_for_the_next(path: Path) -> None:
+    caps = Caps(dollars=1.0)
+    with Journal(path) as journal:
+        journal.depart([request(1, samples=2)], "run", [(0.2, 10)], caps)
+        with journal.transaction():
+            assert journal.write_lost(request(1, samples=2), "run", caps)
+        assert journal.spending("run") == Spending(0.0, 0, 0.4, 20, 0.4, 20)
+        with journal.transaction():
+            # $0.80 lost and $0.40 for the next try pass the cap.
+            assert not journal.write_lost(request(1, samples=2), "run", caps)
+
+
+def test_only_the_samples_that_were_asked_for_again_are_lost(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1, samples=3)], "run", [(0.2, 10)])
+        with journal.transaction():
+            journal.write_lost(request(1, samples=3).only((2,)), "run", None)
+        assert journal.spending("run").lost_dollars == 0.2
+
+
+#: Departs with a reservation, says so, and waits to be killed.
+FLIES = """
+import sys, time
+from synthkd.journal import Journal
+from synthkd.requests import Request, Sampling
+with Journal(sys.argv[1]) as journal:
+    request = Request("who", ({"role": "user", "content": "hello 1"},), Sampling(n=2), (0, 1), "i")
+    journal.depart([request], "run", [(0.25, 100)])
+    print("flies", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_had_in_flight_stays_spent(path: Path) -> None:
+    for kills in (1, 2, 3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", FLIES, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "flies\n"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        with Journal(path) as journal:
+            assert journal.spending("run").flying_dollars == 0.5
+            assert journal.give_up_flights("run") == 2
+            assert journal.spending("run") == Spending(lost_dollars=0.5 * kills, lost_tokens=200 * kills)
+            assert journal.counts().in_flight == 0
+    with Journal(path) as journal:
+        assert journal.depart([request(1)], "run", [(0.25, 100)], Caps(dollars=1.7)).go == []
+
+
+def test_flights_of_another_run_are_not_given_up(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "other", [(0.25, 100)])
+        assert journal.give_up_flights("run") == 0
+        assert journal.spending("other").flying_dollars == 0.25
+
+
+def test_what_is_in_a_batch_at_the_provider_is_not_given_up(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1), request(2)], "run", [(0.25, 100)] * 2)
+        Batches(journal).intent("run", [Row.of(request(1), 0)])
+        assert journal.give_up_flights("run") == 1
+        assert journal.spending("run") == Spending(0.0, 0, 0.25, 100, 0.25, 100)
+
+
+def test_spending_is_summed_over_resumed_runs_and_kept_apart_by_name(path: Path) -> None:
+    for number in range(5):
+        with Journal(path) as journal:
+            for run in ("a", "b"):
+                one = request(number if run == "a" else 100 + number)
+                journal.depart([one], run, [(1.0, 10)])
+                journal.arrive([paid(one, 0.1 if run == "a" else 0.2)], run)
+    with Journal(path) as journal:
+        assert journal.spending("a") == Spending(pytest.approx(0.5), 20)
+        assert journal.spending("b").dollars == pytest.approx(1.0)
+        assert journal.spending("c") == Spending()
+
+
+#: Departs one request after another under a cap, some of them answered below what was reserved.
+SPENDS = """
+import sys
+from synthkd.journal import Journal
+from synthkd.journal.store import Caps
+from synthkd.requests import Completion, Request, Sampling
+path, who, caps = sys.argv[1], sys.argv[2], Caps(20.0, 300)
+gone = 0
+with Journal(path) as journal:
+    sys.stdin.readline()
+    for number in range(60):
+        request = Request("who", ({"role": "user", "content": f"{who} {number}"},), Sampling(), (0,), "i")
+        go = journal.depart([request], "run", [(1.0, 10)], caps).go
+        found = journal.spending("run")
+        assert found.dollars + found.flying_dollars <= 20 + 1e-9, found
+        if go and number % 2:
+            journal.arrive([Completion(request.request_id, 0, "x", "stop", 3, 3, price=0.5)], "run")
+        gone += len(go)
+print(gone)
+"""
+
+
+def test_processes_that_share_caps_never_pass_them_together(path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SPENDS, str(path), str(who)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for who in range(3)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], ended
+    with Journal(path) as journal:
+        found = journal.spending("run")
+        counts = journal.counts()
+    assert counts.in_flight + counts.completions == sum(int(out) for out, _ in ended)
+    assert found.dollars == pytest.approx(0.5 * counts.completions)
+    assert found.flying_dollars == pytest.approx(1.0 * counts.in_flight)
+    # Used up to less than one more reservation.
+    assert 19 < found.dollars + found.flying_dollars <= 20 + 1e-9
+    assert found.tokens + found.flying_tokens <= 300
+
+
+def test_a_request_that_another_process_has_in_flight_is_left_to_it(path: Path) -> None:
+    with Journal(path) as one, Journal(path) as two:
+        assert shared(one, [request(1), request(2)]).go == [request(1), request(2)]
+        assert shared(two, [request(2), request(3)]) == Departed([request(3)], [], [request(2)])
+
+
+def test_a_request_that_another_process_has_bought_meanwhile_is_left_to_it(path: Path) -> None:
+    with Journal(path) as one, Journal(path) as two:
+        shared(one, [request(1)])
+        one.arrive([paid(request(1), 0.1)], "run")
+        assert shared(two, [request(1)]).others == [request(1)]
+        # Further samples of it were not bought.
+        more = request(1, samples=3).only((1, 2))
+        assert more.request_id == request(1).request_id
+        assert shared(two, [more]).go == [more]
+
+
+def test_a_dead_flight_of_another_run_keeps_nobody_from_asking(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "killed long ago")
+        assert shared(journal, [request(1)], "run").go == [request(1)]
+
+
+def test_alone_a_run_asks_again_for_what_stands_as_in_flight(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "run")
+        assert journal.depart([request(1)], "run").go == [request(1)]
+        assert journal.counts().in_flight == 1

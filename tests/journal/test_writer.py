@@ -1,0 +1,231 @@
+"""The writer commits in groups, and whoever waits goes on only when what it wrote is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from conftest import Make
+
+from synthkd import generate
+from synthkd.errors import DiskFullError, JournalError
+from synthkd.journal import Journal, Writer
+from synthkd.journal.store import Caps
+from synthkd.requests import Completion, Failure, Request, Sampling
+from synthkd.testing import FakeServer
+
+T = TypeVar("T")
+
+
+def request(number: int, samples: int = 1) -> Request:
+    message = {"role": "user", "content": f"hello {number}"}
+    return Request("who", (message,), Sampling(n=samples), tuple(range(samples)), "i")
+
+
+def answer(number: int, text: str = "hi") -> Completion:
+    return Completion(request(number).request_id, 0, text, "stop", 3, 1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+def run(path: Path, work: Callable[[Journal, Writer], Awaitable[T]]) -> T:
+    """Do some work with a writer, to its end."""
+
+    async def go() -> T:
+        with Journal(path) as journal:
+            async with Writer(journal, "run") as writer:
+                return await work(journal, writer)
+
+    return asyncio.run(go())
+
+
+async def while_a_commit_is_under_way(journal: Journal, many: list[Awaitable[None]]) -> None:
+    """Ask for many writes while the connection is taken, as by a commit on a slow disk."""
+    with journal._lock:
+        asked = [asyncio.ensure_future(one) for one in many]
+        await asyncio.sleep(0.05)
+    await asyncio.gather(*asked)
+
+
+def test_many_arrivals_share_a_few_transactions(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> int:
+        commits: list[str] = []
+        journal._db.set_trace_callback(lambda statement: commits.append(statement))
+        await while_a_commit_is_under_way(journal, [writer.arrive([answer(i)]) for i in range(100)])
+        journal._db.set_trace_callback(None)
+        return commits.count("COMMIT")
+
+    # The first ones may have been taken alone; all others came while it waited.
+    assert run(path, work) <= 2
+    with Journal(path) as journal:
+        assert journal.counts().completions == 100
+
+
+def test_another_connection_sees_an_answer_as_soon_as_arrive_returns(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        with Journal(path) as other:
+            for i in range(20):
+                await writer.arrive([answer(i)])
+                assert other.held([answer(i).request_id]) == {answer(i).request_id: {0}}
+
+    run(path, work)
+
+
+def test_a_departure_is_on_disk_when_it_returns(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        departed = await writer.depart([request(1, samples=3)], [(0.5, 7)])
+        assert departed.go == [request(1, samples=3)]
+        with Journal(path) as other:
+            assert other.counts().in_flight == 3
+            assert other.spending("run").flying_dollars == 1.5
+
+    run(path, work)
+
+
+def test_writes_are_done_in_the_order_in_which_they_were_asked_for(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        many: list[Awaitable[object]] = []
+        for i in range(50):
+            many += [
+                writer.depart([request(i)]),
+                writer.arrive([answer(i, "first")]),
+                writer.arrive([answer(i, "second")]),
+            ]
+        await while_a_commit_is_under_way(journal, many)  # type: ignore[arg-type]
+
+    run(path, work)
+    with Journal(path) as journal:
+        assert {row["text"] for row in journal.rows()} == {"first"}
+        # A departure after its arrival would stay in flight for ever.
+        assert journal.counts().in_flight == 0
+
+
+def test_all_that_was_asked_for_is_on_disk_when_the_writer_is_closed(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        for i in range(30):
+            asyncio.ensure_future(writer.arrive([answer(i)]))  # noqa: RUF006
+        await asyncio.sleep(0)
+
+    run(path, work)
+    with Journal(path) as journal:
+        assert journal.counts().completions == 30
+
+
+def test_an_answer_is_committed_although_its_caller_was_cancelled(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        with journal._lock:
+            arriving = asyncio.ensure_future(writer.arrive([answer(1)]))
+            await asyncio.sleep(0.01)
+            arriving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await arriving
+        await writer.arrive([answer(2)])
+
+    run(path, work)
+    with Journal(path) as journal:
+        assert journal.counts().completions == 2
+
+
+def test_a_full_disk_reaches_every_caller_and_nothing_of_their_group_is_kept(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        await writer.arrive([answer(0)])
+        (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+        journal._db.execute(f"PRAGMA max_page_count={pages}")
+        with journal._lock:
+            asked = [asyncio.ensure_future(writer.arrive([answer(i, "long " * 20_000)])) for i in range(1, 4)]
+            await asyncio.sleep(0.05)
+        errors = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(error) for error in errors] == [DiskFullError] * 3
+        assert "make room and run again" in str(errors[0])
+        assert journal.counts().completions == 1
+        # With room again, the same writer goes on.
+        journal._db.execute("PRAGMA max_page_count=1000000")
+        await writer.arrive([answer(i, "long " * 20_000) for i in range(1, 4)])
+
+    run(path, work)
+    with Journal(path) as journal:
+        assert journal.counts().completions == 4
+
+
+def test_a_database_that_was_closed_reaches_the_caller(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        journal.close()
+        with pytest.raises(JournalError, match="closed"):
+            await writer.arrive([answer(1)])
+
+    run(path, work)
+
+
+def test_a_writer_that_was_closed_says_so(path: Path) -> None:
+    async def go() -> None:
+        with Journal(path) as journal:
+            async with Writer(journal) as writer:
+                await writer.arrive([answer(1)])
+            with pytest.raises(JournalError, match="closed"):
+                await writer.arrive([answer(2)])
+            assert journal.counts().completions == 1
+
+    asyncio.run(go())
+
+
+def test_caps_hold_over_departures_of_one_group(path: Path) -> None:
+    async def go() -> int:
+        with Journal(path) as journal:
+            async with Writer(journal, "run", Caps(dollars=5.0)) as writer:
+                many = [writer.depart([request(i)], [(1.0, 1)]) for i in range(20)]
+                return sum(len(departed.go) for departed in await asyncio.gather(*many))
+
+    assert asyncio.run(go()) == 5
+
+
+def test_a_lost_try_counts_as_paid_and_the_writer_says_whether_another_has_room(path: Path) -> None:
+    async def go() -> list[bool]:
+        with Journal(path) as journal:
+            async with Writer(journal, "run", Caps(dollars=3.0)) as writer:
+                await writer.depart([request(1)], [(1.0, 1)])
+                return [await writer.lose(request(1)) for _ in range(3)]
+
+    # The try that flies is reserved for, so two may be lost beside it.
+    assert asyncio.run(go()) == [True, True, False]
+
+
+def test_a_failure_takes_its_request_out_of_the_air(path: Path) -> None:
+    async def work(journal: Journal, writer: Writer) -> None:
+        await writer.depart([request(1)], [(1.0, 1)])
+        await writer.arrive([Failure(request(1).request_id, 0, "http_400", "no")])
+        assert journal.spending("run").flying_dollars == 0
+        assert journal.counts().in_flight == 0
+
+    run(path, work)
+
+
+def test_a_disk_that_stands_still_stops_the_sending(make_recipe: Make) -> None:
+    with FakeServer(latency=0.01) as server:
+        recipe = make_recipe(server.url, heads=300)
+        Journal(recipe.journal_path).close()
+        running = threading.Thread(target=generate, args=(recipe, True))
+        running.start()
+        while server.requests < 8:
+            time.sleep(0.002)
+        # Another process has the disk: no commit gets through until it lets go.
+        other = sqlite3.connect(recipe.journal_path, isolation_level=None, timeout=30)
+        other.execute("BEGIN IMMEDIATE")
+        before = server.requests
+        time.sleep(1.0)
+        during = server.requests - before
+        other.execute("COMMIT")
+        other.close()
+        running.join(60)
+        assert not running.is_alive()
+        assert server.requests == 300
+    # Twice the concurrency (4) is pulled at most until an answer is on disk.
+    assert during <= 16

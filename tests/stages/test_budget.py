@@ -1,0 +1,205 @@
+"""Caps on dollars and tokens: what the server bills never passes them, whatever happens to the run."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Make, write_csv
+
+from synthkd import Journal, Recipe, generate
+from synthkd.errors import RecipeError
+from synthkd.testing import FakeServer
+
+HEADS = 120
+#: A dollar a thousand tokens, so that what is spent can be counted in the head.
+PRICE = {"input": 1000.0, "output": 1000.0}
+
+
+def write_recipe(folder: Path, url: str, **limits: Any) -> Path:
+    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    raw = {
+        "name": "budget",
+        "inputs": {"path": "inputs.csv"},
+        "prompt": {"template": "triple/everyday-plain"},
+        "teacher": {
+            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8, "price": PRICE,
+            "sampling": {"n": 2, "max_tokens": 8},
+        },
+        "corpus": {"path": "corpus"},
+        "limits": limits,
+    }  # fmt: skip
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+def command(recipe: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "synthkd", "generate", str(recipe), "--quiet", *options]
+
+
+def synthkd(recipe: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(recipe, *options), capture_output=True, text=True, timeout=120)
+
+
+def billed(server: FakeServer, unbilled: tuple[str, ...] = ()) -> int:
+    """Tokens that the server worked for; ``unbilled`` are the faults of the first requests, "" for none."""
+    faults = [*unbilled] + [""] * (server.requests - len(unbilled))
+    return sum(
+        tokens for (_, tokens), fault in zip(server.times, faults, strict=False) if fault in ("", "reset")
+    )
+
+
+def dollars(tokens: int) -> float:
+    return tokens * PRICE["input"] / 1e6
+
+
+def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.6")
+    assert ended.returncode == 0, ended.stderr
+    assert "the cap is reached" in ended.stdout
+    assert "of $0.6000 spent" in ended.stdout
+    assert "a higher cap goes on from here" in ended.stdout
+    assert 0 < server.requests < HEADS
+    assert dollars(billed(server)) <= 0.6
+
+
+def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(tmp_path: Path, server: FakeServer) -> None:
+    ended = synthkd(write_recipe(tmp_path, server.url), "--max-tokens", "700")
+    assert ended.returncode == 0, ended.stderr
+    assert "of 700 tokens spent" in ended.stdout
+    assert 0 < server.requests < HEADS
+    assert billed(server) <= 700
+
+
+def test_limits_in_the_recipe_hold_like_those_on_the_command_line(tmp_path: Path, server: FakeServer) -> None:
+    ended = synthkd(write_recipe(tmp_path, server.url, dollars=0.6, tokens=10**6))
+    assert "of $0.6000 and" in ended.stdout
+    assert 0 < server.requests < HEADS
+    assert dollars(billed(server)) <= 0.6
+
+
+def test_what_the_ledger_says_is_what_the_server_billed(tmp_path: Path, server: FakeServer) -> None:
+    path = write_recipe(tmp_path, server.url)
+    synthkd(path, "--budget", "0.6")
+    with Journal(Recipe.load(path).journal_path) as journal:
+        spent = journal.spending("budget")
+    assert spent.tokens == billed(server)
+    assert spent.dollars == pytest.approx(dollars(billed(server)))
+    assert spent.lost_dollars == spent.flying_dollars == 0
+
+
+def test_the_budget_holds_over_resumptions_and_a_higher_one_goes_on(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    path = write_recipe(tmp_path, server.url)
+    synthkd(path, "--budget", "0.6")
+    sent = server.requests
+    again = synthkd(path, "--budget", "0.6")
+    assert "the cap is reached" in again.stdout
+    assert server.requests == sent
+    more = synthkd(path, "--budget", "0.9")
+    assert "the cap is reached" in more.stdout
+    assert sent < server.requests < HEADS
+    assert dollars(billed(server)) <= 0.9
+    whole = synthkd(path)
+    assert "cap" not in whole.stdout
+    # Each request was bought once.
+    assert server.requests == HEADS
+    assert set(server.sent.values()) == {1}
+
+
+def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    with FakeServer(latency=0.05) as server:
+        path = write_recipe(tmp_path, server.url)
+        kills = 0
+        for _ in range(8):
+            sent = server.requests
+            process = subprocess.Popen(command(path, "--budget", "4"), stderr=subprocess.PIPE)
+            while server.requests == sent and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(rng.random() * 0.12)
+            kills += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            assert dollars(billed(server)) <= 4
+        ended = synthkd(path, "--budget", "4")
+        assert ended.returncode == 0, ended.stderr
+        assert "the cap is reached" in ended.stdout
+        assert "for tries whose bill nobody saw" in ended.stdout
+        assert dollars(billed(server)) <= 4
+        assert kills > 0
+        with Journal(Recipe.load(path).journal_path) as journal:
+            spent = journal.spending("budget")
+        assert spent.dollars + spent.lost_dollars <= 4 + 1e-9
+        # What was killed in flight is counted at least as high as it was billed.
+        assert spent.tokens + spent.lost_tokens >= billed(server)
+
+
+@pytest.mark.parametrize(("fault", "budget"), [("500", 0.8), ("reset", 3.0)])
+def test_retries_never_pass_the_budget(tmp_path: Path, fault: str, budget: float) -> None:
+    script = tuple(fault if i % 3 == 0 else "" for i in range(45))
+    with FakeServer(script=script) as server:
+        ended = synthkd(write_recipe(tmp_path, server.url), "--budget", str(budget))
+        assert ended.returncode == 0, ended.stderr
+        assert "the cap is reached" in ended.stdout
+        assert max(server.sent.values()) > 1, "nothing was tried again"
+        assert 0 < dollars(billed(server, script)) <= budget
+
+
+def test_workers_share_one_budget(tmp_path: Path, server: FakeServer) -> None:
+    ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.8", "--workers", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert "the cap is reached" in ended.stdout
+    assert 0 < server.requests < HEADS
+    assert dollars(billed(server)) <= 0.8
+    assert set(server.sent.values()) == {1}
+
+
+def test_a_budget_too_small_for_one_request_sends_none(tmp_path: Path, server: FakeServer) -> None:
+    ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.001")
+    assert "the cap is reached" in ended.stdout
+    assert server.requests == 0
+
+
+def test_a_budget_without_a_price_is_refused_before_anything_is_sent(
+    make_recipe: Make, server: FakeServer
+) -> None:
+    with pytest.raises(RecipeError, match=r"needs prices.*teacher\.price.*--max-tokens"):
+        generate(make_recipe(server.url, limits={"dollars": 1.0}), quiet=True)
+    assert server.requests == 0
+
+
+def test_limits_are_no_part_of_what_a_run_is(make_recipe: Make) -> None:
+    free = make_recipe()
+    capped = make_recipe(limits={"dollars": 1.0, "tokens": 9, "requests_per_minute": 5})
+    assert capped.fingerprint() == free.fingerprint()
+    assert "limits" not in json.dumps(capped.record())
+
+
+def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    from synthkd import run
+
+    hashes = []
+    for name, caps in (("a", (400, 700, None)), ("b", (None,))):
+        (tmp_path / name).mkdir()
+        for cap in caps:
+            limits = {} if cap is None else {"tokens": cap}
+            path = write_recipe(tmp_path / name, server.url, **limits)
+            found = run(Recipe.load(path), quiet=True)
+            assert bool(found.generated.stopped) == (cap is not None)
+        hashes.append(found.corpus.hash)
+    assert hashes[0] == hashes[1]

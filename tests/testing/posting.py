@@ -1,0 +1,24 @@
+"""Asking the server for tests, by the standard library alone."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def post(url: str, body: dict[str, Any], path: str = "/completions", timeout: float = 5.0) -> Any:
+    """Status, headers and parsed body (or the text, where it is no JSON)."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        connection.request("POST", parts.path + path, json.dumps(body))
+        response = connection.getresponse()
+        text = response.read().decode()
+    finally:
+        connection.close()
+    try:
+        return response.status, response.headers, json.loads(text)
+    except json.JSONDecodeError:
+        return response.status, response.headers, text
