@@ -180,6 +180,9 @@ class Failure:
     detail: str
     attempts: int = 1
     permanent: bool = True
+    #: What was billed for it, though nothing of use came; None where nobody knows.
+    tokens: int | None = 0
+    price: float | None = None
 
     @property
     def key(self) -> str:

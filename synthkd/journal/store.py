@@ -259,7 +259,7 @@ class Journal:
         failed = [a for a in answers if isinstance(a, Failure)]
         # The first answer under a key stays: what was read once must not change under a reader.
         self._many(_INSERT, [(*_values(c), now) for c in done])
-        self._settle(done, run)
+        self._settle(answers, run)
         self._many(
             "INSERT OR REPLACE INTO failures",
             [
@@ -275,26 +275,33 @@ class Journal:
         keys = [(answer.request_id, answer.sample_index) for answer in answers]
         self._many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
 
-    def _settle(self, done: list[Completion], run: str) -> None:
+    def _settle(self, answers: Sequence[Answer], run: str) -> None:
         """Put what was paid in the place of what was reserved."""
         dollars, tokens = 0.0, 0
-        for completion in done:
-            if completion.completion_tokens is None:
-                # A server that counts nothing: what was reserved is taken as paid.
-                more = self._db.execute(
-                    "SELECT dollars, tokens FROM flights WHERE request_id=? AND sample_index=?",
-                    (completion.request_id, completion.sample_index),
-                ).fetchone() or (0.0, 0)
-                dollars, tokens = dollars + more[0], tokens + more[1]
+        for answer in answers:
+            if isinstance(answer, Completion):
+                count = None if answer.completion_tokens is None else answer.tokens
             else:
-                dollars += completion.price or 0.0
-                tokens += completion.tokens
+                count = answer.tokens
+            if count is None:
+                self._settle_unseen(answer, run)
+            else:
+                dollars, tokens = dollars + (answer.price or 0.0), tokens + count
         if dollars or tokens:
             self._db.execute(
                 "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
                 " dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens",
                 (run, dollars, tokens),
             )
+
+    def _settle_unseen(self, answer: Answer, run: str) -> None:
+        """A server that counts nothing, or a bill that nobody saw: what was reserved is taken as paid."""
+        reserved = self._db.execute(
+            "SELECT dollars, tokens FROM flights WHERE request_id=? AND sample_index=?",
+            (answer.request_id, answer.sample_index),
+        ).fetchone()
+        if reserved:
+            self._lose(run, *reserved)
 
     def write_lost(self, request: Request, run: str, caps: Caps | None) -> bool:
         """Count a try whose bill nobody saw as paid in full, while its reservation stays for the next try.

@@ -15,7 +15,9 @@ from synthkd.stages.plan import Plan
 
 @dataclass(frozen=True)
 class Bounds:
-    """``caps`` is None where nothing is capped; then nothing is reserved either."""
+    """``caps`` is None where nothing is capped. What is in flight is reserved all the same: a later run of the same
+    recipe may have a cap, and then what a killed process may have been billed counts.
+    """
 
     run: str
     price: Price
@@ -38,8 +40,6 @@ class Bounds:
 
     def of_each(self, requests: list[Request]) -> list[tuple[float, int]]:
         """Dollars and tokens that a sample of each request may come to."""
-        if self.caps is None:
-            return []
         found = []
         for request in requests:
             read, written = most_tokens(request)

@@ -90,11 +90,26 @@ def test_without_caps_all_go(path: Path) -> None:
         assert journal.depart(requests, "run", [(9.0, 9)] * 5).go == requests
 
 
-def test_where_a_server_counts_nothing_the_reservation_is_what_was_paid(path: Path) -> None:
+def test_where_a_server_counts_nothing_the_reservation_is_taken_as_paid(path: Path) -> None:
     with Journal(path) as journal:
         journal.depart([request(1)], "run", [(0.25, 100)])
         journal.arrive([Completion(request(1).request_id, 0, "x", "stop")], "run")
-        assert journal.spending("run") == Spending(0.25, 100)
+        assert journal.spending("run") == Spending(0.0, 0, 0.25, 100)
+
+
+def test_a_failure_that_was_billed_counts(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "run", [(0.25, 100)])
+        failure = Failure(request(1).request_id, 0, "content_filter", "", tokens=30, price=0.1)
+        journal.arrive([failure], "run")
+        assert journal.spending("run") == Spending(0.1, 30)
+
+
+def test_a_failure_whose_bill_nobody_saw_is_taken_as_paid_in_full(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(1)], "run", [(0.25, 100)])
+        journal.arrive([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "run")
+        assert journal.spending("run") == Spending(0.0, 0, 0.25, 100)
 
 
 def test_a_failure_gives_its_reservation_back(path: Path) -> None:

@@ -203,3 +203,35 @@ def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
             assert bool(found.generated.stopped) == (cap is not None)
         hashes.append(found.corpus.hash)
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("fault", ["reset", "not-json", "no-choices", "content-filter", "first-withheld"])
+def test_what_was_billed_and_brought_nothing_counts_under_the_cap(make_recipe: Make, fault: str) -> None:
+    """Also where no try follows: every second request ends so, and has no other try."""
+    with FakeServer(script=["", fault] * HEADS) as server:
+        teacher = {
+            "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4, "max_attempts": 1,
+            "sampling": {"n": 2, "max_tokens": 8},
+        }  # fmt: skip
+        limits = {"tokens": 900, "failing_share": 1.0}
+        done = generate(make_recipe(heads=HEADS, teacher=teacher, limits=limits), quiet=True)
+        assert "the cap is reached" in done.stopped
+        assert 0 < sum(tokens for _, tokens in server.times) <= 900
+
+
+def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(tmp_path: Path) -> None:
+    with FakeServer(latency=30) as server:
+        path = write_recipe(tmp_path, server.url)
+        process = subprocess.Popen(command(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + 30
+        while server.in_flight < 8 and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert server.in_flight == 8
+    with FakeServer() as later:
+        raw = path.read_text().replace(server.url, later.url)
+        path.write_text(raw)
+        ended = synthkd(path, "--max-tokens", "1500")
+        assert "for tries whose bill nobody saw" in ended.stdout
+        assert billed(server) + billed(later) <= 1500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from asking import CHAT, PLAIN, ask, completed, failure, forget_environment, req
 from synthkd.recipe import Recipe
 from synthkd.requests import Completion, Failure
 from synthkd.teachers.base import Teacher
+from synthkd.teachers.dispatch.rates import Rates
 from synthkd.teachers.openai import OpenAITeacher
 from synthkd.testing import FakeServer, words
 
@@ -183,6 +186,15 @@ def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest() -> None:
         answers = completed(ask(teacher(server.url), request(indexes=(0, 1, 2))))
     assert [answer.sample_index for answer in answers] == [0, 1, 2]
     assert [(body["seed"], body["n"]) for body in server.bodies] == [(0, 3), (1, 2), (2, 1)]
+
+
+def test_each_request_for_the_rest_counts_under_a_limit_a_minute() -> None:
+    with FakeServer(script=["one-choice"] * 5) as server:
+        who = teacher(server.url)
+        who.policy = replace(who.policy, rates=Rates(requests=99))
+        completed(ask(who, request(indexes=(0, 1, 2))))
+    times = [at for at, _ in server.times]
+    assert all(later - before > 0.5 for before, later in pairwise(times))
 
 
 def test_choices_in_hand_are_kept_when_asking_for_the_rest_fails_in_passing() -> None:

@@ -82,9 +82,19 @@ def retry_after(value: str | None) -> float | None:
     return None
 
 
-def failures(request: Request, reason: str, detail: str, attempts: int, permanent: bool) -> list[Answer]:
-    """The same failure for each sample of a request."""
+class UnfinishedError(TeacherError):
+    """Some samples of a request came, and the server stands ready to be asked for the others at once."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__("unfinished")
+        self.answers = list(answers)
+
+
+def failures(
+    request: Request, reason: str, detail: str, attempts: int, permanent: bool, tokens: int | None = 0
+) -> list[Answer]:
+    """The same failure for each sample of a request; ``tokens`` None where they may have been billed."""
     return [
-        Failure(request.request_id, index, reason, detail[:500], attempts, permanent)
+        Failure(request.request_id, index, reason, detail[:500], attempts, permanent, tokens)
         for index in request.sample_indexes
     ]

@@ -28,7 +28,7 @@ from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.dispatch.adaptive import Limit
 from synthkd.teachers.dispatch.breaker import Breaker
 from synthkd.teachers.dispatch.rates import NOTHING, Taken
-from synthkd.teachers.dispatch.retry import Policy, TransientError, failures
+from synthkd.teachers.dispatch.retry import Policy, TransientError, UnfinishedError, failures
 
 Send = Callable[[Request], Awaitable[list[Answer]]]
 #: Asked before a try whose bill nobody saw is followed by another: False where there is no money for it.
@@ -262,6 +262,9 @@ class _Scheduler:
             self._settle(item, answers)
             self._reach()
             self._finish(answers, now)
+        elif isinstance(error, UnfinishedError):
+            endpoint.limit.succeeded(now, now - start)
+            self._go_on(item, error.answers)
         elif isinstance(error, TransientError):
             await self._again(item, endpoint, error, now)
         elif isinstance(error, RequestError):
@@ -273,7 +276,7 @@ class _Scheduler:
         else:
             # One odd answer is a fate, not the end of the run.
             detail = f"{type(error).__name__}: {error}"
-            self._finish(failures(item.request, "error", detail, item.attempt, False), now)
+            self._finish(failures(item.request, "error", detail, item.attempt, False, None), now)
 
     def _settle(self, item: _Item, answers: list[Answer]) -> None:
         if self.pacer:
@@ -334,13 +337,27 @@ class _Scheduler:
         if error.reason != "unreachable" or error.answers:
             self._reach()
         if error.answers:
-            self._put(error.answers)
-            have = {answer.sample_index for answer in error.answers}
-            item.request = item.request.only(tuple(i for i in item.request.sample_indexes if i not in have))
+            self._hand_on(item, error.answers)
+
+    def _hand_on(self, item: _Item, answers: list[Answer]) -> None:
+        """Some samples of a request are there; it goes on with the others."""
+        self._put(answers)
+        have = {answer.sample_index for answer in answers}
+        item.request = item.request.only(tuple(i for i in item.request.sample_indexes if i not in have))
+
+    def _go_on(self, item: _Item, answers: list[Answer]) -> None:
+        """Ask for the rest: a request of its own for the limits a minute, and no further try."""
+        self._settle(item, answers)
+        self._reach()
+        self._hand_on(item, answers)
+        item.attempt -= 1
+        self.ready.appendleft(item)
 
     def _give_up(self, item: _Item, error: TransientError, reason: str) -> None:
         now = self.loop.time()
-        self._finish(failures(item.request, reason, error.detail, item.attempt, False), now)
+        # Where the stage was asked for a further try, the one before is counted already.
+        tokens = None if error.billed is None and reason != "budget" else 0
+        self._finish(failures(item.request, reason, error.detail, item.attempt, False, tokens), now)
         # A server that never answered, or that nobody reaches any more, ends the run.
         if error.reason == "unreachable":
             self.unreached += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from synthkd.requests import Answer, Completion, Failure, Request
@@ -32,7 +33,8 @@ def answers_of(request: Request, body: Any, seconds: float | None, price: Price 
     for (place, choice), (logprob, _), written in zip(placed, scored, shares, strict=True):
         index = request.sample_indexes[place]
         if failure := _withheld(request, index, choice):
-            answers.append(failure)
+            # Withheld, but billed all the same.
+            answers.append(replace(failure, tokens=written, price=cost_of(price, 0, written)))
             continue
         answers.append(
             Completion(
@@ -55,7 +57,18 @@ def answers_of(request: Request, body: Any, seconds: float | None, price: Price 
             )
         )
         bears = False
-    return answers
+    return _with_prompt(answers, read, cached, price) if bears else answers
+
+
+def _with_prompt(
+    answers: list[Answer], read: int | None, cached: int | None, price: Price | None
+) -> list[Answer]:
+    """Where every choice was withheld, the first bears the prompt."""
+    first, *others = answers
+    if isinstance(first, Failure) and first.tokens is not None and read is not None:
+        paid = cost_of(price, read, first.tokens, cached)
+        first = replace(first, tokens=first.tokens + read, price=paid)
+    return [first, *others]
 
 
 def cost_of(

@@ -507,12 +507,15 @@ class _Stream:
             )
             if not rest.sample_indexes:
                 continue
+            over = not mine or self._is_over(result, row)
             if result.crowded:
                 again.append((rest, row.attempt))
-            elif mine and await self._may_try_again(result, row, rest, found):
+            elif not over and await self._may_pay(rest, found):
                 again += [(one, row.attempt + 1) for one in _next_try(rest, found)]
             else:
-                answers += failures(rest, found.reason, found.detail, row.attempt, permanent=False)
+                # Asked for another try, the stage has counted this one.
+                tokens = None if over and found.unseen else 0
+                answers += failures(rest, found.reason, found.detail, row.attempt, False, tokens)
         return answers, again
 
     def _is_last(self, result: _Result, row: Row, index: int) -> bool:
@@ -520,10 +523,14 @@ class _Stream:
         token = result.batch.token
         return self.inherited.get(row.request_id, {}).get(index, token) == token
 
-    async def _may_try_again(self, result: _Result, row: Row, rest: Request, found: Outcome) -> bool:
-        # Who cancelled a batch does not want it submitted again at once.
-        if result.fatal or result.status == "cancelled" or row.attempt >= self.part.max_attempts:
-            return False
+    def _is_over(self, result: _Result, row: Row) -> bool:
+        """Whether a row has no further try. Who cancelled a batch does not want it submitted again at once."""
+        return (
+            result.fatal is not None or result.status == "cancelled" or row.attempt >= self.part.max_attempts
+        )
+
+    async def _may_pay(self, rest: Request, found: Outcome) -> bool:
+        """Whether there is money for a further try, where nobody saw the bill of the last."""
         return not (found.unseen and self.teacher.again) or await self.teacher.again(rest)
 
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from synthkd.errors import RecipeError, RequestError, StalledError, nearest
+from synthkd.errors import RecipeError, StalledError, nearest
 from synthkd.fastjson import dumps
 from synthkd.prices import price_of
-from synthkd.requests import Answer, Failure, Request
-from synthkd.teachers.dispatch import Policy, Send, TransientError, dispatch, failures
+from synthkd.requests import Answer, Request
+from synthkd.teachers.dispatch import Policy, Send, UnfinishedError, dispatch
 from synthkd.teachers.dispatch.rates import Rates
 from synthkd.teachers.dispatch.scheduler import Again
 from synthkd.teachers.openai.address import base_urls, public, resolve
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from synthkd.recipe import Price, Recipe, TeacherPart
     from synthkd.teachers.openai.address import Address
     from synthkd.teachers.openai.wire import Wire
-
-#: How often a server that gives fewer choices than asked is asked for the rest.
-_TOP_UPS = 8
 
 
 class OpenAITeacher:
@@ -113,29 +110,14 @@ class _Asker:
         self.wire, self.part, self.price = wire, part, price
 
     async def ask_all(self, request: Request) -> list[Answer]:
-        """All samples of a request; a server that ignores ``n`` is asked again for the rest."""
+        """The samples of a request. Raises `UnfinishedError` where a server gives fewer than asked."""
         wanted = request.sample_indexes
-        if len(wanted) == 1:
-            return await self._ask(request)
-        answers: list[Answer] = []
-        left = wanted
-        for _ in range(max(_TOP_UPS, len(wanted))):
-            part = left if request.sampling.seed is None else in_a_row(left)
-            try:
-                found = await self._ask(request.only(part))
-            except TransientError as error:
-                error.answers = answers
-                raise
-            except RequestError as error:
-                # What came is paid for and kept; only the rest is refused.
-                return answers + failures(request.only(left), error.reason, error.detail, 1, True)
-            answers += found
-            have = {answer.sample_index for answer in found}
-            left = tuple(index for index in left if index not in have)
-            if not left:
-                return answers
-        detail = f"the server gave {len(answers)} of {len(wanted)} choices"
-        return answers + [Failure(request.request_id, index, "too_few_choices", detail) for index in left]
+        # With a seed, one request cannot bridge a gap in the samples.
+        part = wanted if request.sampling.seed is None else in_a_row(wanted)
+        answers = await self._ask(request.only(part))
+        if len(answers) < len(wanted):
+            raise UnfinishedError(answers)
+        return answers
 
     async def _ask(self, request: Request) -> list[Answer]:
         chat = is_chat(request, self.part)
