@@ -19,6 +19,8 @@ from typing import Any
 
 from synthkd.errors import DiskFullError, JournalError
 from synthkd.fastjson import dumps
+from synthkd.journal import ledger
+from synthkd.journal.ledger import Caps, Spending
 from synthkd.journal.schema import VERSION, upgrade
 from synthkd.requests import Answer, Completion, Failure, Request
 
@@ -29,35 +31,6 @@ _INSERT = f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
 _CHUNK = 500
 #: Seconds that another process's lock is waited for.
 _PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class Caps:
-    """What a run may spend at most, over all its processes and resumptions: dollars, and tokens read and written."""
-
-    dollars: float | None = None
-    tokens: int | None = None
-
-
-@dataclass(frozen=True)
-class Spending:
-    """What a run has paid for (``lost`` included: tries whose bill nobody saw) and what is in flight at most."""
-
-    dollars: float = 0.0
-    tokens: int = 0
-    lost_dollars: float = 0.0
-    lost_tokens: int = 0
-    flying_dollars: float = 0.0
-    flying_tokens: int = 0
-
-    def leaves(self, caps: Caps, dollars: float, tokens: int) -> bool:
-        """Whether the caps leave room for so much more."""
-        spent = self.dollars + self.lost_dollars + self.flying_dollars + dollars
-        used = self.tokens + self.lost_tokens + self.flying_tokens + tokens
-        # A hair for the sum of many prices, which is not exact in floating point.
-        return (caps.dollars is None or spent <= caps.dollars + 1e-9) and (
-            caps.tokens is None or used <= caps.tokens
-        )
 
 
 @dataclass(frozen=True)
@@ -179,7 +152,7 @@ class Journal:
         pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
         others: set[str] = self._taken(requests, run) if shared else set()
         free = [(request, bound) for request, bound in pairs if request.request_id not in others]
-        room = len(free) if caps is None else self._room(free, run, caps)
+        room = len(free) if caps is None else ledger.room(self._db, free, run, caps)
         go = free[:room]
         now = time.time()
         self._many(
@@ -219,17 +192,6 @@ class Journal:
         asked = {(r.request_id, index) for r in requests for index in r.sample_indexes}
         return found | {row[0] for row in have if (row[0], row[1]) in asked}
 
-    def _room(self, requests: Sequence[tuple[Request, tuple[float, int]]], run: str, caps: Caps) -> int:
-        """How many of the first have room under the caps."""
-        spent = self._spending(self._db, run)
-        dollars, tokens = 0.0, 0
-        for place, (request, bound) in enumerate(requests):
-            n = len(request.sample_indexes)
-            dollars, tokens = dollars + n * bound[0], tokens + n * bound[1]
-            if not spent.leaves(caps, dollars, tokens):
-                return place
-        return len(requests)
-
     def _many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
         """`statement`, such as an INSERT without its values, for all rows in one step.
 
@@ -259,7 +221,7 @@ class Journal:
         failed = [a for a in answers if isinstance(a, Failure)]
         # The first answer under a key stays: what was read once must not change under a reader.
         self._many(_INSERT, [(*_values(c), now) for c in done])
-        self._settle(answers, run)
+        ledger.settle(self._db, answers, run)
         self._many(
             "INSERT OR REPLACE INTO failures",
             [
@@ -275,87 +237,26 @@ class Journal:
         keys = [(answer.request_id, answer.sample_index) for answer in answers]
         self._many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
 
-    def _settle(self, answers: Sequence[Answer], run: str) -> None:
-        """Put what was paid in the place of what was reserved."""
-        dollars, tokens = 0.0, 0
-        for answer in answers:
-            if isinstance(answer, Completion):
-                count = None if answer.completion_tokens is None else answer.tokens
-            else:
-                count = answer.tokens
-            if count is None:
-                self._settle_unseen(answer, run)
-            else:
-                dollars, tokens = dollars + (answer.price or 0.0), tokens + count
-        if dollars or tokens:
-            self._db.execute(
-                "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
-                " dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens",
-                (run, dollars, tokens),
-            )
-
-    def _settle_unseen(self, answer: Answer, run: str) -> None:
-        """A server that counts nothing, or a bill that nobody saw: what was reserved is taken as paid."""
-        reserved = self._db.execute(
-            "SELECT dollars, tokens FROM flights WHERE request_id=? AND sample_index=?",
-            (answer.request_id, answer.sample_index),
-        ).fetchone()
-        if reserved:
-            self._lose(run, *reserved)
-
     def write_lost(self, request: Request, run: str, caps: Caps | None) -> bool:
         """Count a try whose bill nobody saw as paid in full, while its reservation stays for the next try.
 
         Returns whether the caps leave room for that next try. Needs a transaction that the caller has begun.
         """
-        marks = ",".join("?" * len(request.sample_indexes))
-        dollars, tokens = self._db.execute(
-            f"SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE request_id=?"
-            f" AND sample_index IN ({marks})",
-            (request.request_id, *request.sample_indexes),
-        ).fetchone()
-        self._lose(run, dollars, tokens)
-        return caps is None or self._spending(self._db, run).leaves(caps, 0.0, 0)
-
-    def _lose(self, run: str, dollars: float, tokens: int) -> None:
-        self._db.execute(
-            "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
-            " lost_dollars = lost_dollars + excluded.lost_dollars, lost_tokens = lost_tokens + excluded.lost_tokens",
-            (run, dollars, tokens),
-        )
+        ledger.lose(self._db, run, request.request_id, request.sample_indexes)
+        return caps is None or ledger.spending(self._db, run).leaves(caps)
 
     def give_up_flights(self, run: str) -> int:
         """At the start of a run: what a process that died had in flight may have been billed, so it counts as paid.
 
-        Only for a run that no other process is at. Batches that were submitted are still under way. Returns how
-        many samples these were.
+        Only for a run that no other process is at. Returns how many samples these were.
         """
-        waiting = "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
         with self.transaction():
-            dollars, tokens, count = self._db.execute(
-                "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0), count(*) FROM flights WHERE run=?"
-                f" AND request_id NOT IN {waiting}",
-                (run,),
-            ).fetchone()
-            if count:
-                self._lose(run, dollars, tokens)
-                self._db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {waiting}", (run,))
-        return int(count)
+            return ledger.give_up_flights(self._db, run)
 
     def spending(self, run: str) -> Spending:
         """What a run has paid, over all its resumptions, and what it has in flight."""
         with self._reading:
-            return self._spending(self._reader, run)
-
-    @staticmethod
-    def _spending(db: sqlite3.Connection, run: str) -> Spending:
-        paid = db.execute(
-            "SELECT dollars, tokens, lost_dollars, lost_tokens FROM spending WHERE run=?", (run,)
-        ).fetchone() or (0.0, 0, 0.0, 0)
-        flying = db.execute(
-            "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE run=?", (run,)
-        ).fetchone()
-        return Spending(*paid, *flying)
+            return ledger.spending(self._reader, run)
 
     def forget_failures(self) -> int:
         """Drop recorded failures, so that the next run asks again. Returns how many."""

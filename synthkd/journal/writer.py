@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any
 
 from synthkd.errors import JournalError
-from synthkd.journal.store import Caps, Departed, Journal
+from synthkd.journal.ledger import Caps
+from synthkd.journal.store import Departed, Journal
 from synthkd.requests import Answer, Request
 
 #: Seconds from one commit to the next, where there is work all the time: fewer, fuller groups cost less.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from synthkd.errors import RecipeError
 from synthkd.journal import Journal
-from synthkd.journal.store import Caps
+from synthkd.journal.ledger import Caps
 from synthkd.prices import most_dollars, most_tokens
 from synthkd.recipe import Price
 from synthkd.requests import Request

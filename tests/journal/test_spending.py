@@ -11,7 +11,8 @@ import pytest
 
 from synthkd.journal import Journal
 from synthkd.journal.batches import Batches, Row
-from synthkd.journal.store import Caps, Departed, Spending
+from synthkd.journal.ledger import Caps, Spending
+from synthkd.journal.store import Departed
 from synthkd.requests import Completion, Failure, Request, Sampling
 
 
@@ -202,7 +203,7 @@ def test_spending_is_summed_over_resumed_runs_and_kept_apart_by_name(path: Path)
 SPENDS = """
 import sys
 from synthkd.journal import Journal
-from synthkd.journal.store import Caps
+from synthkd.journal.ledger import Caps
 from synthkd.requests import Completion, Request, Sampling
 path, who, caps = sys.argv[1], sys.argv[2], Caps(20.0, 300)
 gone = 0

@@ -11,8 +11,8 @@ import pytest
 
 from synthkd.errors import JournalError
 from synthkd.journal import Journal
+from synthkd.journal.ledger import Caps
 from synthkd.journal.schema import VERSION
-from synthkd.journal.store import Caps
 from synthkd.requests import Completion, Failure, Request, Sampling
 
 #: The tables as synthkd 0.1.0 made them.

@@ -16,7 +16,7 @@ from conftest import Make
 from synthkd import generate
 from synthkd.errors import DiskFullError, JournalError
 from synthkd.journal import Journal, Writer
-from synthkd.journal.store import Caps
+from synthkd.journal.ledger import Caps
 from synthkd.requests import Completion, Failure, Request, Sampling
 from synthkd.testing import FakeServer
 

@@ -18,7 +18,7 @@ from synthkd.journal import Journal
 from synthkd.journal.batches import Batches
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
-from synthkd.teachers.openai import batch as module
+from synthkd.teachers.openai import batch_stream
 from synthkd.teachers.openai.batch import BatchTeacher
 from synthkd.testing import words
 from synthkd.testing.batches import FakeBatches
@@ -189,5 +189,5 @@ def run_some(who: BatchTeacher, journal: Journal, asked: list[Request], seconds:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits; and a developer's own key and proxy have no part in these tests."""
     forget_environment(monkeypatch)
-    monkeypatch.setattr(module, "_SILENCE", 0.2)
-    monkeypatch.setattr(module, "_PAUSE", (0.01, 0.02))
+    monkeypatch.setattr(batch_stream, "_SILENCE", 0.2)
+    monkeypatch.setattr(batch_stream, "_PAUSE", (0.01, 0.02))

@@ -20,7 +20,7 @@ pytest.importorskip("openai")
 from synthkd import pipeline
 from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe
-from synthkd.teachers.openai import batch
+from synthkd.teachers.openai import batch_stream
 from synthkd.testing import FakeServer
 from synthkd.testing.batches import FakeBatches
 
@@ -64,7 +64,7 @@ def test_what_came_by_batch_is_not_asked_again_the_direct_way(make_recipe: Make)
 def test_a_cap_holds_for_batches_too_and_a_higher_one_goes_on(
     make_recipe: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "_SILENCE", 0.2)
+    monkeypatch.setattr(batch_stream, "_SILENCE", 0.2)
     short = {"sampling": {"n": 1, "max_tokens": 4}}
     with FakeServer() as server:
         low = batch_recipe(make_recipe, server.url, teacher=short, limits={"tokens": 130})

@@ -34,8 +34,9 @@ from batching import (
 from synthkd.journal import Journal
 from synthkd.journal.batches import Batches
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.openai.batch import BatchTeacher, cancel_all, states
+from synthkd.teachers.openai.batch import BatchTeacher
 from synthkd.teachers.openai.batch_files import Provider
+from synthkd.teachers.openai.batch_states import cancel_all, states
 from synthkd.testing.batches import FakeBatches
 
 

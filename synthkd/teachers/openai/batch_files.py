@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from synthkd.errors import RequestError, TeacherError
+from synthkd.errors import RequestError, TeacherError, UnreachableError
 from synthkd.fastjson import dumps, loads
 from synthkd.journal.batches import Batch, Row
 from synthkd.requests import Answer, Request
@@ -322,6 +322,16 @@ class Provider:
         if kind.endswith("Timeout"):
             return TransientError("timeout", f"{where}: no answer in {self.part.timeout:g} s", billed=None)
         return TransientError("connection", f"{where}: the connection broke ({kind})", billed=None)
+
+
+def lasting(error: TransientError) -> TeacherError:
+    """The error of a run in which a trouble did not pass."""
+    detail = f"{error.detail}; open batches go on at the provider, and the same command picks them up"
+    return (
+        UnreachableError(detail)
+        if error.reason == "unreachable"
+        else TeacherError(f"{error.reason}: {detail}")
+    )
 
 
 class _NotFoundError(TeacherError):
