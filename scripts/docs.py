@@ -7,6 +7,7 @@ python scripts/docs.py --check    fail where they are not up to date
 
 from __future__ import annotations
 
+import re
 import sys
 import typing
 from pathlib import Path
@@ -21,7 +22,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 def recipe_page() -> str:
     parts = [
-        "# Recipe reference\n\nMade from the models in `synthkd/recipe.py` by `scripts/docs.py`.\n\n"
+        "# Recipe reference\n\nMade from the models in `synthkd/recipe/` by `scripts/docs.py`.\n\n"
         "A recipe is a YAML file. Unknown keys are refused, and the nearest known one is named. Relative paths start\n"
         "from the recipe's folder; `$NAME` in a path is taken from the environment. On the command line,\n"
         "`--set teacher.sampling.n=5` changes a value.\n"
@@ -54,6 +55,7 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         kind = str(field.annotation).replace("typing.", "").replace("synthkd.recipe.", "")
+        kind = re.sub(r"\b(part|parts|teacher|recipe)\.(?=[A-Z])", "", kind)
         kind = kind.removeprefix("<class '").removesuffix("'>").replace("|", "or")
         default = (
             "required"

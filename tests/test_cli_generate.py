@@ -136,7 +136,7 @@ def test_judge_tells_of_repaired_answers(tmp_path: Path) -> None:
         ("limits=3", "limits: "),
         ("teacher.concurency=3", "teacher.concurency: unknown key (did you mean 'concurrency'?)"),
         ("teacher.concurrency=0", "teacher.concurrency: "),
-        ("teacher.base_url=[http://127.0.0.1:9/v1, 3]", "teacher.base_url.list[str].1: "),
+        ("teacher.base_url=[http://127.0.0.1:9/v1, 3]", "teacher.base_url.1: "),
         ("teacher.price.inptu=1", "teacher.price.inptu: unknown key (did you mean 'input'?)"),
         ("teacher.vllm.tensor_paralel_size=2", "(did you mean 'tensor_parallel_size'?)"),
         ("teacher.batch.pol=2", "teacher.batch.pol: unknown key (did you mean 'poll'?)"),

@@ -1,0 +1,15 @@
+"""What a user asks for: the models behind a recipe's YAML.
+
+Unknown keys are refused with the nearest known name. Relative paths are read from the recipe's folder;
+``$NAME`` in a path is taken from the environment.
+"""
+
+from synthkd.recipe.part import Part
+from synthkd.recipe.parts import CorpusPart, CriticPart, Examples, Inputs, Kind, Prompt, Rule
+from synthkd.recipe.recipe import Recipe
+from synthkd.recipe.teacher import BatchPart, Limits, Price, SamplingPart, TeacherPart, VllmPart
+
+__all__ = [
+    "BatchPart", "CorpusPart", "CriticPart", "Examples", "Inputs", "Kind", "Limits", "Part", "Price", "Prompt", "Recipe", "Rule",
+    "SamplingPart", "TeacherPart", "VllmPart",
+]  # fmt: skip

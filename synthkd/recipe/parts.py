@@ -1,0 +1,120 @@
+"""The parts that say what is asked for, and what is kept of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from synthkd.recipe.part import Part
+
+
+class Inputs(Part):
+    """The rows that the teacher is asked about."""
+
+    path: str | None = Field(None, description="CSV, JSONL or Parquet file, or a folder of Parquet files.")
+    count: int | None = Field(
+        None, ge=1, description="Instead of a file: this many rows with one column, `draw`."
+    )
+    id: str | None = Field(None, description="Column that holds each row's id. Default: the hash of the row.")
+    columns: list[str] | None = Field(None, description="Columns to read. Default: all.")
+    rename: dict[str, str] = Field(
+        default_factory=dict, description="File column to the name that prompt and kind use."
+    )
+    limit: int | None = Field(None, ge=1, description="Read only the first rows.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Inputs:
+        if (self.path is None) == (self.count is None):
+            raise ValueError("give either `path` or `count`")
+        return self
+
+
+class Kind(Part):
+    """The kind of knowledge, and its options."""
+
+    name: str = Field("triple", description="Name of the kind.")
+    several: bool = Field(
+        False,
+        description="Read every line of an answer as a candidate. Default: the first line only.",
+    )
+    relations: str | list[str] | None = Field(
+        None,
+        description="A set of relations (`everyday`, `events`), a list of names from them, or a YAML file.",
+    )
+
+
+class Examples(Part):
+    """Few-shot examples, drawn anew for each input by its id."""
+
+    path: str = Field(description="CSV, JSONL or Parquet file of examples.")
+    n: int = Field(5, ge=0, description="How many are shown.")
+    by: str | None = Field(None, description="Draw only from rows that share this column with the input.")
+
+
+class Prompt(Part):
+    """What the teacher reads."""
+
+    template: str | None = Field(
+        None,
+        description="Shipped name such as `triple/everyday`, or a path. May be left out for `recorded`.",
+    )
+    examples: Examples | None = Field(
+        None, description="Few-shot examples. Default: those that the template names."
+    )
+    shots: int | None = Field(None, ge=0, description="How many of the template's own examples to show.")
+    variables: dict[str, Any] = Field(default_factory=dict, description="Fixed values for the template.")
+
+
+class Rule(Part):
+    """A fixed check, by name, with its options."""
+
+    name: str = Field(description="Name of the rule.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the rule.")
+
+
+class CriticPart(Part):
+    """A trained critic, or the label sheet to train one from, and the precision that is asked of it."""
+
+    name: str = Field("linear", description="Which critic, when one is trained.")
+    path: str | None = Field(None, description="Folder of a trained critic; `everyday` is the shipped one.")
+    labels: str | None = Field(
+        None,
+        description="Label sheet (CSV, JSONL or Parquet); a critic is trained from it in the run.",
+    )
+    label: str = Field("label", description="Column of the verdict in the sheet.")
+    columns: dict[str, str] = Field(default_factory=dict, description="Sheet column to the kind's column.")
+    held_out: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        description="Share of groups kept for the threshold when the sheet has no `split`.",
+    )
+    group: str | None = Field(
+        None,
+        description="Column whose values stay on one side of the split. Default: the kind's own.",
+    )
+    precision: float = Field(0.9, gt=0, lt=1, description="Asked precision of what is accepted.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of its lower bound.")
+    publish_anyway: bool = Field(
+        False,
+        description="Where the precision cannot be had, publish what passes the rules, and say so.",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CriticPart:
+        if (self.path is None) == (self.labels is None):
+            raise ValueError("give either `path` (a trained critic) or `labels` (a sheet to train from)")
+        return self
+
+
+class CorpusPart(Part):
+    """The corpus that is written."""
+
+    path: str = Field(description="Folder of the corpus.")
+    title: str | None = Field(None, description="Title of the dataset card.")
+    license: str | None = Field(None, description="Licence in the dataset card.")
+    rows_per_file: int = Field(250_000, ge=1, description="Rows in one Parquet file at most.")
+
+
+DEFAULT_RULES = ("empty", "echo", "too_long", "self_loop", "unfinished", "characters")

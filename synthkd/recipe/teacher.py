@@ -1,0 +1,178 @@
+"""The parts that say who is asked, how, and within which limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from synthkd.recipe.part import Part
+
+
+class SamplingPart(Part):
+    """How completions are sampled. All but `n` and `logprobs` are part of the request's key."""
+
+    n: int = Field(1, ge=1, description="Samples for each request.")
+    temperature: float | None = Field(1.0, ge=0, description="0 is greedy.")
+    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus: keep the smallest set of this mass.")
+    top_k: int | None = Field(None, ge=1, description="Keep the k likeliest tokens.")
+    max_tokens: int = Field(64, ge=1, description="Longest answer, in tokens.")
+    stop: list[str] = Field(default_factory=list, description="Texts that end an answer.")
+    seed: int | None = Field(0, description="Seed of the samples; null sends none.")
+    presence_penalty: float | None = Field(None, description="As in the OpenAI protocol.")
+    frequency_penalty: float | None = Field(None, description="As in the OpenAI protocol.")
+    logprobs: bool = Field(
+        False, description="Ask for token log-probabilities; the NLL rule and critics use them."
+    )
+    response_format: dict[str, Any] | None = Field(
+        None, description="As in the OpenAI protocol. `teacher.structured` fills it from the kind's schema."
+    )
+    reasoning_effort: str | None = Field(
+        None, description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts too."
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict, description="Further fields of the request, sent as they stand."
+    )
+
+
+class Price(Part):
+    """Prices in dollars per million tokens."""
+
+    input: float = Field(0.0, ge=0, description="Prompt tokens.")
+    output: float = Field(0.0, ge=0, description="Completion tokens.")
+    cached: float | None = Field(
+        None, ge=0, description="Prompt tokens that the provider had in its cache. Default: as `input`."
+    )
+
+
+class VllmPart(Part):
+    """For the backend `vllm`: in this process, or a server of its own that the run starts and stops."""
+
+    serve: bool = Field(
+        False, description="Start `vllm serve` for the run and stop it after; else in this process."
+    )
+    python: str | None = Field(
+        None, description="For `serve`: the Python of another environment that vLLM is installed in."
+    )
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs over which the model is split.")
+    startup: float = Field(600.0, gt=0, description="For `serve`: seconds until the server must be ready.")
+    args: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further engine arguments by vLLM's names, such as `max_model_len: 4096`, passed as they stand.",
+    )
+
+
+class BatchPart(Part):
+    """For the backend `openai-batch`: the provider's Batch API."""
+
+    requests: int = Field(50_000, ge=1, description="Requests in one batch at most; providers allow 50,000.")
+    megabytes: float = Field(190.0, gt=0, description="Size of one batch's file; providers allow 200 MB.")
+    window: str = Field("24h", description="Completion window that is asked for.")
+    poll: float = Field(30.0, gt=0, description="Seconds between looks at a batch's state.")
+    discount: float = Field(0.5, ge=0, le=1, description="Share of the price that a batch costs.")
+
+
+class TeacherPart(Part):
+    """Which model writes, and how it is reached."""
+
+    backend: str = Field(
+        "transformers",
+        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, or one from a plugin.",
+    )
+    model: str | None = Field(
+        None,
+        description="Model name, checkpoint folder or hub name; `synthkd/everyday` is the embedded teacher.",
+    )
+    revision: str | None = Field(None, description="Hub revision of a local model.")
+    identity: str | None = Field(
+        None, description="Name for who answers, in place of model and address, in the key."
+    )
+    base_url: str | list[str] | None = Field(
+        None,
+        description="Address of an OpenAI-compatible server, up to and with `/v1`; a list for several endpoints of"
+        " one model, over which the load is balanced.",
+    )
+    headers: dict[str, str] = Field(
+        default_factory=dict, description="Further headers; `$NAME` is taken from the environment."
+    )
+    api_version: str | None = Field(
+        None, description="For Azure: sent as `api-version`, with the key in the header `api-key`."
+    )
+    proxy: str | None = Field(
+        None, description="HTTP proxy. Default: what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say."
+    )
+    ca_file: str | None = Field(
+        None, description="File of the authorities that TLS certificates may come from."
+    )
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="Environment variable that holds the key. Keys are never written in a recipe.",
+    )
+    chat: bool | None = Field(
+        None,
+        description="Chat (true) or plain completions (false), for `openai`. Default: what the template says.",
+    )
+    concurrency: int = Field(64, ge=1, description="Requests in flight at most.")
+    adaptive: bool = Field(
+        True,
+        description="Find how many requests in flight the server bears, up to `concurrency`. False: send as many.",
+    )
+    timeout: float = Field(120.0, gt=0, description="Seconds until a try counts as hung.")
+    deadline: float | None = Field(
+        None, gt=0, description="Seconds until a request is given up, all its tries together."
+    )
+    max_attempts: int = Field(6, ge=1, description="Tries of one request, the first included.")
+    batch_size: int = Field(64, ge=1, description="Prompts in one batch of a local model.")
+    device: str | None = Field(
+        None, description="Device of a local model. Default: a GPU where there is one."
+    )
+    dtype: str = Field("float32", description="Number type of a local model.")
+    threads: int | None = Field(None, ge=1, description="CPU threads of a local model.")
+    path: str | None = Field(None, description="File of recorded rows.")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="For `recorded`: its field (`input_id`, `sample_index`, `text`, `logprob`, `model`) to the file's column.",
+    )
+    vllm: VllmPart = Field(default_factory=VllmPart, description="For `vllm`: how it is run.")
+    batch: BatchPart = Field(default_factory=BatchPart, description="For `openai-batch`: sizes and times.")
+    price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
+    structured: bool = Field(
+        False,
+        description="Ask for answers as JSON that keeps to the kind's schema, and check them again. The template must"
+        " ask for JSON too.",
+    )
+    sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_an_address(cls, proxy: str | None) -> str | None:
+        if proxy is not None and not proxy.startswith(("http://", "https://")):
+            # Not shown: it may hold a password.
+            raise ValueError("begin it with http:// or https://")
+        return proxy
+
+
+class Limits(Part):
+    """How much may be spent and how fast. Not part of what a run is: another limit gives the same corpus."""
+
+    dollars: float | None = Field(
+        None,
+        gt=0,
+        description="What the run may cost, over all its resumptions. `--budget` on the command line.",
+    )
+    tokens: int | None = Field(
+        None, ge=1, description="Tokens that may be read and written, over all resumptions. `--max-tokens`."
+    )
+    requests_per_minute: float | None = Field(None, gt=0, description="Requests in any 60 seconds.")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="Tokens, read and written, in any 60 seconds."
+    )
+    patience: float = Field(
+        300.0, gt=0, description="Seconds without any success, after which the run is stopped."
+    )
+    failing_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the last 200 requests that may fail for one reason, until the run is stopped.",
+    )
