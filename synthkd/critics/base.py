@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 
+from synthkd.kinds.base import Kind
+
 Scores = np.ndarray[Any, np.dtype[np.float64]]
+Labels = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Critic(ABC):
-    """A critic reads the kind's columns and, where they are there, ``logprob``, ``tokens`` and ``recurrence``."""
+    """A critic reads the kind's columns and, where they are there, ``logprob``, ``tokens`` and ``recurrence``.
+
+    Options are keyword arguments of the constructor; a wrong one is refused there.
+    """
 
     name: ClassVar[str]
 
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
     @abstractmethod
-    def fit(self, rows: pa.Table, labels: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
-        """Train on rows and their verdicts; equal order and length."""
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
+    ) -> None:
+        """Train on rows and their verdicts. All are of equal length.
+
+        ``groups`` keep rows that belong together in one fold of what is chosen by cross-validation. ``weights``
+        say how many rows of the whole each stands for, where they were not drawn uniformly.
+        """
 
     @abstractmethod
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
@@ -27,9 +47,9 @@ class Critic(ABC):
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write arrays and JSON into an existing folder; nothing that can run code."""
+        """Write arrays and JSON into an existing folder (`critics.files`); nothing that can run code."""
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path) -> Critic:
-        """Read what `save` wrote."""
+    def load(cls, folder: Path, kind: Kind) -> Self:
+        """Read what `save` wrote. Raises `CriticError` for what is missing, cut, altered or of another version."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,27 +9,26 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.base import Critic, Scores
+from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.features import BITS, Scales, hashed, numbers
+from synthkd.critics.files import Arrays, read_files, write_files
 from synthkd.errors import CriticError, MissingExtraError
+from synthkd.kinds.base import Kind
 
 #: Rows that are scored at a time.
 _SLICE = 8192
 _CHOICES = (1.0, 3.0, 10.0, 30.0, 100.0)
-ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 
 
 class LinearCritic(Critic):
-    """Logistic regression on hashed n-grams of the parts and on what the teacher's likelihood says.
-
-    ``columns`` are the kind's; ``groups`` (one a training row) keep cross-validation honest.
-    """
+    """Logistic regression on hashed n-grams of the parts and on what the teacher's likelihood says."""
 
     name: ClassVar[str] = "linear"
 
-    def __init__(self, kind: str, columns: Sequence[str]) -> None:
+    def __init__(self, kind: Kind) -> None:
         _need_sklearn()
-        self.kind, self.columns = kind, tuple(columns)
+        super().__init__(kind)
+        self.columns = tuple(kind.columns)
         self.strength = 1.0
         self._idf: Scores | None = None
         self._weights: Scores | None = None
@@ -42,8 +39,9 @@ class LinearCritic(Critic):
     def fit(
         self,
         rows: pa.Table,
-        labels: np.ndarray[Any, np.dtype[np.bool_]],
+        labels: Labels,
         groups: Sequence[str] = (),
+        weights: Scores | None = None,
     ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
         counts = hashed(rows, self.columns)
@@ -54,12 +52,12 @@ class LinearCritic(Critic):
         # Features that no row has get no weight; leaving them out makes the solver's vectors short.
         used = np.flatnonzero(seen)
         matrix = self._matrix(counts, values, used)
-        self.strength = _choose(matrix, labels, groups)
-        model = _regression(self.strength).fit(matrix, labels)
-        weights = model.coef_[0]
+        self.strength = _choose(matrix, labels, groups, weights)
+        model = _regression(self.strength).fit(matrix, labels, weights)
+        found = model.coef_[0]
         self._weights = np.zeros(1 << BITS)
-        self._weights[used] = weights[: len(used)]
-        self._dense_weights = weights[len(used) :]
+        self._weights[used] = found[: len(used)]
+        self._dense_weights = found[len(used) :]
         self._bias = float(model.intercept_[0])
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
@@ -87,15 +85,13 @@ class LinearCritic(Critic):
         return hstack([self._rare(counts)[:, used], csr_matrix(self._scales.dense(values))]).tocsr()
 
     def save(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
         assert self._weights is not None
         assert self._idf is not None
         assert self._scales is not None
         assert self._dense_weights is not None
         # Only features that were seen have a weight: the file holds those.
         used = np.flatnonzero(self._weights)
-        arrays = {
+        arrays: Arrays = {
             "used": used.astype(np.int32),
             "weights": self._weights[used].astype(np.float32),
             "idf": self._idf[used].astype(np.float32),
@@ -105,35 +101,20 @@ class LinearCritic(Critic):
             "deviation": self._scales.deviation,
             "edges": self._scales.edges,
         }
-        save_file(arrays, str(folder / ARRAYS))
         config = {
-            "critic": self.name,
-            "version": 1,
-            "kind": self.kind,
-            "columns": list(self.columns),
-            "bits": BITS,
-            "regularisation_C": self.strength,
-            "bias": self._bias,
-            "arrays_sha256": hashlib.sha256((folder / ARRAYS).read_bytes()).hexdigest(),
-        }
-        (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+            "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(self.columns), "bits": BITS,
+            "regularisation_C": self.strength, "bias": self._bias,
+        }  # fmt: skip
+        write_files(folder, arrays, config)
 
     @classmethod
-    def load(cls, folder: Path) -> LinearCritic:
+    def load(cls, folder: Path, kind: Kind) -> LinearCritic:
         _need_sklearn()
-        config = _config(folder)
-        try:
-            data = (folder / ARRAYS).read_bytes()
-        except OSError:
-            raise CriticError(f"{folder}: {ARRAYS} is missing; train the critic again") from None
-        if hashlib.sha256(data).hexdigest() != config["arrays_sha256"]:
-            raise CriticError(
-                f"{folder / ARRAYS}: cut or altered since it was trained; train the critic again"
-            )
-        from safetensors.numpy import load as load_arrays
-
-        arrays = load_arrays(data)
-        critic = cls(config["kind"], config["columns"])
+        arrays, config = read_files(folder, cls.name, 1, {"columns", "bits", "bias", "regularisation_C"})
+        if config["bits"] != BITS:
+            raise CriticError(f"{folder}: features of another size; train the critic again")
+        critic = cls(kind)
+        critic.columns = tuple(config["columns"])
         critic.strength, critic._bias = config["regularisation_C"], config["bias"]
         critic._weights = np.zeros(1 << BITS)
         critic._weights[arrays["used"]] = arrays["weights"]
@@ -144,28 +125,13 @@ class LinearCritic(Critic):
         return critic
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config: dict[str, Any] = json.loads((folder / CONFIG).read_text("utf-8"))
-    except OSError:
-        raise CriticError(f"{folder}: no critic here (no {CONFIG})") from None
-    except ValueError:
-        raise CriticError(
-            f"{folder / CONFIG}: not JSON; it was cut or altered; train the critic again"
-        ) from None
-    missing = {"kind", "columns", "bits", "bias", "arrays_sha256", "regularisation_C"} - set(config)
-    if missing or config.get("version") != 1 or config["bits"] != BITS:
-        raise CriticError(f"{folder / CONFIG}: not a linear critic of this version; train it again")
-    return config
-
-
 def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=500, solver="liblinear", random_state=0)
 
 
-def _choose(matrix: Any, labels: Any, groups: Sequence[str]) -> float:
+def _choose(matrix: Any, labels: Any, groups: Sequence[str], weights: Scores | None) -> float:
     """The C with the best mean AUC over folds that share no group; 1 where the data is too small for folds."""
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GroupKFold
@@ -177,7 +143,8 @@ def _choose(matrix: Any, labels: Any, groups: Sequence[str]) -> float:
         if len(set(labels[train])) < 2 or len(set(labels[test])) < 2:
             continue
         for strength in _CHOICES:
-            model = _regression(strength).fit(matrix[train], labels[train])
+            part = None if weights is None else weights[train]
+            model = _regression(strength).fit(matrix[train], labels[train], part)
             gains[strength].append(roc_auc_score(labels[test], model.decision_function(matrix[test])))
     scored = [(float(np.mean(values)), -strength) for strength, values in gains.items() if values]
     return -max(scored)[1] if scored else 1.0

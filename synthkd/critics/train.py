@@ -18,13 +18,15 @@ from synthkd import plugins
 from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibrate import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
-from synthkd.critics.labels import LabelSheet
+from synthkd.critics.labels import NUMBERS, LabelSheet
 from synthkd.errors import CriticError
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 from synthkd.storage import read_json, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS = "held_out.parquet", "facts.json"
+#: Columns of the held-out rows that are not the kind's.
+_NOT_COLUMNS = {*NUMBERS, "score", "label"}
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,18 @@ class TrainedCritic:
 
 
 def train_critic(
-    kind: Kind, sheet: LabelSheet, name: str = "linear", out: Path | None = None
+    kind: Kind,
+    sheet: LabelSheet,
+    name: str = "linear",
+    out: Path | None = None,
+    options: dict[str, Any] | None = None,
 ) -> TrainedCritic:
-    """Fit on the training part, score the held-out part; keep it all in the folder ``out`` if one is named."""
+    """Fit on the training part, score the held-out part; keep it all in the folder ``out`` if one is named.
+
+    ``options`` are the critic's own.
+    """
     rows, labels, groups = sheet.part(held_out=False)
-    critic = plugins.find("critics", name)(kind.name, kind.columns)
+    critic = _made(name, kind, options or {})
     critic.fit(rows, labels, groups)
     held, truth, _ = sheet.part(held_out=True)
     held = held.append_column("score", pa.array(critic.score(held), pa.float64()))
@@ -93,6 +102,14 @@ def train_critic(
     return trained
 
 
+def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
+    critic: type[Critic] = plugins.find("critics", name)
+    try:
+        return critic(kind, **options)
+    except TypeError as error:
+        raise CriticError(f"critic {name!r}: {error}") from None
+
+
 def save_critic(trained: TrainedCritic, folder: Path) -> None:
     """Write the critic, its held-out rows and its card, whole or not at all."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / FACTS).exists():
@@ -111,13 +128,12 @@ def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
     training = read_json(folder / FACTS)
     if training["kind"] != kind.name:
         raise CriticError(f"{folder}: trained for the kind {training['kind']!r}, not {kind.name!r}")
-    critic = plugins.find("critics", training["critic"]).load(folder)
-    if tuple(critic.columns) != tuple(kind.columns):
-        raise CriticError(
-            f"{folder}: trained on the columns {list(critic.columns)}, the kind has {list(kind.columns)}"
-        )
+    critic: Critic = plugins.find("critics", training["critic"]).load(folder, kind)
     try:
         held = pq.read_table(folder / HELD_OUT)
     except (OSError, pa.ArrowInvalid):
         raise CriticError(f"{folder / HELD_OUT}: missing, cut or altered; train the critic again") from None
+    trained_on = [name for name in held.schema.names if name not in _NOT_COLUMNS]
+    if trained_on != list(kind.columns):
+        raise CriticError(f"{folder}: trained on the columns {trained_on}, the kind has {list(kind.columns)}")
     return TrainedCritic(critic, held, training)

@@ -77,6 +77,7 @@ class CriticPart(Part):
     """A trained critic, or the label sheet to train one from, and the precision that is asked of it."""
 
     name: str = Field("linear", description="Which critic, when one is trained.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of that critic.")
     path: str | None = Field(None, description="Folder of a trained critic; `everyday` is the shipped one.")
     labels: str | None = Field(
         None,

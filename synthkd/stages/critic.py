@@ -82,7 +82,7 @@ def decide(plan: Plan) -> Decision:
             logging.getLogger("synthkd").warning(
                 "left out, labelled both ways in %s: %s", part.labels, conflict
             )
-        trained = train_critic(plan.kind, sheet, name=part.name, out=plan.recipe.work_dir / "critic")
+        trained = train_critic(plan.kind, sheet, part.name, plan.recipe.work_dir / "critic", part.options)
     found = trained.threshold(part.precision, part.confidence)
     record = {
         "fingerprint": trained.fingerprint,

@@ -12,7 +12,7 @@ import pytest
 from conftest import write_csv
 
 from synthkd.critics.labels import read_labels
-from synthkd.critics.linear import ARRAYS, CONFIG
+from synthkd.critics.files import ARRAYS, CONFIG
 from synthkd.critics.score import score_file
 from synthkd.critics.train import HELD_OUT, load_critic, train_critic
 from synthkd.errors import CriticError, InputError
