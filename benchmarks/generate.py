@@ -38,6 +38,7 @@ WANTED: dict[str, tuple[str, float]] = {
     "limit_tokens_most_in_60_s": ("at most", 20_000),
     "limit_tokens_used_share": ("at least", 0.9),
     "budget_billed_share": ("at most", 1),
+    "budget_billed_share_undisturbed": ("at most", 1),
 }
 
 
@@ -54,7 +55,7 @@ def parts(
         "kills": lambda: faults.kills(folder / "kills", 1_000 if quick else 6_000, 5 if quick else 50),
         "disk": lambda: faults.full_disk(20_000),
         "limits": lambda: limits.a_minute(folder / "limits", 20 if quick else 150),
-        "budget": lambda: limits.budget(folder / "budget", 1_500, 3 if quick else 10),
+        "budget": lambda: limits.budget(folder / "budget", 1_500 if quick else 6_000, 3 if quick else 10),
     }
 
 

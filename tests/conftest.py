@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from synthkd.journal import Journal
 from synthkd.recipe import Recipe
 from synthkd.testing import FakeServer
+
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("synthkd", deadline=None)
+settings.load_profile("synthkd")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -20,11 +20,12 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
     """Write both into an existing folder."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     # A view of another array would be written as the whole of it.
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, str(folder / ARRAYS))
-    config = {**config, "arrays_sha256": _sha256((folder / ARRAYS).read_bytes())}
+    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    (folder / ARRAYS).write_bytes(data)
+    config = {**config, "arrays_sha256": _sha256(data)}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.features import BITS, Scales, hashed, numbers
+from synthkd.critics.features import BITS, Features, Scales, hashed, numbers
 from synthkd.critics.files import Arrays, read_files, write_files
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
 
-#: Rows that are scored at a time.
-_SLICE = 8192
+VERSION = 2
+#: Rows that are scored at a time: what they come to stays in the processor's cache.
+_SLICE = 2048
 _CHOICES = (1.0, 3.0, 10.0, 30.0, 100.0)
 
 
@@ -29,12 +32,14 @@ class LinearCritic(Critic):
         _need_sklearn()
         super().__init__(kind)
         self.columns = tuple(kind.columns)
-        self.strength = 1.0
-        self._idf: Scores | None = None
-        self._weights: Scores | None = None
-        self._dense_weights: Scores | None = None
-        self._bias = 0.0
-        self._scales: Scales | None = None
+        self._model: Model | None = None
+
+    @property
+    def model(self) -> Model:
+        """What training came to."""
+        if self._model is None:
+            raise CriticError("this critic was not trained yet")
+        return self._model
 
     def fit(
         self,
@@ -44,85 +49,116 @@ class LinearCritic(Critic):
         weights: Scores | None = None,
     ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
-        counts = hashed(rows, self.columns)
-        seen = np.asarray((counts > 0).sum(axis=0)).ravel()
-        self._idf = np.log((1 + rows.num_rows) / (1 + seen)) + 1
-        values = numbers(rows, self.columns)
-        self._scales = Scales.of(values)
+        found, values = hashed(rows, self.columns), numbers(rows, self.columns)
+        rarity, scales = _rarity(found, rows.num_rows), Scales.of(values)
         # Features that no row has get no weight; leaving them out makes the solver's vectors short.
-        used = np.flatnonzero(seen)
-        matrix = self._matrix(counts, values, used)
-        self.strength = _choose(matrix, labels, groups, weights)
-        model = _regression(self.strength).fit(matrix, labels, weights)
-        found = model.coef_[0]
-        self._weights = np.zeros(1 << BITS)
-        self._weights[used] = found[: len(used)]
-        self._dense_weights = found[len(used) :]
-        self._bias = float(model.intercept_[0])
+        used = np.unique(found.columns)
+        matrix = _matrix(found, rarity, used, scales.dense(values))
+        strength = _choose(matrix, labels, groups, weights)
+        fitted = _regression(strength).fit(matrix, labels, weights)
+        sparse = np.zeros(1 << BITS)
+        sparse[used] = fitted.coef_[0][: len(used)]
+        dense = fitted.coef_[0][len(used) :]
+        self._model = Model(sparse, rarity, dense, float(fitted.intercept_[0]), scales, strength)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        parts = [self._score(batch.slice(start, _SLICE)) for start in range(0, batch.num_rows, _SLICE)]
+        model = self.model
+        parts = [
+            model.score(batch.slice(start, _SLICE), self.columns)
+            for start in range(0, batch.num_rows, _SLICE)
+        ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
-    def _score(self, rows: pa.RecordBatch | pa.Table) -> Scores:
-        if self._weights is None or self._scales is None or self._dense_weights is None:
-            raise CriticError("this critic was not trained yet")
-        matrix = self._rare(hashed(rows, self.columns))
-        dense = self._scales.dense(numbers(rows, self.columns))
-        logits = matrix @ self._weights + dense @ self._dense_weights + self._bias
-        scores: Scores = 1 / (1 + np.exp(-np.asarray(logits).ravel()))
-        return scores
-
-    def _rare(self, counts: Any) -> Any:
-        from sklearn.preprocessing import normalize
-
-        return normalize(counts.multiply(self._idf).tocsr())
-
-    def _matrix(self, counts: Any, values: Scores, used: Any) -> Any:
-        from scipy.sparse import csr_matrix, hstack
-
-        assert self._scales is not None
-        return hstack([self._rare(counts)[:, used], csr_matrix(self._scales.dense(values))]).tocsr()
-
     def save(self, folder: Path) -> None:
-        assert self._weights is not None
-        assert self._idf is not None
-        assert self._scales is not None
-        assert self._dense_weights is not None
+        model = self.model
         # Only features that were seen have a weight: the file holds those.
-        used = np.flatnonzero(self._weights)
+        used = np.flatnonzero(model.weights)
         arrays: Arrays = {
             "used": used.astype(np.int32),
-            "weights": self._weights[used].astype(np.float32),
-            "idf": self._idf[used].astype(np.float32),
-            "idf_unseen": np.array([self._idf.max()], dtype=np.float32),
-            "dense_weights": self._dense_weights,
-            "mean": self._scales.mean,
-            "deviation": self._scales.deviation,
-            "edges": self._scales.edges,
+            "weights": model.weights[used].astype(np.float32),
+            "rarity": model.rarity[used].astype(np.float32),
+            "rarity_unseen": np.array([model.rarity.max()], dtype=np.float32),
+            "dense": model.dense,
+            "mean": model.scales.mean,
+            "deviation": model.scales.deviation,
+            "edges": model.scales.edges,
         }
         config = {
-            "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(self.columns), "bits": BITS,
-            "regularisation_C": self.strength, "bias": self._bias,
+            "critic": self.name, "version": VERSION, "kind": self.kind.name, "columns": list(self.columns),
+            "bits": BITS, "regularisation_C": model.strength, "bias": model.bias,
         }  # fmt: skip
         write_files(folder, arrays, config)
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> LinearCritic:
-        _need_sklearn()
-        arrays, config = read_files(folder, cls.name, 1, {"columns", "bits", "bias", "regularisation_C"})
+    def load(cls, folder: Path, kind: Kind) -> Self:
+        critic = cls(kind)
+        arrays, config = read_files(
+            folder, cls.name, VERSION, {"columns", "bits", "bias", "regularisation_C"}
+        )
         if config["bits"] != BITS:
             raise CriticError(f"{folder}: features of another size; train the critic again")
-        critic = cls(kind)
         critic.columns = tuple(config["columns"])
-        critic.strength, critic._bias = config["regularisation_C"], config["bias"]
-        critic._weights = np.zeros(1 << BITS)
-        critic._weights[arrays["used"]] = arrays["weights"]
-        critic._idf = np.full(1 << BITS, float(arrays["idf_unseen"][0]))
-        critic._idf[arrays["used"]] = arrays["idf"]
-        critic._dense_weights = arrays["dense_weights"]
-        critic._scales = Scales(arrays["mean"], arrays["deviation"], arrays["edges"])
+        used = arrays["used"]
+        weights, rarity = np.zeros(1 << BITS), np.full(1 << BITS, float(arrays["rarity_unseen"][0]))
+        weights[used], rarity[used] = arrays["weights"], arrays["rarity"]
+        scales = Scales(arrays["mean"], arrays["deviation"], arrays["edges"])
+        critic._model = Model(
+            weights, rarity, arrays["dense"], config["bias"], scales, config["regularisation_C"]
+        )
         return critic
+
+
+@dataclass(frozen=True)
+class Model:
+    """``weights`` and ``rarity`` of the hashed features (2**BITS,), ``dense`` of the numbers."""
+
+    weights: Scores
+    rarity: Scores
+    dense: Scores
+    bias: float
+    scales: Scales
+    strength: float
+
+    @cached_property
+    def _weighted(self) -> Scores:
+        return self.weights * self.rarity
+
+    @cached_property
+    def _squares(self) -> Scores:
+        return self.rarity**2
+
+    def score(self, rows: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Scores:
+        """Probabilities: each row's features as a unit vector, and its numbers, times the weights."""
+        found, count = hashed(rows, columns), rows.num_rows
+        sums = np.bincount(found.rows, self._weighted[found.columns], count)
+        lengths = _lengths(found, self._squares, count)
+        logits = sums / lengths + self.scales.dense(numbers(rows, columns)) @ self.dense + self.bias
+        scores: Scores = 1 / (1 + np.exp(-logits))
+        return scores
+
+
+def _rarity(found: Features, count: int) -> Scores:
+    """Inverse document frequency of each column, smoothed."""
+    distinct = np.unique(found.rows * (1 << BITS) + found.columns) & (1 << BITS) - 1
+    seen = np.bincount(distinct, minlength=1 << BITS)
+    rarity: Scores = np.log((1 + count) / (1 + seen)) + 1
+    return rarity
+
+
+def _lengths(found: Features, squares: Scores, count: int) -> Scores:
+    """Euclidean length of each row's rarities, each occurrence for itself."""
+    lengths: Scores = np.sqrt(np.maximum(np.bincount(found.rows, squares[found.columns], count), 1e-12))
+    return lengths
+
+
+def _matrix(found: Features, rarity: Scores, used: np.ndarray[Any, Any], dense: Scores) -> Any:
+    """(rows, used features and numbers), sparse."""
+    from scipy.sparse import csr_matrix, hstack
+
+    values = rarity[found.columns] / _lengths(found, rarity**2, len(dense))[found.rows]
+    places = np.searchsorted(used, found.columns)
+    sparse = csr_matrix((values, (found.rows, places)), shape=(len(dense), len(used)))
+    return hstack([sparse, csr_matrix(dense)]).tocsr()
 
 
 def _regression(strength: float) -> Any:
