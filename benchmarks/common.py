@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,15 @@ def options(doc: str) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a small version, in seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures by name")
     return parser
+
+
+def data_folder(given: Path | None = None) -> Path:
+    """The folder of real rows: the one given, or that of ``SYNTHKD_DATA``, or ``../shared/data``."""
+    places = [given, os.environ.get("SYNTHKD_DATA"), Path(__file__).parents[2] / "shared" / "data"]
+    for place in places:
+        if place and Path(place).is_dir():
+            return Path(place)
+    raise SystemExit("no real rows here: name their folder with --data, or in SYNTHKD_DATA")
 
 
 def table(rows: list[tuple[Any, ...]]) -> str:

@@ -308,13 +308,21 @@ def command(client: Client, python: Path, folder: Path, base_url: str, in_flight
     return [str(python), script, base_url, prompts, str(in_flight), output, *client.more]
 
 
+#: Runs a command and ends as it did.
+_BETWEEN = "import os, subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode & 255)"
+
+
 def timed(
     command: list[str], env: dict[str, str], cwd: Path, log: IO[str], timeout: float
 ) -> tuple[Any, ...]:
-    """Exit status, seconds, and what the system says that the process and its children used."""
+    """Exit status, seconds, and what the system says that the process and its children used.
+
+    Linux counts the memory of the one that forks towards a child's peak: a small process stands in between.
+    """
     start = time.perf_counter()
+    between = [sys.executable, "-ISc", _BETWEEN, *command]
     process = subprocess.Popen(
-        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        between, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
     # The session is the client's own: its group holds what it started, and nothing else.
     clock = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
@@ -332,13 +340,13 @@ def timed(
 
 
 def completed(client: Client, folder: Path, log: Path) -> int:
-    """How many prompts have an answer: a peer says so in its last line, synthkd's journal is asked."""
+    """How many prompts have an answer: a peer says so in the last line that is a number, synthkd's journal is asked."""
     if client.script is None:
         with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as journal:
             return int(journal.execute("SELECT count(*) FROM completions WHERE text != ''").fetchone()[0])
     lines = log.read_text(errors="replace").split("\n")
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    return int(last) if last.strip().isdigit() else 0
+    # Some warn once more when they end.
+    return next((int(line) for line in reversed(lines) if line.strip().isdigit()), 0)
 
 
 def run(client: Client, python: Path, rows: int, home: Path, args: argparse.Namespace, timeout: float) -> Run:

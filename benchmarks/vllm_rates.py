@@ -44,9 +44,7 @@ def requests(count: int, shared: bool, start: int) -> list[Request]:
         line = f"{HEADS[number % 10]} {RELATIONS[number // 10 % 5]}"
         prompt = f"{SHOTS if shared else ''}{number}\n{line}"
         sampling = Sampling(n=2, max_tokens=12, stop=("\n",), logprobs=True, seed=3)
-        made.append(
-            Request("bench", ({"role": "prompt", "content": prompt},), sampling, (0, 1), str(number))
-        )
+        made.append(Request("bench", ({"role": "prompt", "content": prompt},), sampling, (0, 1), str(number)))
     return made
 
 
@@ -76,7 +74,10 @@ async def timed(teacher: Any, asked: list[Request], journal: Journal) -> float:
                 yield request
 
     begin, came = time.perf_counter(), 0
-    async with Writer(journal, "bench", None, False) as writer, aclosing(teacher.stream(departed())) as groups:
+    async with (
+        Writer(journal, "bench", None, False) as writer,
+        aclosing(teacher.stream(departed())) as groups,
+    ):
         async for answers in groups:
             await writer.arrive(answers)
             came += sum(isinstance(answer, Completion) for answer in answers)
