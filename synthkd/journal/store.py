@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -29,8 +29,8 @@ _values = attrgetter(*_COLUMNS)
 _INSERT = f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
 #: Variables in one SELECT; SQLite allows more, but short statements are cached.
 _CHUNK = 500
-#: Seconds that another process's lock is waited for.
-_PATIENCE = 30.0
+#: Seconds that another process's lock is waited for, and between looks whether a transaction may begin.
+_PATIENCE, _TURN = 30.0, 0.0005
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._connect()
             self._prepare()
+            # `_Transaction` waits by itself: SQLite's own waits grow to a tenth of a second.
+            self._db.execute("PRAGMA busy_timeout=0")
             self._reader = self._connect()
         except (sqlite3.Error, OSError) as error:
             if hasattr(self, "_db"):
@@ -77,7 +79,8 @@ class Journal:
         return sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
 
     def _prepare(self) -> None:
-        self._log_ahead()
+        # SQLite itself does not wait here while another process makes the same journal.
+        _when_free(lambda: self._db.execute("PRAGMA journal_mode=WAL"))
         # FULL syncs the log at each commit: a group survives a power cut, not only a killed process.
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA cache_size=-16384")
@@ -89,18 +92,6 @@ class Journal:
             raise JournalError(
                 f"{self.path}: journal of version {version}, this synthkd reads {VERSION}; use the synthkd that wrote it"
             )
-
-    def _log_ahead(self) -> None:
-        """Turn on the WAL. SQLite itself does not wait here while another process makes the same journal."""
-        end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self._db.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > end:
-                    raise
-            time.sleep(0.01)
 
     def __enter__(self) -> Journal:
         return self
@@ -377,6 +368,19 @@ def _json(rows: Sequence[Sequence[Any]]) -> str:
     return text.decode()
 
 
+def _when_free(work: Callable[[], Any], pause: float = 0.01) -> None:
+    """Do it as soon as no other process is writing."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            work()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(pause)
+
+
 class _Transaction:
     """BEGIN IMMEDIATE … COMMIT, rolled back on any error, with SQLite's errors put into ours."""
 
@@ -386,7 +390,7 @@ class _Transaction:
     def __enter__(self) -> None:
         self._journal._lock.acquire()
         try:
-            self._journal._db.execute("BEGIN IMMEDIATE")
+            _when_free(lambda: self._journal._db.execute("BEGIN IMMEDIATE"), _TURN)
         except sqlite3.Error as error:
             self._journal._lock.release()
             raise self._journal._wrap(error) from None
