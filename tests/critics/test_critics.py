@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from conftest import write_csv
 
-from synthkd.critics.labels import read_labels
 from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
 from synthkd.critics.train import HELD_OUT, load_critic, train_critic
 from synthkd.errors import CriticError, InputError
