@@ -7,7 +7,8 @@ own, seeded by the request and the sample index, so what else is in the batch do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 EMBEDDED = "synthkd/everyday"
 #: Requests that are looked at together, in batches: the larger, the better lengths match.
 _WINDOW = 8
+#: Seconds without a further request, after which those that are there are answered.
+_SILENCE = 0.5
 
 
 class TransformersTeacher:
@@ -57,19 +60,12 @@ class TransformersTeacher:
         return self._identity
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
-        window: list[Request] = []
-        async for request in requests:
-            window.append(request)
-            if len(window) >= self.part.batch_size * _WINDOW:
+        async with aclosing(_windows(requests, self.part.batch_size * _WINDOW)) as windows:
+            async for window in windows:
                 async for answers in self._answer(window):
                     yield answers
-                window = []
-        async for answers in self._answer(window):
-            yield answers
 
     async def _answer(self, window: list[Request]) -> AsyncIterator[list[Answer]]:
-        if not window:
-            return
         sampler = await asyncio.to_thread(self._load)
         prompts = sorted(
             ((sampler.encode(request.messages), request) for request in window),
@@ -93,6 +89,30 @@ class TransformersTeacher:
 
     async def close(self) -> None:
         self._sampler = None
+
+
+async def _windows(requests: AsyncIterator[Request], size: int) -> AsyncGenerator[list[Request], None]:
+    """So many requests at a time; fewer where no more come for a while: they may wait for answers (of a cap, say)."""
+    window: list[Request] = []
+    coming: asyncio.Future[Request | None] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(requests, None))
+            await asyncio.wait({coming}, timeout=_SILENCE if window else None)
+            if coming.done():
+                request, coming = coming.result(), None
+                if request is None:
+                    break
+                window.append(request)
+            if coming is not None or len(window) >= size:
+                yield window
+                window = []
+        if window:
+            yield window
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 def resolve_model(model: str, folder: Path) -> Path | str:

@@ -180,3 +180,26 @@ def test_a_hub_name_that_cannot_be_had_is_one_clear_line() -> None:
 def test_a_missing_model_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"teacher\.model"):
         TransformersTeacher(TeacherPart())
+
+
+def test_a_source_that_waits_for_answers_does_not_wait_for_ever() -> None:
+    """Under a cap the stage gives no more requests until some have been answered."""
+    who = TransformersTeacher(TeacherPart(backend="transformers", model=EMBEDDED, threads=2))
+    settings = Sampling(max_tokens=8, stop=("\n",))
+    came = asyncio.Event()
+
+    async def go() -> int:
+        async def source() -> AsyncIterator[Request]:
+            for number in range(3):
+                messages = ({"role": "prompt", "content": f"{number}\ndog can"},)
+                yield Request(who.identity, messages, settings, (0,), str(number))
+                if number:
+                    await came.wait()
+
+        count = 0
+        async for answers in who.stream(source()):
+            count += len(answers)
+            came.set()
+        return count
+
+    assert asyncio.run(asyncio.wait_for(go(), 60)) == 3
