@@ -88,6 +88,7 @@ def cli_page() -> str:
         *(["journal", name] for name in ("info", "list", "export", "import", "retry")),
     ]
     verbs += [["critic"], ["critic", "train"], ["critic", "score"]]
+    verbs += [["label"], *(["label", name] for name in ("start", "export", "import", "agreement"))]
     parts = ["# CLI reference\n\nMade from `--help` by `scripts/docs.py`.\n"]
     for verb in verbs:
         result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("seed", pa.int64()),
         ("reasoning_tokens", pa.int64()),
         ("cached_tokens", pa.int64()),
+        ("first_tokens", pa.string()),
         ("created", pa.float64()),
         ("identity", pa.string()),
         ("messages", pa.string()),
@@ -38,6 +39,8 @@ SCHEMA = pa.schema(
     ]
 )
 _SENT = ("identity", "messages", "sampling")
+#: Columns that exports of an earlier version do not have.
+_LATER = ("first_tokens",)
 _BATCH = 4096
 
 
@@ -76,7 +79,7 @@ def import_parquet(journal: Path, source: Path) -> int:
     with Journal(journal) as store:
         for group in read_rows(source, batch=_BATCH):
             for name in SCHEMA.names:
-                if name not in group[0]:
+                if name not in group[0] and name not in _LATER:
                     raise InputError(
                         f"{source}: not an export of a journal: no column {name!r}{nearest(name, list(group[0]))}"
                     )
@@ -88,4 +91,4 @@ def import_parquet(journal: Path, source: Path) -> int:
 def _values(group: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
     names = [name for name in SCHEMA.names if name not in _SENT]
     for row in group:
-        yield tuple(row[name] for name in names)
+        yield tuple(row.get(name) for name in names)

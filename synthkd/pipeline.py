@@ -103,6 +103,7 @@ def judge(
         Progress("judge", quiet) as progress,
     ):
         counts = judged(plan, journal, decision, recipe.work_dir / JUDGED, progress)
+    decision.look_for_shift(plan.kind)
     report = {
         "counts": counts.as_dict(),
         "critic": decision.record,

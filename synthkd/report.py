@@ -60,10 +60,16 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
     held = critic["held_out"]
     auc = f"AUC {held['auc']:.3f} on {held['held_out_rows']:,} held-out labels"
     asked = f"asked precision {critic['asked_precision']:.2f}"
+    shift = critic.get("shift") or {}
     if not critic["reachable"]:
         return [("critic", f"{auc}; {asked} could NOT be had: published rows passed the rules only")]
-    bound = f"at least {critic['lower_bound']:.3f} with {critic['confidence']:.0%} confidence"
-    return [("critic", f"{auc}; {asked}, {bound} (threshold {critic['threshold']:.4f})")]
+    if critic.get("each"):
+        lines = [("critic", auc), (f"each {critic['each']}", critic["sentence"])]
+        return [*lines, *([("critic's promise", shift["sentence"])] if shift.get("shifted") else [])]
+    threshold = f"threshold {critic['threshold']:.4f}, {critic['precision']:.3f} on the held-out"
+    if shift.get("shifted"):
+        return [("critic", f"{auc}; {asked} ({threshold})"), ("critic's promise", shift["sentence"])]
+    return [("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})")]
 
 
 def report_text(rows: Rows) -> str:

@@ -157,6 +157,9 @@ class Completion:
     seed: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
+    #: JSON list of [token, log-probability]: the likeliest tokens of the first place that is not blank, where the
+    #: request asked for them (``top_logprobs`` in `extra_body`). A judge's verdict is read from them.
+    first_tokens: str | None = None
     #: The prompt is read once for all choices of an answer; the first of them bears it.
     bears_prompt: bool = True
 

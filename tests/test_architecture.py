@@ -17,6 +17,7 @@ LEVELS = [
     {"report"},
     {"stages"},
     {"students", "critics", "filters", "corpora", "teachers", "everyday"},
+    {"labels"},
     {"kinds"},
     {"manifest", "journal_io", "testing"},
     {"journal", "prices", "prompts", "plugins", "progress"},
@@ -64,6 +65,7 @@ def test_a_file_imports_from_its_own_level_and_below_only(path: Path) -> None:
         ("critics", "cli"),
         ("filters", "teachers"),
         ("critics", "teachers"),
+        ("labels", "critics"),
     ],
 )
 def test_rooms_that_must_not_know_each_other_do_not(who: str, whom: str) -> None:

@@ -3,43 +3,107 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Train a critic from a label sheet; score rows with one.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from synthkd.critics.evaluate import Evaluation
+    from synthkd.critics.labels import LabelSheet
+    from synthkd.kinds.base import Kind
+
+app = typer.Typer(
+    help="Train, judge, compare and calibrate critics; score rows with one.", no_args_is_help=True
+)
 
 KindName = Annotated[str, typer.Option(help="The kind of knowledge.")]
+Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
+Column = Annotated[str, typer.Option(help="Column of the verdict.")]
+Asked = Annotated[float, typer.Option(help="Precision to show a threshold for.")]
+Merge = Annotated[str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")]
 
 
 @app.command()
 def train(
-    labels: Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)],
+    labels: Labels,
     out: Annotated[Path, typer.Argument(help="Folder of the critic.", show_default=False)],
     kind: KindName = "triple",
-    label: Annotated[str, typer.Option(help="Column of the verdict.")] = "label",
+    critic: Annotated[str, typer.Option(help="Which critic; `synthkd describe` lists them.")] = "linear",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="An option of that critic.", show_default=False),
+    ] = None,
+    label: Column = "label",
     held_out: Annotated[float, typer.Option(help="Share of groups kept for the threshold.")] = 0.3,
-    precision: Annotated[float, typer.Option(help="Precision to show a threshold for.")] = 0.9,
+    precision: Asked = 0.9,
+    merge: Merge = "majority",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
 ) -> None:
     """Train a critic and show what it can promise."""
-    from synthkd.critics.labels import read_labels
     from synthkd.critics.train import train_critic
-    from synthkd.plugins import find
 
-    made = find("kinds", kind)()
-    sheet = read_labels(labels, made, label=label, held_out=held_out, seed=seed)
-    for conflict in sheet.conflicts:
-        typer.echo(f"left out, labelled both ways: {conflict}", err=True)
-    trained = train_critic(made, sheet, out=out)
+    made = _kind(kind)
+    sheet = _sheet(labels, made, label, held_out, merge, seed)
+    trained = train_critic(made, sheet, critic, out, _options(option or []))
     facts = trained.facts()
     typer.echo(f"{out}: AUC {facts['auc']:.3f} on {facts['held_out_rows']:,} held-out labels")
     typer.echo(trained.threshold(precision, 0.95).sentence())
 
 
+@app.command("eval")
+def eval_(critic: Folder, labels: Labels, kind: KindName = "triple", label: Column = "label") -> None:
+    """Judge a critic on a label sheet. Rows of groups that it was trained on are left out."""
+    from synthkd.critics.evaluate import evaluate
+    from synthkd.critics.train import load_critic
+
+    made = _kind(kind)
+    found = evaluate(load_critic(critic, made), _sheet(labels, made, label, 1.0), critic.name)
+    _show([found])
+
+
+@app.command()
+def compare(
+    labels: Labels,
+    critics: Annotated[list[Path], typer.Argument(help="Folders of critics.", show_default=False)],
+    kind: KindName = "triple",
+    label: Column = "label",
+) -> None:
+    """Judge critics on the same rows: those of groups that none of them was trained on."""
+    from synthkd.critics.evaluate import compare as compared
+    from synthkd.critics.train import load_critic
+
+    made = _kind(kind)
+    loaded = {str(folder): load_critic(folder, made) for folder in critics}
+    _show(compared(loaded, _sheet(labels, made, label, 1.0)))
+
+
+@app.command()
+def calibrate(
+    critic: Folder,
+    labels: Labels,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the result. Default: the critic's own.", show_default=False)
+    ] = None,
+    kind: KindName = "triple",
+    label: Column = "label",
+    precision: Asked = 0.9,
+    merge: Merge = "majority",
+) -> None:
+    """Give a critic another calibration part, without training. Rows of groups that it was trained on are left out."""
+    from synthkd.critics.evaluate import recalibrated
+    from synthkd.critics.train import load_critic, save_critic
+
+    made = _kind(kind)
+    done = recalibrated(load_critic(critic, made), _sheet(labels, made, label, 1.0, merge))
+    save_critic(done, out or critic)
+    typer.echo(f"{out or critic}: AUC {done.curve.auc:.3f} on {done.held_out.num_rows:,} calibration rows")
+    typer.echo(done.threshold(precision, 0.95).sentence())
+
+
 @app.command()
 def score(
-    critic: Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)],
+    critic: Folder,
     rows: Annotated[
         Path,
         typer.Argument(
@@ -52,8 +116,59 @@ def score(
     ],
     kind: KindName = "triple",
 ) -> None:
-    """Give each row a probability of being valid."""
+    """Give each row a probability of being valid. Cut short, the same command goes on."""
     from synthkd.critics.score import score_file
+
+    typer.echo(f"{score_file(critic, rows, out, _kind(kind)):,} rows scored into {out}")
+
+
+def _kind(name: str) -> Kind:
     from synthkd.plugins import find
 
-    typer.echo(f"{score_file(critic, rows, out, find('kinds', kind)()):,} rows scored into {out}")
+    kind: Kind = find("kinds", name)()
+    return kind
+
+
+def _sheet(
+    path: Path, kind: Kind, label: str, held_out: float, merge: str = "majority", seed: int = 0
+) -> LabelSheet:
+    """The sheet; what is left out of it is said."""
+    from synthkd.critics.labels import read_labels
+
+    sheet = read_labels(path, kind, label=label, held_out=held_out, seed=seed, merge=merge)
+    for conflict in sheet.conflicts:
+        typer.echo(f"left out, labelled both ways: {conflict}", err=True)
+    for leak in sheet.leaks:
+        typer.echo(f"left out of training, nearly a held-out row: {leak}", err=True)
+    if sheet.unsure:
+        typer.echo(f"left out, unsure or tied: {sheet.unsure:,} rows", err=True)
+    if sheet.agreement is not None:
+        typer.echo(
+            f"{len(sheet.annotators)} annotators, Krippendorff's alpha {sheet.agreement:.3f}", err=True
+        )
+    return sheet
+
+
+def _options(changes: list[str]) -> dict[str, Any]:
+    from synthkd.recipe.explain import override
+
+    options: dict[str, Any] = {}
+    for change in changes:
+        override(options, change)
+    return options
+
+
+def _show(found: list[Evaluation]) -> None:
+    """A column for each critic, a line for each figure."""
+    figures = [evaluation.figures() for evaluation in found]
+    lines = [["", *(evaluation.name for evaluation in found)]]
+    lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "cannot be had"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

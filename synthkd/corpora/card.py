@@ -72,11 +72,22 @@ def _precision(critic: dict[str, Any] | None) -> str:
             f"## Precision\n\nA precision of {asked:.0%} was asked for and **could not be had**:"
             f" {critic['advice']} The rows passed the rules only."
         )
+    shift = critic.get("shift") or {}
+    withdrawn = f" {shift['sentence'][0].upper()}{shift['sentence'][1:]}" if shift.get("shifted") else ""
+    if critic.get("each"):
+        return (
+            f"## Precision\n\nAsked: {asked:.0%} in each {critic['each']}: {critic['sentence']}.{withdrawn}"
+        )
+    found = (
+        f"threshold {critic['threshold']:.4f}, precision {critic['precision']:.1%} on"
+        f" {critic['held_out']['held_out_rows']:,} held-out labels, AUC {critic['held_out']['auc']:.3f}"
+    )
+    if withdrawn:
+        return f"## Precision\n\nAsked: {asked:.0%} ({found}).{withdrawn}"
+    tested = f" {shift['sentence'][0].upper()}{shift['sentence'][1:]}." if shift else ""
     return (
-        f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows"
-        f" is at least {critic['lower_bound']:.1%}, from {critic['held_out']['held_out_rows']:,} held-out labels"
-        f" (threshold {critic['threshold']:.4f}, AUC {critic['held_out']['auc']:.3f}). The bound holds for"
-        " candidates that are drawn as the labelled ones were."
+        f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows is at"
+        f" least that ({found}). It holds for candidates that are drawn as the labelled ones were.{tested}"
     )
 
 

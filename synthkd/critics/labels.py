@@ -10,40 +10,69 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synthkd.critics.splits import Bools, check, division, leaks
 from synthkd.errors import CriticError, InputError, nearest
-from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
+from synthkd.labels.agreement import alpha
+from synthkd.labels.merge import merge as merged
+from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
 from synthkd.rows import read_rows
 
 #: Numbers that a critic also looks at, where the sheet has them.
 NUMBERS = ("logprob", "tokens", "recurrence")
-_TRUE = {"true", "1", "1.0", "yes", "accept", "valid"}
-_FALSE = {"false", "0", "0.0", "no", "reject", "invalid"}
-_HELD = {"held_out", "held-out", "test", "dev", "validation", "val"}
-#: Fewest labels on either side of the split.
-FEWEST = 20
+Weights = np.ndarray[Any, np.dtype[np.float64]]
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class LabelSheet:
     """``rows`` (kind's columns and numbers), ``labels`` and ``held_out`` (bool), ``groups``: equal lengths.
 
-    ``conflicts`` names the candidates that were labelled both ways; they are in neither part.
+    ``weights``: rows of the whole that each stands for (inverse probability of having been drawn); None where all
+    are alike. ``uniform``: which rows are a simple random sample of the whole; None where the sheet does not say how
+    rows were chosen. Held-out rows always have known weights.
+
+    What is in neither part: ``conflicts`` (labelled both ways by one annotator, or by nobody named), ``unsure`` rows
+    (or annotators in a tie), ``unweighed`` rows without a known weight that share a group with held-out rows, and
+    ``leaks``, rows that nearly repeat a held-out one. ``agreement`` is Krippendorff's alpha of ``annotators``.
     """
 
     rows: pa.Table
-    labels: np.ndarray[Any, np.dtype[np.bool_]]
-    held_out: np.ndarray[Any, np.dtype[np.bool_]]
+    labels: Bools
+    held_out: Bools
     groups: list[str]
     conflicts: list[str] = field(default_factory=list)
     repeated: int = 0
     source: str = ""
+    weights: Weights | None = None
+    uniform: Bools | None = None
+    unsure: int = 0
+    unlabelled: int = 0
+    unweighed: int = 0
+    leaks: list[str] = field(default_factory=list)
+    annotators: list[str] = field(default_factory=list)
+    agreement: float | None = None
 
-    def part(self, held_out: bool) -> tuple[pa.Table, np.ndarray[Any, np.dtype[np.bool_]], list[str]]:
+    def part(self, held_out: bool) -> tuple[pa.Table, Bools, list[str]]:
         """Rows, labels and groups of one side of the split."""
         chosen = self.held_out == held_out
         groups = [group for group, here in zip(self.groups, chosen, strict=True) if here]
         return self.rows.filter(pa.array(chosen)), self.labels[chosen], groups
+
+    def part_weights(self, held_out: bool) -> Weights | None:
+        """Weights of one side of the split; None where all rows are alike."""
+        return None if self.weights is None else self.weights[self.held_out == held_out]
+
+
+@dataclass
+class _Read:
+    """Rows by their normal form, and what each annotator said of them."""
+
+    rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    votes: dict[Key, dict[str, str]] = field(default_factory=dict)
+    clashes: set[Key] = field(default_factory=set)
+    repeated: int = 0
+    unlabelled: int = 0
 
 
 def read_labels(
@@ -55,30 +84,63 @@ def read_labels(
     held_out: float = 0.3,
     group: str | None = None,
     seed: int = 0,
+    merge: str = "majority",
 ) -> LabelSheet:
     """Read and check a sheet. ``columns`` maps a column of the sheet to one of the kind.
 
-    The split is the sheet's own ``split`` column (train / held_out), or else by a hash of the group's value,
-    so that no group stands on both sides and the order of rows never matters.
+    The verdict stands in ``label``, or in `verdict` where a sheet of `synthkd label` has no such column. Several
+    annotators are merged by ``merge``: ``majority`` or ``dawid-skene``. The split is the sheet's own ``split`` column
+    (train / held_out), or else by a hash of the group's value, so that no group stands on both sides and the order of
+    rows never matters. ``held_out`` 1 holds all rows out: to judge or calibrate a critic that there is already.
     """
-    rename = columns or {}
     group = group or kind.group_column
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    clashes: dict[tuple[str, ...], str] = {}
-    repeated = 0
+    read = _read(path, kind, label, columns or {})
+    names = sorted({name for said in read.votes.values() for name in said})
+    named = {"\0".join(key): said for key, said in read.votes.items() if key not in read.clashes}
+    verdicts = (
+        merged(named, merge) if len(names) > 1 else {key: next(iter(v.values())) for key, v in named.items()}
+    )
+    rows = []
+    for key, row in read.rows.items():
+        verdict = verdicts.get("\0".join(key), UNSURE)
+        if verdict != UNSURE:
+            rows.append(row | {"label": verdict == ACCEPT})
+    sheet = _sheet(path, kind, rows, group, held_out, seed)
+    return LabelSheet(
+        **sheet,
+        conflicts=sorted(_words(kind, read.rows[key]) for key in read.clashes),
+        repeated=read.repeated,
+        source=path.name,
+        unsure=sum(verdict == UNSURE for verdict in verdicts.values()),
+        unlabelled=read.unlabelled,
+        annotators=[name for name in names if name],
+        agreement=alpha(named) if len(names) > 1 else None,
+    )
+
+
+def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
+    read = _Read()
     for number, raw in _numbered(path):
         row = {rename.get(name, name): value for name, value in raw.items()}
-        _need(path, row, [*kind.columns, label])
-        row["label"] = _verdict(path, number, row[label])
+        column = "verdict" if label == "label" and "label" not in row and "verdict" in row else label
+        _need(path, row, [*kind.columns, column])
+        verdict = verdict_of(row[column])
+        if verdict == "" and column == "verdict":
+            read.unlabelled += 1
+            continue
+        if not verdict:
+            raise CriticError(f"{path} row {number}: verdict {row[column]!r} is neither true nor false")
+        row["weight"] = _weight(path, number, row.get("weight"))
         key = kind.normalize(row)
-        before = found.setdefault(key, row)
-        if before is not row:
-            repeated += 1
-            if before["label"] != row["label"]:
-                clashes[key] = " | ".join(str(row[column]) for column in kind.columns)
-    rows = [row for key, row in found.items() if key not in clashes]
-    sheet = _sheet(path, kind, rows, group, held_out, seed)
-    return LabelSheet(*sheet, conflicts=sorted(clashes.values()), repeated=repeated, source=path.name)
+        said = read.votes.setdefault(key, {})
+        who = str(row.get("annotator") or "")
+        read.rows.setdefault(key, row)
+        if who in said:
+            read.repeated += 1
+            if {said[who], verdict} == {ACCEPT, REJECT}:
+                read.clashes.add(key)
+        said[who] = verdict
+    return read
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -97,59 +159,85 @@ def _need(path: Path, row: dict[str, Any], names: list[str]) -> None:
             raise CriticError(f"{path}: no column {name!r}{nearest(name, list(row))}")
 
 
-def _verdict(path: Path, number: int, value: Any) -> bool:
-    word = str(value).strip().casefold()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise CriticError(f"{path} row {number}: verdict {value!r} is neither true nor false")
+def _weight(path: Path, number: int, value: Any) -> float | None:
+    """A weight; ``None`` for an empty cell: then it is not known how probable the row was."""
+    if value is None or value == "":
+        return None
+    try:
+        weight = float(value)
+    except ValueError:
+        weight = float("nan")
+    if not 0 < weight < float("inf"):
+        raise CriticError(
+            f"{path} row {number}: the weight is {value!r}; it must be a number above 0, or empty where unknown"
+        )
+    return weight
+
+
+def _words(kind: Kind, row: dict[str, Any]) -> str:
+    return " | ".join(str(row[column]) for column in kind.columns)
 
 
 def _sheet(
     path: Path, kind: Kind, rows: list[dict[str, Any]], group: str, share: float, seed: int
-) -> tuple[pa.Table, Any, Any, list[str]]:
+) -> dict[str, Any]:
+    """The fields of a `LabelSheet` that are of equal lengths, and what was left out of them."""
     if rows and group not in rows[0]:
         raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, list(rows[0]))}")
-    groups = [str(row[group]) for row in rows]
     labels = np.array([row["label"] for row in rows], dtype=bool)
-    held = _split(rows, groups, share, seed)
-    _check(path, labels, held, groups)
-    table = pa.table(
+    if len(labels) and (labels.all() or not labels.any()):
+        raise CriticError(f"{path}: all verdicts are {bool(labels[0])}; a critic needs rows of both")
+    groups = [str(row[group]) for row in rows]
+    held = division(rows, groups, share, seed)
+    known = np.array([row["weight"] is not None for row in rows], dtype=bool)
+    # Rows that were chosen, and not uniformly, tell of the whole only by their weights.
+    weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
+    if weighed and not known.any():
+        raise CriticError(
+            f"{path}: no row has a weight yet, so none can check a precision; `synthkd label` on the same rows and"
+            " this sheet fills them in"
+        )
+    kept = np.ones(len(rows), dtype=bool)
+    if weighed:
+        taken = {name for name, one in zip(groups, held & known, strict=True) if one}
+        kept = known | ~np.array([name in taken for name in groups], dtype=bool)
+        held = held & known
+    texts = [_words(kind, row) for row in rows]
+    twins = leaks(texts, held, kept)
+    kept[list(twins)] = False
+    rows = [row for row, one in zip(rows, kept, strict=True) if one]
+    groups = [name for name, one in zip(groups, kept, strict=True) if one]
+    labels, held, known = labels[kept], held[kept], known[kept]
+    check(path, labels, held, groups, whole=share == 1)
+    return {
+        "rows": _table(kind, rows),
+        "labels": labels,
+        "held_out": held,
+        "groups": groups,
+        "weights": _weights(rows),
+        "uniform": _uniform(rows),
+        "unweighed": int((~kept).sum()) - len(twins),
+        "leaks": [f"{texts[i]} ~ {texts[j]}" for i, j in twins.items()],
+    }
+
+
+def _weights(rows: list[dict[str, Any]]) -> Weights | None:
+    """Weights; 1 where unknown (such a row stands for itself); None where all are alike."""
+    values = np.array([row["weight"] or 1.0 for row in rows])
+    alike = len({row["weight"] for row in rows}) < 2 or np.allclose(values, values[0], rtol=1e-6)
+    return None if alike else values
+
+
+def _uniform(rows: list[dict[str, Any]]) -> Bools | None:
+    said = [row.get("chosen") or "" for row in rows]
+    return np.array([how == "uniform" for how in said], dtype=bool) if any(said) else None
+
+
+def _table(kind: Kind, rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.table(
         {column: pa.array([str(row[column]) for row in rows]) for column in kind.columns}
         | {name: pa.array([_number(row.get(name)) for row in rows], pa.float64()) for name in NUMBERS}
     )
-    return table, labels, held, groups
-
-
-def _split(rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Any:
-    """The sheet's own split where it names both sides; a column that names one side divides nothing."""
-    said = [str(row.get("split") or "").casefold() in _HELD for row in rows]
-    if any(said) and not all(said):
-        return np.array(said, dtype=bool)
-    return np.array([fraction(f"{seed}:{group}") < share for group in groups], dtype=bool)
-
-
-def _check(path: Path, labels: Any, held: Any, groups: list[str]) -> None:
-    if len(labels) and (labels.all() or not labels.any()):
-        raise CriticError(f"{path}: all verdicts are {bool(labels[0])}; a critic needs rows of both")
-    for name, part in (("training", ~held), ("held-out", held)):
-        if int(part.sum()) < FEWEST:
-            raise CriticError(
-                f"{path}: {int(part.sum())} {name} rows, {FEWEST} are needed at least; label more"
-            )
-        if labels[part].all() or not labels[part].any():
-            raise CriticError(
-                f"{path}: the {name} part has verdicts of one sort only; label more or split anew"
-            )
-    both = {g for g, h in zip(groups, held, strict=True) if h} & {
-        g for g, h in zip(groups, held, strict=True) if not h
-    }
-    if both:
-        raise CriticError(
-            f"{path}: {len(both):,} groups stand on both sides of the split, such as {sorted(both)[0]!r};"
-            " the held-out figures would be too good"
-        )
 
 
 def _number(value: Any) -> float | None:

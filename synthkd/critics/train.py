@@ -19,28 +19,33 @@ from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibrate import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
 from synthkd.critics.labels import NUMBERS, LabelSheet
+from synthkd.critics.pictures import precision_picture, reliability_picture
 from synthkd.errors import CriticError
-from synthkd.keys import content_hash
+from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
 from synthkd.storage import read_json, replaced_folder, write_json, write_text
 
-HELD_OUT, FACTS = "held_out.parquet", "facts.json"
+HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
 #: Columns of the held-out rows that are not the kind's.
-_NOT_COLUMNS = {*NUMBERS, "score", "label"}
+_NOT_COLUMNS = {*NUMBERS, "score", "label", "weight"}
 
 
 @dataclass(frozen=True)
 class TrainedCritic:
-    """A critic with its held-out rows (kind's columns, ``score``, ``label``) and facts of its training."""
+    """A critic with its held-out rows (kind's columns, ``score``, ``label``, ``weight`` where they differ), facts of
+    its training, and hashes of the groups that it was trained on.
+    """
 
     critic: Critic
     held_out: pa.Table
     training: dict[str, Any]
+    seen: frozenset[int] = frozenset()
 
     @cached_property
     def curve(self) -> Curve:
-        scores = self.held_out.column("score").to_numpy()
-        return Curve.of(scores, self.held_out.column("label").to_numpy(zero_copy_only=False).astype(bool))
+        held = self.held_out
+        weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
+        return Curve.of(held.column("score").to_numpy(), held.column("label").to_numpy(), weights)
 
     @property
     def fingerprint(self) -> str:
@@ -82,10 +87,7 @@ def train_critic(
     """
     rows, labels, groups = sheet.part(held_out=False)
     critic = _made(name, kind, options or {})
-    critic.fit(rows, labels, groups)
-    held, truth, _ = sheet.part(held_out=True)
-    held = held.append_column("score", pa.array(critic.score(held), pa.float64()))
-    held = held.append_column("label", pa.array(truth))
+    critic.fit(rows, labels, groups, sheet.part_weights(held_out=False))
     training = {
         "critic": name,
         "kind": kind.name,
@@ -95,11 +97,31 @@ def train_critic(
         "share_valid": round(float(np.mean(sheet.labels)), 6),
         "conflicts_left_out": len(sheet.conflicts),
         "repeated_rows": sheet.repeated,
+        "unsure_left_out": sheet.unsure,
+        "leaks_left_out": len(sheet.leaks),
+        "annotators": len(sheet.annotators),
+        "agreement_alpha": None if sheet.agreement is None else round(sheet.agreement, 6),
     }
-    trained = TrainedCritic(critic, held, training)
+    seen = frozenset(map(group_hash, groups))
+    trained = TrainedCritic(critic, held_out_rows(critic, sheet), training, seen)
     if out is not None:
         save_critic(trained, out)
     return trained
+
+
+def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
+    """The sheet's held-out part with the critic's scores, the verdicts, and weights where rows differ in them."""
+    held, truth, _ = sheet.part(held_out=True)
+    held = held.append_column("score", pa.array(critic.score(held), pa.float64()))
+    held = held.append_column("label", pa.array(truth))
+    if (weights := sheet.part_weights(held_out=True)) is not None:
+        held = held.append_column("weight", pa.array(weights, pa.float64()))
+    return held
+
+
+def group_hash(group: str) -> int:
+    """What is kept of a group that a critic was trained on: enough to know it again, and not the group itself."""
+    return int(fraction(f"group|{group}") * 2**62)
 
 
 def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
@@ -117,8 +139,12 @@ def save_critic(trained: TrainedCritic, folder: Path) -> None:
     with replaced_folder(folder) as temporary:
         trained.critic.save(temporary)
         pq.write_table(trained.held_out, temporary / HELD_OUT, compression="zstd")
+        seen = pa.table({"group": pa.array(sorted(trained.seen), pa.int64())})
+        pq.write_table(seen, temporary / SEEN, compression="zstd")
         write_json(temporary / FACTS, trained.training)
         write_text(temporary / "README.md", critic_card(trained))
+        write_text(temporary / "precision.svg", precision_picture(trained.curve))
+        write_text(temporary / "reliability.svg", reliability_picture(trained.curve))
 
 
 def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
@@ -129,11 +155,15 @@ def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
     if training["kind"] != kind.name:
         raise CriticError(f"{folder}: trained for the kind {training['kind']!r}, not {kind.name!r}")
     critic: Critic = plugins.find("critics", training["critic"]).load(folder, kind)
-    try:
-        held = pq.read_table(folder / HELD_OUT)
-    except (OSError, pa.ArrowInvalid):
-        raise CriticError(f"{folder / HELD_OUT}: missing, cut or altered; train the critic again") from None
+    held, seen = _table(folder / HELD_OUT), _table(folder / SEEN)
     trained_on = [name for name in held.schema.names if name not in _NOT_COLUMNS]
     if trained_on != list(kind.columns):
         raise CriticError(f"{folder}: trained on the columns {trained_on}, the kind has {list(kind.columns)}")
-    return TrainedCritic(critic, held, training)
+    return TrainedCritic(critic, held, training, frozenset(seen.column("group").to_pylist()))
+
+
+def _table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid):
+        raise CriticError(f"{path}: missing, cut or altered; train the critic again") from None

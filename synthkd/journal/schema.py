@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 
 # Content hashes come in no order. Kept apart from the texts, their index is small: a commit of many rows then
 # touches few pages.
@@ -59,6 +59,7 @@ CREATE TABLE batch_rows (
     PRIMARY KEY (token, custom_id)
 ) WITHOUT ROWID;
 """,
+    3: "ALTER TABLE completions ADD COLUMN first_tokens TEXT;",
 }
 
 

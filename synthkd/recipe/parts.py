@@ -96,7 +96,14 @@ class CriticPart(Part):
         description="Column whose values stay on one side of the split. Default: the kind's own.",
     )
     precision: float = Field(0.9, gt=0, lt=1, description="Asked precision of what is accepted.")
-    confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of its lower bound.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Confidence with which it is kept.")
+    each: str | None = Field(
+        None,
+        description="Column, such as `relation`, in each of whose values the precision is to be kept, all at once.",
+    )
+    merge: str = Field(
+        "majority", description="How several annotators are merged: `majority` or `dawid-skene`."
+    )
     publish_anyway: bool = Field(
         False,
         description="Where the precision cannot be had, publish what passes the rules, and say so.",

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from synthkd.errors import NotReachableError
+from synthkd.errors import NotReachableError, RecipeError, nearest
+from synthkd.kinds.base import Kind
 from synthkd.stages.plan import Plan
+from synthkd.stages.shift import Watch
+
+if TYPE_CHECKING:
+    from synthkd.critics.calibrate import GroupThresholds
+    from synthkd.critics.train import TrainedCritic
+    from synthkd.recipe import CriticPart
 
 NAME = "critic"
 
@@ -28,19 +35,39 @@ class Decision:
     publish_anyway: bool = False
     record: dict[str, Any] | None = None
     name: str = NAME
+    watch: Watch | None = None
+    #: Column and thresholds by its values, where the promise is for each of them.
+    each: tuple[str, GroupThresholds] | None = None
 
     def judge(self, rows: pa.Table) -> tuple[list[float | None], list[str | None]]:
         """A score and a verdict for each row."""
         if self.trained is None:
             return [None] * rows.num_rows, [None] * rows.num_rows
+        if self.watch is not None:
+            self.watch.see(rows)
         scores = [float(s) for s in self.trained.score(rows)] if rows.num_rows else []
+        if self.each is not None:
+            return list(scores), self._by_group(rows, scores)
         if self.threshold is None:
             verdict = None if self.publish_anyway else "the asked precision cannot be had"
             return list(scores), [verdict] * len(scores)
-        reasons = [
-            None if s >= self.threshold else f"score {s:.4f}, below {self.threshold:.4f}" for s in scores
-        ]
-        return list(scores), reasons
+        return list(scores), [_below(score, self.threshold) for score in scores]
+
+    def _by_group(self, rows: pa.Table, scores: list[float]) -> list[str | None]:
+        assert self.each is not None
+        column, thresholds = self.each
+        limits = {group: thresholds.of(group) for group in set(rows.column(column).to_pylist())}
+        verdicts: list[str | None] = []
+        for score, group in zip(scores, rows.column(column).to_pylist(), strict=True):
+            limit = getattr(limits[group], "threshold", None)
+            nothing = f"the asked precision cannot be had for {column} {group}"
+            verdicts.append(nothing if limit is None else _below(score, limit))
+        return verdicts
+
+    def look_for_shift(self, kind: Kind) -> None:
+        """After all rows were judged: whether they were like those that the threshold comes from. Into the record."""
+        if self.watch is not None and self.record is not None:
+            self.record["shift"] = self.watch.verdict(self.trained.held_out, kind)
 
     def refuse(self) -> None:
         """Raise where the asked precision cannot be had and the recipe does not say to go on."""
@@ -77,26 +104,64 @@ def decide(plan: Plan) -> Decision:
             held_out=part.held_out,
             group=part.group,
             seed=plan.recipe.seed,
+            merge=part.merge,
         )
         for conflict in sheet.conflicts:
             logging.getLogger("synthkd").warning(
                 "left out, labelled both ways in %s: %s", part.labels, conflict
             )
         trained = train_critic(plan.kind, sheet, part.name, plan.recipe.work_dir / "critic", part.options)
+    if part.each is not None:
+        return _decide_each(trained, plan, part)
     found = trained.threshold(part.precision, part.confidence)
-    record = {
+    record = _record(trained, part, not isinstance(found, Unreachable))
+    if isinstance(found, Unreachable):
+        record |= {"advice": found.advice, "publish_anyway": part.publish_anyway}
+        return Decision(trained, None, found.advice, part.publish_anyway, record)
+    record |= {"threshold": found.threshold, "precision": found.precision}
+    return Decision(trained, found.threshold, record=record, watch=Watch(plan.kind.columns))
+
+
+def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:
+    """A threshold for each value of a column, the promise for all of them at once."""
+    from synthkd.critics.calibrate import Threshold, choose_by_group
+
+    column, held = str(part.each), trained.held_out
+    if column not in plan.kind.columns:
+        known = nearest(column, list(plan.kind.columns))
+        raise RecipeError(f"critic.each: {column!r} is not a column of the kind {plan.kind.name}{known}")
+    weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
+    groups = [str(value) for value in held.column(column).to_pylist()]
+    scores, labels = held.column("score").to_numpy(), held.column("label").to_numpy()
+    found = choose_by_group(scores, labels, groups, part.precision, part.confidence, weights=weights)
+    limits = {name: at.threshold for name, at in found.own.items() if isinstance(at, Threshold)}
+    pooled = found.pooled.threshold if isinstance(found.pooled, Threshold) else None
+    reachable = bool(limits) or pooled is not None
+    sentence = found.sentence()
+    record = _record(trained, part, reachable) | {
+        "each": column, "thresholds": limits, "pool": list(found.pool), "pool_threshold": pooled,
+        "sentence": sentence,
+    }  # fmt: skip
+    if not reachable:
+        record |= {"advice": sentence, "publish_anyway": part.publish_anyway}
+        return Decision(trained, None, sentence, part.publish_anyway, record)
+    return Decision(trained, record=record, watch=Watch(plan.kind.columns), each=(column, found))
+
+
+def _record(trained: TrainedCritic, part: CriticPart, reachable: bool) -> dict[str, Any]:
+    """What a manifest says of a critic in any case."""
+    return {
         "fingerprint": trained.fingerprint,
         "name": part.name,
         "asked_precision": part.precision,
         "confidence": part.confidence,
-        "reachable": not isinstance(found, Unreachable),
+        "reachable": reachable,
         "held_out": trained.facts(),
     }
-    if isinstance(found, Unreachable):
-        record |= {"advice": found.advice, "publish_anyway": part.publish_anyway}
-        return Decision(trained, None, found.advice, part.publish_anyway, record)
-    record |= {"threshold": found.threshold, "lower_bound": found.lower_bound}
-    return Decision(trained, found.threshold, record=record)
+
+
+def _below(score: float, threshold: float) -> str | None:
+    return None if score >= threshold else f"score {score:.4f}, below {threshold:.4f}"
 
 
 def shipped_critics() -> list[str]:

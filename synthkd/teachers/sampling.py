@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Row:
     logprob: float = 0.0
     text: str = ""
     finish: str = ""
+    first_tokens: str | None = None
 
 
 class Sampler:
@@ -143,7 +145,20 @@ class Sampler:
         gained = likelihood.gather(1, chosen[:, None])[:, 0].tolist()
         for row, value in zip(rows, gained, strict=True):
             row.logprob += value
+        self._note_first(rows, likelihood, chosen)
         return chosen
+
+    def _note_first(self, rows: list[Row], likelihood: torch.Tensor, chosen: torch.Tensor) -> None:
+        """Keep the likeliest tokens of the first place that is not blank, for rows that ask for them."""
+        for place, row in enumerate(rows):
+            sampling = row.request.sampling
+            many = int(sampling.extra_body.get("top_logprobs", 0)) if sampling.logprobs else 0
+            if not many or row.first_tokens is not None or not self._decode([int(chosen[place])]).strip():
+                continue
+            top = likelihood[place].topk(min(many, likelihood.shape[-1]))
+            ids = [*dict.fromkeys([*top.indices.tolist(), int(chosen[place])])]
+            pairs = [[self.tokenizer.decode([i]), float(likelihood[place, i])] for i in ids]
+            row.first_tokens = json.dumps(pairs, ensure_ascii=False)
 
     def _take(self, row: Row, token: int) -> bool:
         """Add a token to a sample; whether it ends there."""
@@ -193,6 +208,7 @@ class Sampler:
             price=0.0,
             model=self.name,
             seed=row.request.sampling.seed,
+            first_tokens=row.first_tokens,
         )
 
 

@@ -17,6 +17,17 @@ _WORDS = (
 _OFF_SCHEMA = '{"unasked": ['
 
 
+class Scored(str):
+    """An answer of which the likeliest first tokens are known: token -> log-probability, in nats."""
+
+    tops: dict[str, float]
+
+    def __new__(cls, text: str, tops: dict[str, float]) -> Scored:
+        answer = super().__new__(cls, text)
+        answer.tops = tops
+        return answer
+
+
 def words(prompt: str, index: int, seed: int) -> str:
     """The default answer: two words that depend on prompt, seed and choice alone."""
     drawn = seed_from(prompt, index, seed)
@@ -28,10 +39,7 @@ def completion(chat: bool, prompt: str, body: dict[str, Any], fault: str, answer
     n = 1 if fault == "one-choice" else body.get("n") or 1
     seed = body.get("seed") or 0
     texts = [_OFF_SCHEMA if fault == "off-schema" else answer(prompt, index, seed) for index in range(n)]
-    choices = [
-        _choice(chat, index, text, bool(body.get("logprobs")), _withheld(fault, index))
-        for index, text in enumerate(texts)
-    ]
+    choices = [_choice(chat, index, text, body, _withheld(fault, index)) for index, text in enumerate(texts)]
     if fault == "duplicate":
         choices = [choice for choice in choices for _ in range(2)]
     if fault == "out-of-order":
@@ -49,19 +57,31 @@ def _withheld(fault: str, index: int) -> bool:
     return fault == "content-filter" or (fault == "first-withheld" and index == 0)
 
 
-def _choice(chat: bool, index: int, text: str, scored: bool, withheld: bool) -> dict[str, Any]:
+def _choice(chat: bool, index: int, text: str, body: dict[str, Any], withheld: bool) -> dict[str, Any]:
     reason = "content_filter" if withheld else "stop"
     choice: dict[str, Any] = {"index": index, "finish_reason": reason, "logprobs": None}
-    if scored:
-        tokens = text.split() or [""]
-        values = [-0.1 * (len(token) + 1) for token in tokens]
-        pairs: list[dict[str, Any]] = [
-            {"token": t, "logprob": v, "bytes": None, "top_logprobs": []}
-            for t, v in zip(tokens, values, strict=True)
-        ]
-        choice["logprobs"] = {"content": pairs} if chat else {"tokens": tokens, "token_logprobs": values}
+    if body.get("logprobs"):
+        choice["logprobs"] = _logprobs(chat, text, body)
     if chat:
         choice["message"] = {"role": "assistant", "content": text}
     else:
         choice["text"] = text
     return choice
+
+
+def _logprobs(chat: bool, text: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Of each word; the likeliest first tokens where the answer is `Scored` and the body asks for them."""
+    tokens = text.split() or [""]
+    values = [-0.1 * (len(token) + 1) for token in tokens]
+    many = body.get("top_logprobs", 0) if chat else int(body["logprobs"])
+    tops = dict(list(getattr(text, "tops", {}).items())[:many])
+    values[0] = tops.get(tokens[0], values[0])
+    if not chat:
+        found: dict[str, Any] = {"tokens": tokens, "token_logprobs": values}
+        return found | ({"top_logprobs": [tops] + [{}] * (len(tokens) - 1)} if tops else {})
+    pairs: list[dict[str, Any]] = [
+        {"token": t, "logprob": v, "bytes": None, "top_logprobs": []}
+        for t, v in zip(tokens, values, strict=True)
+    ]
+    pairs[0]["top_logprobs"] = [{"token": t, "logprob": v, "bytes": None} for t, v in tops.items()]
+    return {"content": pairs}

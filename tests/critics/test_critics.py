@@ -177,7 +177,7 @@ def test_the_card_tells_data_promises_and_weak_places(trained: Path) -> None:
 
 
 def test_no_file_of_a_critic_can_run_code(trained: Path) -> None:
-    assert {path.suffix for path in trained.iterdir()} == {".safetensors", ".json", ".parquet", ".md"}
+    assert {path.suffix for path in trained.iterdir()} == {".safetensors", ".json", ".parquet", ".md", ".svg"}
     json.loads((trained / CONFIG).read_text())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from synthkd.fastjson import dumps
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.teachers.dispatch import TransientError
 
@@ -53,6 +54,7 @@ def answers_of(request: Request, body: Any, seconds: float | None, price: Price 
                 else request.sampling.seed + request.sample_indexes[0],
                 reasoning_tokens=thought if len(placed) == 1 else None,
                 cached_tokens=cached,
+                first_tokens=_first_tokens(choice),
                 bears_prompt=bears,
             )
         )
@@ -118,6 +120,30 @@ def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:
         return None, None
     known = [value for value in values if value is not None]
     return (float(sum(known)) if known else None), len(values)
+
+
+def _first_tokens(choice: dict[str, Any]) -> str | None:
+    """The likeliest tokens of the first place that is not blank, as the journal holds them; None where none came."""
+    found = choice.get("logprobs")
+    if not found:
+        return None
+    places: list[tuple[Any, Any, Any]]
+    if content := found.get("content"):
+        places = [(item.get("token"), item.get("logprob"), item.get("top_logprobs")) for item in content]
+    else:
+        parts = [found.get(name) or () for name in ("tokens", "token_logprobs", "top_logprobs")]
+        places = list(zip(*parts, strict=False))
+    for token, value, tops in places:
+        if isinstance(token, str) and token.strip():
+            if not tops:
+                return None
+            # A token that was drawn is not always among the likeliest.
+            pairs = (
+                tops.items() if isinstance(tops, dict) else [(t.get("token"), t.get("logprob")) for t in tops]
+            )
+            known = {t: v for t, v in [(token, value), *pairs] if isinstance(v, int | float)}
+            return dumps(sorted(known.items(), key=lambda pair: -pair[1])).decode()
+    return None
 
 
 def _shares(total: int | None, counts: list[int | None], thought: int | None) -> list[int | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
 import signal
@@ -218,15 +219,16 @@ class Asker:
         values |= {"stop": list(sampling.stop), "output_kind": self.vllm.final_only}
         values["seed"] = _seed(request)
         if sampling.logprobs:
-            # None of the likeliest tokens, only the one that was drawn.
-            values["logprobs"] = 0
+            # The token that was drawn, and as many of the likeliest as a judge asks for.
+            values["logprobs"] = int(sampling.extra_body.get("top_logprobs", 0))
         if shape := _shape(sampling.response_format):
             values["structured_outputs"] = self.vllm.StructuredOutputs(**shape)
         return self.vllm.SamplingParams(**values, **self._extra(sampling))
 
     def _extra(self, sampling: Sampling) -> dict[str, Any]:
         """`extra_body`, as far as it is about sampling."""
-        extra = {name: v for name, v in sampling.extra_body.items() if name != "chat_template_kwargs"}
+        apart = ("chat_template_kwargs", "top_logprobs")
+        extra = {name: v for name, v in sampling.extra_body.items() if name not in apart}
         known = self.vllm.SamplingParams.__struct_fields__
         for name in extra:
             if name not in known:
@@ -262,10 +264,22 @@ class Asker:
                     model=self.part.model,
                     seed=_seed(request),
                     cached_tokens=cached,
+                    first_tokens=_first_tokens(output)
+                    if "top_logprobs" in request.sampling.extra_body
+                    else None,
                     bears_prompt=bears,
                 )
             )
         return answers
+
+
+def _first_tokens(output: Any) -> str | None:
+    """The likeliest tokens of the first place that is not blank, as the journal holds them."""
+    for drawn, place in zip(output.token_ids, output.logprobs or (), strict=False):
+        if str(place[drawn].decoded_token).strip():
+            likeliest = sorted(place.values(), key=lambda token: -token.logprob)
+            return json.dumps([[str(token.decoded_token), token.logprob] for token in likeliest])
+    return None
 
 
 def _pieces(request: Request) -> Iterator[Request]:

@@ -1,0 +1,262 @@
+"""The verbs of `synthkd label`. Without a verb, a path begins a session: `synthkd label CORPUS`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from synthkd.kinds.base import Kind
+    from synthkd.labels.design import Design
+    from synthkd.labels.pool import Pool
+    from synthkd.labels.sheet import Sheet
+
+
+class _PathFirst(TyperGroup):
+    """Reads `label PATH …` as `label start PATH …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["start", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_PathFirst,
+    help="Label rows in the terminal, or elsewhere; merge annotators. `synthkd label PATH` starts a session.",
+    no_args_is_help=True,
+)
+
+Rows = Annotated[
+    Path,
+    typer.Argument(help="A corpus, a run's folder, or rows in Parquet, CSV or JSONL.", show_default=False),
+]
+KindName = Annotated[
+    str | None, typer.Option("--kind", help="The kind of knowledge. Default: what the rows say, or triple.")
+]
+Share = Annotated[
+    float,
+    typer.Option(
+        help="Share of turns for rows drawn uniformly, which calibration needs.", show_default="a third"
+    ),
+]
+Strategy = Annotated[str, typer.Option(help="How the others are chosen: uncertain, stratified or uniform.")]
+Which = Annotated[
+    str,
+    typer.Option("--rows", help="critic (rows that a critic decides), accepted, rejected or all."),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        "--threshold",
+        help="Rows that score above it come first. Default: the corpus's own; none: rows near 0.5.",
+        show_default=False,
+    ),
+]
+CriticFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--critic",
+        help="Score the rows anew with this critic; aim at its threshold for 0.9.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
+Format = Annotated[str, typer.Option("--format", help="label-studio or argilla.")]
+_SHARE = 1 / 3
+#: For the threshold that a critic named by `--critic` gives, where none is named.
+_PRECISION = 0.9
+
+
+@app.command()
+def start(
+    rows: Rows,
+    sheet: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The label sheet, a CSV file. Default: NAME-labels.csv here.", show_default=False
+        ),
+    ] = None,
+    annotator: Annotated[str, typer.Option(help="Your name in the sheet. Default: the user's.")] = "",
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many verdicts.", show_default=False)
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Only rows that nobody labelled yet.")] = False,
+    share: Share = _SHARE,
+    strategy: Strategy = "uncertain",
+    threshold: ThresholdOption = None,
+    critic: CriticFolder = None,
+    which: Which = "critic",
+    kind: KindName = None,
+    seed: Seed = 0,
+) -> None:
+    """Label rows, one key for each verdict. Ends with `q`; the same command goes on where it ended."""
+    from synthkd.labels import session, terminal
+    from synthkd.labels.rounds import close
+    from synthkd.labels.sheet import Sheet
+
+    made = _kind(rows, kind)
+    pool = _pool(rows, made, which, critic)
+    sheet = sheet or Path(f"{rows.resolve().name.split('.')[0]}-labels.csv")
+    with Sheet(sheet, pool.kept) as opened:
+        name, design = _design(pool, opened, strategy, share, threshold, seed)
+        labelling = session.Session(
+            pool, made, design, opened, name, annotator or _user(), typer.echo, count, fresh, _prompts(rows)
+        )
+        typer.echo(f"{len(pool):,} rows to choose from; into {sheet}\n{session.HELP}")
+        try:
+            with terminal.Keys() as keys:
+                labelling.run(keys)
+        finally:
+            if opened.records:
+                passed = close(opened, pool, design, name)
+        if opened.records:
+            typer.echo(session.summary(opened))
+            if passed:
+                typer.echo(f"{passed:,} rows were passed over; they come first next time")
+
+
+@app.command("export")
+def export_(
+    rows: Annotated[
+        Path,
+        typer.Argument(
+            help="A corpus, a run or a file of rows to draw from; or a label sheet.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="A JSON file.", show_default=False)],
+    format_: Format = "label-studio",
+    count: Annotated[int, typer.Option(min=1, help="Rows that are drawn.")] = 300,
+    share: Share = _SHARE,
+    strategy: Strategy = "uncertain",
+    threshold: ThresholdOption = None,
+    critic: CriticFolder = None,
+    which: Which = "critic",
+    kind: KindName = None,
+    seed: Seed = 0,
+) -> None:
+    """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a sheet."""
+    from synthkd.labels.design import Design
+    from synthkd.labels.exchange import drawn_items, format_of, sheet_items
+    from synthkd.labels.rounds import fingerprint
+    from synthkd.labels.sheet import is_sheet, read_records
+
+    written = format_of(format_)
+    made = _kind(rows, kind)
+    if is_sheet(rows):
+        items = sheet_items(read_records(rows), made)
+    else:
+        pool = _pool(rows, made, which, critic)
+        limit = pool.threshold if threshold is None else threshold
+        name = fingerprint(pool, strategy, share, limit, seed)
+        design = Design.of(
+            pool.ids, pool.scores, strata=pool.strata, texts=pool.texts, threshold=limit, strategy=strategy,
+            share=share, seed=seed, scale=pool.scale,
+        )  # fmt: skip
+        items = drawn_items(pool, made, design, name, count)
+    files = written.write(items, out)
+    typer.echo(f"{len(items):,} rows written: {', '.join(map(str, files))}")
+
+
+@app.command("import")
+def import_(
+    answers: Annotated[Path, typer.Argument(help="What the tool exported, JSON.", show_default=False)],
+    tasks: Annotated[Path, typer.Argument(help="What `label export` wrote.", show_default=False)],
+    sheet: Annotated[Path, typer.Argument(help="The label sheet that they go to.", show_default=False)],
+    format_: Format = "label-studio",
+) -> None:
+    """Take in answers from Label Studio or Argilla, joined by id; what does not match is named."""
+    from synthkd.errors import InputError
+    from synthkd.labels.exchange import format_of, sheet_columns, take_in
+    from synthkd.labels.sheet import Sheet
+
+    tool = format_of(format_)
+    items = tool.items(tasks)
+    if not items:
+        raise InputError(f"{tasks}: no rows that `synthkd label export --format {format_}` wrote")
+    found, problems = tool.answers(answers)
+    with Sheet(sheet, sheet_columns(items)) as opened:
+        added, more = take_in(found, items, opened)
+    for problem in [*problems, *more]:
+        typer.echo(f"not taken in: {problem}", err=True)
+    typer.echo(f"{sheet}: {added:,} verdicts added, {len(problems) + len(more):,} entries not taken in")
+
+
+@app.command()
+def agreement(
+    sheet: Annotated[Path, typer.Argument(help="A label sheet.", show_default=False)],
+    merge: Annotated[
+        str | None,
+        typer.Option(help="majority or dawid-skene: count the merged verdicts.", show_default=False),
+    ] = None,
+) -> None:
+    """Show how far annotators agree, and what they come to when they are merged."""
+    from collections import Counter
+
+    from synthkd.labels.agreement import report
+    from synthkd.labels.merge import merge as merged
+    from synthkd.labels.sheet import read_records, votes_of
+
+    votes = votes_of(read_records(sheet))
+    typer.echo(report(votes))
+    if merge:
+        counts = Counter(merged(votes, merge).values())
+        typer.echo(
+            f"by {merge}: " + ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
+        )
+
+
+def _kind(path: Path, name: str | None) -> Kind:
+    from synthkd.labels.pool import kind_name
+    from synthkd.plugins import find
+
+    made: Kind = find("kinds", name or kind_name(path) or "triple")()
+    return made
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return os.environ.get("USER", "")
+
+
+def _pool(path: Path, kind: Kind, which: str, critic: Path | None) -> Pool:
+    from synthkd.labels.pool import read_pool
+
+    pool = read_pool(path, kind, which)
+    if critic is not None:
+        import pyarrow as pa
+
+        from synthkd.critics.train import load_critic
+
+        trained = load_critic(critic, kind)
+        for row, score in zip(pool.rows, trained.score(pa.Table.from_pylist(pool.rows)), strict=True):
+            row["score"] = float(score)
+        # The corpus's threshold is one of other scores. What this critic cannot reach gives no threshold.
+        found = trained.threshold(_PRECISION)
+        pool = replace(pool, threshold=getattr(found, "threshold", None))
+    return pool
+
+
+def _design(
+    pool: Pool, sheet: Sheet, strategy: str, share: float, threshold: float | None, seed: int
+) -> tuple[str, Design]:
+    from synthkd.labels.rounds import design_for, fingerprint
+
+    threshold = pool.threshold if threshold is None else threshold
+    name = fingerprint(pool, strategy, share, threshold, seed)
+    design = design_for(pool, sheet, name, strategy=strategy, share=share, threshold=threshold, seed=seed)
+    return name, design
+
+
+def _prompts(path: Path) -> Any:
+    from synthkd.labels.prompts import prompt_reader
+
+    return prompt_reader(path)

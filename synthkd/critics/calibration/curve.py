@@ -1,0 +1,126 @@
+"""Held-out rows from the highest score to the lowest, and what can be read off them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from synthkd.critics.calibration.bounds import Bools, Floats
+from synthkd.critics.calibration.choose import choose
+from synthkd.critics.calibration.evidence import Evidence
+from synthkd.critics.calibration.plan import Plan
+from synthkd.critics.calibration.results import Threshold, Unreachable
+from synthkd.errors import CriticError
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Held-out scores (n,) and labels (n,), sorted from the highest score.
+
+    ``weights`` (n,) say how many rows of the whole each stands for: the inverse of the chance with which it was
+    drawn, up to a factor. None where all had the same chance. The largest must be the largest of the design.
+    """
+
+    scores: Floats
+    labels: Bools
+    weights: Floats | None = None
+
+    @classmethod
+    def of(cls, scores: Any, labels: Any, weights: Any = None) -> Curve:
+        """Check and sort rows; equal scores are one step of the curve. Equal weights are no weights."""
+        scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+        _check(scores, labels)
+        order = np.argsort(-scores, kind="stable")
+        if weights is not None:
+            weights = _checked_weights(np.asarray(weights, dtype=np.float64), len(scores))
+        uniform = weights is None or bool(np.allclose(weights, weights[0], rtol=1e-9))
+        return cls(scores[order], labels[order].astype(bool), None if uniform else weights[order])
+
+    @cached_property
+    def steps(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """(accepted, valid) at each distinct score, from strict to loose; weighted, where there are weights."""
+        ends = np.flatnonzero(np.append(self.scores[1:] != self.scores[:-1], True))
+        if self.weights is None:
+            return ends + 1, np.cumsum(self.labels)[ends]
+        return np.cumsum(self.weights)[ends], np.cumsum(self.weights * self.labels)[ends]
+
+    @property
+    def auc(self) -> float:
+        """Area under the ROC curve; ties count half."""
+        from sklearn.metrics import roc_auc_score
+
+        return float(roc_auc_score(self.labels, self.scores, sample_weight=self.weights))
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error over ten bins of equal width."""
+        weights = np.ones(len(self.scores)) if self.weights is None else self.weights
+        bins = np.clip((self.scores * 10).astype(int), 0, 9)
+        gaps = [abs(float(weights[bins == b] @ (self.scores - self.labels)[bins == b])) for b in range(10)]
+        return float(sum(gaps) / weights.sum())
+
+    def precision_at_recall(self, recall: float) -> float:
+        """Precision at the strictest threshold that keeps this share of the valid rows."""
+        accepted, valid = self.steps
+        place = int(np.searchsorted(valid, recall * valid[-1]))
+        return float(valid[place] / accepted[place])
+
+    def oracle_yield(self, precision: float) -> float:
+        """Largest share of the rows that a threshold chosen with all true labels at hand would keep; 0 if none."""
+        accepted, valid = self.steps
+        enough = np.flatnonzero(valid >= precision * accepted - 1e-9)
+        return float(accepted[enough[-1]] / accepted[-1]) if len(enough) else 0.0
+
+    def evidence(self, decided: int | None = None) -> Evidence:
+        """These rows as evidence about all that could be drawn, or about ``decided`` rows."""
+        return Evidence(self.scores, self.labels, self.weights, decided)
+
+    def threshold(
+        self,
+        precision: float,
+        confidence: float = 0.95,
+        *,
+        plan: Plan | None = None,
+        decided: int | None = None,
+    ) -> Threshold | Unreachable:
+        """The loosest threshold that passes, or why there is none."""
+        return choose(self.evidence(decided), precision, confidence, plan)
+
+
+def choose_threshold(
+    curve: Curve,
+    precision: float,
+    confidence: float = 0.95,
+    *,
+    plan: Plan | None = None,
+    decided: int | None = None,
+) -> Threshold | Unreachable:
+    """`Curve.threshold` as a function."""
+    return curve.threshold(precision, confidence, plan=plan, decided=decided)
+
+
+def _check(scores: Floats, labels: np.ndarray[Any, Any]) -> None:
+    if not len(scores) or scores.ndim != 1:
+        raise CriticError("no held-out rows to calibrate on; label some that no training touched")
+    if len(scores) != len(labels):
+        raise CriticError(f"{len(scores):,} scores but {len(labels):,} labels; give one label for each score")
+    wrong = np.flatnonzero(~np.isfinite(scores))
+    if len(wrong):
+        raise CriticError(
+            f"{len(wrong):,} scores are not finite numbers, the first in row {wrong[0]}; score the rows again"
+        )
+
+
+def _checked_weights(weights: Floats, rows: int) -> Floats:
+    if len(weights) != rows:
+        raise CriticError(f"{rows:,} scores but {len(weights):,} weights; give one weight for each row")
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+    if len(wrong):
+        raise CriticError(
+            f"{len(wrong):,} sampling weights are not above 0, the first in row {wrong[0]}: a weight is the"
+            " inverse of the chance with which a row was drawn"
+        )
+    return weights

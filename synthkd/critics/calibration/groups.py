@@ -1,0 +1,148 @@
+"""A threshold for each relation or class, and what is promised of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from synthkd.critics.calibration.bounds import Bools, Floats
+from synthkd.critics.calibration.choose import Passed, check_asked, threshold_at, unreachable, walk
+from synthkd.critics.calibration.curve import Curve
+from synthkd.critics.calibration.evidence import Evidence
+from synthkd.critics.calibration.plan import STARTS, Plan, fewest_rows
+from synthkd.critics.calibration.results import Threshold, Unreachable
+from synthkd.errors import CriticError
+
+Found = Threshold | Unreachable
+
+
+@dataclass(frozen=True)
+class GroupThresholds:
+    """``own`` by group; ``pooled`` for the groups in ``pool``, which have too few labels for one of their own.
+
+    Guarantee ``each``: all of ``own`` and ``pooled`` keep the asked precision at once, with the confidence; of the
+    pool that holds for its rows together, not for each of its groups. Guarantee ``overall``: one threshold, and the
+    precision of all accepted rows together; a group may lie below.
+    """
+
+    guarantee: Literal["each", "overall"]
+    asked: float
+    confidence: float
+    own: dict[str, Found]
+    pooled: Found | None
+    pool: tuple[str, ...]
+
+    def of(self, group: str) -> Found | None:
+        """What holds for a group; None for one that no label speaks of, and of which nothing is promised."""
+        if self.guarantee == "overall" or group in self.pool:
+            return self.pooled
+        return self.own.get(group)
+
+    def accept(self, scores: Floats, groups: Sequence[str]) -> Bools:
+        """Which rows are accepted: none of a group whose precision cannot be had or of which nothing is known."""
+        limits = {group: self.of(group) for group in set(groups)}
+        values = {g: t.threshold if isinstance(t, Threshold) else np.inf for g, t in limits.items()}
+        accepted: Bools = np.asarray(scores) >= np.array([values[group] for group in groups])
+        return accepted
+
+    def sentence(self) -> str:
+        """In words."""
+        sure = f"with {self.confidence:.0%} confidence"
+        if self.guarantee == "overall":
+            assert self.pooled is not None
+            return f"all groups together, no promise for a single one: {self.pooled.sentence()}"
+        kept = sorted(group for group, found in self.own.items() if isinstance(found, Threshold))
+        said = [
+            f"{sure}, all at once, a precision of at least {self.asked:.2f} in each of: {', '.join(kept) or 'none'}"
+        ]
+        lost = sorted(set(self.own) - set(kept))
+        if lost:
+            said.append(f"not reachable, nothing accepted: {', '.join(lost)}")
+        if self.pool:
+            pool = f"too few labels for a promise of their own: {', '.join(self.pool)}"
+            if isinstance(self.pooled, Threshold):
+                said.append(f"{pool}; it is kept by their rows together, not by each")
+            else:
+                said.append(f"{pool}; it cannot be had for them together either, nothing accepted")
+        return "; ".join(said)
+
+
+def choose_by_group(
+    scores: Any,
+    labels: Any,
+    groups: Sequence[str],
+    precision: float,
+    confidence: float = 0.95,
+    guarantee: Literal["each", "overall"] = "each",
+    weights: Any = None,
+) -> GroupThresholds:
+    """Thresholds by group from held-out rows: scores, verdicts, groups and sampling weights of equal length.
+
+    The allowed error is divided equally; a group whose chain of tests passes to the end, so that all its rows
+    are accepted, hands its part on to the others (a graphical procedure: Bretz et al. 2009, as Holm's). Which
+    groups share the pool is decided by their numbers of rows alone.
+    """
+    check_asked(precision, confidence)
+    whole = Curve.of(scores, labels, weights)
+    names, rows = np.asarray(groups, dtype=str), len(whole.scores)
+    if len(names) != rows:
+        raise CriticError(f"{rows:,} held-out rows but {len(names):,} groups; give one for each row")
+    if guarantee == "overall":
+        return GroupThresholds(
+            "overall", precision, confidence, {}, whole.threshold(precision, confidence), ()
+        )
+    own = _large(names, precision, 1 - confidence)
+    pool = tuple(sorted(set(names.tolist()) - set(own)))
+    parts = {group: names == group for group in own}
+    if pool:
+        parts[_POOL] = np.isin(names, pool)
+    arrays = [None if array is None else np.asarray(array) for array in (scores, labels, weights)]
+    evidence = {
+        group: Curve.of(*(None if array is None else array[here] for array in arrays)).evidence()
+        for group, here in parts.items()
+    }
+    found = _chosen(evidence, precision, confidence)
+    pooled = found.pop(_POOL, None)
+    return GroupThresholds("each", precision, confidence, found, pooled, pool)
+
+
+#: Stands for the pool among the groups; no group has a name with a NUL.
+_POOL = "\0pool"
+
+
+def _large(names: np.ndarray[Any, Any], precision: float, alpha: float) -> list[str]:
+    """Groups with so many rows that half of them, all valid, would pass."""
+    values, counts = np.unique(names, return_counts=True)
+    own = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    while True:
+        least = 2 * fewest_rows(precision, alpha / (len(own) + 1) / STARTS)
+        large = {group: count for group, count in own.items() if count >= least}
+        if len(large) == len(own):
+            return list(large)
+        own = large
+
+
+def _chosen(parts: dict[str, Evidence], precision: float, confidence: float) -> dict[str, Found]:
+    alpha = 1 - confidence
+    levels = dict.fromkeys(parts, alpha / len(parts))
+    plans = {g: Plan.by_ranks(e.scores, precision, alpha / len(parts)) for g, e in parts.items()}
+    passed: dict[str, Passed | None] = {}
+    waiting = list(parts)
+    while waiting:
+        for group in waiting:
+            passed[group] = walk(parts[group], plans[group], precision, levels[group])
+        done = [group for group in waiting if (p := passed[group]) is not None and p.whole]
+        waiting = [group for group in waiting if group not in done]
+        if not done:
+            break
+        for group in waiting:
+            levels[group] += sum(p.level for d in done if (p := passed[d]) is not None) / len(waiting)
+    return {
+        group: unreachable(parts[group], plans[group], precision, confidence, levels[group])
+        if (at := passed[group]) is None
+        else threshold_at(parts[group], plans[group], at, precision, confidence)
+        for group in parts
+    }

@@ -1,0 +1,121 @@
+"""Which thresholds are tested, in which order, and where the allowed error enters: fixed before a label is seen."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthkd.critics.calibration.bounds import Bools, Floats, corpus_p
+
+#: Testing by ranks starts at the fewest rows with which a test can pass, and again at this share of the rows, for
+#: critics whose highest scores are not their best. More starts, or later ones, cost more than they bring.
+SECOND_START = 0.2
+STARTS = 2
+#: A small corpus is a matter of luck: the first start for one lies at so many times the fewest rows.
+CORPUS_START = 4
+#: Steps of the grid of accepted shares. Finer is better: fewer rows are lost between two steps.
+GRID = 150
+#: How surely the first test of a plan made from other labels should pass, in standard deviations, and with
+#: what share of the error. The surest place of all comes first: it saves a plan whose labels were too hopeful.
+SURE = ((math.inf, 0.3), (3.0, 0.7))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``thresholds`` from strict to loose; ``shares`` of the allowed error that enter at each, 1 in all."""
+
+    thresholds: Floats
+    shares: Floats
+
+    @classmethod
+    def by_ranks(cls, scores: Floats, precision: float, alpha: float, decided: int | None = None) -> Plan:
+        """From the ranks of the held-out scores themselves, sorted from the highest.
+
+        The threshold for the r best rows lies just above the score of the next row, so that the r rows are draws
+        from what lies above the threshold, whatever the next row's label is.
+        """
+        n = len(scores)
+        fewest = min(_first(precision, alpha / STARTS, n, decided) / n, 1.0)
+        starts = sorted({fewest, max(SECOND_START, fewest)})
+        shares = np.unique(np.concatenate([np.linspace(starts[0], 1, GRID), starts]))
+        ranks = [math.ceil(share * n - 1e-9) for share in shares]
+        values = np.array([_above(scores, rank) for rank in ranks])
+        entering = np.isin(shares, starts) / len(starts)
+        return cls._merged(values, entering)._from(scores, round(fewest * n))
+
+    def _from(self, scores: Floats, fewest: int) -> Plan:
+        """Without thresholds above which too few rows lie for a test to pass, as happens where scores tie.
+
+        Their share of the error enters at the next one. Scores alone decide.
+        """
+        accepted = np.searchsorted(-scores, -self.thresholds, side="right")
+        first = min(int(np.searchsorted(accepted, fewest)), len(accepted) - 1)
+        shares = self.shares[first:].copy()
+        shares[0] += self.shares[:first].sum()
+        return Plan(self.thresholds[first:], shares)
+
+    @classmethod
+    def from_labels(cls, scores: Floats, labels: Bools, rows: int, precision: float, alpha: float) -> Plan:
+        """From labelled rows that are not among the ``rows`` held-out ones: the training part, cross-fitted.
+
+        The first threshold is the loosest that will pass almost surely if these rows tell the truth.
+        """
+        from scipy.stats import norm
+
+        order = np.argsort(-scores, kind="stable")
+        scores, counts = scores[order], np.arange(1, len(scores) + 1)
+        seen = (np.cumsum(labels[order]) + 1) / (counts + 2)
+        expected = counts * rows / len(scores)
+        spread = np.sqrt(precision * (1 - precision) / expected)
+        sure = (seen - precision - norm.isf(alpha) * spread) / np.sqrt(spread**2 + seen * (1 - seen) / counts)
+        sure[expected < 1.1 * fewest_rows(precision, alpha)] = -np.inf
+        places = [_loosest(sure, wanted) for wanted, _ in SURE]
+        grid = np.linspace(min(places), len(scores) - 1, GRID).round().astype(int)
+        at = np.unique(np.concatenate([grid, places]))
+        entering = np.zeros(len(at))
+        for place, (_, share) in zip(places, SURE, strict=True):
+            entering[np.searchsorted(at, place)] += share
+        return cls._merged(scores[at], entering)
+
+    @classmethod
+    def _merged(cls, thresholds: Floats, shares: Floats) -> Plan:
+        """Equal thresholds are one, with the sum of their shares."""
+        unique, places = np.unique(-thresholds, return_inverse=True)
+        entering: Floats = np.bincount(places, weights=shares, minlength=len(unique)).astype(np.float64)
+        return cls(-unique, entering)
+
+
+def fewest_rows(precision: float, alpha: float) -> int:
+    """Accepted rows, all valid, with which a test at ``alpha`` can pass at all."""
+    return math.ceil(math.log(alpha) / math.log(precision)) if precision < 1 else sys.maxsize
+
+
+def _first(precision: float, level: float, n: int, decided: int | None) -> int:
+    """`fewest_rows`, or several times as many as it takes for a corpus of which as large a share is accepted."""
+    if decided is None:
+        return fewest_rows(precision, level)
+    rows = fewest_rows(precision, level)
+    while (
+        decided is not None
+        and rows < n
+        and corpus_p(rows, rows, precision, round(decided * rows / n)) > level
+    ):
+        rows = math.ceil(rows * 1.05)
+    return CORPUS_START * rows
+
+
+def _above(scores: Floats, rank: int) -> float:
+    end = int(np.searchsorted(-scores, -scores[rank - 1], side="right"))
+    if end < len(scores):
+        return float(np.nextafter(scores[end], np.inf))
+    # All rows: no score is needed for that. A finite number, since a manifest is JSON.
+    return 0.0 if scores[-1] >= 0 else -sys.float_info.max
+
+
+def _loosest(sure: Floats, wanted: float) -> int:
+    """The last place that is sure enough, or else the surest."""
+    enough = np.flatnonzero(sure >= wanted)
+    return int(enough[-1]) if len(enough) else int(np.argmax(sure))

@@ -1,0 +1,143 @@
+"""Scores into probabilities: Platt's sigmoid and isotonic regression, kept as plain arrays.
+
+Neither changes which rows a threshold can tell apart (isotonic steps may tie some), so a promise needs neither;
+they make scores of different critics comparable. Fit them on rows that the critic was not trained on.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthkd.critics.calibration.bounds import Bools, Floats
+from synthkd.critics.crossfit import fold_of
+from synthkd.errors import CriticError
+
+
+class Calibrator(ABC):
+    """From scores to probabilities."""
+
+    @abstractmethod
+    def __call__(self, scores: Floats) -> Floats:
+        """Probabilities in [0, 1], never falling as the score rises."""
+
+    @abstractmethod
+    def arrays(self) -> dict[str, Floats]:
+        """What `calibrator_from` reads."""
+
+
+@dataclass(frozen=True)
+class Platt(Calibrator):
+    """1 / (1 + exp(-(slope * x + bias))); x is the log-odds of scores in [0, 1], or the score itself."""
+
+    slope: float
+    bias: float
+    log_odds: bool
+
+    @classmethod
+    def fit(cls, scores: Floats, labels: Bools, weights: Floats | None = None) -> Platt:
+        """Newton's method with Platt's smoothed targets (Platt 1999), which keep separable rows finite."""
+        log_odds = bool(scores.min() >= 0 and scores.max() <= 1)
+        x = _log_odds(scores) if log_odds else scores
+        weights = np.ones(len(x)) if weights is None else weights / weights.mean()
+        valid, invalid = float(weights @ labels), float(weights @ ~labels)
+        targets = np.where(labels, (valid + 1) / (valid + 2), 1 / (invalid + 2))
+        design = np.stack([x, np.ones(len(x))], axis=1)
+        found = np.array([0.0, np.log((valid + 1) / (invalid + 1))])
+        for _ in range(100):
+            chance = 1 / (1 + np.exp(-np.clip(design @ found, -50, 50)))
+            curvature = design.T @ (design * (weights * chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
+            step = np.linalg.solve(curvature, design.T @ (weights * (targets - chance)))
+            found += np.clip(step, -5, 5)
+            if np.abs(step).max() < 1e-10:
+                break
+        return cls(max(float(found[0]), 0.0), float(found[1]), log_odds)
+
+    def __call__(self, scores: Floats) -> Floats:
+        x = _log_odds(scores) if self.log_odds else scores
+        chance: Floats = 1 / (1 + np.exp(-np.clip(self.slope * x + self.bias, -50, 50)))
+        return chance
+
+    def arrays(self) -> dict[str, Floats]:
+        return {"platt": np.array([self.slope, self.bias, float(self.log_odds)])}
+
+
+@dataclass(frozen=True)
+class Isotonic(Calibrator):
+    """Steps that never fall, straight lines between them: knots (k,) of scores and their probabilities."""
+
+    scores: Floats
+    values: Floats
+
+    @classmethod
+    def fit(cls, scores: Floats, labels: Bools, weights: Floats | None = None) -> Isotonic:
+        """Pool adjacent violators."""
+        weights = np.ones(len(scores)) if weights is None else weights
+        knots, places = np.unique(scores, return_inverse=True)
+        mass = np.bincount(places, weights=weights)
+        means = np.bincount(places, weights=weights * labels) / mass
+        blocks: list[tuple[float, float, int]] = []  # mean, mass, knots
+        for mean, weight in zip(means, mass, strict=True):
+            block = (float(mean), float(weight), 1)
+            while blocks and blocks[-1][0] >= block[0]:
+                before = blocks.pop()
+                total = before[1] + block[1]
+                block = ((before[0] * before[1] + block[0] * block[1]) / total, total, before[2] + block[2])
+            blocks.append(block)
+        values = np.concatenate([np.full(count, mean) for mean, _, count in blocks])
+        inner = np.ones(len(knots), dtype=bool)
+        inner[1:-1] = (values[1:-1] != values[:-2]) | (values[1:-1] != values[2:])
+        return cls(knots[inner], values[inner])
+
+    def __call__(self, scores: Floats) -> Floats:
+        chance: Floats = np.interp(scores, self.scores, self.values)
+        return chance
+
+    def arrays(self) -> dict[str, Floats]:
+        return {"isotonic_scores": self.scores, "isotonic_values": self.values}
+
+
+_METHODS: dict[str, type[Platt] | type[Isotonic]] = {"platt": Platt, "isotonic": Isotonic}
+
+
+def calibrator_from(arrays: Mapping[str, Floats]) -> Calibrator:
+    """A calibrator from its `arrays`."""
+    if "platt" in arrays:
+        slope, bias, log_odds = (float(value) for value in arrays["platt"])
+        return Platt(slope, bias, bool(log_odds))
+    if {"isotonic_scores", "isotonic_values"} <= set(arrays):
+        return Isotonic(arrays["isotonic_scores"], arrays["isotonic_values"])
+    raise CriticError(f"no calibrator among the arrays {sorted(arrays)}; train the critic again")
+
+
+def fit_calibrator(method: str, scores: Any, labels: Any, weights: Floats | None = None) -> Platt | Isotonic:
+    """``platt`` for few rows (two numbers are learned), ``isotonic`` for about a thousand and more."""
+    if method not in _METHODS:
+        raise CriticError(f"probability calibration {method!r} is unknown; known: {', '.join(_METHODS)}")
+    scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
+    if not len(labels) or labels.all() or not labels.any():
+        raise CriticError("probabilities need held-out rows of both verdicts; label more")
+    return _METHODS[method].fit(scores, labels, weights)
+
+
+def crossfit_probabilities(
+    method: str, scores: Any, labels: Any, groups: Sequence[str] = (), folds: int = 5, seed: int = 0
+) -> Floats:
+    """Probabilities of rows by calibrators that did not see them, so that their error can be measured."""
+    scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
+    names = list(groups) or [str(i) for i in range(len(scores))]
+    fold, found = fold_of(names, folds, seed), np.zeros(len(scores))
+    for here in np.unique(fold):
+        test = fold == here
+        found[test] = fit_calibrator(method, scores[~test], labels[~test])(scores[test])
+    return found
+
+
+def _log_odds(scores: Floats) -> Floats:
+    inside = np.clip(scores, 1e-7, 1 - 1e-7)
+    odds: Floats = np.log(inside / (1 - inside))
+    return odds

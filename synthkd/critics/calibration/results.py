@@ -1,0 +1,66 @@
+"""What a calibration ends with: a threshold that keeps the promise, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold that keeps the asked precision: accept where score >= threshold.
+
+    ``precision``, ``kept`` and ``recall`` are those of the held-out rows (weighted, where they have weights).
+    ``lower_bound`` is the bound at this threshold alone; the promise, which counts that many thresholds were
+    looked at, is ``asked``. ``decided`` is the number of rows whose accepted part the promise is about; None
+    means all that could ever be drawn.
+    """
+
+    threshold: float
+    asked: float
+    confidence: float
+    lower_bound: float
+    precision: float
+    kept: float
+    recall: float
+    held_out: int
+    decided: int | None = None
+
+    def sentence(self) -> str:
+        """In words."""
+        about = "" if self.decided is None else f", in what is accepted of {self.decided:,} rows"
+        return (
+            f"precision {self.asked:.2f} asked: threshold {self.threshold:.4f} keeps {self.kept:.1%} of the rows and"
+            f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on {self.held_out:,} held-out"
+            f" labels, at least {self.asked:.2f} with {self.confidence:.0%} confidence{about}"
+        )
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """No threshold passes. ``labels_needed``: held-out labels that would do, if what was seen is true."""
+
+    asked: float
+    confidence: float
+    best_precision: float
+    best_kept: float
+    labels_needed: int | None
+    held_out: int
+
+    @property
+    def advice(self) -> str:
+        """What is the matter and what would help."""
+        seen = (
+            f"a precision of {self.asked:.2f} with {self.confidence:.0%} confidence could not be had: the best on"
+            f" {self.held_out:,} held-out labels was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
+        )
+        if self.labels_needed is None:
+            return seen + " More labels alone will not help: ask for less, or train a better critic."
+        more = max(self.labels_needed - self.held_out, 1)
+        return (
+            seen
+            + f" About {more:,} more held-out labels would make it pass if that figure is true; or ask for less."
+        )
+
+    def sentence(self) -> str:
+        """In words."""
+        return self.advice

@@ -1,0 +1,68 @@
+"""Scores of labelled rows by critics that did not see them, so that rows used for training can be judged honestly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.errors import CriticError
+from synthkd.keys import fraction
+
+
+def fold_of(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """A fold for each row; rows of one group share it.
+
+    Folds are of nearly equal size: groups, the largest first, go to the smallest fold. Among groups of one size
+    a hash decides, so the order of rows never matters.
+    """
+    names, places, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
+    if folds < 2:
+        raise CriticError(f"{folds} folds were asked for; cross-fitting needs at least 2")
+    if len(names) < folds:
+        raise CriticError(f"{folds} folds need as many groups, there are {len(names)}; ask for fewer folds")
+    draws = [fraction(f"{seed}:{name}") for name in names]
+    sizes, fold = [0] * folds, np.zeros(len(names), dtype=np.int64)
+    for group in sorted(range(len(names)), key=lambda i: (-int(counts[i]), draws[i])):
+        smallest = sizes.index(min(sizes))
+        fold[group] = smallest
+        sizes[smallest] += int(counts[group])
+    return fold[places]
+
+
+def crossfit(
+    make_critic: Callable[[], Critic],
+    rows: pa.Table,
+    labels: Labels,
+    groups: Sequence[str],
+    folds: int = 5,
+    seed: int = 0,
+    weights: Scores | None = None,
+) -> Scores:
+    """Out-of-fold scores (rows,): each row by a critic trained on the folds that hold none of its group.
+
+    Each score is honest on its own. Together they are not draws for one critic: use them to plan a calibration
+    (`Plan.from_labels`), to stack critics or to report figures; a promise needs rows that no training touched.
+    """
+    labels = np.asarray(labels, dtype=bool)
+    if not rows.num_rows == len(labels) == len(groups):
+        raise CriticError(
+            f"{rows.num_rows:,} rows, {len(labels):,} labels and {len(groups):,} groups; all must be as many"
+        )
+    fold, scores = fold_of(groups, folds, seed), np.zeros(len(labels))
+    for here in range(folds):
+        test = fold == here
+        train = ~test
+        if labels[train].all() or not labels[train].any():
+            raise CriticError(
+                f"without fold {here} all verdicts are the same; label more rows or ask for fewer folds"
+            )
+        critic = make_critic()
+        kept = [group for group, used in zip(groups, train, strict=True) if used]
+        part = None if weights is None else weights[train]
+        critic.fit(rows.filter(pa.array(train)), labels[train], kept, part)
+        scores[test] = critic.score(rows.filter(pa.array(test)))
+    return scores

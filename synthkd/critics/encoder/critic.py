@@ -1,0 +1,229 @@
+"""The encoder critic: fine-tuned on the candidate in words, or frozen with a linear head for small machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.encoder import models, texts
+from synthkd.critics.encoder.batches import Encoded
+from synthkd.critics.encoder.cross import CrossEncoder
+from synthkd.critics.encoder.frozen import Head, Vectors, compared
+from synthkd.critics.encoder.training import History, Schedule, fine_tune, logits_of
+from synthkd.critics.features import Scales, numbers
+from synthkd.critics.files import read_files, write_files
+from synthkd.critics.folders import check_files, file_hashes
+from synthkd.errors import CriticError
+from synthkd.kinds.base import Kind
+
+#: Rows that are sorted by length together; what is in memory at a time.
+WINDOW = 16_384
+#: The folder of the fine-tuned encoder; for a frozen one, where a copy may be put.
+MODEL = "encoder"
+_VERSION = 1
+
+
+class EncoderCritic(Critic):
+    """Any transformers encoder with safetensors.
+
+    ``model`` is a folder or a hub name. ``frozen`` encodes each text once and trains a linear head on the vectors
+    and on the teacher's numbers; else the whole encoder is fine-tuned. A column ``source`` in the training rows
+    is read beside the candidate. The others are those of `Schedule`.
+    """
+
+    name: ClassVar[str] = "encoder"
+
+    def __init__(
+        self,
+        kind: Kind,
+        model: str,
+        *,
+        frozen: bool = False,
+        max_length: int = 128,
+        device: str | None = None,
+        **schedule: Any,
+    ) -> None:
+        models.need_local()
+        super().__init__(kind)
+        self.model_name, self.frozen, self.max_length = str(model), frozen, max_length
+        self.schedule = Schedule(**schedule)
+        _check(self.schedule, max_length)
+        self.device = models.pick_device(device)
+        self.grounded = False
+        self.history = History()
+        self._model: Any = None
+        self._cross: CrossEncoder | None = None
+        self._tokenizer: Any = None
+        self._vectors: Vectors | None = None
+        self._head: Head | None = None
+        self._scales: Scales | None = None
+
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
+    ) -> None:
+        """Fine-tune the encoder, or fit the head of a frozen one. Each row is its own group if none are given."""
+        import torch
+
+        if len(set(labels.tolist())) < 2:
+            raise CriticError("all verdicts are the same; a critic needs rows of both")
+        groups = list(groups) or [str(i) for i in range(rows.num_rows)]
+        self.grounded = texts.SOURCE in rows.schema.names
+        # The seed rules the new head and the dropout, and leaves the caller's random numbers alone.
+        with torch.random.fork_rng():
+            torch.manual_seed(self.schedule.seed)
+            self._model, self._tokenizer = models.load_model(self.model_name)
+            if self.frozen:
+                self._fit_head(rows, labels, groups, weights)
+            else:
+                self._cross = CrossEncoder(self._model, self.device)
+                encoded = self._encoded(rows)
+                self.history = fine_tune(self._cross, encoded, labels, groups, weights, self.schedule)
+
+    def _fit_head(
+        self, rows: pa.Table, labels: Labels, groups: Sequence[str], weights: Scores | None
+    ) -> None:
+        content = models.content_hash(self._model, self._tokenizer)
+        self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, content)
+        self._scales = Scales.of(numbers(rows, self.kind.columns))
+        self._head = Head.fit(self._features(rows), labels, groups, weights)
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        """Probability of being valid, window by window; which rows stand together changes no score."""
+        if self._model is None:
+            raise CriticError("this critic was not trained yet")
+        parts = [self._logits(part) for part in _windows(batch)]
+        logits = np.concatenate(parts) if parts else np.zeros(0)
+        scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
+        return scores
+
+    def _logits(self, rows: pa.RecordBatch | pa.Table) -> Scores:
+        if self._head is not None:
+            return self._head.logits(self._features(rows))
+        assert self._cross is not None
+        return logits_of(self._cross, self._encoded(rows))
+
+    def _encoded(self, rows: pa.RecordBatch | pa.Table) -> Encoded:
+        return Encoded(self._tokenizer, texts.pairs(rows, self.kind, self.grounded), self.max_length)
+
+    def _features(self, rows: pa.RecordBatch | pa.Table) -> Any:
+        """(n, d) vectors of the candidate in words and of its two sides, and the teacher's numbers."""
+        assert self._vectors is not None
+        assert self._scales is not None
+        blocks = [self._vectors.of(texts.sentences(rows, self.kind))]
+        sides = texts.sides(rows, self.kind, self.grounded)
+        if sides is not None:
+            blocks.append(compared(self._vectors.of(sides[0]), self._vectors.of(sides[1])))
+        blocks.append(self._scales.dense(numbers(rows, self.kind.columns)))
+        return np.concatenate(blocks, axis=1)
+
+    def save(self, folder: Path) -> None:
+        """A fine-tuned encoder goes with the critic; a frozen one is named by its content and not copied."""
+        if self._model is None:
+            raise CriticError("this critic was not trained yet")
+        config: dict[str, Any] = {
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
+            "model": self.model_name, "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
+            "schedule": asdict(self.schedule), "history": asdict(self.history),
+        }  # fmt: skip
+        arrays: dict[str, Any] = {}
+        if self._vectors is not None and self._head is not None and self._scales is not None:
+            arrays = _arrays(self._head, self._scales)
+            config |= {"encoder_sha256": self._vectors.content}
+        elif self._cross is not None:
+            arrays = {name: value.cpu().numpy() for name, value in self._cross.head.state_dict().items()}
+            with models.quiet():
+                self._model.save_pretrained(folder / MODEL)
+                self._tokenizer.save_pretrained(folder / MODEL)
+            config |= {"files": file_hashes(folder / MODEL)}
+        write_files(folder, arrays, config)
+
+    @classmethod
+    def load(cls, folder: Path, kind: Kind) -> EncoderCritic:
+        models.need_local()
+        keys = {"columns", "model", "frozen", "max_length", "grounded", "schedule", "history"}
+        arrays, config = read_files(folder, cls.name, _VERSION, keys)
+        if config["columns"] != list(kind.columns):
+            raise CriticError(
+                f"{folder}: trained on the columns {config['columns']}, the kind has {list(kind.columns)}"
+            )
+        critic = cls(
+            kind,
+            config["model"],
+            frozen=config["frozen"],
+            max_length=config["max_length"],
+            **config["schedule"],
+        )
+        critic.grounded, critic.history = config["grounded"], History(**config["history"])
+        if critic.frozen:
+            critic._load_frozen(folder, arrays, config.get("encoder_sha256", ""))
+        else:
+            check_files(folder / MODEL, config.get("files", {}))
+            critic._load_tuned(folder, arrays)
+        return critic
+
+    def _load_tuned(self, folder: Path, arrays: dict[str, Any]) -> None:
+        import torch
+
+        self._model, self._tokenizer = models.load_model(str(folder / MODEL))
+        self._cross = CrossEncoder(self._model, self.device)
+        self._cross.head.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
+
+    def _load_frozen(self, folder: Path, arrays: dict[str, Any], expected: str) -> None:
+        name = str(folder / MODEL) if (folder / MODEL).is_dir() else self.model_name
+        self._model, self._tokenizer = models.load_model(name)
+        content = models.content_hash(self._model, self._tokenizer)
+        if content != expected:
+            raise CriticError(
+                f"{folder}: the encoder {name!r} is another one now than at training; put the right one at"
+                f" {folder / MODEL}, or train the critic again"
+            )
+        self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, content)
+        self._head, self._scales = _head(arrays)
+
+
+def _windows(batch: pa.RecordBatch | pa.Table) -> Iterator[pa.RecordBatch | pa.Table]:
+    for start in range(0, batch.num_rows, WINDOW):
+        yield batch.slice(start, WINDOW)
+
+
+def _arrays(head: Head, scales: Scales) -> dict[str, Any]:
+    return {
+        "head_mean": head.mean, "head_scale": head.scale, "head_weight": head.weight,
+        "head_bias_and_C": np.array([head.bias, head.strength]),
+        "mean": scales.mean, "deviation": scales.deviation, "edges": scales.edges,
+    }  # fmt: skip
+
+
+def _head(arrays: dict[str, Any]) -> tuple[Head, Scales]:
+    bias, strength = (float(value) for value in arrays["head_bias_and_C"])
+    head = Head(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
+    return head, Scales(arrays["mean"], arrays["deviation"], arrays["edges"])
+
+
+def _check(schedule: Schedule, max_length: int) -> None:
+    """Refuse numbers that no training can go by."""
+    wrong = [
+        name
+        for name, good in (
+            ("epochs", schedule.epochs >= 1),
+            ("lr", schedule.lr > 0),
+            ("batch_size", schedule.batch_size >= 1),
+            ("warmup", 0 <= schedule.warmup < 1),
+            ("validation", 0 <= schedule.validation < 1),
+            ("patience", schedule.patience >= 1),
+            ("max_length", max_length >= 4),
+        )
+        if not good
+    ]
+    if wrong:
+        raise CriticError(f"critic 'encoder': the option {wrong[0]!r} is out of its range")

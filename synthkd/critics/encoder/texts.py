@@ -1,0 +1,62 @@
+"""What the encoder reads of a row: the candidate in words, and beside it its source or its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from synthkd.errors import CriticError
+from synthkd.kinds.base import Kind
+from synthkd.kinds.names import put_names
+
+#: The column with the text that a grounded candidate must follow from.
+SOURCE = "source"
+Pair = tuple[str, str | None]
+
+
+def pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[Pair]:
+    """Source and candidate of each row, as the cross-encoder reads them; without a source, the candidate alone."""
+    return [
+        (source, said) if grounded else (said, None)
+        for source, said in zip(_sources(rows, grounded), sentences(rows, kind), strict=True)
+    ]
+
+
+def sentences(rows: pa.Table | pa.RecordBatch, kind: Kind) -> list[str]:
+    """Each candidate in words, with names for PersonX and PersonY: no encoder has read of those two."""
+    return [put_names(kind.verbalize(row)) for row in _records(rows, kind)]
+
+
+def sides(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> tuple[list[str], list[str]] | None:
+    """The two texts that a frozen encoder compares: source and candidate, or the first and the last part.
+
+    ``None`` for a kind of one part: there is nothing to compare.
+    """
+    if grounded:
+        return _sources(rows, grounded), sentences(rows, kind)
+    if len(kind.columns) == 1:
+        return None
+    first, last = kind.columns[0], kind.columns[-1]
+    records = _records(rows, kind)
+    return (
+        [put_names(str(row[first])) for row in records],
+        [put_names(str(row[last])) for row in records],
+    )
+
+
+def _records(rows: pa.Table | pa.RecordBatch, kind: Kind) -> list[Mapping[str, Any]]:
+    missing = [column for column in kind.columns if column not in rows.schema.names]
+    if missing:
+        raise CriticError(f"the rows have no column {missing[0]!r}; a critic of {kind.name!r} reads it")
+    records: list[Mapping[str, Any]] = rows.select(list(kind.columns)).to_pylist()
+    return records
+
+
+def _sources(rows: pa.Table | pa.RecordBatch, grounded: bool) -> list[str]:
+    if not grounded:
+        return [""] * rows.num_rows
+    if SOURCE not in rows.schema.names:
+        raise CriticError(f"the rows have no column {SOURCE!r}; this critic was trained to read it")
+    return [str(value) for value in rows.column(SOURCE).to_pylist()]

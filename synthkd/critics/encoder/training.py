@@ -1,0 +1,167 @@
+"""Fine-tune a cross-encoder: AdamW, linear warm-up and decay, early stop on precision at 80 % recall."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from synthkd.critics.base import Labels, Scores
+from synthkd.critics.calibrate import Curve
+from synthkd.critics.encoder import batches
+from synthkd.critics.encoder.batches import Encoded, Ints
+from synthkd.critics.encoder.cross import CrossEncoder
+from synthkd.critics.encoder.models import half
+from synthkd.keys import fraction
+
+#: The recall at which epochs are compared.
+RECALL = 0.8
+#: Fewest rows of each verdict in a validation part that may decide.
+_FEWEST = 10
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a fine-tuning goes.
+
+    ``validation``: share of the groups that decide when to stop; 0 runs every epoch. ``trained_layers``: only so
+    many of the upper layers are trained, without the embeddings (less memory and time); None trains everything.
+    """
+
+    epochs: int = 4
+    lr: float = 5e-5
+    batch_size: int = 32
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    head_factor: float = 10.0
+    validation: float = 0.15
+    patience: int = 2
+    balanced: bool = True
+    trained_layers: int | None = None
+    seed: int = 0
+
+
+@dataclass
+class History:
+    """What each epoch came to on the validation part, and which one was kept."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    kept: int = -1
+    validation_rows: int = 0
+
+
+def divide(groups: Sequence[str], labels: Labels, schedule: Schedule) -> tuple[Ints, Ints]:
+    """Training and validation rows that share no group; all rows train where validation would say too little."""
+    held = np.array(
+        [fraction(f"{schedule.seed}:{group}") < schedule.validation for group in groups], dtype=bool
+    )
+    valid = int(labels[held].sum())
+    if min(valid, int(held.sum()) - valid) < _FEWEST:
+        held[:] = False
+    return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def fine_tune(
+    model: CrossEncoder,
+    encoded: Encoded,
+    labels: Labels,
+    groups: Sequence[str],
+    weights: Scores | None,
+    schedule: Schedule,
+) -> History:
+    """Train in place; the model is left as it was after its best epoch."""
+    import torch
+
+    train, held = divide(groups, labels, schedule)
+    target = torch.tensor(labels.astype(np.float32), device=model.device)
+    weight = torch.tensor(row_weights(labels, train, weights, schedule.balanced), device=model.device)
+    model.freeze(schedule.trained_layers)
+    steps = _Steps(model, schedule, math.ceil(len(train) / schedule.batch_size) * schedule.epochs)
+    rng = np.random.default_rng(schedule.seed)
+    history, best = History(validation_rows=len(held)), None
+    for epoch in range(schedule.epochs):
+        model.train(True)
+        for batch in batches.for_training(encoded.lengths[train], schedule.batch_size, rng):
+            chosen = train[batch]
+            steps.take(encoded.batch(chosen, model.device), target[chosen], weight[chosen])
+        if not len(held):
+            history.kept = epoch
+            continue
+        history.epochs.append(_figures(logits_of(model, encoded, held), labels[held]))
+        if epoch == 0 or _rank(history.epochs[-1]) > _rank(history.epochs[history.kept]):
+            history.kept, best = epoch, model.state()
+        if epoch - history.kept >= schedule.patience:
+            break
+    if best is not None:
+        model.restore(best)
+    model.train(False)
+    return history
+
+
+class _Steps:
+    """The optimiser: the encoder at the asked rate; the head, which starts from nothing, at a multiple of it."""
+
+    def __init__(self, model: CrossEncoder, schedule: Schedule, total: int) -> None:
+        import torch
+
+        self.model, self.total, self.warmup, self.done = model, total, schedule.warmup, 0
+        self.rates = (schedule.lr, schedule.lr * schedule.head_factor)
+        parts = [[p for p in part.parameters() if p.requires_grad] for part in (model.encoder, model.head)]
+        groups = [{"params": part, "lr": rate} for part, rate in zip(parts, self.rates, strict=True)]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
+
+    def take(self, fields: Any, target: Any, weight: Any) -> None:
+        """One step down the weighted cross-entropy of a batch."""
+        import torch
+
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * _pace(self.done, self.total, self.warmup)
+        with half(self.model.device):
+            logits = self.model.logits(fields)
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), target, weight=weight)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(self.model.parameters()), 1.0)
+        self.optimizer.step()
+        self.done += 1
+
+
+def logits_of(model: CrossEncoder, encoded: Encoded, chosen: Ints | None = None) -> Scores:
+    """(n,) logits in the order of the rows. Computed in fp32, so that neighbours in a batch change nothing."""
+    import torch
+
+    rows = np.arange(len(encoded.lengths)) if chosen is None else chosen
+    logits = np.zeros(len(rows))
+    model.train(False)
+    with torch.inference_mode():
+        for batch in batches.for_scoring(encoded.lengths[rows]):
+            logits[batch] = model.logits(encoded.batch(rows[batch], model.device)).double().cpu().numpy()
+    return logits
+
+
+def row_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
+    """(n,) float32: a row's sampling weight times its class's, with mean 1 over the training rows."""
+    weight = np.ones(len(labels)) if weights is None else np.array(weights, dtype=np.float64)
+    if balanced:
+        for value in (False, True):
+            here = labels == value
+            weight[here] /= weight[train][labels[train] == value].sum() or 1.0
+    return (weight / weight[train].mean()).astype(np.float32)
+
+
+def _pace(step: int, total: int, warmup: float) -> float:
+    """Linear from 0 to 1 over the warm-up, then linear down to 0 at the end."""
+    rise = max(1.0, warmup * total)
+    return min((step + 1) / rise, (total - step) / max(1.0, total - rise))
+
+
+def _figures(scores: Scores, labels: Labels) -> dict[str, float]:
+    curve = Curve.of(scores, labels)
+    return {"precision_at_recall_0.8": curve.precision_at_recall(RECALL), "auc": curve.auc}
+
+
+def _rank(figures: dict[str, float]) -> tuple[float, float]:
+    return figures["precision_at_recall_0.8"], figures["auc"]

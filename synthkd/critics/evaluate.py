@@ -1,0 +1,91 @@
+"""How good critics are on labelled rows that they were not trained on: figures, comparison, another calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.calibrate import Curve, Threshold
+from synthkd.critics.calibration.bands import auc_interval
+from synthkd.critics.labels import LabelSheet
+from synthkd.critics.train import TrainedCritic, group_hash, held_out_rows
+from synthkd.errors import CriticError
+
+RECALLS = (0.5, 0.8, 0.9)
+ASKED = (0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A critic's curve on a sheet. ``left_out`` rows are of groups that it was trained on."""
+
+    name: str
+    curve: Curve
+    left_out: int = 0
+
+    def figures(self, confidence: float = 0.95) -> dict[str, Any]:
+        """AUC with its interval, calibration error, precision at recall, and what share each promise keeps."""
+        low, high = auc_interval(self.curve, confidence)
+        found: dict[str, Any] = {
+            "rows": len(self.curve.labels),
+            "left_out": self.left_out,
+            "share_valid": float(self.curve.labels.mean()),
+            "auc": self.curve.auc,
+            "auc_low": low,
+            "auc_high": high,
+            "ece": self.curve.ece,
+        }
+        found |= {f"precision_at_recall_{r}": self.curve.precision_at_recall(r) for r in RECALLS}
+        for asked in ASKED:
+            chosen = self.curve.threshold(asked, confidence)
+            found[f"kept_at_asked_{asked}"] = chosen.kept if isinstance(chosen, Threshold) else None
+        return found
+
+
+def evaluate(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") -> Evaluation:
+    """The critic on the sheet's held-out part, without the groups that it was trained on."""
+    fresh = unseen(sheet, [trained])
+    held = held_out_rows(trained.critic, fresh)
+    weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
+    curve = Curve.of(held.column("score").to_numpy(), held.column("label").to_numpy(), weights)
+    return Evaluation(name, curve, int(sheet.held_out.sum() - fresh.held_out.sum()))
+
+
+def compare(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> list[Evaluation]:
+    """Several critics on the same rows: those that none of them was trained on."""
+    fresh = unseen(sheet, list(critics.values()))
+    left = int(sheet.held_out.sum() - fresh.held_out.sum())
+    return [replace(evaluate(critic, fresh, name), left_out=left) for name, critic in critics.items()]
+
+
+def recalibrated(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
+    """The same critic with another calibration part: the sheet's held-out rows that it was not trained on."""
+    fresh = unseen(sheet, [trained])
+    held = held_out_rows(trained.critic, fresh)
+    facts = {**trained.training, "calibrated_on": sheet.source, "calibration_unsure_left_out": sheet.unsure}
+    return replace(trained, held_out=held, training=facts)
+
+
+def unseen(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelSheet:
+    """The held-out part of a sheet without the groups that any of the critics was trained on."""
+    seen = frozenset().union(*(critic.seen for critic in critics))
+    fresh = np.array([group_hash(group) not in seen for group in sheet.groups], dtype=bool) & sheet.held_out
+    labels = sheet.labels[fresh]
+    if not len(labels) or labels.all() or not labels.any():
+        raise CriticError(
+            f"{sheet.source}: of {len(sheet.labels):,} labelled rows {len(labels):,} are of groups that the critic"
+            " was not trained on, and verdicts of both sorts are needed; label rows of other groups"
+        )
+    return replace(
+        sheet,
+        rows=sheet.rows.filter(pa.array(fresh)),
+        labels=labels,
+        held_out=np.ones(len(labels), dtype=bool),
+        groups=[group for group, kept in zip(sheet.groups, fresh, strict=True) if kept],
+        weights=None if sheet.weights is None else sheet.weights[fresh],
+        uniform=None if sheet.uniform is None else sheet.uniform[fresh],
+    )

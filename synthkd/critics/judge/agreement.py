@@ -1,0 +1,98 @@
+"""How far a judge agrees with people: accuracy and Cohen's kappa, with bootstrap intervals over groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import CriticError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """``unreadable`` rows count as wrong in ``accuracy``, and as a value of their own in ``kappa``."""
+
+    rows: int
+    unreadable: int
+    accuracy: float
+    accuracy_interval: Interval
+    kappa: float
+    kappa_interval: Interval
+
+
+def agreement(
+    said: Sequence[str | None],
+    people: Sequence[str],
+    groups: Sequence[str] | None = None,
+    draws: int = 2_000,
+    seed: int = 0,
+) -> Agreement:
+    """Compare verdicts with those of people. Rows of one group (a prompt, a pair) are drawn together."""
+    if len(said) != len(people) or not said:
+        raise CriticError(f"{len(said)} verdicts and {len(people)} labels: give as many, and some")
+    values = {value: place for place, value in enumerate(dict.fromkeys([*people, *said]))}
+    k = len(values)
+    cells = [values[a] * k + values[b] for a, b in zip(said, people, strict=True)]
+    tables = sums_of_groups(np.eye(k * k)[cells], groups)
+    whole = tables.sum(axis=0, keepdims=True)
+    drawn = bootstrap(tables, draws, seed)
+    return Agreement(
+        len(said),
+        sum(value is None for value in said),
+        float(_accuracy(whole, k)[0]),
+        interval(_accuracy(drawn, k)),
+        float(_kappa(whole, k)[0]),
+        interval(_kappa(drawn, k)),
+    )
+
+
+def _accuracy(tables: Floats, k: int) -> Floats:
+    """Share on the diagonal of each table (n, k * k)."""
+    found: Floats = np.trace(tables.reshape(-1, k, k), axis1=1, axis2=2) / tables.sum(axis=1)
+    return found
+
+
+def _kappa(tables: Floats, k: int) -> Floats:
+    """Cohen's kappa of each table (n, k * k); 0 where chance alone explains all."""
+    square = tables.reshape(-1, k, k)
+    total = tables.sum(axis=1)
+    chance = (square.sum(axis=2) * square.sum(axis=1)).sum(axis=1) / total**2
+    left = 1 - chance
+    found: Floats = np.where(
+        left > 1e-12, (_accuracy(tables, k) - chance) / np.where(left > 1e-12, left, 1), 0.0
+    )
+    return found
+
+
+def sums_of_groups(rows: Floats, groups: Sequence[str] | None) -> Floats:
+    """Sums (groups, m) of rows (n, m); each row is its own group where none are given."""
+    if groups is None:
+        return rows
+    names = {name: place for place, name in enumerate(dict.fromkeys(groups))}
+    found = np.zeros((len(names), rows.shape[1]))
+    np.add.at(found, [names[name] for name in groups], rows)
+    return found
+
+
+def bootstrap(sums: Floats, draws: int, seed: int) -> Floats:
+    """Totals (draws, m) of groups (groups, m) that are drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    count = len(sums)
+    times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    found: Floats = times @ sums
+    return found
+
+
+def interval(values: Floats, confidence: float = 0.95) -> Interval:
+    """Percentile interval; what could not be computed in a draw is left out."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return (float("nan"), float("nan"))
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)

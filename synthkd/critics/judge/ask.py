@@ -1,0 +1,237 @@
+"""Ask a judge: a teacher of any backend, through a journal, so that a verdict is bought once.
+
+    requests ──► not in the journal? ──► departed (committed, its cost reserved) ──► backend ──► arrived (committed)
+                                                                                                  │
+    replies  ◄───────────────────────────────── read from the journal ◄───────────────────────────┘
+
+The key of a reply is that of any completion: another template, model or sampling asks again, another parser or
+calibration does not. A process that is killed loses what was in flight, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from synthkd import plugins
+from synthkd.errors import CriticError, TeacherError
+from synthkd.journal import Journal, Writer
+from synthkd.journal.ledger import Caps
+from synthkd.prices import most_dollars, most_tokens
+from synthkd.recipe import Price, Recipe
+from synthkd.requests import Completion, Failure, Message, Request, Sampling
+
+#: Requests that are committed together as about to be sent.
+_DEPARTURE = 64
+#: Likeliest tokens that are asked for: as many as the protocol allows in a chat, and in a plain completion.
+TOP_CHAT, TOP_PLAIN = 20, 5
+#: How a judge is asked, unless the teacher part says otherwise.
+_SAMPLING: dict[str, Any] = {"temperature": 0.0, "max_tokens": 16, "logprobs": True}
+
+Replies = list[Completion | Failure]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one request asks. ``name`` is what a recorded reply is found by."""
+
+    name: str
+    messages: tuple[Message, ...]
+
+
+class Asker:
+    """Puts questions to a judge. ``teacher`` is a recipe's teacher part as a mapping, ``limits`` its limits.
+
+    ``journal`` is a path, or an open `Journal`. What is spent is counted under ``run``, over all processes and
+    resumptions. One process at a time may ask for a run.
+    """
+
+    def __init__(
+        self,
+        teacher: Mapping[str, Any],
+        journal: str | Path | Journal = "judge.sqlite",
+        *,
+        samples: int = 1,
+        chat: bool = True,
+        limits: Mapping[str, Any] | None = None,
+        folder: str | Path = ".",
+        run: str = "judge",
+    ) -> None:
+        if samples < 1:
+            raise CriticError(f"samples is {samples}; a verdict needs one reply at least")
+        given = dict(teacher.get("sampling") or {})
+        if "n" in given:
+            raise CriticError("teacher.sampling.n: the critic's option `samples` says how many replies vote")
+        usual = _SAMPLING | ({"temperature": 1.0} if samples > 1 else {})
+        part = {**teacher, "sampling": {**usual, **given, "n": samples}}
+        raw = {
+            "name": run,
+            "inputs": {"count": 1},
+            "corpus": {"path": "."},
+            "teacher": part,
+            "limits": dict(limits or {}),
+        }
+        self.recipe = Recipe.from_dict(raw, folder, source="judge")
+        self.teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
+        self.journal = journal
+        self.sampling = self._sampling(chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat)
+        self._identity: str | None = None
+        limit = self.recipe.limits
+        self.caps = Caps(limit.dollars, limit.tokens) if limit.dollars or limit.tokens else None
+        self.price = getattr(self.teacher, "price", Price())
+        if limit.dollars and self.price is None:
+            raise CriticError(
+                f"limits.dollars needs prices, and none is known for {self.recipe.teacher.model!r}: give teacher.price"
+            )
+
+    def _sampling(self, chat: bool) -> Sampling:
+        """With the likeliest first tokens asked for, as the protocol wants it."""
+        sampling = Sampling(**self.recipe.teacher.sampling.model_dump())
+        sampling = replace(sampling, stop=tuple(sampling.stop))
+        if not sampling.logprobs:
+            return sampling
+        served = self.recipe.teacher.backend.startswith("openai") or self.recipe.teacher.vllm.serve
+        likeliest = {"top_logprobs": TOP_CHAT} if chat or not served else {"logprobs": TOP_PLAIN}
+        return replace(sampling, extra_body={**likeliest, **sampling.extra_body})
+
+    @property
+    def identity(self) -> str:
+        """Who answers."""
+        if self._identity is None:
+            self._identity = self.teacher.identity
+        return self._identity
+
+    def request(self, question: Question) -> Request:
+        """The request of a question."""
+        samples = tuple(range(self.sampling.n))
+        return Request(self.identity, question.messages, self.sampling, samples, question.name)
+
+    def ask(self, questions: Sequence[Question]) -> list[Replies]:
+        """The replies to each question, one for each sample, in its order.
+
+        Raises `TeacherError` where some did not come that may come another time; what came is kept.
+        """
+        requests = [self.request(question) for question in questions]
+        with self._opened() as journal:
+            missing = self._missing(journal, requests)
+            if missing:
+                # What an earlier process had in flight when it died may have been billed.
+                journal.give_up_flights(self.recipe.name)
+                _run(self._buy(journal, missing))
+            return self._read(journal, requests)
+
+    @contextmanager
+    def _opened(self) -> Iterator[Journal]:
+        if isinstance(self.journal, Journal):
+            yield self.journal
+            return
+        with Journal(self.recipe.resolve(str(self.journal))) as journal:
+            yield journal
+
+    def _missing(self, journal: Journal, requests: Sequence[Request]) -> list[Request]:
+        """Each request once, with the samples that are neither in hand nor refused for good."""
+        distinct = list({request.request_id: request for request in requests}.values())
+        ids = [request.request_id for request in distinct]
+        held, failed = journal.held(ids), journal.failures(ids)
+        found = []
+        for request in distinct:
+            have = held.get(request.request_id, set()) | {
+                index for index, f in failed.get(request.request_id, {}).items() if f.permanent
+            }
+            left = tuple(index for index in request.sample_indexes if index not in have)
+            if left:
+                found.append(request.only(left))
+        return found
+
+    async def _buy(self, journal: Journal, missing: list[Request]) -> None:
+        """Ask in rounds: under a cap, what had no room is asked again when answers have given some back."""
+        async with Writer(journal, self.recipe.name, self.caps) as writer:
+            if hasattr(self.teacher, "attach"):
+                self.teacher.attach(journal, self.recipe.name)
+            if hasattr(self.teacher, "again"):
+                self.teacher.again = writer.lose
+            try:
+                while missing:
+                    round_ = _Round(writer, missing, self._bounds)
+                    stream = self.teacher.stream(round_.departing())
+                    try:
+                        async for answers in stream:
+                            await writer.arrive(answers)
+                    finally:
+                        if isinstance(stream, AsyncGenerator):
+                            await stream.aclose()
+                    missing = round_.refused if round_.went else []
+            finally:
+                await self.teacher.close()
+
+    def _bounds(self, requests: list[Request]) -> list[tuple[float, int]]:
+        """Dollars and tokens that a sample of each request may come to."""
+        found = []
+        for request in requests:
+            read, written = most_tokens(request)
+            found.append((most_dollars(self.price or Price(), read, written), read + written))
+        return found
+
+    def _read(self, journal: Journal, requests: Sequence[Request]) -> list[Replies]:
+        ids = list({request.request_id for request in requests})
+        held, failed = journal.completions(ids), journal.failures(ids)
+        replies: list[Replies] = []
+        reasons: Counter[str] = Counter()
+        for request in requests:
+            found: Replies = []
+            for index in request.sample_indexes:
+                reply = held.get(request.request_id, {}).get(index)
+                failure = failed.get(request.request_id, {}).get(index)
+                if reply is not None:
+                    found.append(reply)
+                elif failure is not None and failure.permanent:
+                    found.append(failure)
+                else:
+                    reasons[failure.reason if failure else "not asked: the cap is reached"] += 1
+            replies.append(found)
+        if reasons:
+            why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+            raise TeacherError(
+                f"{sum(reasons.values()):,} verdicts did not come ({why}); those that came are in {journal.path}, and"
+                " the same call goes on from there"
+            )
+        return replies
+
+
+class _Round:
+    """One pass over what is missing: what goes, and what the caps leave no room for now."""
+
+    def __init__(self, writer: Writer, requests: list[Request], bounds: Any) -> None:
+        self.writer, self.requests, self.bounds = writer, requests, bounds
+        self.refused: list[Request] = []
+        self.went = 0
+
+    async def departing(self) -> AsyncIterator[Request]:
+        for start in range(0, len(self.requests), _DEPARTURE):
+            group = self.requests[start : start + _DEPARTURE]
+            departed = await self.writer.depart(group, self.bounds(group))
+            self.went += len(departed.go)
+            for request in departed.go:
+                yield request
+            if departed.refused:
+                # The round ends here, so that a backend that gathers requests answers those that it has.
+                self.refused = departed.refused + self.requests[start + _DEPARTURE :]
+                return
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end; in a notebook, whose loop is already running, in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()

@@ -1,0 +1,91 @@
+"""The judge's prompt: a template rendered with a candidate's columns and its sentence."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from synthkd.errors import CriticError, PromptError, nearest
+from synthkd.keys import content_hash
+from synthkd.kinds.base import Kind
+from synthkd.prompts import Prompt, lint, load_prompt
+
+Message = dict[str, str]
+
+
+class _AsTheyStand:
+    """Speaks for rows that need no rewording: a judge reads the candidate, not what the teacher read."""
+
+    group_column: ClassVar[str] = "text"
+
+    def context(
+        self, row: Mapping[str, Any], examples: Sequence[Mapping[str, Any]], rng: random.Random
+    ) -> dict[str, Any]:
+        return {**row, "examples": list(examples)}
+
+
+_ROWS = _AsTheyStand()
+
+
+@dataclass(frozen=True)
+class JudgePrompt:
+    """A template with the columns that it is given: the kind's, ``text`` (the candidate as a sentence) and
+    ``columns`` beside them, such as the source of a grounded kind."""
+
+    prompt: Prompt
+    kind: Kind
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def load(
+        cls, template: str, kind: Kind, columns: Sequence[str] = (), folder: Path | None = None
+    ) -> JudgePrompt:
+        """A shipped template (``judge/yes-no``) or a file. What it names must be among the columns."""
+        prompt = load_prompt(template, folder)
+        if prompt.head.kind and prompt.head.kind != kind.name:
+            raise PromptError(
+                f"template {template} is for the kind {prompt.head.kind!r}, the critic's is {kind.name!r}"
+            )
+        lint(prompt, [*kind.columns, *columns, "text", "examples"])
+        return cls(prompt, kind, tuple(columns))
+
+    @property
+    def chat(self) -> bool:
+        return self.prompt.head.chat
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the template with its head."""
+        return content_hash([self.prompt.source, self.prompt.head.model_dump()])
+
+    def messages(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
+        """What the judge reads about one candidate."""
+        known = {name: row[name] for name in (*self.kind.columns, *self.columns)}
+        return self.prompt.render({**known, "text": self.kind.verbalize(row)}, _ROWS, "", 0)
+
+    def rows(self, batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
+        """The rows of a batch with the columns that are needed; refuses a batch that lacks one."""
+        needed = [*self.kind.columns, *self.columns]
+        for name in needed:
+            if name not in batch.schema.names:
+                raise CriticError(
+                    f"the judge reads the column {name!r}, which these rows do not have"
+                    f"{nearest(name, batch.schema.names)}"
+                )
+        extra = ["id"] if "id" in batch.schema.names else []
+        rows: list[dict[str, Any]] = batch.select([*dict.fromkeys([*needed, *extra])]).to_pylist()
+        for place, row in enumerate(rows):
+            empty = [name for name in needed if row[name] is None]
+            if empty:
+                raise CriticError(f"row {place} of the batch: {empty[0]!r} is null; a judge cannot read it")
+        yield from rows
+
+
+def render_pair(prompt: Prompt, row: Mapping[str, Any]) -> tuple[Message, ...]:
+    """What the judge reads about two texts: ``first`` and ``second`` of the row, and whatever else it has."""
+    return prompt.render(dict(row), _ROWS, "", 0)

@@ -1,0 +1,101 @@
+"""Boosted trees as arrays: scikit-learn grows them, numpy walks them, and no file holds an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import CriticError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Trees:
+    """All nodes of all trees in a row: a leaf has ``feature`` -1; ``left`` and ``right`` are places of nodes."""
+
+    feature: Ints
+    threshold: Floats
+    left: Ints
+    right: Ints
+    value: Floats
+    roots: Ints
+    baseline: float
+
+    @classmethod
+    def grow(cls, features: Floats, labels: Any, weights: Floats, seed: int = 0, rounds: int = 250) -> Trees:
+        """Fit on features (n, d) without NaN."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        model = HistGradientBoostingClassifier(
+            max_iter=rounds, learning_rate=0.06, max_leaf_nodes=15, l2_regularization=3.0, max_features=0.5,
+            early_stopping=False, random_state=seed,
+        ).fit(features, labels, weights)  # fmt: skip
+        trees = cls._from(model)
+        probe = features[:200]
+        if not np.allclose(trees.logits(probe), model.decision_function(probe), atol=1e-6):
+            raise CriticError(
+                "this version of scikit-learn lays out its trees in another way; use 1.5 to 1.9"
+            )
+        return trees
+
+    @classmethod
+    def _from(cls, model: Any) -> Trees:
+        nodes = [trees[0].nodes for trees in model._predictors]
+        sizes = [len(found) for found in nodes]
+        roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+        shift, flat = np.repeat(roots, sizes), np.concatenate(nodes)
+        leaf = flat["is_leaf"].astype(bool)
+        return cls(
+            feature=np.where(leaf, -1, flat["feature_idx"]).astype(np.int64),
+            threshold=flat["num_threshold"].astype(np.float64),
+            left=flat["left"].astype(np.int64) + shift,
+            right=flat["right"].astype(np.int64) + shift,
+            value=flat["value"].astype(np.float64),
+            roots=roots,
+            baseline=float(np.ravel(model._baseline_prediction)[0]),
+        )
+
+    def logits(self, features: Floats) -> Floats:
+        """(n,) sums over the trees."""
+        rows = np.arange(len(features))
+        total = np.full(len(features), self.baseline)
+        for root in self.roots:
+            place = np.full(len(features), root)
+            walking = rows
+            while len(walking):
+                here = place[walking]
+                feature = self.feature[here]
+                inner = feature >= 0
+                walking, here, feature = walking[inner], here[inner], feature[inner]
+                goes_left = features[walking, feature] <= self.threshold[here]
+                place[walking] = np.where(goes_left, self.left[here], self.right[here])
+            total += self.value[place]
+        return total
+
+    def arrays(self, prefix: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Named arrays for a critic's file."""
+        return {
+            f"{prefix}_feature": self.feature.astype(np.int32),
+            f"{prefix}_threshold": self.threshold,
+            f"{prefix}_left": self.left.astype(np.int32),
+            f"{prefix}_right": self.right.astype(np.int32),
+            f"{prefix}_value": self.value,
+            f"{prefix}_roots": self.roots.astype(np.int32),
+            f"{prefix}_baseline": np.array([self.baseline]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray[Any, Any]], prefix: str) -> Trees:
+        """What `arrays` gave."""
+
+        def ints(name: str) -> Ints:
+            return arrays[f"{prefix}_{name}"].astype(np.int64)
+
+        return cls(
+            ints("feature"), arrays[f"{prefix}_threshold"], ints("left"), ints("right"),
+            arrays[f"{prefix}_value"], ints("roots"), float(arrays[f"{prefix}_baseline"][0]),
+        )  # fmt: skip

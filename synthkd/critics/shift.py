@@ -1,0 +1,236 @@
+"""Are the rows that are scored like the rows that were calibrated on? If not, the promise is withdrawn aloud.
+
+Two tests, on vectors of the rows:
+
+- *classifier* (Lopez-Paz & Oquab 2017, arXiv 1610.06545): a logistic regression learns to tell the two apart. Each
+  fold is ranked by a classifier trained on the folds before it, so given those, its AUC is a Mann-Whitney statistic
+  with a known null distribution, and the sum over folds is one of a martingale: no permutations are needed. (With
+  ordinary cross-fitting the folds train on each other and the pooled AUC has no such distribution.)
+- *depth* (Seegmiller & Preum 2023, arXiv 2310.15010): depth(x) = 2 - mean cosine distance to the calibration rows;
+  scored rows that lie further out have lower depths, by a one-sided rank-sum test; ``both_sides`` also sees rows
+  that lie further in. It sees nothing of a move around the middle. Half of the calibration rows are the reference
+  and the other half is compared: given the reference, both sides are independent draws, which depths of the
+  reference rows themselves are not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import CriticError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+#: Fewest rows on either side for a test.
+FEWEST = 20
+_FOLDS = 6
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What one test, or both, say. ``statistic``: the AUC (0.5: alike), or Q (0.5: alike; 0: far outside)."""
+
+    shifted: bool
+    test: str
+    statistic: float
+    p_value: float
+    level: float
+    calibration_rows: int
+    scored_rows: int
+
+    def sentence(self) -> str:
+        """In words."""
+        what = {
+            "classifier": f"a classifier tells them apart with AUC {self.statistic:.3f}",
+            "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q {self.statistic:.3f}; 0.5 would"
+            " be alike)",
+        }[self.test]
+        rows = f"{self.scored_rows:,} scored and {self.calibration_rows:,} calibration rows"
+        if self.shifted:
+            return (
+                f"the promise of precision is withdrawn: the scored rows are not like the calibration rows, {what}"
+                f" (p = {self.p_value:.2g}, {rows}). Label a sample of what is scored and calibrate on that."
+            )
+        return (
+            f"no shift was found at level {self.level:g} ({self.test} test, p = {self.p_value:.2g}, {rows})"
+        )
+
+
+def detect_shift(
+    calibration: Any,
+    scored: Any,
+    *,
+    level: float = 0.05,
+    calibration_groups: Sequence[str] = (),
+    scored_groups: Sequence[str] = (),
+    seed: int = 0,
+) -> Shift:
+    """Both tests on vectors (rows, dimensions) of the two sides, each at half the level; what the surer one says.
+
+    Rows that hang together (one head, one item) are not independent draws: name their groups, and one row of each
+    is looked at.
+    """
+    rng = np.random.default_rng(seed)
+    here, there = _one_each(calibration, calibration_groups, rng), _one_each(scored, scored_groups, rng)
+    found = [
+        classifier_test(here, there, level=level / 2, seed=seed),
+        depth_test(here, there, level=level / 2, seed=seed, both_sides=True),
+    ]
+    surer = min(found, key=lambda shift: shift.p_value)
+    p_value = min(1.0, 2 * surer.p_value)
+    return Shift(
+        p_value <= level,
+        surer.test,
+        surer.statistic,
+        p_value,
+        level,
+        surer.calibration_rows,
+        surer.scored_rows,
+    )
+
+
+def classifier_test(calibration: Any, scored: Any, *, level: float = 0.05, seed: int = 0) -> Shift:
+    """Logistic regression, each fold ranked by what was learned on those before."""
+    from scipy.stats import norm
+    from sklearn.linear_model import LogisticRegression
+
+    here, there = _checked(calibration, scored)
+    rows = np.concatenate([here, there])
+    side = np.concatenate([np.zeros(len(here), dtype=bool), np.ones(len(there), dtype=bool)])
+    fold = _stratified(side, _FOLDS, np.random.default_rng(seed))
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    rows = (rows - mean) / np.where(spread > 0, spread, 1)
+    excess = variance = total = weight = 0.0
+    for test in range(1, _FOLDS):
+        train, now = fold < test, fold == test
+        model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=200)
+        scores = model.fit(rows[train], side[train]).decision_function(rows[now])
+        u, null_mean, null_variance = _mann_whitney(scores[side[now]], scores[~side[now]])
+        excess, variance = excess + u - null_mean, variance + null_variance
+        total, weight = total + u, weight + 2 * null_mean
+    p_value = float(norm.sf(excess / math.sqrt(variance))) if variance > 0 else 1.0
+    return Shift(p_value <= level, "classifier", total / weight, p_value, level, len(here), len(there))
+
+
+def depth_test(
+    calibration: Any, scored: Any, *, level: float = 0.05, seed: int = 0, both_sides: bool = False
+) -> Shift:
+    """Whether scored rows lie further out than calibration rows do, or also whether further in."""
+    from scipy.stats import norm
+
+    here, there = _checked(calibration, scored)
+    order = np.random.default_rng(seed).permutation(len(here))
+    reference, compared = here[order[::2]], here[order[1::2]]
+    inner, outer = depths(compared, reference), depths(there, reference)
+    u, null_mean, null_variance = _mann_whitney(outer, inner)
+    p_value = float(norm.cdf((u - null_mean) / math.sqrt(null_variance))) if null_variance > 0 else 1.0
+    if both_sides:
+        p_value = min(1.0, 2 * min(p_value, 1 - p_value))
+    # U counts pairs in which the scored row is the deeper one.
+    q = u / (2 * null_mean)
+    return Shift(p_value <= level, "depth", q, p_value, level, len(here), len(there))
+
+
+def depths(rows: Any, reference: Any, *, among: bool = False) -> Floats:
+    """2 - mean cosine distance of each row to the reference rows, in [0, 2].
+
+    ``among``: the rows are the reference rows, and each is left out of its own mean.
+    """
+    unit, others = _unit(np.asarray(rows, dtype=np.float64)), _unit(np.asarray(reference, dtype=np.float64))
+    nearness = unit @ others.sum(axis=0)
+    if among:
+        nearness = (nearness - (unit * unit).sum(axis=1)) * len(others) / (len(others) - 1)
+    depth: Floats = np.asarray(1 + nearness / len(others))
+    return depth
+
+
+def depth_q(calibration: Any, scored: Any) -> float:
+    """Q of the paper: chance that a calibration row is no deeper than a scored one, ties half. 0.5: alike."""
+    inner, outer = depths(calibration, calibration, among=True), depths(scored, calibration)
+    u, mean, _ = _mann_whitney(outer, inner)
+    return u / (2 * mean)
+
+
+def text_vectors(
+    calibration: Sequence[str], scored: Sequence[str], dimensions: int = 32, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """Cheap vectors for both sides: hashed words and character n-grams, TF-IDF, truncated SVD of both together."""
+    from scipy.sparse import hstack
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+    texts = [*calibration, *scored]
+    words = HashingVectorizer(n_features=1 << 16, ngram_range=(1, 2), norm=None, alternate_sign=False)
+    letters = HashingVectorizer(
+        n_features=1 << 16, analyzer="char_wb", ngram_range=(2, 4), norm=None, alternate_sign=False
+    )
+    counts = TfidfTransformer(sublinear_tf=True).fit_transform(
+        hstack([words.transform(texts), letters.transform(texts)]).tocsr()
+    )
+    size = min(dimensions, len(texts) - 1)
+    vectors: Floats = TruncatedSVD(size, random_state=seed).fit_transform(counts)
+    return vectors[: len(calibration)], vectors[len(calibration) :]
+
+
+def _mann_whitney(upper: Floats, lower: Floats) -> tuple[float, float, float]:
+    """U (pairs in which ``upper`` is larger, ties half), its mean and its variance if both are alike."""
+    from scipy.stats import rankdata
+
+    m, n = len(upper), len(lower)
+    together = np.concatenate([upper, lower])
+    u = float(rankdata(together)[:m].sum()) - m * (m + 1) / 2
+    _, ties = np.unique(together, return_counts=True)
+    total = m + n
+    loss = float((ties.astype(np.float64) ** 3 - ties).sum()) / (total * (total - 1)) if total > 1 else 0.0
+    return u, m * n / 2, m * n / 12 * (total + 1 - loss)
+
+
+def _stratified(
+    side: np.ndarray[Any, np.dtype[np.bool_]], folds: int, rng: np.random.Generator
+) -> np.ndarray[Any, Any]:
+    """A fold for each row, with rows of both sides in each."""
+    fold = np.zeros(len(side), dtype=np.int64)
+    for value in (False, True):
+        here = np.flatnonzero(side == value)
+        fold[rng.permutation(here)] = np.arange(len(here)) % folds
+    return fold
+
+
+def _one_each(vectors: Any, groups: Sequence[str], rng: np.random.Generator) -> Floats:
+    vectors = np.asarray(vectors, dtype=np.float64)
+    if not len(groups):
+        whole: Floats = vectors
+        return whole
+    if len(groups) != len(vectors):
+        raise CriticError(f"{len(vectors):,} rows but {len(groups):,} groups; give one group for each row")
+    order = rng.permutation(len(vectors))
+    _, first = np.unique(np.asarray(groups, dtype=str)[order], return_index=True)
+    one: Floats = vectors[np.sort(order[first])]
+    return one
+
+
+def _checked(calibration: Any, scored: Any) -> tuple[Floats, Floats]:
+    here, there = np.asarray(calibration, dtype=np.float64), np.asarray(scored, dtype=np.float64)
+    for name, vectors in (("calibration", here), ("scored", there)):
+        if vectors.ndim != 2 or len(vectors) < FEWEST:
+            raise CriticError(
+                f"a test for shift needs {FEWEST} {name} rows at least; there are {len(vectors):,}"
+            )
+        if not np.isfinite(vectors).all():
+            raise CriticError(f"vectors of {name} rows are not finite numbers; embed them again")
+    if here.shape[1] != there.shape[1]:
+        raise CriticError(
+            f"calibration rows have {here.shape[1]} dimensions, scored rows {there.shape[1]}; embed both in one way"
+        )
+    return here, there
+
+
+def _unit(vectors: Floats) -> Floats:
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Floats = vectors / np.where(norms > 0, norms, 1)
+    return unit

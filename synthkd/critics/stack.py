@@ -1,0 +1,192 @@
+"""The stack: a logistic regression on the logits of any critics, cross-fitted.
+
+A critic's scores on its own training rows are too good, so the combination learns from scores of rows that the
+critic did not see, divided by group. Each critic is then trained on all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd import plugins
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.files import read_files, write_files
+from synthkd.critics.folders import check_files, file_hashes
+from synthkd.errors import CriticError, MissingExtraError
+from synthkd.keys import fraction
+from synthkd.kinds.base import Kind
+
+Spec = str | Mapping[str, Mapping[str, Any] | None]
+#: A score of 0 or 1 has no logit; this is as sure as a member may be.
+_SUREST = 12.0
+_VERSION = 1
+
+
+class StackCritic(Critic):
+    """``critics``: names of critics, or ``{name: options}``.
+
+    ``folds``: how often each member is trained for the scores that the combination learns from. With 1, members
+    are trained once, without a part of ``held_out`` of the groups from which the combination learns: for members
+    that cost much.
+    """
+
+    name: ClassVar[str] = "stack"
+
+    def __init__(
+        self, kind: Kind, critics: Sequence[Spec], *, folds: int = 5, held_out: float = 0.2, seed: int = 0
+    ) -> None:
+        _need_sklearn()
+        super().__init__(kind)
+        if folds < 1 or not 0 < held_out < 1:
+            raise CriticError("critic 'stack': `folds` must be 1 or more and `held_out` between 0 and 1")
+        self.specs = [_spec(entry) for entry in critics]
+        if not self.specs:
+            raise CriticError("critic 'stack': `critics` names none; give at least one")
+        self.folds, self.held_out, self.seed = folds, held_out, seed
+        self.members: list[Critic] = [_made(name, kind, options) for name, options in self.specs]
+        self._mean = self._scale = self._weights = np.zeros(0)
+        self._bias = 0.0
+
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
+    ) -> None:
+        """Score each row by members that did not see its group, learn the combination, train the members."""
+        groups = list(groups) or [str(i) for i in range(rows.num_rows)]
+        logits = np.full((rows.num_rows, len(self.specs)), np.nan)
+        for train, test in self.divisions(groups, labels):
+            for place, (name, options) in enumerate(self.specs):
+                member = self.members[place] = _made(name, self.kind, options)
+                _fit(member, rows, labels, groups, weights, train)
+                logits[test, place] = _logits(member, rows.take(pa.array(test)))
+        known = np.flatnonzero(~np.isnan(logits).any(axis=1))
+        self._combine(logits[known], labels[known], None if weights is None else weights[known])
+        if self.folds > 1:
+            for place, (name, options) in enumerate(self.specs):
+                self.members[place] = _made(name, self.kind, options)
+                self.members[place].fit(rows, labels, groups, weights)
+
+    def divisions(self, groups: Sequence[str], labels: Labels) -> Iterator[tuple[Any, Any]]:
+        """Training and scored rows that share no group; the order of rows changes nothing."""
+        places = np.array([fraction(f"stack:{self.seed}:{group}") for group in groups])
+        fold = (places >= self.held_out).astype(int) if self.folds == 1 else (places * self.folds).astype(int)
+        for number in range(self.folds):
+            test = fold == number
+            for part in (~test, test):
+                if len(set(labels[part])) < 2:
+                    raise CriticError(
+                        f"critic 'stack': fold {number + 1} of {self.folds} has verdicts of one sort only;"
+                        " label more or ask for fewer folds"
+                    )
+            yield np.flatnonzero(~test), np.flatnonzero(test)
+
+    def _combine(self, logits: Scores, labels: Labels, weights: Scores | None) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._mean, self._scale = logits.mean(0), logits.std(0)
+        self._scale[self._scale < 1e-9] = 1.0
+        model = LogisticRegression(C=1.0).fit((logits - self._mean) / self._scale, labels, weights)
+        self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        if not len(self._weights):
+            raise CriticError("this critic was not trained yet")
+        if not batch.num_rows:
+            return np.zeros(0)
+        logits = np.stack([_logits(member, batch) for member in self.members], axis=1)
+        total = ((logits - self._mean) / self._scale) @ self._weights + self._bias
+        scores: Scores = 1 / (1 + np.exp(-total))
+        return scores
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What each member weighs in the combination, for the card."""
+        return {
+            f"{place}-{name}": float(weight)
+            for place, ((name, _), weight) in enumerate(zip(self.specs, self._weights, strict=True))
+        }
+
+    def save(self, folder: Path) -> None:
+        if not len(self._weights):
+            raise CriticError("this critic was not trained yet")
+        members = []
+        for place, ((name, options), member) in enumerate(zip(self.specs, self.members, strict=True)):
+            inside = folder / f"member-{place}-{name}"
+            inside.mkdir()
+            member.save(inside)
+            members.append({"name": name, "options": options, "files": file_hashes(inside)})
+        config = {
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
+            "members": members, "folds": self.folds, "held_out": self.held_out, "seed": self.seed, "bias": self._bias,
+        }  # fmt: skip
+        arrays = {"mean": self._mean, "scale": self._scale, "weights": self._weights}
+        write_files(folder, arrays, config)
+
+    @classmethod
+    def load(cls, folder: Path, kind: Kind) -> StackCritic:
+        _need_sklearn()
+        arrays, config = read_files(
+            folder, cls.name, _VERSION, {"members", "folds", "held_out", "seed", "bias"}
+        )
+        critic = cls.__new__(cls)
+        Critic.__init__(critic, kind)
+        critic.folds, critic.held_out, critic.seed = config["folds"], config["held_out"], config["seed"]
+        critic.specs = [(member["name"], member["options"]) for member in config["members"]]
+        critic.members = []
+        for place, member in enumerate(config["members"]):
+            inside = folder / f"member-{place}-{member['name']}"
+            check_files(inside, member["files"])
+            critic.members.append(plugins.find("critics", member["name"]).load(inside, kind))
+        critic._mean, critic._scale, critic._weights = arrays["mean"], arrays["scale"], arrays["weights"]
+        critic._bias = config["bias"]
+        return critic
+
+
+def _spec(entry: Spec) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        ((name, options),) = entry.items()
+        return name, dict(options or {})
+    raise CriticError(f"critic 'stack': {entry!r} is neither a critic's name nor {{name: options}}")
+
+
+def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
+    critic: type[Critic] = plugins.find("critics", name)
+    try:
+        return critic(kind, **options)
+    except TypeError as error:
+        raise CriticError(f"critic 'stack': member {name!r}: {error}") from None
+
+
+def _fit(
+    member: Critic, rows: pa.Table, labels: Labels, groups: Sequence[str], weights: Scores | None, train: Any
+) -> None:
+    part = None if weights is None else weights[train]
+    member.fit(rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
+
+
+def _logits(member: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
+    scores = np.asarray(member.score(rows), dtype=np.float64)
+    if np.isnan(scores).any():
+        raise CriticError(
+            f"critic 'stack': member {member.name!r} gave {int(np.isnan(scores).sum())} rows no score"
+        )
+    with np.errstate(divide="ignore"):
+        logits: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_SUREST, _SUREST)
+    return logits
+
+
+def _need_sklearn() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None or find_spec("safetensors") is None:
+        raise MissingExtraError("the stack of critics", "critics")

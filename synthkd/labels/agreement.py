@@ -1,0 +1,75 @@
+"""How far annotators agree: Krippendorff's alpha, and a table of pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations, permutations
+
+from synthkd.labels.merge import Votes
+
+
+def alpha(votes: Mapping[str, Mapping[str, str]]) -> float | None:
+    """Krippendorff's alpha for nominal values; items with one verdict only do not count.
+
+    1 is full agreement, 0 what chance would give. ``None`` where no item has two verdicts, or all verdicts are equal:
+    then nothing can be said. (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability.)
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    for said in votes.values():
+        values = list(said.values())
+        for pair in permutations(range(len(values)), 2):
+            seen[values[pair[0]], values[pair[1]]] += 1 / (len(values) - 1)  # type: ignore[assignment]
+    margin: Counter[str] = Counter()
+    for (value, _), count in seen.items():
+        margin[value] += count
+    total = sum(margin.values())
+    expected = total * total - sum(count * count for count in margin.values())
+    if total < 2 or not expected:
+        return None
+    observed = sum(count for (one, other), count in seen.items() if one != other)
+    return float(1 - (total - 1) * observed / expected)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two annotators: on how many items both spoke, and on how many they said the same."""
+
+    one: str
+    other: str
+    common: int
+    same: int
+
+
+def pairs(votes: Votes) -> list[Pair]:
+    """Every two annotators who share an item."""
+    people = sorted({name for said in votes.values() for name in said})
+    found = []
+    for one, other in combinations(people, 2):
+        both = [(said[one], said[other]) for said in votes.values() if one in said and other in said]
+        if both:
+            found.append(Pair(one, other, len(both), sum(a == b for a, b in both)))
+    return found
+
+
+def report(votes: Votes) -> str:
+    """Alpha, who said what how often, and pairs, in words."""
+    people = sorted({name for said in votes.values() for name in said})
+    several = sum(len(said) > 1 for said in votes.values())
+    value = alpha(votes)
+    lines = [
+        f"{len(votes):,} rows, {several:,} with more than one verdict",
+        "Krippendorff's alpha: " + ("cannot be told" if value is None else f"{value:.3f}"),
+    ]
+    for name in people:
+        counts = Counter(said[name] for said in votes.values() if name in said)
+        lines.append(
+            f"  {name or '(no name)'}: " + ", ".join(f"{count:,} {v}" for v, count in sorted(counts.items()))
+        )
+    for pair in pairs(votes):
+        lines.append(
+            f"  {pair.one or '(no name)'} and {pair.other or '(no name)'}: {pair.same:,} of {pair.common:,} alike"
+            f" ({pair.same / pair.common:.0%})"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,202 @@
+"""The rows that may be labelled: of a corpus, a run, or a file.
+
+A pool holds at most `LIMIT` rows, those with the smallest hashes of their ids. Of a larger whole it is a random
+sample: given the other rows, a row is in it with the probability that is the smallest hash left out, and ``scale`` is
+its inverse. So memory does not grow with the corpus, and weights still stand for all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import InputError, KindError, nearest
+from synthkd.keys import fraction
+from synthkd.kinds.base import Kind
+from synthkd.labels.sizes import Floats
+from synthkd.rows import read_rows
+from synthkd.storage import read_json
+
+LIMIT = 50_000
+#: Which rows of a corpus or run: those that a critic decides, or others.
+WHICH = ("critic", "accepted", "rejected", "all")
+#: What a critic also looks at; kept in the sheet where the rows have it.
+NUMBERS = ("logprob", "tokens", "recurrence")
+#: Columns in which rows keep what a candidate was made from.
+SOURCES = ("source", "context", "document", "passage", "premise", "question", "input_text")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Rows with an ``id`` each, distinct; ``threshold`` is the critic's, where one is known."""
+
+    rows: list[dict[str, Any]]
+    columns: tuple[str, ...]
+    scale: float = 1.0
+    threshold: float | None = None
+    stratum: str | None = None
+    place: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.place.update({row["id"]: i for i, row in enumerate(self.rows)})
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        return [row["id"] for row in self.rows]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return [" ".join(str(row[column]) for column in self.columns) for row in self.rows]
+
+    @cached_property
+    def strata(self) -> list[str] | None:
+        return [str(row[self.stratum]) for row in self.rows] if self.stratum else None
+
+    @cached_property
+    def scores(self) -> Floats | None:
+        """Scores of the rows; None where none has one, or where some were rejected before they were scored."""
+        values = [row.get("score") for row in self.rows]
+        missing = [row for row, value in zip(self.rows, values, strict=True) if value in (None, "")]
+        if len(missing) == len(values) or (missing and all(row.get("rejected_by") for row in missing)):
+            return None
+        return np.array([_score(row, value) for row, value in zip(self.rows, values, strict=True)])
+
+    @property
+    def kept(self) -> list[str]:
+        """Columns of the rows that a label sheet keeps: the kind's, the numbers, sources and the score."""
+        have = self.rows[0]
+        return [
+            *self.columns,
+            *(n for n in (*NUMBERS, *SOURCES, "score") if n in have and n not in self.columns),
+        ]
+
+
+def read_pool(
+    path: Path, kind: Kind, which: str = "critic", stratum: str | None = None, limit: int = LIMIT
+) -> Pool:
+    """Read a corpus folder, a run's folder, or a Parquet, CSV or JSONL file.
+
+    ``which``: rows that reached the critic (accepted, or rejected by it), accepted, rejected, or all. Equal ids
+    are one row. ``stratum`` is the column over which labels are spread; default: `relation` where there is one.
+    """
+    if which not in WHICH:
+        raise InputError(f"no rows {which!r} to label{nearest(which, list(WHICH))}")
+    kept, left_out = _smallest(_candidates(path, kind, which), limit)
+    if not kept:
+        raise InputError(
+            f"{path}: no rows to label among {which!r}; --rows names others ({', '.join(WHICH)})"
+        )
+    stratum = stratum or ("relation" if "relation" in kept[0] else None)
+    if stratum and stratum not in kept[0]:
+        raise InputError(f"{path}: no column {stratum!r} to spread over{nearest(stratum, list(kept[0]))}")
+    return Pool(kept, tuple(kind.columns), 1 / left_out, _threshold(path), stratum)
+
+
+def kind_name(path: Path) -> str | None:
+    """The kind that a corpus's manifest or the rows of a run name."""
+    if (path / "manifest.json").is_file():
+        return str(read_json(path / "manifest.json")["kind"]["name"])
+    rows: list[dict[str, Any]] = next(iter(read_rows(_files(path)[0], batch=1)), [{}])
+    name = rows[0].get("kind")
+    return None if name is None else str(name)
+
+
+def sentence(kind: Kind, row: dict[str, Any]) -> str:
+    """The candidate in words; its columns where the kind has none for it (an unknown relation)."""
+    if row.get("text"):
+        return str(row["text"])
+    try:
+        return kind.verbalize(row)
+    except KindError:
+        return " | ".join(str(row[column]) for column in kind.columns)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    for pattern in ("data/*-*.parquet", "judged/part-*.parquet", "*.parquet"):
+        if files := sorted(path.glob(pattern)):
+            return files
+    raise InputError(f"{path}: neither a corpus, nor a run's folder, nor a folder of Parquet files")
+
+
+def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
+    for file in _files(path):
+        for rows in read_rows(file):
+            for column in kind.columns:
+                if column not in rows[0]:
+                    raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
+            for row in rows:
+                if _wanted(row, which) and all(row[column] is not None for column in kind.columns):
+                    row["id"] = str(row.get("id") or kind.identity(row))
+                    yield row
+
+
+def _wanted(row: dict[str, Any], which: str) -> bool:
+    fate = row.get("rejected_by")
+    return {
+        "critic": fate in (None, "critic"),
+        "accepted": fate is None,
+        "rejected": fate is not None,
+        "all": True,
+    }[which]
+
+
+def _smallest(rows: Iterator[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], float]:
+    """The rows with the smallest hashes, sorted by id; and the smallest hash that was left out (1 if none was)."""
+    kept: dict[str, tuple[float, dict[str, Any]]] = {}
+    bound = 1.0
+    for row in rows:
+        draw = fraction(f"pool:{row['id']}")
+        if draw >= bound:
+            continue
+        known = kept.get(row["id"])
+        # An accepted row stands for equal rows that were rejected, such as duplicates.
+        if known is None or (known[1].get("rejected_by") is not None and row.get("rejected_by") is None):
+            kept[row["id"]] = (draw, row)
+        if len(kept) >= 2 * limit:
+            kept, bound = _pruned(kept, limit, bound)
+    kept, bound = _pruned(kept, limit, bound)
+    return [row for _, (_, row) in sorted(kept.items())], bound
+
+
+def _pruned(
+    kept: dict[str, tuple[float, dict[str, Any]]], limit: int, bound: float
+) -> tuple[dict[str, tuple[float, dict[str, Any]]], float]:
+    if len(kept) <= limit:
+        return kept, bound
+    ordered = sorted(kept.items(), key=lambda item: item[1][0])
+    return dict(ordered[:limit]), ordered[limit][1][0]
+
+
+def _threshold(path: Path) -> float | None:
+    for name in ("manifest.json", "judged.json"):
+        if (path / name).is_file():
+            critic = read_json(path / name).get("critic") or {}
+            return critic.get("threshold")
+    return None
+
+
+def _score(row: dict[str, Any], value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise InputError(
+            f"row {row['id']!r}: the score is {value!r}; each row needs a number, or none has one"
+        )
+    return number
+
+
+def shown(text: Any) -> str:
+    """Text without characters that could steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(text))

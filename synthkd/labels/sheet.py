@@ -1,0 +1,234 @@
+"""The label sheet: a CSV file with one row for each verdict of each annotator.
+
+A verdict is appended and synced before the next row is shown; taking one back cuts the file at the end of the row
+before. A row that a killed process left half written is cut off when the sheet is opened. One process writes at a
+time. Probabilities and weights depend on how many rows are labelled in the end, so they are filled in when the
+session closes (`rounds.close`), by writing the file anew under a temporary name.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from synthkd.errors import CriticError, StorageError
+from synthkd.labels.pool import NUMBERS, SOURCES
+from synthkd.labels.verdicts import VERDICTS, verdict_of
+from synthkd.rows import read_rows
+from synthkd.storage import storage_errors, write_text
+
+try:
+    import fcntl
+except ImportError:  # Windows: without this protection
+    fcntl = None  # type: ignore[assignment]
+
+#: Columns after `id`, the kind's columns and the numbers.
+META = ("verdict", "annotator", "time", "chosen", "probability", "weight", "design", "why")
+#: Columns that some rows have and others have not; a sheet gets them when they appear.
+OPTIONAL = {*NUMBERS, *SOURCES, "score"}
+Record = dict[str, str]
+
+
+class Sheet:
+    """An open sheet. ``records`` hold all its rows as text. Use as a context manager."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        """Open or make a sheet; ``columns`` are those that describe a row, beside `id` and `META`."""
+        self.path = path
+        self.columns = ["id", *columns, *META]
+        self.records: list[Record] = []
+        self._ends: list[int] = []
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            self._lock()
+            self._read()
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def __enter__(self) -> Sheet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+    def append(self, record: Record) -> None:
+        """Add a verdict. It is on the disk when this returns."""
+        record = {name: str(record.get(name, "")) for name in self.columns}
+        self._write(_line([record[name] for name in self.columns]))
+        self.records.append(record)
+
+    def undo(self, annotator: str) -> Record | None:
+        """Take back the last verdict, if this annotator gave it."""
+        if not self.records or self.records[-1]["annotator"] != annotator:
+            return None
+        self._ends.pop()
+        with storage_errors(self.path):
+            os.ftruncate(self._file, self._ends[-1])
+            os.fsync(self._file)
+        return self.records.pop()
+
+    def rewrite(self) -> None:
+        """Write all records anew; a reader sees the old file or the new one."""
+        rows = [self.columns, *([record[name] for name in self.columns] for record in self.records)]
+        write_text(self.path, "".join(_line(row).decode("utf-8") for row in rows))
+        with storage_errors(self.path):
+            os.close(self._file)
+            self._file = os.open(self.path, os.O_RDWR)
+        self._lock()
+        self.records = []
+        self._read()
+
+    def first_records(self) -> dict[str, Record]:
+        """The first record of each id, in the order of the file."""
+        found: dict[str, Record] = {}
+        for record in self.records:
+            found.setdefault(record["id"], record)
+        return found
+
+    def labelled_by(self, annotator: str) -> set[str]:
+        """Ids that an annotator has a verdict for."""
+        return {record["id"] for record in self.records if record["annotator"] == annotator}
+
+    def _lock(self) -> None:
+        if fcntl is not None:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise StorageError(
+                    f"{self.path}: another process is labelling in this sheet; end it, or name another sheet"
+                ) from None
+
+    def _read(self) -> None:
+        with storage_errors(self.path):
+            data = self.path.read_bytes()
+        whole = _whole(data)
+        if not whole:
+            if data and not _line(self.columns).startswith(data):
+                raise CriticError(f"{self.path}: this file is not a label sheet; name another one")
+            self._cut(0)
+            self._ends = []
+            self._write(_line(self.columns))
+            return
+        try:
+            rows = list(csv.reader(io.StringIO(whole.decode("utf-8-sig"), newline=""), strict=True))
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise CriticError(f"{self.path}: not a CSV file in UTF-8 ({error})") from None
+        new = self._new_columns(rows[0])
+        self._cut(len(whole))
+        self._ends = _ends(whole)
+        for number, row in enumerate(rows[1:], 2):
+            if len(row) != len(self.columns):
+                raise CriticError(
+                    f"{self.path} row {number}: {len(row)} fields, the header has {len(self.columns)}"
+                )
+            record = dict(zip(self.columns, row, strict=True))
+            if not verdict_of(record["verdict"]):
+                raise CriticError(f"{self.path} row {number}: verdict {record['verdict']!r} is not one")
+            self.records.append(record)
+        if new:
+            self.columns = [*self.columns, *new]
+            self.records = [dict.fromkeys(new, "") | record for record in self.records]
+            self.rewrite()
+
+    def _new_columns(self, header: list[str]) -> list[str]:
+        """Columns that the rows have got since the sheet was begun, such as a score."""
+        new = [name for name in self.columns if name not in header]
+        missing = [name for name in new if name not in OPTIONAL]
+        if missing:
+            raise CriticError(
+                f"{self.path}: no column {missing[0]!r}, so nothing can be added to this sheet; name another one"
+            )
+        self.columns = header
+        return new
+
+    def _cut(self, size: int) -> None:
+        with storage_errors(self.path):
+            if os.fstat(self._file).st_size > size:
+                os.ftruncate(self._file, size)
+                os.fsync(self._file)
+
+    def _write(self, line: bytes) -> None:
+        end = self._ends[-1] if self._ends else 0
+        with storage_errors(self.path):
+            try:
+                os.lseek(self._file, end, os.SEEK_SET)
+                written = 0
+                while written < len(line):
+                    written += os.write(self._file, line[written:])
+                os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, end)
+                raise
+        self._ends.append(end + len(line))
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a file holds verdicts."""
+    if not path.is_file():
+        return False
+    return any("verdict" in row for rows in read_rows(path, batch=1) for row in rows[:1])
+
+
+def read_records(path: Path) -> list[Record]:
+    """All rows of a sheet in CSV, JSONL or Parquet that have a verdict, as text; verdicts in their own words."""
+    found: list[Record] = []
+    number = 0
+    for rows in read_rows(path):
+        for row in rows:
+            number += 1
+            said = row.get("verdict", row.get("label"))
+            verdict = verdict_of(said)
+            if verdict is None:
+                raise CriticError(f"{path} row {number}: verdict {said!r} is none of {', '.join(VERDICTS)}")
+            if row.get("id") in (None, ""):
+                raise CriticError(f"{path} row {number}: no `id`; annotators are compared by the ids of rows")
+            if verdict:
+                text = {name: "" if value is None else str(value) for name, value in row.items()}
+                found.append(dict.fromkeys(META, "") | text | {"verdict": verdict})
+    return found
+
+
+def votes_of(records: Iterable[Record]) -> dict[str, dict[str, str]]:
+    """Row -> annotator -> verdict; where one annotator spoke twice, the later."""
+    votes: dict[str, dict[str, str]] = {}
+    for record in records:
+        votes.setdefault(record["id"], {})[record["annotator"]] = record["verdict"]
+    return votes
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _line(fields: Sequence[str]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(fields)
+    return out.getvalue().encode("utf-8", "replace")
+
+
+def _whole(data: bytes) -> bytes:
+    """The data up to the end of its last whole row."""
+    ends = _ends(data)
+    return data[: ends[-1]] if ends else b""
+
+
+def _ends(data: bytes) -> list[int]:
+    """Where each row ends: at a line feed outside quotes."""
+    ends, quotes, start = [], 0, 0
+    while (place := data.find(b"\n", start)) >= 0:
+        quotes += data.count(b'"', start, place)
+        start = place + 1
+        if quotes % 2 == 0:
+            ends.append(start)
+    return ends

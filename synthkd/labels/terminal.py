@@ -1,0 +1,95 @@
+"""One key at a time from a terminal or a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import Any, TextIO
+
+try:
+    import termios
+    import tty
+except ImportError:  # Windows
+    termios = None  # type: ignore[assignment]
+
+END = ""
+
+
+class Keys:
+    """Keys of a stream. On a terminal no Return is needed; from a pipe, line ends are passed over.
+
+    The terminal is set back when the block ends, however it ends.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdin
+        self._saved: list[Any] | None = None
+        try:
+            self._number: int | None = self._stream.fileno()
+        except (OSError, ValueError):
+            self._number = None
+
+    def __enter__(self) -> Keys:
+        if termios is not None and self._number is not None and os.isatty(self._number):
+            self._saved = termios.tcgetattr(self._number)
+            tty.setcbreak(self._number)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._saved is not None and self._number is not None:
+            termios.tcsetattr(self._number, termios.TCSADRAIN, self._saved)
+            self._saved = None
+
+    def key(self) -> str:
+        """The next key; ``END`` at the end of the stream or for Ctrl-D."""
+        while True:
+            read = self._read()
+            if read in ("", "\x04"):
+                return END
+            if read == "\x1b":
+                self._pass_sequence()
+            elif not read.isspace():
+                return read
+
+    def line(self) -> str:
+        """The rest of a line, as it is typed."""
+        if self._saved is not None and self._number is not None:
+            # With line editing and echo, as a terminal has them.
+            current = termios.tcgetattr(self._number)
+            termios.tcsetattr(self._number, termios.TCSADRAIN, self._saved)
+            try:
+                return self._line()
+            finally:
+                termios.tcsetattr(self._number, termios.TCSADRAIN, current)
+        return self._line()
+
+    def _line(self) -> str:
+        data = b""
+        while (read := self._byte()) not in (b"", b"\n", b"\r"):
+            data += read
+        return data.decode("utf-8", "replace").strip()
+
+    def _read(self) -> str:
+        first = self._byte()
+        if first and first[0] >= 0xC0:
+            for _ in range(1 + (first[0] >= 0xE0) + (first[0] >= 0xF0)):
+                first += self._byte()
+        return first.decode("utf-8", "replace")
+
+    def _byte(self) -> bytes:
+        if self._number is not None:
+            return os.read(self._number, 1)
+        return self._stream.read(1).encode("utf-8")
+
+    def _pass_sequence(self) -> None:
+        """Pass over what an arrow or function key sends after Escape: `[` or `O`, and all up to a letter or `~`."""
+        import select
+
+        if self._number is None or self._saved is None:
+            return
+        if select.select([self._number], [], [], 0.02)[0] and self._byte() in (b"[", b"O"):
+            while (read := self._byte()) and not b"@" <= read <= b"~":
+                pass

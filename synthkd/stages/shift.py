@@ -1,0 +1,80 @@
+"""Whether what a run scores is like what its critic was calibrated on: if not, the promise is withdrawn aloud."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from synthkd.errors import KindError
+from synthkd.keys import fraction
+from synthkd.kinds.base import Kind
+
+#: Rows that are looked at on each side.
+SAMPLE = 500
+#: Share of runs without a shift that are told of one.
+LEVEL = 0.01
+
+
+class Watch:
+    """A uniform sample of the rows that a critic scores, by the hash of their ids: no order or batch changes it."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._lowest: list[tuple[float, str, dict[str, Any]]] = []
+
+    def see(self, rows: pa.Table) -> None:
+        """Take in scored rows."""
+        drawn = [(-fraction(f"shift|{name}"), name) for name in rows.column("id").to_pylist()]
+        limit = self._lowest[0][0] if len(self._lowest) == SAMPLE else -2.0
+        places = [place for place, (draw, _) in enumerate(drawn) if draw > limit]
+        found = rows.select(self._columns).take(pa.array(places, pa.int64())).to_pylist()
+        for place, row in zip(places, found, strict=True):
+            heapq.heappush(self._lowest, (*drawn[place], row))
+            if len(self._lowest) > SAMPLE:
+                heapq.heappop(self._lowest)
+
+    def verdict(self, held_out: pa.Table, kind: Kind) -> dict[str, Any] | None:
+        """What the tests say, for manifest and table; None where there are too few rows to tell."""
+        from synthkd.critics.shift import FEWEST, detect_shift, text_vectors
+
+        scored = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
+        calibration = _drawn(held_out.select([*self._columns, *_weight(held_out)]).to_pylist())
+        group = kind.group_column
+        groups = [[str(row[group]) for row in rows] for rows in (calibration, scored)]
+        if min(len(set(names)) for names in groups) < FEWEST:
+            return None
+        vectors = text_vectors(_texts(calibration, kind), _texts(scored, kind))
+        found = detect_shift(*vectors, level=LEVEL, calibration_groups=groups[0], scored_groups=groups[1])
+        return {
+            "shifted": found.shifted, "test": found.test, "p_value": round(found.p_value, 8), "level": LEVEL,
+            "sentence": found.sentence(),
+        }  # fmt: skip
+
+
+def _weight(held_out: pa.Table) -> list[str]:
+    return [name for name in ("weight",) if name in held_out.schema.names]
+
+
+def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """So many of them, each with a chance that grows with its weight (Efraimidis and Spirakis 2006)."""
+    keys = [
+        fraction(f"shift|{sorted((name, str(value)) for name, value in row.items())}")
+        ** (1 / (row.get("weight") or 1.0))
+        for row in rows
+    ]
+    return [rows[place] for place in heapq.nlargest(SAMPLE, range(len(rows)), key=keys.__getitem__)]
+
+
+def _texts(rows: list[dict[str, Any]], kind: Kind) -> list[str]:
+    return [_text(row, kind) for row in rows]
+
+
+def _text(row: dict[str, Any], kind: Kind) -> str:
+    try:
+        return kind.verbalize(row)
+    except KindError:
+        # A sheet may name relations that this kind has no sentence for.
+        return " ".join(str(row[column]) for column in kind.columns)

@@ -1,0 +1,134 @@
+"""Critics judged, compared and calibrated again on rows that they were not trained on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import write_csv
+
+from synthkd.critics.evaluate import compare, evaluate, recalibrated
+from synthkd.critics.labels import LabelSheet, read_labels
+from synthkd.critics.train import TrainedCritic, load_critic, save_critic, train_critic
+from synthkd.errors import CriticError
+from synthkd.kinds.triple import TripleKind
+
+KIND = TripleKind()
+
+
+def rows(first: int, count: int, noise: float = 0.1) -> list[dict[str, Any]]:
+    """Tails with an even number are valid, but for some; each row has a head of its own."""
+    rng = np.random.default_rng(first)
+    return [
+        {
+            "head": f"h{i}", "relation": "UsedFor", "tail": f"{'good' if i % 2 == 0 else 'bad'} {i % 9}",
+            "label": bool((i % 2 == 0) ^ (rng.random() < noise)),
+        }
+        for i in range(first, first + count)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("critics")
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path) -> TrainedCritic:
+    sheet = read_labels(write_csv(folder / "train.csv", rows(0, 600)), KIND)
+    return train_critic(KIND, sheet, out=folder / "critic")
+
+
+@pytest.fixture(scope="module")
+def fresh(folder: Path) -> LabelSheet:
+    """Half of its heads are the training sheet's."""
+    return read_labels(write_csv(folder / "fresh.csv", rows(400, 400)), KIND, held_out=1.0)
+
+
+def test_groups_that_were_trained_on_are_left_out(trained: TrainedCritic, fresh: LabelSheet) -> None:
+    found = evaluate(trained, fresh)
+    seen = sum(int(group[1:]) < 600 and group not in held(trained) for group in fresh.groups)
+    assert (found.left_out, len(found.curve.labels)) == (seen, 400 - seen)
+
+
+def held(trained: TrainedCritic) -> set[str]:
+    return set(trained.held_out.column("head").to_pylist())
+
+
+def test_a_sheet_of_trained_groups_alone_is_refused(trained: TrainedCritic, fresh: LabelSheet) -> None:
+    names = [group for group in (f"h{i}" for i in range(600)) if group not in held(trained)]
+    again = LabelSheet(
+        fresh.rows.slice(0, 50), fresh.labels[:50], fresh.held_out[:50], names[:50], source="fresh.csv"
+    )
+    with pytest.raises(CriticError, match=r"fresh.csv: of 50 labelled rows 0 are of groups"):
+        evaluate(trained, again)
+
+
+def test_figures_tell_auc_with_its_interval_and_what_each_promise_keeps(
+    trained: TrainedCritic, fresh: LabelSheet
+) -> None:
+    figures = evaluate(trained, fresh).figures()
+    assert figures["auc_low"] < figures["auc"] < figures["auc_high"]
+    assert 0.8 < figures["auc"] < 1
+    assert figures["kept_at_asked_0.8"] > 0.3
+    assert figures["kept_at_asked_0.95"] is None
+
+
+def test_critics_are_compared_on_the_same_rows(
+    trained: TrainedCritic, fresh: LabelSheet, folder: Path
+) -> None:
+    sheet = read_labels(write_csv(folder / "other.csv", rows(600, 100)), KIND)
+    other = train_critic(KIND, sheet)
+    one, two = compare({"one": trained, "two": other}, fresh)
+    assert (one.name, two.name) == ("one", "two")
+    assert sorted(one.curve.labels) == sorted(two.curve.labels)
+    assert one.left_out == two.left_out > evaluate(trained, fresh).left_out
+
+
+def test_another_calibration_changes_the_promise_and_not_the_scores(
+    trained: TrainedCritic, fresh: LabelSheet, tmp_path: Path
+) -> None:
+    done = recalibrated(trained, fresh)
+    save_critic(done, tmp_path / "critic")
+    again = load_critic(tmp_path / "critic", KIND)
+    assert again.held_out.num_rows == len(evaluate(trained, fresh).curve.labels)
+    assert again.facts()["calibrated_on"] == "fresh.csv"
+    assert again.fingerprint != trained.fingerprint
+    assert np.allclose(again.score(fresh.rows), trained.score(fresh.rows))
+
+
+def synthkd(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "synthkd", "critic", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_verbs_print_figures_and_calibrate(
+    trained: TrainedCritic, fresh: LabelSheet, folder: Path
+) -> None:
+    critic, sheet = str(folder / "critic"), str(folder / "fresh.csv")
+    judged = synthkd("eval", critic, sheet)
+    assert "auc_low" in judged
+    assert "cannot be had" in judged
+    assert synthkd("compare", sheet, critic, critic).splitlines()[0].split() == [critic]
+    out = str(folder / "calibrated")
+    assert "calibration rows" in synthkd("calibrate", critic, sheet, "--out", out, "--precision", "0.8")
+    assert load_critic(Path(out), KIND).facts()["calibrated_on"] == "fresh.csv"
+
+
+def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "synthkd", "critic", "train", str(folder / "fresh.csv"), str(folder / "x"),
+         "--option", "size=3"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "critic 'linear'" in done.stderr
+    assert "size" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,197 @@
+"""What a critic learns from and is measured on: sheets of several annotators, with weights, without leaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import write_csv
+
+from synthkd.critics.labels import read_labels
+from synthkd.errors import CriticError
+from synthkd.kinds.triple import TripleKind
+
+KIND = TripleKind()
+
+
+def rows(count: int = 200, **extra: Any) -> list[dict[str, Any]]:
+    """One row a head; even rows are accepted. Columns as `synthkd label` writes them."""
+    return [
+        {
+            "id": f"r{i}",
+            "head": f"head{i}",
+            "relation": "UsedFor",
+            "tail": f"tail{i}",
+            "verdict": "accept" if i % 2 == 0 else "reject",
+            "annotator": "ann",
+            "chosen": "uniform" if i % 4 == 0 else "uncertain",
+            "weight": 4.0 if i % 4 == 0 else 1.5,
+        }
+        | extra
+        for i in range(count)
+    ]
+
+
+def read(folder: Path, found: list[dict[str, Any]], **options: Any) -> Any:
+    return read_labels(write_csv(folder / "l.csv", found), KIND, **options)
+
+
+def test_verdicts_weights_and_the_way_of_choosing_are_read(tmp_path: Path) -> None:
+    sheet = read(tmp_path, rows())
+    heads = [int(head.removeprefix("head")) for head in sheet.rows.column("head").to_pylist()]
+    np.testing.assert_array_equal(sheet.labels, [i % 2 == 0 for i in heads])
+    np.testing.assert_array_equal(sheet.weights, [4.0 if i % 4 == 0 else 1.5 for i in heads])
+    np.testing.assert_array_equal(sheet.uniform, [i % 4 == 0 for i in heads])
+    assert len(sheet.part_weights(True)) == sheet.held_out.sum()
+
+
+def test_a_sheet_without_weights_or_with_equal_ones_has_none(tmp_path: Path) -> None:
+    assert read(tmp_path, rows(weight=2.0)).weights is None
+    bare = [{key: row[key] for key in ("head", "relation", "tail", "verdict")} for row in rows()]
+    sheet = read(tmp_path, bare)
+    assert sheet.weights is None
+    assert sheet.uniform is None
+    assert sheet.part_weights(True) is None
+
+
+def test_unsure_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+    found = [row | ({"verdict": "unsure"} if i < 10 else {}) for i, row in enumerate(rows())]
+    sheet = read(tmp_path, found)
+    assert (sheet.rows.num_rows, sheet.unsure) == (190, 10)
+
+
+def test_rows_without_a_verdict_yet_are_counted(tmp_path: Path) -> None:
+    found = [row | ({"verdict": ""} if i < 5 else {}) for i, row in enumerate(rows())]
+    sheet = read(tmp_path, found)
+    assert (sheet.rows.num_rows, sheet.unlabelled) == (195, 5)
+
+
+def others(found: list[dict[str, Any]], name: str, wrong: range) -> list[dict[str, Any]]:
+    turned = {"accept": "reject", "reject": "accept"}
+    return [
+        row | {"annotator": name} | ({"verdict": turned[row["verdict"]]} if i in wrong else {})
+        for i, row in enumerate(found)
+    ]
+
+
+def test_annotators_are_merged_by_majority_and_ties_are_unsure(tmp_path: Path) -> None:
+    found = rows()
+    three = [*found, *others(found, "bob", range(5)), *others(found, "eve", range(5, 9))]
+    sheet = read(tmp_path, three)
+    assert (sheet.rows.num_rows, sheet.unsure, sheet.conflicts, sheet.repeated) == (200, 0, [], 0)
+    assert sheet.labels.sum() == 100
+    assert sheet.annotators == ["ann", "bob", "eve"]
+    assert 0.9 < sheet.agreement < 0.97
+    assert read(tmp_path, [*found, *others(found, "bob", range(6))]).unsure == 6
+
+
+def test_annotators_are_merged_by_dawid_skene_where_asked(tmp_path: Path) -> None:
+    found = rows()
+    guess = others(found, "bob", range(0, 200, 2)) + others(found, "bee", range(0, 200, 2))
+    several = [*found, *others(found, "eve", range(3)), *others(found, "joe", range(3, 6)), *guess]
+    assert read(tmp_path, several, merge="dawid-skene").unsure == 0
+    with pytest.raises(CriticError, match="three annotators"):
+        read(tmp_path, [*found, *others(found, "bob", range(6))], merge="dawid-skene")
+
+
+def test_one_annotator_who_said_both_is_named(tmp_path: Path) -> None:
+    found = [*rows(), rows()[3] | {"verdict": "accept"}]
+    sheet = read(tmp_path, found)
+    assert sheet.conflicts == ["head3 | UsedFor | tail3"]
+    assert sheet.rows.num_rows == 199
+
+
+def test_held_out_rows_have_known_weights(tmp_path: Path) -> None:
+    found = [row | ({"weight": ""} if i % 5 == 0 else {}) for i, row in enumerate(rows())]
+    sheet = read(tmp_path, found)
+    heads = np.array([int(head.removeprefix("head")) for head in sheet.rows.column("head").to_pylist()])
+    assert not (sheet.held_out & (heads % 5 == 0)).any()
+    assert ((heads % 5 == 0) & ~sheet.held_out).sum() == 40
+    assert sheet.unweighed == 0
+
+
+def test_a_row_without_a_weight_that_shares_a_group_with_held_out_rows_is_left_out(tmp_path: Path) -> None:
+    found = [
+        row | {"head": f"head{i // 2}"} | ({"weight": ""} if i % 8 == 0 else {})
+        for i, row in enumerate(rows())
+    ]
+    sheet = read(tmp_path, found)
+    assert sheet.unweighed > 0
+    assert sheet.rows.num_rows + sheet.unweighed == 200
+    assert not set(sheet.part(True)[2]) & set(sheet.part(False)[2])
+
+
+@pytest.mark.parametrize("weight", ["nan", "-1", "0", "inf", "heavy"])
+def test_a_weight_that_is_none_is_refused_with_its_row(tmp_path: Path, weight: str) -> None:
+    found = [row | ({"weight": weight} if i == 6 else {}) for i, row in enumerate(rows())]
+    with pytest.raises(CriticError, match=f"row 7: the weight is '{weight}'"):
+        read(tmp_path, found)
+
+
+def test_chosen_rows_without_any_weight_are_not_taken_for_uniform_ones(tmp_path: Path) -> None:
+    with pytest.raises(CriticError, match="no row has a weight yet"):
+        read(tmp_path, rows(weight=""))
+
+
+def test_a_nan_weight_in_parquet_is_refused_too(tmp_path: Path) -> None:
+    found = [row | ({"weight": float("nan")} if i == 6 else {}) for i, row in enumerate(rows())]
+    pq.write_table(pa.Table.from_pylist(found), tmp_path / "l.parquet")
+    with pytest.raises(CriticError, match="row 7: the weight is nan"):
+        read_labels(tmp_path / "l.parquet", KIND)
+
+
+def test_training_rows_that_nearly_repeat_held_out_ones_are_named_and_left_out(tmp_path: Path) -> None:
+    found = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows())]
+    found[100] |= {"head": "The Head7s", "tail": "tail7", "verdict": "reject"}
+    sheet = read(tmp_path, found)
+    assert sheet.leaks == ["The Head7s | UsedFor | tail7 ~ head7 | UsedFor | tail7"]
+    assert sheet.rows.num_rows == 199
+    assert sheet.held_out.sum() == 60
+
+
+def test_a_group_on_both_sides_of_a_named_split_is_refused(tmp_path: Path) -> None:
+    found = [
+        row | {"head": f"head{i // 2}", "split": "test" if i < 61 else "train"}
+        for i, row in enumerate(rows())
+    ]
+    with pytest.raises(CriticError, match="1 groups stand on both sides of the split, such as 'head30'"):
+        read(tmp_path, found)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (rows(verdict="accept"), "all verdicts are True"),
+        (rows(20), "20 are needed"),
+        (rows(verdict="perhaps"), "row 1: verdict 'perhaps'"),
+    ],
+)
+def test_a_sheet_that_cannot_serve_is_refused(tmp_path: Path, found: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(CriticError, match=said):
+        read(tmp_path, found)
+
+
+def test_a_sheet_of_unsure_rows_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CriticError, match="20 are needed"):
+        read(tmp_path, rows(verdict="unsure"))
+
+
+def test_the_weighted_share_of_valid_rows_is_that_of_the_whole(tmp_path: Path) -> None:
+    from synthkd.labels import choose
+
+    rng = np.random.default_rng(0)
+    scores = rng.random(4000)
+    valid = rng.random(4000) < scores
+    taken = choose([f"r{i}" for i in range(4000)], scores, count=900, threshold=0.9)
+    found = [
+        {"head": f"head{i}", "relation": "IsA", "tail": "t", "verdict": "accept" if valid[i] else "reject",
+         "weight": weight, "chosen": how}
+        for i, weight, how in zip(taken.rows, taken.weights, taken.chosen, strict=True)
+    ]  # fmt: skip
+    sheet = read(tmp_path, found)
+    assert np.average(sheet.labels, weights=sheet.weights) == pytest.approx(valid.mean(), abs=0.04)
+    assert abs(sheet.labels.mean() - valid.mean()) > 0.1

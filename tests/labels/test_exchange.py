@@ -1,0 +1,157 @@
+"""There and back: Label Studio and Argilla, joined by id."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import KIND, label, make_pool, pool_rows
+
+from synthkd.errors import InputError
+from synthkd.labels.argilla import user_id
+from synthkd.labels.exchange import drawn_items, format_of, sheet_columns, sheet_items, take_in
+from synthkd.labels.sheet import Sheet, read_records
+
+TOOLS = ["label-studio", "argilla"]
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_sheet_goes_there_and_back_whole(tmp_path: Path, tool: str) -> None:
+    pool = make_pool(tmp_path, pool_rows(source="A page."))
+    label(tmp_path, pool, "aru", "ann")
+    label(tmp_path, pool, "wnot so\nraa", "bob@example.org")
+    before = read_records(tmp_path / "labels.csv")
+    there = tmp_path / "there.json"
+    form = format_of(tool)
+    form.write(sheet_items(before, KIND), there)
+    items = form.items(there)
+    answers, problems = form.answers(there)
+    with Sheet(tmp_path / "back.csv", sheet_columns(items)) as sheet:
+        added, more = take_in(answers, items, sheet)
+    assert (added, problems, more) == (6, [], [])
+
+    def key(row: dict[str, str]) -> tuple[str, str]:
+        return row["annotator"], row["id"]
+
+    assert sorted(read_records(tmp_path / "back.csv"), key=key) == sorted(before, key=key)
+
+
+def drawn(tmp_path: Path, tool: str, count: int = 4) -> tuple[Path, list[dict[str, Any]]]:
+    pool = make_pool(tmp_path)
+    session, _ = label(tmp_path, pool, "")
+    path = tmp_path / "tasks.json"
+    format_of(tool).write(drawn_items(pool, KIND, session.design, "d1", count), path)
+    return path, json.loads(path.read_text())
+
+
+def taken(
+    tmp_path: Path, tool: str, tasks: Path, answers: list[dict[str, Any]]
+) -> tuple[list[dict[str, str]], str]:
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps(answers))
+    form = format_of(tool)
+    items = form.items(tasks)
+    found, problems = form.answers(path)
+    with Sheet(tmp_path / "sheet.csv", sheet_columns(items)) as sheet:
+        _, more = take_in(found, items, sheet)
+    return read_records(tmp_path / "sheet.csv"), "\n".join([*problems, *more])
+
+
+def annotated(task: dict[str, Any], choice: str, **more: Any) -> dict[str, Any]:
+    """A task as Label Studio exports it, with one annotation."""
+    result = [
+        {"id": "x1", "from_name": "verdict", "to_name": "candidate", "type": "choices", "origin": "manual",
+         "value": {"choices": [choice]}},
+        {"id": "x2", "from_name": "why", "to_name": "candidate", "type": "textarea", "value": {"text": ["so it is"]}},
+    ]  # fmt: skip
+    annotation = {
+        "id": 7, "completed_by": {"id": 1, "email": "eve@example.org"}, "result": result, "was_cancelled": False,
+        "created_at": "2026-03-09T22:16:08.728353+02:00", "lead_time": 4.2,
+    }  # fmt: skip
+    return {"id": 11, "project": 1, **task, "annotations": [annotation | more]}
+
+
+def test_an_export_of_label_studio_becomes_verdicts(tmp_path: Path) -> None:
+    path, tasks = drawn(tmp_path, "label-studio")
+    rows, problems = taken(tmp_path, "label-studio", path, [annotated(tasks[0], "reject")])
+    (row,) = rows
+    assert not problems
+    assert row["id"] == tasks[0]["data"]["id"]
+    assert (row["verdict"], row["annotator"], row["why"]) == ("reject", "eve@example.org", "so it is")
+    assert row["time"] == "2026-03-09T20:16:08Z"
+    assert (row["weight"], row["design"]) == (tasks[0]["data"]["row"]["weight"], "d1")
+
+
+def test_what_label_studio_returns_and_does_not_match_is_named(tmp_path: Path) -> None:
+    path, tasks = drawn(tmp_path, "label-studio")
+    strange = annotated({"data": {"id": "gone", "candidate": "?"}}, "accept")
+    answers = [
+        strange,
+        annotated({"data": {"text": "no id"}}, "accept"),
+        annotated(tasks[0], "perhaps"),
+        annotated(tasks[1], "accept", was_cancelled=True),
+        {**tasks[2], "annotations": []},
+        annotated(tasks[3], "accept"),
+        annotated(tasks[3], "reject"),
+    ]
+    rows, problems = taken(tmp_path, "label-studio", path, answers)
+    assert len(rows) == 1
+    for said in (
+        "'gone' was not among", "no 'id'", "verdict 'perhaps'", "was skipped by", "was not annotated",
+        "in the sheet already (before accept, now reject)",
+    ):  # fmt: skip
+        assert said in problems
+
+
+def test_the_labelling_configuration_names_what_the_tasks_hold(tmp_path: Path) -> None:
+    path, tasks = drawn(tmp_path, "label-studio")
+    tree = ElementTree.parse(path.with_suffix(".xml")).getroot()
+    values = {node.get("value", "") for node in tree.iter("Text")}
+    assert values == {"$candidate"}
+    assert {value[1:] for value in values} <= set(tasks[0]["data"])
+    assert [node.get("value") for node in tree.iter("Choice")] == ["accept", "reject", "unsure"]
+    names = {node.get("name") for node in tree.iter() if node.get("name")}
+    assert {node.get("toName") for node in tree.iter() if node.get("toName")} <= names
+
+
+def test_an_export_of_argilla_becomes_verdicts_and_the_rest_is_named(tmp_path: Path) -> None:
+    path, records = drawn(tmp_path, "argilla")
+    for record, response in zip(
+        records, ({"value": "accept"}, {"value": "reject", "status": "draft"}), strict=False
+    ):
+        record["responses"] = {
+            "verdict": [response | {"user_id": "u-1"}],
+            "why": [{"value": "w", "user_id": "u-1"}],
+        }
+        record["_server_id"] = "s"
+    rows, problems = taken(tmp_path, "argilla", path, [*records, {"id": None, "fields": {}}, {"id": "odd"}])
+    (row,) = rows
+    assert (row["id"], row["verdict"], row["annotator"], row["why"]) == (
+        records[0]["id"],
+        "accept",
+        "u-1",
+        "w",
+    )
+    for said in ("is draft, not submitted", "has no response", "no 'id'", "'odd' has no response"):
+        assert said in problems
+
+
+def test_an_annotator_has_the_same_uuid_each_time() -> None:
+    assert user_id("ann") == user_id("ann") != user_id("bob")
+
+
+@pytest.mark.parametrize("text", ["{}", "[1]", "no json"])
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_file_of_another_form_is_refused(tmp_path: Path, tool: str, text: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"x\.json: not "):
+        format_of(tool).answers(path)
+
+
+def test_an_unknown_tool_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'argilla'"):
+        format_of("argila")

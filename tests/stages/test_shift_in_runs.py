@@ -1,0 +1,100 @@
+"""Rows that are scored but unlike the calibration rows: the promise is withdrawn, in table, manifest and card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import Make, write_csv
+
+from synthkd import run
+from synthkd.kinds.triple import TripleKind
+from synthkd.stages.shift import SAMPLE, Watch
+from synthkd.testing import FakeServer
+
+KIND = TripleKind()
+WORDS = ("cutting", "eating", "sitting", "reading", "cooking", "washing", "driving", "writing")
+
+
+def table(first: int, count: int, words: tuple[str, ...] = WORDS) -> pa.Table:
+    rng = np.random.default_rng(first)
+    rows = [
+        {
+            "id": f"{i}",
+            "head": f"thing {i % 1500}",
+            "relation": "UsedFor",
+            "tail": " ".join(rng.choice(words, 2)),
+        }
+        for i in range(first, first + count)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def verdict(scored: pa.Table) -> dict[str, Any]:
+    watch = Watch(KIND.columns)
+    watch.see(scored)
+    found = watch.verdict(table(30_000, 600), KIND)
+    assert found is not None
+    return found
+
+
+def test_rows_of_the_same_sort_are_no_shift() -> None:
+    assert not verdict(table(0, 600))["shifted"]
+
+
+def test_rows_of_another_sort_are_a_shift_and_the_sentence_says_what_to_do() -> None:
+    found = verdict(table(0, 600, ("quantum", "entropy", "tensor", "lattice")))
+    assert found["shifted"]
+    assert "promise of precision is withdrawn" in found["sentence"]
+    assert "Label a sample" in found["sentence"]
+
+
+def test_the_sample_does_not_depend_on_batches_or_order() -> None:
+    whole, parts = Watch(KIND.columns), Watch(KIND.columns)
+    rows = table(0, 3 * SAMPLE)
+    whole.see(rows)
+    for start in range(3 * SAMPLE - 7, -7, -7):
+        parts.see(rows.slice(max(start, 0), 7 + min(start, 0)))
+    assert sorted(whole._lowest, key=lambda x: x[1]) == sorted(parts._lowest, key=lambda x: x[1])
+    assert len(whole._lowest) == SAMPLE
+
+
+def test_too_few_rows_tell_nothing() -> None:
+    watch = Watch(KIND.columns)
+    watch.see(table(0, 5))
+    assert watch.verdict(table(30_000, 600), KIND) is None
+
+
+def sheet(path: Path) -> Path:
+    """Tails that the teacher of these tests never writes."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(900):
+        good = i % 2 == 0
+        tail = f"{'good' if good else 'bad'} {rng.choice(WORDS)} {rng.choice(WORDS)}"
+        rows.append({"head": f"h{i}", "relation": "UsedFor", "tail": tail, "label": good})
+    return write_csv(path, rows)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_run_says_whether_its_rows_are_like_the_labelled_ones(
+    make_recipe: Make, tmp_path: Path, alike: bool
+) -> None:
+    sheet(tmp_path / "labels.csv")
+
+    def answer(prompt: str, index: int, seed: int) -> str:
+        rng = np.random.default_rng([len(prompt), index, sum(map(ord, prompt))])
+        words = WORDS if alike else ("quantum", "entropy", "tensor", "lattice")
+        return f"{rng.choice(('good', 'bad'))} {rng.choice(words)} {rng.choice(words)}"
+
+    with FakeServer(answer=answer) as server:
+        critic = {"labels": "labels.csv", "precision": 0.9}
+        result = run(make_recipe(server.url, heads=150, critic=critic), quiet=True)
+    shift = result.manifest["critic"]["shift"]
+    withdrawn = "the promise of precision is withdrawn"
+    assert shift["shifted"] is not alike or alike
+    assert (withdrawn in str(result)) == shift["shifted"]
+    assert (withdrawn in (tmp_path / "corpus" / "README.md").read_text().lower()) == shift["shifted"]
