@@ -9,7 +9,7 @@ import pytest
 from conftest import Make, write_csv
 
 from synthkd import Journal, generate, judge, load_corpus, publish, run
-from synthkd.errors import InputError, KindError, NotReachableError, StorageError, TeacherError
+from synthkd.errors import InputError, KindError, NotReachableError, RecipeError, StorageError, TeacherError
 from synthkd.testing import FakeServer
 
 
@@ -225,6 +225,25 @@ def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(make_recipe: Mak
     assert {row["tail"].split()[0] for row in by_critic} == {"bad"}
     assert all(row["score"] is not None and "below" in row["reason"] for row in by_critic)
     assert result.manifest["critic"]["precision"] >= 0.96
+
+
+def test_a_precision_kept_in_each_relation_has_a_threshold_for_each(
+    make_recipe: Make, tmp_path: Path
+) -> None:
+    label_sheet(tmp_path / "labels.csv", valid=1.0)
+    with FakeServer(answer=lambda p, i, s: f"{'good' if i % 2 else 'bad'} {i}") as server:
+        critic = {"labels": "labels.csv", "precision": 0.9, "each": "relation"}
+        result = run(make_recipe(server.url, critic=critic), quiet=True)
+    assert list(result.manifest["critic"]["thresholds"]) == ["UsedFor"]
+    assert "in each of: UsedFor" in str(result)
+    assert "in each relation" in (tmp_path / "corpus" / "README.md").read_text()
+
+
+def test_each_of_a_column_that_is_not_there_is_refused(make_recipe: Make, tmp_path: Path) -> None:
+    label_sheet(tmp_path / "labels.csv", valid=1.0)
+    critic = {"labels": "labels.csv", "precision": 0.9, "each": "relatoin"}
+    with pytest.raises(RecipeError, match=r"critic.each: 'relatoin' .*did you mean 'relation'"):
+        run(make_recipe(critic=critic), quiet=True)
 
 
 def test_a_precision_that_cannot_be_had_publishes_nothing_and_says_what_would_help(

@@ -30,6 +30,7 @@ def critic_card(trained: TrainedCritic) -> str:
                 "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
                 + "\n".join(f"| {r} | {p:.3f} |" for r, p in facts["precision_at_recall"].items()),
                 "## Where it is weakest\n\n" + _weakest(trained),
+                *([note] if (note := getattr(trained.critic, "note", "")) else []),
                 f"Fingerprint {trained.fingerprint}; sheet {facts['sheet_hash']}. Made again by `synthkd critic train`.",
             ]
         )

@@ -16,9 +16,11 @@ from synthkd.stages.shift import Watch
 if TYPE_CHECKING:
     from synthkd.critics.calibrate import GroupThresholds
     from synthkd.critics.train import TrainedCritic
-    from synthkd.recipe import CriticPart
+    from synthkd.recipe import CriticPart, Recipe
 
 NAME = "critic"
+#: Options that may be paths; a name that is none, of a hub say, stays as it is.
+_PATHS = {"reference", "model", "embedder"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,9 @@ def decide(plan: Plan) -> Decision:
             logging.getLogger("synthkd").warning(
                 "left out, labelled both ways in %s: %s", part.labels, conflict
             )
-        trained = train_critic(plan.kind, sheet, part.name, plan.recipe.work_dir / "critic", part.options)
+        trained = train_critic(
+            plan.kind, sheet, part.name, plan.recipe.work_dir / "critic", _options(plan.recipe)
+        )
     if part.each is not None:
         return _decide_each(trained, plan, part)
     found = trained.threshold(part.precision, part.confidence)
@@ -120,6 +124,18 @@ def decide(plan: Plan) -> Decision:
         return Decision(trained, None, found.advice, part.publish_anyway, record)
     record |= {"threshold": found.threshold, "precision": found.precision}
     return Decision(trained, found.threshold, record=record, watch=Watch(plan.kind.columns))
+
+
+def _options(recipe: Recipe) -> dict[str, Any]:
+    """The critic's options; paths are read from the recipe's folder."""
+    assert recipe.critic is not None
+    options = dict(recipe.critic.options)
+    for name in _PATHS & set(options):
+        if isinstance(options[name], str) and (found := recipe.resolve(options[name])).exists():
+            options[name] = str(found)
+    if recipe.critic.name == "judge":
+        options.setdefault("folder", str(recipe.folder))
+    return options
 
 
 def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:
