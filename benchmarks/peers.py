@@ -308,35 +308,43 @@ def command(client: Client, python: Path, folder: Path, base_url: str, in_flight
     return [str(python), script, base_url, prompts, str(in_flight), output, *client.more]
 
 
-#: Runs a command and ends as it did.
-_BETWEEN = "import os, subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode & 255)"
+#: Runs a command, writes what the system says that it used into a file, and ends as it did.
+_BETWEEN = """
+import json, resource, subprocess, sys
+status = subprocess.run(sys.argv[2:]).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    json.dump([used.ru_utime + used.ru_stime, used.ru_maxrss], file)
+sys.exit(status & 255)
+"""
 
 
 def timed(
     command: list[str], env: dict[str, str], cwd: Path, log: IO[str], timeout: float
-) -> tuple[Any, ...]:
-    """Exit status, seconds, and what the system says that the process and its children used.
+) -> tuple[int, float, float, int]:
+    """Exit status, seconds, CPU seconds and peak memory (in the system's unit) of a process and its children.
 
     Linux counts the memory of the one that forks towards a child's peak: a small process stands in between.
     """
+    used = Path(log.name).with_name("used.json")
     start = time.perf_counter()
-    between = [sys.executable, "-ISc", _BETWEEN, *command]
     process = subprocess.Popen(
-        between, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    )
+        [sys.executable, "-ISc", _BETWEEN, str(used), *command],
+        env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
     # The session is the client's own: its group holds what it started, and nothing else.
     clock = threading.Timer(timeout, os.killpg, (process.pid, signal.SIGKILL))
     clock.start()
     try:
-        _, status, usage = os.wait4(process.pid, 0)
+        status = process.wait()
     except KeyboardInterrupt:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     finally:
         clock.cancel()
     seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, seconds, usage
+    cpu, memory = json.loads(used.read_text()) if used.exists() else (0.0, 0)
+    return status, seconds, cpu, memory
 
 
 def completed(client: Client, folder: Path, log: Path) -> int:
@@ -359,7 +367,7 @@ def run(client: Client, python: Path, rows: int, home: Path, args: argparse.Name
         cwd = ROOT if client.script is None else folder
         line = pinned(command(client, python, folder, base_url, args.in_flight), args.core)
         with log.open("w") as file:
-            code, seconds, usage = timed(line, environment(home), cwd, file, timeout)
+            code, seconds, cpu, memory = timed(line, environment(home), cwd, file, timeout)
         done = completed(client, folder, log) if code == 0 else 0
         problem = f"{done} of {rows} completed" if code == 0 else f"ended with status {code}"
         if code == -signal.SIGKILL and seconds >= timeout:
@@ -368,10 +376,9 @@ def run(client: Client, python: Path, rows: int, home: Path, args: argparse.Name
             problem = ""
         else:
             print(f"{client.name}: {problem}\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)
-        cpu = usage.ru_utime + usage.ru_stime
         # Kibibytes on Linux, bytes on macOS.
         unit = 2**20 if sys.platform == "darwin" else 2**10
-        return Run(rows, done, seconds, cpu, usage.ru_maxrss / unit, problem)
+        return Run(rows, done, seconds, cpu, memory / unit, problem)
 
 
 # Rounds

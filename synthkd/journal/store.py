@@ -187,18 +187,24 @@ class Journal:
         """`statement`, such as an INSERT without its values, for all rows in one step.
 
         The rows go in as one JSON text. Row by row, SQLite's driver gives up and takes back the interpreter's lock
-        for each of them, and would wait for the event loop every time.
+        for each of them, and would wait for the event loop every time. A column that is the same in all rows is
+        given once.
         """
         if not rows:
             return
-        text = _json(rows)
+        columns = list(zip(*rows, strict=True))
+        fixed = [all(value == column[0] for value in column) for column in columns]
+        varying = [column for column, same in zip(columns, fixed, strict=True) if not same]
+        text = _json(list(zip(*varying, strict=True)) if varying else [()] * len(rows))
         if "\\u0000" in text and not end:
             # SQLite's JSON cuts a text at NUL: such rows, which are rare, go in one by one.
-            marks = ",".join("?" * len(rows[0]))
-            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(text))
+            marks = ",".join("?" * len(columns))
+            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(_json(rows)))
             return
-        columns = ",".join(f"json_extract(value,'$[{place}]')" for place in range(len(rows[0])))
-        self._db.execute(f"{statement} SELECT {columns} FROM json_each(?){end}", (text,))
+        places = iter(range(len(varying)))
+        values = ",".join("?" if same else f"json_extract(value,'$[{next(places)}]')" for same in fixed)
+        given = [_storable(column[0]) for column, same in zip(columns, fixed, strict=True) if same]
+        self._db.execute(f"{statement} SELECT {values} FROM json_each(?){end}", (*given, text))
 
     def arrive(self, answers: Sequence[Answer], run: str = "") -> None:
         """Commit a group of answers. When this returns they are on disk."""
@@ -361,11 +367,14 @@ class Journal:
 def _json(rows: Sequence[Sequence[Any]]) -> str:
     """Rows as JSON text. Half of a surrogate pair, which no file can hold, becomes a replacement character."""
     text = dumps(rows)
-    if b"\\ud" in text:
-        return (
-            json.dumps(rows, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        )
-    return text.decode()
+    return str(_storable(json.dumps(rows, ensure_ascii=False))) if b"\\ud" in text else text.decode()
+
+
+def _storable(value: Any) -> Any:
+    """A value as SQLite can hold it (see `_json`)."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _when_free(work: Callable[[], Any], pause: float = 0.01) -> None:
@@ -403,7 +412,9 @@ class _Transaction:
     ) -> None:
         db = self._journal._db
         try:
-            db.execute("COMMIT" if kind is None else "ROLLBACK")
+            # SQLite itself rolls back after some errors, of a full disk for one.
+            if kind is None or db.in_transaction:
+                db.execute("COMMIT" if kind is None else "ROLLBACK")
         except sqlite3.Error as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
