@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
+from synthkd.fastjson import dumps
 from synthkd.keys import canonical
 
 #: Bumped when the way a key is made changes; old journals then keep their rows but match nothing.
@@ -111,7 +112,7 @@ class Request:
     @cached_property
     def messages_json(self) -> str:
         """The messages as the journal holds them."""
-        return json.dumps(self.messages, ensure_ascii=False)
+        return dumps(self.messages).decode("utf-8", "surrogatepass")
 
     def only(self, sample_indexes: tuple[int, ...]) -> Request:
         """The same request for these samples."""
