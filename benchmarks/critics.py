@@ -49,7 +49,11 @@ def main() -> None:
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
         figures |= import_module(f"critic_parts.{name}").figures(data, args.quick)
-    rows = [(name, value, _kept(name, value)) for name, value in figures.items()]
+    # Lists and tables are in the JSON.
+    rows = [
+        (name, value if isinstance(value, int | float | None) else str(value)[:60], _kept(name, value))
+        for name, value in figures.items()
+    ]
     print(table([("figure", "value", "as wanted"), *rows]))
     write(figures, args.json)
 
