@@ -75,7 +75,9 @@ def upgrade(db: sqlite3.Connection) -> int:
                     db.execute(statement)
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (str(found + 1),))
         except BaseException:
-            db.execute("ROLLBACK")
+            # SQLite itself rolls back after some errors, of a full disk for one; its own error is the one to raise.
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
     return found

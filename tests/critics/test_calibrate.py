@@ -76,6 +76,27 @@ def test_the_asked_precision_is_kept_in_as_many_draws_as_promised() -> None:
     assert reached > 0.5
 
 
+def true_precision(threshold: float) -> float:
+    """Mean of p over scores above the threshold."""
+    return (1 - threshold**1.5) / 1.5 / (1 - threshold) if threshold < 1 else 1.0
+
+
+@pytest.mark.parametrize(("asked", "confidence"), [(0.8, 0.9), (0.9, 0.9), (0.9, 0.95)])
+def test_the_asked_precision_is_missed_in_no_more_divisions_than_promised(
+    asked: float, confidence: float
+) -> None:
+    rng = np.random.default_rng(7)
+    rounds, broken, kept = 400, 0, 0
+    for _ in range(rounds):
+        found = Curve.of(*world(rng, 1500)).threshold(asked, confidence)
+        if isinstance(found, Threshold):
+            kept += 1
+            broken += true_precision(found.threshold) < asked
+    expected = (1 - confidence) * rounds
+    assert kept > rounds / 2
+    assert broken <= expected + 3 * np.sqrt(expected * confidence)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "n", "asked", "confidence"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from synthkd.errors import JournalError
-from synthkd.journal import Journal
+from synthkd.journal import Journal, schema
 from synthkd.journal.ledger import Caps
 from synthkd.journal.schema import VERSION
 from synthkd.requests import Completion, Failure, Request, Sampling
@@ -198,3 +198,14 @@ def test_processes_that_open_an_old_journal_at_the_same_time_all_succeed(old: Pa
         out, error = process.communicate(timeout=60)
         assert out == "100\n", error
     read_whole(old)
+
+
+def test_an_error_after_which_sqlite_rolled_back_by_itself_is_the_one_that_is_raised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    statement = "CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (1); INSERT OR ROLLBACK INTO t VALUES (1)"
+    monkeypatch.setitem(schema._STEPS, 1, statement)
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        schema.upgrade(db)
+    db.close()
