@@ -21,9 +21,15 @@ COMMON = [
     pa.field("finish_reason", pa.string()),
     pa.field("raw", pa.string()),
 ]
-#: What the judging adds. ``recurrence`` counts the completions that say the same.
+#: What the judging adds. ``recurrence`` counts the completions that say the same; the four after it come from the
+#: votes: completions that vote for the row's answer, their share (by weight), its lead over the next answer, and the
+#: entropy of all answers to the question in nats.
 JUDGED = [
     pa.field("recurrence", pa.int32()),
+    pa.field("votes", pa.int32()),
+    pa.field("agreement", pa.float64()),
+    pa.field("margin", pa.float64()),
+    pa.field("entropy", pa.float64()),
     pa.field("score", pa.float64()),
     pa.field("rejected_by", pa.string()),
     pa.field("reason", pa.string()),
@@ -31,6 +37,7 @@ JUDGED = [
 
 
 def candidate_schema(kind: Kind) -> pa.Schema:
-    """Schema of judged candidates: id and kind, the kind's columns, provenance, fate."""
+    """Schema of judged candidates: id and kind, the kind's columns and details, provenance, fate."""
     own = [pa.field(column, pa.string()) for column in kind.columns]
+    own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
     return pa.schema([*COMMON[:2], *own, *COMMON[2:], *JUDGED])

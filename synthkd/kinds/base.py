@@ -31,13 +31,18 @@ class Kind(ABC):
     ``columns`` are the flat string columns that hold a candidate's content, in order;
     ``input_columns`` are those that an input row must have;
     ``group_column`` is the one whose values never stand on both sides of a split.
+    ``details`` are columns beside the content, by name and Arrow type (``int32``, ``float64``, ``bool``,
+    ``string``): a place in a source, say. They are no part of what a candidate says, and may be missing.
     """
 
     name: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     input_columns: ClassVar[tuple[str, ...]] = ()
     group_column: ClassVar[str]
+    details: ClassVar[Mapping[str, str]] = {}
     default_rules: ClassVar[tuple[str, ...]] = ()
+    #: What votes keep where a recipe does not say: the `winner` of a question that has one answer, or `all`.
+    keeps: ClassVar[str] = "all"
     #: Whether an answer may hold more than one candidate.
     several: bool = False
 
@@ -47,10 +52,10 @@ class Kind(ABC):
         return tuple(column for column in self.columns if column not in self.input_columns)
 
     @abstractmethod
-    def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
-        """Candidates in a completion: one dict of ``columns`` each. Never raises, whatever the text."""
+    def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+        """Candidates in a completion: one dict of ``columns`` and ``details`` each. Never raises, whatever the text."""
 
-    def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, str]] | Malformed:
+    def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
         """Candidates in a structured answer: an object with `answer_columns`, or ``answers`` with a list of them.
 
         Default: one column goes through `parse`, as a plain text would; several are taken as they stand.
@@ -86,3 +91,17 @@ class Kind(ABC):
     def identity(self, candidate: Row) -> str:
         """Content id of a candidate: equal for equal knowledge, whoever said it."""
         return content_hash([self.name, *self.normalize(candidate)])
+
+    def vote_on(self, candidate: Row) -> tuple[str, ...]:
+        """The question that completions vote on with such a candidate. Equal knowledge has an equal question, since
+        the rows of one question are judged together. Default: what the input gives; the knowledge itself where it
+        gives nothing."""
+        whole = self.normalize(candidate)
+        given = [
+            value for column, value in zip(self.columns, whole, strict=True) if column in self.input_columns
+        ]
+        return tuple(given) or whole
+
+    def vote_for(self, candidate: Row) -> str:
+        """The answer to that question for which this candidate is a vote; "" is no vote."""
+        return "\n".join(self.normalize(candidate))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,9 @@ class Kind(Part):
         None,
         description="A set of relations (`everyday`, `events`), a list of names from them, or a YAML file.",
     )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of the kind; its page in docs/kinds says which."
+    )
 
 
 class Examples(Part):
@@ -71,6 +74,24 @@ class Rule(Part):
 
     name: str = Field(description="Name of the rule.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the rule.")
+
+
+class VotesPart(Part):
+    """What the completions of one question say together, and what of it is kept."""
+
+    by: Literal["count", "likelihood", "critic", "teacher"] = Field(
+        "count",
+        description="What a vote weighs: 1, the completion's likelihood, the critic's score, or the reliability of its"
+        " teacher (Dawid-Skene).",
+    )
+    keep: Literal["winner", "all"] | None = Field(
+        None,
+        description="`winner`: only candidates of the leading answer; `all`: every answer that has enough. Default: the"
+        " kind's.",
+    )
+    min_votes: int = Field(1, ge=1, description="Completions that must say the same.")
+    min_agreement: float = Field(0.0, ge=0, le=1, description="Share of the votes that an answer needs.")
+    min_margin: float = Field(0.0, ge=0, le=1, description="Lead over the next answer that a winner needs.")
 
 
 class CriticPart(Part):

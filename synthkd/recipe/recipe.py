@@ -13,7 +13,7 @@ from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
 from synthkd.recipe.part import Part
-from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Prompt, Rule
+from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Prompt, Rule, VotesPart
 from synthkd.recipe.teacher import Limits, TeacherPart
 
 
@@ -28,6 +28,9 @@ class Recipe(Part):
     limits: Limits = Field(default_factory=Limits)
     rules: list[Rule] | None = Field(
         None, description="Rules in their order: names, or `{name, options}`. Default: the kind's."
+    )
+    votes: VotesPart | None = Field(
+        None, description="Votes over the completions of a question. Default: none."
     )
     critic: CriticPart | None = None
     corpus: CorpusPart

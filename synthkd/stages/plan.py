@@ -58,8 +58,14 @@ class Plan:
         self._lint()
 
     def _find_kind(self) -> Kind:
-        made = plugins.find("kinds", self.recipe.kind.name)
-        kind: Kind = made.from_recipe(self.recipe) if hasattr(made, "from_recipe") else made()
+        part = self.recipe.kind
+        made = plugins.find("kinds", part.name)
+        try:
+            kind: Kind = (
+                made.from_recipe(self.recipe) if hasattr(made, "from_recipe") else made(**part.options)
+            )
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"kind {part.name!r}: {str(error).replace('__init__() ', '')}") from None
         return kind
 
     def _find_teacher(self) -> Teacher:
