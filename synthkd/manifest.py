@@ -24,6 +24,7 @@ def make_manifest(
     inputs: dict[str, Any],
     critic: dict[str, Any] | None,
     counts: dict[str, Any],
+    diversity: dict[str, Any],
 ) -> dict[str, Any]:
     """The manifest of a corpus, before its files are known."""
     return {
@@ -45,4 +46,5 @@ def make_manifest(
         "critic": critic,
         "seed": recipe.seed,
         "counts": counts,
+        "diversity": diversity,
     }

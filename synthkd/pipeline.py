@@ -92,6 +92,7 @@ def judge(
     decision: Decision | None = None,
 ) -> dict[str, Any]:
     """Parse what is in the journal and give every candidate a fate. Returns the counts."""
+    from synthkd.corpora.diversity import judged_diversity
     from synthkd.stages.critic import decide
     from synthkd.stages.judge import judge as judged
 
@@ -106,6 +107,7 @@ def judge(
     decision.look_for_shift(plan.kind)
     report = {
         "counts": counts.as_dict(),
+        "diversity": judged_diversity(recipe.work_dir / JUDGED, plan.kind),
         "critic": decision.record,
         "recipe_hash": recipe.fingerprint(),
         "inputs": _inputs(recipe),
@@ -141,6 +143,7 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
         report["inputs"],
         critic,
         report["counts"],
+        report["diversity"],
     )
     schema = candidate_schema(plan.kind)
     return write_corpus(recipe.corpus_path, folder, schema, manifest, recipe.corpus.rows_per_file)

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
+
 
 def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
     """Markdown with the YAML head of the Hugging Face hub."""
@@ -31,6 +33,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         _what(manifest),
         "## Counts\n\n" + _table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
         _precision(manifest.get("critic")),
+        _diversity(manifest["diversity"]),
         _sample(sample, manifest["kind"]["columns"]),
         _columns(manifest["kind"]["columns"]),
         '## Read it\n\n```python\nimport datasets\nrows = datasets.load_dataset("PATH", split="accepted")\n```\n',
@@ -89,6 +92,17 @@ def _precision(critic: dict[str, Any] | None) -> str:
         f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows is at"
         f" least that ({found}). It holds for candidates that are drawn as the labelled ones were.{tested}"
     )
+
+
+def _diversity(found: dict[str, Any]) -> str:
+    if not found["stages"]:
+        return ""
+    rows, cost = diversity_rows(found), cost_sentence(found)
+    said = (
+        f"Texts are compared on {found['rows_compared']:,} rows of each stage, drawn by hash. distinct-n, entropy and the"
+        " soft-unique share are higher, self-BLEU and compression lower, where rows differ more."
+    )
+    return "\n\n".join(part for part in ("## Diversity", _table(rows), said, cost) if part)
 
 
 def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synthkd import plugins
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError
 from synthkd.keys import file_hash
@@ -43,6 +44,18 @@ class Corpus:
     def table(self, split: str = "accepted") -> pa.Table:
         """All rows of a split as a pyarrow table."""
         return self.dataset(split).to_table()
+
+    @cached_property
+    def diversity(self) -> dict[str, Any]:
+        """Diversity after each stage, as the manifest has it; counted anew where a corpus is older than that."""
+        from synthkd.corpora.diversity import corpus_diversity
+
+        found = self.manifest.get("diversity")
+        return (
+            dict(found)
+            if found
+            else corpus_diversity(self.path, plugins.find("kinds", self.manifest["kind"]["name"]))
+        )
 
     @property
     def accepted(self) -> pa.Table:

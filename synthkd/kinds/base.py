@@ -41,6 +41,8 @@ class Kind(ABC):
     group_column: ClassVar[str]
     details: ClassVar[Mapping[str, str]] = {}
     default_rules: ClassVar[tuple[str, ...]] = ()
+    #: The column of few values whose spread is told: relations, labels. None where there is none.
+    class_column: ClassVar[str | None] = None
     #: What votes keep where a recipe does not say: the `winner` of a question that has one answer, or `all`.
     keeps: ClassVar[str] = "all"
     #: Whether an answer may hold more than one candidate.

@@ -32,6 +32,7 @@ class TripleKind(Kind):
     columns = ("head", "relation", "tail")
     input_columns = ("head", "relation")
     group_column = "head"
+    class_column = "relation"
     default_rules = ("empty", "echo", "too_long", "self_loop", "unfinished", "characters")
 
     def __init__(self, relations: dict[str, Relation] | None = None, several: bool = False) -> None:

@@ -1,0 +1,28 @@
+"""`synthkd diversity`: how different the rows of a corpus are, stage by stage, or corpus beside corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def diversity(
+    corpora: Annotated[
+        list[Path], typer.Argument(help="A corpus, or several to compare.", show_default=False)
+    ],
+) -> None:
+    """Show how different the rows of a corpus are after each stage, and what the critic cost; or compare corpora."""
+    from synthkd.corpora.diversity import compared_corpora, cost_sentence, diversity_rows, plain_table
+    from synthkd.corpora.read import load_corpus
+
+    opened = [load_corpus(path) for path in corpora]
+    if len(opened) == 1:
+        found = opened[0].diversity
+    else:
+        found = compared_corpora([corpus.path for corpus in opened])
+    typer.echo(plain_table(diversity_rows(found)))
+    typer.echo(f"texts compared on {found['rows_compared']:,} rows of each")
+    if cost := cost_sentence(found):
+        typer.echo(cost)

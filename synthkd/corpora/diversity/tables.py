@@ -1,0 +1,67 @@
+"""Diversity in words and tables, for reports and cards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_NAMES = {
+    "parsed": "parsed",
+    "rules": "after the rules",
+    "votes": "after votes and duplicates",
+    "accepted": "accepted",
+}
+_MEASURES = {
+    "class_entropy": "entropy of classes, nats",
+    "distinct_1": "distinct-1",
+    "distinct_2": "distinct-2",
+    "distinct_3": "distinct-3",
+    "self_bleu": "self-BLEU",
+    "soft_unique": "soft-unique share",
+    "compression": "compression ratio",
+}
+
+
+def diversity_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A table: a line for each measure, a column for each stage."""
+    stages = found["stages"]
+    columns = list(next(iter(stages.values()))["unique"]) if stages else []
+    rows = [("", *(_NAMES.get(name, name) for name in stages))]
+    rows.append(("rows", *(f"{stage['rows']:,}" for stage in stages.values())))
+    rows += [(f"unique {c}", *(f"{stage['unique'][c]:,}" for stage in stages.values())) for c in columns]
+    for name, said in _MEASURES.items():
+        if any(name in stage for stage in stages.values()):
+            rows.append((said, *(f"{stage[name]:.3f}" if name in stage else "" for stage in stages.values())))
+    return rows
+
+
+def cost_sentence(found: dict[str, Any]) -> str:
+    """What the critic cost in diversity, in one sentence; "" where there was none, or too few rows to tell."""
+    cost = found.get("critic_cost") or {}
+    told = [
+        f"{_MEASURES[name]} {_signed(at['difference'])} ({_signed(at['low'])} to {_signed(at['high'])})"
+        for name, at in cost.items()
+        if at["low"] > 0 or at["high"] < 0
+    ]
+    if not cost:
+        return ""
+    if not told:
+        return "At equal rows the critic changed no measure of diversity beyond chance."
+    return f"At equal rows the critic changed, with 95 % intervals: {', '.join(told)}."
+
+
+def plain_table(rows: list[tuple[str, ...]]) -> str:
+    """A table for a terminal: numbers to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in rows
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"

@@ -1,0 +1,162 @@
+"""Diversity: values worked by hand, samples that no order changes, and what a corpus tells of it."""
+
+from __future__ import annotations
+
+import math
+import random
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from conftest import Make
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthkd import run
+from synthkd.corpora.diversity import compared_corpora, cost_sentence, diversity_rows
+from synthkd.corpora.diversity import sketch as sketches
+from synthkd.corpora.diversity.measures import (
+    compression,
+    distinct,
+    entropy,
+    self_bleu,
+    soft_unique,
+    words,
+)
+from synthkd.corpora.diversity.sketch import Distinct, Sample, row_hashes
+from synthkd.corpora.diversity.stages import _levels
+from synthkd.testing import FakeServer
+
+
+@pytest.fixture
+def corpus_folder(make_recipe: Make, server: FakeServer) -> Path:
+    recipe = make_recipe(server.url, heads=20)
+    run(recipe, quiet=True)
+    return recipe.corpus_path
+
+
+TEXTS = [words(text) for text in ("a b a b", "a b c", "x")]
+
+
+def test_distinct_n_is_different_over_all_ngrams() -> None:
+    assert distinct(TEXTS, 1) == 4 / 8
+    assert distinct(TEXTS, 2) == 3 / 5
+    assert distinct([["x"]], 2) == 0
+
+
+def test_compression_is_plain_over_packed_bytes() -> None:
+    plain = b"one\ntwo"
+    assert compression(["one", "two"]) == len(plain) / len(zlib.compress(plain, 6))
+    assert compression([]) == 0
+
+
+def test_self_bleu_of_equal_texts_is_one_and_of_strangers_zero() -> None:
+    assert self_bleu([words("the cat sat on the mat")] * 3) == pytest.approx(1)
+    assert self_bleu([words("a b c d"), words("e f g h")]) == 0
+
+
+def test_self_bleu_is_the_mean_of_each_text_against_the_others_by_hand() -> None:
+    # "a b" against "a c": 1-grams 1/2; 2-grams (0+1)/(1+1), 3-grams (0+1)/(0+1), 4-grams 1; equal lengths.
+    one = (1 / 2 * 1 / 2) ** (1 / 4)
+    assert self_bleu([["a", "b"], ["a", "c"]]) == pytest.approx(one)
+
+
+def test_self_bleu_shortens_a_text_that_is_shorter_than_the_nearest_other() -> None:
+    # "a" against "a b": 1-gram 1, others (0+1)/(0+1); brevity exp(1 - 2/1). "a b" against "a": 1/2, 1/2.
+    short, long = math.exp(-1), (1 / 2 * 1 / 2) ** (1 / 4)
+    assert self_bleu([["a"], ["a", "b"]]) == pytest.approx((short + long) / 2)
+
+
+def test_a_text_of_which_a_near_copy_is_kept_is_not_soft_unique() -> None:
+    near = [words("the cat sat on the mat"), words("the cat sat on a mat"), words("dogs bark loudly")]
+    assert soft_unique(near) == 2 / 3
+
+
+def test_entropy_of_equal_classes_is_the_log_of_their_number() -> None:
+    assert entropy([5, 5, 5, 0]) == pytest.approx(math.log(3))
+    assert entropy([]) == 0
+
+
+@given(st.permutations(range(40)))
+def test_a_sample_is_the_same_in_any_order_of_rows(order: list[int]) -> None:
+    hashes, texts = [(i * 7919) % 104_729 for i in range(40)], [f"text {i}" for i in range(40)]
+    sample = Sample(7)
+    for start in range(0, 40, 9):
+        places = order[start : start + 9]
+        sample.add(
+            sketches.np.array([hashes[i] for i in places], "uint64"), pa.array([texts[i] for i in places])
+        )
+    smallest = sorted(range(40), key=lambda i: hashes[i])[:7]
+    assert sample.first(7) == [texts[i] for i in smallest]
+    assert sample.count == 40
+
+
+def test_different_values_are_counted_exactly_up_to_the_bound_and_nearly_beyond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sketches, "EXACT", 1024)
+    counted = Distinct()
+    for start in range(0, 1000, 100):
+        counted.add(pa.array([f"v{i}" for i in range(start, start + 200)]))
+    assert counted.estimate() == 1100 or abs(counted.estimate() - 1100) < 110
+    few = Distinct()
+    few.add(pa.array(["a", "b", "a", None]))
+    assert few.estimate() == 2
+    many = Distinct()
+    for start in range(0, 50_000, 5000):
+        many.add(pa.array([f"v{i}" for i in range(start, start + 5000)]))
+    assert many.estimate() == pytest.approx(50_000, rel=0.15)
+
+
+def test_rows_of_equal_id_and_other_completions_have_other_hashes() -> None:
+    batch = pa.record_batch(
+        {"id": ["ab" * 16] * 2 + ["no hex"], "completion_key": ["00" * 16, "01" + "00" * 15, "x"]}
+    )
+    assert len(set(row_hashes(batch).tolist())) == 3
+
+
+def test_a_row_is_in_every_stage_before_the_one_that_rejected_it() -> None:
+    fates = pa.array([None, "critic", "duplicate", "votes", "too_long", "malformed"])
+    assert _levels(fates).tolist() == [3, 2, 1, 1, 0, -1]
+
+
+def test_the_cost_of_a_critic_names_only_what_is_beyond_chance() -> None:
+    cost = {
+        "distinct_2": {"difference": -0.1, "low": -0.2, "high": -0.05},
+        "compression": {"difference": 0.1, "low": -0.1, "high": 0.3},
+    }
+    said = cost_sentence({"critic_cost": cost})
+    assert "distinct-2 -0.100 (-0.200 to -0.050)" in said
+    assert "compression" not in said
+    assert "no measure" in cost_sentence({"critic_cost": {"compression": cost["compression"]}})
+    assert cost_sentence({}) == ""
+
+
+def test_a_corpus_tells_its_diversity_after_each_stage(corpus_folder: Path) -> None:
+    from synthkd import load_corpus
+
+    corpus = load_corpus(corpus_folder)
+    stages = corpus.manifest["diversity"]["stages"]
+    counts = corpus.manifest["counts"]
+    assert stages["parsed"]["rows"] == counts["candidates"]
+    assert stages["accepted"]["rows"] == counts["accepted"]
+    assert stages["accepted"]["unique"]["tail"] <= stages["parsed"]["unique"]["tail"]
+    assert "## Diversity" in (corpus_folder / "README.md").read_text("utf-8")
+    rows = diversity_rows(corpus.manifest["diversity"])
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_corpora_are_compared_at_equal_rows(corpus_folder: Path) -> None:
+    found = compared_corpora([corpus_folder, corpus_folder])
+    (only,) = found["stages"].values()
+    assert only["rows"] >= found["rows_compared"] > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_text_measures_do_not_depend_on_the_order_of_texts(seed: int) -> None:
+    texts = [words(f"w{i % 5} w{i % 7} w{i % 3} end") for i in range(30)]
+    shuffled = texts[:]
+    random.Random(seed).shuffle(shuffled)
+    for measure in (lambda t: distinct(t, 2), self_bleu):
+        assert measure(texts) == pytest.approx(measure(shuffled))
