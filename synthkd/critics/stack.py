@@ -1,7 +1,7 @@
 """The stack: a logistic regression on the logits of any critics, cross-fitted.
 
 A critic's scores on its own training rows are too good, so the combination learns from scores of rows that the
-critic did not see, divided by group. Each critic is then trained on all rows.
+critic did not see, divided by group. Each critic is then trained on all rows, or those of the folds stay as a bag.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd import plugins
+from synthkd.critics.bag import Bag, logits
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.files import read_files, write_files
 from synthkd.critics.folders import check_files, file_hashes
@@ -22,8 +23,6 @@ from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 
 Spec = str | Mapping[str, Mapping[str, Any] | None]
-#: A score of 0 or 1 has no logit; this is as sure as a member may be.
-_SUREST = 12.0
 _VERSION = 1
 
 
@@ -32,13 +31,22 @@ class StackCritic(Critic):
 
     ``folds``: how often each member is trained for the scores that the combination learns from. With 1, members
     are trained once, without a part of ``held_out`` of the groups from which the combination learns: for members
-    that cost much.
+    that cost much. ``refit: false`` keeps the members of all folds, which score by the mean of their logits, in
+    place of one that is trained once more on all rows: better where training is a matter of luck (a fine-tuned
+    encoder), one training less, and as many times the work of scoring as there are folds.
     """
 
     name: ClassVar[str] = "stack"
 
     def __init__(
-        self, kind: Kind, critics: Sequence[Spec], *, folds: int = 5, held_out: float = 0.2, seed: int = 0
+        self,
+        kind: Kind,
+        critics: Sequence[Spec],
+        *,
+        folds: int = 5,
+        held_out: float = 0.2,
+        refit: bool = True,
+        seed: int = 0,
     ) -> None:
         _need_sklearn()
         super().__init__(kind)
@@ -47,10 +55,12 @@ class StackCritic(Critic):
         self.specs = [_spec(entry) for entry in critics]
         if not self.specs:
             raise CriticError("critic 'stack': `critics` names none; give at least one")
-        self.folds, self.held_out, self.seed = folds, held_out, seed
-        self.members: list[Critic] = [_made(name, kind, options) for name, options in self.specs]
+        self.folds, self.held_out, self.refit, self.seed = folds, held_out, refit, seed
+        self.members = [Bag([_made(name, kind, options)]) for name, options in self.specs]
         self._mean = self._scale = self._weights = np.zeros(0)
         self._bias = 0.0
+        #: (n, members) logits of the rows of `fit` by members that did not see them; NaN for rows that all saw.
+        self.unseen: Scores | None = None
 
     def fit(
         self,
@@ -61,18 +71,38 @@ class StackCritic(Critic):
     ) -> None:
         """Score each row by members that did not see its group, learn the combination, train the members."""
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
-        logits = np.full((rows.num_rows, len(self.specs)), np.nan)
+        unseen = np.full((rows.num_rows, len(self.specs)), np.nan)
+        bags: list[list[Critic]] = [[] for _ in self.specs]
         for train, test in self.divisions(groups, labels):
-            for place, (name, options) in enumerate(self.specs):
-                member = self.members[place] = _made(name, self.kind, options)
-                _fit(member, rows, labels, groups, weights, train)
-                logits[test, place] = _logits(member, rows.take(pa.array(test)))
-        known = np.flatnonzero(~np.isnan(logits).any(axis=1))
-        self._combine(logits[known], labels[known], None if weights is None else weights[known])
-        if self.folds > 1:
-            for place, (name, options) in enumerate(self.specs):
-                self.members[place] = _made(name, self.kind, options)
-                self.members[place].fit(rows, labels, groups, weights)
+            for place, bag in enumerate(bags):
+                bag.append(self._fitted(place, rows, labels, groups, weights, train))
+                unseen[test, place] = logits(bag[-1], rows.take(pa.array(test)))
+        known = np.flatnonzero(~np.isnan(unseen).any(axis=1))
+        self.unseen = unseen
+        self._combine(unseen[known], labels[known], None if weights is None else weights[known])
+        if self.folds > 1 and self.refit:
+            everything = np.arange(rows.num_rows)
+            bags = [
+                [self._fitted(place, rows, labels, groups, weights, everything)] for place in range(len(bags))
+            ]
+        self.members = [Bag(bag) for bag in bags]
+
+    def _fitted(
+        self,
+        place: int,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str],
+        weights: Scores | None,
+        train: Any,
+    ) -> Critic:
+        """A new member, trained on some of the rows."""
+        name, options = self.specs[place]
+        member = _made(name, self.kind, options)
+        member.prepare(rows, groups)
+        part = None if weights is None else weights[train]
+        member.fit(rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
+        return member
 
     def divisions(self, groups: Sequence[str], labels: Labels) -> Iterator[tuple[Any, Any]]:
         """Training and scored rows that share no group; the order of rows changes nothing."""
@@ -101,8 +131,8 @@ class StackCritic(Critic):
             raise CriticError("this critic was not trained yet")
         if not batch.num_rows:
             return np.zeros(0)
-        logits = np.stack([_logits(member, batch) for member in self.members], axis=1)
-        total = ((logits - self._mean) / self._scale) @ self._weights + self._bias
+        found = np.stack([member.logits(batch) for member in self.members], axis=1)
+        total = ((found - self._mean) / self._scale) @ self._weights + self._bias
         scores: Scores = 1 / (1 + np.exp(-total))
         return scores
 
@@ -125,7 +155,8 @@ class StackCritic(Critic):
             members.append({"name": name, "options": options, "files": file_hashes(inside)})
         config = {
             "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
-            "members": members, "folds": self.folds, "held_out": self.held_out, "seed": self.seed, "bias": self._bias,
+            "members": members, "folds": self.folds, "held_out": self.held_out, "refit": self.refit, "seed": self.seed,
+            "bias": self._bias,
         }  # fmt: skip
         arrays = {"mean": self._mean, "scale": self._scale, "weights": self._weights}
         write_files(folder, arrays, config)
@@ -138,13 +169,16 @@ class StackCritic(Critic):
         )
         critic = cls.__new__(cls)
         Critic.__init__(critic, kind)
+        critic.unseen = None
         critic.folds, critic.held_out, critic.seed = config["folds"], config["held_out"], config["seed"]
+        critic.refit = config.get("refit", True)
+        count = 1 if critic.refit else critic.folds
         critic.specs = [(member["name"], member["options"]) for member in config["members"]]
         critic.members = []
         for place, member in enumerate(config["members"]):
             inside = folder / f"member-{place}-{member['name']}"
             check_files(inside, member["files"])
-            critic.members.append(plugins.find("critics", member["name"]).load(inside, kind))
+            critic.members.append(Bag.load(inside, kind, member["name"], count))
         critic._mean, critic._scale, critic._weights = arrays["mean"], arrays["scale"], arrays["weights"]
         critic._bias = config["bias"]
         return critic
@@ -165,24 +199,6 @@ def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
         return critic(kind, **options)
     except TypeError as error:
         raise CriticError(f"critic 'stack': member {name!r}: {error}") from None
-
-
-def _fit(
-    member: Critic, rows: pa.Table, labels: Labels, groups: Sequence[str], weights: Scores | None, train: Any
-) -> None:
-    part = None if weights is None else weights[train]
-    member.fit(rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
-
-
-def _logits(member: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
-    scores = np.asarray(member.score(rows), dtype=np.float64)
-    if np.isnan(scores).any():
-        raise CriticError(
-            f"critic 'stack': member {member.name!r} gave {int(np.isnan(scores).sum())} rows no score"
-        )
-    with np.errstate(divide="ignore"):
-        logits: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_SUREST, _SUREST)
-    return logits
 
 
 def _need_sklearn() -> None:

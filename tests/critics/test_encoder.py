@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthkd.critics.encoder import EncoderCritic, batches, training
+from synthkd.critics.encoder import EncoderCritic, batches, models, training
 from synthkd.critics.encoder.frozen import compared
 from synthkd.critics.encoder.training import Schedule
 from synthkd.critics.files import ARRAYS, CONFIG
@@ -177,6 +177,23 @@ def test_only_the_upper_layers_are_trained_where_so_many_are_asked(tiny: Path) -
     lower, upper = (f"encoder.layer.{i}.output.dense.weight" for i in (0, 1))
     np.testing.assert_array_equal(before[lower], after[lower])
     assert np.abs(before[upper] - after[upper]).max() > 0
+
+
+def test_training_in_half_precision_also_tells_good_from_bad_and_keeps_full_weights(tiny: Path) -> None:
+    import torch
+
+    critic, (rows, labels, _) = tuned(tiny, bf16=True, device="cpu"), labelled(40)
+    assert {value.dtype for value in critic._model.parameters()} == {torch.float32}
+    scores = critic.score(rows)
+    assert scores[labels].min() > scores[~labels].max()
+
+
+def test_half_precision_is_left_alone_on_a_cpu_unless_it_is_asked_for() -> None:
+    import torch
+
+    for asked, used in ((None, False), (False, False), (True, True)):
+        with models.half("cpu", asked):
+            assert torch.is_autocast_enabled("cpu") is used
 
 
 def test_rows_of_a_training_batch_are_of_like_length_and_none_is_lost() -> None:

@@ -77,7 +77,7 @@ def members(monkeypatch: pytest.MonkeyPatch) -> None:
     """The critics of this file, found by name as another package's would be."""
     Column.seen = []
     points = dict(plugins._points("critics"))
-    for critic in (Column, Memory):
+    for critic in (Column, Memory, Lucky):
         points[critic.name] = EntryPoint(critic.name, f"{__name__}:{critic.__name__}", "synthkd.critics")
     monkeypatch.setattr(plugins, "_points", lambda group: points)
 
@@ -148,6 +148,46 @@ def test_with_one_fold_members_are_trained_once() -> None:
     assert len(Column.seen) == 1
 
 
+class Lucky(Column):
+    """The truth of a column and as much noise, which depends on the rows that it was trained on."""
+
+    name: ClassVar[str] = "lucky"
+
+    def fit(
+        self, rows: pa.Table, labels: Labels, groups: Sequence[str] = (), weights: Scores | None = None
+    ) -> None:
+        super().fit(rows, labels, groups, weights)
+        self.luck = sum(int(group[1:]) for group in groups)
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        values: Any = np.array(batch.column(self.column).to_pylist(), dtype=np.float64)
+        noise = np.random.default_rng(self.luck).normal(size=(10_000,))
+        places = [int(tail[1:]) for tail in batch.column("tail").to_pylist()]
+        return 1 / (1 + np.exp(-values - noise[places]))
+
+
+def test_a_bag_of_the_folds_members_is_better_than_one_member_whose_training_is_luck() -> None:
+    rows, labels, _ = drawn(seed=1)
+    bag, one = fitted(["lucky"], refit=False), fitted(["lucky"])
+    assert auc(labels, bag.score(rows)) > auc(labels, one.score(rows)) + 0.03
+
+
+def test_without_refitting_no_member_is_trained_on_all_rows() -> None:
+    stack = fitted(["column"], folds=4, refit=False)
+    assert len(Column.seen) == 4
+    assert all(len(seen) < len(set(drawn()[2])) for seen in Column.seen)
+    assert len(stack.members[0].critics) == 4
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_scores_of_unseen_rows_are_kept_for_whoever_combines_further(refit: bool) -> None:
+    rows = drawn()[0]
+    unseen = fitted(["column", "memory"], refit=refit).unseen
+    assert unseen is not None
+    assert np.allclose(unseen[:, 0], rows.column("one").to_numpy())
+    assert not unseen[:, 1].any()
+
+
 def test_the_order_of_the_rows_changes_nothing() -> None:
     rows, labels, groups = drawn()
     order = np.random.default_rng(3).permutation(len(labels))
@@ -168,6 +208,22 @@ def test_a_loaded_stack_scores_as_the_trained_one_did(tmp_path: Path) -> None:
     stack.save(tmp_path)
     rows, _, _ = drawn(60, seed=2)
     np.testing.assert_allclose(StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4)
+
+
+def test_a_loaded_stack_of_bags_scores_as_the_trained_one_did(tmp_path: Path) -> None:
+    stack = fitted(["linear", *BOTH], folds=3, refit=False)
+    stack.save(tmp_path)
+    rows, _, _ = drawn(60, seed=2)
+    assert len(list(tmp_path.glob("member-0-linear/fold-*"))) == 3
+    np.testing.assert_allclose(StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4)
+
+
+def test_a_truncated_file_in_a_bag_is_refused(tmp_path: Path) -> None:
+    fitted(folds=2, refit=False).save(tmp_path)
+    file = tmp_path / "member-1-column" / "fold-2" / CONFIG
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(CriticError, match="altered"):
+        StackCritic.load(tmp_path, KIND)
 
 
 @pytest.mark.parametrize("name", [ARRAYS, CONFIG, f"member-1-column/{CONFIG}"])

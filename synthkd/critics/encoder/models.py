@@ -90,9 +90,10 @@ def pick_device(device: str | None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def half(device: str) -> Any:
-    """A context that computes in bf16 where that is faster: on accelerators that have it, never on a CPU."""
+def half(device: str, asked: bool | None = None) -> Any:
+    """A context that computes in bf16: where ``asked``, and unless refused on accelerators that have it."""
     import torch
 
-    helps = device.startswith("cuda") and torch.cuda.is_bf16_supported()
-    return torch.autocast("cuda", dtype=torch.bfloat16, enabled=helps)
+    kind = torch.device(device).type
+    helps = kind == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=helps if asked is None else asked)

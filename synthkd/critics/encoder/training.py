@@ -29,6 +29,8 @@ class Schedule:
 
     ``validation``: share of the groups that decide when to stop; 0 runs every epoch. ``trained_layers``: only so
     many of the upper layers are trained, without the embeddings (less memory and time); None trains everything.
+    ``bf16``: train in half precision; None does on accelerators that have it. A CPU with AVX512-BF16 is about three
+    times as fast with it, others are slower. Scores are computed in fp32 all the same.
     """
 
     epochs: int = 4
@@ -41,6 +43,7 @@ class Schedule:
     patience: int = 2
     balanced: bool = True
     trained_layers: int | None = None
+    bf16: bool | None = None
     seed: int = 0
 
 
@@ -108,6 +111,7 @@ class _Steps:
         import torch
 
         self.model, self.total, self.warmup, self.done = model, total, schedule.warmup, 0
+        self.bf16 = schedule.bf16
         self.rates = (schedule.lr, schedule.lr * schedule.head_factor)
         parts = [[p for p in part.parameters() if p.requires_grad] for part in (model.encoder, model.head)]
         groups = [{"params": part, "lr": rate} for part, rate in zip(parts, self.rates, strict=True)]
@@ -119,7 +123,7 @@ class _Steps:
 
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * _pace(self.done, self.total, self.warmup)
-        with half(self.model.device):
+        with half(self.model.device, self.bf16):
             logits = self.model.logits(fields)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), target, weight=weight)
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,63 @@
+"""A bag: copies of one critic, each trained on other rows, that score as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd import plugins
+from synthkd.critics.base import Critic, Scores
+from synthkd.errors import CriticError
+from synthkd.kinds.base import Kind
+
+#: A score of 0 or 1 has no logit; this is as sure as a critic may be.
+_SUREST = 12.0
+
+
+class Bag:
+    """The mean of its critics' logits. Their errors differ where their training rows do, and partly cancel."""
+
+    def __init__(self, critics: Sequence[Critic]) -> None:
+        self.critics = list(critics)
+        self.name = self.critics[0].name
+
+    def logits(self, rows: pa.Table | pa.RecordBatch) -> Scores:
+        """(n,) logits."""
+        total: Scores = np.mean([logits(critic, rows) for critic in self.critics], axis=0)
+        return total
+
+    def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
+        """(n,) probabilities."""
+        scores: Scores = 1 / (1 + np.exp(-self.logits(rows)))
+        return scores
+
+    def save(self, folder: Path) -> None:
+        """One critic into the folder itself, several into a folder each."""
+        for inside, critic in zip(_folders(folder, len(self.critics)), self.critics, strict=True):
+            inside.mkdir(exist_ok=True)
+            critic.save(inside)
+
+    @classmethod
+    def load(cls, folder: Path, kind: Kind, name: str, count: int) -> Bag:
+        """What `save` wrote of ``count`` critics."""
+        critic: type[Critic] = plugins.find("critics", name)
+        return cls([critic.load(inside, kind) for inside in _folders(folder, count)])
+
+
+def logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
+    """(n,) log-odds of a critic's scores."""
+    scores = np.asarray(critic.score(rows), dtype=np.float64)
+    if np.isnan(scores).any():
+        raise CriticError(
+            f"critic 'stack': member {critic.name!r} gave {int(np.isnan(scores).sum())} rows no score"
+        )
+    with np.errstate(divide="ignore"):
+        found: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_SUREST, _SUREST)
+    return found
+
+
+def _folders(folder: Path, count: int) -> list[Path]:
+    return [folder] if count == 1 else [folder / f"fold-{number + 1}" for number in range(count)]
