@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from synthkd.errors import InputError
+from synthkd.everyday import comparatives, messages, problems, sentences
 from synthkd.everyday.table import Table
 from synthkd.everyday.text import was_seen
 from synthkd.kinds.text import normal_phrase
@@ -57,3 +59,26 @@ class Truth:
     @staticmethod
     def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
         return (normal_phrase(str(row["head"])), str(row["relation"]), normal_phrase(str(row["tail"])))
+
+
+#: Whether a row of one kind is true.
+Valid = Callable[[Mapping[str, Any]], bool]
+
+
+def truth_of(kind: str) -> Valid:
+    """What decides whether a row of a kind is true in the everyday world; InputError where nothing does."""
+    if kind == "triple":
+        return Truth.load().valid
+    if kind == "comparative":
+        return comparatives.Comparatives(Table.load()).valid
+    if kind not in _OTHERS:
+        known = ", ".join(sorted(("triple", "comparative", *_OTHERS)))
+        raise InputError(f"the everyday world has no truth for the kind {kind!r}; it has one for {known}")
+    return _OTHERS[kind]
+
+
+_OTHERS: dict[str, Valid] = {
+    "rationale": problems.valid,
+    "proposition": sentences.valid,
+    "example": messages.valid,
+}
