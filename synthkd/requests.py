@@ -27,6 +27,8 @@ KEY_FIELDS: dict[str, tuple[bool, str]] = {
     "presence_penalty": (True, "changes the distribution that is sampled"),
     "frequency_penalty": (True, "changes the distribution that is sampled"),
     "response_format": (True, "constrains the answer"),
+    "regex": (True, "constrains the answer"),
+    "grammar": (True, "constrains the answer"),
     "reasoning_effort": (True, "changes how long the model thinks before it answers"),
     "extra_body": (True, "is sent as it stands, so anything in it may change the answer"),
     "sample_index": (True, "tells the samples of one request apart"),
@@ -39,7 +41,7 @@ KEY_FIELDS: dict[str, tuple[bool, str]] = {
 
 #: Parameters that came after the first version of the key: left out of it where they are not given, so that
 #: what was bought before them is still found.
-_LATER = ("response_format", "reasoning_effort")
+_LATER = ("response_format", "reasoning_effort", "regex", "grammar")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Sampling:
     logprobs: bool = False
     response_format: dict[str, Any] | None = None
     reasoning_effort: str | None = None
+    regex: str | None = None
+    grammar: str | None = None
     extra_body: dict[str, Any] = field(default_factory=dict)
 
     def keyed(self) -> dict[str, Any]:

@@ -25,6 +25,8 @@ OTHER = {
     "frequency_penalty": 0.5,
     "response_format": {"type": "json_object"},
     "reasoning_effort": "low",
+    "regex": "a|b",
+    "grammar": "start: x",
     "extra_body": {"x": 1},
     "n": 5,
     "logprobs": True,

@@ -53,6 +53,11 @@ class Kind(ABC):
         """The columns that the teacher fills; the input has the others."""
         return tuple(column for column in self.columns if column not in self.input_columns)
 
+    @property
+    def answer_regex(self) -> str | None:
+        """Regular expression of a whole answer, for `teacher.constrained`; None where the kind has none."""
+        return None
+
     @abstractmethod
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         """Candidates in a completion: one dict of ``columns`` and ``details`` each. Never raises, whatever the text."""

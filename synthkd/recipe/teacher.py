@@ -30,6 +30,14 @@ class SamplingPart(Part):
     reasoning_effort: str | None = Field(
         None, description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts too."
     )
+    regex: str | None = Field(
+        None,
+        description="Regular expression that an answer must match whole; vLLM, servers with `structured_outputs`, and local"
+        " models keep to it. `teacher.constrained` fills it from the kind.",
+    )
+    grammar: str | None = Field(
+        None, description="Grammar of the answer, likewise: EBNF as the server has it; Lark for local models."
+    )
     extra_body: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of the request, sent as they stand."
     )
@@ -140,6 +148,10 @@ class TeacherPart(Part):
         False,
         description="Ask for answers as JSON that keeps to the kind's schema, and check them again. The template must"
         " ask for JSON too.",
+    )
+    constrained: bool = Field(
+        False,
+        description="Let the model say only what the kind's regular expression allows (`sampling.regex`).",
     )
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
 

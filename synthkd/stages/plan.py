@@ -53,6 +53,12 @@ class Plan:
         self.teacher = self._find_teacher()
         self.prompt = self._find_prompt()
         self.rules = self._find_rules()
+        if recipe.votes is not None:
+            from synthkd.stages.votes import check_votes
+
+            # What was written elsewhere may bear log-probabilities that this recipe does not ask for.
+            logprobs = recipe.teacher.sampling.logprobs or recipe.teacher.backend == "recorded"
+            check_votes(recipe.votes, self.kind, recipe.critic is not None, logprobs)
         #: Ids of the only inputs that are asked about; None for all.
         self.only: set[str] | None = None
         self._lint()
@@ -65,7 +71,11 @@ class Plan:
                 made.from_recipe(self.recipe) if hasattr(made, "from_recipe") else made(**part.options)
             )
         except (TypeError, ValueError) as error:
-            raise RecipeError(f"kind {part.name!r}: {str(error).replace('__init__() ', '')}") from None
+            said = str(error).replace("__init__() ", "")
+            # A class without a constructor of its own does not say which option it was given.
+            if part.options and not any(name in said for name in part.options):
+                said += f" (options given: {', '.join(part.options)})"
+            raise RecipeError(f"kind {part.name!r}: {said}") from None
         return kind
 
     def _find_teacher(self) -> Teacher:
@@ -132,8 +142,24 @@ class Plan:
         """The recipe's sampling, with the template's stop texts where the recipe gives none."""
         part = self.recipe.teacher.sampling
         stop = tuple(part.stop) or (tuple(self.prompt.head.stop) if self.prompt else ())
-        shape = {} if self.answer is None else {"response_format": response_format(self.answer)}
+        shape: dict[str, Any] = {}
+        if self.answer is not None:
+            shape["response_format"] = response_format(self.answer)
+        if self.recipe.teacher.constrained:
+            shape["regex"] = self._answer_regex()
         return Sampling(**{**part.model_dump(), "stop": stop, **shape})
+
+    def _answer_regex(self) -> str:
+        teacher, regex = self.recipe.teacher, self.kind.answer_regex
+        if regex is None:
+            raise RecipeError(
+                f"teacher.constrained: the kind {self.kind.name!r} has no regular expression; give teacher.sampling.regex"
+            )
+        if teacher.structured or teacher.sampling.regex or teacher.sampling.grammar:
+            raise RecipeError(
+                "teacher.constrained: leave out structured, sampling.regex and sampling.grammar"
+            )
+        return regex
 
     @cached_property
     def answer(self) -> type[BaseModel] | None:

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from synthkd.keys import seed_from
 from synthkd.requests import Answer, Completion, Message, Request, Sampling
+from synthkd.teachers.constraint import Constraints, Matcher
 from synthkd.teachers.transformers import missing
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Row:
     text: str = ""
     finish: str = ""
     first_tokens: str | None = None
+    matcher: Matcher | None = None
 
 
 class Sampler:
@@ -46,6 +48,7 @@ class Sampler:
         ends = model.generation_config.eos_token_id
         self.ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        self.constraints = Constraints(tokenizer, int(model.config.vocab_size))
         self._endings: dict[tuple[str, ...], np.ndarray[Any, np.dtype[np.bool_]]] = {}
 
     @classmethod
@@ -84,6 +87,8 @@ class Sampler:
         """All wanted samples of a batch of prompts, which share one set of sampling parameters or several."""
         start = time.perf_counter()
         rows, owner = _rows(batch)
+        for row in rows:
+            row.matcher = self.constraints.matcher(row.request.sampling)
         logits, cache, mask = self._read([ids for ids, _ in batch])
         pick = torch.tensor(owner, device=self.device)
         cache.batch_select_indices(pick)
@@ -131,6 +136,7 @@ class Sampler:
     def _choose(self, logits: torch.Tensor, rows: list[Row], step: int) -> torch.Tensor:
         """One token a row, by inverting the cumulative distribution at the row's own draw."""
         likelihood = logits.log_softmax(-1)
+        logits = _masked(logits, rows)
         chosen = torch.empty(len(rows), dtype=torch.long, device=logits.device)
         for sampling, members in _by_sampling(rows).items():
             index = torch.tensor(members, device=logits.device)
@@ -163,6 +169,7 @@ class Sampler:
     def _take(self, row: Row, token: int) -> bool:
         """Add a token to a sample; whether it ends there."""
         row.tokens.append(token)
+        whole = row.matcher is not None and row.matcher.take(token)
         if token in self.ends:
             row.finish = "stop"
             row.text = self._decode(row.tokens[:-1])
@@ -174,6 +181,9 @@ class Sampler:
             if places:
                 row.text, row.finish = text[: min(places)], "stop"
                 return True
+        if whole:
+            row.text, row.finish = self._decode(row.tokens), "stop"
+            return True
         if len(row.tokens) >= row.request.sampling.max_tokens:
             row.text, row.finish = self._decode(row.tokens), "length"
             return True
@@ -210,6 +220,18 @@ class Sampler:
             seed=row.request.sampling.seed,
             first_tokens=row.first_tokens,
         )
+
+
+def _masked(logits: torch.Tensor, rows: list[Row]) -> torch.Tensor:
+    """Logits (rows, vocabulary) with what a row's grammar forbids at minus infinity."""
+    bound = [(place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None]
+    if not bound:
+        return logits
+    logits = logits.clone()
+    places = torch.tensor([place for place, _ in bound], device=logits.device)
+    allowed = torch.from_numpy(np.stack([matcher.allowed() for _, matcher in bound])).to(logits.device)
+    logits[places] = logits[places].masked_fill(~allowed, float("-inf"))
+    return logits
 
 
 def _rows(batch: list[Encoded]) -> tuple[list[Row], list[int]]:

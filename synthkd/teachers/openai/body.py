@@ -43,6 +43,9 @@ def body_of(request: Request, part: TeacherPart, chat: bool) -> dict[str, Any]:
         body["seed"] = sampling.seed + request.sample_indexes[0]
     if sampling.top_k:
         body["top_k"] = sampling.top_k
+    if shape := {name: v for name in ("regex", "grammar") if (v := getattr(sampling, name)) is not None}:
+        # vLLM's name, since 0.11; a server that has another takes it through `extra_body`.
+        body["structured_outputs"] = shape
     if sampling.logprobs:
         body["logprobs"] = True if chat else 1
     body.update(sampling.extra_body)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import MissingExtraError, RecipeError, RequestError, TeacherError
 from synthkd.recipe import Price
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
+from synthkd.teachers.constraint import asked_form
 from synthkd.teachers.dispatch import Policy, TransientError, dispatch
 from synthkd.teachers.openai.answers import cost_of
 from synthkd.teachers.openai.body import in_a_row, is_chat
@@ -221,7 +222,7 @@ class Asker:
         if sampling.logprobs:
             # The token that was drawn, and as many of the likeliest as a judge asks for.
             values["logprobs"] = int(sampling.extra_body.get("top_logprobs", 0))
-        if shape := _shape(sampling.response_format):
+        if shape := _shape(sampling):
             values["structured_outputs"] = self.vllm.StructuredOutputs(**shape)
         return self.vllm.SamplingParams(**values, **self._extra(sampling))
 
@@ -296,8 +297,11 @@ def _seed(request: Request) -> int | None:
     return None if seed is None else seed + request.sample_indexes[0]
 
 
-def _shape(response_format: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What of a response format vLLM's StructuredOutputsParams is made from."""
+def _shape(sampling: Sampling) -> dict[str, Any] | None:
+    """What vLLM's StructuredOutputsParams is made from."""
+    form, response_format = asked_form(sampling), sampling.response_format
+    if form is not None and form[0] in ("regex", "grammar"):
+        return {form[0]: form[1]}
     kind = (response_format or {}).get("type", "text")
     if response_format is None or kind == "text":
         return None

@@ -1,0 +1,114 @@
+"""What a local model may say next: a regular expression, a grammar or a JSON schema, kept to by masking tokens.
+
+llguidance (MIT) knows for each state which tokens of a vocabulary may follow. The mask changes what is drawn, not what is
+reported: a completion's log-probability stays the model's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthkd.errors import MissingExtraError, RecipeError
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+    from synthkd.requests import Sampling
+
+#: JSON as models write it; free white space lets a small one go on with it for ever.
+_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+Allowed = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Constraints:
+    """Matchers for the samples of one tokenizer."""
+
+    def __init__(self, tokenizer: Any, vocabulary: int) -> None:
+        self._tokenizer, self._vocabulary = tokenizer, vocabulary
+        self._tokens: Any = None
+        self._grammars: dict[str, str] = {}
+
+    def matcher(self, sampling: Sampling) -> Matcher | None:
+        """A fresh matcher for a sample; None where it may say anything."""
+        asked = asked_form(sampling)
+        if asked is None:
+            return None
+        name = json.dumps([*asked, list(sampling.stop)], sort_keys=True)
+        if name not in self._grammars:
+            self._grammars[name] = self._grammar(*asked, sampling.stop)
+        return Matcher(_llguidance().LLMatcher(self._tokens, self._grammars[name]), self._vocabulary)
+
+    def _grammar(self, form: str, value: Any, stop: tuple[str, ...]) -> str:
+        library = _llguidance()
+        if self._tokens is None:
+            from llguidance.hf import from_tokenizer
+
+            self._tokens = from_tokenizer(self._tokenizer, n_vocab=self._vocabulary)
+        make = library.LLMatcher
+        try:
+            if form == "regex":
+                grammar = make.grammar_from_regex(_with_stop(value, stop))
+            elif form == "grammar":
+                grammar = make.grammar_from_lark(value)
+            else:
+                grammar = make.grammar_from_json_schema(value, defaults=_LAYOUT)
+            problem = make(self._tokens, grammar).get_error()
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            raise RecipeError(f"teacher.sampling.{form}: not understood: {problem.strip().splitlines()[0]}")
+        return str(grammar)
+
+
+class Matcher:
+    """Where one sample stands in its grammar."""
+
+    def __init__(self, matcher: LLMatcher, vocabulary: int) -> None:
+        self._matcher = matcher
+        self._vocabulary = vocabulary
+        self._bits = np.zeros((vocabulary + 31) // 32, np.int32)
+
+    def allowed(self) -> Allowed:
+        """Which tokens may come next: (vocabulary,)."""
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        return np.unpackbits(self._bits.view(np.uint8), bitorder="little")[: self._vocabulary].astype(bool)
+
+    def take(self, token: int) -> bool:
+        """Go on by a token; whether the sample is whole and nothing may follow."""
+        self._matcher.consume_token(token)
+        return bool(self._matcher.is_stopped())
+
+
+def asked_form(sampling: Sampling) -> tuple[str, Any] | None:
+    """What a sampling asks a completion to keep to: `regex`, `grammar` or `json_schema`, and its value."""
+    given: list[tuple[str, Any]] = [
+        (name, value) for name in ("regex", "grammar") if (value := getattr(sampling, name)) is not None
+    ]
+    wanted = sampling.response_format or {}
+    if wanted.get("type") == "json_schema":
+        given.append(("json_schema", wanted["json_schema"]["schema"]))
+    elif wanted.get("type") == "json_object":
+        given.append(("json_schema", {"type": "object"}))
+    if len(given) > 1:
+        names = " and ".join(name for name, _ in given)
+        raise RecipeError(f"teacher.sampling: {names} cannot be kept at once; give one of them")
+    return given[0] if given else None
+
+
+def _with_stop(regex: str, stop: tuple[str, ...]) -> str:
+    """The expression, and then maybe a stop text: many models end a line and not the text."""
+    if not stop:
+        return regex
+    return f"(?:{regex})(?:{'|'.join(map(re.escape, stop))})?"
+
+
+def _llguidance() -> Any:
+    try:
+        import llguidance
+    except ImportError:
+        raise MissingExtraError("constrained decoding of a local model", "local") from None
+    return llguidance
