@@ -40,6 +40,7 @@ def _kind(name: str) -> dict[str, Any]:
         "columns": list(kind.columns),
         "input_columns": list(kind.input_columns),
         "rules": list(kind.default_rules),
+        "votes": kind.keeps,
         "schema": {field.name: str(field.type) for field in candidate_schema(kind)},
     }
 

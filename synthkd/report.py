@@ -30,6 +30,7 @@ def report_rows(
         *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
         ("  accepted", f"{counts['accepted']:,}"),
     ]
+    rows += _votes(counts.get("votes"))
     rows += _critic(manifest.get("critic"))
     rows.append(("tokens written", f"{counts['tokens']:,}"))
     rows.append(
@@ -41,6 +42,15 @@ def report_rows(
     rows.append(("corpus", f"{recipe.corpus_path} (hash {manifest['corpus_hash'][:12]})"))
     rows.append(("journal", str(recipe.journal_path)))
     return rows
+
+
+def _votes(votes: dict[str, Any] | None) -> Rows:
+    if not votes:
+        return []
+    how = ", ".join(f"{votes.get(name, 0):,} {name}" for name in ("unanimous", "led", "tied"))
+    rows = [("votes", f"on {votes.get('questions', 0):,} questions: {how}")]
+    sure = ", ".join(f"{name} {value:.2f}" for name, value in votes.get("teachers", {}).items())
+    return [*rows, *([("  reliability", sure)] if sure else [])]
 
 
 def _bought(generated: Generated) -> str:

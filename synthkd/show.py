@@ -72,10 +72,15 @@ def show_candidate(path: Path, candidate: str) -> str:
     return "\n\n".join(_lineage(row, corpus) for row in rows)
 
 
+_NUMBERS = (
+    "score", "recurrence", "votes", "agreement", "margin", "entropy", "logprob", "tokens", "finish_reason",
+)  # fmt: skip
+
+
 def _lineage(row: dict[str, Any], corpus: Corpus) -> str:
     columns = corpus.manifest["kind"]["columns"]
     fate = "accepted" if row["rejected_by"] is None else f"rejected by {row['rejected_by']}: {row['reason']}"
-    numbers = {name: row[name] for name in ("score", "recurrence", "logprob", "tokens", "finish_reason")}
+    numbers = {name: row[name] for name in _NUMBERS if name in row}
     lines = [
         f"{row['id']}  {fate}",
         *(f"  {name}: {row[name]}" for name in columns),

@@ -60,10 +60,21 @@ def _what(manifest: dict[str, Any]) -> str:
     )
 
 
+#: What the votes on questions came to, in the order of the card.
+_HELD = {
+    "questions": "that got an answer",
+    "unanimous": "with one answer only",
+    "led": "with a leading answer",
+    "tied": "tied",
+}
+
+
 def _flat(counts: dict[str, Any]) -> list[tuple[str, int]]:
     rows = [(name, counts[name]) for name in ("asked", "completed", "failed", "candidates", "malformed")]
     rows += [(f"rejected by {name}", value) for name, value in counts["rejected"].items()]
-    return [*rows, ("accepted", counts["accepted"])]
+    rows.append(("accepted", counts["accepted"]))
+    votes = counts.get("votes") or {}
+    return rows + [(f"questions {_HELD[name]}", votes[name]) for name in _HELD if name in votes]
 
 
 def _precision(critic: dict[str, Any] | None) -> str:
@@ -126,6 +137,13 @@ def _columns(own: list[str]) -> str:
         ("prompt, teacher", "template, and who wrote it"),
         ("logprob, tokens, finish_reason, raw", "of the completion; logprob is the sum in nats"),
         ("recurrence", "how many completions say the same"),
+        ("votes", "how many completions of the question give this row's answer"),
+        ("agreement", "their share, by weight, of the completions that came for the question"),
+        (
+            "margin",
+            "lead over the next answer as a share; of another answer than the winner's: what it lacks, below zero",
+        ),
+        ("entropy", "of the answers to the question, in nats; 0 where all completions agree"),
         ("score", "the critic's probability of being valid"),
         ("rejected_by, reason", "the fate: empty where accepted"),
     ]

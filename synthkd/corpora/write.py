@@ -25,7 +25,8 @@ def write_corpus(
 ) -> dict[str, Any]:
     """Replace ``folder`` by a corpus made of the ``part-*.parquet`` in ``judged``.
 
-    Rows stand in the order of their ids, so equal rows give equal files. The footer of each file repeats
+    Rows stand as they were judged: in the order of their questions' hashes, then of their ids, so equal rows give
+    equal files. The footer of each file repeats
     ``manifest_hash``. Returns the manifest with the files' hashes and the corpus hash.
     """
     _refuse_strangers(folder)

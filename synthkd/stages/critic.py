@@ -41,13 +41,21 @@ class Decision:
     #: Column and thresholds by its values, where the promise is for each of them.
     each: tuple[str, GroupThresholds] | None = None
 
-    def judge(self, rows: pa.Table) -> tuple[list[float | None], list[str | None]]:
-        """A score and a verdict for each row."""
+    def scores(self, rows: pa.Table) -> list[float | None]:
+        """The critic's score of each row, and no verdict."""
+        if self.trained is None:
+            return [None] * rows.num_rows
+        return [float(s) for s in self.trained.score(rows)] if rows.num_rows else []
+
+    def judge(
+        self, rows: pa.Table, known: list[float | None] | None = None
+    ) -> tuple[list[float | None], list[str | None]]:
+        """A score and a verdict for each row; ``known`` are the scores where they were asked for before."""
         if self.trained is None:
             return [None] * rows.num_rows, [None] * rows.num_rows
         if self.watch is not None:
             self.watch.see(rows)
-        scores = [float(s) for s in self.trained.score(rows)] if rows.num_rows else []
+        scores: Any = self.scores(rows) if known is None else known
         if self.each is not None:
             return list(scores), self._by_group(rows, scores)
         if self.threshold is None:

@@ -1,8 +1,8 @@
 """Judge: parse what is in the journal, and give every candidate a fate. The teacher is never called.
 
 First pass, a batch of inputs at a time: parse, then the rules that look at one row. Rows go to partitions by
-their id. Second pass, a partition at a time: the global rules' verdicts, exact duplicates, the critic.
-Memory holds one batch or one partition, whatever the number of rows.
+the question that their completions vote on. Second pass, a partition at a time: the global rules' verdicts, votes,
+exact duplicates, the critic. Memory holds one batch or one partition, whatever the number of rows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from synthkd.errors import TeacherError
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.duplicates import find_duplicates
+from synthkd.filters.reliability import Pattern
+from synthkd.filters.votes import NAME as VOTES
 from synthkd.journal import Journal
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Malformed, Row
@@ -30,6 +32,7 @@ from synthkd.requests import Completion
 from synthkd.stages.critic import Decision
 from synthkd.stages.partitions import Partitions, read_partition
 from synthkd.stages.plan import Asked, InputCounts, Plan
+from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, Ballot, question_of
 from synthkd.storage import replaced_folder
 
 #: Rows that a partition should hold, about.
@@ -42,6 +45,7 @@ class Judged:
     """The fate of everything that came. Candidates = accepted + rejected, to the row.
 
     ``repaired`` counts structured answers that were read, but not as they came (see `kinds.structured`).
+    ``votes`` says how many questions were unanimous, led or tied, where the recipe has votes.
     """
 
     asked: int = 0
@@ -56,13 +60,15 @@ class Judged:
     accepted: int = 0
     tokens: int = 0
     cost: float | None = None
+    votes: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
 def judge(plan: Plan, journal: Journal, decision: Decision, folder: Path, progress: Progress) -> Judged:
-    """Write judged candidates as ``part-*.parquet`` into ``folder``, sorted by id; return the counts."""
+    """Write judged candidates as ``part-*.parquet`` into ``folder``, those of one question together; return the
+    counts."""
     done = Judged()
     fates: Counter[str] = Counter()
     with replaced_folder(folder) as temporary:
@@ -70,18 +76,24 @@ def judge(plan: Plan, journal: Journal, decision: Decision, folder: Path, progre
         parsed = temporary / "parsed"
         parsed.mkdir()
         _parse_all(plan, journal, parsed, partitions, done, progress)
-        for number in range(partitions):
-            source = parsed / f"{number:04d}.arrows"
-            if source.exists():
-                table = _decide(read_partition(source), plan, decision)
-                fates.update(table.column("rejected_by").fill_null("accepted").to_pylist())
-                pq.write_table(table, temporary / f"part-{number:04d}.parquet", compression="zstd")
-                source.unlink()
-                progress.advance(table.num_rows)
+        sources = [path for n in range(partitions) if (path := parsed / f"{n:04d}.arrows").exists()]
+        ballot = _ballot(plan, sources)
+        held: Counter[str] = Counter()
+        for source in sources:
+            table, counts = _decide(_Fates(read_partition(source), plan), ballot, decision)
+            held.update(counts)
+            fates.update(table.column("rejected_by").fill_null("accepted").to_pylist())
+            pq.write_table(table, temporary / f"part-{source.stem}.parquet", compression="zstd")
+            source.unlink()
+            progress.advance(table.num_rows)
         parsed.rmdir()
+    if ballot.part:
+        done.votes = dict(held) | ({"teachers": ballot.teachers.sure} if ballot.teachers.sure else {})
     done.accepted = fates.pop("accepted", 0)
     done.malformed = fates.pop(MALFORMED, 0)
     order = [*(rule.name for rule in plan.rules), DUPLICATE]
+    if ballot.part:
+        order.insert(-1, VOTES)
     if decision.trained is not None:
         order.append(decision.name)
     done.rejected = {name: fates[name] for name in dict.fromkeys(order)}
@@ -100,9 +112,9 @@ def _count_partitions(plan: Plan) -> int:
 def _parse_all(
     plan: Plan, journal: Journal, folder: Path, partitions: int, done: Judged, progress: Progress
 ) -> None:
-    schema = candidate_schema(plan.kind)
+    schema = pa.schema([*candidate_schema(plan.kind), *FIELDS])
     failures: Counter[str] = Counter()
-    with Partitions(folder, schema, partitions) as out:
+    with Partitions(folder, schema, partitions, QUESTION) as out:
         for batch in plan.asked(InputCounts()):
             rows = list(_candidates(plan, journal, batch, done, failures))
             if not rows:
@@ -181,7 +193,10 @@ def _parse(plan: Plan, asked: Asked, completion: Completion, done: Judged) -> It
         reason = f"{found.reason}: {found.detail}" if found.detail else found.reason
         # Two inputs may share a completion (equal prompts), so both are part of the id.
         name = content_hash([MALFORMED, completion.key, asked.input_id])
-        yield {**common, "id": name, "rejected_by": MALFORMED, "reason": reason}
+        # It counts among those that were asked the question, where the input says which that was.
+        question = question_of(kind, asked.row)
+        on = name if question is None else content_hash([kind.name, *question])
+        yield {**common, "id": name, "rejected_by": MALFORMED, "reason": reason, QUESTION: on}
         return
     for candidate in found:
         yield {
@@ -191,6 +206,8 @@ def _parse(plan: Plan, asked: Asked, completion: Completion, done: Judged) -> It
             "text": kind.verbalize(candidate),
             "rejected_by": None,
             "reason": None,
+            QUESTION: content_hash([kind.name, *kind.vote_on(candidate)]),
+            ANSWER: kind.vote_for(candidate) or None,
         }
 
 
@@ -212,35 +229,86 @@ def _apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
     return _with_fate(batch, fate, reason)
 
 
-def _decide(table: pa.Table, plan: Plan, decision: Decision) -> pa.Table:
-    """The steps that look across rows, on one partition that holds all rows of each of its ids."""
-    table = table.sort_by([(name, "ascending") for name in ("id", "completion_key", "input_id")])
-    fate, reason = table.column("rejected_by").to_pylist(), table.column("reason").to_pylist()
-    for rule in plan.rules:
-        if isinstance(rule, GlobalFilter):
-            places = [i for i, by in enumerate(fate) if by is None]
-            batch = table.take(pa.array(places, pa.int64())).combine_chunks()
-            if batch.num_rows:
-                verdicts = rule.judge(batch.to_batches()[0], plan.kind)
-                _note(fate, reason, places, verdicts, rule.name)
-    duplicates = find_duplicates(table, [by is None for by in fate])
-    _note(fate, reason, range(len(fate)), duplicates.reasons, DUPLICATE)
-    place = table.schema.get_field_index("recurrence")
-    table = table.set_column(place, "recurrence", pa.array(duplicates.recurrence, pa.int32()))
-    places = [i for i, by in enumerate(fate) if by is None]
-    scores, verdicts = decision.judge(table.take(pa.array(places, pa.int64())))
-    _note(fate, reason, places, verdicts, decision.name)
-    column: list[float | None] = [None] * len(fate)
-    for i, score in zip(places, scores, strict=True):
-        column[i] = score
-    table = table.set_column(table.schema.get_field_index("score"), "score", pa.array(column, pa.float64()))
-    return _with_fate(table, fate, reason)
+class _Fates:
+    """The rows of a partition, and what became of each. Global rules have spoken when one is made."""
+
+    def __init__(self, table: pa.Table, plan: Plan) -> None:
+        keys = (QUESTION, "id", "completion_key", "input_id")
+        self.table = table.sort_by([(name, "ascending") for name in keys])
+        self.fate: list[str | None] = _list(self.table, "rejected_by")
+        self.reason: list[str | None] = _list(self.table, "reason")
+        for rule in plan.rules:
+            if isinstance(rule, GlobalFilter) and (places := self.places()):
+                batch = self.table.take(pa.array(places, pa.int64())).combine_chunks()
+                self.note(places, rule.judge(batch.to_batches()[0], plan.kind), rule.name)
+
+    @property
+    def is_open(self) -> list[bool]:
+        return [by is None for by in self.fate]
+
+    def places(self) -> list[int]:
+        return [i for i, by in enumerate(self.fate) if by is None]
+
+    def open_rows(self) -> pa.Table:
+        return self.table.take(pa.array(self.places(), pa.int64()))
+
+    def note(self, places: Any, verdicts: Any, name: str) -> None:
+        """Reject the rows that have a verdict."""
+        for place, verdict in zip(places, verdicts, strict=True):
+            if verdict is not None and self.fate[place] is None:
+                self.fate[place], self.reason[place] = name, verdict
+
+    def fill(self, name: str, values: pa.Array) -> None:
+        self.table = self.table.set_column(self.table.schema.get_field_index(name), name, values)
+
+    def spread(self, values: list[float | None]) -> list[float | None]:
+        """Values of the open rows, at the places of these among all rows."""
+        column: list[float | None] = [None] * len(self.fate)
+        for i, value in zip(self.places(), values, strict=True):
+            column[i] = value
+        return column
+
+    def done(self) -> pa.Table:
+        return _with_fate(self.table.drop_columns([field.name for field in FIELDS]), self.fate, self.reason)
 
 
-def _note(fate: list[str | None], reason: list[str | None], places: Any, verdicts: Any, name: str) -> None:
-    for place, verdict in zip(places, verdicts, strict=True):
-        if verdict is not None and fate[place] is None:
-            fate[place], reason[place] = name, verdict
+def _list(table: pa.Table, name: str) -> list[str | None]:
+    values: list[str | None] = table.column(name).to_pylist()
+    return values
+
+
+def _ballot(plan: Plan, sources: list[Path]) -> Ballot:
+    """How votes are counted. Teachers' reliabilities need all questions: a pass over all partitions."""
+    ballot = Ballot.of(plan.recipe.votes, plan.kind)
+    if ballot.by != "teacher":
+        return ballot
+    found: Counter[Pattern] = Counter()
+    for source in sources:
+        fates = _Fates(read_partition(source), plan)
+        found.update(ballot.survey(fates.table, fates.is_open))
+    return ballot.informed(found)
+
+
+def _decide(fates: _Fates, ballot: Ballot, decision: Decision) -> tuple[pa.Table, Counter[str]]:
+    """The steps that look across rows, on one partition that holds all rows of each of its questions."""
+    scores: list[float | None] | None = None
+    if ballot.by == "critic":
+        scores = fates.spread(decision.scores(fates.open_rows()))
+    held = ballot.hold(fates.table, fates.is_open, scores)
+    for name, column in held.columns():
+        fates.fill(name, column)
+    everywhere = range(len(fates.fate))
+    fates.note(everywhere, held.reasons(fates.is_open), VOTES)
+    duplicates = find_duplicates(fates.table, fates.is_open)
+    fates.note(everywhere, duplicates.reasons, DUPLICATE)
+    fates.fill("recurrence", pa.array(duplicates.recurrence, pa.int32()))
+    places = fates.places()
+    known = None if scores is None else [scores[i] for i in places]
+    found, verdicts = decision.judge(fates.open_rows(), known)
+    scores = scores or fates.spread(found)
+    fates.fill("score", pa.array(scores, pa.float64()))
+    fates.note(places, verdicts, decision.name)
+    return fates.done(), held.counts()
 
 
 def _with_fate(rows: Any, fate: list[str | None], reason: list[str | None]) -> Any:

@@ -1,4 +1,5 @@
-"""Deal rows to files by the beginning of their id, so that equal ids meet and each file can be decided alone."""
+"""Deal rows to files by the beginning of a hash (of their question), so that rows with an equal one meet and each file
+can be decided alone."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ HELD_ROWS = 65_536
 class Partitions:
     """Arrow streams ``0000.arrows``, … in a folder: appended to, read once, deleted. Use as a context manager."""
 
-    def __init__(self, folder: Path, schema: pa.Schema, count: int) -> None:
-        self.folder, self.schema, self.count = folder, schema, count
+    def __init__(self, folder: Path, schema: pa.Schema, count: int, column: str = "id") -> None:
+        self.folder, self.schema, self.count, self.column = folder, schema, count, column
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
@@ -44,7 +45,7 @@ class Partitions:
         table = pa.Table.from_batches(self._held).combine_chunks()
         shift = 32 - (self.count.bit_length() - 1)
         places: dict[int, list[int]] = {}
-        for i, name in enumerate(table.column("id").to_pylist()):
+        for i, name in enumerate(table.column(self.column).to_pylist()):
             places.setdefault(int(name[:8], 16) >> shift, []).append(i)
         for number, chosen in places.items():
             self._writer(number).write_table(table.take(pa.array(chosen)))

@@ -1,0 +1,215 @@
+"""The votes' part of a run: what each vote weighs, the columns that the votes fill, and the fate of each row."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.errors import RecipeError
+from synthkd.filters.reliability import Pattern, Reliability, patterns, reliabilities
+from synthkd.filters.votes import Numbers, Tally, codes, tally
+from synthkd.kinds.base import Kind, Row
+from synthkd.recipe.parts import VotesPart
+
+#: Columns that stand in partitions only: what a row's completion was asked, and what it says.
+QUESTION, ANSWER = "vote_on", "vote_for"
+FIELDS = [pa.field(QUESTION, pa.string()), pa.field(ANSWER, pa.string())]
+#: Letters of an answer, and how many answers, that a reason shows.
+_SHOWN, _LISTED = 40, 4
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """How votes are counted, and what is kept of them. Without a ``part`` they are counted and nothing is rejected."""
+
+    part: VotesPart | None = None
+    keep: str = "all"
+    teachers: Reliability = field(default_factory=Reliability)
+
+    @classmethod
+    def of(cls, part: VotesPart | None, kind: Kind) -> Ballot:
+        return cls(part, (part.keep if part else None) or kind.keeps)
+
+    @property
+    def by(self) -> str:
+        return self.part.by if self.part else "count"
+
+    def hold(self, table: pa.Table, is_open: list[bool], scores: list[float | None] | None = None) -> Held:
+        """Count the votes of a partition's open rows; a completion whose rows are all rejected has come, and says
+        nothing."""
+        who = codes(table.column("completion_key"))
+        ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
+        say[~np.array(is_open, dtype=bool)] = -1
+        weight = self._weights(table, say, scores)
+        return Held(self, tally(ask, say, who, weight), table.column(ANSWER))
+
+    def survey(self, table: pa.Table, is_open: list[bool]) -> Counter[Pattern]:
+        """The patterns of votes from which teachers' reliabilities are estimated."""
+        say = codes(table.column(ANSWER))
+        say[~np.array(is_open, dtype=bool)] = -1
+        names = table.column("teacher").to_pylist()
+        return patterns(codes(table.column(QUESTION)), say, codes(table.column("completion_key")), names)
+
+    def informed(self, found: Counter[Pattern]) -> Ballot:
+        """The ballot that knows how reliable each teacher is."""
+        return Ballot(self.part, self.keep, reliabilities(found))
+
+    def _weights(self, table: pa.Table, say: Numbers, scores: list[float | None] | None) -> Numbers | None:
+        if self.by == "likelihood":
+            return _likelihoods(table, say >= 0)
+        if self.by == "critic":
+            return np.array([0.0 if score is None else score for score in scores or []])
+        if self.by == "teacher":
+            weights = self.teachers.weight
+            return np.array([weights(name) for name in table.column("teacher").to_pylist()])
+        return None
+
+
+def _likelihoods(table: pa.Table, says: Numbers) -> Numbers:
+    """exp of the mean log-probability of a completion's tokens, as Wang et al. weigh by. Words stand in for tokens
+    where these were not counted."""
+    logprobs = table.column("logprob").to_numpy()
+    bare = np.flatnonzero(says & np.isnan(logprobs))
+    if len(bare):
+        key = table.column("completion_key")[int(bare[0])].as_py()
+        raise RecipeError(
+            f"votes.by: the completion {key} has no log-probability to weigh its vote by; ask for them with"
+            " `teacher.sampling.logprobs: true`, or vote by count"
+        )
+    tokens = table.column("tokens").to_numpy().astype(np.float64)
+    for i in np.flatnonzero(np.isnan(tokens)):
+        tokens[i] = len((table.column("raw")[int(i)].as_py() or "").split())
+    return np.where(np.isnan(logprobs), 0.0, np.exp(np.nan_to_num(logprobs) / np.maximum(tokens, 1)))
+
+
+@dataclass(frozen=True)
+class Held:
+    """The votes of a partition."""
+
+    ballot: Ballot
+    tally: Tally
+    answers: Any
+
+    def columns(self) -> Iterator[tuple[str, pa.Array]]:
+        """Votes, agreement, margin and entropy; null for rows that took no part."""
+        hidden = ~self.tally.says
+        yield "votes", pa.array(self.tally.votes, pa.int32(), mask=hidden)
+        for name in ("agreement", "margin", "entropy"):
+            yield name, pa.array(getattr(self.tally, name), pa.float64(), mask=hidden)
+
+    def reasons(self, is_open: list[bool]) -> list[str | None]:
+        """Why an open row is rejected."""
+        reasons: list[str | None] = [None] * len(is_open)
+        part = self.ballot.part
+        if part is None:
+            return reasons
+        for i in np.flatnonzero(np.array(is_open, dtype=bool) & ~self._kept(part)).tolist():
+            reasons[i] = self._reason(i, part)
+        return reasons
+
+    def _kept(self, part: VotesPart) -> Numbers:
+        t = self.tally
+        with np.errstate(invalid="ignore"):
+            kept = t.says & (t.votes >= part.min_votes) & (t.agreement >= part.min_agreement)
+            if self.ballot.keep == "winner":
+                kept &= t.leads & ~self._drawn() & (t.margin >= part.min_margin)
+        result: Numbers = kept
+        return result
+
+    def _drawn(self) -> Numbers:
+        """Rows of a question whose lead is shared."""
+        drawn: Numbers = (self.tally.first >= 0) & self.tally.tied[self.tally.first]
+        return drawn
+
+    def _reason(self, i: int, part: VotesPart) -> str:
+        t = self.tally
+        votes, asked, share = int(t.votes[i]), int(t.asked[i]), float(t.agreement[i])
+        if not t.says[i]:
+            return "gives no answer to vote for"
+        if self.ballot.keep == "winner":
+            first = int(t.first[i])
+            if t.tied[first]:
+                most = (
+                    f"{int(t.votes[first])} of {asked} each"
+                    if self.ballot.by == "count"
+                    else self._share(first)
+                )
+                return f"tie between {self._tied[first]}, {most}"
+            if not t.leads[i]:
+                shares = "" if self.ballot.by == "count" else f" ({self._share(i)}, {self._share(first)})"
+                ahead = f"{int(t.votes[first])} for {self._said(first)}"
+                return f"outvoted: {votes} of {asked} for {self._said(i)}, {ahead}{shares}"
+        if votes < part.min_votes:
+            return f"too few votes: {votes}, asked {part.min_votes}"
+        if share < part.min_agreement:
+            return f"agreement {share:.2f}, below {part.min_agreement:.2f}"
+        return f"lead {float(t.margin[i]):.2f}, below {part.min_margin:.2f}"
+
+    @cached_property
+    def _tied(self) -> dict[int, str]:
+        """The answers that share the lead, by the place of the first row that gives one."""
+        places = np.flatnonzero(self.tally.tied).tolist()
+        said: dict[int, set[str]] = {}
+        for i in places:
+            said.setdefault(int(self.tally.first[i]), set()).add(self._said(i))
+        return {first: _listed(sorted(names)) for first, names in said.items()}
+
+    def _share(self, i: int) -> str:
+        return f"share {float(self.tally.agreement[i]):.2f} by {self.ballot.by}"
+
+    def _said(self, i: int) -> str:
+        text = " | ".join(str(self.answers[i].as_py()).split("\n"))
+        return f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"}"'
+
+    def counts(self) -> Counter[str]:
+        """How many questions got answers, and how many of these were unanimous, led by one answer, or tied."""
+        t = self.tally
+        first = np.unique(t.first[t.first >= 0])
+        several, tied = t.contested[first], t.tied[first]
+        return Counter(
+            questions=len(first),
+            unanimous=int((~several).sum()),
+            led=int((several & ~tied).sum()),
+            tied=int(tied.sum()),
+        )
+
+
+def _listed(names: list[str]) -> str:
+    shown = names if len(names) <= _LISTED else [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
+    return ", ".join(shown[:-1]) + f" and {shown[-1]}"
+
+
+def question_of(kind: Kind, row: Row) -> tuple[str, ...] | None:
+    """What a completion of this input votes on, where the input alone says it: any answer leaves it the same."""
+    try:
+        one, other = (
+            kind.vote_on({**row, **dict.fromkeys(kind.answer_columns, word)}) for word in ("one", "other")
+        )
+    except (LookupError, TypeError, ValueError, AttributeError):
+        # A kind may need more of a candidate than its columns.
+        return None
+    return tuple(one) if one == other else None
+
+
+def check_votes(part: VotesPart | None, kind: Kind, critic: bool, logprobs: bool) -> None:
+    """Refuse what cannot be counted before anything is paid for."""
+    if part is None:
+        return
+    if part.by == "critic" and not critic:
+        raise RecipeError(
+            "votes.by: `critic` weighs votes by the critic's score, and the recipe has no critic"
+        )
+    if part.by == "likelihood" and not logprobs:
+        raise RecipeError(
+            "votes.by: `likelihood` needs log-probabilities; set `teacher.sampling.logprobs: true`"
+        )
+    if part.min_margin and (part.keep or kind.keeps) == "all":
+        raise RecipeError(
+            "votes.min_margin: only a winner has a lead; set `votes.keep: winner`, or use votes.min_agreement"
+        )

@@ -1,0 +1,163 @@
+"""Votes in a run: fates and reasons, columns, counts, card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Make, write_csv
+
+from synthkd import run
+from synthkd.errors import RecipeError
+from synthkd.kinds.event import EventKind
+from synthkd.kinds.triple import TripleKind
+from synthkd.show import show_candidate
+from synthkd.stages.votes import question_of
+from synthkd.testing import FakeServer
+
+
+def answers(*texts: str) -> Callable[[str, int, int], str]:
+    """Samples of every request: these texts in their order."""
+    return lambda prompt, index, seed: texts[index]
+
+
+def voted(make_recipe: Make, texts: tuple[str, ...], heads: int = 1, **votes: Any) -> Any:
+    with FakeServer(answer=answers(*texts)) as server:
+        teacher = {
+            "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4,
+            "sampling": {"n": len(texts), "logprobs": True},
+        }  # fmt: skip
+        return run(make_recipe(server.url, heads=heads, teacher=teacher, votes=votes), quiet=True)
+
+
+def reasons(result: Any) -> dict[str, str]:
+    return {
+        row["tail"]: row["reason"]
+        for row in result.corpus.rejected.to_pylist()
+        if row["rejected_by"] == "votes"
+    }
+
+
+def test_the_winner_of_a_question_is_kept_and_the_others_are_told_by_how_much_they_lost(
+    make_recipe: Make,
+) -> None:
+    result = voted(make_recipe, ("cutting", "cutting", "cutting", "eating"), keep="winner")
+    (row,) = result.corpus.accepted.to_pylist()
+    assert (row["tail"], row["votes"], row["agreement"], row["margin"]) == ("cutting", 3, 0.75, 0.5)
+    assert row["recurrence"] == 3
+    reason = reasons(result)["eating"]
+    assert reason.startswith("outvoted: 1 of 4 for ")
+    assert ", 3 for " in reason
+    assert result.counts["votes"] == {"questions": 1, "unanimous": 0, "led": 1, "tied": 0}
+    assert result.counts["rejected"]["votes"] == 1
+
+
+def test_no_row_of_a_tied_question_is_accepted(make_recipe: Make) -> None:
+    result = voted(make_recipe, ("cutting", "eating", "cutting", "eating", "play"), keep="winner")
+    assert result.counts["accepted"] == 0
+    assert result.counts["rejected"]["votes"] == 5
+    assert all(reason.startswith("tie between ") for reason in reasons(result).values())
+
+
+def test_a_kind_that_keeps_all_keeps_every_answer_with_enough_votes(make_recipe: Make) -> None:
+    result = voted(make_recipe, ("cutting", "cutting", "eating", "play"), min_votes=2)
+    assert reasons(result) == {"eating": "too few votes: 1, asked 2", "play": "too few votes: 1, asked 2"}
+    result = voted(make_recipe, ("cutting", "cutting", "eating", "play"), min_agreement=0.5)
+    assert reasons(result)["eating"] == "agreement 0.25, below 0.50"
+
+
+def test_a_winner_needs_the_lead_that_is_asked_for(make_recipe: Make) -> None:
+    result = voted(make_recipe, ("cutting", "cutting", "eating"), keep="winner", min_margin=0.5)
+    assert reasons(result)["cutting"] == "lead 0.33, below 0.50"
+
+
+def test_malformed_completions_and_those_that_a_rule_rejects_count_as_asked(make_recipe: Make) -> None:
+    result = voted(make_recipe, ("cutting", " ... ", "what?", "cutting"))
+    (row,) = result.corpus.accepted.to_pylist()
+    assert (row["votes"], row["agreement"]) == (2, 0.5)
+
+
+def test_columns_are_filled_without_votes_in_the_recipe_too(make_recipe: Make, server: FakeServer) -> None:
+    result = run(make_recipe(server.url), quiet=True)
+    assert result.counts["votes"] is None
+    assert all(row["votes"] >= 1 and row["entropy"] >= 0 for row in result.corpus.accepted.to_pylist())
+
+
+@pytest.mark.parametrize("by", ["likelihood", "teacher"])
+def test_votes_are_weighed(make_recipe: Make, by: str) -> None:
+    result = voted(make_recipe, ("cutting", "cutting", "eating"), heads=3, keep="winner", by=by)
+    assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"cutting"}
+    assert f"by {by}" in reasons(result)["eating"]
+
+
+@pytest.mark.parametrize("by", ["count", "likelihood", "teacher"])
+def test_many_partitions_count_as_one_does(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    with FakeServer(answer=answers("cutting", "eating", "cutting", "play")) as server:
+        teacher = {
+            "backend": "openai", "model": "fake", "base_url": server.url,
+            "sampling": {"n": 4, "logprobs": True},
+        }  # fmt: skip
+        recipe = make_recipe(server.url, heads=20, teacher=teacher, votes={"by": by, "keep": "winner"})
+        one = run(recipe, quiet=True)
+        assert 0 < one.counts["rejected"]["votes"] < one.counts["candidates"]
+        monkeypatch.setattr("synthkd.stages.judge.PARTITION_ROWS", 5)
+        assert run(recipe, quiet=True).manifest == one.manifest
+
+
+def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
+    make_recipe: Make, tmp_path: Path
+) -> None:
+    sheet = [
+        {"head": f"thing {i}", "relation": "UsedFor", "tail": tail, "label": label}
+        for i in range(60)
+        for tail, label in (("cutting", 0), ("eating", 1))
+    ]
+    write_csv(tmp_path / "labels.csv", sheet)
+    with FakeServer(answer=answers("cutting", "eating", "cutting")) as server:
+        teacher = {
+            "backend": "openai", "model": "fake", "base_url": server.url,
+            "sampling": {"n": 3, "logprobs": True},
+        }  # fmt: skip
+        critic = {"labels": "labels.csv", "precision": 0.5}
+        votes = {"by": "critic", "keep": "winner"}
+        result = run(make_recipe(server.url, teacher=teacher, critic=critic, votes=votes), quiet=True)
+    assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"eating"}
+    assert set(reasons(result)) == {"cutting"}
+    assert all(row["score"] is not None for row in result.corpus.rejected.to_pylist())
+
+
+def test_the_card_the_table_and_show_tell_the_votes(make_recipe: Make) -> None:
+    result = voted(make_recipe, ("cutting", "cutting", "eating"), keep="winner")
+    assert "on 1 questions: 0 unanimous, 1 led, 0 tied" in str(result)
+    card = (result.recipe.corpus_path / "README.md").read_text()
+    assert "| questions with a leading answer | 1 |" in card
+    assert "| rejected by votes | 1 |" in card
+    (row,) = result.corpus.accepted.to_pylist()
+    assert "votes 2, agreement 0.66" in show_candidate(result.recipe.corpus_path, row["id"])
+
+
+@pytest.mark.parametrize(
+    ("votes", "said"),
+    [
+        ({"by": "critic"}, "no critic"),
+        ({"by": "likelihood"}, "logprobs: true"),
+        ({"min_margin": 0.1}, "keep: winner"),
+    ],
+)
+def test_votes_that_cannot_be_counted_are_refused_before_anything_is_sent(
+    make_recipe: Make, server: FakeServer, votes: dict[str, Any], said: str
+) -> None:
+    teacher = {"backend": "openai", "model": "fake", "base_url": server.url}
+    with pytest.raises(RecipeError, match=said):
+        run(make_recipe(server.url, votes=votes, teacher=teacher), quiet=True)
+    assert server.requests == 0
+
+
+def test_what_a_malformed_completion_was_asked_is_known_where_the_input_alone_says_it() -> None:
+    row = {"head": "A cat", "relation": "IsA"}
+    assert question_of(TripleKind(), row) == ("cat", "IsA")
+    assert question_of(EventKind(), {"draw": 1}) is None
