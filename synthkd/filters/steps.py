@@ -1,0 +1,104 @@
+"""Rules on the steps of a rationale: whether its equations hold, and whether they come to its answer."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar
+
+from synthkd.filters.base import Reasons
+from synthkd.filters.rules import RowRule
+from synthkd.kinds.answers.choices import choices_of, named_choices
+from synthkd.kinds.answers.equations import equations, wrong_equations
+from synthkd.kinds.answers.numeric import exact, write_number
+from synthkd.kinds.answers.tokens import plain, tokens
+from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.text import normal_phrase
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Arithmetic(RowRule):
+    """An equation in the text does not hold. At most ``allowed`` of them may be wrong."""
+
+    name: ClassVar[str] = "arithmetic"
+
+    def __init__(self, allowed: int = 0, column: str | None = None) -> None:
+        super().__init__(column)
+        if allowed < 0:
+            raise ValueError("allowed: cannot be negative")
+        self.allowed = allowed
+
+    def text(self, row: Row, kind: Kind) -> str:
+        return str(
+            row[self.column or ("rationale" if "rationale" in kind.columns else kind.columns[-1])] or ""
+        )
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        wrong = wrong_equations(self.text(row, kind))
+        if len(wrong) <= self.allowed:
+            return None
+        first = wrong[0]
+        made = "nothing" if first.left is None else write_number(first.left)
+        return f"{' '.join(first.text.split())[:120]} (comes to {made})"
+
+
+class AnswerAgrees(RowRule):
+    """The steps come to something else than the answer.
+
+    Numbers: neither the last equation's result nor any number of the steps' last sentence is the answer. Choices: the
+    steps name another choice last, and not the answer.
+    """
+
+    name: ClassVar[str] = "answer_agrees"
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        steps, answer = str(row.get("rationale") or ""), str(row.get("answer") or "")
+        choices = choices_of(row)
+        if choices:
+            return _other_choice(steps, answer, choices)
+        number = exact(answer)
+        return None if number is None else _other_number(steps, number)
+
+
+def _other_choice(steps: str, answer: str, choices: tuple[str, ...]) -> str | None:
+    named = named_choices(steps, choices)
+    if not named or normal_phrase(answer) in {normal_phrase(choice) for choice in named}:
+        return None
+    return f"the steps name {named[-1]!r}, the answer is {answer!r}"
+
+
+def _other_number(steps: str, answer: Fraction) -> str | None:
+    results = [equation.right for equation in equations(steps) if equation.right is not None]
+    stated = [token.value for token in tokens(plain(steps)) if token.kind == "number"]
+    if not stated:
+        return None
+    last = results[-1] if results else stated[-1]
+    if answer in (last, stated[-1], -stated[-1]):
+        return None
+    return f"the steps come to {write_number(last)}, the answer is {write_number(answer)}"
+
+
+class AgreesWithGold(RowRule):
+    """The answer is not the one that the input gives as ``gold``; for expressions, not what was asked for.
+
+    Rows without a gold answer pass.
+    """
+
+    name: ClassVar[str] = "agrees_with_gold"
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        if "right" not in batch.schema.names:
+            return [None] * batch.num_rows
+        columns = [batch.column(name).to_pylist() for name in ("right", "answer", "gold")]
+        return [
+            None
+            if right is not False
+            else f"{answer!r}, not {gold!r}"
+            if gold
+            else f"{answer!r} is not right"
+            for right, answer, gold in zip(*columns, strict=True)
+        ]
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        return None if row.get("right") is not False else "not right"

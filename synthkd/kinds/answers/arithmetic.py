@@ -1,0 +1,224 @@
+"""Expressions: a small parser that gives a tree, and exact values of trees. Nothing is ever evaluated as code.
+
+expression := term (+|- term)*     term := factor (*|/|of factor)*     factor := -factor | atom (^ integer)
+atom := [$] number [%] [unit words] | ( expression ) [unit words]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from synthkd.kinds.answers.tokens import Token
+
+#: What is beyond is no arithmetic that anybody wrote for people.
+_DEEPEST, _HIGHEST_POWER, _MOST_UNIT_WORDS = 30, 64, 5
+_MOST_BITS, _MOST_OPERATIONS = 4096, 100
+#: Words that stand for a number: where one takes part, nothing can be checked.
+_UNKNOWN = frozenset(["some", "unknown", "total", "number", "amount", "remaining"])
+_LETTER_UNITS = frozenset("mghlscLkK")
+#: Words after which a number's unit is over.
+_NO_UNITS = frozenset(
+    [
+        "and",
+        "or",
+        "so",
+        "then",
+        "but",
+        "because",
+        "which",
+        "who",
+        "that",
+        "is",
+        "are",
+        "was",
+        "were",
+        "he",
+        "she",
+        "they",
+        "it",
+        "we",
+        "i",
+    ]
+)
+
+
+class Unreadable(Exception):
+    """These tokens are no expression, or one with an unknown in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    value: Fraction
+    places: int = 0
+    percent: bool = False
+    units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    op: str
+    left: Tree
+    right: Tree
+
+
+Tree = Number | Operation
+
+
+def parse(found: list[Token], place: int = 0, units: bool = True) -> tuple[Tree, int]:
+    """The longest expression that begins at a token, and the place after it. Raises `Unreadable`."""
+    return _Parser(found, units).expression(place, 0)
+
+
+def numbers(tree: Tree) -> Iterator[Number]:
+    """The numbers of a tree, from left to right."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Number):
+            yield node
+        else:
+            stack += [node.right, node.left]
+
+
+def value(tree: Tree, percent_as_part: bool = True) -> Fraction | None:
+    """The exact value; None for a division by zero or a number out of all bounds."""
+    if isinstance(tree, Number):
+        return tree.value / 100 if tree.percent and percent_as_part else tree.value
+    left, right = value(tree.left, percent_as_part), value(tree.right, percent_as_part)
+    if left is None or right is None:
+        return None
+    return _combined(tree.op, left, right)
+
+
+def _combined(op: str, left: Fraction, right: Fraction) -> Fraction | None:
+    if op == "+":
+        return left + right
+    if op == "-":
+        return left - right
+    if op in ("*", "of"):
+        made = left * right
+    elif op == "/":
+        if right == 0:
+            return None
+        made = left / right
+    else:
+        if right.denominator != 1 or abs(right) > _HIGHEST_POWER or (left == 0 and right < 0):
+            return None
+        made = left ** int(right)
+    return made if max(made.numerator.bit_length(), made.denominator.bit_length()) < _MOST_BITS else None
+
+
+class _Parser:
+    def __init__(self, found: list[Token], units: bool) -> None:
+        self.found, self.units = found, units
+        self.operations = 0
+
+    def kind(self, place: int) -> str:
+        return self.found[place].kind if place < len(self.found) else "end"
+
+    def text(self, place: int) -> str:
+        return self.found[place].text if place < len(self.found) else ""
+
+    def expression(self, place: int, depth: int) -> tuple[Tree, int]:
+        return self._chain(place, depth, ("+", "-"))
+
+    def _term(self, place: int, depth: int) -> tuple[Tree, int]:
+        return self._chain(place, depth, ("*", "/", "of"))
+
+    def _chain(self, place: int, depth: int, ops: tuple[str, ...]) -> tuple[Tree, int]:
+        below = self._term if ops[0] == "+" else self._factor
+        left, place = below(place, depth)
+        while (op := self._operator(place)) in ops and not (op == "of" and _named(left)):
+            try:
+                right, after = below(place + 1, depth)
+            except Unreadable:
+                self._refuse_unknown(place + 1)
+                break
+            self.operations += 1
+            if self.operations > _MOST_OPERATIONS:
+                raise Unreadable
+            left, place = Operation(op, left, right), after
+        return left, place
+
+    def _operator(self, place: int) -> str:
+        what = self.kind(place)
+        if what == "op":
+            return self.text(place)
+        return "of" if self.units and what == "word" and self.text(place).casefold() == "of" else ""
+
+    def _factor(self, place: int, depth: int) -> tuple[Tree, int]:
+        if self.kind(place) == "op" and self.text(place) == "-":
+            if depth > _DEEPEST:
+                raise Unreadable
+            inner, place = self._factor(place + 1, depth + 1)
+            if isinstance(inner, Number):
+                return Number(-inner.value, inner.places, inner.percent, inner.units), place
+            return Operation("-", Number(Fraction(0)), inner), place
+        tree, place = self._atom(place, depth)
+        if self.kind(place) == "op" and self.text(place) == "^" and self.kind(place + 1) == "number":
+            return Operation("^", tree, Number(self.found[place + 1].value)), place + 2
+        if self.kind(place) == "open" and self._touches(place):
+            inner, after = self._atom(place, depth)
+            return Operation("*", tree, inner), after
+        return tree, place
+
+    def _touches(self, place: int) -> bool:
+        """Whether nothing stands between a token and the one before: `2(3+4)`, but not `5 (left: 5 8)`."""
+        return place > 0 and self.found[place - 1].end == self.found[place].start
+
+    def _atom(self, place: int, depth: int) -> tuple[Tree, int]:
+        if depth > _DEEPEST:
+            raise Unreadable
+        if self.kind(place) == "open":
+            tree, place = self.expression(place + 1, depth + 1)
+            if self.kind(place) != "close":
+                raise Unreadable
+            _, place = self._unit_words(place + 1)
+            return tree, place
+        if self.kind(place) == "currency":
+            place += 1
+            if self.kind(place) == "op" and self.text(place) == "-":
+                tree, place = self._atom(place + 1, depth + 1)
+                return Operation("-", Number(Fraction(0)), tree), place
+        if self.kind(place) != "number":
+            raise Unreadable
+        token = self.found[place]
+        place += 1
+        percent = self.kind(place) == "percent" or self.text(place).casefold() == "percent"
+        place += percent
+        self._refuse_unknown(place)
+        currency = ("dollar",) if self.kind(place - 2 - percent) == "currency" and place > 1 + percent else ()
+        units, place = self._unit_words(place)
+        return Number(token.value, token.places, percent, currency + units), place
+
+    def _unit_words(self, place: int) -> tuple[tuple[str, ...], int]:
+        """`minutes`, `shirts per minute`, `miles / hour`, `t - shirts`."""
+        words: list[str] = []
+        while self.units and self.kind(place) == "word" and len(words) < _MOST_UNIT_WORDS:
+            word = self.text(place).casefold()
+            if word in _NO_UNITS or (word == "of" and self.kind(place + 1) in ("number", "currency", "open")):
+                break
+            if not words or word in _UNKNOWN:
+                self._refuse_unknown(place)
+            words.append(word)
+            place += 1
+            if self._operator(place) in ("/", "-") and self.kind(place + 1) == "word":
+                self._refuse_unknown(place + 1)
+                place += 1
+        return tuple(words), place
+
+    def _refuse_unknown(self, place: int) -> None:
+        if self.kind(place) != "word":
+            return
+        word = self.text(place)
+        article = word in ("a", "A", "I") and not self._touches(place)
+        letter = len(word) == 1 and word not in _LETTER_UNITS and not article
+        if letter or word.casefold() in _UNKNOWN:
+            raise Unreadable
+
+
+def _named(tree: Tree) -> bool:
+    """`9 groups of 6` is no product, `1/3 of 60` is."""
+    return any(number.units for number in numbers(tree))

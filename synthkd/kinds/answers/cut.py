@@ -1,0 +1,98 @@
+"""Where a completion's own answer ends: before the next question that a base model makes up, and after the sentence of
+its answer phrase."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+#: Beginnings of lines with which a runaway text goes on.
+STOP_MARKS = ("Q:", "Question:")
+_PHRASE = re.compile(
+    r"(?P<lead>(?:\b(?:and\s+)?(?:so|hence|thus|therefore|then)\b,?\s+)?)"
+    r"(?:\bthe\s+(?:final\s+|correct\s+|right\s+|best\s+)*(?:answer|choice|option)"
+    r"(?:\s+to\s+(?:the|this)\s+question)?\s*(?:\*\*)?\s*(?:is|:|=)(?!\s+not\b)(?:\s+(?:either|therefore|thus))?"
+    r"|(?:\bfinal\s+)?\banswer\s*(?:is)?\s*(?:\*\*)?\s*:"
+    r"|(?:^|(?<=\n))[ \t*]*A:"
+    r"|####"
+    r"|(?=\\boxed\{))"
+    r"[\s:*]*",
+    re.IGNORECASE,
+)
+_IS = re.compile(r"\bthe\s+(?:final\s+|correct\s+|right\s+)*answer\s+is\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]*]|$)|\n")
+_LABEL = re.compile(
+    r"\s*(?:\*\*)?(?:rationale|explanation|reasoning|solution)(?:\*\*)?\s*:\s*(?:\*\*)?", re.IGNORECASE
+)
+_ECHO = re.compile(r"\s*(?:answer|A)\s*:\s*", re.IGNORECASE)
+_TRAILING_LEAD = re.compile(r"[\s,;]*\b(?:so|hence|thus|therefore)\b[\s,:]*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """An answer phrase: where it begins, and the rest of its sentence and of its line."""
+
+    start: int
+    sentence: str
+    line: str
+
+
+def own_text(text: str, question: str, marks: Sequence[str] = STOP_MARKS) -> str:
+    """A completion without its question, should the teacher have repeated it, and without what it made up after."""
+    text = _without_echo(text, question)
+    for mark in marks:
+        found = re.search(rf"(?:^|\n)[ \t>*#]*{re.escape(mark)}", text)
+        # At the very beginning it is no next question: there would be nothing left.
+        if found and text[: found.start()].strip():
+            text = text[: found.start()]
+    return text.strip()
+
+
+def _without_echo(text: str, question: str) -> str:
+    """Text behind `Question: ...` and the `Answer:` that comes before the steps."""
+    start = re.match(r"\s*(?:Question|Q)\s*:\s*", text)
+    if start and question and text[start.end() :].startswith(question):
+        text = text[start.end() + len(question) :]
+    label = _ECHO.match(text)
+    if label and _PHRASE.search(text, label.end()):
+        return text[label.end() :]
+    return text
+
+
+def phrases(text: str) -> Iterator[Phrase]:
+    """Answer phrases in their order. One right behind another (`the answer is Answer: 7`) counts as one."""
+    place = 0
+    while found := _PHRASE.search(text, place):
+        end = found.end()
+        while (again := _PHRASE.match(text, end)) and again.end() > end:
+            end = again.end()
+        line = text[end:].partition("\n")[0]
+        # "A: There were 7 roses ... The answer is 13": a label before the steps is no answer phrase.
+        if "answer is" not in found[0].casefold() and _IS.search(line):
+            place = max(end, found.end())
+            continue
+        yield Phrase(found.start(), text[end : _end(text, end)], line)
+        place = max(end, found.end(), found.start() + 1)
+
+
+def _end(text: str, place: int) -> int:
+    found = _SENTENCE_END.search(text, place)
+    return found.start() if found else len(text)
+
+
+def last_sentence(text: str) -> str:
+    """The last piece of a text that ends at a full stop or a line."""
+    parts = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()]
+    return parts[-1] if parts else ""
+
+
+def steps_of(before: str, sentence: str) -> str:
+    """The rationale: what stands before the answer phrase, or the reason that its sentence gives."""
+    label = _LABEL.match(before)
+    steps = before[label.end() :] if label else before
+    steps = _TRAILING_LEAD.sub("", steps).strip().strip("*").strip()
+    if steps:
+        return steps
+    reason = re.search(r"\b(?:because|since)\b.*", sentence, re.IGNORECASE | re.DOTALL)
+    return reason[0].strip() if reason else ""

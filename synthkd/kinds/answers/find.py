@@ -1,0 +1,185 @@
+"""Find the answer of a completion: which type it is, where it stands, and what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from synthkd.kinds.answers.choices import (
+    first_choice,
+    is_short,
+    named_by_stems,
+    read_choice,
+    read_named,
+)
+from synthkd.kinds.answers.cut import last_sentence, phrases, steps_of
+from synthkd.kinds.answers.expression import canonical_expression, read_expression
+from synthkd.kinds.answers.numeric import exact, last_number, read_number, write_number
+from synthkd.kinds.answers.words import asks_yes_no, read_text, read_yes_no
+from synthkd.kinds.base import Malformed
+from synthkd.kinds.text import normal_phrase
+
+TYPES = ("number", "choice", "yes_no", "text", "expression", "auto")
+_ASKS_NUMBER = re.compile(
+    r"\bhow\s+(?:many|much|old|long|far|tall|often|fast|heavy|big)\b|\bwhat\s+(?:number|percent|fraction)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer and the steps to it. ``by`` says what it was found by: `phrase`, or how without one."""
+
+    rationale: str
+    answer: str
+    by: str
+
+
+def type_of(asked: str, question: str, choices: Sequence[str]) -> str:
+    """The type of the answer to a question. ``auto`` goes by choices and the words of the question."""
+    if asked != "auto":
+        return asked
+    if choices:
+        return "choice"
+    if _ASKS_NUMBER.search(question):
+        return "number"
+    return "yes_no" if asks_yes_no(question) else "auto"
+
+
+def find(
+    text: str, kind: str, question: str = "", choices: Sequence[str] = (), last: bool = False
+) -> Found | Malformed:
+    """The answer in a completion that was cut already. ``last`` takes the last answer phrase instead of the first."""
+    if not text.strip():
+        return Malformed("no_text")
+    if kind == "expression":
+        return _expression(text)
+    read = _READERS[kind]
+    refused: Malformed | None = None
+    found = list(phrases(text))
+    for phrase in reversed(found) if last else found:
+        segment = phrase.line if kind in ("choice", "expression") else phrase.sentence
+        answer = read(phrase.sentence if kind != "choice" else segment, choices)
+        if not isinstance(answer, Malformed):
+            return Found(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
+        if phrase.sentence.strip():
+            refused = refused or answer
+    return refused or _without_phrase(text, kind, question, choices)
+
+
+def _expression(text: str) -> Found | Malformed:
+    read = read_expression(text)
+    if isinstance(read, Malformed):
+        return read
+    expression, start = read
+    return Found(text[:start].strip(), expression, "phrase")
+
+
+def _number(text: str, choices: Sequence[str]) -> str | Malformed:
+    read = read_number(text)
+    return read if isinstance(read, Malformed) else write_number(read)
+
+
+def _choice(text: str, choices: Sequence[str]) -> str | Malformed:
+    return read_choice(text, choices)
+
+
+def _yes_no(text: str, choices: Sequence[str]) -> str | Malformed:
+    return read_yes_no(text)
+
+
+def _text(text: str, choices: Sequence[str]) -> str | Malformed:
+    return read_text(text)
+
+
+def _auto(text: str, choices: Sequence[str]) -> str | Malformed:
+    number = exact(text)
+    if number is not None:
+        return write_number(number)
+    return read_text(text)
+
+
+_READERS: dict[str, Callable[[str, Sequence[str]], str | Malformed]] = {
+    "number": _number,
+    "choice": _choice,
+    "yes_no": _yes_no,
+    "text": _text,
+    "auto": _auto,
+}
+
+
+def _without_phrase(text: str, kind: str, question: str, choices: Sequence[str]) -> Found | Malformed:
+    """Answers that no phrase announces; ``by`` tells how each was found, since some ways are weaker."""
+    if kind == "number":
+        number = last_number(text)
+        if number is None:
+            words = read_number(last_sentence(text))
+            return (
+                Malformed("no_answer")
+                if isinstance(words, Malformed)
+                else Found(text, write_number(words), "last_number")
+            )
+        return Found(_unless_bare(text, write_number(number)), write_number(number), "last_number")
+    if kind == "choice":
+        return _choice_without_phrase(text, question, choices)
+    if kind == "yes_no":
+        said = read_yes_no(text if is_short(text) else last_sentence(text))
+        first = read_yes_no(text.split(None, 1)[0])
+        said = said if isinstance(first, Malformed) else first
+        return (
+            Malformed("no_answer")
+            if isinstance(said, Malformed)
+            else Found(_unless_bare(text, said), said, "word")
+        )
+    if not is_short(text):
+        return Malformed("no_answer")
+    said = _READERS[kind](text, choices)
+    return said if isinstance(said, Malformed) else Found("", said, "bare")
+
+
+def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> Found | Malformed:
+    if is_short(text):
+        said = read_choice(text, choices)
+        if not isinstance(said, Malformed):
+            return Found(_unless_bare(text, said), said, "bare")
+        return _weaker_choice(text, question, choices, said)
+    first = re.match(r"\s*[(\[]([A-Za-z])[)\]]", text)
+    if first:
+        said = read_choice(text.strip().partition("\n")[0], choices)
+        if not isinstance(said, Malformed):
+            return Found(text.strip().partition("\n")[2].strip(), said, "bare")
+    said = read_named(text, choices, question)
+    if not isinstance(said, Malformed):
+        return Found(text, said, "named")
+    return _weaker_choice(text, question, choices, said)
+
+
+def _weaker_choice(text: str, question: str, choices: Sequence[str], refused: Malformed) -> Found | Malformed:
+    """A choice that a text of several begins or ends with; or that stands there in another form of its words."""
+    if refused.reason == "ambiguous":
+        begun = first_choice(text, choices)
+        if begun is not None:
+            return Found(text, begun, "begun")
+        ended = read_named(last_sentence(text), choices, question)
+        return refused if isinstance(ended, Malformed) else Found(text, ended, "named")
+    stems = named_by_stems(text, choices)
+    if len(stems) == 1:
+        return Found(text, stems[0], "stems")
+    return Malformed("ambiguous", " and ".join(stems)) if stems else Malformed("no_answer")
+
+
+def _unless_bare(text: str, answer: str) -> str:
+    """The text as steps, unless it is the answer and nothing else."""
+    return "" if len(text.split()) <= len(answer.split()) + 1 else text
+
+
+def same_form(answer: str, kind: str) -> str:
+    """The form under which two answers of a type are one."""
+    if kind == "expression":
+        return canonical_expression(answer)
+    if kind in ("number", "auto"):
+        number = exact(answer)
+        if number is not None:
+            return write_number(number)
+    return normal_phrase(answer)
