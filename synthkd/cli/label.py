@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ class _PathFirst(TyperGroup):
     """Reads `label PATH …` as `label start PATH …`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        if args and args[0] not in (*self.commands, "--help"):
             args = ["start", *args]
         return super().parse_args(ctx, args)
 
@@ -101,6 +102,7 @@ def start(
     from synthkd.labels.rounds import close
     from synthkd.labels.sheet import Sheet
 
+    _check_threshold(threshold)
     made = _kind(rows, kind)
     pool = _pool(rows, made, which, critic)
     sheet = sheet or Path(f"{rows.resolve().name.split('.')[0]}-labels.csv")
@@ -119,7 +121,8 @@ def start(
         if opened.records:
             typer.echo(session.summary(opened))
             if passed:
-                typer.echo(f"{passed:,} rows were passed over; they come first next time")
+                what = "row was passed over; it comes" if passed == 1 else "rows were passed over; they come"
+                typer.echo(f"{passed:,} {what} first next time")
 
 
 @app.command("export")
@@ -148,6 +151,7 @@ def export_(
     from synthkd.labels.sheet import is_sheet, read_records
 
     written = format_of(format_)
+    _check_threshold(threshold)
     made = _kind(rows, kind)
     if is_sheet(rows):
         items = sheet_items(read_records(rows), made)
@@ -181,11 +185,19 @@ def import_(
     if not items:
         raise InputError(f"{tasks}: no rows that `synthkd label export --format {format_}` wrote")
     found, problems = tool.answers(answers)
+    if not found:
+        for problem in problems:
+            typer.echo(f"not taken in: {problem}", err=True)
+        raise InputError(f"{answers}: no answers in it; nothing was added to {sheet}")
     with Sheet(sheet, sheet_columns(items)) as opened:
         added, more = take_in(found, items, opened)
     for problem in [*problems, *more]:
         typer.echo(f"not taken in: {problem}", err=True)
-    typer.echo(f"{sheet}: {added:,} verdicts added, {len(problems) + len(more):,} entries not taken in")
+    verdicts = "verdict" if added == 1 else "verdicts"
+    left = len(problems) + len(more)
+    typer.echo(
+        f"{sheet}: {added:,} {verdicts} added, {left:,} {'entry' if left == 1 else 'entries'} not taken in"
+    )
 
 
 @app.command()
@@ -254,6 +266,13 @@ def _design(
     name = fingerprint(pool, strategy, share, threshold, seed)
     design = design_for(pool, sheet, name, strategy=strategy, share=share, threshold=threshold, seed=seed)
     return name, design
+
+
+def _check_threshold(threshold: float | None) -> None:
+    from synthkd.errors import InputError
+
+    if threshold is not None and not math.isfinite(threshold):
+        raise InputError(f"--threshold is {threshold}; give a number, such as 0.7")
 
 
 def _prompts(path: Path) -> Any:

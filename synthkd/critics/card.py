@@ -1,16 +1,32 @@
-"""The critic card: what it was trained on, what it can promise, where it fails."""
+"""The critic card: what it was trained on, what it can promise, where it fails, how to make it again."""
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthkd.critics.calibrate import Threshold
 from synthkd.critics.calibration.bands import auc_interval
+from synthkd.critics.novelty import BUCKETS
 
 if TYPE_CHECKING:
     from synthkd.critics.train import TrainedCritic
+
+#: Columns of the held-out rows that are not the kind's.
+_OWN = ("score", "label", "weight", "novelty")
+#: Fewest rows of a sort for an AUC.
+_FEWEST = 20
+_CURVES = (
+    "![precision over what is kept](precision.svg) ![reliability](reliability.svg)\n\n"
+    "Left: precision of the best-scored share of the rows, with 90 % intervals for each share alone (dark) and for"
+    " all shares at once (light). Right: the share that is valid over the score, with 95 % intervals; on the"
+    " diagonal a score of 0.8 is right eight times of ten."
+)
+_READ = {"label": "label", "held_out": 0.3, "merge": "majority", "seed": 0}
 
 
 def critic_card(trained: TrainedCritic) -> str:
@@ -21,35 +37,66 @@ def critic_card(trained: TrainedCritic) -> str:
         "\n\n".join(
             [
                 f"# Critic `{facts['critic']}` for the kind `{facts['kind']}`",
-                f"Trained on {facts['training_rows']:,} labelled rows of `{facts['sheet']}`"
-                f" ({facts['share_valid']:.1%} valid), judged on {facts['held_out_rows']:,} held-out rows of other groups."
-                + _left_out(facts),
+                f"Trained on {facts['training_rows']:,} labelled rows of `{facts['sheet']}`, judged on"
+                f" {facts['held_out_rows']:,} held-out rows of other groups ({trained.curve.labels.mean():.1%} of these"
+                " valid)." + _annotators(facts),
                 f"AUC {facts['auc']:.3f} (95 %: {low:.3f} to {high:.3f}), expected calibration error {facts['ece']:.3f}.",
                 "## What it can promise\n\n" + _promises(trained),
-                "## Curves\n\n![precision over what is kept](precision.svg) ![reliability](reliability.svg)",
+                "## Curves\n\n" + _CURVES,
                 "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
                 + "\n".join(f"| {r} | {p:.3f} |" for r, p in facts["precision_at_recall"].items()),
                 "## Where it is weakest\n\n" + _weakest(trained),
+                *([f"## Where rows are new\n\n{new}"] if (new := _new(trained)) else []),
+                *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
                 *([note] if (note := getattr(trained.critic, "note", "")) else []),
-                f"Fingerprint {trained.fingerprint}; sheet {facts['sheet_hash']}. Made again by `synthkd critic train`.",
+                "## Make it again\n\n" + _command(facts),
+                f"Fingerprint {trained.fingerprint}; sheet {facts['sheet_hash']}.",
             ]
         )
         + "\n"
     )
 
 
-def _left_out(facts: dict[str, Any]) -> str:
-    """What of the sheet is in neither part, and how far the annotators agree."""
-    said = {
-        "labelled both ways": facts["conflicts_left_out"],
-        "unsure or tied": facts.get("unsure_left_out"),
-        "nearly a held-out row": facts.get("leaks_left_out"),
-    }
-    text = "".join(f" Left out, {name}: {count:,}." for name, count in said.items() if count)
+def _annotators(facts: dict[str, Any]) -> str:
+    text = ""
     if facts.get("agreement_alpha") is not None:
         text += f" {facts['annotators']} annotators, Krippendorff's alpha {facts['agreement_alpha']:.3f}."
     if facts.get("calibrated_on"):
         text += f" Calibrated again on `{facts['calibrated_on']}`."
+    return text
+
+
+def _left_out(facts: dict[str, Any]) -> str:
+    """What of the sheet is in neither part, or was made one row; the first of what is wrong by name."""
+    said = {
+        "labelled both ways, left out": ("conflicts_left_out", "conflicts"),
+        "nearly a held-out row, left out of training": ("leaks_left_out", "leaks"),
+        "unsure or tied, left out": ("unsure_left_out", ""),
+        "unsure or tied in the calibration sheet, left out": ("calibration_unsure_left_out", ""),
+        "without a verdict": ("unlabelled_left_out", ""),
+        "in a group with held-out rows and of unknown weight, left out": ("unweighed_left_out", ""),
+        "given more than once by one annotator, joined": ("repeated_rows", ""),
+    }
+    lines = []
+    for name, (count, rows) in said.items():
+        if facts.get(count):
+            lines.append(f"- {name}: {facts[count]:,}")
+            lines += [f"  - `{row.replace('`', chr(39))}`" for row in facts.get(rows, ())]
+    return "\n".join(lines)
+
+
+def _command(facts: dict[str, Any]) -> str:
+    """The command that trains it; a teacher part is in `critic.json`."""
+    read = facts.get("read") or {}
+    parts = ["synthkd", "critic", "train", facts["sheet"], "FOLDER", "--kind", facts["kind"], "--critic", facts["critic"]]  # fmt: skip
+    for name, usual in _READ.items():
+        if read.get(name, usual) != usual:
+            parts += [f"--{name.replace('_', '-')}", str(read[name])]
+    for name, value in (facts.get("options") or {}).items():
+        parts += ["--option", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    text = f"```console\n$ {shlex.join(parts)}\n```"
+    if read.get("group"):
+        text += f"\n\nRows of one `{read['group']}` stand on one side of the split."
     return text
 
 
@@ -72,22 +119,43 @@ def _promises(trained: TrainedCritic) -> str:
 
 
 def _weakest(trained: TrainedCritic) -> str:
-    """AUC within each value of the second column (a triple's relation), worst first."""
-    from sklearn.metrics import roc_auc_score
-
-    columns = [name for name in trained.held_out.schema.names if name not in ("score", "label", "weight")]
+    """AUC within each value of `relation`, or of the first column, worst first."""
+    columns = [name for name in trained.held_out.schema.names if name not in _OWN]
     name = "relation" if "relation" in columns else columns[0]
-    values = np.array(trained.held_out.column(name).to_pylist())
-    scores = trained.held_out.column("score").to_numpy()
-    labels = trained.held_out.column("label").to_numpy(zero_copy_only=False).astype(bool)
-    rows = []
-    for value in sorted(set(values)):
-        here = values == value
-        if here.sum() >= 20 and 0 < labels[here].sum() < here.sum():
-            rows.append((float(roc_auc_score(labels[here], scores[here])), value, int(here.sum())))
+    rows = sorted(_by(trained, name, set(trained.held_out.column(name).to_pylist())))
+    if not rows:
+        return f"Too few rows of each {name} to tell."
+    return _table(name, rows[:5])
+
+
+def _new(trained: TrainedCritic) -> str:
+    """AUC by how much of a row stood in the training part; nothing where that part is not known."""
+    if "novelty" not in trained.held_out.schema.names:
+        return ""
+    rows = list(_by(trained, "novelty", BUCKETS))
     if not rows:
         return "Too few rows of each sort to tell."
-    lines = [f"| {name} | AUC | held-out rows |", "|---|---|---|"]
+    return _table("of the row without its group", rows)
+
+
+def _by(
+    trained: TrainedCritic, column: str, values: Iterable[str]
+) -> Iterable[tuple[float, str, int, float]]:
+    """AUC, value, rows and share valid, for each value with enough rows of both sorts."""
+    from sklearn.metrics import roc_auc_score
+
+    found = np.array(trained.held_out.column(column).to_pylist())
+    scores = trained.held_out.column("score").to_numpy()
+    labels = trained.held_out.column("label").to_numpy(zero_copy_only=False).astype(bool)
+    for value in values:
+        here = found == value
+        if here.sum() >= _FEWEST and 0 < labels[here].sum() < here.sum():
+            auc = float(roc_auc_score(labels[here], scores[here]))
+            yield auc, value, int(here.sum()), float(labels[here].mean())
+
+
+def _table(name: str, rows: Iterable[tuple[float, str, int, float]]) -> str:
+    lines = [f"| {name} | AUC | held-out rows | valid |", "|---|---|---|---|"]
     return "\n".join(
-        lines + [f"| {value} | {auc:.3f} | {count:,} |" for auc, value, count in sorted(rows)[:5]]
+        lines + [f"| {value} | {auc:.3f} | {count:,} | {valid:.1%} |" for auc, value, count, valid in rows]
     )

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
-from synthkd.errors import CriticError
+from synthkd.errors import CriticError, StorageError
+from synthkd.keys import file_hash
+from synthkd.storage import read_json, write_json
+
+HASHES = "hashes.json"
+
+
+def write_hashes(folder: Path, names: Iterable[str]) -> None:
+    """Write the hashes of some files of a folder beside them."""
+    write_json(folder / HASHES, {name: file_hash(folder / name) for name in names})
+
+
+def check_hashes(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder in which one of these files is not as it was written."""
+    try:
+        known = read_json(folder / HASHES)
+    except StorageError:
+        known = None
+    if not isinstance(known, dict):
+        raise CriticError(f"{folder / HASHES}: missing, cut or altered; train the critic again")
+    for name in names:
+        if not (folder / name).is_file():
+            raise CriticError(f"{folder / name}: missing; train the critic again")
+        if file_hash(folder / name) != known.get(name):
+            raise CriticError(f"{folder / name}: cut or altered since it was written; train the critic again")
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

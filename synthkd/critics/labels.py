@@ -14,6 +14,7 @@ from synthkd.critics.splits import Bools, check, division, leaks
 from synthkd.errors import CriticError, InputError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.labels.agreement import alpha
+from synthkd.labels.merge import METHODS
 from synthkd.labels.merge import merge as merged
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
 from synthkd.rows import read_rows
@@ -52,6 +53,8 @@ class LabelSheet:
     leaks: list[str] = field(default_factory=list)
     annotators: list[str] = field(default_factory=list)
     agreement: float | None = None
+    #: How the sheet was read, by option of `synthkd critic train`: what makes the same split again.
+    how: dict[str, Any] = field(default_factory=dict)
 
     def part(self, held_out: bool) -> tuple[pa.Table, Bools, list[str]]:
         """Rows, labels and groups of one side of the split."""
@@ -70,6 +73,7 @@ class _Read:
 
     rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
     votes: dict[Key, dict[str, str]] = field(default_factory=dict)
+    said: dict[tuple[Key, str], set[str]] = field(default_factory=dict)
     clashes: set[Key] = field(default_factory=set)
     repeated: int = 0
     unlabelled: int = 0
@@ -94,6 +98,10 @@ def read_labels(
     rows never matters. ``held_out`` 1 holds all rows out: to judge or calibrate a critic that there is already.
     """
     group = group or kind.group_column
+    if merge not in METHODS:
+        raise CriticError(f"unknown way to merge annotators {merge!r}{nearest(merge, list(METHODS))}")
+    if not 0 < held_out <= 1:
+        raise CriticError(f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3")
     read = _read(path, kind, label, columns or {})
     names = sorted({name for said in read.votes.values() for name in said})
     named = {"\0".join(key): said for key, said in read.votes.items() if key not in read.clashes}
@@ -115,6 +123,7 @@ def read_labels(
         unlabelled=read.unlabelled,
         annotators=[name for name in names if name],
         agreement=alpha(named) if len(names) > 1 else None,
+        how={"label": label, "held_out": held_out, "group": group, "seed": seed, "merge": merge},
     )
 
 
@@ -130,16 +139,22 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
             continue
         if not verdict:
             raise CriticError(f"{path} row {number}: verdict {row[column]!r} is neither true nor false")
+        for name in kind.columns:
+            if row[name] is None:
+                raise CriticError(f"{path} row {number}: {name!r} is missing; give it, or leave the row out")
         row["weight"] = _weight(path, number, row.get("weight"))
+        row |= {name: _number(path, number, name, row.get(name)) for name in NUMBERS}
         key = kind.normalize(row)
         said = read.votes.setdefault(key, {})
         who = str(row.get("annotator") or "")
         read.rows.setdefault(key, row)
         if who in said:
             read.repeated += 1
-            if {said[who], verdict} == {ACCEPT, REJECT}:
-                read.clashes.add(key)
         said[who] = verdict
+        ever = read.said.setdefault((key, who), set())
+        ever.add(verdict)
+        if {ACCEPT, REJECT} <= ever:
+            read.clashes.add(key)
     return read
 
 
@@ -186,9 +201,10 @@ def _sheet(
         raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, list(rows[0]))}")
     labels = np.array([row["label"] for row in rows], dtype=bool)
     if len(labels) and (labels.all() or not labels.any()):
-        raise CriticError(f"{path}: all verdicts are {bool(labels[0])}; a critic needs rows of both")
+        word = ACCEPT if labels[0] else REJECT
+        raise CriticError(f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both")
     groups = [str(row[group]) for row in rows]
-    held = division(rows, groups, share, seed)
+    held = division(path, rows, groups, share, seed)
     known = np.array([row["weight"] is not None for row in rows], dtype=bool)
     # Rows that were chosen, and not uniformly, tell of the whole only by their weights.
     weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
@@ -236,12 +252,16 @@ def _uniform(rows: list[dict[str, Any]]) -> Bools | None:
 def _table(kind: Kind, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.table(
         {column: pa.array([str(row[column]) for row in rows]) for column in kind.columns}
-        | {name: pa.array([_number(row.get(name)) for row in rows], pa.float64()) for name in NUMBERS}
+        | {name: pa.array([row[name] for row in rows], pa.float64()) for name in NUMBERS}
     )
 
 
-def _number(value: Any) -> float | None:
+def _number(path: Path, number: int, name: str, value: Any) -> float | None:
+    """A number; ``None`` for an empty cell, or NaN, which stands for one in many tools' files."""
     if value in (None, ""):
         return None
-    number = float(value)
-    return number if np.isfinite(number) else None
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise CriticError(f"{path} row {number}: {name} is {value!r}, which is no number") from None
+    return found if np.isfinite(found) else None

@@ -10,6 +10,8 @@ from synthkd.critics.calibration.reliability import reliability
 
 Point = tuple[float, float]
 _WIDTH, _HEIGHT, _LEFT, _TOP, _EDGE = 420, 300, 52, 14, 42
+#: Where the axis of precision may begin: five steps from each come to round numbers.
+_FLOORS = (0.9, 0.75, 0.5, 0.0)
 _TEXT = "font-family='sans-serif' font-size='12' fill='#444'"
 
 
@@ -17,7 +19,7 @@ def precision_picture(curve: Curve, confidence: float = 0.9) -> str:
     """Precision over the share of rows kept: pointwise band (dark) and simultaneous band (light)."""
     bands = precision_bands(curve, confidence, places=40)
     low = min(band.simultaneous[0] for band in bands)
-    plot = _Plot("share of rows kept", "precision", floor=int(low * 10) / 10)
+    plot = _Plot("share of rows kept", "precision", floor=next(f for f in _FLOORS if f <= low))
     plot.band([(b.kept, *b.simultaneous) for b in bands], "#cfe0f2")
     plot.band([(b.kept, *b.pointwise) for b in bands], "#9dbfe3")
     plot.line([(b.kept, b.precision) for b in bands], "#1f5fa8")

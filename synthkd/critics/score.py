@@ -25,6 +25,7 @@ def score_file(critic: Path, rows: Path, out: Path, kind: Kind, part: int = PART
 
     Parts that are done lie beside ``out`` until all are; they are used again for the same critic and rows only.
     """
+    _check(critic, rows, out)
     trained = load_critic(critic, kind)
     work = out.with_name(f".{out.name}.parts")
     with storage_errors(out):
@@ -35,6 +36,17 @@ def score_file(critic: Path, rows: Path, out: Path, kind: Kind, part: int = PART
         count = _joined(parts, out)
         shutil.rmtree(work)
     return count
+
+
+def _check(critic: Path, rows: Path, out: Path) -> None:
+    """Refuse an output that would take the place of something else, before anything is scored."""
+    if out.suffix.lower() != ".parquet":
+        raise InputError(f"{out}: what is written is Parquet; name a file that ends in .parquet")
+    if out.is_dir():
+        raise InputError(f"{out}: a folder; name a file")
+    for taken in (rows, critic):
+        if out.resolve() == taken.resolve() or taken.resolve() in out.resolve().parents:
+            raise InputError(f"{out}: this is (in) what is read, {taken}; name another file")
 
 
 def _clear_others(work: Path, key: str) -> None:
@@ -48,14 +60,27 @@ def _clear_others(work: Path, key: str) -> None:
 
 def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: int) -> Iterator[Path]:
     """Files of the parts, in order; those that are there are not scored again."""
+    begin = 0
     for number, table in enumerate(read_tables(rows, list(kind.columns), part)):
         file = work / f"{number:06}.parquet"
         if not file.exists():
+            _refuse_empty(rows, table, kind, begin)
             scores = pa.array(trained.score(table), pa.float64())
+            if "score" in table.schema.names:
+                # Of another critic, or an earlier scoring: one column of a name is all that can be read again.
+                table = table.drop_columns(["score"])
             temporary = file.with_suffix(".new")
             pq.write_table(table.append_column("score", scores), temporary, compression="zstd")
             temporary.replace(file)
+        begin += table.num_rows
         yield file
+
+
+def _refuse_empty(rows: Path, table: pa.Table, kind: Kind, begin: int) -> None:
+    for name in kind.columns:
+        if table.column(name).null_count:
+            first = begin + table.column(name).is_null().to_pylist().index(True) + 1
+            raise InputError(f"{rows} row {first:,}: {name!r} is missing; give it, or leave the row out")
 
 
 def _joined(parts: list[Path], out: Path) -> int:

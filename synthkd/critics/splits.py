@@ -7,26 +7,34 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import CriticError
+from synthkd.errors import CriticError, nearest
 from synthkd.keys import fraction
 from synthkd.labels.near import twins
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
-_HELD = {"held_out", "held-out", "test", "dev", "validation", "val"}
+_HELD = {"held_out", "held-out", "test", "dev", "validation", "val", "calibration"}
+_TRAIN = {"train", "training", ""}
+#: Groups on both sides that a refusal names.
+_NAMED = 3
 #: Fewest labels on either side of the split.
 FEWEST = 20
 
 
-def division(rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
+def division(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
     """The rows' own ``split`` where it names both sides; one that names one side only divides nothing.
 
     A share of 1 holds all rows out, whatever they say.
     """
     if share == 1:
         return np.ones(len(rows), dtype=bool)
-    said = [str(row.get("split") or "").casefold() in _HELD for row in rows]
-    if any(said) and not all(said):
-        return np.array(said, dtype=bool)
+    names = [str(row.get("split") or "").strip().casefold() for row in rows]
+    if len(set(names)) > 1:
+        if unknown := sorted(set(names) - _HELD - _TRAIN):
+            known = nearest(unknown[0], sorted((_HELD | _TRAIN) - {""}))
+            raise CriticError(f"{path}: `split` says {unknown[0]!r}, neither training nor held out{known}")
+        said = np.array([name in _HELD for name in names], dtype=bool)
+        if said.any() and not said.all():
+            return said
     return np.array([fraction(f"{seed}:{group}") < share for group in groups], dtype=bool)
 
 
@@ -58,6 +66,6 @@ def check(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool
     }
     if both:
         raise CriticError(
-            f"{path}: {len(both):,} groups stand on both sides of the split, such as {sorted(both)[0]!r};"
-            " the held-out figures would be too good"
+            f"{path}: {len(both):,} groups stand on both sides of the split, such as"
+            f" {', '.join(map(repr, sorted(both)[:_NAMED]))}; the held-out figures would be too good"
         )

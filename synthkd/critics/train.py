@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,23 @@ from synthkd import plugins
 from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibrate import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
+from synthkd.critics.folders import check_hashes, write_hashes
 from synthkd.critics.labels import NUMBERS, LabelSheet
+from synthkd.critics.novelty import novelty
 from synthkd.critics.pictures import precision_picture, reliability_picture
-from synthkd.errors import CriticError
+from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
 from synthkd.storage import read_json, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
+#: What a promise rests on beside the critic's own files, which it checks itself.
+_CHECKED = (HELD_OUT, FACTS, SEEN)
+#: Rows that are named in facts and card, of each sort that is left out.
+_NAMED = 20
 #: Columns of the held-out rows that are not the kind's.
-_NOT_COLUMNS = {*NUMBERS, "score", "label", "weight"}
+NOVELTY = "novelty"
+_NOT_COLUMNS = {*NUMBERS, "score", "label", "weight", NOVELTY}
 
 
 @dataclass(frozen=True)
@@ -95,18 +103,43 @@ def train_critic(
         "sheet_hash": content_hash([sheet.rows.to_pylist(), sheet.labels.tolist(), sheet.held_out.tolist()]),
         "training_rows": rows.num_rows,
         "share_valid": round(float(np.mean(sheet.labels)), 6),
-        "conflicts_left_out": len(sheet.conflicts),
-        "repeated_rows": sheet.repeated,
-        "unsure_left_out": sheet.unsure,
-        "leaks_left_out": len(sheet.leaks),
+        "read": sheet.how,
+        "options": _without_teachers(options or {}),
+        **_left_out(sheet),
         "annotators": len(sheet.annotators),
         "agreement_alpha": None if sheet.agreement is None else round(sheet.agreement, 6),
     }
     seen = frozenset(map(group_hash, groups))
-    trained = TrainedCritic(critic, held_out_rows(critic, sheet), training, seen)
+    held = held_out_rows(critic, sheet)
+    group = str(sheet.how.get("group") or kind.group_column)
+    held = held.append_column(NOVELTY, pa.array(novelty(rows, held, kind.columns, group)))
+    trained = TrainedCritic(critic, held, training, seen)
     if out is not None:
         save_critic(trained, out)
     return trained
+
+
+def _left_out(sheet: LabelSheet) -> dict[str, Any]:
+    """What of the sheet is in neither part or was joined, counted; the first of what is wrong by name."""
+    return {
+        "conflicts_left_out": len(sheet.conflicts),
+        "conflicts": sheet.conflicts[:_NAMED],
+        "repeated_rows": sheet.repeated,
+        "unsure_left_out": sheet.unsure,
+        "unlabelled_left_out": sheet.unlabelled,
+        "unweighed_left_out": sheet.unweighed,
+        "leaks_left_out": len(sheet.leaks),
+        "leaks": sheet.leaks[:_NAMED],
+    }
+
+
+def _without_teachers(options: Any) -> Any:
+    """Options without teacher parts at any depth: a critic that asks one keeps it in its own settings."""
+    if isinstance(options, dict):
+        return {key: _without_teachers(value) for key, value in options.items() if key != "teacher"}
+    if isinstance(options, list | tuple):
+        return [_without_teachers(value) for value in options]
+    return options if isinstance(options, str | int | float | None) else str(options)
 
 
 def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
@@ -126,6 +159,11 @@ def group_hash(group: str) -> int:
 
 def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
     critic: type[Critic] = plugins.find("critics", name)
+    parameters = list(signature(critic).parameters.values())[1:]
+    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    for option in options:
+        if option not in known and len(known) == len(parameters):
+            raise CriticError(f"critic {name!r}: unknown option {option!r}{nearest(option, known)}")
     try:
         return critic(kind, **options)
     except TypeError as error:
@@ -142,6 +180,7 @@ def save_critic(trained: TrainedCritic, folder: Path) -> None:
         seen = pa.table({"group": pa.array(sorted(trained.seen), pa.int64())})
         pq.write_table(seen, temporary / SEEN, compression="zstd")
         write_json(temporary / FACTS, trained.training)
+        write_hashes(temporary, _CHECKED)
         write_text(temporary / "README.md", critic_card(trained))
         write_text(temporary / "precision.svg", precision_picture(trained.curve))
         write_text(temporary / "reliability.svg", reliability_picture(trained.curve))
@@ -151,6 +190,7 @@ def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
     """Read what `save_critic` wrote; refuse what is altered or was trained for another kind."""
     if not (folder / FACTS).is_file():
         raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
+    check_hashes(folder, _CHECKED)
     training = read_json(folder / FACTS)
     if training["kind"] != kind.name:
         raise CriticError(f"{folder}: trained for the kind {training['kind']!r}, not {kind.name!r}")

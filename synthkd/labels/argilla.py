@@ -70,6 +70,9 @@ def answers(path: Path) -> tuple[list[Answer], list[str]]:
             problems.append(f"{where}: no 'id', so it cannot be joined to a row")
             continue
         responses = record.get("responses") or {}
+        if not _well_formed(responses):
+            problems.append(f"{where}: id {record['id']!r}: its responses are not of Argilla's form")
+            continue
         people, times = _pairs(record, _PEOPLE), _pairs(record, _TIMES)
         whys = {why.get("user_id"): str(why.get("value", "")) for why in responses.get("why", [])}
         if not responses.get("verdict"):
@@ -91,6 +94,16 @@ def answers(path: Path) -> tuple[list[Answer], list[str]]:
     return found, problems
 
 
+def _well_formed(responses: Any) -> bool:
+    """An object of lists of objects."""
+    return isinstance(responses, dict) and all(
+        isinstance(said, list) and all(isinstance(one, dict) for one in said) for said in responses.values()
+    )
+
+
 def _pairs(record: dict[str, Any], name: str) -> dict[str, str]:
-    said = (record.get("metadata") or {}).get(name) or []
+    metadata = record.get("metadata")
+    said = metadata.get(name) if isinstance(metadata, dict) else None
+    if not isinstance(said, list):
+        return {}
     return dict(str(entry).split("=", 1) for entry in said if "=" in str(entry))

@@ -84,18 +84,37 @@ def answers(path: Path) -> tuple[list[Answer], list[str]]:
             problems.append(f"{where}: its data has no 'id', so it cannot be joined to a row")
             continue
         annotations = task.get("annotations") or []
+        if not isinstance(annotations, list):
+            problems.append(f"{where}: id {data['id']!r}: `annotations` is not a list")
+            continue
         if not annotations:
             problems.append(f"{where}: id {data['id']!r} was not annotated")
         for annotation in annotations:
-            if annotation.get("was_cancelled"):
+            if not _well_formed(annotation):
+                problems.append(f"{where}: id {data['id']!r}: an annotation is not of Label Studio's form")
+            elif annotation.get("was_cancelled"):
                 problems.append(f"{where}: id {data['id']!r} was skipped by {_who(annotation)!r}")
             else:
                 found.append(_answer(str(data["id"]), annotation, where))
     return found, problems
 
 
+def _well_formed(annotation: Any) -> bool:
+    """An object whose ``result`` is a list of objects with an object for a ``value``."""
+    if not isinstance(annotation, dict):
+        return False
+    results = annotation.get("result") or []
+    return isinstance(results, list) and all(
+        isinstance(result, dict)
+        and isinstance(result.get("value") or {}, dict)
+        and isinstance(result.get("meta") or {}, dict)
+        for result in results
+    )
+
+
 def _answer(name: str, annotation: dict[str, Any], where: str) -> Answer:
-    verdict = next(_values(annotation, "verdict", "choices"), "")
+    # Two choices say nothing: joined, they are no verdict, and the row is named.
+    verdict = " and ".join(_values(annotation, "verdict", "choices"))
     why = " ".join(_values(annotation, "why", "text"))
     return Answer(name, verdict, _who(annotation), _time(annotation.get("created_at")), why, where)
 

@@ -184,6 +184,7 @@ def summary(sheet: Sheet) -> str:
     counts = Counter(record["verdict"] for record in sheet.records)
     uniform = sum(record["chosen"] == "uniform" for record in first.values())
     told = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
-    return (
-        f"{sheet.path}: {len(first):,} rows labelled ({told or 'none'}), {uniform:,} of them drawn uniformly"
-    )
+    rows = f"{len(first):,} {'row' if len(first) == 1 else 'rows'} labelled"
+    if len(sheet.records) > len(first):
+        rows += f", {len(sheet.records):,} verdicts"
+    return f"{sheet.path}: {rows} ({told or 'none'}), {uniform:,} of them drawn uniformly"

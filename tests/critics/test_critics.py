@@ -12,9 +12,10 @@ import pytest
 from conftest import write_csv
 
 from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.critics.folders import HASHES
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
-from synthkd.critics.train import HELD_OUT, load_critic, train_critic
+from synthkd.critics.train import FACTS, HELD_OUT, SEEN, load_critic, train_critic
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.triple import TripleKind
@@ -149,11 +150,28 @@ def test_the_likelihood_of_a_teacher_counts(tmp_path: Path) -> None:
     assert trained.curve.auc > 0.95
 
 
-@pytest.mark.parametrize("name", [ARRAYS, CONFIG, HELD_OUT])
+@pytest.mark.parametrize("name", [ARRAYS, CONFIG, HELD_OUT, FACTS, SEEN, HASHES])
 def test_a_truncated_file_of_a_critic_is_refused(trained: Path, name: str) -> None:
     path = trained / name
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(CriticError, match="altered"):
+        load_critic(trained, KIND)
+
+
+def test_held_out_verdicts_that_were_altered_are_refused(trained: Path) -> None:
+    import pyarrow.parquet as pq
+
+    held = pq.read_table(trained / HELD_OUT)
+    better = held.set_column(held.schema.get_field_index("label"), "label", pa.array([True] * held.num_rows))
+    pq.write_table(better, trained / HELD_OUT)
+    with pytest.raises(CriticError, match=r"held_out\.parquet: cut or altered"):
+        load_critic(trained, KIND)
+
+
+@pytest.mark.parametrize("name", [HELD_OUT, SEEN, HASHES])
+def test_a_file_that_is_gone_is_named(trained: Path, name: str) -> None:
+    (trained / name).unlink()
+    with pytest.raises(CriticError, match=f"{name}: missing"):
         load_critic(trained, KIND)
 
 

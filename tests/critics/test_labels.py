@@ -165,7 +165,7 @@ def test_a_group_on_both_sides_of_a_named_split_is_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (rows(verdict="accept"), "all verdicts are True"),
+        (rows(verdict="accept"), "all 200 verdicts are 'accept'"),
         (rows(20), "20 are needed"),
         (rows(verdict="perhaps"), "row 1: verdict 'perhaps'"),
     ],
@@ -173,6 +173,50 @@ def test_a_group_on_both_sides_of_a_named_split_is_refused(tmp_path: Path) -> No
 def test_a_sheet_that_cannot_serve_is_refused(tmp_path: Path, found: list[dict[str, Any]], said: str) -> None:
     with pytest.raises(CriticError, match=said):
         read(tmp_path, found)
+
+
+def test_both_verdicts_of_one_annotator_clash_even_with_an_unsure_between(tmp_path: Path) -> None:
+    found = rows(verdict="accept")[:1] + rows()[1:]
+    again = [found[0] | {"verdict": word} for word in ("unsure", "reject")]
+    assert read(tmp_path, [*found, *again]).conflicts == ["head0 | UsedFor | tail0"]
+
+
+def test_a_split_that_is_neither_side_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    found = [row | {"split": "tset" if i < 60 else "train"} for i, row in enumerate(rows())]
+    with pytest.raises(CriticError, match=r"`split` says 'tset', .*did you mean 'test'"):
+        read(tmp_path, found)
+
+
+def test_a_split_of_one_name_divides_nothing(tmp_path: Path) -> None:
+    assert 0 < read(tmp_path, rows(split="dev7")).held_out.sum() < 200
+
+
+def test_a_number_that_is_none_is_refused_with_its_row_and_nan_is_an_empty_cell(tmp_path: Path) -> None:
+    found = [row | {"logprob": "nan" if i % 2 else "-1.5"} for i, row in enumerate(rows())]
+    assert read(tmp_path, found).rows.column("logprob").null_count == 100
+    found[7]["logprob"] = "low"
+    with pytest.raises(CriticError, match=r"row 8: logprob is 'low', which is no number"):
+        read(tmp_path, found)
+
+
+def test_a_row_without_one_of_the_kinds_columns_is_refused_and_not_read_as_the_word_none(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "l.parquet"
+    pq.write_table(pa.Table.from_pylist([*rows(), rows()[3] | {"tail": None}]), path)
+    with pytest.raises(CriticError, match="row 201: 'tail' is missing"):
+        read_labels(path, KIND)
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
+def test_a_share_that_cannot_be_is_refused(tmp_path: Path, share: float) -> None:
+    with pytest.raises(CriticError, match="lies between 0 and 1"):
+        read(tmp_path, rows(), held_out=share)
+
+
+def test_a_misspelt_way_to_merge_is_refused_with_one_annotator_too(tmp_path: Path) -> None:
+    with pytest.raises(CriticError, match="did you mean 'majority'"):
+        read(tmp_path, rows(), merge="majorty")
 
 
 def test_a_sheet_of_unsure_rows_only_is_refused(tmp_path: Path) -> None:

@@ -104,6 +104,35 @@ def test_nothing_is_left_beside_the_result(critic: Path, rows: Path, tmp_path: P
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["out.parquet"]
 
 
+def test_a_score_that_rows_have_already_is_replaced(critic: Path, rows: Path, tmp_path: Path) -> None:
+    score_file(critic, rows, tmp_path / "once.parquet", KIND)
+    score_file(critic, tmp_path / "once.parquet", tmp_path / "twice.parquet", KIND)
+    assert pq.read_table(tmp_path / "twice.parquet") == pq.read_table(tmp_path / "once.parquet")
+
+
+def test_what_is_read_is_never_written_over(critic: Path, rows: Path, tmp_path: Path) -> None:
+    score_file(critic, rows, tmp_path / "once.parquet", KIND)
+    before = (tmp_path / "once.parquet").read_bytes()
+    for out in (tmp_path / "once.parquet", critic / "scored.parquet"):
+        with pytest.raises(InputError, match="name another file"):
+            score_file(critic, tmp_path / "once.parquet", out, KIND)
+    assert (tmp_path / "once.parquet").read_bytes() == before
+
+
+def test_an_output_that_is_no_parquet_file_is_refused(critic: Path, rows: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").mkdir()
+    for name, said in (("out.csv", r"ends in \.parquet"), ("a.parquet", "a folder")):
+        with pytest.raises(InputError, match=said):
+            score_file(critic, rows, tmp_path / name, KIND)
+
+
+def test_a_row_without_one_of_the_kinds_columns_is_named(critic: Path, tmp_path: Path) -> None:
+    good = {"head": "h", "relation": "UsedFor", "tail": "good"}
+    pq.write_table(pa.Table.from_pylist([good, good, good | {"tail": None}]), tmp_path / "gap.parquet")
+    with pytest.raises(InputError, match="row 3: 'tail' is missing"):
+        score_file(critic, tmp_path / "gap.parquet", tmp_path / "out.parquet", KIND, part=2)
+
+
 def test_a_missing_column_is_named(critic: Path, rows: Path, tmp_path: Path) -> None:
     pq.write_table(pq.read_table(rows).rename_columns(["head", "relation", "tale", "id"]), rows)
     with pytest.raises(InputError, match=r"rows.parquet: no column 'tail' \(did you mean 'tale'\?\)"):

@@ -139,6 +139,36 @@ def test_an_export_of_argilla_becomes_verdicts_and_the_rest_is_named(tmp_path: P
         assert said in problems
 
 
+@pytest.mark.parametrize(
+    "annotations",
+    [["x"], {"a": 1}, [{"result": ["x"]}], [{"result": [{"from_name": "verdict", "value": "accept"}]}]],
+)
+def test_an_annotation_of_another_form_is_named(tmp_path: Path, annotations: Any) -> None:
+    path, tasks = drawn(tmp_path, "label-studio")
+    answers = [annotated(tasks[0], "accept"), {**tasks[1], "annotations": annotations}]
+    rows, problems = taken(tmp_path, "label-studio", path, answers)
+    assert len(rows) == 1
+    assert f"id {tasks[1]['data']['id']!r}" in problems
+
+
+def test_two_choices_at_once_are_no_verdict(tmp_path: Path) -> None:
+    path, tasks = drawn(tmp_path, "label-studio")
+    both = annotated(tasks[0], "accept")
+    both["annotations"][0]["result"][0]["value"]["choices"] = ["accept", "reject"]
+    rows, problems = taken(tmp_path, "label-studio", path, [both])
+    assert not rows
+    assert "verdict 'accept and reject', which is none" in problems
+
+
+@pytest.mark.parametrize("responses", [[{"x": 1}], {"verdict": "accept"}, {"verdict": ["accept"]}])
+def test_responses_of_another_form_are_named(tmp_path: Path, responses: Any) -> None:
+    path, records = drawn(tmp_path, "argilla")
+    records[0]["responses"], records[0]["metadata"] = responses, []
+    rows, problems = taken(tmp_path, "argilla", path, records[:1])
+    assert not rows
+    assert f"id {records[0]['id']!r}: its responses are not of Argilla's form" in problems
+
+
 def test_an_annotator_has_the_same_uuid_each_time() -> None:
     assert user_id("ann") == user_id("ann") != user_id("bob")
 

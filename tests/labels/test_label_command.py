@@ -56,6 +56,32 @@ def test_a_path_that_is_not_there_is_one_line_and_status_2(folder: Path) -> None
     assert not (folder / "gone-labels.csv").exists()
 
 
+def test_options_may_stand_before_the_rows(folder: Path) -> None:
+    done = label(folder, "--annotator", "ann", "rows.csv", "l.csv", keys="a")
+    assert done.returncode == 0, done.stderr
+    assert read_records(folder / "l.csv")[0]["annotator"] == "ann"
+
+
+def test_a_threshold_that_is_no_number_is_refused_before_a_sheet_is_made(folder: Path) -> None:
+    done = label(folder, "rows.csv", "l.csv", "--threshold", "nan", keys="a")
+    assert (done.returncode, done.stderr) == (2, "synthkd: --threshold is nan; give a number, such as 0.7\n")
+    assert not (folder / "l.csv").exists()
+
+
+def test_verdicts_are_counted_apart_from_rows_where_two_annotators_spoke(folder: Path) -> None:
+    label(folder, "rows.csv", "l.csv", "--annotator", "ann", keys="ar")
+    done = label(folder, "rows.csv", "l.csv", "--annotator", "bob", keys="aa")
+    assert "2 rows labelled, 4 verdicts (3 accept, 1 reject)" in done.stdout
+
+
+def test_a_file_without_an_answer_is_refused_and_makes_no_sheet(folder: Path) -> None:
+    label(folder, "export", "rows.csv", "tasks.json", "--count", "3")
+    done = label(folder, "import", "tasks.json", "tasks.json", "l.csv")
+    assert done.returncode == 2
+    assert "tasks.json: no answers in it" in done.stderr
+    assert not (folder / "l.csv").exists()
+
+
 def test_rows_go_to_another_tool_and_come_back(folder: Path) -> None:
     assert label(folder, "export", "rows.csv", "tasks.json", "--count", "3").returncode == 0
     tasks = json.loads((folder / "tasks.json").read_text())
@@ -65,7 +91,7 @@ def test_rows_go_to_another_tool_and_come_back(folder: Path) -> None:
     tasks[1]["annotations"] = [{"result": result}]
     (folder / "done.json").write_text(json.dumps(tasks))
     done = label(folder, "import", "done.json", "tasks.json", "l.csv")
-    assert "1 verdicts added, 2 entries not taken in" in done.stdout
+    assert "1 verdict added, 2 entries not taken in" in done.stdout
     assert "'other' was not among the exported rows" in done.stderr
     assert "was not annotated" in done.stderr
     assert read_records(folder / "l.csv")[0]["annotator"] == "5"
