@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -16,17 +16,16 @@ def alpha(votes: Mapping[str, Mapping[str, str]]) -> float | None:
     1 is full agreement, 0 what chance would give. ``None`` where no item has two verdicts, or all verdicts are equal:
     then nothing can be said. (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability.)
     """
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: defaultdict[tuple[str, str], float] = defaultdict(float)
     for said in votes.values():
-        values = list(said.values())
-        for pair in permutations(range(len(values)), 2):
-            seen[values[pair[0]], values[pair[1]]] += 1 / (len(values) - 1)  # type: ignore[assignment]
-    margin: Counter[str] = Counter()
+        for pair in permutations(said.values(), 2):
+            seen[pair] += 1 / (len(said) - 1)
+    margin: defaultdict[str, float] = defaultdict(float)
     for (value, _), count in seen.items():
         margin[value] += count
     total = sum(margin.values())
     expected = total * total - sum(count * count for count in margin.values())
-    if total < 2 or not expected:
+    if len(margin) < 2:
         return None
     observed = sum(count for (one, other), count in seen.items() if one != other)
     return float(1 - (total - 1) * observed / expected)
