@@ -51,6 +51,31 @@ def train(
     typer.echo(trained.threshold(precision, 0.95).sentence())
 
 
+@app.command()
+def negatives(
+    positives: Annotated[
+        Path, typer.Argument(help="True triples: CSV, JSONL or Parquet.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Argument(help="The label sheet, a CSV file.", show_default=False)],
+    each: Annotated[int, typer.Option(help="Negatives of each true triple.")] = 1,
+    hard: Annotated[float, typer.Option(help="Share drawn from phrases near to the true one.")] = 0.0,
+    known: Annotated[
+        Path | None,
+        typer.Option(help="More true triples, which are no negatives either.", show_default=False),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+) -> None:
+    """Make a label sheet from true triples alone: a head, relation or tail of each is replaced."""
+    from synthkd.critics.positives import write_sheet
+
+    counts = write_sheet(positives, out, each, hard, seed, known)
+    typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")
+    if counts.missing:
+        typer.echo(
+            f"{counts.missing:,} fewer: what was drawn was known to be true, or drawn already", err=True
+        )
+
+
 @app.command("eval")
 def eval_(critic: Folder, labels: Labels, kind: KindName = "triple", label: Column = "label") -> None:
     """Judge a critic on a label sheet. Rows of groups that it was trained on are left out."""

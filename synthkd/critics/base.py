@@ -27,6 +27,12 @@ class Critic(ABC):
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
 
+    def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:  # noqa: B027
+        """Called before `fit` where critics are trained on several parts of ``rows``, as in cross-fitting.
+
+        A critic may then do once, for all parts, what needs no verdict. It need not do anything.
+        """
+
     @abstractmethod
     def fit(
         self,

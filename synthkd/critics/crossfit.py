@@ -61,6 +61,7 @@ def crossfit(
                 f"without fold {here} all verdicts are the same; label more rows or ask for fewer folds"
             )
         critic = make_critic()
+        critic.prepare(rows, groups)
         kept = [group for group, used in zip(groups, train, strict=True) if used]
         part = None if weights is None else weights[train]
         critic.fit(rows.filter(pa.array(train)), labels[train], kept, part)

@@ -16,28 +16,25 @@ import pyarrow as pa
 
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.files import read_files, write_files
+from synthkd.critics.kb import shared
 from synthkd.critics.kb.evidence import Evidence
-from synthkd.critics.kb.phrases import Vocabulary
-from synthkd.critics.kb.training import FOLDS, Labelled, Rows, fold_of, held_out_rows
+from synthkd.critics.kb.reference import COLUMNS, distinct, enough, read_known, triples_of
+from synthkd.critics.kb.training import FOLDS, Prepared, Told, fold_of
 from synthkd.critics.kb.trees import Trees
-from synthkd.critics.kb.vectors import EncoderVectors, load_encoder
-from synthkd.critics.negatives import Triple
+from synthkd.critics.kb.vectors import load_encoder
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
-from synthkd.rows import read_rows
 
-COLUMNS = ("head", "relation", "tail")
 #: Rows that are scored at a time.
 _SLICE = 2048
-#: What all labelled rows together weigh beside all made ones, and the most that one may weigh.
-_LABELLED_SHARE, _HEAVIEST = 0.3, 10.0
-#: Fewest distinct known triples that say anything.
-FEWEST = 20
+#: What all labelled rows together weigh beside all made ones, and the most that one may weigh: no more than a made one.
+_LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
 
 
 class KnowledgeBaseCritic(Critic):
     """``reference``: a file of true triples (default: the accepted rows). ``embedder``: folder or hub name of an
-    encoder for neighbours by meaning (default: none, words alone).
+    encoder for neighbours by meaning (default: none, words alone). ``hard``: share of the made negatives' heads and
+    tails that are drawn from phrases near to the true one.
     """
 
     name: ClassVar[str] = "knowledge-base"
@@ -48,7 +45,12 @@ class KnowledgeBaseCritic(Critic):
     )
 
     def __init__(
-        self, kind: Kind, reference: str | Path | None = None, embedder: str | None = None, seed: int = 0
+        self,
+        kind: Kind,
+        reference: str | Path | None = None,
+        embedder: str | None = None,
+        seed: int = 0,
+        hard: float = 0.0,
     ) -> None:
         _need_sklearn()
         super().__init__(kind)
@@ -58,13 +60,20 @@ class KnowledgeBaseCritic(Critic):
                 f"the knowledge-base critic reads head, relation and tail; the kind {kind.name!r} has no {missing[0]!r}"
             )
         self.reference = None if reference is None else str(reference)
-        self.embedder, self.seed = embedder, seed
+        if not 0 <= hard <= 1:
+            raise CriticError(f"the knowledge-base critic: `hard` is {hard}; it is a share, from 0 to 1")
+        self.embedder, self.hard, self.seed = embedder, hard, seed
         self._vectors = load_encoder(embedder) if embedder else None
         self._evidence: Evidence | None = None
         self._trees: Trees | None = None
+        self._told: Told | None = None
         self._slope, self._shift = 1.0, 0.0
         #: Scores of the labelled rows of `fit`, each by trees that did not see its fold; none where all are valid.
         self.out_of_fold: Scores | None = None
+
+    def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
+        """What the reference says is then worked out once for all trainings on some of these rows."""
+        self._told = Told(triples_of(rows), groups)
 
     def fit(
         self,
@@ -74,57 +83,53 @@ class KnowledgeBaseCritic(Critic):
         weights: Scores | None = None,
     ) -> None:
         """Labels may be few, or all positive: then made negatives are all that stands against them."""
-        triples, labels = _triples(rows), np.asarray(labels, dtype=bool)
-        known = self._known([triple for triple, label in zip(triples, labels, strict=True) if label])
-        labelled = Labelled(triples, labels, groups or [f"{head}" for head, _, _ in triples])
-        encoder = None
-        if self._vectors is not None:
-            encoder = EncoderVectors.learn(self._vectors, Vocabulary.of(known).read(known).phrases)
-        self._evidence, found = held_out_rows(known, labelled, encoder, self.seed)
-        weight = _weights(found, weights)
-        self._trees = Trees.grow(found.features, found.labels, weight, self.seed)
-        self._scale(found, weight, labelled)
+        triples, labels = triples_of(rows), np.asarray(labels, dtype=bool)
+        groups = groups or [head for head, _, _ in triples]
+        prepared, said = self._prepared(Told(triples, groups), labels)
+        features, verdicts = (
+            np.concatenate([prepared.features, said]),
+            np.concatenate([prepared.labels, labels]),
+        )
+        weight = _weights(prepared.labels, len(labels), weights)
+        self._evidence = prepared.evidence
+        self._trees = Trees.grow(features, verdicts, weight, self.seed)
+        fold = np.concatenate([np.full(len(prepared.labels), -1), [fold_of(group) for group in groups]])
+        self._scale(features, verdicts, weight, fold)
 
-    def _known(self, accepted: list[Triple]) -> list[Triple]:
+    def _prepared(self, mine: Told, labels: Labels) -> tuple[Prepared, Scores]:
+        """What the reference says of made rows, and of the rows of `fit` (m, d)."""
         if self.reference is None:
-            known, where = accepted, "the accepted rows"
+            accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
+            known, told = enough(distinct(accepted), "the accepted rows"), mine
         else:
-            where = self.reference
-            known = [_triple(row) for part in read_rows(Path(where), list(COLUMNS)) for row in part]
-        known = list(dict.fromkeys(known))
-        if len(known) < FEWEST:
-            raise CriticError(f"{where}: {len(known)} distinct true triples, {FEWEST} are needed at least")
-        return known
+            known, told = enough(read_known(Path(self.reference)), self.reference), self._told or mine
+        place = {row: i for i, row in enumerate(zip(told.triples, told.groups, strict=True))}
+        asked = list(zip(mine.triples, mine.groups, strict=True))
+        if any(row not in place for row in asked):
+            told, place = mine, {row: i for i, row in enumerate(asked)}
+        prepared = shared.prepared(known, told, self._vectors, self.seed, self.hard)
+        return prepared, prepared.told[[place[row] for row in asked]]
 
-    def _scale(self, found: Rows, weight: Scores, labelled: Labelled) -> None:
+    def _scale(self, features: Scores, labels: Labels, weight: Scores, fold: Any) -> None:
         """Platt scaling on logits of trees that did not see the labelled row, where labels are of both sorts."""
         from sklearn.linear_model import LogisticRegression
 
         self._slope, self._shift, self.out_of_fold = 1.0, 0.0, None
-        if labelled.labels.all() or not labelled.labels.any():
+        mine = fold >= 0
+        if len(set(labels[mine])) < 2:
             return
-        mine = np.flatnonzero(found.labelled >= 0)
-        logits = self._cross_fitted(found, weight, labelled)
-        model = LogisticRegression(C=1e3).fit(logits[:, None], found.labels[mine])
+        logits = np.zeros(len(labels))
+        for here in sorted(set(fold[mine])):
+            test = fold == here
+            trees = Trees.grow(features[~test], labels[~test], weight[~test], self.seed)
+            logits[test] = trees.logits(features[test])
+        model = LogisticRegression(C=1e3).fit(logits[mine, None], labels[mine])
         self._slope, self._shift = float(model.coef_[0, 0]), float(model.intercept_[0])
-        self.out_of_fold = np.zeros(len(labelled.labels))
-        self.out_of_fold[found.labelled[mine]] = self._probability(logits)
+        self.out_of_fold = self._probability(logits[mine])
 
     def _probability(self, logits: Scores) -> Scores:
         scores: Scores = 1 / (1 + np.exp(-(logits * self._slope + self._shift)))
         return scores
-
-    def _cross_fitted(self, found: Rows, weight: Scores, labelled: Labelled) -> Scores:
-        """Logits of the labelled rows, each by trees that saw no row of its fold."""
-        mine = np.flatnonzero(found.labelled >= 0)
-        fold = np.full(len(found.labels), -1)
-        fold[mine] = [fold_of(labelled.groups[place]) for place in found.labelled[mine]]
-        logits = np.zeros(len(found.labels))
-        for here in sorted(set(fold[mine])):
-            rest = fold != here
-            trees = Trees.grow(found.features[rest], found.labels[rest], weight[rest], self.seed)
-            logits[~rest] = trees.logits(found.features[~rest])
-        return logits[mine]
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         if self._evidence is None or self._trees is None:
@@ -135,7 +140,7 @@ class KnowledgeBaseCritic(Critic):
     def _score(self, rows: pa.RecordBatch | pa.Table) -> Scores:
         assert self._evidence is not None
         assert self._trees is not None
-        features = self._evidence.features(self._evidence.vocabulary.read(_triples(rows)))
+        features = self._evidence.features(self._evidence.vocabulary.read(triples_of(rows)))
         return self._probability(self._trees.logits(features))
 
     def save(self, folder: Path) -> None:
@@ -144,7 +149,7 @@ class KnowledgeBaseCritic(Critic):
         config: dict[str, Any] = {
             "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(COLUMNS),
             "embedder": self.embedder, "embedder_content": getattr(self._vectors, "content", None),
-            "known_triples": len(self._evidence.rows), "folds": FOLDS, "seed": self.seed,
+            "known_triples": len(self._evidence.rows), "folds": FOLDS, "hard": self.hard, "seed": self.seed,
             "slope": self._slope, "shift": self._shift,
             "note": self.note,
         }  # fmt: skip
@@ -165,30 +170,18 @@ class KnowledgeBaseCritic(Critic):
         return critic
 
 
-def _weights(found: Rows, weights: Scores | None) -> Scores:
+def _weights(made: Labels, labelled: int, weights: Scores | None) -> Scores:
     """Made rows: both verdicts weigh alike. Labelled rows: a share of the whole, divided by their own weights."""
-    mine, made = found.labelled >= 0, found.labelled < 0
-    weight = np.ones(len(found.labels))
+    weight = np.ones(len(made))
     for verdict in (True, False):
-        part = made & (found.labels == verdict)
+        part = made == verdict
         if part.any():
-            weight[part] = made.sum() / (2 * part.sum())
-    if mine.any():
-        own = np.ones(int(mine.sum())) if weights is None else np.asarray(weights)[found.labelled[mine]]
-        each = made.sum() * _LABELLED_SHARE / (1 - _LABELLED_SHARE) / mine.sum()
-        weight[mine] = own / own.mean() * (min(each, _HEAVIEST) if made.any() else 1.0)
-    return weight
-
-
-def _triples(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
-    missing = [column for column in COLUMNS if column not in rows.schema.names]
-    if missing:
-        raise CriticError(f"the rows have no column {missing[0]!r}; the knowledge-base critic reads it")
-    return [_triple(row) for row in rows.select(list(COLUMNS)).to_pylist()]
-
-
-def _triple(row: Any) -> Triple:
-    return str(row["head"]), str(row["relation"]), str(row["tail"])
+            weight[part] = len(made) / (2 * part.sum())
+    if not labelled:
+        return weight
+    own = np.ones(labelled) if weights is None else np.asarray(weights, dtype=np.float64)
+    each = len(made) * _LABELLED_SHARE / (1 - _LABELLED_SHARE) / labelled
+    return np.concatenate([weight, own / own.mean() * (min(each, _HEAVIEST) if len(made) else 1.0)])
 
 
 def _need_sklearn() -> None:

@@ -87,12 +87,12 @@ def corrupt(
     each: int = 1,
     seed: int = 0,
     slots: Sequence[str] = SLOTS,
-    similar: Callable[[str], Sequence[str]] | None = None,
+    similar: Callable[[str, int], Sequence[str]] | None = None,
     hard: float = 0.0,
 ) -> Made:
     """``each`` negatives of each positive, one slot replaced, the slots equally often.
 
-    ``similar`` names phrases near to one; a share ``hard`` of the head and tail swaps draws from these. A positive
+    ``similar(phrase, slot)`` names phrases near to one (`kb.similar.Similar`); a share ``hard`` of the head and tail swaps draws from these. A positive
     for which `TRIES` draws found nothing false gets fewer negatives.
     """
     unknown = [slot for slot in slots if slot not in SLOTS]
@@ -103,7 +103,7 @@ def corrupt(
     made = Made([], [], [])
 
     def draw(replaced: str, slot: int) -> str:
-        if similar and slot != 1 and rng.random() < hard and (near := similar(replaced)):
+        if similar and slot != 1 and rng.random() < hard and (near := similar(replaced, slot)):
             return near[int(rng.integers(len(near)))]
         return positives[int(rng.integers(len(positives)))][slot]
 

@@ -20,6 +20,9 @@ LABELS = np.arange(90) % 2 == 0
 class Remembers:
     """Scores 1 what it saw in training by head, 0 what is new."""
 
+    def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
+        assert rows.num_rows == len(groups)
+
     def fit(self, rows: pa.Table, labels: Any, groups: Sequence[str] = (), weights: Any = None) -> None:
         assert rows.num_rows == len(labels) == len(groups)
         self.seen = set(rows["head"].to_pylist())

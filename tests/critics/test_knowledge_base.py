@@ -15,7 +15,7 @@ from synthkd.critics.calibrate import Curve
 from synthkd.critics.files import ARRAYS
 from synthkd.critics.kb.neighbours import Neighbours
 from synthkd.critics.kb.phrases import Vocabulary
-from synthkd.critics.kb.training import Labelled, held_out_rows
+from synthkd.critics.kb.training import Told, prepare
 from synthkd.critics.kb.trees import Trees
 from synthkd.critics.knowledge_base import KnowledgeBaseCritic
 from synthkd.critics.negatives import Triple
@@ -124,17 +124,15 @@ def test_without_a_reference_the_accepted_rows_are_it() -> None:
 def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known() -> None:
     """Were a triple or the source of a corruption left in the reference, counts would tell the two apart."""
     noise = [(f"h{i}", "IsA", f"t{i}") for i in range(400)]
-    _, rows = held_out_rows(noise, Labelled([], np.zeros(0, bool), []), None)
-    for column in rows.features.T:
-        assert column[rows.labels].mean() == pytest.approx(column[~rows.labels].mean(), abs=0.01)
+    found = prepare(noise, Told([], []), None)
+    for column in found.features.T:
+        assert column[found.labels].mean() == pytest.approx(column[~found.labels].mean(), abs=0.01)
 
 
 def test_a_labelled_row_of_the_reference_is_held_out_of_it() -> None:
-    said = Labelled(KNOWN[:10], np.ones(10, bool), [head for head, _, _ in KNOWN[:10]])
-    evidence, rows = held_out_rows(KNOWN, said, None)
-    whole = evidence.features(evidence.vocabulary.read(KNOWN[:10]))
-    order = np.argsort(rows.labelled[rows.labelled >= 0])
-    assert (rows.features[rows.labelled >= 0][order] != whole).any(axis=1).all()
+    found = prepare(KNOWN, Told(KNOWN[:10], [head for head, _, _ in KNOWN[:10]]), None)
+    whole = found.evidence.features(found.evidence.vocabulary.read(KNOWN[:10]))
+    assert (found.told != whole).any(axis=1).all()
 
 
 def test_trees_of_arrays_say_what_scikit_learn_says() -> None:

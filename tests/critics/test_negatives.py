@@ -60,13 +60,13 @@ def test_an_unknown_slot_is_refused() -> None:
 
 def test_hard_negatives_are_drawn_from_what_is_similar() -> None:
     made = corrupt(
-        TRIPLES, Known(TRIPLES), slots=["tail"], similar=lambda phrase: [f"near {phrase}"], hard=1.0
+        TRIPLES, Known(TRIPLES), slots=["tail"], similar=lambda phrase, slot: [f"near {phrase}"], hard=1.0
     )
     assert made.triples[7] == ("thing 7", "IsA", "near place 7")
 
 
 def test_without_anything_similar_a_hard_negative_is_drawn_at_random() -> None:
-    made = corrupt(TRIPLES, Known(TRIPLES), slots=["tail"], similar=lambda phrase: [], hard=1.0)
+    made = corrupt(TRIPLES, Known(TRIPLES), slots=["tail"], similar=lambda phrase, slot: [], hard=1.0)
     assert len(made.triples) == len(TRIPLES)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from synthkd.errors import CriticError
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+#: Bins of a feature; one of scikit-learn's 256 is for missing values.
+BINS = 255
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,32 @@ class Trees:
 
     @classmethod
     def grow(cls, features: Floats, labels: Any, weights: Floats, seed: int = 0, rounds: int = 250) -> Trees:
-        """Fit on features (n, d) without NaN."""
+        """Fit on features (n, d) without NaN.
+
+        Features are binned here: scikit-learn bins weighted rows so slowly that it takes longer than the trees.
+        """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
+        edges = [_edges(values) for values in features.T]
+        binned = _binned(features, edges)
         model = HistGradientBoostingClassifier(
             max_iter=rounds, learning_rate=0.06, max_leaf_nodes=15, l2_regularization=3.0, max_features=0.5,
             early_stopping=False, random_state=seed,
-        ).fit(features, labels, weights)  # fmt: skip
+        ).fit(binned, labels, weights)  # fmt: skip
         trees = cls._from(model)
-        probe = features[:200]
+        probe = binned[:200]
         if not np.allclose(trees.logits(probe), model.decision_function(probe), atol=1e-6):
             raise CriticError(
                 "this version of scikit-learn lays out its trees in another way; use 1.5 to 1.9"
             )
-        return trees
+        return trees._unbinned(edges)
+
+    def _unbinned(self, edges: list[Floats]) -> Trees:
+        """The same trees for features that are not binned: a threshold between two bins is the edge between them."""
+        threshold = self.threshold.copy()
+        for node in np.flatnonzero(self.feature >= 0):
+            threshold[node] = edges[self.feature[node]][int(threshold[node])]
+        return replace(self, threshold=threshold)
 
     @classmethod
     def _from(cls, model: Any) -> Trees:
@@ -99,3 +113,19 @@ class Trees:
             ints("feature"), arrays[f"{prefix}_threshold"], ints("left"), ints("right"),
             arrays[f"{prefix}_value"], ints("roots"), float(arrays[f"{prefix}_baseline"][0]),
         )  # fmt: skip
+
+
+def _edges(values: Floats) -> Floats:
+    """Ascending edges of at most `BINS` bins that hold about equally many values; a value is at most its bin's edge."""
+    distinct = np.unique(values)
+    if len(distinct) > BINS:
+        shares = np.arange(1, BINS) / BINS
+        return np.unique(np.quantile(values, shares, method="closest_observation"))
+    return np.asarray((distinct[:-1] + distinct[1:]) / 2)
+
+
+def _binned(features: Floats, edges: list[Floats]) -> Floats:
+    """The place of each value's bin."""
+    return np.stack(
+        [np.searchsorted(edge, values) for edge, values in zip(edges, features.T, strict=True)], axis=1
+    ).astype(np.float64)

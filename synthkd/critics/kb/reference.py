@@ -1,0 +1,74 @@
+"""Known triples from a file or a table: complete, and each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from synthkd.critics.negatives import Triple
+from synthkd.errors import CriticError
+from synthkd.kinds.text import normal_phrase
+from synthkd.rows import read_rows
+
+COLUMNS = ("head", "relation", "tail")
+#: Fewest distinct known triples that say anything.
+FEWEST = 20
+_phrase = lru_cache(maxsize=1 << 18)(normal_phrase)
+
+
+def form(triple: Triple) -> Triple:
+    """What two triples share that differ in case, articles or edge punctuation alone."""
+    head, relation, tail = triple
+    return _phrase(head), relation, _phrase(tail)
+
+
+def distinct(triples: Iterable[Triple]) -> list[Triple]:
+    """The first triple of each form.
+
+    Were a repetition left in, a held-out triple would still be known by its twin, and look too good.
+    """
+    found: dict[Triple, Triple] = {}
+    for triple in triples:
+        found.setdefault(form(triple), triple)
+    return list(found.values())
+
+
+def read_known(path: Path) -> list[Triple]:
+    """The distinct triples of a file of true ones. A row without head, relation or tail is refused."""
+    rows = (row for part in read_rows(path, list(COLUMNS)) for row in part)
+    return distinct(_whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1))
+
+
+def enough(known: list[Triple], where: str) -> list[Triple]:
+    """The triples, if they are not too few to say anything."""
+    if len(known) < FEWEST:
+        raise CriticError(
+            f"{where}: {len(known)} distinct true triples, {FEWEST} are needed at least; add more"
+        )
+    return known
+
+
+def triples_of(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
+    """Candidates as they are; a missing part is an empty phrase."""
+    missing = [column for column in COLUMNS if column not in rows.schema.names]
+    if missing:
+        raise CriticError(f"the rows have no column {missing[0]!r}; the knowledge-base critic reads it")
+    columns = (rows.column(name).to_pylist() for name in COLUMNS)
+    return [(_text(h), _text(r), _text(t)) for h, r, t in zip(*columns, strict=True)]
+
+
+def _whole(row: Mapping[str, Any], where: str) -> Triple:
+    for column in COLUMNS:
+        if not _text(row[column]).strip():
+            raise CriticError(
+                f"{where}: the {column} is empty; a known triple needs all three, fill or remove it"
+            )
+    return _text(row["head"]), _text(row["relation"]), _text(row["tail"])
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
