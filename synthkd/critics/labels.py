@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.splits import Bools, check, division, leaks
 from synthkd.errors import CriticError, InputError, nearest
 from synthkd.kinds.base import Kind
@@ -143,7 +144,7 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
             if row[name] is None:
                 raise CriticError(f"{path} row {number}: {name!r} is missing; give it, or leave the row out")
         row["weight"] = _weight(path, number, row.get("weight"))
-        row |= {name: _number(path, number, name, row.get(name)) for name in NUMBERS}
+        row |= {name: _number(path, number, name, row.get(name)) for name in _numbers(row)}
         key = kind.normalize(row)
         said = read.votes.setdefault(key, {})
         who = str(row.get("annotator") or "")
@@ -252,8 +253,16 @@ def _uniform(rows: list[dict[str, Any]]) -> Bools | None:
 def _table(kind: Kind, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.table(
         {column: pa.array([str(row[column]) for row in rows]) for column in kind.columns}
-        | {name: pa.array([row[name] for row in rows], pa.float64()) for name in NUMBERS}
+        | {
+            name: pa.array([row.get(name) for row in rows], pa.float64())
+            for name in _numbers(rows[0] if rows else {})
+        }
     )
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    """The columns of numbers: `NUMBERS` in any case, those of siblings where the sheet has them."""
+    return [*NUMBERS, *(name for name in SIBLINGS if name in row)]
 
 
 def _number(path: Path, number: int, name: str, value: Any) -> float | None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.features import BITS, Features, Scales, hashed, numbers
 from synthkd.critics.files import Arrays, read_files, write_files
+from synthkd.critics.regression import choose
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
 
@@ -54,7 +55,7 @@ class LinearCritic(Critic):
         # Features that no row has get no weight; leaving them out makes the solver's vectors short.
         used = np.unique(found.columns)
         matrix = _matrix(found, rarity, used, scales.dense(values))
-        strength = _choose(matrix, labels, groups, weights)
+        strength = choose(_regression, matrix, labels, groups, weights, _CHOICES, default=1.0)
         fitted = _regression(strength).fit(matrix, labels, weights)
         sparse = np.zeros(1 << BITS)
         sparse[used] = fitted.coef_[0][: len(used)]
@@ -165,25 +166,6 @@ def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=500, solver="liblinear", random_state=0)
-
-
-def _choose(matrix: Any, labels: Any, groups: Sequence[str], weights: Scores | None) -> float:
-    """The C with the best mean AUC over folds that share no group; 1 where the data is too small for folds."""
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import GroupKFold
-
-    if len(set(groups)) < 12:
-        return 1.0
-    gains: dict[float, list[float]] = {strength: [] for strength in _CHOICES}
-    for train, test in GroupKFold(3).split(matrix, labels, groups):
-        if len(set(labels[train])) < 2 or len(set(labels[test])) < 2:
-            continue
-        for strength in _CHOICES:
-            part = None if weights is None else weights[train]
-            model = _regression(strength).fit(matrix[train], labels[train], part)
-            gains[strength].append(roc_auc_score(labels[test], model.decision_function(matrix[test])))
-    scored = [(float(np.mean(values)), -strength) for strength, values in gains.items() if values]
-    return -max(scored)[1] if scored else 1.0
 
 
 def _need_sklearn() -> None:

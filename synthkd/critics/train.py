@@ -23,6 +23,7 @@ from synthkd.critics.folders import check_hashes, write_hashes
 from synthkd.critics.labels import NUMBERS, LabelSheet
 from synthkd.critics.novelty import novelty
 from synthkd.critics.pictures import precision_picture, reliability_picture
+from synthkd.critics.siblings import SIBLINGS
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
@@ -35,7 +36,7 @@ _CHECKED = (HELD_OUT, FACTS, SEEN)
 _NAMED = 20
 #: Columns of the held-out rows that are not the kind's.
 NOVELTY = "novelty"
-_NOT_COLUMNS = {*NUMBERS, "score", "label", "weight", NOVELTY}
+_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "label", "weight", NOVELTY}
 
 
 @dataclass(frozen=True)

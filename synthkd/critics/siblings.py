@@ -1,0 +1,95 @@
+"""Numbers of a candidate among its siblings: the candidates of the same input.
+
+A critic scores rows in batches and may not look across them, so these are columns of the rows, made where all
+candidates of an input are together. A critic that was trained with them asks for them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.features import Floats, Ints, _column
+from synthkd.critics.wording import Words, bucket, rarities
+from synthkd.errors import CriticError
+from synthkd.kinds.base import Kind
+
+#: The share of the siblings that are likelier (per token), how much likelier than their mean it is, and its likeness
+#: to them: mean, greatest, mean by their likelihood; last the mean likeness among all of the input.
+SIBLINGS = (
+    "sibling_rank", "sibling_lead", "sibling_likeness", "sibling_likest", "sibling_weighted", "sibling_harmony",
+)  # fmt: skip
+
+
+def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> pa.Table:
+    """The rows with the columns `SIBLINGS`; null for a candidate without siblings or without a likelihood.
+
+    ``rows`` hold all candidates of each input that they hold. ``vectors`` (rows, d) are unit vectors of the answers,
+    of an encoder say; by default the rarer words that two answers share make them alike.
+    """
+    groups = _inputs(rows, kind)
+    alike = vectors if vectors is not None else _word_vectors(rows, kind)
+    per_token = _column(rows, "logprob", rows.num_rows) / np.maximum(
+        _column(rows, "tokens", rows.num_rows), 1
+    )
+    values = np.full((rows.num_rows, len(SIBLINGS)), np.nan)
+    order = np.argsort(groups, kind="stable")
+    for here in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        if len(here) > 1:
+            near = alike[here] @ alike[here].T
+            cosines = near if isinstance(near, np.ndarray) else near.toarray()
+            values[here] = _numbers(np.asarray(cosines), per_token[here])
+    for name, column in zip(SIBLINGS, values.T, strict=True):
+        if name in rows.schema.names:
+            rows = rows.drop_columns([name])
+        rows = rows.append_column(name, pa.array(column, pa.float64(), from_pandas=True))
+    return rows
+
+
+def _numbers(cosines: Floats, likelihood: Floats) -> Floats:
+    """(n, 6) of one input's candidates."""
+    others = ~np.eye(len(cosines), dtype=bool)
+    count = len(cosines) - 1
+    mean = (cosines * others).sum(1) / count
+    weight = np.exp(likelihood) * others
+    return np.stack(
+        [
+            np.where(np.isnan(likelihood), np.nan, (likelihood > likelihood[:, None]).sum(1) / count),
+            likelihood - likelihood.mean(),
+            mean,
+            np.where(others, cosines, -1).max(1),
+            (cosines * weight).sum(1) / weight.sum(1),
+            np.full(len(cosines), mean.mean()),
+        ],
+        axis=1,
+    )
+
+
+def _inputs(rows: pa.Table, kind: Kind) -> Ints:
+    """A number for each input: of ``input_id`` where the rows have it, else of the kind's input columns."""
+    names = ["input_id"] if "input_id" in rows.schema.names else list(kind.input_columns)
+    if not names:
+        raise CriticError(
+            f"the kind {kind.name!r} has no input columns and the rows no `input_id` to group by"
+        )
+    numbered = np.zeros(rows.num_rows, np.int64)
+    for name in names:
+        codes = rows.column(name).combine_chunks().dictionary_encode().indices.fill_null(-1)
+        pairs = np.stack([numbered, np.asarray(codes, dtype=np.int64)], axis=1)
+        numbered = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return numbered
+
+
+def _word_vectors(rows: pa.Table, kind: Kind) -> Floats:
+    """(rows, words) sparse unit vectors of the answers' words, the rarer the heavier."""
+    from scipy.sparse import coo_matrix, diags
+
+    answers = [Words(rows.column(name)) for name in kind.answer_columns or kind.columns[-1:]]
+    rarity = rarities(answers)
+    place = np.concatenate([words.rows for words in answers])
+    word = np.concatenate([bucket(words.stems) for words in answers])
+    counted = coo_matrix((np.ones(len(place)), (place, word)), (rows.num_rows, len(rarity))).tocsr()
+    counted.data = (1 + np.log(counted.data)) * rarity[counted.indices]
+    lengths = np.sqrt(np.asarray(counted.multiply(counted).sum(1)).reshape(-1))
+    found: Floats = diags(1 / np.maximum(lengths, 1e-9)) @ counted
+    return found

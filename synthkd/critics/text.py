@@ -1,0 +1,115 @@
+"""The text critic: an answer's form, words and overlap with what it was written from, and its place among siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.files import read_files, write_files
+from synthkd.critics.reader import Reader
+from synthkd.critics.regression import choose
+from synthkd.errors import CriticError, MissingExtraError
+from synthkd.kinds.base import Kind
+
+_VERSION = 1
+#: Rows that are scored at a time.
+_SLICE = 4096
+#: On easy rows all rank alike: then the first is taken, which is the surest of what it says.
+_CHOICES = (0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
+_READER = ("answers", "sources", "categories", "siblings")
+_ARRAYS = ("rarity", "common", "mean", "deviation")
+
+
+class TextCritic(Critic):
+    """For answers that are texts: their form, commonest words, overlap with the input, the teacher's numbers.
+
+    ``words``: how many of the training answers' commonest words are features. A column of few values, a label say,
+    divides what each feature means. Columns of `siblings.with_siblings` are read where the training rows have them.
+    """
+
+    name: ClassVar[str] = "text"
+
+    def __init__(self, kind: Kind, *, words: int = 150) -> None:
+        _need_sklearn()
+        super().__init__(kind)
+        if not isinstance(words, int) or words < 0:
+            raise CriticError(
+                f"critic 'text': the option `words` is {words!r}; it must be 0 or a whole number above"
+            )
+        self.words = words
+        self._reader: Reader | None = None
+        self._weights: Scores = np.zeros(0)
+        self._bias = self._strength = 0.0
+
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
+    ) -> None:
+        """Choose the regularisation by grouped cross-validation, then train on all rows."""
+        if len(set(labels.tolist())) < 2:
+            raise CriticError("all verdicts are the same; a critic needs rows of both")
+        self._reader = Reader.of(rows, self.kind, self.words)
+        features = self._reader.features(rows)
+        self._strength = choose(_regression, features, labels, groups, weights, _CHOICES, default=1e-2)
+        model = _regression(self._strength).fit(features, labels, weights)
+        self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
+
+    @property
+    def reader(self) -> Reader:
+        """What training rows came to."""
+        if self._reader is None:
+            raise CriticError("this critic was not trained yet")
+        return self._reader
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        reader, logits = self.reader, np.zeros(batch.num_rows)
+        for start in range(0, batch.num_rows, _SLICE):
+            part = reader.features(batch.slice(start, _SLICE)) @ self._weights + self._bias
+            logits[start : start + _SLICE] = part
+        scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
+        return scores
+
+    def save(self, folder: Path) -> None:
+        arrays = {name: getattr(self.reader, name) for name in _ARRAYS} | {"weights": self._weights}
+        config: dict[str, Any] = {
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
+            "words": self.words, "bias": self._bias, "regularisation_C": self._strength,
+        }  # fmt: skip
+        write_files(folder, arrays, config | {name: getattr(self.reader, name) for name in _READER})
+
+    @classmethod
+    def load(cls, folder: Path, kind: Kind) -> Self:
+        arrays, config = read_files(
+            folder, cls.name, _VERSION, {*_READER, "columns", "words", "bias", "regularisation_C"}
+        )
+        if config["columns"] != list(kind.columns):
+            raise CriticError(
+                f"{folder}: trained on the columns {config['columns']}, the kind has {list(kind.columns)}"
+            )
+        critic = cls(kind, words=config["words"])
+        settings = {name: config[name] for name in _READER} | {name: arrays[name] for name in _ARRAYS}
+        critic._reader = Reader(**settings)
+        critic._weights, critic._bias = arrays["weights"], config["bias"]
+        critic._strength = config["regularisation_C"]
+        return critic
+
+
+def _regression(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+
+
+def _need_sklearn() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None or find_spec("safetensors") is None:
+        raise MissingExtraError("the text critic", "critics")

@@ -1,0 +1,177 @@
+"""Texts to numbers: the form of what was written, and how it stands to what it was written from.
+
+Words are compared by their first letters (`_STEM` bytes), so that `painted` and `painting` meet; each weighs by how rare
+it is among the training rows, so that no list of common words of a language is needed. A batch is hashed at once, as
+in `critics.features`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.critics.features import Floats, Hashes, Ints, _joined, _mixed, _Part
+
+#: Buckets of the table of rarities, as a power of two.
+BITS = 16
+_STEM = 5
+_DIGITS = (48, 57)
+Numbers = dict[str, Floats]
+Columns = Mapping[str, "Words"]
+
+
+class Words:
+    """The words of a column of texts: lower case, letters, digits and apostrophes only."""
+
+    def __init__(self, column: pa.Array | pa.ChunkedArray) -> None:
+        part = _Part(_plain(column))
+        self._part = part
+        blanks = np.flatnonzero(part.data == 32)
+        start, end = blanks[:-1] + 1, blanks[1:]
+        inside = (part._rows[blanks[:-1]] == part._rows[blanks[1:]]) & (end > start)
+        self._start, self._end = start[inside], end[inside]
+        #: Of each word: its row, its hash, that of its first letters, and whether it begins with a digit.
+        self.rows, self.whole = part.word_rows, part.words
+        self.stems = part._hash(self._start, np.minimum(self._end, self._start + _STEM))
+        first = part.data[self._start]
+        self.digits = (first >= _DIGITS[0]) & (first <= _DIGITS[1])
+        #: Of each row: its words and the place of the first.
+        self.size, self.count, self.first = len(part.every), part.count, part.first
+
+    def distinct(self) -> tuple[Hashes, Ints, Ints]:
+        """Keys of the distinct words of each row, their rows, and where each stands first."""
+        keys, place = np.unique(_in_row(self.stems, self.rows), return_index=True)
+        return keys, self.rows[place], place
+
+    def pairs(self) -> tuple[Hashes, Ints]:
+        """Keys and rows of two words that follow each other."""
+        near = np.flatnonzero(self.rows[:-1] == self.rows[1:])
+        rows = self.rows[near]
+        return _in_row(_joined(self.stems[near], self.stems[near + 1], 1), rows), rows
+
+    def holding(self, other: Words) -> Ints:
+        """Places of words where the whole text of the other column's row begins."""
+        last = np.arange(len(self.rows)) + other.count[self.rows] - 1
+        fits = (other.count[self.rows] > 0) & (last < len(self.rows))
+        fits[fits] &= self.rows[last[fits]] == self.rows[fits]
+        begin = np.flatnonzero(fits)
+        rows = self.rows[begin]
+        first = other.first[rows]
+        sought = other._part._hash(other._start[first], other._end[first + other.count[rows] - 1])
+        said = self._part._hash(self._start[begin], self._end[last[begin]])
+        found: Ints = begin[said == sought]
+        return found
+
+
+def rarities(columns: Sequence[Words]) -> Floats:
+    """(2**BITS,) inverse frequency of words among rows; 0 for what every row has."""
+    rows = np.concatenate([words.rows for words in columns])
+    buckets = np.concatenate([bucket(words.stems) for words in columns])
+    seen = np.bincount(np.unique((rows << BITS) + buckets) & (1 << BITS) - 1, minlength=1 << BITS)
+    found: Floats = np.log((1 + columns[0].size) / (1 + seen))
+    return found
+
+
+def bucket(stems: Hashes) -> Ints:
+    """The place of each word in the table of rarities."""
+    return (_mixed(stems) >> np.uint64(64 - BITS)).astype(np.int64)
+
+
+def form(texts: pa.Array | pa.ChunkedArray) -> Numbers:
+    """Length, marks and sentences of each text."""
+    import pyarrow.compute as pc
+
+    texts = pc.fill_null(texts.cast(pa.string()), "")
+    words = _floats(pc.count_substring_regex(texts, r"[\p{L}\p{N}']+"))
+    characters = _floats(pc.utf8_length(texts))
+    return {
+        "words": np.log1p(words),
+        "word_length": characters / (words + 1),
+        "marks": _floats(pc.count_substring_regex(texts, r"[^\p{L}\p{N}\s,.']")) / (characters + 1),
+        "commas": _floats(pc.count_substring(texts, ",")) / (words + 1),
+        "sentences": np.minimum(_floats(pc.count_substring_regex(texts, r"[.!?]")), 20),
+        "asks": _floats(pc.match_substring(texts, "?")),
+        "ends": _floats(pc.match_substring_regex(texts, r"[.!?]['\"”’]?\s*$")),
+        "begins_upper": _floats(pc.match_substring_regex(texts, r"^\s*\p{Lu}")),
+    }
+
+
+def overlap(said: Words, sources: Columns, rarity: Floats) -> Numbers:
+    """How a text stands to each of its sources and to all of them; NaN where a number has no meaning."""
+    keys, rows, place = said.distinct()
+    weight = rarity[bucket(said.stems[place])]
+    pairs, pair_rows = said.pairs()
+    known = {name: source.distinct() for name, source in sources.items()}
+    found, seen, copied = Numbers(), np.zeros(len(keys), bool), np.zeros(len(pairs), bool)
+    for name, source in sources.items():
+        theirs, their_rows, their_place = known[name]
+        their_weight = rarity[bucket(source.stems[their_place])]
+        others = [one for other, (one, _, _) in known.items() if other != name]
+        told, from_it, pair_of_it = (
+            np.isin(theirs, keys),
+            np.isin(keys, theirs),
+            np.isin(pairs, source.pairs()[0]),
+        )
+        seen, copied = seen | from_it, copied | pair_of_it
+        alone = ~np.isin(theirs, np.concatenate(others)) if others else np.ones(len(theirs), bool)
+        found |= {
+            f"covers {name}": _share(told, their_rows, their_weight, said.size),
+            f"covers only {name}": _share(told[alone], their_rows[alone], their_weight[alone], said.size),
+            f"from {name}": _share(from_it, rows, weight, said.size),
+            f"copied from {name}": _share(pair_of_it, pair_rows, None, said.size),
+            **_naming(name, said, source),
+        }
+    digits = said.digits[place]
+    found |= {
+        "new words": np.log1p(np.bincount(rows[~seen], weight[~seen], said.size)),
+        "new share": _share(~seen, rows, weight, said.size),
+        "copied": _share(copied, pair_rows, None, said.size),
+        "numbers found": _share(seen[digits], rows[digits], None, said.size, np.nan),
+        "rarity": np.bincount(rows, weight, said.size)
+        / np.maximum(np.bincount(rows, minlength=said.size), 1),
+        "variety": np.bincount(rows, minlength=said.size) / np.maximum(said.count, 1),
+    }
+    return found
+
+
+def _naming(name: str, said: Words, source: Words) -> Numbers:
+    """Whether the text holds the whole source, and how far from its beginning."""
+    places = said.holding(source)[::-1]
+    where = np.full(said.size, np.nan)
+    rows = said.rows[places]
+    where[rows] = (places - said.first[rows]) / said.count[rows]
+    return {f"names {name}": (~np.isnan(where)).astype(np.float64), f"where {name}": where}
+
+
+def _share(hit: Any, rows: Ints, weight: Floats | None, size: int, empty: float = 0.0) -> Floats:
+    """Of each row, the share of its things that are hit, by weight; ``empty`` where it has none."""
+    weight = np.ones(len(rows)) if weight is None else weight
+    whole = np.bincount(rows, weight, size)
+    shares: Floats = np.full(size, empty)
+    np.divide(np.bincount(rows[hit], weight[hit], size), whole, out=shares, where=whole > 0)
+    return shares
+
+
+def _in_row(values: Hashes, rows: Ints) -> Hashes:
+    """Keys that are equal for equal values in one row only."""
+    return _joined(values, rows.astype(np.uint64), 2)
+
+
+def _floats(values: Any) -> Floats:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Words between single blanks, with a blank on each side of the text."""
+    import pyarrow.compute as pc
+
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    plain = pc.fill_null(column.cast(pa.string()), "")
+    plain = pc.utf8_lower(pc.utf8_normalize(plain, form="NFKC"))
+    plain = pc.replace_substring(plain, "’", "'")
+    plain = pc.utf8_trim(pc.replace_substring_regex(plain, r"[^\p{L}\p{M}\p{N}']+", " "), characters=" ")
+    return pc.binary_join_element_wise("", plain, "", " ")
