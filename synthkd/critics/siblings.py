@@ -2,6 +2,9 @@
 
 A critic scores rows in batches and may not look across them, so these are columns of the rows, made where all
 candidates of an input are together. A critic that was trained with them asks for them.
+
+Of each candidate: the share of its siblings that are likelier (per token), how much likelier than the mean of all it
+is, its likeness to them (mean, greatest, mean by their likelihood), and the mean likeness among all of the input.
 """
 
 from __future__ import annotations
@@ -13,12 +16,9 @@ from synthkd.critics.features import Floats, Ints, _column
 from synthkd.critics.wording import Words, bucket, rarities
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
+from synthkd.labels.pool import SIBLINGS
 
-#: The share of the siblings that are likelier (per token), how much likelier than their mean it is, and its likeness
-#: to them: mean, greatest, mean by their likelihood; last the mean likeness among all of the input.
-SIBLINGS = (
-    "sibling_rank", "sibling_lead", "sibling_likeness", "sibling_likest", "sibling_weighted", "sibling_harmony",
-)  # fmt: skip
+__all__ = ["SIBLINGS", "with_siblings"]
 
 
 def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> pa.Table:

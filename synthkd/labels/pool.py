@@ -27,6 +27,10 @@ LIMIT = 50_000
 WHICH = ("critic", "accepted", "rejected", "all")
 #: What a critic also looks at; kept in the sheet where the rows have it.
 NUMBERS = ("logprob", "tokens", "recurrence")
+#: Where a candidate stands among those of the same input: `critics.siblings` makes them and says what they are.
+SIBLINGS = (
+    "sibling_rank", "sibling_lead", "sibling_likeness", "sibling_likest", "sibling_weighted", "sibling_harmony",
+)  # fmt: skip
 #: Columns in which rows keep what a candidate was made from.
 SOURCES = ("source", "context", "document", "passage", "premise", "question", "input_text")
 
@@ -75,7 +79,7 @@ class Pool:
         have = self.rows[0]
         return [
             *self.columns,
-            *(n for n in (*NUMBERS, *SOURCES, "score") if n in have and n not in self.columns),
+            *(n for n in (*NUMBERS, *SIBLINGS, *SOURCES, "score") if n in have and n not in self.columns),
         ]
 
 

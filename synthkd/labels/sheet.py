@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from synthkd.errors import CriticError, StorageError
-from synthkd.labels.pool import NUMBERS, SOURCES
+from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES
 from synthkd.labels.verdicts import VERDICTS, verdict_of
 from synthkd.rows import read_rows
 from synthkd.storage import storage_errors, write_text
@@ -30,7 +30,7 @@ except ImportError:  # Windows: without this protection
 #: Columns after `id`, the kind's columns and the numbers.
 META = ("verdict", "annotator", "time", "chosen", "probability", "weight", "design", "why")
 #: Columns that some rows have and others have not; a sheet gets them when they appear.
-OPTIONAL = {*NUMBERS, *SOURCES, "score"}
+OPTIONAL = {*NUMBERS, *SIBLINGS, *SOURCES, "score"}
 Record = dict[str, str]
 
 

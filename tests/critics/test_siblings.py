@@ -11,6 +11,7 @@ import pytest
 from synthkd.critics.siblings import SIBLINGS, with_siblings
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
+from synthkd.labels.pool import Pool
 
 
 class Said(TripleKind):
@@ -86,3 +87,8 @@ def test_a_kind_without_inputs_is_refused() -> None:
 
     with pytest.raises(CriticError, match="no input columns"):
         with_siblings(pa.Table.from_pylist(ROWS), Free())
+
+
+def test_a_sheet_for_labelling_keeps_the_columns_of_siblings() -> None:
+    rows = with_siblings(pa.Table.from_pylist(ROWS), Said()).to_pylist()
+    assert {*SIBLINGS} <= {*Pool([row | {"id": "x"} for row in rows[:1]], Said.columns).kept}
