@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numpy as np
-
 #: Nodes of the integral; exact to many digits for some hundred votes.
 _NODES = 96
 
@@ -31,7 +29,7 @@ class Stopping:
     still bring a leader there, it is not decided."""
 
     confidence: float | None = 0.95
-    rule: Literal["beta", "dirichlet"] = "beta"
+    rule: Literal["beta", "dirichlet"] = "dirichlet"
     min_votes: int = 1
 
     def decided(self, counts: Iterable[int], left: int) -> bool:
@@ -54,7 +52,7 @@ class Stopping:
 def beta(first: int, second: int) -> float:
     """P(p > 1/2) for p ~ Beta(first + 1, second + 1): that the leader of two answers is the likelier one."""
     trials = first + second + 1
-    return sum(math.comb(trials, k) for k in range(first + 1)) / 2**trials
+    return float(sum(math.comb(trials, k) for k in range(first + 1)) / 2**trials)
 
 
 @lru_cache(maxsize=4096)
@@ -66,6 +64,9 @@ def dirichlet(counts: tuple[int, ...]) -> float:
     """
     if not counts:
         return 0.0
+    # Imported here: the stage that asks does without numpy.
+    import numpy as np
+
     places, weights = np.polynomial.laguerre.laggauss(_NODES)
     first = counts[0]
     logs = first * np.log(places) - math.lgamma(first + 1)

@@ -67,6 +67,8 @@ def test_a_question_that_the_teacher_repeats_is_not_taken_for_steps() -> None:
         ("The answer is 2½ hours", "2.5"),
         ("A: 96", "96"),
         ("The answer is 5 because 12 - 7 is 5.", "5"),
+        ("The answer is 7, since 1 + 1 = 3.", "7"),
+        ("The answer is 12 large planks + 17 small planks = 29 planks total.", "29"),
         ("She will have 149 white t - shirts.", "149"),
         ("57 - 3 = 54 shirts", "54"),
     ],
@@ -182,6 +184,10 @@ def test_completions_of_one_question_vote_on_the_number_and_not_on_how_it_is_wri
     assert kind.vote_on(one) == kind.vote_on(other)
     assert kind.vote_for(one) == kind.vote_for(other)
     assert kind.identity(one) != kind.identity(other)
+
+
+def test_a_very_long_chain_of_equations_is_no_trouble() -> None:
+    assert refused(RationaleKind(answer="number"), "The answer is " + "1=" * 5000, APPLES) == "not_a_number"
 
 
 WORD = st.text("abcdefgh", min_size=2, max_size=8).filter(lambda word: word not in ("be", "bad"))

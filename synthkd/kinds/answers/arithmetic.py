@@ -17,6 +17,8 @@ _DEEPEST, _HIGHEST_POWER, _MOST_UNIT_WORDS = 30, 64, 5
 _MOST_BITS, _MOST_OPERATIONS = 4096, 100
 #: Words that stand for a number: where one takes part, nothing can be checked.
 _UNKNOWN = frozenset(["some", "unknown", "total", "number", "amount", "remaining"])
+#: Those of them that may stand behind a number: 29 total.
+_COUNTED = frozenset(["total", "remaining"])
 _LETTER_UNITS = frozenset("mghlscLkK")
 #: Words after which a number's unit is over.
 _NO_UNITS = frozenset(
@@ -200,7 +202,7 @@ class _Parser:
             word = self.text(place).casefold()
             if word in _NO_UNITS or (word == "of" and self.kind(place + 1) in ("number", "currency", "open")):
                 break
-            if not words or word in _UNKNOWN:
+            if not words and word not in _COUNTED:
                 self._refuse_unknown(place)
             words.append(word)
             place += 1

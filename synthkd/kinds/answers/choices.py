@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -13,8 +14,8 @@ from synthkd.kinds.text import normal_phrase
 _INLINE = re.compile(r"\(([A-Za-z])\)\s*(.+?)(?=\s*[,;]?\s*\([A-Za-z]\)|\s*\n|\s*$)")
 _LABELLED = re.compile(r"^\s*[(\[]?([A-Za-z])[)\].:]\s*(.+?)\s*$", re.MULTILINE)
 _PAREN = re.compile(r"[(\[{]\s*([A-Za-z])\s*[)\]}]")
-_BARE = re.compile(r"\W*(?:option\s+|choice\s+)?([A-Za-z])(?:\s*[).:,\]]|\s*$|(?=\s))", re.IGNORECASE)
-_ARTICLES = frozenset(["a", "an", "the"])
+_BARE = re.compile(r"\W*(?:option\s+|choice\s+)?([A-Za-z])(?:\s*[).:,\]'\"]|\s*$|(?=\s))", re.IGNORECASE)
+_ARTICLES = frozenset(["a", "an", "the", "his", "her", "their", "your", "my", "its", "our"])
 #: Words in which a lone choice is an answer, and not one of the things that a text speaks of.
 _SHORT = 8
 
@@ -83,7 +84,20 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     whole = normal_phrase(text)
     if whole in names:
         return choices[names.index(whole)]
-    return read_named(text, choices)
+    begun = first_choice(text, choices)
+    if begun is not None and not _joined(text, begun):
+        return begun
+    named = read_named(text, choices)
+    stems = (
+        named_by_stems(text, choices) if isinstance(named, Malformed) and named.reason != "ambiguous" else []
+    )
+    return stems[0] if len(stems) == 1 else named
+
+
+def _joined(text: str, begun: str) -> bool:
+    """Whether the choice that a text begins with is one of several: `library or bookstore`."""
+    rest = _letters_only(text)[len(_letters_only(begun)) :].split()
+    return bool(rest) and rest[0] in ("or", "and") or "," in text[len(begun) : len(begun) + 2]
 
 
 def _agreeing(text: str, choices: Sequence[str], names: list[str], place: int) -> str | Malformed:
@@ -108,7 +122,7 @@ def _letters(text: str, names: list[str]) -> list[int]:
 def _is_letter(text: str, bare: re.Match[str], names: list[str]) -> bool:
     """Whether a lone letter is a label, and not the article or a pronoun."""
     rest = text[bare.end() :].strip()
-    marked = bare[0].rstrip()[-1:] in ").:]" or not rest
+    marked = bare[0].rstrip()[-1:] in ").:]'\"" or not rest
     place = ord(bare[1].lower()) - ord("a")
     if marked:
         return True
@@ -160,7 +174,9 @@ def named_by_stems(text: str, choices: Sequence[str]) -> list[str]:
     found: dict[str, str] = {}
     for choice in choices:
         name = [_stem(word) for word in _letters_only(choice).split() if word not in _ARTICLES]
-        if name and any(said[i : i + len(name)] == name for i in range(len(said) - len(name) + 1)):
+        places = range(len(said) - len(name) + 1)
+        together = [a + b for a, b in itertools.pairwise(said)]
+        if name and (any(said[i : i + len(name)] == name for i in places) or "".join(name) in together):
             found.setdefault(" ".join(name), choice)
     return list(found.values())
 

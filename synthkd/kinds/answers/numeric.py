@@ -10,6 +10,10 @@ from synthkd.kinds.answers.tokens import NUMBER_WORDS, Token, plain, tokens
 from synthkd.kinds.base import Malformed
 
 _JOINS = frozenset(["and", "or", "to", "through", "versus", "vs"])
+#: Equals signs of an answer.
+_LONGEST_CHAIN = 20
+#: Words after which reasons come, and no more of the answer.
+_REASONS = frozenset(["because", "since", "as", "so", "and", "if", "when"])
 #: A decimal that is written out; beyond, the fraction is.
 _MOST_PLACES = 12
 
@@ -17,17 +21,26 @@ _MOST_PLACES = 12
 def read_number(text: str) -> Fraction | Malformed:
     """The number that a piece of text gives: `$1,200`, `20 shirts`, `3/4`, `(10 - 6)`, `12 - 5 = 7`, `seven`."""
     text = without_notes(plain(text))
+    for _ in range(_LONGEST_CHAIN):
+        read = _read(text)
+        if not isinstance(read, str):
+            return read
+        text = read
+    return _not_a_number(text)
+
+
+def _read(text: str) -> Fraction | Malformed | str:
+    """The number, or the text behind an equals sign in which it is."""
     found = tokens(text)
     start = _begin(found)
     if start is None:
         return _in_words(found, text)
-    sums = [equation.right for equation in equations(text) if equation.right is not None]
-    if sums:
-        return sums[-1]
     try:
         tree, after = parse(found, start)
     except Unreadable:
         return _not_a_number(text)
+    if (behind := _equals(found, after)) is not None:
+        return text[behind:]
     read = value(tree, percent_as_part=False)
     if read is None or _part_of_more(found, start, after):
         return _not_a_number(text)
@@ -35,6 +48,16 @@ def read_number(text: str) -> Fraction | Malformed:
     if other is not None and other != read:
         return Malformed("ambiguous", f"{write_number(read)} and {write_number(other)}")
     return read
+
+
+def _equals(found: list[Token], after: int) -> int | None:
+    """The place behind an equals sign that follows a number and its unit: what comes then is the answer."""
+    for token in found[after:]:
+        if token.kind == "end" or token.text.casefold() in _REASONS:
+            return None
+        if token.kind == "equals":
+            return token.end
+    return None
 
 
 def _not_a_number(text: str) -> Malformed:

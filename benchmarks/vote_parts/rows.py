@@ -1,0 +1,108 @@
+"""Recorded chains as votes: for each question its gold answer, and who said what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from synthkd.filters.steps import AnswerAgrees, Arithmetic
+from synthkd.kinds.base import Malformed
+from synthkd.kinds.rationale import RationaleKind
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One completion: its answer in normal form (None where there is none), who wrote it, and which checks passed."""
+
+    voter: str
+    answer: str | None
+    fate: str
+    right: bool
+    checks: bool
+    text: str
+    found_by: str = ""
+
+
+@dataclass
+class Question:
+    id: str
+    votes: list[Vote] = field(default_factory=list)
+
+
+def read_cqa(data: Path) -> list[Question]:
+    """CommonsenseQA (train): PaLM once, Llama-3 twice."""
+    items = {row["id"]: row for row in _rows(data / "rationales_palm/cqa_train_items.parquet")}
+    kind = RationaleKind(answer="choice")
+    inputs = {
+        name: {"question": item["question"], "choices": item["choices"], "gold": item["gold_answer"]}
+        for name, item in items.items()
+    }
+    rows = _rows(data / "rationales_palm/cqa_train_rationales.parquet")
+    return _questions(kind, inputs, ((r["item_id"], r["run"], r["raw_text"]) for r in rows))
+
+
+def read_svamp(data: Path) -> list[Question]:
+    """SVAMP (train): PaLM once, Llama-3 three times."""
+    inputs = {
+        row["id"]: {"question": f"{row['body']} {row['question']}", "gold": str(row["gold_answer"])}
+        for row in _rows(data / "rationales_palm/svamp_train_items.parquet")
+    }
+    rows = _rows(data / "rationales_palm/svamp_train_rationales.parquet")
+    kind = RationaleKind(answer="number")
+    return _questions(kind, inputs, ((r["item_id"], r["run"], r["raw_text"]) for r in rows))
+
+
+def read_gsm8k(data: Path, method: str) -> list[Question]:
+    """GSM8K (test): one solution of each of two models. `verification` rows are the best of 100 by a trained verifier, so
+    they are no single samples, and are never counted together with those."""
+    inputs = {
+        row["id"]: {"question": row["question"], "gold": row["gold_answer"]}
+        for row in _rows(data / "gsm8k/test.parquet")
+    }
+    rows = _rows(data / "gsm8k/test_model_solutions.parquet")
+    kind = RationaleKind(answer="number")
+    chosen = ((r["item_id"], r["model"], r["solution"]) for r in rows if r["method"] == method)
+    return _questions(kind, inputs, chosen)
+
+
+def read_game24(data: Path, method: str) -> list[Question]:
+    """Game of 24: 100 samples of GPT-4 for each of 50 puzzles. An answer is an expression in canonical form."""
+    inputs = {row["id"]: {"question": row["numbers"]} for row in _rows(data / "game24_gpt4/puzzles.parquet")}
+    rows = sorted(
+        (r for r in _rows(data / "game24_gpt4/samples.parquet") if r["method"] == method),
+        key=lambda r: (r["puzzle_id"], r["sample_index"]),
+    )
+    kind = RationaleKind(answer="expression")
+    return _questions(
+        kind, inputs, ((r["puzzle_id"], "GPT-4", r["text"]) for r in rows), Arithmetic(column="text")
+    )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return list(pq.read_table(path).to_pylist())
+
+
+def _questions(
+    kind: RationaleKind,
+    inputs: dict[str, dict[str, Any]],
+    said: Iterator[tuple[str, str, str | None]] | Any,
+    arithmetic: Arithmetic | None = None,
+) -> list[Question]:
+    rules = [arithmetic or Arithmetic(), AnswerAgrees()]
+    found: dict[str, Question] = {}
+    for name, voter, text in said:
+        question = found.setdefault(name, Question(name))
+        parsed = kind.parse(text or "", inputs[name])
+        if isinstance(parsed, Malformed):
+            question.votes.append(Vote(voter, None, parsed.reason, False, False, text or ""))
+            continue
+        row = {**parsed[0], "text": text}
+        checks = all(rule.check(row, kind) is None for rule in rules)
+        question.votes.append(
+            Vote(voter, kind.vote_for(row), "", bool(row["right"]), checks, text or "", row["found_by"])
+        )
+    return list(found.values())
