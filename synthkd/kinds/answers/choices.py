@@ -97,7 +97,7 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
 def _joined(text: str, begun: str) -> bool:
     """Whether the choice that a text begins with is one of several: `library or bookstore`."""
     rest = _letters_only(text)[len(_letters_only(begun)) :].split()
-    return bool(rest) and rest[0] in ("or", "and") or "," in text[len(begun) : len(begun) + 2]
+    return (bool(rest) and rest[0] in ("or", "and")) or "," in text[len(begun) : len(begun) + 2]
 
 
 def _agreeing(text: str, choices: Sequence[str], names: list[str], place: int) -> str | Malformed:
