@@ -15,8 +15,10 @@ from synthkd.critics.calibrate import Curve
 from synthkd.critics.files import ARRAYS
 from synthkd.critics.kb.neighbours import Neighbours
 from synthkd.critics.kb.phrases import Vocabulary
-from synthkd.critics.kb.training import Told, prepare
-from synthkd.critics.kb.trees import Trees
+from synthkd.critics.kb.training import Told, fold_of, prepare
+from synthkd.critics.kb.trees import BINS, Trees
+from synthkd.critics.kb.trees import _binned as binned
+from synthkd.critics.kb.trees import _edges as edges_of
 from synthkd.critics.knowledge_base import KnowledgeBaseCritic
 from synthkd.critics.negatives import Triple
 from synthkd.errors import CriticError, InputError
@@ -146,6 +148,29 @@ def test_trees_of_arrays_say_what_scikit_learn_says() -> None:
     np.testing.assert_allclose(back.logits(x), model.decision_function(x), atol=1e-9)
 
 
+@pytest.mark.parametrize("distinct", [3, 200, 255, 256, 5000])
+def test_trees_that_were_grown_on_bins_judge_raw_features_as_they_did_the_bins(distinct: int) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=distinct)
+    x = np.stack([rng.choice(values, 6000), rng.normal(size=6000), np.zeros(6000)], axis=1)
+    y = (x[:, 0] > np.median(values)) ^ (rng.random(6000) < 0.1)
+    trees = Trees.grow(x, y, rng.random(6000) + 0.5, rounds=20)
+    edges = [edges_of(column) for column in x.T]
+    walked = trees.logits(x)
+    for row in range(0, 6000, 500):
+        alike = (binned(x, edges) == binned(x[row : row + 1], edges)).all(axis=1)
+        assert np.ptp(walked[alike]) == 0
+    assert ((walked > 0) == (x[:, 0] > np.median(values))).mean() > 0.97
+
+
+def test_a_bin_holds_the_values_up_to_its_edge_and_all_bins_about_as_many() -> None:
+    values = np.random.default_rng(0).normal(size=20_000)
+    place = binned(values[:, None], [edges := edges_of(values)])[:, 0].astype(int)
+    assert len(edges) == BINS - 1
+    assert (values[place < len(edges)] <= edges[place[place < len(edges)]]).all()
+    assert np.ptp(np.bincount(place)) <= 2
+
+
 def test_the_nearest_known_triple_counts_both_slots() -> None:
     unit = np.eye(4, dtype=np.float32)
     near = Neighbours(unit[:2], np.zeros(2, np.int64), unit[2:], relations=1)
@@ -195,11 +220,12 @@ def test_the_set_conceptnet_words_every_relation_of_the_real_rows(data: Path) ->
 def test_a_small_part_of_a_real_reference_tells_true_from_corrupted_triples(
     data: Path, tmp_path: Path
 ) -> None:
+    """With 3,000 of 100,000 triples most candidates are new in both slots, so the ranking is well below the full one."""
     folder = data / "conceptnet_cn100k"
     pq.write_table(pq.read_table(folder / "train.parquet").slice(0, 3000), tmp_path / "known.parquet")
     rows = pq.read_table(folder / "dev1.parquet")
     labels = rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)
-    learnt = np.arange(len(labels)) % 2 == 0
+    learnt = np.array([fold_of(head) < 3 for head in rows.column("head").to_pylist()])
     critic = KnowledgeBaseCritic(KIND, reference=tmp_path / "known.parquet")
     critic.fit(rows.filter(learnt), labels[learnt])
-    assert Curve.of(critic.score(rows.filter(~learnt)), labels[~learnt]).auc > 0.8
+    assert Curve.of(critic.score(rows.filter(~learnt)), labels[~learnt]).auc > 0.78
