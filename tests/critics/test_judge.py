@@ -65,7 +65,7 @@ def test_a_reply_that_cannot_be_read_is_a_fate_with_its_text_and_scores_nothing(
 def test_a_judge_that_nobody_can_read_is_refused(tmp_path: Path) -> None:
     with (
         FakeServer() as server,
-        pytest.raises(CriticError, match=r"none of the 100 verdicts .* \(no verdict 100\)"),
+        pytest.raises(CriticError, match=r"none of the 100 verdicts .* \(no verdict 100\), such as '"),
     ):
         made(server.url, tmp_path).fit(table(), LABELS)
 
@@ -134,15 +134,20 @@ def test_a_template_that_names_what_no_row_has_is_found_before_anything_is_asked
     [
         ({"teacher": None}, "needs its option `teacher`"),
         ({"form": "yesno"}, "unknown form"),
-        ({"samples": 0}, "one reply at least"),
+        ({"samples": 0}, "one at least"),
+        ({"samples": "two"}, "samples is 'two'"),
+        ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://me:pw@h/v1"}}, "api_key_env"),
+        ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://h/v1?key=pw"}}, "api_key_env"),
+        ({"teacher": {"backend": "openai", "model": "m", "headers": {"Api-Key": "pw"}}}, "write .NAME"),
         ({"calibration": "plat"}, "there are auto, platt and isotonic"),
         ({"teacher": {"backend": "openai", "model": "m", "sampling": {"n": 3}}}, "option `samples`"),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(options: dict[str, Any], said: str) -> None:
     teacher = {"backend": "openai", "model": "m"}
-    with pytest.raises(CriticError, match=said):
+    with pytest.raises(CriticError, match=said) as caught:
         JudgeCritic(KIND, **({"teacher": teacher} | options))
+    assert "pw" not in str(caught.value)
 
 
 def test_an_unknown_key_of_the_teacher_is_named() -> None:

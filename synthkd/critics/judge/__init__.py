@@ -6,5 +6,6 @@ prompt, ask  what the judge reads; asking through a journal
 critic       the critic `judge`: verdicts set against labels
 pairwise     two texts in both orders; order consistency and position bias
 agreement    accuracy and kappa against people, with bootstrap intervals
+secrets      what may not be saved with a judge
 preference   self-preference; the margin filter of AGDe-Judge
 """

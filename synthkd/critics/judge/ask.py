@@ -62,8 +62,10 @@ class Asker:
         folder: str | Path = ".",
         run: str = "judge",
     ) -> None:
-        if samples < 1:
-            raise CriticError(f"samples is {samples}; a verdict needs one reply at least")
+        if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
+            raise CriticError(
+                f"samples is {samples!r}; a verdict needs a whole number of replies, one at least"
+            )
         given = dict(teacher.get("sampling") or {})
         if "n" in given:
             raise CriticError("teacher.sampling.n: the critic's option `samples` says how many replies vote")

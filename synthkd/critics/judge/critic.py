@@ -17,6 +17,7 @@ from synthkd.critics.files import read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
 from synthkd.critics.judge.forms import Form, find_form
 from synthkd.critics.judge.prompt import JudgePrompt
+from synthkd.critics.judge.secrets import refuse_secrets
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.errors import CriticError
 from synthkd.journal import Journal
@@ -28,6 +29,8 @@ _SLICE = 16_384
 #: Readable labelled rows from which `auto` learns isotonic steps instead of Platt's two numbers.
 MANY = 1_000
 TEMPLATE = "template.j2"
+#: Characters of an unreadable reply that an error shows.
+_SHOWN = 60
 #: Where a judge's verdict on a row stands: read, or the fate of a row without one.
 READ, WITHHELD = "read", "withheld"
 
@@ -77,6 +80,7 @@ class JudgeCritic(Critic):
             raise CriticError(
                 "the judge critic needs its option `teacher`: backend and model, as in a recipe's teacher part"
             )
+        refuse_secrets(teacher)
         self.teacher, self.limits, self.samples = dict(teacher), dict(limits or {}), samples
         self.template, self.calibration = template, calibration
         self.form: Form = find_form(form)
@@ -91,6 +95,16 @@ class JudgeCritic(Critic):
         #: Fates of the rows that were scored or fitted, over the critic's life.
         self.counts: Counter[str] = Counter()
         self._left_out = 0
+
+    @property
+    def note(self) -> str:
+        """What the critic's card says of the judge."""
+        said = f"{self._left_out:,} labelled training rows had no readable verdict." if self._left_out else ""
+        replies = "one reply" if self.samples == 1 else f"the mean of {self.samples} replies"
+        return (
+            f"## The judge\n\n`{self.asker.identity}` was asked with the template `{self.template}`; a verdict has the"
+            f" form `{self.form.name}` and is {replies}. {said}".rstrip()
+        )
 
     # Verdicts
 
@@ -129,8 +143,8 @@ class JudgeCritic(Critic):
             reasons = Counter(verdict.reason for verdict in verdicts)
             why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
             raise CriticError(
-                f"none of the {len(raw):,} verdicts on the labelled rows can be read as {self.form.name!r} ({why});"
-                " look at `verdicts`, and mend the template or teacher.sampling.max_tokens"
+                f"none of the {len(raw):,} verdicts on the labelled rows can be read as {self.form.name!r}"
+                f" ({why}){_example(verdicts)}; mend the template or teacher.sampling.max_tokens, or ask another model"
             )
         if labels[known].all() or not labels[known].any():
             raise CriticError("the labelled rows whose verdict can be read are all of one sort; label more")
@@ -192,6 +206,13 @@ def _raws(verdicts: Iterable[Verdict]) -> Scores:
     """(n,) raw shares; NaN where there is no verdict."""
     found = [verdict.raw for verdict in verdicts]
     return np.array([np.nan if raw is None else raw for raw in found], dtype=np.float64)
+
+
+def _example(verdicts: Sequence[Verdict]) -> str:
+    """The beginning of a reply, to see at once what the judge says."""
+    texts = [reading.text.strip() for verdict in verdicts for reading in verdict.readings]
+    text = next((text for text in texts if text), "")
+    return f", such as {text[:_SHOWN]!r}" if text else ""
 
 
 def vote(replies: Replies, form: Form) -> Verdict:
