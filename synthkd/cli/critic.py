@@ -20,7 +20,7 @@ KindName = Annotated[str, typer.Option(help="The kind of knowledge.")]
 Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
 Column = Annotated[str, typer.Option(help="Column of the verdict.")]
-Asked = Annotated[float, typer.Option(help="Precision to show a threshold for.")]
+Asked = Annotated[float, typer.Option(help="Precision to show a threshold for, above 0 and below 1.")]
 Merge = Annotated[str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")]
 
 
@@ -44,6 +44,8 @@ def train(
     from synthkd.critics.train import train_critic
 
     made = _kind(kind)
+    _check_share("--precision", precision)
+    _check_share("--held-out", held_out)
     sheet = _sheet(labels, made, label, held_out, merge, seed)
     trained = train_critic(made, sheet, critic, out, _options(option or []))
     facts = trained.facts()
@@ -77,13 +79,19 @@ def negatives(
 
 
 @app.command("eval")
-def eval_(critic: Folder, labels: Labels, kind: KindName = "triple", label: Column = "label") -> None:
+def eval_(
+    critic: Folder,
+    labels: Labels,
+    kind: KindName = "triple",
+    label: Column = "label",
+    merge: Merge = "majority",
+) -> None:
     """Judge a critic on a label sheet. Rows of groups that it was trained on are left out."""
     from synthkd.critics.evaluate import evaluate
     from synthkd.critics.train import load_critic
 
     made = _kind(kind)
-    found = evaluate(load_critic(critic, made), _sheet(labels, made, label, 1.0), critic.name)
+    found = evaluate(load_critic(critic, made), _sheet(labels, made, label, 1.0, merge), critic.name)
     _show([found])
 
 
@@ -93,6 +101,7 @@ def compare(
     critics: Annotated[list[Path], typer.Argument(help="Folders of critics.", show_default=False)],
     kind: KindName = "triple",
     label: Column = "label",
+    merge: Merge = "majority",
 ) -> None:
     """Judge critics on the same rows: those of groups that none of them was trained on."""
     from synthkd.critics.evaluate import compare as compared
@@ -100,7 +109,7 @@ def compare(
 
     made = _kind(kind)
     loaded = {str(folder): load_critic(folder, made) for folder in critics}
-    _show(compared(loaded, _sheet(labels, made, label, 1.0)))
+    _show(compared(loaded, _sheet(labels, made, label, 1.0, merge)))
 
 
 @app.command()
@@ -120,8 +129,12 @@ def calibrate(
     from synthkd.critics.train import load_critic, save_critic
 
     made = _kind(kind)
-    done = recalibrated(load_critic(critic, made), _sheet(labels, made, label, 1.0, merge))
+    _check_share("--precision", precision)
+    sheet = _sheet(labels, made, label, 1.0, merge)
+    done = recalibrated(load_critic(critic, made), sheet)
     save_critic(done, out or critic)
+    if left := sheet.rows.num_rows - done.held_out.num_rows:
+        typer.echo(f"left out, of groups that the critic was trained on: {left:,} rows", err=True)
     typer.echo(f"{out or critic}: AUC {done.curve.auc:.3f} on {done.held_out.num_rows:,} calibration rows")
     typer.echo(done.threshold(precision, 0.95).sentence())
 
@@ -165,8 +178,14 @@ def _sheet(
         typer.echo(f"left out, labelled both ways: {conflict}", err=True)
     for leak in sheet.leaks:
         typer.echo(f"left out of training, nearly a held-out row: {leak}", err=True)
-    if sheet.unsure:
-        typer.echo(f"left out, unsure or tied: {sheet.unsure:,} rows", err=True)
+    for count, what in (
+        (sheet.unsure, "left out, unsure or tied"),
+        (sheet.unlabelled, "without a verdict yet"),
+        (sheet.unweighed, "left out, of unknown weight in a group with held-out rows"),
+        (sheet.repeated, "given more than once by one annotator, joined"),
+    ):
+        if count:
+            typer.echo(f"{what}: {count:,} rows", err=True)
     if sheet.agreement is not None:
         typer.echo(
             f"{len(sheet.annotators)} annotators, Krippendorff's alpha {sheet.agreement:.3f}", err=True
@@ -174,12 +193,24 @@ def _sheet(
     return sheet
 
 
+def _check_share(name: str, value: float) -> None:
+    from synthkd.errors import InputError
+
+    if not 0 < value < 1:
+        raise InputError(f"{name} is {value:g}; it must lie between 0 and 1")
+
+
 def _options(changes: list[str]) -> dict[str, Any]:
+    from synthkd.errors import RecipeError
     from synthkd.recipe.explain import override
 
     options: dict[str, Any] = {}
     for change in changes:
-        override(options, change)
+        try:
+            override(options, change)
+        except RecipeError as error:
+            # The recipe's own option of the program is another one.
+            raise RecipeError(str(error).replace("--set", "--option", 1)) from None
     return options
 
 

@@ -1,0 +1,53 @@
+"""`synthkd critic` as a person types it: each mistake is one line that names it, before anything is trained."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_csv
+from test_critics import sheet_rows
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_csv(tmp_path / "l.csv", sheet_rows())
+    return tmp_path
+
+
+def critic(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "synthkd", "critic", *arguments],
+        text=True, capture_output=True, cwd=folder, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--held-out", "1"], "--held-out is 1; it must lie between 0 and 1"),
+        (["--precision", "1.5"], "--precision is 1.5; it must lie between 0 and 1"),
+        (["--option", "foo=1"], "critic 'linear': unknown option 'foo'"),
+        (["--option", "foo"], "--option 'foo': write key=value"),
+        (["--merge", "majorty"], "did you mean 'majority'"),
+        (["--critic", "linaer"], "did you mean 'linear'"),
+        (["--kind", "tripel"], "did you mean 'triple'"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_nothing_is_written(
+    folder: Path, options: list[str], said: str
+) -> None:
+    done = critic(folder, "train", "l.csv", "c", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (folder / "c").exists()
+
+
+def test_rows_that_calibration_leaves_out_are_told(folder: Path) -> None:
+    assert critic(folder, "train", "l.csv", "c").returncode == 0
+    done = critic(folder, "calibrate", "c", "l.csv", "--out", "d")
+    assert "left out, of groups that the critic was trained on: " in done.stderr
+    assert done.returncode == 0
