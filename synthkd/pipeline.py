@@ -65,7 +65,7 @@ class RunResult:
 
 
 def run(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> RunResult:
-    """Generate (in so many processes), judge and publish. A second run of the same recipe sends nothing and writes
+    """Generate and judge (in so many processes), publish. A second run of the same recipe sends nothing and writes
     the same corpus."""
     from synthkd.stages.critic import decide
 
@@ -75,7 +75,7 @@ def run(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> R
     decision = decide(plan)
     decision.refuse()
     generated = _generated(plan, quiet, workers)
-    judge(recipe, quiet, plan, decision)
+    judge(recipe, quiet, plan, decision, workers)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
@@ -90,8 +90,9 @@ def judge(
     quiet: bool = False,
     plan: Plan | None = None,
     decision: Decision | None = None,
+    workers: int = 1,
 ) -> dict[str, Any]:
-    """Parse what is in the journal and give every candidate a fate. Returns the counts."""
+    """Parse what is in the journal and give every candidate a fate, in so many processes. Returns the counts."""
     from synthkd.corpora.diversity import judged_diversity
     from synthkd.stages.critic import decide
     from synthkd.stages.judge import judge as judged
@@ -103,7 +104,7 @@ def judge(
         Journal(recipe.journal_path, must_exist=True) as journal,
         Progress("judge", quiet) as progress,
     ):
-        counts = judged(plan, journal, decision, recipe.work_dir / JUDGED, progress)
+        counts = judged(plan, journal, decision, recipe.work_dir / JUDGED, progress, workers)
     decision.look_for_shift(plan.kind)
     report = {
         "counts": counts.as_dict(),

@@ -60,7 +60,7 @@ MaxTokens = Annotated[
         show_default=False,
     ),
 ]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that ask the teacher.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that do the work.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -177,12 +177,13 @@ def judge(
     limit: Limit = None,
     teacher: Model = None,
     set_: Set = None,
+    workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
     """Parse what is in the journal and give every candidate a fate. Sends nothing."""
     from synthkd import pipeline
 
-    counts = pipeline.judge(load_recipe(recipe, limit, teacher, set_), quiet)
+    counts = pipeline.judge(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
     rejected = ", ".join(f"{name} {count:,}" for name, count in counts["rejected"].items() if count)
     repaired = f" repaired {counts['repaired']:,}," if counts["repaired"] else ""
     typer.echo(

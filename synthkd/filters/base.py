@@ -7,7 +7,7 @@ no meaning; one that must see all rows first declares a named global step (`Glob
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthkd.kinds.base import Kind
 
@@ -36,3 +36,11 @@ class GlobalFilter(Filter):
     @abstractmethod
     def observe(self, batch: pa.RecordBatch, kind: Kind) -> None:
         """Take in a batch. The order of batches must not matter."""
+
+    def state(self) -> Any:
+        """What was observed, as JSON can hold it. With `merge`, a rule can be judged by several processes."""
+        raise NotImplementedError
+
+    def merge(self, states: list[Any]) -> None:
+        """Take what several processes observed, each as its `state` says, in place of what this one did."""
+        raise NotImplementedError

@@ -5,9 +5,15 @@ Equal knowledge has an equal id and so lies in one partition; a partition is dec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
+
+from synthkd.filters.votes import begins, codes
 
 NAME = "duplicate"
 
@@ -21,29 +27,38 @@ class Duplicates:
     reasons: list[str | None]
 
 
-def find_duplicates(rows: pa.Table, open_rows: list[bool]) -> Duplicates:
+def find_duplicates(rows: pa.Table, open_rows: Sequence[bool] | np.ndarray[Any, Any]) -> Duplicates:
     """Decide among the rows that are still open. The order of rows carries no meaning:
     the highest log-probability stays, and among equals the smallest completion key."""
-    ids = rows.column("id").to_pylist()
-    keys = rows.column("completion_key").to_pylist()
-    logprobs = rows.column("logprob").to_pylist()
-    best: dict[str, int] = {}
-    said: dict[str, set[str]] = {}
-    for place, is_open in enumerate(open_rows):
-        if not is_open:
-            continue
-        name = ids[place]
-        said.setdefault(name, set()).add(keys[place])
-        if name not in best or _rank(place, logprobs, keys) < _rank(best[name], logprobs, keys):
-            best[name] = place
-    recurrence = [len(said[ids[i]]) if is_open else 0 for i, is_open in enumerate(open_rows)]
-    reasons = [
-        f"says the same as {keys[best[ids[i]]]}" if is_open and best[ids[i]] != i else None
-        for i, is_open in enumerate(open_rows)
-    ]
-    return Duplicates(recurrence, reasons)
+    recurrence = np.zeros(rows.num_rows, dtype=np.int64)
+    reasons: list[str | None] = [None] * rows.num_rows
+    places = np.flatnonzero(np.asarray(open_rows, dtype=bool))
+    if not len(places):
+        return Duplicates(recurrence.tolist(), reasons)
+    chosen = rows.select(["id", "completion_key", "logprob"]).take(pa.array(places))
+    ids, keys = codes(chosen.column("id")), _ranks(chosen.column("completion_key"))
+    logprobs = chosen.column("logprob").cast(pa.float64()).to_numpy()
+    rank = np.where(np.isnan(logprobs), np.inf, -logprobs)
+    order = np.lexsort((keys, ids))
+    said = np.bincount(ids[order[begins(ids[order], keys[order])]])
+    recurrence[places] = said[ids]
+    order = np.lexsort((keys, rank, ids))
+    firsts = order[begins(ids[order])]
+    best = np.zeros(len(said), dtype=np.int64)
+    best[ids[firsts]] = firsts
+    stands = best[ids]
+    losers = np.flatnonzero(stands != np.arange(len(ids)))
+    names = chosen.column("completion_key").take(pa.array(stands[losers])).to_pylist()
+    for place, name in zip(places[losers].tolist(), names, strict=True):
+        reasons[place] = f"says the same as {name}"
+    return Duplicates(recurrence.tolist(), reasons)
 
 
-def _rank(place: int, logprobs: list[float | None], keys: list[str]) -> tuple[float, str]:
-    logprob = logprobs[place]
-    return (-logprob if logprob is not None else float("inf"), keys[place])
+def _ranks(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """The place of each value in the order of all distinct ones."""
+    encoded = values.combine_chunks().dictionary_encode()
+    order = pa.compute.sort_indices(encoded.dictionary).to_numpy()
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    result: np.ndarray[Any, Any] = rank[encoded.indices.to_numpy()]
+    return result

@@ -37,6 +37,15 @@ class WorstNLL(GlobalFilter):
         nll = self._nll(batch)
         self._counts += np.bincount(_bin(nll[~np.isnan(nll)]), minlength=_BINS)
 
+    def state(self) -> dict[str, list[int]]:
+        filled = np.flatnonzero(self._counts)
+        return {"bins": filled.tolist(), "counts": self._counts[filled].tolist()}
+
+    def merge(self, states: list[Any]) -> None:
+        self._counts[:] = 0
+        for state in states:
+            self._counts[state["bins"]] += np.array(state["counts"], dtype=np.int64)
+
     def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         cut = self.cut()
         nll = self._nll(batch)

@@ -6,9 +6,11 @@ the kind's columns, so they serve every kind whose content is short text.
 
 from __future__ import annotations
 
-import itertools
+import operator
 import re
 from abc import abstractmethod
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from synthkd.filters.base import Filter, Reasons
@@ -20,15 +22,33 @@ if TYPE_CHECKING:
 
 
 class RowRule(Filter):
-    """A rule on one row at a time. ``column`` is what it looks at; default: the kind's last column."""
+    """A rule on one row at a time. ``column`` is what it looks at; default: the kind's last column.
+
+    `check` alone makes a rule. One that is to be fast also says in `passes`, from whole columns, which rows surely pass;
+    only the others are looked at one by one.
+    """
 
     def __init__(self, column: str | None = None) -> None:
         self.column = column
 
     def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        names = [*kind.columns, "finish_reason", "raw"]
-        rows = batch.select([name for name in names if name in batch.schema.names]).to_pylist()
-        return [self.check(row, kind) for row in rows]
+        # One that reads its text elsewhere has its own idea of it.
+        sure = self.passes(batch, kind) if type(self).text is RowRule.text else None
+        if sure is None:
+            return [self.check(row, kind) for row in _rows(batch, kind)]
+        reasons: Reasons = [None] * batch.num_rows
+        if places := [i for i, passed in enumerate(sure) if not passed]:
+            for i, row in zip(places, _rows(batch.take(places), kind), strict=True):
+                reasons[i] = self.check(row, kind)
+        return reasons
+
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool] | None:
+        """For each row whether `check` surely lets it pass. Default: not known without a look."""
+        return None
+
+    def texts(self, batch: pa.RecordBatch, kind: Kind) -> list[str]:
+        """The checked texts."""
+        return _strings(batch, self.column or kind.columns[-1])
 
     def text(self, row: Row, kind: Kind) -> str:
         """The checked text of a row."""
@@ -39,10 +59,27 @@ class RowRule(Filter):
         """``None``, or why the row is rejected."""
 
 
+def _rows(batch: pa.RecordBatch, kind: Kind) -> list[Row]:
+    names = [*kind.columns, "finish_reason", "raw"]
+    rows: list[Row] = batch.select([name for name in names if name in batch.schema.names]).to_pylist()
+    return rows
+
+
+def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
+    # Most are strings as they stand; a detail of a kind may be a number.
+    return [value if type(value) is str else str(value or "") for value in batch.column(column).to_pylist()]
+
+
 class Empty(RowRule):
     """Nothing but space and punctuation."""
 
     name: ClassVar[str] = "empty"
+    #: What `str.isalnum` calls a letter or digit.
+    _SOME: ClassVar[re.Pattern[str]] = re.compile(r"[^\W_]")
+
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        found = self._SOME.search
+        return [found(text) is not None for text in self.texts(batch, kind)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         return None if any(ch.isalnum() for ch in self.text(row, kind)) else "no letter or digit"
@@ -56,6 +93,14 @@ class TooLong(RowRule):
     def __init__(self, max_words: int = 12, max_characters: int = 120, column: str | None = None) -> None:
         super().__init__(column)
         self.max_words, self.max_characters = max_words, max_characters
+
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        # Words have a space between them, so few characters are few words.
+        words, characters = self.max_words, self.max_characters
+        return [
+            len(text) <= characters and (len(text) < 2 * words or len(text.split()) <= words)
+            for text in self.texts(batch, kind)
+        ]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
@@ -78,6 +123,9 @@ class TooShort(RowRule):
         super().__init__(column)
         self.min_characters = min_characters
 
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        return [len(text) >= self.min_characters for text in self.texts(batch, kind)]
+
     def check(self, row: Row, kind: Kind) -> str | None:
         length = len(self.text(row, kind))
         return (
@@ -89,6 +137,12 @@ class SelfLoop(RowRule):
     """The first and the last column say the same, as head and tail of a triple."""
 
     name: ClassVar[str] = "self_loop"
+
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        if len(kind.columns) < 2:
+            return [True] * batch.num_rows
+        pairs = zip(_strings(batch, kind.columns[0]), self.texts(batch, kind), strict=True)
+        return [normal_phrase(first) != normal_phrase(last) for first, last in pairs]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         if len(kind.columns) < 2:
@@ -105,16 +159,30 @@ class Echo(RowRule):
 
     name: ClassVar[str] = "echo"
 
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        texts = [normal_phrase(text) for text in self.texts(batch, kind)]
+        if len(kind.columns) < 2:
+            return [not _repeats(text) for text in texts]
+        heads = [normal_phrase(head) for head in _strings(batch, kind.columns[0])]
+        return [
+            not (head and text.startswith(head)) and not _repeats(text)
+            for head, text in zip(heads, texts, strict=True)
+        ]
+
     def check(self, row: Row, kind: Kind) -> str | None:
         text = normal_phrase(self.text(row, kind))
         if len(kind.columns) > 1:
             head = normal_phrase(str(row[kind.columns[0]] or ""))
             if head and text.startswith(head + " ") and len(text.split()) > len(head.split()) + 1:
                 return "begins with the head"
-        words = text.split()
-        if any(a == b for a, b in itertools.pairwise(words)):
-            return "repeats a word"
-        return None
+        return "repeats a word" if _repeats(text) else None
+
+
+@lru_cache(1 << 14)
+def _repeats(text: str) -> bool:
+    """Whether a word comes twice in a row."""
+    words = text.split()
+    return any(map(operator.eq, words, words[1:]))
 
 
 class Unfinished(RowRule):
@@ -160,6 +228,13 @@ class Unfinished(RowRule):
         ]
     )
 
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        last = [normal_phrase(text).rpartition(" ")[2] for text in self.texts(batch, kind)]
+        if "finish_reason" not in batch.schema.names:
+            return [word not in self._OPEN for word in last]
+        ends = batch.column("finish_reason").to_pylist()
+        return [end != "length" and word not in self._OPEN for word, end in zip(last, ends, strict=True)]
+
     def check(self, row: Row, kind: Kind) -> str | None:
         if row.get("finish_reason") == "length":
             return "cut by max_tokens"
@@ -183,6 +258,10 @@ class Characters(RowRule):
         except re.error as error:
             raise ValueError(f"allowed: not a class of characters: {error}") from None
 
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        other = self._other.search
+        return [other(text) is None for text in self.texts(batch, kind)]
+
     def check(self, row: Row, kind: Kind) -> str | None:
         found = self._other.search(self.text(row, kind))
         return f"character {found.group()!r}" if found else None
@@ -196,6 +275,10 @@ class StartsWith(RowRule):
     def __init__(self, prefix: str = "PersonX", column: str | None = None) -> None:
         super().__init__(column)
         self.prefix = prefix
+
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        prefix, length = self.prefix, len(self.prefix)
+        return [len(text) > length and text.startswith(prefix) for text in self.texts(batch, kind)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)

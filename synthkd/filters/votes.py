@@ -108,7 +108,7 @@ def codes(values: Any) -> Numbers:
     return indices.astype(np.int64)
 
 
-def _begins(*keys: Numbers) -> Numbers:
+def begins(*keys: Numbers) -> Numbers:
     """Where a sorted row differs from the one before it in any key."""
     new = np.ones(len(keys[0]), dtype=bool)
     new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
@@ -118,7 +118,7 @@ def _begins(*keys: Numbers) -> Numbers:
 def _asked(ask: Numbers, who: Numbers, heavy: Numbers, questions: int) -> tuple[Numbers, Numbers]:
     """For each question its distinct completions, and their weight."""
     order = np.lexsort((-heavy, who, ask))
-    ones = order[_begins(ask[order], who[order])]
+    ones = order[begins(ask[order], who[order])]
     ones = ones[np.lexsort((heavy[ones], ask[ones]))]
     return (
         np.bincount(ask[ones], minlength=questions),
@@ -131,11 +131,11 @@ def _answers(
 ) -> tuple[Numbers, Numbers, Numbers, Numbers]:
     """The number of each row's answer; and for each answer its question, votes and weight."""
     order = np.lexsort((-heavy, who, say, ask))
-    numbers = np.cumsum(_begins(ask[order], say[order])) - 1
+    numbers = np.cumsum(begins(ask[order], say[order])) - 1
     group = np.empty(len(ask), dtype=np.int64)
     group[order] = numbers
     count = int(numbers[-1]) + 1 if len(numbers) else 0
-    ones = order[_begins(ask[order], say[order], who[order])] if len(order) else order
+    ones = order[begins(ask[order], say[order], who[order])] if len(order) else order
     ones = ones[np.lexsort((heavy[ones], group[ones]))]
     of = np.zeros(count, dtype=np.int64)
     of[group] = ask
@@ -146,7 +146,7 @@ def _answers(
 def _lead(of: Numbers, share: Numbers, questions: int) -> tuple[Numbers, Numbers, Numbers]:
     """For each question the largest share, the next one, and how many answers have the largest."""
     order = np.lexsort((-share, of))
-    firsts = order[_begins(of[order])] if len(order) else order
+    firsts = order[begins(of[order])] if len(order) else order
     top, second = np.zeros(questions), np.zeros(questions)
     top[of[firsts]] = share[firsts]
     rest = np.setdiff1d(np.arange(len(of)), firsts, assume_unique=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from synthkd.errors import DiskFullError, JournalError
 from synthkd.fastjson import dumps
@@ -40,6 +40,17 @@ class Departed:
     go: list[Request]
     refused: list[Request]
     others: list[Request]
+
+
+class Sample(NamedTuple):
+    """The part of a completion that is judged."""
+
+    text: str
+    finish_reason: str
+    completion_tokens: int | None
+    logprob: float | None
+    price: float | None
+    model: str | None
 
 
 @dataclass(frozen=True)
@@ -268,6 +279,16 @@ class Journal:
         for row in self._select(f"SELECT {','.join(_COLUMNS)} FROM completions", request_ids):
             completion = Completion(**dict(zip(_COLUMNS, row, strict=True)))
             found.setdefault(completion.request_id, {})[completion.sample_index] = completion
+        return found
+
+    def samples(self, request_ids: Sequence[str]) -> dict[str, dict[int, Sample]]:
+        """request id -> sample index -> what a judge reads of a completion: for many rows, faster than
+        `completions`."""
+        found: dict[str, dict[int, Sample]] = {}
+        columns = "text, finish_reason, completion_tokens, logprob, price, model"
+        query = f"SELECT request_id, sample_index, {columns} FROM completions"
+        for request, index, *said in self._select(query, request_ids):
+            found.setdefault(request, {})[index] = Sample(*said)
         return found
 
     def held(self, request_ids: Sequence[str]) -> dict[str, set[int]]:

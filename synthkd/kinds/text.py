@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _LIST_MARK = re.compile(r"^\s*(?:[-*•–]|\(?\d{1,3}[.):])\s+")
 _ARTICLE = re.compile(r"^(?:a|an|the)\s+(?=\S)")
@@ -12,13 +13,15 @@ _EDGE = " \t.,;:!\"'`“”‘’"
 
 def clean_line(line: str) -> str:
     """A line without control characters, list mark, surrounding quotes and closing full stop."""
-    line = "".join(ch if ch.isprintable() else " " for ch in line)
+    if not line.isprintable():
+        line = "".join(ch if ch.isprintable() else " " for ch in line)
     line = _LIST_MARK.sub("", line).strip()
     if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'`":
         line = line[1:-1].strip()
     return line.rstrip(" .,;").strip()
 
 
+@lru_cache(1 << 14)
 def normal_phrase(text: str) -> str:
     """NFKC, lower case, single spaces, no edge punctuation, no leading article; done again until nothing changes."""
     while True:

@@ -126,6 +126,10 @@ class TripleKind(Kind):
 
 
 def _without_stem(line: str, stem: str) -> str:
+    begin = line[: len(stem)]
+    # To compile a pattern for each stem takes longer than all the rest of parsing.
+    if begin.isascii() and stem.isascii() and begin.lower() != stem.lower():
+        return line
     if re.match(re.escape(stem) + r"\b", line, re.IGNORECASE):
         return clean_line(line[len(stem) :]) or line
     return line

@@ -3,19 +3,26 @@ can be decided alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
 #: Rows that are held over all partitions before they are written: memory does not grow with the input.
 HELD_ROWS = 65_536
+#: Hexadecimal digits of a hash that are looked at: up to 65,536 partitions.
+_DIGITS = 4
+_VALUES = np.zeros(256, dtype=np.int64)
+_VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 class Partitions:
     """Arrow streams ``0000.arrows``, … in a folder: appended to, read once, deleted. Use as a context manager."""
 
-    def __init__(self, folder: Path, schema: pa.Schema, count: int, column: str = "id") -> None:
+    def __init__(self, folder: Path, schema: pa.Schema, count: int, column: str) -> None:
         self.folder, self.schema, self.count, self.column = folder, schema, count, column
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
         self._held: list[pa.RecordBatch] = []
@@ -43,23 +50,45 @@ class Partitions:
         if not self._rows:
             return
         table = pa.Table.from_batches(self._held).combine_chunks()
-        shift = 32 - (self.count.bit_length() - 1)
-        places: dict[int, list[int]] = {}
-        for i, name in enumerate(table.column(self.column).to_pylist()):
-            places.setdefault(int(name[:8], 16) >> shift, []).append(i)
-        for number, chosen in places.items():
-            self._writer(number).write_table(table.take(pa.array(chosen)))
         self._held, self._rows = [], 0
+        numbers = first_bits(table.column(self.column), self.count.bit_length() - 1)
+        order = np.argsort(numbers, kind="stable")
+        table, numbers = table.take(pa.array(order)), numbers[order]
+        begins = np.flatnonzero(np.diff(numbers, prepend=-1))
+        for begin, end in zip(begins, [*begins[1:], len(numbers)], strict=True):
+            self._writer(int(numbers[begin])).write_table(table.slice(begin, end - begin))
 
     def _writer(self, number: int) -> pa.ipc.RecordBatchStreamWriter:
         if number not in self._writers:
             options = pa.ipc.IpcWriteOptions(compression="lz4")
-            path = str(self.folder / f"{number:04d}.arrows")
-            self._writers[number] = pa.ipc.new_stream(path, self.schema, options=options)
+            self._writers[number] = pa.ipc.new_stream(
+                str(self.folder / partition_name(number)), self.schema, options=options
+            )
         return self._writers[number]
 
 
-def read_partition(path: Path) -> pa.Table:
-    """All rows of a partition."""
-    with pa.ipc.open_stream(str(path)) as reader:
-        return reader.read_all()
+def partition_name(number: int) -> str:
+    """The file of a partition."""
+    return f"{number:04d}.arrows"
+
+
+def first_bits(hashes: pa.ChunkedArray, bits: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """So many bits from the beginning of hexadecimal hashes of one length."""
+    array = pa.concat_arrays(hashes.chunks)
+    if not len(array):
+        return np.zeros(0, dtype=np.int64)
+    offsets, data = array.buffers()[1], array.buffers()[2]
+    starts = np.frombuffer(offsets, np.int32)[array.offset : array.offset + len(array)]
+    letters = np.frombuffer(data, np.uint8)[starts[:, None] + np.arange(_DIGITS)]
+    value = _VALUES[letters] @ (16 ** np.arange(_DIGITS)[::-1])
+    result: np.ndarray[Any, np.dtype[np.int64]] = value >> (4 * _DIGITS - bits)
+    return result
+
+
+def read_partition(paths: Sequence[Path]) -> pa.Table:
+    """All rows of a partition, of one file or of one from each process."""
+    tables = []
+    for path in paths:
+        with pa.ipc.open_stream(str(path)) as reader:
+            tables.append(reader.read_all())
+    return pa.concat_tables(tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,8 @@ class Plan:
             check_votes(recipe.votes, self.kind, recipe.critic is not None, logprobs)
         #: Ids of the only inputs that are asked about; None for all.
         self.only: set[str] | None = None
+        #: Leaves of each request in a batch the samples that are wanted now; None for all.
+        self.narrow: Callable[[list[Asked]], list[Asked]] | None = None
         self._lint()
 
     def _find_kind(self) -> Kind:
@@ -136,6 +138,10 @@ class Plan:
             context = self.kind.context(row, [], _rng())
             lint(self.prompt, [*context, *self.prompt.variables])
         _ = self.sampling
+        if self.recipe.votes is not None and self.recipe.votes.adaptive is not None:
+            from synthkd.stages.adaptive import check_adaptive
+
+            check_adaptive(self, row)
 
     @cached_property
     def sampling(self) -> Sampling:
@@ -242,10 +248,13 @@ class Plan:
                     counts.distinct += 1
                     group.append(self._ask(input_id, row))
                     if len(group) == batch:
-                        yield group
+                        yield self._narrowed(group)
                         group = []
             if group:
-                yield group
+                yield self._narrowed(group)
+
+    def _narrowed(self, group: list[Asked]) -> list[Asked]:
+        return group if self.narrow is None else self.narrow(group)
 
     def _input_id(self, row: dict[str, Any], content: bytes, several: bool) -> str:
         column = self.recipe.inputs.id
@@ -254,7 +263,8 @@ class Plan:
         return str(row[self.recipe.inputs.rename.get(column, column)])
 
     @cached_property
-    def _identity(self) -> str:
+    def identity(self) -> str:
+        """Who answers. A backend may have to read a file for it."""
         return self.teacher.identity
 
     @cached_property
@@ -266,7 +276,7 @@ class Plan:
             messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
         else:
             messages = ({"role": "prompt", "content": canonical(_plain(row)).decode()},)
-        request = Request(self._identity, messages, self.sampling, self._all_samples, input_id)
+        request = Request(self.identity, messages, self.sampling, self._all_samples, input_id)
         return Asked(input_id, row, request)
 
 

@@ -40,19 +40,19 @@ class Ballot:
     def by(self) -> str:
         return self.part.by if self.part else "count"
 
-    def hold(self, table: pa.Table, is_open: list[bool], scores: list[float | None] | None = None) -> Held:
+    def hold(self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None) -> Held:
         """Count the votes of a partition's open rows; a completion whose rows are all rejected has come, and says
         nothing."""
         who = codes(table.column("completion_key"))
         ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
-        say[~np.array(is_open, dtype=bool)] = -1
+        say[~is_open] = -1
         weight = self._weights(table, say, scores)
         return Held(self, tally(ask, say, who, weight), table.column(ANSWER))
 
-    def survey(self, table: pa.Table, is_open: list[bool]) -> Counter[Pattern]:
+    def survey(self, table: pa.Table, is_open: Numbers) -> Counter[Pattern]:
         """The patterns of votes from which teachers' reliabilities are estimated."""
         say = codes(table.column(ANSWER))
-        say[~np.array(is_open, dtype=bool)] = -1
+        say[~is_open] = -1
         names = table.column("teacher").to_pylist()
         return patterns(codes(table.column(QUESTION)), say, codes(table.column("completion_key")), names)
 
@@ -60,11 +60,11 @@ class Ballot:
         """The ballot that knows how reliable each teacher is."""
         return Ballot(self.part, self.keep, reliabilities(found))
 
-    def _weights(self, table: pa.Table, say: Numbers, scores: list[float | None] | None) -> Numbers | None:
+    def _weights(self, table: pa.Table, say: Numbers, scores: Numbers | None) -> Numbers | None:
         if self.by == "likelihood":
             return _likelihoods(table, say >= 0)
         if self.by == "critic":
-            return np.array([0.0 if score is None else score for score in scores or []])
+            return np.nan_to_num(np.zeros(len(say)) if scores is None else scores)
         if self.by == "teacher":
             weights = self.teachers.weight
             return np.array([weights(name) for name in table.column("teacher").to_pylist()])
@@ -103,13 +103,13 @@ class Held:
         for name in ("agreement", "margin", "entropy"):
             yield name, pa.array(getattr(self.tally, name), pa.float64(), mask=hidden)
 
-    def reasons(self, is_open: list[bool]) -> list[str | None]:
+    def reasons(self, is_open: Numbers) -> list[str | None]:
         """Why an open row is rejected."""
         reasons: list[str | None] = [None] * len(is_open)
         part = self.ballot.part
         if part is None:
             return reasons
-        for i in np.flatnonzero(np.array(is_open, dtype=bool) & ~self._kept(part)).tolist():
+        for i in np.flatnonzero(is_open & ~self._kept(part)).tolist():
             reasons[i] = self._reason(i, part)
         return reasons
 

@@ -7,13 +7,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthkd.corpora.schema import candidate_schema
 from synthkd.filters.base import Filter
 from synthkd.filters.duplicates import find_duplicates
 from synthkd.filters.likelihood import WorstNLL
 from synthkd.filters.result import FilterResult
-from synthkd.filters.rules import Characters, Echo, Empty, SelfLoop, StartsWith, TooLong, TooShort, Unfinished
+from synthkd.filters.rules import (
+    Characters,
+    Echo,
+    Empty,
+    RowRule,
+    SelfLoop,
+    StartsWith,
+    TooLong,
+    TooShort,
+    Unfinished,
+)
 from synthkd.kinds.triple import TripleKind
 
 KIND = TripleKind()
@@ -125,3 +137,87 @@ def test_a_result_decides_again_without_scoring_again() -> None:
     assert result.dropped.num_rows == 1
     assert result.borderline(1).column("x").to_pylist() == [2]
     assert "2 kept" in result._repr_html_()
+
+
+LINES = st.one_of(
+    st.text(max_size=40),
+    st.lists(
+        st.sampled_from(["the", "knife", "A", "cut", "é", "２", "_", "?", " ", "\u3000", "and", "\t"])
+    ).map(" ".join),
+)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Empty(), TooLong(max_words=3), TooLong(max_characters=5), TooShort(), SelfLoop(), Echo(), Unfinished(),
+        Characters(), StartsWith("the"), Echo(column="head"), SelfLoop(column="head"),
+    ],
+    ids=lambda rule: rule.name,
+)  # fmt: skip
+@given(
+    heads=st.lists(LINES, min_size=4, max_size=4),
+    tails=st.lists(LINES, min_size=4, max_size=4),
+    data=st.data(),
+)
+def test_the_fast_look_at_columns_says_what_the_look_at_each_row_says(
+    rule: RowRule, heads: list[str], tails: list[str], data: st.DataObject
+) -> None:
+    ends = data.draw(st.lists(st.sampled_from(["stop", "length", None]), min_size=4, max_size=4))
+    rows = [
+        {"head": head, "relation": "UsedFor", "tail": tail, "finish_reason": end}
+        for head, tail, end in zip(heads, tails, ends, strict=True)
+    ]
+    try:
+        made = batch(*rows)
+    except UnicodeEncodeError:
+        return
+    assert rule.judge(made, KIND) == [rule.check(row, KIND) for row in rows]
+
+
+def test_a_rule_that_reads_its_text_elsewhere_is_asked_about_every_row() -> None:
+    class Heads(TooLong):
+        def text(self, row: Any, kind: Any) -> str:
+            return str(row["head"])
+
+    assert Heads(max_characters=3).judge(batch({"head": "knife"}, {"head": "cat"}), KIND) == [
+        "5 characters, more than 3",
+        None,
+    ]
+
+
+def test_what_several_processes_observed_is_put_together() -> None:
+    values = list(np.random.default_rng(0).random(200) * 10)
+    whole, one, two = WorstNLL(), WorstNLL(), WorstNLL()
+    whole.observe(nll_batch(values), KIND)
+    one.observe(nll_batch(values[:70]), KIND)
+    two.observe(nll_batch(values[70:]), KIND)
+    one.merge([one.state(), two.state()])
+    assert one.cut() == whole.cut()
+
+
+DUPLICATED = st.lists(
+    st.tuples(
+        st.sampled_from("ab"), st.sampled_from("wxyz"), st.sampled_from([None, -1.0, -2.0]), st.booleans()
+    ),
+    max_size=12,
+)
+
+
+@given(DUPLICATED)
+def test_of_equal_candidates_one_stays_and_recurrence_counts_completions(rows: list[Any]) -> None:
+    table = pa.Table.from_pylist(
+        [{"id": i, "completion_key": k, "logprob": p} for i, k, p, _ in rows],
+        schema=pa.schema([("id", pa.string()), ("completion_key", pa.string()), ("logprob", pa.float64())]),
+    )
+    found = find_duplicates(table, [row[3] for row in rows])
+    for name in "ab":
+        mine = [n for n, row in enumerate(rows) if row[0] == name and row[3]]
+        assert sum(found.reasons[n] is None for n in mine) == min(1, len(mine))
+        assert {found.recurrence[n] for n in mine} <= {len({rows[n][1] for n in mine})}
+        if mine:
+            (best,) = [n for n in mine if found.reasons[n] is None]
+            assert rows[best][1:3] == min(
+                (rows[n][1:3] for n in mine),
+                key=lambda said: (-said[1] if said[1] is not None else np.inf, said[0]),
+            )

@@ -253,7 +253,7 @@ def test_what_a_better_parser_can_read_is_judged_again_for_nothing(
         recipe = structured(server.url)
         assert run(recipe, quiet=True).counts["malformed"] == 5
         sent = server.requests
-        mended = "synthkd.stages.judge.read_answer"
+        mended = "synthkd.stages.parse.read_answer"
         monkeypatch.setattr(mended, lambda text, model: read_answer(text.replace("'", '"'), model))
         counts = judge(recipe, quiet=True)
     assert (counts["malformed"], counts["accepted"]) == (0, 5)

@@ -1,0 +1,105 @@
+"""The second pass of judging: what becomes of the rows of one partition, which holds all rows of each of its
+questions. Global rules, votes, exact duplicates, critic, in this order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synthkd.filters.base import GlobalFilter
+from synthkd.filters.duplicates import NAME as DUPLICATE
+from synthkd.filters.duplicates import find_duplicates
+from synthkd.filters.votes import NAME as VOTES
+from synthkd.filters.votes import Numbers
+from synthkd.stages.critic import Decision
+from synthkd.stages.parse import with_fate
+from synthkd.stages.plan import Plan
+from synthkd.stages.votes import FIELDS, QUESTION, Ballot
+
+_ORDER = (QUESTION, "id", "completion_key", "input_id")
+
+
+class Fates:
+    """The rows of a partition in their order, and what became of each."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+        self.fate: Numbers = table.column("rejected_by").to_numpy()
+        self.reason: Numbers = table.column("reason").to_numpy()
+        self.is_open: Numbers = pc.is_null(table.column("rejected_by")).to_numpy()
+
+    @classmethod
+    def begun(cls, table: pa.Table, plan: Plan) -> Fates:
+        """Those of rows that were parsed: sorted, and the global rules have spoken."""
+        fates = cls(in_order(table))
+        for rule in plan.rules:
+            if isinstance(rule, GlobalFilter) and fates.is_open.any():
+                batch = fates.open_rows().combine_chunks().to_batches()[0]
+                fates.note(np.flatnonzero(fates.is_open), rule.judge(batch, plan.kind), rule.name)
+        return fates
+
+    def open_rows(self) -> pa.Table:
+        return self.table.filter(pa.array(self.is_open))
+
+    def note(self, places: Numbers | None, verdicts: Sequence[str | None], name: str) -> None:
+        """Reject the rows that have a verdict, at these places among all (None: there is one for every row)."""
+        rejected = [i for i, verdict in enumerate(verdicts) if verdict is not None]
+        at = np.array(rejected, dtype=np.int64) if places is None else places[rejected]
+        self.fate[at] = name
+        self.reason[at] = [verdicts[i] for i in rejected]
+        self.is_open[at] = False
+
+    def fill(self, name: str, values: pa.Array) -> None:
+        self.table = self.table.set_column(self.table.schema.get_field_index(name), name, values)
+
+    def counted(self, ballot: Ballot, scores: Numbers | None = None) -> Counter[str]:
+        """Votes and duplicates. Returns what the votes came to."""
+        held = ballot.hold(self.table, self.is_open, scores)
+        for name, column in held.columns():
+            self.fill(name, column)
+        self.note(None, held.reasons(self.is_open), VOTES)
+        duplicates = find_duplicates(self.table, self.is_open)
+        self.note(None, duplicates.reasons, DUPLICATE)
+        self.fill("recurrence", pa.array(duplicates.recurrence, pa.int32()))
+        return held.counts()
+
+    def scores(self, decision: Decision) -> Numbers:
+        """The critic's score of each open row; NaN for the others."""
+        scores = np.full(len(self.fate), np.nan)
+        scores[self.is_open] = np.array(decision.scores(self.open_rows()), dtype=np.float64)
+        return scores
+
+    def scored(self, decision: Decision, scores: Numbers | None = None) -> None:
+        """The critic's verdict on what is still open."""
+        places = np.flatnonzero(self.is_open)
+        known = None if scores is None else scores[places].tolist()
+        found, verdicts = decision.judge(self.open_rows(), known)
+        if scores is None:
+            scores = np.full(len(self.fate), np.nan)
+            scores[places] = np.array(found, dtype=np.float64)
+        self.fill("score", pa.array(scores, pa.float64(), mask=np.isnan(scores)))
+        self.note(places, verdicts, decision.name)
+
+    def done(self) -> pa.Table:
+        """The rows as they are judged, without the columns that only voting needs."""
+        own = [field.name for field in FIELDS if field.name in self.table.schema.names]
+        table: pa.Table = with_fate(self.table.drop_columns(own), self.fate, self.reason)
+        return table
+
+
+def in_order(table: pa.Table) -> pa.Table:
+    """Sorted by what rows say and where they come from: how they were dealt cannot be seen."""
+    return table.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
+
+
+def tally_of(table: pa.Table) -> dict[str, int]:
+    """How many rows have each fate."""
+    counts: dict[str, Any] = Counter()
+    for item in table.column("rejected_by").value_counts().to_pylist():
+        counts[item["values"] or "accepted"] += item["counts"]
+    return dict(counts)

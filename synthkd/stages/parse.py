@@ -1,0 +1,197 @@
+"""The first pass of judging: completions become rows, a batch of inputs at a time.
+
+Rows are made column by column. Samples of one input often say the same: a text is parsed once for each input, and
+what it comes to is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synthkd.corpora.schema import candidate_schema
+from synthkd.filters.base import GlobalFilter
+from synthkd.journal import Journal
+from synthkd.journal.store import Sample
+from synthkd.keys import content_hash
+from synthkd.kinds.base import Malformed, Row
+from synthkd.kinds.structured import read_answer
+from synthkd.requests import completion_key
+from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.judged import Came
+from synthkd.stages.plan import Asked, Plan
+from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
+
+MALFORMED = "malformed"
+#: Columns that differ from completion to completion, and those that its text alone decides for an input.
+_OF_COMPLETION = (
+    "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason", "raw",
+)  # fmt: skip
+_OF_TEXT = ("id", "text", QUESTION, ANSWER, "rejected_by", "reason")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a text comes to for an input: a row of values for each candidate, in the order of the parser's columns."""
+
+    rows: list[tuple[Any, ...]]
+    malformed: Malformed | None = None
+    repaired: bool = False
+
+
+class Parser:
+    """Reads completions of one recipe; ``came`` counts them."""
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self.plan, self.kind, self.journal = plan, plan.kind, journal
+        self.came = Came()
+        self.schema = pa.schema([*candidate_schema(plan.kind), *FIELDS])
+        self._own = (*self.kind.columns, *self.kind.details)
+        self._identity = plan.identity
+        self._prompt = plan.prompt.name if plan.prompt else None
+        self._questions: dict[tuple[str, ...], str] = {}
+        #: Where samples are asked for in rounds: those that were never wanted are not missing.
+        self._narrow = adaptive_of(plan, journal)
+
+    def read(self, batch: list[Asked]) -> pa.RecordBatch | None:
+        """The rows of a batch of inputs, after the rules that look at one row; None where nothing came."""
+        self._questions.clear()
+        if self._narrow is not None:
+            batch = self._narrow(batch)
+            self.came.saved = self._narrow.saved
+        of_text: list[tuple[Any, ...]] = []
+        of_completion: list[tuple[Any, ...]] = []
+        for asked, index, sample, found in self._samples(batch):
+            common = (
+                asked.input_id, completion_key(asked.request.request_id, index), index, sample.model or self._identity,
+                sample.logprob, sample.completion_tokens, sample.finish_reason, sample.text,
+            )  # fmt: skip
+            rows = found.rows
+            if found.malformed is not None:
+                rows = [self._nothing(found.malformed, asked, common[1])]
+                self.came.malformed += 1
+            self.came.candidates += len(found.rows)
+            for row in rows:
+                of_text.append(row)
+                of_completion.append(common)
+        if not of_text:
+            return None
+        return apply_rules(self._table(of_text, of_completion), self.plan)
+
+    def _samples(self, batch: list[Asked]) -> Iterator[tuple[Asked, int, Sample, _Found]]:
+        """Every completion of these inputs, parsed; what did not come is counted."""
+        came = self.came
+        ids = [asked.request.request_id for asked in batch]
+        held, failed = self.journal.samples(ids), self.journal.failures(ids)
+        for asked, request_id in zip(batch, ids, strict=True):
+            samples, failures = held.get(request_id, {}), failed.get(request_id, {})
+            known: dict[str, _Found] = {}
+            came.asked += len(asked.request.sample_indexes)
+            for index in asked.request.sample_indexes:
+                sample = samples.get(index)
+                if sample is None:
+                    if (failure := failures.get(index)) is not None:
+                        came.failures[failure.reason] += 1
+                    else:
+                        came.missing += 1
+                    continue
+                found = known.get(sample.text)
+                if found is None:
+                    found = known[sample.text] = self._parse(sample.text, asked.row)
+                came.completed += 1
+                came.repaired += found.repaired
+                came.tokens += sample.completion_tokens or 0
+                if sample.price is not None:
+                    came.paid(sample.price)
+                yield asked, index, sample, found
+
+    def _parse(self, text: str, row: Row) -> _Found:
+        """The candidates of a completion, plain or structured."""
+        kind, repaired = self.kind, False
+        if self.plan.answer is None:
+            found = kind.parse(text, row)
+        else:
+            answer = read_answer(text, self.plan.answer)
+            if isinstance(answer, Malformed):
+                return _Found([], answer)
+            repaired = answer.repaired
+            found = kind.read(answer.value, row)
+        if isinstance(found, Malformed):
+            return _Found([], found, repaired)
+        if not found:
+            # Nothing is dropped in silence.
+            return _Found([], Malformed("no_candidate"), repaired)
+        return _Found([self._row(candidate) for candidate in found], repaired=repaired)
+
+    def _row(self, candidate: Row) -> tuple[Any, ...]:
+        kind = self.kind
+        return (
+            kind.identity(candidate), kind.verbalize(candidate), self._question(kind.vote_on(candidate)),
+            kind.vote_for(candidate) or None, None, None, *[candidate.get(name) for name in self._own],
+        )  # fmt: skip
+
+    def _nothing(self, found: Malformed, asked: Asked, key: str) -> tuple[Any, ...]:
+        """The row of a completion in which no candidate was found."""
+        reason = f"{found.reason}: {found.detail}" if found.detail else found.reason
+        # Two inputs may share a completion (equal prompts), so both are part of the id.
+        name = content_hash([MALFORMED, key, asked.input_id])
+        # It counts among those that were asked the question, where the input says which that was.
+        question = question_of(self.kind, asked.row)
+        on = name if question is None else self._question(question)
+        return (name, None, on, None, MALFORMED, reason, *[None] * len(self._own))
+
+    def _question(self, parts: tuple[str, ...]) -> str:
+        """The hash of a question: most rows of an input have the same."""
+        known = self._questions.get(parts)
+        if known is None:
+            known = self._questions[parts] = content_hash([self.kind.name, *parts])
+        return known
+
+    def _table(self, of_text: list[tuple[Any, ...]], of_completion: list[tuple[Any, ...]]) -> pa.RecordBatch:
+        values: dict[str, Any] = dict(zip(_OF_COMPLETION, zip(*of_completion, strict=True), strict=True))
+        values |= zip((*_OF_TEXT, *self._own), zip(*of_text, strict=True), strict=True)
+        same = {"kind": self.kind.name, "prompt": self._prompt}
+        rows = len(of_text)
+        columns = [
+            pa.array(values[field.name], field.type)
+            if field.name in values
+            else pa.repeat(pa.scalar(same.get(field.name), field.type), rows)
+            for field in self.schema
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
+    """The first rule that objects is the row's fate. Global rules only observe what is still open."""
+    places = np.flatnonzero(pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False))
+    open_rows = batch if len(places) == batch.num_rows else batch.take(pa.array(places))
+    fate = batch.column("rejected_by").to_pylist()
+    reason = batch.column("reason").to_pylist()
+    for rule in plan.rules:
+        if not open_rows.num_rows:
+            break
+        if isinstance(rule, GlobalFilter):
+            rule.observe(open_rows, plan.kind)
+            continue
+        verdicts = rule.judge(open_rows, plan.kind)
+        rejected = [i for i, verdict in enumerate(verdicts) if verdict is not None]
+        if not rejected:
+            continue
+        for i in rejected:
+            fate[places[i]], reason[places[i]] = rule.name, verdicts[i]
+        kept = np.ones(len(places), dtype=bool)
+        kept[rejected] = False
+        places, open_rows = places[kept], open_rows.filter(pa.array(kept))
+    return with_fate(batch, fate, reason)
+
+
+def with_fate(rows: Any, fate: Any, reason: Any) -> Any:
+    """The rows with these as ``rejected_by`` and ``reason``."""
+    for name, values in (("rejected_by", fate), ("reason", reason)):
+        rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    return rows
