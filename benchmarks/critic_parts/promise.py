@@ -41,12 +41,14 @@ def divisions(
     *,
     uniform: bool = True,
     for_corpus: bool = True,
+    grouped: bool = True,
 ) -> dict[float, dict[str, Any]]:
     """Figures for each target: share of divisions broken with its interval, yield as a share of the oracle's.
 
     ``uniform=False``: calibration rows are drawn with a chance that falls from 1 where the critic is unsure to a
     fifth where it is sure, and weighted. ``for_corpus``: the promise is about the very rows of the other half,
     whose precision is counted; without it, about the population, of which that half is a draw.
+    ``grouped=False``: calibration takes each row for a draw of its own.
     """
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names, places = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
@@ -60,7 +62,8 @@ def divisions(
             chance = _FLOOR + (1 - _FLOOR) * (1 - np.abs(2 * _ranks(scores) - 1))
             drawn = calibration & (rng.random(len(scores)) < chance)
             weights = 1 / chance[drawn]
-        curve = Curve.of(scores[drawn], labels[drawn], weights)
+        together = [str(place) for place in places[drawn]] if grouped else None
+        curve = Curve.of(scores[drawn], labels[drawn], weights, together)
         for target in targets:
             found[target].append(_one(curve, test, target, delta, for_corpus))
     return {target: _summary(rows, int(calibration.sum())) for target, rows in found.items()}
@@ -169,7 +172,9 @@ def main() -> None:
 _WAYS: dict[str, dict[str, bool]] = {
     "uniform": {"uniform": True, "for_corpus": True},
     "by uncertainty": {"uniform": False, "for_corpus": True},
+    "uniform, groups forgotten": {"uniform": True, "for_corpus": True, "grouped": False},
     "uniform, population": {"uniform": True, "for_corpus": False},
+    "uniform, population, groups forgotten": {"uniform": True, "for_corpus": False, "grouped": False},
     "by uncertainty, population": {"uniform": False, "for_corpus": False},
 }
 

@@ -106,6 +106,7 @@ def _promises(trained: TrainedCritic) -> str:
         "| asked | threshold | keeps | of the valid | held-out precision | at least |",
         "|---|---|---|---|---|---|",
     ]
+    together: dict[float, int] = {}
     for asked in (0.8, 0.9, 0.95):
         found = trained.threshold(asked, 0.95)
         if isinstance(found, Threshold):
@@ -115,6 +116,11 @@ def _promises(trained: TrainedCritic) -> str:
             )
         else:
             lines.append(f"| {asked} | cannot be had | | | best {found.best_precision:.3f} | |")
+        if found.effective is not None:
+            together[asked] = found.effective
+    if together:
+        said = ", ".join(f"{count:,} at {asked}" for asked, count in together.items())
+        lines.append(f"\nRows of one group hang together: the labels are worth so many independent ones: {said}.")
     return "\n".join(lines)
 
 

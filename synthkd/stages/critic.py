@@ -130,7 +130,12 @@ def decide(plan: Plan) -> Decision:
     if isinstance(found, Unreachable):
         record |= {"advice": found.advice, "publish_anyway": part.publish_anyway}
         return Decision(trained, None, found.advice, part.publish_anyway, record)
-    record |= {"threshold": found.threshold, "precision": found.precision}
+    record |= {
+        "threshold": found.threshold,
+        "precision": found.precision,
+        "lower_bound": found.lower_bound,
+        "effective_labels": found.effective,
+    }
     return Decision(trained, found.threshold, record=record, watch=Watch(plan.kind.columns))
 
 
@@ -157,13 +162,17 @@ def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decisi
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
     groups = [str(value) for value in held.column(column).to_pylist()]
     scores, labels = held.column("score").to_numpy(), held.column("label").to_numpy()
-    found = choose_by_group(scores, labels, groups, part.precision, part.confidence, weights=weights)
+    found = choose_by_group(
+        scores, labels, groups, part.precision, part.confidence, weights=weights, clusters=trained.groups
+    )  # fmt: skip
     limits = {name: at.threshold for name, at in found.own.items() if isinstance(at, Threshold)}
     pooled = found.pooled.threshold if isinstance(found.pooled, Threshold) else None
     reachable = bool(limits) or pooled is not None
+    bounds = {name: at.lower_bound for name, at in found.own.items() if isinstance(at, Threshold)}
     sentence = found.sentence()
     record = _record(trained, part, reachable) | {
-        "each": column, "thresholds": limits, "pool": list(found.pool), "pool_threshold": pooled,
+        "each": column, "thresholds": limits, "lower_bounds": bounds, "pool": list(found.pool),
+        "pool_threshold": pooled,
         "sentence": sentence,
     }  # fmt: skip
     if not reachable:

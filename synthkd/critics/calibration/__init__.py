@@ -30,8 +30,19 @@ Why it holds, though many thresholds are looked at and one is chosen:
 6. *Labels that were not drawn uniformly* carry weights: see `betting_p`; a uniform sample thinned from the rows
    where that has more power, and the plain binomial where all weights are equal.
 
-What breaks the promise: rows that the critic was trained on, rows that hang together (one head, one item: draw one
-of each, or draw heads), a change between the held-out rows and what is decided (`critics.shift`).
+7. *Both plans at once* (`Plan.joined`): the thresholds of both in one order, a tenth of the error entering by ranks.
+   Let t be where the precision first falls below p, N rows lie above it and M between it and the first fixed
+   threshold f beyond. N and M say whether f or a rank comes first. Given them, f has N and M draws with at most p on
+   average; a rank that comes before f takes the best of the M, of which 3 holds. So the first false test errs with at
+   most what has entered before it, and each later start with its own share: together alpha at most, as in 2. The
+   leftover of a sequence that has failed may not be given to the other: only what passes hands on (Bretz et al.
+   2009). Testing each threshold as a risk to be controlled, in a fixed order, is Learn-then-Test (Angelopoulos et
+   al. 2021, arXiv 2110.01052).
+8. *Rows that hang together* (``groups``): the design effect makes fewer rows of them (`clusters`). An approximation,
+   for which simulation stands (`benchmarks/critic_parts/promise_simulation.py`).
+
+What breaks the promise: rows that the critic was trained on, rows that hang together where nobody says so, a change
+between the held-out rows and what is decided (`critics.shift`).
 """
 
 from synthkd.critics.calibration.bounds import clopper_pearson_lower, clopper_pearson_upper

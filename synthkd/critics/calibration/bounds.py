@@ -43,6 +43,13 @@ def binomial_p(valid: Any, accepted: Any, precision: float) -> Floats:
     return p_values
 
 
+def betainc_p(valid: float, accepted: float, precision: float) -> float:
+    """`binomial_p` for counts that are no whole numbers."""
+    from scipy.special import betainc
+
+    return float(betainc(valid, accepted - valid + 1, precision)) if valid > 0 else 1.0
+
+
 def corpus_p(valid: int, accepted: int, precision: float, decided: int) -> float:
     """The same for a finite corpus: that fewer than ``precision`` of its ``decided`` accepted rows are valid.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthkd.critics.calibration.bounds import binomial_p
+from synthkd.critics.calibration.clusters import largest_effect
 from synthkd.critics.calibration.evidence import Evidence
 from synthkd.critics.calibration.plan import SECOND_START, Plan
 from synthkd.critics.calibration.results import Threshold, Unreachable
@@ -48,14 +49,29 @@ def walk(evidence: Evidence, plan: Plan, precision: float, alpha: float) -> Pass
 def choose(
     evidence: Evidence, precision: float, confidence: float, plan: Plan | None = None
 ) -> Threshold | Unreachable:
-    """The loosest threshold of a plan that passes. Default: a plan by the ranks of the held-out scores."""
+    """The loosest threshold that passes, by ranks and, where given, by ``plan`` from other labels."""
     check_asked(precision, confidence)
     alpha = 1 - confidence
-    plan = plan or Plan.by_ranks(evidence.scores, precision, alpha, evidence.decided)
+    plan = plan_for(evidence, precision, alpha, plan)
     passed = walk(evidence, plan, precision, alpha)
     if passed is None:
         return unreachable(evidence, plan, precision, confidence, alpha)
     return threshold_at(evidence, plan, passed, precision, confidence)
+
+
+def plan_for(evidence: Evidence, precision: float, alpha: float, planned: Plan | None = None) -> Plan:
+    """By the ranks of the scores, joined with a plan from other labels where there is one."""
+    ranks = Plan.by_ranks(
+        evidence.scores, precision, alpha, evidence.decided, largest_effect(evidence.groups)
+    )
+    return ranks if planned is None else Plan.joined(planned, ranks)
+
+
+def effective(evidence: Evidence, threshold: float) -> int | None:
+    """Independent labels that tell as much as all held-out ones, by the design effect at a threshold."""
+    if evidence.groups is None:
+        return None
+    return max(int(len(evidence.labels) / evidence.effect(threshold)), 1)
 
 
 def threshold_at(
@@ -74,6 +90,7 @@ def threshold_at(
         recall=recall,
         held_out=len(evidence.labels),
         decided=evidence.decided,
+        effective=effective(evidence, chosen),
     )
 
 
@@ -106,6 +123,7 @@ def unreachable(
         best_kept=rates[best][1],
         labels_needed=max(min(needs), n + 1) if needs else None,
         held_out=n,
+        effective=effective(evidence, best),
     )
 
 
@@ -133,7 +151,7 @@ def _needs(
         if rows is not None:
             # Looser places are reached from the second start only.
             share = min(count / len(evidence.labels), SECOND_START)
-            found.append(math.ceil(rows / share * _worth(evidence, count)))
+            found.append(math.ceil(rows / share * _worth(evidence, count) * evidence.effect(place)))
     return found
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from synthkd.critics.calibration.bounds import Bools, Floats
+from synthkd.critics.calibration.bounds import Bools, Floats, Ints
 from synthkd.critics.calibration.choose import choose
+from synthkd.critics.calibration.clusters import numbered
 from synthkd.critics.calibration.evidence import Evidence
 from synthkd.critics.calibration.plan import Plan
 from synthkd.critics.calibration.results import Threshold, Unreachable
@@ -22,22 +24,31 @@ class Curve:
 
     ``weights`` (n,) say how many rows of the whole each stands for: the inverse of the chance with which it was
     drawn, up to a factor. None where all had the same chance. The largest must be the largest of the design.
+    ``groups`` (n,) number the rows that hang together, such as those of one head; None where none do.
     """
 
     scores: Floats
     labels: Bools
     weights: Floats | None = None
+    groups: Ints | None = None
 
     @classmethod
-    def of(cls, scores: Any, labels: Any, weights: Any = None) -> Curve:
-        """Check and sort rows; equal scores are one step of the curve. Equal weights are no weights."""
+    def of(cls, scores: Any, labels: Any, weights: Any = None, groups: Sequence[str] | None = None) -> Curve:
+        """Check and sort rows; equal scores are one step of the curve. Equal weights are no weights.
+
+        ``groups`` name what rows hang together by. Without them each row counts as a draw of its own.
+        """
         scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
         _check(scores, labels)
         order = np.argsort(-scores, kind="stable")
         if weights is not None:
             weights = _checked_weights(np.asarray(weights, dtype=np.float64), len(scores))
         uniform = weights is None or bool(np.allclose(weights, weights[0], rtol=1e-9))
-        return cls(scores[order], labels[order].astype(bool), None if uniform else weights[order])
+        places = None if groups is None else _checked_groups(groups, len(scores))
+        return cls(
+            scores[order], labels[order].astype(bool), None if uniform else weights[order],
+            None if places is None else places[order],
+        )  # fmt: skip
 
     @cached_property
     def steps(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -52,6 +63,8 @@ class Curve:
         """Area under the ROC curve; ties count half."""
         from sklearn.metrics import roc_auc_score
 
+        if self.labels.all() or not self.labels.any():
+            raise CriticError("all held-out verdicts are the same; an AUC needs rows of both: label more")
         return float(roc_auc_score(self.labels, self.scores, sample_weight=self.weights))
 
     @property
@@ -76,7 +89,7 @@ class Curve:
 
     def evidence(self, decided: int | None = None) -> Evidence:
         """These rows as evidence about all that could be drawn, or about ``decided`` rows."""
-        return Evidence(self.scores, self.labels, self.weights, decided)
+        return Evidence(self.scores, self.labels, self.weights, decided, groups=self.groups)
 
     def threshold(
         self,
@@ -86,7 +99,7 @@ class Curve:
         plan: Plan | None = None,
         decided: int | None = None,
     ) -> Threshold | Unreachable:
-        """The loosest threshold that passes, or why there is none."""
+        """The loosest threshold that passes, or why there is none. ``plan``: see `Plan.joined`."""
         return choose(self.evidence(decided), precision, confidence, plan)
 
 
@@ -112,6 +125,12 @@ def _check(scores: Floats, labels: np.ndarray[Any, Any]) -> None:
         raise CriticError(
             f"{len(wrong):,} scores are not finite numbers, the first in row {wrong[0]}; score the rows again"
         )
+
+
+def _checked_groups(groups: Sequence[str], rows: int) -> Ints | None:
+    if len(groups) != rows:
+        raise CriticError(f"{rows:,} scores but {len(groups):,} groups; give one group for each row")
+    return numbered(groups)
 
 
 def _checked_weights(weights: Floats, rows: int) -> Floats:

@@ -11,12 +11,15 @@ import numpy as np
 from synthkd.critics.calibration.bounds import (
     Bools,
     Floats,
+    Ints,
+    betainc_p,
     betting_p,
     binomial_p,
     bound_from,
     clopper_pearson_lower,
     corpus_p,
 )
+from synthkd.critics.calibration.clusters import design_effect, effective_rows
 
 #: Bets pay from this ratio of effective to thinned rows on (simulated); below it thinning has more power.
 _BETS_PAY = 1.4
@@ -26,7 +29,8 @@ _BETS_PAY = 1.4
 class Evidence:
     """Held-out rows, sorted from the highest score: scores, labels and weights (None: drawn uniformly).
 
-    ``decided`` rows are what the promise is about; None is the whole population.
+    ``decided`` rows are what the promise is about; None is the whole population. ``groups`` number the rows that
+    hang together; None where each stands alone.
     """
 
     scores: Floats
@@ -34,6 +38,7 @@ class Evidence:
     weights: Floats | None = None
     decided: int | None = None
     seed: int = 0
+    groups: Ints | None = None
 
     @cached_property
     def _valid(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -52,9 +57,9 @@ class Evidence:
     def p_values(self, thresholds: Floats, precision: float) -> Floats | None:
         """Of the hypotheses that the precision above each threshold is below ``precision``.
 
-        None where each must be looked at alone: with weights, and for a corpus.
+        None where each must be looked at alone: with weights or groups, and for a corpus.
         """
-        if self.weights is not None or self.decided is not None:
+        if self.weights is not None or self.decided is not None or self.groups is not None:
             return None
         counts = np.searchsorted(-self.scores, -thresholds, side="right")
         return binomial_p(self._valid[counts], counts, precision)
@@ -65,20 +70,35 @@ class Evidence:
         if not count or not 0 < precision < 1:
             return float(precision > 0)
         if self.weights is None:
-            return self._exact(int(self._valid[count]), count, precision, count / len(self.labels))
+            every = np.ones(count, dtype=bool)
+            return self._exact(every, precision, count / len(self.labels), level)
         weights = self.weights[:count] / self.weights[:count].max()
-        if self.decided is not None or self._thin(weights, precision, level):
+        if self.decided is not None or self.groups is not None or self._thin(weights, precision, level):
             kept = self._draws[1][:count] < weights
             share = float(self.weights[:count].sum() / self.weights.sum())
-            return self._exact(int(self.labels[:count][kept].sum()), int(kept.sum()), precision, share)
+            return self._exact(kept, precision, share, level)
         order = np.argsort(self._draws[0][:count])
         return betting_p(self.labels[:count][order], weights[order], precision, level)
 
-    def _exact(self, valid: int, count: int, precision: float, share: float) -> float:
+    def _exact(self, kept: Bools, precision: float, share: float, level: float) -> float:
+        """From the ``kept`` ones of the accepted rows, which are uniform draws of them."""
+        labels = self.labels[: len(kept)][kept]
+        groups = None if self.groups is None else self.groups[: len(kept)][kept]
+        if not len(labels):
+            return 1.0
+        size = effective_rows(labels, groups, level)
+        if size < len(labels):
+            # Fewer rows with the same precision, none of them gained by rounding.
+            valid, count = math.floor(size * float(labels.mean())), max(math.ceil(size - 1e-9), 1)
+            if self.decided is None:
+                return float(betainc_p(size * float(labels.mean()), size, precision))
+        else:
+            valid, count = int(labels.sum()), len(labels)
         if self.decided is None:
             return float(binomial_p(valid, count, precision))
-        # The held-out rows tell well enough what share of the decided rows is accepted.
-        return corpus_p(valid, count, precision, round(self.decided * share))
+        # The held-out rows tell well enough what share of the decided rows is accepted; these hang together alike.
+        decided = self.decided * share / design_effect(labels, groups)
+        return corpus_p(valid, count, precision, round(decided))
 
     @staticmethod
     def _thin(weights: Floats, precision: float, level: float) -> bool:
@@ -90,10 +110,17 @@ class Evidence:
 
     def lower_bound(self, threshold: float, level: float) -> float:
         """The largest precision that would pass at this threshold alone."""
-        if self.weights is None and self.decided is None:
+        if self.weights is None and self.decided is None and self.groups is None:
             count = self.accepted(threshold)
             return clopper_pearson_lower(int(self._valid[count]), count, level)
         return bound_from(lambda precision: self.p_value(threshold, precision, level), level)
+
+    def effect(self, threshold: float) -> float:
+        """The design effect of the rows accepted at a threshold; 1 without groups."""
+        count = self.accepted(threshold)
+        if self.groups is None or not count:
+            return 1.0
+        return design_effect(self.labels[:count], self.groups[:count])
 
     def rate(self, threshold: float) -> tuple[float, float, float]:
         """(precision, share kept, recall) at a threshold, as the weights count rows."""

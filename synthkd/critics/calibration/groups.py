@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats
-from synthkd.critics.calibration.choose import Passed, check_asked, threshold_at, unreachable, walk
+from synthkd.critics.calibration.choose import (
+    Passed,
+    check_asked,
+    plan_for,
+    threshold_at,
+    unreachable,
+    walk,
+)
 from synthkd.critics.calibration.curve import Curve
 from synthkd.critics.calibration.evidence import Evidence
 from synthkd.critics.calibration.plan import STARTS, Plan, fewest_rows
@@ -61,6 +68,11 @@ class GroupThresholds:
         lost = sorted(set(self.own) - set(kept))
         if lost:
             said.append(f"not reachable, nothing accepted: {', '.join(lost)}")
+        said += [
+            f"{group}: {found.advice}" for group, found in self.own.items() if isinstance(found, Unreachable)
+        ]
+        if isinstance(self.pooled, Unreachable):
+            said.append(f"the pool: {self.pooled.advice}")
         if self.pool:
             pool = f"too few labels for a promise of their own: {', '.join(self.pool)}"
             if isinstance(self.pooled, Threshold):
@@ -78,33 +90,42 @@ def choose_by_group(
     confidence: float = 0.95,
     guarantee: Literal["each", "overall"] = "each",
     weights: Any = None,
+    *,
+    clusters: Sequence[str] | None = None,
+    plans: Mapping[str, Plan] | None = None,
+    decided: Mapping[str, int] | None = None,
 ) -> GroupThresholds:
     """Thresholds by group from held-out rows: scores, verdicts, groups and sampling weights of equal length.
 
     The allowed error is divided equally; a group whose chain of tests passes to the end, so that all its rows
     are accepted, hands its part on to the others (a graphical procedure: Bretz et al. 2009, as Holm's). Which
     groups share the pool is decided by their numbers of rows alone.
+
+    ``clusters`` name the rows that hang together, such as those of one head; ``plans`` by group come from labels
+    elsewhere (`Plan.from_labels`); ``decided`` are the numbers of rows by group that the promise is about.
     """
     check_asked(precision, confidence)
-    whole = Curve.of(scores, labels, weights)
+    whole = Curve.of(scores, labels, weights, clusters)
     names, rows = np.asarray(groups, dtype=str), len(whole.scores)
     if len(names) != rows:
         raise CriticError(f"{rows:,} held-out rows but {len(names):,} groups; give one for each row")
     if guarantee == "overall":
         return GroupThresholds(
-            "overall", precision, confidence, {}, whole.threshold(precision, confidence), ()
-        )
+            "overall", precision, confidence, {}, whole.threshold(precision, confidence, decided=_sum(decided)), ()
+        )  # fmt: skip
     own = _large(names, precision, 1 - confidence)
     pool = tuple(sorted(set(names.tolist()) - set(own)))
     parts = {group: names == group for group in own}
     if pool:
         parts[_POOL] = np.isin(names, pool)
-    arrays = [None if array is None else np.asarray(array) for array in (scores, labels, weights)]
+    arrays = [None if array is None else np.asarray(array) for array in (scores, labels, weights, clusters)]
     evidence = {
-        group: Curve.of(*(None if array is None else array[here] for array in arrays)).evidence()
+        group: Curve.of(*(None if array is None else array[here] for array in arrays)).evidence(
+            _sum(decided, pool if group == _POOL else (group,))
+        )
         for group, here in parts.items()
     }
-    found = _chosen(evidence, precision, confidence)
+    found = _chosen(evidence, precision, confidence, plans or {})
     pooled = found.pop(_POOL, None)
     return GroupThresholds("each", precision, confidence, found, pooled, pool)
 
@@ -125,10 +146,19 @@ def _large(names: np.ndarray[Any, Any], precision: float, alpha: float) -> list[
         own = large
 
 
-def _chosen(parts: dict[str, Evidence], precision: float, confidence: float) -> dict[str, Found]:
+def _sum(decided: Mapping[str, int] | None, groups: Sequence[str] | None = None) -> int | None:
+    """Decided rows of these groups, or of all."""
+    if decided is None:
+        return None
+    return sum(decided.get(group, 0) for group in (decided if groups is None else groups))
+
+
+def _chosen(
+    parts: dict[str, Evidence], precision: float, confidence: float, planned: Mapping[str, Plan]
+) -> dict[str, Found]:
     alpha = 1 - confidence
     levels = dict.fromkeys(parts, alpha / len(parts))
-    plans = {g: Plan.by_ranks(e.scores, precision, alpha / len(parts)) for g, e in parts.items()}
+    plans = {g: plan_for(e, precision, alpha / len(parts), planned.get(g)) for g, e in parts.items()}
     passed: dict[str, Passed | None] = {}
     waiting = list(parts)
     while waiting:

@@ -10,10 +10,14 @@ import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats, corpus_p
 
-#: Testing by ranks starts at the fewest rows with which a test can pass, and again at this share of the rows, for
-#: critics whose highest scores are not their best. More starts, or later ones, cost more than they bring.
-SECOND_START = 0.2
-STARTS = 2
+#: Testing by ranks starts at each of these shares of the rows, or at the fewest with which a test can pass. A start
+#: at a few rows whatever their number ends by chance on its way, and at ever purer a top as labels grow. Chosen among
+#: eight by simulated critics alone (`benchmarks/critic_parts/promise_simulation.py`).
+RANK_STARTS = (0.1, 0.3)
+SECOND_START = RANK_STARTS[-1]
+STARTS = len(RANK_STARTS)
+#: Share of the error for the planned places where they are joined with those by ranks.
+PLANNED = 0.9
 #: A small corpus is a matter of luck: the first start for one lies at so many times the fewest rows.
 CORPUS_START = 4
 #: Steps of the grid of accepted shares. Finer is better: fewer rows are lost between two steps.
@@ -31,15 +35,17 @@ class Plan:
     shares: Floats
 
     @classmethod
-    def by_ranks(cls, scores: Floats, precision: float, alpha: float, decided: int | None = None) -> Plan:
+    def by_ranks(
+        cls, scores: Floats, precision: float, alpha: float, decided: int | None = None, effect: float = 1.0
+    ) -> Plan:
         """From the ranks of the held-out scores themselves, sorted from the highest.
 
         The threshold for the r best rows lies just above the score of the next row, so that the r rows are draws
-        from what lies above the threshold, whatever the next row's label is.
+        from what lies above the threshold, whatever the next row's label is. ``effect`` is the largest design effect that rows in groups may have.
         """
         n = len(scores)
-        fewest = min(_first(precision, alpha / STARTS, n, decided) / n, 1.0)
-        starts = sorted({fewest, max(SECOND_START, fewest)})
+        fewest = min(_first(precision, alpha / STARTS, n, decided) * effect / n, 1.0)
+        starts = sorted({max(start, fewest) for start in RANK_STARTS})
         shares = np.unique(np.concatenate([np.linspace(starts[0], 1, GRID), starts]))
         ranks = [math.ceil(share * n - 1e-9) for share in shares]
         values = np.array([_above(scores, rank) for rank in ranks])
@@ -79,6 +85,19 @@ class Plan:
         for place, (_, share) in zip(places, SURE, strict=True):
             entering[np.searchsorted(at, place)] += share
         return cls._merged(scores[at], entering)
+
+    @classmethod
+    def joined(cls, planned: Plan, ranks: Plan, share: float = PLANNED) -> Plan:
+        """Both at once: ``share`` of the error enters where ``planned`` says, the rest where ``ranks`` says.
+
+        One order of all thresholds, so what passes at a start by ranks adds its error to the planned tests on its
+        way, and the other way round. A plan that misleads leaves the starts by ranks; one that is right costs
+        a tenth of the error.
+        """
+        return cls._merged(
+            np.concatenate([planned.thresholds, ranks.thresholds]),
+            np.concatenate([share * planned.shares, (1 - share) * ranks.shares]),
+        )
 
     @classmethod
     def _merged(cls, thresholds: Floats, shares: Floats) -> Plan:

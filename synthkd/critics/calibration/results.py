@@ -24,6 +24,8 @@ class Threshold:
     recall: float
     held_out: int
     decided: int | None = None
+    #: Independent labels that tell as much, where rows hang together.
+    effective: int | None = None
 
     def sentence(self) -> str:
         """In words."""
@@ -31,7 +33,7 @@ class Threshold:
         return (
             f"precision {self.asked:.2f} asked: threshold {self.threshold:.4f} keeps {self.kept:.1%} of the rows and"
             f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on {self.held_out:,} held-out"
-            f" labels, at least {self.asked:.2f} with {self.confidence:.0%} confidence{about}"
+            f" labels{worth(self.effective)}, at least {self.asked:.2f} with {self.confidence:.0%} confidence{about}"
         )
 
 
@@ -45,13 +47,14 @@ class Unreachable:
     best_kept: float
     labels_needed: int | None
     held_out: int
+    effective: int | None = None
 
     @property
     def advice(self) -> str:
         """What is the matter and what would help."""
         seen = (
             f"a precision of {self.asked:.2f} with {self.confidence:.0%} confidence could not be had: the best on"
-            f" {self.held_out:,} held-out labels was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
+            f" {self.held_out:,} held-out labels{worth(self.effective)} was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
         )
         if self.labels_needed is None:
             return seen + " More labels alone will not help: ask for less, or train a better critic."
@@ -64,3 +67,8 @@ class Unreachable:
     def sentence(self) -> str:
         """In words."""
         return self.advice
+
+
+def worth(effective: int | None) -> str:
+    """In words, for labels of rows that hang together."""
+    return "" if effective is None else f" (worth about {effective:,} independent ones)"

@@ -1,0 +1,147 @@
+"""Rows that hang together, plans that are joined, and promises by relation that use both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synthkd.critics.calibrate import Curve, Plan, Threshold, Unreachable, choose_by_group
+from synthkd.critics.calibration.choose import walk
+from synthkd.critics.calibration.clusters import design_effect, numbered
+from synthkd.errors import CriticError
+
+
+def hanging(
+    rng: np.random.Generator, count: int, size: int, chance: float
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Groups wholly of one verdict, whose rows score nearly alike; scores say nothing of verdicts."""
+    labels = np.repeat(rng.random(count) < chance, size)
+    return (
+        np.repeat(rng.random(count), size) + 1e-6 * rng.random(len(labels)),
+        labels,
+        [str(i // size) for i in range(len(labels))],
+    )
+
+
+def test_groups_keep_the_promise_where_forgetting_them_breaks_it() -> None:
+    rng, rounds, broken, forgotten = np.random.default_rng(0), 60, 0, 0
+    for _ in range(rounds):
+        scores, labels, groups = hanging(rng, 60, 8, 0.79)
+        broken += isinstance(Curve.of(scores, labels, groups=groups).threshold(0.8, 0.9), Threshold)
+        forgotten += isinstance(Curve.of(scores, labels).threshold(0.8, 0.9), Threshold)
+    assert broken / rounds <= 0.1 + 3 * np.sqrt(0.09 / rounds)
+    assert forgotten / rounds > 0.1 + 3 * np.sqrt(0.09 / rounds)
+
+
+def test_groups_that_do_not_repeat_change_nothing() -> None:
+    rng = np.random.default_rng(1)
+    scores = rng.random(400)
+    labels = rng.random(400) < scores**0.5
+    names = [str(i) for i in range(400)]
+    assert Curve.of(scores, labels, groups=names).threshold(0.8) == Curve.of(scores, labels).threshold(0.8)
+
+
+def test_independent_rows_in_groups_are_worth_nearly_as_many_and_twins_half() -> None:
+    rng = np.random.default_rng(2)
+    groups = numbered([str(i // 2) for i in range(2000)])
+    assert design_effect(rng.random(2000) < 0.7, groups) == pytest.approx(1, abs=0.12)
+    assert design_effect(np.repeat(rng.random(1000) < 0.7, 2), groups) == pytest.approx(2, abs=0.05)
+
+
+def test_valid_rows_of_one_group_alone_promise_nothing() -> None:
+    found = Curve.of(np.linspace(1, 0, 200), np.ones(200, dtype=bool), groups=["a"] * 200).threshold(0.8)
+    assert isinstance(found, Unreachable)
+
+
+def test_the_sentence_tells_how_many_independent_labels_the_held_out_ones_are_worth() -> None:
+    found = Curve.of(*hanging(np.random.default_rng(3), 200, 3, 0.97)[:2],
+                     groups=[str(i // 3) for i in range(600)]).threshold(0.8)  # fmt: skip
+    assert isinstance(found, Threshold)
+    assert found.effective is not None
+    assert 150 < found.effective < 260
+    assert f"worth about {found.effective} independent ones" in found.sentence()
+
+
+def test_unreachable_in_groups_asks_for_more_labels_than_it_would_without() -> None:
+    labels = np.repeat(np.arange(16) % 15 != 14, 2)
+    scores, groups = np.linspace(1, 0, 32), [str(i // 2) for i in range(32)]
+    plain = Curve.of(scores, labels).threshold(0.92)
+    together = Curve.of(scores, labels, groups=groups).threshold(0.92)
+    assert isinstance(plain, Unreachable)
+    assert isinstance(together, Unreachable)
+    assert plain.labels_needed is not None
+    assert together.labels_needed is not None
+    assert together.labels_needed > plain.labels_needed
+
+
+def test_as_many_groups_as_rows_are_asked_for() -> None:
+    with pytest.raises(CriticError, match="2 scores but 1 groups"):
+        Curve.of([0.1, 0.2], [True, False], groups=["a"])
+
+
+def test_a_joined_plan_spends_the_whole_error_and_no_more() -> None:
+    rng = np.random.default_rng(4)
+    scores = np.sort(rng.random(500))[::-1]
+    planned = Plan.from_labels(scores, rng.random(500) < scores, 500, 0.8, 0.1)
+    joined = Plan.joined(planned, Plan.by_ranks(scores, 0.8, 0.1))
+    assert joined.shares.sum() == pytest.approx(1)
+    assert (np.diff(joined.thresholds) < 0).all()
+
+
+def test_a_joined_plan_keeps_the_promise_and_saves_a_plan_that_misleads() -> None:
+    rng, rounds, broken, alone, saved = np.random.default_rng(5), 150, 0, 0, 0
+    for _ in range(rounds):
+        other = rng.random(400)
+        plan = Plan.from_labels(other, np.ones(400, dtype=bool), 400, 0.85, 0.1)
+        poor = Curve.of(rng.random(400), rng.random(400) < 0.84)
+        broken += isinstance(poor.threshold(0.85, 0.9, plan=plan), Threshold)
+        scores = rng.random(400)
+        good = Curve.of(scores, rng.random(400) < np.where(scores > 0.5, 0.99, 0.3))
+        alone += walk(good.evidence(), plan, 0.85, 0.1) is not None
+        saved += isinstance(good.threshold(0.85, 0.9, plan=plan), Threshold)
+    assert broken / rounds <= 0.1 + 3 * np.sqrt(0.09 / rounds)
+    assert saved >= alone
+    assert saved / rounds > 0.9
+
+
+def test_a_promise_by_relation_counts_what_hangs_together() -> None:
+    rng = np.random.default_rng(6)
+    scores, labels, heads = hanging(rng, 150, 4, 0.93)
+    relations = ["a", "b"] * 300
+    plain = choose_by_group(scores, labels, relations, 0.7, clusters=None).of("a")
+    twins = choose_by_group(scores, labels, relations, 0.7, clusters=heads).of("a")
+    assert isinstance(plain, Threshold)
+    assert plain.effective is None
+    assert isinstance(twins, Threshold)
+    assert twins.effective is not None
+    assert twins.effective < 300
+
+
+def test_a_promise_by_relation_for_its_own_few_rows_keeps_no_more_than_for_all() -> None:
+    rng = np.random.default_rng(7)
+    scores = rng.random(1200)
+    labels, relations = rng.random(1200) < scores**0.5, ["a", "b"] * 600
+    every = choose_by_group(scores, labels, relations, 0.8).of("a")
+    few = choose_by_group(scores, labels, relations, 0.8, decided={"a": 300, "b": 10**7}).of("a")
+    assert isinstance(every, Threshold)
+    assert getattr(few, "decided", 300) == 300
+    assert (few.kept if isinstance(few, Threshold) else 0.0) <= every.kept
+
+
+def test_a_relation_that_cannot_be_had_says_how_many_labels_would_do() -> None:
+    rng = np.random.default_rng(8)
+    labels = np.concatenate([np.ones(300, dtype=bool), np.arange(300) % 20 != 19])
+    found = choose_by_group(rng.random(600), labels, ["a"] * 300 + ["b"] * 300, 0.93, 0.99)
+    assert isinstance(found.of("b"), Unreachable)
+    assert "more held-out labels would make it pass" in found.sentence()
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf")])
+def test_a_score_that_is_no_finite_number_is_refused(score: float) -> None:
+    with pytest.raises(CriticError, match="not finite numbers, the first in row 1"):
+        Curve.of([0.5, score], [True, False])
+
+
+def test_labels_of_one_verdict_have_no_auc() -> None:
+    with pytest.raises(CriticError, match="all held-out verdicts are the same"):
+        _ = Curve.of([0.1, 0.2], [True, True]).auc
