@@ -54,7 +54,16 @@ class TrainedCritic:
     def curve(self) -> Curve:
         held = self.held_out
         weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
-        return Curve.of(held.column("score").to_numpy(), held.column("label").to_numpy(), weights)
+        scores, labels = held.column("score").to_numpy(), held.column("label").to_numpy()
+        return Curve.of(scores, labels, weights, self.groups)
+
+    @property
+    def groups(self) -> list[str] | None:
+        """The group of each held-out row, by which the split was made; None where they were not kept."""
+        how = self.training.get("read") or {}
+        name = str(how.get("group") or self.critic.kind.group_column)
+        kept = name in self.held_out.schema.names
+        return [str(value) for value in self.held_out.column(name).to_pylist()] if kept else None
 
     @property
     def fingerprint(self) -> str:
