@@ -50,6 +50,8 @@ def _votes(votes: dict[str, Any] | None) -> Rows:
     how = ", ".join(f"{votes.get(name, 0):,} {name}" for name in ("unanimous", "led", "tied"))
     rows = [("votes", f"on {votes.get('questions', 0):,} questions: {how}")]
     sure = ", ".join(f"{name} {value:.2f}" for name, value in votes.get("teachers", {}).items())
+    if votes.get("saved") is not None:
+        rows.append(("  saved", f"{votes['saved']:,} samples were not asked for: their votes were decided"))
     return [*rows, *([("  reliability", sure)] if sure else [])]
 
 

@@ -76,6 +76,24 @@ class Rule(Part):
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the rule.")
 
 
+class AdaptivePart(Part):
+    """Asking in rounds: a question whose vote is decided is asked no more. The sampling's `n` is the most."""
+
+    first: int = Field(3, ge=1, description="Samples of every question in the first round.")
+    step: int = Field(2, ge=1, description="Samples more in each further round.")
+    confidence: float | None = Field(
+        0.95,
+        gt=0.5,
+        lt=1,
+        description="Probability with which the leader is the teacher's likeliest answer, at which a question is decided;"
+        " null asks for all that could still change the answer.",
+    )
+    rule: Literal["beta", "dirichlet"] = Field(
+        "dirichlet",
+        description="Posterior of all answers and one that nobody gave (`dirichlet`), or of the first two (`beta`).",
+    )
+
+
 class VotesPart(Part):
     """What the completions of one question say together, and what of it is kept."""
 
@@ -92,6 +110,17 @@ class VotesPart(Part):
     min_votes: int = Field(1, ge=1, description="Completions that must say the same.")
     min_agreement: float = Field(0.0, ge=0, le=1, description="Share of the votes that an answer needs.")
     min_margin: float = Field(0.0, ge=0, le=1, description="Lead over the next answer that a winner needs.")
+    adaptive: AdaptivePart | None = Field(
+        None, description="Ask in rounds, and stop once a vote is decided. Default: all samples at once."
+    )
+
+    @model_validator(mode="after")
+    def _counted(self) -> VotesPart:
+        if self.adaptive is not None and self.by != "count":
+            raise ValueError(
+                f"`adaptive` needs votes that are counted; `by: {self.by}` weighs them afterwards"
+            )
+        return self
 
 
 class CriticPart(Part):

@@ -16,10 +16,12 @@ from synthkd.errors import Interrupted
 from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
+from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.interrupt import ctrl_c
 from synthkd.stages.loop import rare_collections, run_async
 from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Asked, InputCounts, Plan
+from synthkd.teachers.base import Teacher
 
 #: Requests of one departure at least: each waits for a commit.
 _DEPARTURE = 16
@@ -31,7 +33,8 @@ _OTHERS = 0.2
 class Generated:
     """What one call of the stage did. ``asked`` counts samples wanted, ``held`` those already in the journal.
 
-    ``stopped`` says why it ended before all was asked for; "" where it did not.
+    ``stopped`` says why it ended before all was asked for; "" where it did not. ``saved`` counts samples that were not
+    asked for, since their question's vote was decided (see `adaptive`).
     """
 
     inputs: int = 0
@@ -45,13 +48,15 @@ class Generated:
     tokens: int = 0
     cost: float | None = None
     stopped: str = ""
+    saved: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def add(self, other: dict[str, Any]) -> None:
         """Take in what another process did for the same run."""
-        for name in ("inputs", "repeated_inputs", "asked", "held", "sent", "completed", "failed", "tokens"):
+        counted = "inputs repeated_inputs asked held sent completed failed tokens saved"
+        for name in counted.split():
             setattr(self, name, getattr(self, name) + other[name])
         if other["cost"] is not None:
             self.cost = (self.cost or 0.0) + other["cost"]
@@ -107,18 +112,41 @@ class _Run:
                 teacher.attach(self.journal, name)
             if hasattr(teacher, "again"):
                 teacher.again = writer.lose
-            stream = teacher.stream(self._ahead(writer))
             try:
-                async for answers in stream:
-                    # On disk before anything counts or reads them.
-                    await writer.arrive(answers)
-                    self._count(answers)
-                    self.arrived.set()
+                await self._rounds(teacher, writer)
             finally:
-                # Left early, by an error of the journal say, the backend's tasks end here and not at the loop's end.
-                if isinstance(stream, AsyncGenerator):
-                    await stream.aclose()
                 await teacher.close()
+
+    async def _rounds(self, teacher: Teacher, writer: Writer) -> None:
+        """One round for a recipe that asks for all at once; else further ones, until nothing is left to ask for."""
+        narrow = adaptive_of(self.plan, self.journal)
+        if narrow is None:
+            await self._round(teacher, writer)
+            return
+        self.plan.narrow = narrow
+        try:
+            for _ in range(narrow.rounds + 1):
+                sent, self.done.asked, narrow.saved = self.done.sent, 0, 0
+                await self._round(teacher, writer)
+                if self.done.sent == sent or self.done.stopped or self.stopping.is_set():
+                    break
+        finally:
+            self.plan.narrow = None
+            self.done.saved = narrow.saved
+            self.done.held = max(0, self.done.asked - self.done.sent)
+
+    async def _round(self, teacher: Teacher, writer: Writer) -> None:
+        stream = teacher.stream(self._ahead(writer))
+        try:
+            async for answers in stream:
+                # On disk before anything counts or reads them.
+                await writer.arrive(answers)
+                self._count(answers)
+                self.arrived.set()
+        finally:
+            # Left early, by an error of the journal say, the backend's tasks end here and not at the loop's end.
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
 
     async def _ahead(self, writer: Writer) -> AsyncIterator[Request]:
         """The requests, one group ahead: the next is committed while the teacher takes this one."""

@@ -64,7 +64,8 @@ class BatchTeacher:
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
         if self._attached is None:
             raise TeacherError("openai-batch keeps its batches in a journal: call attach(journal, run) first")
-        self._provider = Provider(self.part, resolve(self.base_url, self.part))
+        # Asking in rounds, a run streams more than once.
+        self._provider = self._provider or Provider(self.part, resolve(self.base_url, self.part))
         self._stream = BatchStream(self, self._provider, *self._attached)
         try:
             async with aclosing(self._stream.answers(requests)) as groups:
