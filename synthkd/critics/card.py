@@ -120,7 +120,9 @@ def _promises(trained: TrainedCritic) -> str:
             together[asked] = found.effective
     if together:
         said = ", ".join(f"{count:,} at {asked}" for asked, count in together.items())
-        lines.append(f"\nRows of one group hang together: the labels are worth so many independent ones: {said}.")
+        lines.append(
+            f"\nRows of one group hang together: the labels are worth so many independent ones: {said}."
+        )
     return "\n".join(lines)
 
 
