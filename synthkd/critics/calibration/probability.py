@@ -46,16 +46,13 @@ class Platt(Calibrator):
         weights = np.ones(len(x)) if weights is None else weights / weights.mean()
         valid, invalid = float(weights @ labels), float(weights @ ~labels)
         targets = np.where(labels, (valid + 1) / (valid + 2), 1 / (invalid + 2))
-        design = np.stack([x, np.ones(len(x))], axis=1)
-        found = np.array([0.0, np.log((valid + 1) / (invalid + 1))])
-        for _ in range(100):
-            chance = 1 / (1 + np.exp(-np.clip(design @ found, -50, 50)))
-            curvature = design.T @ (design * (weights * chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
-            step = np.linalg.solve(curvature, design.T @ (weights * (targets - chance)))
-            found += np.clip(step, -5, 5)
-            if np.abs(step).max() < 1e-10:
-                break
-        return cls(max(float(found[0]), 0.0), float(found[1]), log_odds)
+        # Scores that lie close together would make the steps of slope and bias fight each other.
+        middle, spread = float(np.average(x, weights=weights)), float(x.std()) or 1.0
+        slope, bias = _newton((x - middle) / spread, targets, weights)
+        slope = max(slope / spread, 0.0)
+        if slope == 0.0:
+            return cls(0.0, float(np.log((valid + 1) / (invalid + 1))), log_odds)
+        return cls(slope, bias - slope * middle, log_odds)
 
     def __call__(self, scores: Floats) -> Floats:
         x = _log_odds(scores) if self.log_odds else scores
@@ -135,6 +132,29 @@ def crossfit_probabilities(
         test = fold == here
         found[test] = fit_calibrator(method, scores[~test], labels[~test])(scores[test])
     return found
+
+
+def _newton(x: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:
+    """Slope and bias of the likeliest sigmoid; a step that gains nothing is halved, so that none overshoots."""
+    design = np.stack([x, np.ones(len(x))], axis=1)
+
+    def loss(at: Floats) -> float:
+        z = design @ at
+        return float(weights @ (np.logaddexp(0, z) - targets * z))
+
+    share = float(np.average(targets, weights=weights))
+    found = np.array([0.0, np.log(share / (1 - share))])
+    here = loss(found)
+    for _ in range(100):
+        chance = 1 / (1 + np.exp(-np.clip(design @ found, -50, 50)))
+        curvature = design.T @ (design * (weights * chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, design.T @ (weights * (targets - chance)))
+        while (there := loss(found + step)) > here and np.abs(step).max() > 1e-10:
+            step = step / 2
+        if there > here or np.abs(step).max() < 1e-10:
+            break
+        found, here = found + step, there
+    return float(found[0]), float(found[1])
 
 
 def _log_odds(scores: Floats) -> Floats:
