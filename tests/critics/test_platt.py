@@ -25,7 +25,7 @@ def test_probabilities_do_not_change_with_the_place_and_scale_of_raw_scores(
     raw = rng.normal(size=200) * 3
     labels = rng.random(200) < 1 / (1 + np.exp(-raw))
     moved = raw * scale + shift
-    if 0 <= moved.min() and moved.max() <= 1:
+    if moved.min() >= 0 and moved.max() <= 1:
         return  # read as probabilities then
     assert Platt.fit(moved, labels)(moved) == pytest.approx(Platt.fit(raw, labels)(raw), abs=1e-4)
 
