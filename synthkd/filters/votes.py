@@ -15,7 +15,7 @@ import numpy as np
 
 NAME = "votes"
 Numbers = np.ndarray[Any, Any]
-#: Two weights whose shares differ by less are a tie: sums of equal weights may differ in their last bits.
+#: Two weights that differ by a smaller share are a tie: sums of equal weights may differ in their last bits.
 _SAME = 1e-9
 
 
@@ -60,11 +60,12 @@ def tally(
     says = say >= 0
     places = np.flatnonzero(says)
     group, of, votes, weights = _answers(ask[places], say[places], who[places], heavy[places])
-    share = weights / np.where(total[of] > 0, total[of], 1.0)
-    top, second, leaders = _lead(of, share, questions)
-    leads = share >= top[of] - _SAME
+    whole = np.where(total[of] > 0, total[of], 1.0)
+    top, second, leaders = _lead(of, weights, questions)
+    leads = weights >= top[of] * (1 - _SAME)
     tied = leads & (leaders[of] > 1)
-    margin = np.where(leads & ~tied, share - second[of], share - top[of])
+    # A difference of weights, not of shares: 7 - 4 of 10 is then 0.3 and no less.
+    margin = (weights - np.where(leads & ~tied, second[of], top[of])) / whole
     first = np.full(questions, len(ask), dtype=np.int64)
     np.minimum.at(first, of[group[leads[group]]], places[leads[group]])
     first[first == len(ask)] = -1
@@ -74,7 +75,7 @@ def tally(
         says=says,
         votes=spread(votes, 0),
         asked=asked[ask],
-        agreement=spread(share, np.nan),
+        agreement=spread(weights / whole, np.nan),
         margin=spread(np.where(tied, 0.0, margin), np.nan),
         entropy=np.where(says, entropy[ask], np.nan),
         leads=spread(leads, False),
@@ -143,15 +144,15 @@ def _answers(
     return group, of, votes, np.bincount(group[ones], weights=heavy[ones], minlength=count)
 
 
-def _lead(of: Numbers, share: Numbers, questions: int) -> tuple[Numbers, Numbers, Numbers]:
-    """For each question the largest share, the next one, and how many answers have the largest."""
-    order = np.lexsort((-share, of))
+def _lead(of: Numbers, weights: Numbers, questions: int) -> tuple[Numbers, Numbers, Numbers]:
+    """For each question the largest weight, the next one, and how many answers have the largest."""
+    order = np.lexsort((-weights, of))
     firsts = order[begins(of[order])] if len(order) else order
     top, second = np.zeros(questions), np.zeros(questions)
-    top[of[firsts]] = share[firsts]
+    top[of[firsts]] = weights[firsts]
     rest = np.setdiff1d(np.arange(len(of)), firsts, assume_unique=True)
-    np.maximum.at(second, of[rest], share[rest])
-    return top, second, np.bincount(of[share >= top[of] - _SAME], minlength=questions)
+    np.maximum.at(second, of[rest], weights[rest])
+    return top, second, np.bincount(of[weights >= top[of] * (1 - _SAME)], minlength=questions)
 
 
 def _entropy(of: Numbers, weights: Numbers, questions: int) -> Numbers:

@@ -121,8 +121,11 @@ class TripleKind(Kind):
         return relation.verbalize(str(candidate["head"]), str(candidate["tail"]))
 
     def normalize(self, candidate: Row) -> tuple[str, ...]:
-        head, relation, tail = (str(candidate[column]) for column in self.columns)
-        return (normal_phrase(head), relation, normal_phrase(tail))
+        return (
+            normal_phrase(str(candidate["head"])),
+            str(candidate["relation"]),
+            normal_phrase(str(candidate["tail"])),
+        )
 
 
 def _without_stem(line: str, stem: str) -> str:

@@ -199,21 +199,31 @@ class Plan:
                 return
             if part.id and part.id not in row:
                 raise InputError(f"{part.path}: no column {part.id!r} (named by inputs.id)")
-            yield number, {part.rename.get(name, name): value for name, value in row.items()}
+            if part.rename:
+                row = {part.rename.get(name, name): value for name, value in row.items()}
+            yield number, row
 
     def _checked(self, number: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+        rows = self._expanded(row)
+        for expanded in rows:
+            self._check(number, expanded)
+        return rows
+
+    def _expanded(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """The inputs that a row stands for; it has the columns that the kind needs."""
         rows = self.kind.expand(row)
         for column in self.kind.input_columns:
-            if column not in rows[0]:
+            if rows and column not in rows[0]:
                 have = ", ".join(map(str, row))
                 raise InputError(
                     f"{self.recipe.inputs.path}: no column {column!r}, which the kind {self.kind.name!r} needs"
                     f" (there are: {have}); `inputs.rename` gives a column another name"
                 )
-        for expanded in rows:
-            if problem := self.kind.check(expanded):
-                raise KindError(f"{self.recipe.inputs.path} row {number}: {problem}")
         return rows
+
+    def _check(self, number: int, row: dict[str, Any]) -> None:
+        if problem := self.kind.check(row):
+            raise KindError(f"{self.recipe.inputs.path} row {number}: {problem}")
 
     def count(self) -> int:
         """Inputs, repeated rows included. Nothing is rendered."""
@@ -228,13 +238,18 @@ class Plan:
         with Seen() as seen:
             group: list[Asked] = []
             for number, raw in self._raw():
-                rows = self._checked(number, raw)
+                rows = self._expanded(raw)
                 for row in rows:
+                    # The inputs of other shards are passed over as fast as may be: all shards read all rows.
+                    own_id = None if len(rows) > 1 else self._own_id(row)
+                    if own_id is not None and not _falls(own_id, shard):
+                        continue
+                    self._check(number, row)
                     content = canonical(_plain(row))
-                    input_id = self._input_id(row, content, several=len(rows) > 1)
+                    input_id = bytes_hash(content) if own_id is None else own_id
                     if self.only is not None and input_id not in self.only:
                         continue
-                    if shard[1] > 1 and int(fraction(input_id) * shard[1]) != shard[0]:
+                    if not _falls(input_id, shard):
                         continue
                     fresh = seen.add(input_id, content)
                     if fresh is None:
@@ -256,11 +271,10 @@ class Plan:
     def _narrowed(self, group: list[Asked]) -> list[Asked]:
         return group if self.narrow is None else self.narrow(group)
 
-    def _input_id(self, row: dict[str, Any], content: bytes, several: bool) -> str:
+    def _own_id(self, row: dict[str, Any]) -> str | None:
+        """The id that the inputs give a row; None where they give none."""
         column = self.recipe.inputs.id
-        if column is None or several:
-            return bytes_hash(content)
-        return str(row[self.recipe.inputs.rename.get(column, column)])
+        return None if column is None else str(row[self.recipe.inputs.rename.get(column, column)])
 
     @cached_property
     def identity(self) -> str:
@@ -305,6 +319,11 @@ class Seen:
             return True
         (before,) = self._db.execute("SELECT content FROM seen WHERE id=?", (key,)).fetchone()
         return False if before == digest else None
+
+
+def _falls(input_id: str, shard: tuple[int, int]) -> bool:
+    """Whether an input is of this shard (number, of how many)."""
+    return shard[1] == 1 or int(fraction(input_id) * shard[1]) == shard[0]
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -143,8 +143,8 @@ class Held:
                 return f"tie between {self._tied[first]}, {most}"
             if not t.leads[i]:
                 shares = "" if self.ballot.by == "count" else f" ({self._share(i)}, {self._share(first)})"
-                ahead = f"{int(t.votes[first])} for {self._said(first)}"
-                return f"outvoted: {votes} of {asked} for {self._said(i)}, {ahead}{shares}"
+                own, leader = _told([self._answers[i], self._answers[first]])
+                return f"outvoted: {votes} of {asked} for {own}, {int(t.votes[first])} for {leader}{shares}"
         if votes < part.min_votes:
             return f"too few votes: {votes}, asked {part.min_votes}"
         if share < part.min_agreement:
@@ -157,15 +157,16 @@ class Held:
         places = np.flatnonzero(self.tally.tied).tolist()
         said: dict[int, set[str]] = {}
         for i in places:
-            said.setdefault(int(self.tally.first[i]), set()).add(self._said(i))
-        return {first: _listed(sorted(names)) for first, names in said.items()}
+            said.setdefault(int(self.tally.first[i]), set()).add(self._answers[i])
+        return {first: _listed(_told(sorted(names))) for first, names in said.items()}
 
     def _share(self, i: int) -> str:
         return f"share {float(self.tally.agreement[i]):.2f} by {self.ballot.by}"
 
-    def _said(self, i: int) -> str:
-        text = " | ".join(str(self.answers[i].as_py()).split("\n"))
-        return f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"}"'
+    @cached_property
+    def _answers(self) -> list[str]:
+        answers: list[str] = self.answers.to_pylist()
+        return answers
 
     def counts(self) -> Counter[str]:
         """How many questions got answers, and how many of these were unanimous, led by one answer, or tied."""
@@ -178,6 +179,16 @@ class Held:
             led=int((several & ~tied).sum()),
             tied=int(tied.sum()),
         )
+
+
+def _told(answers: list[str]) -> list[str]:
+    """Answers to one question as a reason shows them: without the lines at the beginning that all share."""
+    parts = [answer.split("\n") for answer in answers]
+    common = 0
+    while common < min(map(len, parts)) - 1 and len({lines[common] for lines in parts}) == 1:
+        common += 1
+    texts = [" | ".join(lines[common:]) for lines in parts]
+    return [f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"}"' for text in texts]
 
 
 def _listed(names: list[str]) -> str:

@@ -88,6 +88,12 @@ def test_a_weight_may_turn_the_majority() -> None:
     assert found.agreement[2] == pytest.approx(0.9 / 1.3)
 
 
+def test_a_lead_of_three_in_ten_is_three_tenths_and_no_less() -> None:
+    found = tally(["q"] * 11, ["7"] * 7 + ["8"] * 4, [str(i % 10) for i in range(11)])
+    assert found.margin[0] == 0.3
+    assert found.margin[-1] == -0.3
+
+
 def test_no_rows_are_no_votes() -> None:
     assert tally([], [], []).votes.tolist() == []
 
