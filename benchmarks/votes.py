@@ -1,21 +1,33 @@
 """Votes over real chains: are they read, what does agreement buy, and how many samples need be asked.
 
-    python benchmarks/votes.py [--quick] [--json FILE]
+    python benchmarks/votes.py [--quick] [--teacher synthkd/everyday] [--json FILE]
 
 CommonsenseQA and SVAMP (PaLM-540B and Llama-3 chains, train parts), GSM8K (published model solutions, test) and the Game of
-24 (GPT-4 samples). Weights are estimated from agreement alone; gold answers only score.
+24 (GPT-4 samples); with ``--teacher``, also the everyday word problems, 20 samples each of that checkpoint. Weights are estimated from agreement alone; gold answers only score.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from common import data_folder, options, table, write
 from vote_parts.adaptive import curve
-from vote_parts.count import by_reliability, figure, scores
-from vote_parts.rows import Question, Vote, read_cqa, read_game24, read_gsm8k, read_svamp
+from vote_parts.count import Weigh, by_reliability, figure, scores
+from vote_parts.rows import (
+    Question,
+    Vote,
+    passed_only,
+    read_cqa,
+    read_everyday,
+    read_game24,
+    read_gsm8k,
+    read_svamp,
+)
 
 #: Fates of texts that have an answer which is none of its type, and of texts that have none.
 NO_ANSWER = ("no_text", "no_answer")
@@ -54,9 +66,10 @@ def _by_way(votes: list[tuple[str, Vote]]) -> dict[str, list[float]]:
 def voting(questions: list[Question]) -> dict[str, Any]:
     """Single, majority and weighted votes.
 
-    ``weighted``: a voter's reliability, from agreement alone; ``weighted_checked``: the same with each voter split by
-    whether its steps pass the checks; ``checked``: a vote whose steps fail them counts half. Differences are of expected
-    values (a tie is drawn), unless their name says that ties are wrong.
+    ``weighted``: reliability of each run of a teacher, from agreement alone; ``weighted_model``: of each model;
+    ``weighted_checked``: of each run, split by whether the steps pass the checks. ``checked``: a vote whose steps fail the
+    checks counts half. ``balanced``: each model has one vote in all. Differences are of expected values (a tie is drawn),
+    unless their name says that ties are wrong.
     """
     plain = scores(questions)
     found: dict[str, Any] = {
@@ -69,8 +82,7 @@ def voting(questions: list[Question]) -> dict[str, Any]:
     }
     voters = sorted({vote.voter for question in questions for vote in question.votes})
     found["single_by_voter"] = {name: _accuracy(questions, name) for name in voters}
-    for way, voter in (("weighted", _voter), ("weighted_checked", _voter_and_checks), ("checked", None)):
-        weigh, sure = (_by_checks, {}) if voter is None else by_reliability(questions, voter)
+    for way, weigh, sure in _ways(questions):
         weighted = scores(questions, weigh)
         found[way] = figure(weighted[:, 1])
         found[f"{way}_expected"] = figure(weighted[:, 2])
@@ -80,6 +92,26 @@ def voting(questions: list[Question]) -> dict[str, Any]:
         if sure:
             found[f"{way}_reliabilities"] = {name: round(value, 4) for name, value in sure.items()}
     return found
+
+
+def _ways(questions: list[Question]) -> Iterator[tuple[str, Weigh, dict[str, float]]]:
+    for way, voter in (
+        ("weighted", _voter),
+        ("weighted_model", _model),
+        ("weighted_checked", _voter_and_checks),
+    ):
+        yield way, *by_reliability(questions, voter)
+    yield "checked", _by_checks, {}
+    yield "balanced", _by_model, {}
+
+
+def _model(vote: Vote) -> str:
+    """The model behind a run: runs of one model err together."""
+    return vote.voter.partition("_")[0]
+
+
+def _by_model(question: Question, vote: Vote) -> float:
+    return 1.0 / sum(_model(other) == _model(vote) for other in question.votes)
 
 
 def _by_checks(_: Question, vote: Vote) -> float:
@@ -155,9 +187,18 @@ def _best_of(n: int, right: int, most: int) -> float:
 def main() -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--data", help="folder of real rows")
+    parser.add_argument(
+        "--teacher", help="checkpoint that writes everyday rationales: synthkd/everyday, or a folder"
+    )
+    parser.add_argument("--only-teacher", action="store_true", help="nothing but the everyday word problems")
     given = parser.parse_args()
     data = data_folder(given.data)
     figures: dict[str, Any] = {}
+    if given.teacher:
+        figures["everyday"] = everyday(given.teacher, 40 if given.quick else 300)
+    if given.only_teacher:
+        write(figures, given.json)
+        return
     sets = {"cqa": read_cqa(data), "svamp": read_svamp(data)}
     sets["gsm8k_singles"] = read_gsm8k(data, "finetuning")
     sets["gsm8k_verified"] = read_gsm8k(data, "verification")
@@ -178,18 +219,46 @@ def main() -> None:
         figures[name]["adaptive"] = curve(sets[name], first=2, step=1, orders=3)
         _show_curve(name, figures[name]["adaptive"])
     figures["adaptive"] = summary(figures)
+    _show_summary(figures["adaptive"])
     write(figures, given.json)
 
 
-def summary(figures: dict[str, Any]) -> dict[str, Any]:
-    """The two figures of adaptive sampling, by set and rule."""
-    named = ("game24_cot", "game24_standard", "svamp", "cqa")
-    return {
-        f"adaptive_{figure}": {
-            name: {rule: found[key] for rule, found in figures[name]["adaptive"].items()} for name in named
+def everyday(model: str, questions: int) -> dict[str, Any]:
+    """Votes of many samples, with and without those whose steps fail the checks, and adaptive sampling on both."""
+    with TemporaryDirectory() as folder:
+        asked = read_everyday(model, Path(folder), questions)
+    found: dict[str, Any] = {"checks": checks(asked)}
+    for name, chosen in (("all", asked), ("checked", passed_only(asked))):
+        plain = scores(chosen)
+        found[name] = {
+            "single_mean": figure(plain[:, 0]),
+            "majority": figure(plain[:, 1]),
+            "majority_minus_single": figure(plain[:, 1] - plain[:, 0]),
+            "adaptive": curve(chosen),
         }
-        for figure, key in (("kept", "kept"), ("samples_share", "samples_share"))
-    }
+        print(f"\neveryday word problems, votes of {name}: {found['checks']}")
+        print(
+            table(
+                [
+                    ("figure", "value [95 %]"),
+                    *((k, _with_interval(v)) for k, v in found[name].items() if k != "adaptive"),
+                ]
+            )
+        )
+        _show_curve(f"everyday, {name}", found[name]["adaptive"])
+    return found
+
+
+def summary(figures: dict[str, Any]) -> dict[str, Any]:
+    """The two figures of adaptive sampling, by set and rule; ``game24`` is both ways of asking together."""
+    named = ("game24_cot", "game24_standard", "svamp", "cqa")
+    found: dict[str, Any] = {}
+    for figure_name, key in (("adaptive_kept", "kept"), ("adaptive_samples_share", "samples_share")):
+        by_set = {name: {rule: f[key] for rule, f in figures[name]["adaptive"].items()} for name in named}
+        both = (by_set["game24_cot"], by_set["game24_standard"])
+        by_set["game24"] = {rule: round((both[0][rule] + both[1][rule]) / 2, 4) for rule in both[0]}
+        found[figure_name] = by_set
+    return found
 
 
 def _with_interval(found: dict[str, Any]) -> str:
@@ -229,6 +298,14 @@ def _show_game(name: str, found: dict[str, Any]) -> None:
     ]
     print(table(rows))
     _show_curve(name, found["adaptive"])
+
+
+def _show_summary(found: dict[str, Any]) -> None:
+    kept, asked = found["adaptive_kept"]["game24"], found["adaptive_samples_share"]["game24"]
+    print("\nadaptive, Game of 24 (both)")
+    print(
+        table([("rule", "adaptive_kept", "adaptive_samples_share"), *((r, kept[r], asked[r]) for r in kept)])
+    )
 
 
 def _show_curve(name: str, found: dict[str, Any]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from synthkd import Journal, Recipe, generate
 from synthkd.filters.steps import AnswerAgrees, Arithmetic
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale import RationaleKind
+from synthkd.stages.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,38 @@ def read_game24(data: Path, method: str) -> list[Question]:
     return _questions(
         kind, inputs, ((r["puzzle_id"], "GPT-4", r["text"]) for r in rows), Arithmetic(column="text")
     )
+
+
+def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
+    """Word problems of the everyday world: 20 samples of the embedded teacher for each, made anew in ``folder``."""
+    changes = [
+        f"teacher.model={model}", "teacher.threads=1", f"inputs.limit={questions}", "votes.adaptive=null",
+        f"journal={folder}/journal.sqlite", f"work={folder}/work", f"corpus.path={folder}/corpus",
+    ]  # fmt: skip
+    recipe = Recipe.load(Path(__file__).parents[2] / "examples" / "rationales.yaml", changes)
+    generate(recipe, quiet=True)
+    plan = Plan(recipe)
+    with Journal(recipe.journal_path) as journal:
+        batch = [asked for group in plan.asked() for asked in group]
+        held = journal.completions([asked.request.request_id for asked in batch])
+    inputs = {asked.input_id: asked.row for asked in batch}
+    said = [
+        (asked.input_id, "everyday", completion.text)
+        for asked in batch
+        for _, completion in sorted(held[asked.request.request_id].items())
+    ]
+    return _questions(RationaleKind(answer="number"), inputs, said)
+
+
+def passed_only(questions: list[Question]) -> list[Question]:
+    """The same where a chain whose steps fail the checks has no vote, as in a run with these rules."""
+    return [
+        Question(
+            q.id,
+            [replace(v, answer=v.answer if v.checks else None, right=v.right and v.checks) for v in q.votes],
+        )
+        for q in questions
+    ]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
