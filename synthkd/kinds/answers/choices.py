@@ -15,7 +15,9 @@ _INLINE = re.compile(r"\(([A-Za-z])\)\s*(.+?)(?=\s*[,;]?\s*\([A-Za-z]\)|\s*\n|\s
 _LABELLED = re.compile(r"^\s*[(\[]?([A-Za-z])[)\].:]\s*(.+?)\s*$", re.MULTILINE)
 _PAREN = re.compile(r"[(\[{]\s*([A-Za-z])\s*[)\]}]")
 _BARE = re.compile(r"\W*(?:option\s+|choice\s+)?([A-Za-z])(?:\s*[).:,\]'\"]|\s*$|(?=\s))", re.IGNORECASE)
-_ARTICLES = frozenset(["a", "an", "the", "his", "her", "their", "your", "my", "its", "our"])
+_ARTICLES = frozenset(["a", "an", "the", "his", "her", "their", "your", "my", "its", "our", "it", "them"])
+_ENDINGS = ("ing", "ed", "es", "er", "s", "e")
+_LAST_LETTER = re.compile(r"[.?!]\s*[(\[{]([A-Za-z])[)\]}][.\s]*$")
 #: Words in which a lone choice is an answer, and not one of the things that a text speaks of.
 _SHORT = 8
 
@@ -161,6 +163,12 @@ def named_choices(text: str, choices: Sequence[str]) -> list[str]:
     return [choice for _, choice in sorted(last.values())]
 
 
+def letter_at_end(text: str) -> str:
+    """`(b)` where a text ends with it after its last sentence, else ""."""
+    found = _LAST_LETTER.search(text)
+    return f"({found[1]})" if found else ""
+
+
 def first_choice(text: str, choices: Sequence[str]) -> str | None:
     """The choice that a text begins with, as in `Library: a place …` or `Bicycles use a chain`."""
     low = _letters_only(text)
@@ -182,10 +190,11 @@ def named_by_stems(text: str, choices: Sequence[str]) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    for ending in ("ing", "ed", "es", "er", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word[: -len(ending)]
-            break
+    if word.endswith("ies") and len(word) > 5:
+        word = word[:-3] + "y"
+    for _ in range(2):
+        ending = next((e for e in _ENDINGS if word.endswith(e) and len(word) - len(e) >= 3), "")
+        word = word[: len(word) - len(ending)]
     return word[:-1] if len(word) > 3 and word[-1] == word[-2] else word
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from synthkd.kinds.answers.choices import (
     first_choice,
     is_short,
+    letter_at_end,
     named_by_stems,
     read_choice,
     read_named,
@@ -149,6 +150,10 @@ def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> 
         said = read_choice(text.strip().partition("\n")[0], choices)
         if not isinstance(said, Malformed):
             return Found(text.strip().partition("\n")[2].strip(), said, "bare")
+    if last := letter_at_end(text):
+        said = read_choice(last, choices)
+        if not isinstance(said, Malformed):
+            return Found(text[: text.rindex(last)].strip(), said, "bare")
     said = read_named(text, choices, question)
     if not isinstance(said, Malformed):
         return Found(text, said, "named")
