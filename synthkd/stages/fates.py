@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.duplicates import NAME as DUPLICATE
-from synthkd.filters.duplicates import find_duplicates
+from synthkd.filters.duplicates import Duplicates, find_duplicates
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.filters.votes import Numbers
 from synthkd.stages.critic import Decision
@@ -65,11 +65,17 @@ class Fates:
         self.note(None, held.reasons(self.is_open), VOTES)
         duplicates = find_duplicates(self.table, self.is_open)
         self.note(None, duplicates.reasons, DUPLICATE)
-        self.fill("recurrence", pa.array(duplicates.recurrence, pa.int32()))
+        self._recur(duplicates)
         return held.counts()
 
+    def _recur(self, found: Duplicates) -> None:
+        self.fill("recurrence", pa.array(found.recurrence, pa.int32()))
+
     def scores(self, decision: Decision) -> Numbers:
-        """The critic's score of each open row; NaN for the others."""
+        """The critic's score of each open row, before any vote is counted; NaN for the others."""
+        # A critic may look at how often a candidate came. All rows of one stay or fall together in the votes, so this
+        # is what it will be after them.
+        self._recur(find_duplicates(self.table, self.is_open))
         scores = np.full(len(self.fate), np.nan)
         scores[self.is_open] = np.array(decision.scores(self.open_rows()), dtype=np.float64)
         return scores

@@ -126,7 +126,15 @@ def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
         result = run(make_recipe(server.url, teacher=teacher, critic=critic, votes=votes), quiet=True)
     assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"eating"}
     assert set(reasons(result)) == {"cutting"}
-    assert all(row["score"] is not None for row in result.corpus.rejected.to_pylist())
+    rows = [*result.corpus.accepted.to_pylist(), *result.corpus.rejected.to_pylist()]
+    scores = {row["completion_key"]: row["score"] for row in rows}
+    assert None not in scores.values()
+    # A critic looks at how often a candidate came: weighing votes must not change what it sees.
+    alone = run(make_recipe(server.url, teacher=teacher, critic=critic, votes={"by": "count"}), quiet=True)
+    rows = [*alone.corpus.accepted.to_pylist(), *alone.corpus.rejected.to_pylist()]
+    scored = {row["completion_key"]: row["score"] for row in rows if row["score"] is not None}
+    assert scored == {key: scores[key] for key in scored}
+    assert scored
 
 
 def test_the_card_the_table_and_show_tell_the_votes(make_recipe: Make) -> None:
