@@ -42,6 +42,18 @@ _NO_UNITS = frozenset(
         "it",
         "we",
         "i",
+        "gives",
+        "give",
+        "costs",
+        "cost",
+        "makes",
+        "make",
+        "has",
+        "have",
+        "had",
+        "equals",
+        "uses",
+        "needs",
     ]
 )
 
@@ -137,6 +149,8 @@ class _Parser:
                 right, after = below(place + 1, depth)
             except Unreadable:
                 self._refuse_unknown(place + 1)
+                if self.kind(place + 1) in ("number", "open"):
+                    raise
                 break
             self.operations += 1
             if self.operations > _MOST_OPERATIONS:
@@ -177,6 +191,7 @@ class _Parser:
             tree, place = self.expression(place + 1, depth + 1)
             if self.kind(place) != "close":
                 raise Unreadable
+            self._refuse_unknown(place + 1)
             _, place = self._unit_words(place + 1)
             return tree, place
         if self.kind(place) == "currency":
@@ -204,6 +219,9 @@ class _Parser:
                 break
             if not words and word not in _COUNTED:
                 self._refuse_unknown(place)
+            if len(word) == 1 and self.kind(place + 1) == "equals":
+                # "1/3 gives b = 60"
+                raise Unreadable
             words.append(word)
             place += 1
             if self._operator(place) in ("/", "-") and self.kind(place + 1) == "word":

@@ -16,6 +16,8 @@ from synthkd.kinds.answers.tokens import Token, plain, tokens
 _NOTE = re.compile(r"<<([^<>\n]*)>>")
 #: What stands before a number that began earlier: 12:00, 160,0000.
 _CUT_NUMBER = re.compile(r"\d[,.:]$")
+#: What goes on behind a number that is not all.
+_MORE = re.compile(r" \d|\s*\w*,? and \(?\d+/\d|[^.=\n]{0,50}\b(?:remain|left over)|\.\.\.")
 #: Tokens to the left of `=` that are looked at.
 _LOOK_BACK = 40
 #: Written with so many decimals, a number came from floating-point arithmetic.
@@ -143,7 +145,8 @@ def _goes_on(run: list[Token], start: int) -> bool:
     if before.kind == "op":
         return True
     letter = before.kind == "word" and len(before.text) == 1 and before.text.casefold() not in ("a", "i")
-    return before.kind in ("open", "percent", "close", "number") or letter
+    mixed = start > 1 and before.text.casefold() == "and" and run[start - 2].kind == "number"
+    return before.kind in ("open", "percent", "close", "number", "currency") or letter or mixed
 
 
 def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]:
@@ -151,17 +154,23 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
     for i in range(len(sides) - 1):
         (left, start, _), (right, _, end) = sides[i], sides[i + 1]
         holds: bool | None = None
-        # "toys on day 2 = 5 + 3": where words come before, a bare number may be a name.
-        alone = i > 0 or start == 0
+        # "toys on day 2 = 5 + 3", "8 batches = 5.5 * 8": where words stand by it, a bare number may be a name.
+        alone = i > 0 or (start == 0 and isinstance(left, Number) and not left.units)
         if isinstance(left, Operation) or (alone and isinstance(right, Operation)):
             holds = _holds(left, right) or _holds_loosely(left, right)
             if holds is False and i + 2 < len(sides):
                 holds = _goes_along(left, right, sides[i + 2][0])
-            if holds is False and _converts(left, right):
+            if holds is False and (_converts(left, right) or _goes_further(text, run, end)):
                 holds = None
         first, last = run[start].start, run[end - 1].end
         found.append(Equation(text[first:last], value(left), value(right), holds, first, last))
     return found
+
+
+def _goes_further(text: str, run: list[Token], end: int) -> bool:
+    """Whether the right side is told in more than one number: `1 and 1/3`, `18 000`, `2 and 1 remains`."""
+    rest = text[run[end - 1].end :]
+    return bool(_MORE.match(rest))
 
 
 def _holds(left: Tree, right: Tree) -> bool | None:

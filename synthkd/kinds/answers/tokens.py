@@ -24,7 +24,7 @@ _VULGAR = re.compile(r"(\d*)\s?([¼½¾⅐-⅞])")
 _TOKEN = re.compile(
     r"(?P<mixed>(?<![\d./])\d{1,9} \d{1,9}/\d{1,9}(?![\d/]))"
     r"|(?P<num>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
-    r"|(?P<times>(?<=[\d\s)%])[xX](?=\s?[\d$(.]))"
+    r"|(?P<times>(?<=[\d\s)%])[xX](?= ?[\d$(.]))"
     r"|(?P<word>[^\W\d_][\w'’]*(?:-[^\W\d_][\w'’]*)*)"
     r"|(?P<equals>(?<![<>=!~])=(?![=>]))"
     r"|(?P<op>[-+*/^])"
@@ -132,6 +132,9 @@ def _number(match: re.Match[str], kind: str, word: str) -> Token:
         return Token(
             "number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below))
         )
+    if len(word) > 1 and word[0] == "0" and word[1] != ".":
+        # A time or a code: 0900.
+        return _token("end", match)
     digits = word.replace(",", "")
     places = len(digits.partition(".")[2])
     return Token("number", word, match.start(), match.end(), Fraction(digits), places)
