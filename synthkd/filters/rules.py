@@ -42,6 +42,10 @@ class RowRule(Filter):
                 reasons[i] = self.check(row, kind)
         return reasons
 
+    def reads(self, batch: pa.RecordBatch) -> bool:
+        """Whether a batch with `row_columns` alone is enough: a rule may judge batches in its own way."""
+        return type(self).judge is RowRule.judge and self.column in (None, *batch.schema.names)
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool] | None:
         """For each row whether `check` surely lets it pass. Default: not known without a look."""
         return None
@@ -60,9 +64,14 @@ class RowRule(Filter):
 
 
 def _rows(batch: pa.RecordBatch, kind: Kind) -> list[Row]:
-    names = [*kind.columns, "finish_reason", "raw"]
-    rows: list[Row] = batch.select([name for name in names if name in batch.schema.names]).to_pylist()
+    names = [name for name in row_columns(kind) if name in batch.schema.names]
+    rows: list[Row] = batch.select(names).to_pylist()
     return rows
+
+
+def row_columns(kind: Kind) -> list[str]:
+    """What a rule on one row is shown of it."""
+    return [*kind.columns, "finish_reason", "raw"]
 
 
 def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
