@@ -140,17 +140,17 @@ def example(label: str, rng: random.Random, style: str | None = None) -> tuple[s
 
 
 def documents(seed: int, count: int = 500, shots: int = 2, wrong: float = WRONG) -> Iterator[Document]:
-    """So many blocks of messages of one intent, a share of them of an intent that is near it; the shots are right."""
+    """So many blocks of messages under one intent, a share of them of an intent that is near it."""
     rng = random.Random(seed)  # noqa: S311
     names: Sequence[str] = sorted(intents())
     for _ in range(count):
         label = rng.choice(names)
         block: Document = []
+        near = intents()[label].near
         for number in range(shots + 1):
-            near = intents()[label].near
             contrast = rng.choice(near) if rng.random() < 0.5 else ""
             told = label
-            if number == shots and rng.random() < wrong:
+            if rng.random() < wrong:
                 told = rng.choice([each for each in near if each != contrast])
             _, style, text = example(told, rng)
             given, said = say(label, style, contrast, text)
