@@ -145,7 +145,7 @@ class _Worker:
                 raise error
             self.progress.more(said["more"])
         raise TeacherError(
-            f"judging worker {self.number} ended without a word (killed, or out of memory?); nothing that was judged"
+            f"judging worker {self.number} ended without a word (killed, out of memory, or by the error above); nothing that was judged"
             " before is changed, and the same command begins again"
         )
 

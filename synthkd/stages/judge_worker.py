@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +63,21 @@ class Worker:
         return {"held": held, "fates": self.steps.finish(number, fates)}
 
 
+def listen(steps: queue.SimpleQueue[str]) -> None:
+    """Pass on what comes. When stdin ends there is nothing more to do, or nobody left to do it for."""
+    for line in sys.stdin:
+        steps.put(line)
+    os._exit(0)
+
+
 def main() -> None:
     """Do what comes until stdin ends."""
+    steps: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=listen, args=(steps,), daemon=True).start()
     worker: Worker | None = None
-    for line in sys.stdin:
+    while True:
         try:
-            message = json.loads(line)
+            message = json.loads(steps.get())
             if worker is None:
                 worker = Worker(message)
                 continue

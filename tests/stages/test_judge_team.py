@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +143,24 @@ def test_a_worker_that_is_killed_is_told_and_what_was_judged_before_stays(
     assert written(recipe) == before
 
 
+def test_a_worker_that_has_lost_its_parent_ends_in_the_middle_of_its_work(
+    recorded: Any, tmp_path: Path
+) -> None:
+    recipe = recorded()
+    generate(recipe, quiet=True)
+    # What it reads never ends, so only the end of its stdin can end it.
+    (tmp_path / "inputs.csv").unlink()
+    os.mkfifo(tmp_path / "inputs.csv")
+    job = {
+        "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path), "shared": str(tmp_path), "identity": "x",
+    }  # fmt: skip
+    worker = subprocess.Popen([sys.executable, "-m", "synthkd.stages.judge_worker"], stdin=subprocess.PIPE)
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(job).encode() + b"\n")
+    worker.stdin.close()
+    assert worker.wait(timeout=60) == 0
+
+
 def test_an_error_in_a_worker_is_the_error_of_the_run(recorded: Any, tmp_path: Path) -> None:
     recipe = recorded()
     with pytest.raises(SynthKDError, match="no journal here"):
@@ -184,9 +205,6 @@ def test_prices_come_to_the_same_in_any_order() -> None:
 
 
 def test_the_benchmark_runs_at_a_small_size(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     figures = tmp_path / "figures.json"
     command = [sys.executable, str(ROOT / "benchmarks" / "judge.py"), "--rows", "2000", "--workers", "2"]
     subprocess.run([*command, "--json", str(figures)], check=True, capture_output=True)
