@@ -31,6 +31,7 @@ def report_rows(
         ("  accepted", f"{counts['accepted']:,}"),
     ]
     rows += _votes(counts.get("votes"))
+    rows += _order(counts.get("order"))
     rows += _critic(manifest.get("critic"))
     rows.append(("tokens written", f"{counts['tokens']:,}"))
     rows.append(
@@ -53,6 +54,13 @@ def _votes(votes: dict[str, Any] | None) -> Rows:
     if votes.get("saved") is not None:
         rows.append(("  saved", f"{votes['saved']:,} samples were not asked for: their votes were decided"))
     return [*rows, *([("  reliability", sure)] if sure else [])]
+
+
+def _order(order: dict[str, Any] | None) -> Rows:
+    if not order:
+        return []
+    found = f"{order['on_cycles']:,} of {order['claims']:,} claims on cycles, in {order['tangles']:,} knots"
+    return [("order", f"{found}; {order['closing'] + order['against']:,} rejected until none was left")]
 
 
 def _bought(generated: Generated) -> str:

@@ -28,6 +28,7 @@ from synthkd.stages.fates import Fates
 from synthkd.stages.judge_steps import Steps
 from synthkd.stages.judge_team import Team, why_alone
 from synthkd.stages.judged import Came, Judged
+from synthkd.stages.order import order
 from synthkd.stages.parse import MALFORMED
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import Ballot
@@ -49,6 +50,7 @@ def judge(
             if not came.completed:
                 raise TeacherError(_nothing(came))
             done = _decide_all(steps, hands, decision, came.judged(), progress)
+            order(plan, temporary, done)
         shutil.rmtree(temporary / "parsed")
         shutil.rmtree(temporary / "counted", ignore_errors=True)
     return done
@@ -120,10 +122,10 @@ def _decide_all(steps: Steps, hands: Hands, decision: Decision, done: Judged, pr
         progress.advance(sum(counts.values()))
     done.accepted = fates.pop("accepted", 0)
     done.malformed = fates.pop(MALFORMED, 0)
-    order = [*(rule.name for rule in plan.rules), *([VOTES] if ballot.part else []), DUPLICATE]
+    names = [*(rule.name for rule in plan.rules), *([VOTES] if ballot.part else []), DUPLICATE]
     if decision.trained is not None:
-        order.append(decision.name)
-    done.rejected = {name: fates[name] for name in dict.fromkeys(order)}
+        names.append(decision.name)
+    done.rejected = {name: fates[name] for name in dict.fromkeys(names)}
     if ballot.part:
         sure = ballot.teachers.sure
         saved = done.votes or {}

@@ -15,7 +15,8 @@ class Judged:
     """The fate of everything that came. Candidates = accepted + rejected, to the row.
 
     ``repaired`` counts structured answers that were read, but not as they came (see `kinds.structured`).
-    ``votes`` says how many questions were unanimous, led or tied, where the recipe has votes.
+    ``votes`` says how many questions were unanimous, led or tied, where the recipe has votes; ``order`` how many claims
+    lie on cycles, where it has the rule `order`.
     """
 
     asked: int = 0
@@ -31,6 +32,7 @@ class Judged:
     tokens: int = 0
     cost: float | None = None
     votes: dict[str, Any] | None = None
+    order: dict[str, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

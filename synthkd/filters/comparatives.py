@@ -1,0 +1,132 @@
+"""Rules on comparatives, in the order of NeuroComparatives (Howard et al. 2023): grammatical form, the two things of the
+pair and no third, no echo. Contradictions are decided by votes, cycles by `order`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synthkd.errors import MissingExtraError, RecipeError
+from synthkd.filters.base import Reasons
+from synthkd.filters.rules import RowRule
+from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.comparatives.lexicon import GRADERS, KNOWN, meaning
+from synthkd.kinds.comparatives.nouns import forms, words_of
+from synthkd.kinds.comparatives.words import small_word
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Tags and features of a comparative in spaCy's English models.
+_TAGS = ("JJR", "RBR")
+
+
+class ComparativeForm(RowRule):
+    """The words are no comparative: in no list, graded twice, or cut.
+
+    A word in -er that the lexicon does not know is refused, since most are none (*water*, *hunter*). With ``model``, a
+    trained spaCy pipeline, its morphology decides on those. ``allowed`` are words to let pass.
+    """
+
+    name: ClassVar[str] = "comparative_form"
+
+    def __init__(self, model: str | None = None, allowed: Sequence[str] = ()) -> None:
+        super().__init__("comparative")
+        self.model, self.allowed = model, frozenset([allowed] if isinstance(allowed, str) else allowed)
+        self._known: dict[str, bool] = {}
+        what = f"by the morphology of {model}" if model else "not at all: they are refused"
+        logging.getLogger("synthkd").info(
+            "comparative_form: %d comparatives are known; other words in -er are judged %s", len(KNOWN), what
+        )
+        if model:
+            _ = self._pipeline
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        words = str(row["comparative"] or "").split()
+        if not words:
+            return "no comparative"
+        if "than" in words:
+            return "'than' is no part of a comparative"
+        if len(words) > 1 and words[0] in GRADERS and words[1] in KNOWN:
+            return f"graded twice: {' '.join(words[:2])!r}"
+        last = small_word(words, len(words) - 1)
+        if last and last[0] in ("aux", "adverb"):
+            return f"ends in {words[-1]!r}"
+        if any(word in GRADERS or word == "fewer" or word in KNOWN | self.allowed for word in words):
+            return None
+        unknown = [word for word in words if meaning(word) is not None]
+        if unknown and self.model and self._is_comparative(unknown[0], row, kind):
+            return None
+        return f"{(unknown or words)[0]!r} is not known as a comparative"
+
+    def _is_comparative(self, word: str, row: Row, kind: Kind) -> bool:
+        if word not in self._known:
+            tokens = self._pipeline(kind.verbalize(row))
+            self._known[word] = any(
+                token.lower_ == word and (token.tag_ in _TAGS or "Cmp" in token.morph.get("Degree"))
+                for token in tokens
+            )
+        return self._known[word]
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        try:
+            import spacy
+        except ImportError:
+            raise MissingExtraError("morphology of comparatives", "text") from None
+        try:
+            pipeline = spacy.load(str(self.model))
+        except (OSError, ValueError) as error:
+            said = str(error).strip().splitlines()[0]
+            raise RecipeError(f"rule 'comparative_form': model {self.model!r}: {said}") from None
+        if not {"tagger", "morphologizer"} & set(pipeline.pipe_names):
+            raise RecipeError(
+                f"rule 'comparative_form': model {self.model!r} has neither a tagger nor a morphologizer"
+                f" (it has: {', '.join(pipeline.pipe_names) or 'nothing'}); name a trained pipeline such as en_core_web_sm"
+            )
+        return pipeline
+
+
+class BothEntities(RowRule):
+    """The answer compares with, or speaks of, something that is neither of the two."""
+
+    name: ClassVar[str] = "both_entities"
+
+    def __init__(self) -> None:
+        super().__init__("comparative")
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        if "third" not in batch.schema.names:
+            return [None] * batch.num_rows
+        columns = [batch.column(name).to_pylist() for name in ("third", "left", "right")]
+        return [
+            f"speaks of {third[:60]!r}, neither {left!r} nor {right!r}" if third else None
+            for third, left, right in zip(*columns, strict=True)
+        ]
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        third = row.get("third")
+        return f"speaks of {third!r}" if third else None
+
+
+class EntityEcho(RowRule):
+    """The comparison names one of the two again, or says a word twice in a row."""
+
+    name: ClassVar[str] = "entity_echo"
+
+    def __init__(self) -> None:
+        super().__init__("comparative")
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        words = words_of(" ".join(str(row[name] or "") for name in ("adverb", "quantifier", "comparative")))
+        for one, other in pairwise(words):
+            if one == other:
+                return f"says {one!r} twice"
+        for side in ("left", "right"):
+            for form in forms(str(row[side] or "")):
+                if any(tuple(words[i : i + len(form)]) == form for i in range(len(words))):
+                    return f"names {str(row[side])!r} again"
+        return None

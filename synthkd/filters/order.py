@@ -1,0 +1,186 @@
+"""Claims that one thing is more than another, put in order: no cycle such as cat > dog > mouse > cat stays.
+
+A claim is an edge from what is more to what is less. Edges that lie on no cycle are never touched. Of the others the
+strongest are taken first, and an edge that would close a cycle with those already taken is rejected: so each rejected
+edge is the weakest of a cycle, and none could be taken back. Strength is an edge's weight (its votes, say); among equal
+weights it is how well the edge agrees with the ranks that all edges give together.
+
+Pure functions on whole numbers. Ranks and peeling are vectorised; what is left of the graph goes through Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from synthkd.errors import RecipeError
+from synthkd.filters.base import Filter, Reasons
+from synthkd.filters.graph import Order, components, path
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from synthkd.kinds.base import Kind
+
+NAME = "order"
+Numbers = np.ndarray[Any, Any]
+#: Rounds in which nodes that lie on no cycle are taken off; what a long chain leaves is left to `components`.
+_PEELS = 64
+#: Steps of the ranks, and how strongly a rank is drawn to 0 (in votes).
+_STEPS, _PRIOR = 60, 0.5
+#: Weight of a claim that did not lead its vote.
+_LEAST = 0.25
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """What became of the edges.
+
+    ``rejected``: by edge. ``tangle``: the number of the knot of cycles that an edge lies in, -1 where it lies on none.
+    ``cycles``: for each edge that closes a cycle, the edges of a shortest one, itself first. An edge that is rejected and
+    not among them says the opposite of the ranks.
+    """
+
+    rejected: Numbers
+    tangle: Numbers
+    cycles: dict[int, list[int]]
+
+    @property
+    def tangles(self) -> int:
+        """Knots of cycles: sets of things of which each leads to each other."""
+        return int(self.tangle.max()) + 1 if len(self.tangle) else 0
+
+
+def put_in_order(
+    more: Any,
+    less: Any,
+    weight: Sequence[float] | Numbers | None = None,
+    axis: Any = None,
+    against: float | None = None,
+) -> Ordered:
+    """Reject edges until no cycle is left.
+
+    ``more`` and ``less`` are codes of things, ``axis`` that of what they are compared on (claims on different axes
+    have nothing to do with each other). With ``against``, an edge that lies on a cycle and says the opposite of the ranks,
+    by more than this, is rejected too. The order of edges carries no meaning.
+    """
+    tail, head = _nodes(np.asarray(more), np.asarray(less), axis)
+    count = len(tail)
+    heavy = np.ones(count) if weight is None else np.nan_to_num(np.asarray(weight, dtype=np.float64))
+    rejected, tangle = np.zeros(count, dtype=bool), np.full(count, -1, dtype=np.int64)
+    cycles: dict[int, list[int]] = {}
+    places = _on_cycles(tail, head, tangle)
+    if len(places):
+        rank = ranks(tail, head, heavy)
+        _take(places, tail, head, rank, heavy, rejected, cycles)
+        if against is not None:
+            rejected[places[rank[head[places]] - rank[tail[places]] > against]] = True
+    return Ordered(rejected, tangle, cycles)
+
+
+def ranks(tail: Numbers, head: Numbers, weight: Numbers) -> Numbers:
+    """A number for each node, larger where it is more: the likeliest strengths under Bradley and Terry's model, drawn to
+    0. By gradient steps that are scaled to each node's edges."""
+    nodes = int(max(tail.max(), head.max())) + 1 if len(tail) else 0
+    share = weight / max(float(weight.mean()), 1e-12) if len(weight) else weight
+    degree = np.bincount(tail, share, nodes) + np.bincount(head, share, nodes)
+    rank = np.zeros(nodes)
+    for _ in range(_STEPS):
+        doubt = share / (1.0 + np.exp(np.clip(rank[tail] - rank[head], -30, 30)))
+        slope = np.bincount(tail, doubt, nodes) - np.bincount(head, doubt, nodes) - _PRIOR * rank
+        rank += slope / (0.5 * degree + _PRIOR)
+    return rank
+
+
+def _nodes(more: Numbers, less: Numbers, axis: Any) -> tuple[Numbers, Numbers]:
+    """Numbers of the ends of each edge: a thing on each axis is a node of its own."""
+    both = np.concatenate([more, less]).astype(np.int64)
+    if axis is None:
+        _, numbers = np.unique(both, return_inverse=True)
+    else:
+        _, things = np.unique(both, return_inverse=True)
+        _, axes = np.unique(np.tile(np.asarray(axis, dtype=np.int64), 2), return_inverse=True)
+        _, numbers = np.unique(axes * (len(both) + 1) + things, return_inverse=True)
+    return numbers[: len(more)], numbers[len(more) :]
+
+
+def _on_cycles(tail: Numbers, head: Numbers, tangle: Numbers) -> Numbers:
+    """The edges that lie on a cycle; their tangle is noted."""
+    places = np.arange(len(tail))
+    nodes = int(max(tail.max(), head.max())) + 1 if len(tail) else 0
+    for _ in range(_PEELS):
+        if not len(places):
+            return places
+        ends, begins = np.zeros(nodes, dtype=bool), np.zeros(nodes, dtype=bool)
+        ends[head[places]], begins[tail[places]] = True, True
+        # An edge of a cycle comes from where one ends, and goes to where one begins.
+        kept = places[ends[tail[places]] & begins[head[places]]]
+        if len(kept) == len(places):
+            break
+        places = kept
+    part = components(tail[places], head[places])
+    same = part[tail[places]] == part[head[places]]
+    places = np.asarray(places[same])
+    _, numbers = np.unique(part[tail[places]], return_inverse=True)
+    tangle[places] = numbers
+    return places
+
+
+def _take(
+    places: Numbers,
+    tail: Numbers,
+    head: Numbers,
+    rank: Numbers,
+    heavy: Numbers,
+    rejected: Numbers,
+    cycles: dict[int, list[int]],
+) -> None:
+    """Take the edges that lie on cycles, the strongest first."""
+    agrees = np.round(rank[tail[places]] - rank[head[places]], 9)
+    # Of equal ones the first in the order of their ends: the order in which edges came is looked at last.
+    strongest = places[np.lexsort((places, head[places], tail[places], -agrees, -heavy[places]))]
+    order = Order(rank)
+    taken: dict[int, dict[int, int]] = {}
+    for edge in strongest.tolist():
+        begin, end = int(tail[edge]), int(head[edge])
+        if order.add(begin, end):
+            taken.setdefault(begin, {}).setdefault(end, edge)
+        else:
+            rejected[edge] = True
+            cycles[edge] = [edge, *path(taken, end, begin)]
+
+
+class OrderRule(Filter):
+    """A claim closes a cycle with stronger ones (cat > dog > mouse > cat). Decided last, over all rows that everything
+    else accepted; each thing and axis is looked at in the whole corpus.
+
+    ``by``: what makes a claim strong: its ``lead`` in votes, or the critic's ``score``. ``against``: reject also claims
+    that lie on a cycle and say the opposite of the ranks of all claims, by more than so much (log-odds; 0.5 is mild).
+    """
+
+    name: ClassVar[str] = NAME
+
+    def __init__(self, by: str = "lead", against: float | None = None) -> None:
+        if by not in ("lead", "score"):
+            raise ValueError(f"by: {by!r} is neither 'lead' nor 'score'")
+        if against is not None and (isinstance(against, bool) or not against >= 0):
+            raise ValueError(f"against: a number from 0 on is needed, not {against!r}")
+        self.by, self.against = by, against
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        """Nothing yet: the judge asks `put_in_order` when all rows are known."""
+        if not hasattr(kind, "claim"):
+            raise RecipeError(f"rule 'order': rows of the kind {kind.name!r} say of nothing that it is more")
+        return [None] * batch.num_rows
+
+    def strength(self, votes: Numbers, agreement: Numbers, margin: Numbers, score: Numbers) -> Numbers:
+        """The weight of each claim. The lead is votes for it less votes for the next answer; NaN columns say nothing."""
+        if self.by == "score":
+            return score
+        lead = np.round(margin * votes / np.where(agreement > 0, agreement, np.nan), 6)
+        # One that lost its vote and was kept all the same still says a little.
+        strength: Numbers = np.maximum(np.nan_to_num(lead, nan=1.0), _LEAST)
+        return strength
