@@ -19,6 +19,7 @@ from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.report import report_html, report_rows, report_text
+from synthkd.rows import text_files
 from synthkd.stages.generate import Generated
 from synthkd.stages.generate import generate as _generate
 from synthkd.stages.lock import run_lock
@@ -179,4 +180,6 @@ def _inputs(recipe: Recipe) -> dict[str, Any]:
         return {"count": recipe.inputs.count}
     path = recipe.resolve(recipe.inputs.path)
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        return {"files": {file.relative_to(path).as_posix(): file_hash(file) for file in text_files(path)}}
     return {"files": {file.name: file_hash(file) for file in files}}

@@ -1,4 +1,4 @@
-"""Read rows from CSV, JSONL or Parquet, a batch at a time, with errors that name the row."""
+"""Read rows from CSV, JSONL, Parquet or text files, a batch at a time, with errors that name the row."""
 
 from __future__ import annotations
 
@@ -15,15 +15,24 @@ if TYPE_CHECKING:
 
 BATCH = 2048
 Rows = list[dict[str, Any]]
-FORMATS = ".csv, .tsv, .jsonl, .parquet"
+FORMATS = ".csv, .tsv, .jsonl, .parquet, .txt, .md, .rst"
+#: A file of text is one row: ``document_id`` and ``text``.
+TEXTS = (".txt", ".md", ".rst")
+#: Characters of text files that a batch holds, about.
+_TEXT_BATCH = 1 << 22
 
 
 def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) -> Iterator[Rows]:
-    """Batches of rows as dicts. A folder stands for its Parquet files in the order of their names.
+    """Batches of rows as dicts. A folder stands for its Parquet files in the order of their names, or else for the text
+    files in it and in the folders below; a text's ``document_id`` is its path from there.
 
     Raises `InputError` for a file that is missing, broken, not UTF-8 or lacks a column.
     """
-    for file in _files(path):
+    files = _files(path)
+    if files[0].suffix.lower() in TEXTS:
+        yield from _texts(path, files, columns, batch)
+        return
+    for file in files:
         suffix = file.suffix.lower()
         if suffix == ".parquet":
             yield from _parquet(file, columns, batch)
@@ -60,9 +69,55 @@ def _files(path: Path) -> list[Path]:
         return [path]
     # In a corpus, what was accepted is what another run reads.
     files = sorted(path.glob("data/accepted-*.parquet")) or sorted(path.glob("*.parquet"))
+    files = files or text_files(path)
     if not files:
-        raise InputError(f"{path}: no Parquet files in this folder")
+        raise InputError(
+            f"{path}: no Parquet files in this folder, and no text files ({', '.join(TEXTS)}) below it"
+        )
     return files
+
+
+def text_files(path: Path) -> list[Path]:
+    """The text files in a folder and below, without hidden ones, in the order of their paths."""
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in TEXTS
+        and file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+
+
+def _texts(path: Path, files: list[Path], columns: list[str] | None, batch: int) -> Iterator[Rows]:
+    """A row for each file; a batch ends early where texts are long."""
+    group: Rows = []
+    size = 0
+    for file in files:
+        name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        row = {"document_id": name, "text": read_text(file)}
+        _need(file, columns, list(row))
+        group.append({column: row[column] for column in columns or row})
+        size += len(row["text"])
+        if len(group) == batch or size > _TEXT_BATCH:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def read_text(path: Path) -> str:
+    """A file of text as it stands, line ends included. Raises `InputError` for one that is empty or no UTF-8 text."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: not readable: {error.strerror}") from None
+    if (place := text.find("\0")) >= 0:
+        raise InputError(f"{path}: binary, not text (a zero byte at {place})")
+    if not text.strip():
+        raise InputError(f"{path}: empty; leave the file out")
+    return text
 
 
 def _need(path: Path, columns: list[str] | None, found: list[str]) -> None:

@@ -129,11 +129,15 @@ class Plan:
 
     def _lint(self) -> None:
         """Check the first input and the template's variables before anything else is done."""
-        first = next(self._raw(), None)
-        if first is None:
-            raise InputError(f"{self.recipe.inputs.path}: no rows")
-        number, row = first
-        row = self._checked(number, row)[0]
+        number, row = 0, None
+        for number, raw in self._raw():
+            # A row may stand for no input: a document without a sentence, say.
+            if rows := self._checked(number, raw):
+                row = rows[0]
+                break
+        if row is None:
+            what = "no rows" if not number else f"{number:,} rows, and nothing in them to ask about"
+            raise InputError(f"{self.recipe.inputs.path}: {what}")
         if self.prompt:
             context = self.kind.context(row, [], _rng())
             lint(self.prompt, [*context, *self.prompt.variables])
