@@ -30,7 +30,7 @@ def report_rows(
         *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
         ("  accepted", f"{counts['accepted']:,}"),
     ]
-    rows += _votes(counts.get("votes"))
+    rows += vote_rows(counts.get("votes"))
     rows += _order(counts.get("order"))
     rows += _critic(manifest.get("critic"))
     rows.append(("tokens written", f"{counts['tokens']:,}"))
@@ -45,7 +45,8 @@ def report_rows(
     return rows
 
 
-def _votes(votes: dict[str, Any] | None) -> Rows:
+def vote_rows(votes: dict[str, Any] | None) -> Rows:
+    """What the votes came to, where a recipe has them."""
     if not votes:
         return []
     how = ", ".join(f"{votes.get(name, 0):,} {name}" for name in ("unanimous", "led", "tied"))

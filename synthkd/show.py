@@ -10,6 +10,7 @@ from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
 from synthkd.recipe import Recipe
+from synthkd.report import vote_rows
 from synthkd.storage import read_json
 
 
@@ -38,6 +39,7 @@ def _corpus(corpus: Corpus) -> str:
         f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}",
     ]
     lines += [f"  rejected by {name}: {count:,}" for name, count in manifest["counts"]["rejected"].items()]
+    lines += [f"  {name.strip()} {value}" for name, value in vote_rows(manifest["counts"].get("votes"))]
     lines += ["", *(_line(row, columns) for row in rows)]
     lines.append(f"\nsynthkd show {corpus.path} ID shows where a row comes from")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from synthkd import run
 from synthkd.errors import RecipeError
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.show import show_candidate
+from synthkd.show import show_candidate, show_path
 from synthkd.stages.votes import question_of
 from synthkd.testing import FakeServer
 
@@ -139,7 +139,9 @@ def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
 
 def test_the_card_the_table_and_show_tell_the_votes(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating"), keep="winner")
-    assert "on 1 questions: 0 unanimous, 1 led, 0 tied" in str(result)
+    said = "on 1 questions: 0 unanimous, 1 led, 0 tied"
+    assert said in str(result)
+    assert f"votes {said}" in show_path(result.recipe.corpus_path)
     card = (result.recipe.corpus_path / "README.md").read_text()
     assert "| questions with a leading answer | 1 |" in card
     assert "| rejected by votes | 1 |" in card
