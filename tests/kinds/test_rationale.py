@@ -190,6 +190,15 @@ def test_a_very_long_chain_of_equations_is_no_trouble() -> None:
     assert refused(RationaleKind(answer="number"), "The answer is " + "1=" * 5000, APPLES) == "not_a_number"
 
 
+@pytest.mark.parametrize("answer", ["number", "choice", "auto", "expression", "yes_no", "text"])
+@pytest.mark.parametrize(
+    "piece", ["The answer is so. ", "1=", "((", "9", "1 + 1 = 2 = ", "bank river ", "- ", "½", "A: "]
+)
+def test_a_text_that_loops_is_read_to_its_end(piece: str, answer: Any) -> None:
+    found = RationaleKind(answer=answer).parse(piece * (20_000 // len(piece)), BANK)
+    assert isinstance(found, list | Malformed)
+
+
 WORD = st.text("abcdefgh", min_size=2, max_size=8).filter(lambda word: word not in ("be", "bad"))
 STEPS = st.lists(WORD, min_size=1, max_size=8).map(lambda words: " ".join(words).capitalize() + ".")
 

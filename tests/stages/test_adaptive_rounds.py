@@ -123,6 +123,19 @@ def test_a_winner_that_needs_more_votes_is_asked_for_until_it_has_them(tmp_path:
     assert result.counts["accepted"] == 1
 
 
+def test_several_processes_ask_for_the_same_samples_and_judge_the_same(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    alone = run(recorded(one, **ADAPTIVE), quiet=True)
+    recipe = recorded(two, **ADAPTIVE)
+    shared = run(recipe, quiet=True, workers=2)
+    assert held(recipe) == {"agreed": 5, "split": 11, "late": 9, "mute": 11}
+    assert (shared.generated.asked, shared.generated.saved) == (36, 8)
+    assert shared.counts == alone.counts
+    assert shared.manifest["corpus_hash"] == alone.manifest["corpus_hash"]
+
+
 def test_failures_do_not_hold_up_a_question(tmp_path: Path) -> None:
     samples = {"agreed": [7] * N}
     recipe = recorded(tmp_path, samples, **ADAPTIVE)

@@ -20,6 +20,8 @@ _PHRASE = re.compile(
     r"[\s:*]*",
     re.IGNORECASE,
 )
+#: Characters of a line that may hold an answer.
+_LONGEST_LINE = 2000
 _IS = re.compile(r"\bthe\s+(?:final\s+|correct\s+|right\s+)*answer\s+is\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]*]|$)|\n")
 _LABEL = re.compile(
@@ -67,7 +69,7 @@ def phrases(text: str) -> Iterator[Phrase]:
         end = found.end()
         while (again := _PHRASE.match(text, end)) and again.end() > end:
             end = again.end()
-        line = text[end:].partition("\n")[0]
+        line = text[end : end + _LONGEST_LINE].partition("\n")[0]
         # "A: There were 7 roses ... The answer is 13": a label before the steps is no answer phrase.
         if "answer is" not in found[0].casefold() and _IS.search(line):
             place = max(end, found.end())
@@ -77,8 +79,9 @@ def phrases(text: str) -> Iterator[Phrase]:
 
 
 def _end(text: str, place: int) -> int:
-    found = _SENTENCE_END.search(text, place)
-    return found.start() if found else len(text)
+    most = min(len(text), place + _LONGEST_LINE)
+    found = _SENTENCE_END.search(text, place, most)
+    return found.start() if found else most
 
 
 def last_sentence(text: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from synthkd.kinds.answers.choices import (
     first_choice,
@@ -21,7 +23,8 @@ from synthkd.kinds.answers.words import asks_yes_no, read_text, read_yes_no
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.text import normal_phrase
 
-TYPES = ("number", "choice", "yes_no", "text", "expression", "auto")
+#: Answer phrases of a text that are read: a text that loops has thousands.
+_MOST_PHRASES = 20
 _ASKS_NUMBER = re.compile(
     r"\bhow\s+(?:many|much|old|long|far|tall|often|fast|heavy|big)\b|\bwhat\s+(?:number|percent|fraction)",
     re.IGNORECASE,
@@ -58,8 +61,8 @@ def find(
         return _expression(text)
     read = _READERS[kind]
     refused: Malformed | None = None
-    found = list(phrases(text))
-    for phrase in reversed(found) if last else found:
+    every = phrases(text)
+    for phrase in reversed(deque(every, _MOST_PHRASES)) if last else islice(every, _MOST_PHRASES):
         segment = phrase.line if kind in ("choice", "expression") else phrase.sentence
         answer = read(phrase.sentence if kind != "choice" else segment, choices)
         if not isinstance(answer, Malformed):
