@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.everyday import comparatives, messages, problems, sentences
-from synthkd.everyday.nouns import plural
 from synthkd.everyday.table import RELATIONS, Table
 from synthkd.everyday.text import was_seen
 from synthkd.keys import fraction
+from synthkd.kinds.comparatives.nouns import plural
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPORA = ROOT / "corpora/everyday"

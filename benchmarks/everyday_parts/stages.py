@@ -17,8 +17,8 @@ RECIPES = {
     "example": "messages",
 }  # fmt: skip
 #: Stages in the order in which a row passes them; what rejects a row and is not named here is a rule.
-STAGES = ("samples", "rules", "votes", "duplicates", "critic")
-_STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic"}
+STAGES = ("samples", "rules", "votes", "duplicates", "critic", "order")
+_STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic", "order": "order"}
 HEADER = ("kind", "stage", "rows", "precision", "of valid samples", "malformed")
 
 

@@ -11,10 +11,11 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from synthkd.everyday.nouns import fit_for_pairs, plural
+from synthkd.everyday.nouns import fit_for_pairs
 from synthkd.everyday.table import MAGNITUDES, Table
 from synthkd.everyday.text import Document
 from synthkd.keys import fraction
+from synthkd.kinds.comparatives.nouns import plural
 from synthkd.kinds.text import normal_phrase
 
 #: Two magnitudes whose ratio is below this are equal.

@@ -1,4 +1,4 @@
-"""Plurals and articles of the table's nouns."""
+"""Articles of the table's nouns, and which of them stand in pairs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_IRREGULAR = {
-    "mouse": "mice", "louse": "lice", "woodlouse": "woodlice", "goose": "geese", "ox": "oxen", "calf": "calves",
-    "wolf": "wolves", "knife": "knives", "person": "people", "shelf": "shelves", "foot": "feet", "tooth": "teeth",
-    "scarf": "scarves", "leaf": "leaves", "tomato": "tomatoes", "potato": "potatoes", "volcano": "volcanoes",
-}  # fmt: skip
 #: Nouns that are not counted, or have no singular.
 _UNCOUNTABLE = _words(
     "beer bread butter cheese cocoa coffee copper cotton fire garlic gold grass ice iron juice lemonade lettuce "
@@ -28,21 +23,6 @@ _DISPUTED = _words(
 )
 #: Parts that are said without an article.
 _MASS = _words("armor baleen blood blubber fur hair ink lava milk pulp salt sand skin snow wool bark meat")
-
-
-def plural(noun: str) -> str:
-    """The plural of a noun that can be counted; of several words, that of the last."""
-    words = noun.split(" ")
-    last = words[-1]
-    if last in _IRREGULAR:
-        words[-1] = _IRREGULAR[last]
-    elif last.endswith(("s", "x", "z", "ch", "sh")):
-        words[-1] = f"{last}es"
-    elif last.endswith("y") and last[-2:-1] not in "aeiou":
-        words[-1] = f"{last[:-1]}ies"
-    else:
-        words[-1] = f"{last}s"
-    return " ".join(words)
 
 
 def fit_for_pairs(noun: str) -> bool:
