@@ -1,0 +1,183 @@
+"""What `synthkd segment` is made of: documents gathered, a recipe written, rows and fates put out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe
+
+#: Columns of what comes out.
+COLUMNS = ("document_id", "sentence_index", "start", "end", "sentence", "proposition", "votes", "agreement")
+OUT = (".jsonl", ".parquet")
+
+
+def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
+    """Refuse a file that could not be written, before anything is paid for."""
+    from synthkd.errors import InputError
+
+    if path is None:
+        return
+    if path.suffix.lower() not in endings:
+        raise InputError(f"{path}: unknown format {path.suffix!r}; known are {', '.join(endings)}")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no such folder {str(path.parent)!r}")
+
+
+def gather(files: list[Path], work: Path) -> Path:
+    """All documents in one file of the run's folder."""
+    from synthkd.errors import InputError
+    from synthkd.rows import read_rows
+    from synthkd.storage import storage_errors
+
+    path = work / "documents.jsonl"
+    with storage_errors(work):
+        work.mkdir(parents=True, exist_ok=True)
+    seen: dict[str, str] = {}
+    temporary = path.with_suffix(".part")
+    with storage_errors(path), temporary.open("w", encoding="utf-8") as out:
+        for file in files:
+            number = 0
+            for rows in read_rows(file):
+                for row in rows:
+                    number += 1
+                    document = _document(file, number, row)
+                    name = document["document_id"]
+                    if name in seen:
+                        raise InputError(
+                            f"{file}: a second document {name!r} (the first is in {seen[name]}); rename one"
+                        )
+                    seen[name] = str(file)
+                    out.write(json.dumps(document) + "\n")
+        if not seen:
+            raise InputError(f"{files[0]}: no documents")
+        temporary.replace(path)
+    return path
+
+
+def _document(file: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
+    from synthkd.errors import InputError, nearest
+
+    if not isinstance(row.get("text"), str):
+        known = nearest("text", [str(name) for name in row])
+        raise InputError(f"{file} row {number}: no column 'text' with the document's text{known}")
+    name = next((row[key] for key in ("document_id", "id") if row.get(key)), f"{file.name}:{number}")
+    markup = {"markup": str(row["markup"])} if row.get("markup") else {}
+    return {"document_id": str(name), "text": row["text"], **markup}
+
+
+def make_recipe(
+    work: Path,
+    documents: Path,
+    model: str | None,
+    base_url: str | None,
+    chunk: int | None,
+    samples: int,
+    agreement: float,
+    sentences: str,
+    template: str | None,
+    changes: list[str],
+) -> Recipe:
+    """The recipe of this run, and a copy of it in the run's folder."""
+    import yaml
+
+    from synthkd.recipe import Recipe
+    from synthkd.storage import write_text
+
+    sampling: dict[str, Any] = {"n": samples, "temperature": 0.7 if samples > 1 else 0.0, "seed": 0}
+    if model is None:
+        teacher: dict[str, Any] = {"backend": "transformers", "model": "synthkd/everyday"}
+        sampling |= {"max_tokens": 160}
+    else:
+        local = base_url is None and Path(model).is_dir()
+        teacher = {
+            "backend": "transformers" if local else "openai",
+            "model": str(Path(model).resolve()) if local else model,
+        }
+        teacher |= {"base_url": base_url} if base_url else {}
+        sampling |= {"max_tokens": 1024}
+    raw: dict[str, Any] = {
+        "name": "segment",
+        "inputs": {"path": documents.name},
+        "kind": {
+            "name": "proposition",
+            "options": {"chunk_sentences": chunk or (2 if model is None else 5), "sentences": sentences},
+        },
+        "prompt": {
+            "template": _template(template)
+            or ("proposition/everyday" if model is None else "proposition/grouped")
+        },
+        "teacher": {**teacher, "sampling": sampling},
+        "corpus": {"path": "corpus", "title": "Propositions"},
+        "work": "run",
+    }
+    if agreement:
+        raw["votes"] = {"min_agreement": agreement}
+    path = work / "recipe.yaml"
+    write_text(path, yaml.safe_dump(raw, sort_keys=False))
+    return Recipe.load(path, changes)
+
+
+def _template(name: str | None) -> str | None:
+    """A file by its whole path, since the recipe stands in another folder; a shipped name as it is."""
+    return str(Path(name).resolve()) if name and Path(name).is_file() else name
+
+
+def write_rows(dataset: Any, out: Path | None) -> None:
+    """Accepted rows in the order of documents and sentences, as JSON lines to stdout or in a file."""
+    from synthkd.storage import storage_errors
+
+    keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
+    table = dataset.to_table(columns=list(COLUMNS)).sort_by(keys)
+    lines = (
+        json.dumps(row, ensure_ascii=False) + "\n" for part in table.to_batches() for row in part.to_pylist()
+    )
+    if out is None:
+        sys.stdout.writelines(lines)
+        return
+    with storage_errors(out):
+        temporary = out.with_name(f"{out.name}.part")
+        if out.suffix.lower() == ".parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(table, temporary)
+        else:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.writelines(lines)
+        temporary.replace(out)
+
+
+def report(recipe: Recipe, documents: Path, fates: Path | None, quiet: bool) -> None:
+    """What became of the sentences: one line for each document on stderr, and every sentence in a file where asked."""
+    from dataclasses import asdict
+
+    from synthkd.corpora.coverage import Coverage, total
+    from synthkd.kinds.proposition import PropositionKind
+    from synthkd.pipeline import JUDGED
+    from synthkd.rows import read_rows
+    from synthkd.storage import storage_errors
+
+    coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / JUDGED)
+    reports = []
+    for rows in read_rows(documents, batch=16):
+        for row in rows:
+            reports.append(coverage.report(row))
+    if fates is not None:
+        with storage_errors(fates), fates.open("w", encoding="utf-8") as file:
+            for rows in read_rows(documents, batch=16):
+                for row in rows:
+                    file.writelines(
+                        json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in coverage.sentences(row)
+                    )
+    if quiet:
+        return
+    for report in reports[:20]:
+        typer.echo(str(report), err=True)
+    if len(reports) > 1:
+        typer.echo(str(total(reports)), err=True)
+    typer.echo(f"journal, run and corpus: {recipe.corpus_path.parent}", err=True)
