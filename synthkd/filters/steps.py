@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
-from synthkd.kinds.answers.choices import choices_of, named_choices
+from synthkd.kinds.answers.choices import choices_of, named_by_stems, named_choices
+from synthkd.kinds.answers.cut import last_sentence
 from synthkd.kinds.answers.equations import equations, wrong_equations
 from synthkd.kinds.answers.numeric import exact, write_number
 from synthkd.kinds.answers.tokens import plain, tokens
@@ -46,8 +47,8 @@ class Arithmetic(RowRule):
 class AnswerAgrees(RowRule):
     """The steps come to something else than the answer.
 
-    Numbers: neither the last equation's result nor any number of the steps' last sentence is the answer. Choices: the
-    steps name another choice last, and not the answer.
+    Numbers: the last sentence of the steps ends in an equation, and the answer is neither its result (rounded, it may be
+    be) nor one operation away from it. Choices: the last sentence names another choice, and no sentence the answer.
     """
 
     name: ClassVar[str] = "answer_agrees"
@@ -62,21 +63,30 @@ class AnswerAgrees(RowRule):
 
 
 def _other_choice(steps: str, answer: str, choices: tuple[str, ...]) -> str | None:
-    named = named_choices(steps, choices)
-    if not named or normal_phrase(answer) in {normal_phrase(choice) for choice in named}:
+    named = named_choices(last_sentence(steps), choices)
+    said = [*named_choices(steps, choices), *named_by_stems(steps, choices)]
+    if not named or normal_phrase(answer) in {normal_phrase(choice) for choice in said}:
         return None
     return f"the steps name {named[-1]!r}, the answer is {answer!r}"
 
 
 def _other_number(steps: str, answer: Fraction) -> str | None:
-    results = [equation.right for equation in equations(steps) if equation.right is not None]
+    found = equations(last_sentence(steps))
+    if not found or found[-1].right is None:
+        return None
+    result = found[-1].right
+    if answer == result or abs(answer - result) < 1:
+        return None
     stated = [token.value for token in tokens(plain(steps)) if token.kind == "number"]
-    if not stated:
+    if any(answer in _one_away(result, number) for number in stated):
         return None
-    last = results[-1] if results else stated[-1]
-    if answer in (last, stated[-1], -stated[-1]):
-        return None
-    return f"the steps come to {write_number(last)}, the answer is {write_number(answer)}"
+    return f"the steps come to {write_number(result)}, the answer is {write_number(answer)}"
+
+
+def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
+    """What one more operation makes of a result: the step that an answer may leave unsaid."""
+    made = {result + number, result - number, number - result, result * number}
+    return made | ({result / number} if number else set()) | ({number / result} if result else set())
 
 
 class AgreesWithGold(RowRule):
