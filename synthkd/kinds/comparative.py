@@ -31,6 +31,7 @@ _MOST = 50
 class ComparativeKind(Kind):
     """Left and right, and how left compares.
 
+    ``claims`` is how many sentences the template `comparative/chat` asks for where an answer may have ``several``.
     ``asked`` are comparatives to ask about, each of every pair (for templates that ask a question); ``swap`` asks about
     each pair in both orders. ``adverbs``, ``quantifiers``, ``comparatives`` and ``auxiliaries`` are the sets of constrained
     decoding; with ``auxiliaries`` the prompt leaves the auxiliary to the answer.
@@ -48,6 +49,7 @@ class ComparativeKind(Kind):
     def __init__(
         self,
         several: bool = False,
+        claims: int = 5,
         asked: Sequence[str] = (),
         swap: bool = False,
         adverbs: Sequence[str] = ADVERBS,
@@ -62,7 +64,10 @@ class ComparativeKind(Kind):
         for word in asked:
             if meaning(word) is None:
                 raise ValueError(f"asked: {word!r} is no comparative, such as 'heavier' or 'more expensive'")
-        self.several, self.asked, self.swap = several, tuple(asked), swap
+        if not claims >= 1:
+            raise ValueError(f"claims: a number from 1 on is needed, not {claims!r}")
+        self.several, self.claims = several, claims if several else 1
+        self.asked, self.swap = tuple(asked), swap
         self.adverbs, self.quantifiers, self.auxiliaries = (
             tuple(adverbs),
             tuple(quantifiers),
@@ -106,16 +111,16 @@ class ComparativeKind(Kind):
         return problem
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Adds plurals, names with their article, and the auxiliary; to examples also ``said``."""
-        shown = [
-            {
-                **self._named(example),
-                "said": example.get("said") or " ".join(self._said(example)),
-                "sentence": self.verbalize(example),
-            }
-            for example in examples
-        ]
-        return {**self._named(row), "examples": shown}
+        """Adds plurals, names with their article, and the auxiliary; to examples also what is said of them, and their two
+        names in a drawn order, so that an answer is not always the first."""
+        shown = []
+        for example in examples:
+            named = self._named(example)
+            one, other = rng.sample([named["left_a"], named["right_a"]], 2)
+            said = example.get("said") or " ".join(self._said(example))
+            sentence = self.verbalize(example)
+            shown.append({**named, "said": said, "sentence": sentence, "one_a": one, "other_a": other})
+        return {"claims": self.claims, **self._named(row), "examples": shown}
 
     def _named(self, row: Row) -> dict[str, Any]:
         left, right = str(row["left"]), str(row["right"])

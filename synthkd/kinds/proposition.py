@@ -187,6 +187,7 @@ class PropositionKind(Kind):
     def _row(self, said: Said, chunk: Row) -> dict[str, Any]:
         row: dict[str, Any] = {
             "sentence": "", "proposition": said.proposition, "aligned_by": said.aligned_by, "flaw": said.flaw,
+            "sentence_index": None, "start": None, "end": None, "unit": None,
         }  # fmt: skip
         if said.sentence is not None:
             start, end = chunk["starts"][said.sentence], chunk["ends"][said.sentence]

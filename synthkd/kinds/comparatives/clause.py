@@ -96,8 +96,18 @@ class _Reader:
         )  # fmt: skip
 
     def answer(self, asked: str) -> Clause | Malformed:
-        """A name alone answers a question; a text that names both, or none, does not."""
+        """A name at the beginning answers a question, or one that is the only name; a text that names both, or none, does
+        not."""
         meant = meaning(asked)
+        self.at = 0
+        self._greeting()
+        if self._word() == "the" and self._word(1) in ("former", "latter"):
+            first: str | None = "left" if self._word(1) == "former" else "right"
+            self.at += 2
+        else:
+            first = self._name()
+        if meant is not None and first and self._ends(self.at) and self._word() not in ("and", "or", "as"):
+            return Clause(first, asked, meant, "are")
         named = [side for side in self.names if self._occurs(side)]
         if meant is None or len(named) != 1:
             return Malformed("no_comparative" if not named else "both_named")
@@ -168,7 +178,8 @@ class _Reader:
             found = small_word(self.tokens, self.at)
             # *more* and *less* grade what follows; *far* and *much* only stand before a comparative.
             if found is None:
-                if self._is(",") and self.words["adverb"]:
+                ahead = self.at + 1 < len(self.tokens) and small_word(self.tokens, self.at + 1)
+                if self._is(",") and (self.words["adverb"] or ahead):
                     self.at += 1
                     continue
                 return None

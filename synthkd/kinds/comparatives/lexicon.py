@@ -13,7 +13,7 @@ from synthkd.kinds.comparatives.nouns import word_set
 #: axis -> adjectives that say more of it | those that say less.
 _AXES = """
 mass: heavy weighty hefty | light lightweight
-size: big large huge bulky giant | small little tiny compact
+size: big large huge bulky | small little tiny compact
 height: tall | short
 length: long lengthy |
 width: wide broad | narrow
@@ -169,9 +169,7 @@ def _with_er(adjective: str) -> str:
 
 
 _FORMS = _IRREGULAR | {
-    _with_er(word): word
-    for word in ADJECTIVES
-    if _is_short(word) and word not in ("good", "bad", "far", "giant")
+    _with_er(word): word for word in ADJECTIVES if _is_short(word) and word not in ("good", "bad", "far")
 }
 #: Comparatives in one word that the lexicon knows.
 KNOWN = frozenset(_FORMS)

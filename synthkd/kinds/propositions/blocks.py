@@ -13,7 +13,7 @@ MARKUPS = ("plain", "markdown", "rst")
 _BLANK = re.compile(r"\n[^\S\n]*(?=\n)")
 _LINE = re.compile(r"[^\n]*\n?")
 #: What stands before the words of an item of a list, or of a quotation.
-MARK = re.compile(r"(?:>[ \t]?|[-*+•][ \t]+|(?:\d{1,3}|[A-Za-z#])[.)][ \t]+)+")
+MARK = re.compile(r"(?:>[ \t]?|[-*+•][ \t]+|(?:\d{1,3}|#)[.)][ \t]+)+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _DASH = re.compile(
-    r"\s*(?:(?:[-–—−‐‑‒―•*·▪◦‣⁃●○▸►+]|>)+\s+|[–—−‒―•·▪◦‣⁃●○▸►]+(?=\S)|-(?=[^\W\d])|\(?\d{1,3}[.):]\s+|\(?[a-zA-Z][.)]\s+(?=[A-Z]))"
+    r"\s*(?:(?:(?:[-–—−‐‑‒―•*·▪◦‣⁃●○▸►+]|>)+\s+)+|[–—−‒―•·▪◦‣⁃●○▸►]+(?=\S)|-(?=[^\W\d])|\(?\d{1,3}[.):]\s+"
+    r"|\(?[a-zA-Z][.)]\s+(?=[A-Z]))"
 )
 _INLINE = re.compile(r"(?<=[.!?])\s+[-–—•]\s+")
 _LABEL = re.compile(
@@ -176,4 +177,4 @@ def _without_echo(groups: list[Group], sentences: Sequence[str]) -> list[Group]:
         for group in groups
         if group.dashed or not group.said or normal_phrase(" ".join(group.said)) not in known
     ]
-    return own if any(group.said for group in own) else groups
+    return own if any(group.dashed for group in own) else groups

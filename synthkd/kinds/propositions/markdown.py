@@ -31,7 +31,7 @@ def markdown(lines: list[Line]) -> Iterator[Block]:
         found = _other(lines, place, in_list)
         if found is None:
             end = _paragraph(lines, place)
-            in_list = bool(MARK.match(line.text)) or (in_list and line.indent > 0)
+            in_list = _is_item(line) or (in_list and line.indent > 0)
             if end < len(lines) and _UNDERLINE.match(lines[end].text) and not MARK.match(line.text):
                 yield span(lines, place, end + 1, "heading")
                 end += 1
@@ -42,6 +42,10 @@ def markdown(lines: list[Line]) -> Iterator[Block]:
             yield span(lines, place, end, kind)
             in_list = in_list and line.indent > 0
         place = end
+
+
+def _is_item(line: Line) -> bool:
+    return bool(MARK.match(line.text)) and not line.text.startswith(">")
 
 
 def _front(lines: list[Line]) -> int:

@@ -19,7 +19,7 @@ Span = tuple[int, int]
 _PART = 10_000
 #: Characters after which spaCy's store of words is thrown away.
 _RENEWED = 20_000_000
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 #: What no language has as a word; the tokenizer needs a time for it that grows with its square.
 _RUN = re.compile(r"\S{80,}")
 #: Full stops of scripts that leave no space after them.

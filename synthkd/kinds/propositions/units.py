@@ -34,11 +34,12 @@ def units(
             yield Unit(block.start, block.end, block.kind)
             continue
         for start, end in _spans(document, block, splitter):
-            if not any(map(str.isalnum, document[start:end])):
-                yield Unit(start, end, NO_WORDS)
-                continue
-            for piece in _pieces(document, start, end, longest):
-                yield Unit(*piece, SENTENCE if piece == (start, end) else PIECE, index)
+            pieces = list(_pieces(document, start, end, longest))
+            for start, end in pieces:
+                if not any(map(str.isalnum, document[start:end])):
+                    yield Unit(start, end, NO_WORDS)
+                    continue
+                yield Unit(start, end, SENTENCE if len(pieces) == 1 else PIECE, index)
                 index += 1
 
 
