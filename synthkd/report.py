@@ -60,7 +60,7 @@ def vote_rows(votes: dict[str, Any] | None) -> Rows:
 def _order(order: dict[str, Any] | None) -> Rows:
     if not order:
         return []
-    found = f"{order['on_cycles']:,} of {order['claims']:,} claims on cycles, in {order['tangles']:,} knots"
+    found = f"{order['on_cycles']:,} of {order['claims']:,} claims on cycles, in {order['tangles']:,} knot{'' if order['tangles'] == 1 else 's'}"
     return [("order", f"{found}; {order['closing'] + order['against']:,} rejected until none was left")]
 
 

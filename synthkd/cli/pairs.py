@@ -1,0 +1,69 @@
+"""`synthkd pairs`: pairs of things worth comparing, from a list."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def pairs(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Things, one in each row (CSV, TSV, JSONL or Parquet).", show_default=False
+        ),
+    ],
+    by: Annotated[
+        str, typer.Option(help="category (sisters under one parent), similar (neighbours) or random.")
+    ] = "category",
+    n: Annotated[int, typer.Option("-n", min=1, help="How many pairs at most.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    name: Annotated[
+        str | None, typer.Option(help="Column of the names.", show_default="name, entity, head …")
+    ] = None,
+    category: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the categories; a cell may hold several, with | between.",
+            show_default="category, parent, class …",
+        ),
+    ] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or hub name of an encoder, for --by similar.",
+            show_default="TF-IDF of the row's text",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="CSV file to write, left,right.", show_default="standard output"),
+    ] = None,
+) -> None:
+    """Make pairs to compare from a list of things. No pair comes twice, in either order."""
+    from synthkd.corpora.pairs import make_pairs, read_things
+    from synthkd.errors import InputError
+    from synthkd.rows import read_rows
+
+    if out is not None and out.exists():
+        raise InputError(f"{out} is there already; name another file, or remove it")
+    rows = [row for batch in read_rows(path) for row in batch]
+    things = read_things(rows, name, category, by == "category")
+    found = make_pairs(things, by, n, seed, embedder)
+    if out is None:
+        _write(sys.stdout, found)
+    else:
+        with out.open("w", encoding="utf-8", newline="") as file:
+            _write(file, found)
+    fewer = "" if len(found) == n else f" (no more are there; {n:,} were asked)"
+    typer.echo(f"{len(found):,} pairs of {len(things):,} things{fewer}", err=True)
+
+
+def _write(file: object, found: list[tuple[str, str]]) -> None:
+    writer = csv.writer(file, lineterminator="\n")  # type: ignore[arg-type]
+    writer.writerow(["left", "right"])
+    writer.writerows(found)
