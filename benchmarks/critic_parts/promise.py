@@ -2,8 +2,8 @@
 
     python benchmarks/critic_parts/promise.py [--data DIR] [--quick] [--json FILE]
 
-Scores come from the linear critic: cross-fitted by group, or, for ConceptNet, trained on the training triples and
-made negatives alone. In each division half of the groups is calibrated on; a threshold is asked for, and the
+Scores are cross-fitted by group: of the linear critic for CSKB, of the knowledge-base critic for ConceptNet, of the text
+critic for the explanations. In each division half of the groups is calibrated on; a threshold is asked for, and the
 precision is counted on the other half. A promise is broken in a division where that falls below what was asked.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[F
     if not quick:
         makers |= {
             "conceptnet_cn100k": promise_rows.conceptnet,
-            "gpt3_explanations": promise_rows.explanations,
+            "gpt3_explanations csqa": partial(promise_rows.explanations, part="csqa"),
+            "gpt3_explanations snli": partial(promise_rows.explanations, part="snli"),
         }
     return {name: make(data, seed) for name, make in makers.items()}
 

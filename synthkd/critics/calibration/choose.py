@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthkd.critics.calibration.bounds import binomial_p
-from synthkd.critics.calibration.clusters import largest_effect
 from synthkd.critics.calibration.evidence import Evidence
 from synthkd.critics.calibration.plan import SECOND_START, Plan
 from synthkd.critics.calibration.results import Threshold, Unreachable
@@ -61,9 +60,7 @@ def choose(
 
 def plan_for(evidence: Evidence, precision: float, alpha: float, planned: Plan | None = None) -> Plan:
     """By the ranks of the scores, joined with a plan from other labels where there is one."""
-    ranks = Plan.by_ranks(
-        evidence.scores, precision, alpha, evidence.decided, largest_effect(evidence.groups)
-    )
+    ranks = Plan.by_ranks(evidence.scores, precision, alpha, evidence.decided)
     return ranks if planned is None else Plan.joined(planned, ranks)
 
 

@@ -35,16 +35,14 @@ class Plan:
     shares: Floats
 
     @classmethod
-    def by_ranks(
-        cls, scores: Floats, precision: float, alpha: float, decided: int | None = None, effect: float = 1.0
-    ) -> Plan:
+    def by_ranks(cls, scores: Floats, precision: float, alpha: float, decided: int | None = None) -> Plan:
         """From the ranks of the held-out scores themselves, sorted from the highest.
 
         The threshold for the r best rows lies just above the score of the next row, so that the r rows are draws
-        from what lies above the threshold, whatever the next row's label is. ``effect`` is the largest design effect that rows in groups may have.
+        from what lies above the threshold, whatever the next row's label is.
         """
         n = len(scores)
-        fewest = min(_first(precision, alpha / STARTS, n, decided) * effect / n, 1.0)
+        fewest = min(_first(precision, alpha / STARTS, n, decided) / n, 1.0)
         starts = sorted({max(start, fewest) for start in RANK_STARTS})
         shares = np.unique(np.concatenate([np.linspace(starts[0], 1, GRID), starts]))
         ranks = [math.ceil(share * n - 1e-9) for share in shares]
