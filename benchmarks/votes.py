@@ -66,8 +66,8 @@ def _by_way(votes: list[tuple[str, Vote]]) -> dict[str, list[float]]:
 def voting(questions: list[Question]) -> dict[str, Any]:
     """Single, majority and weighted votes.
 
-    ``weighted``: reliability of each run of a teacher, from agreement alone; ``weighted_model``: of each model;
-    ``weighted_checked``: of each run, split by whether the steps pass the checks. ``checked``: a vote whose steps fail the
+    ``weighted``: reliability of each model, from agreement alone, as `votes.by: teacher` has it; ``weighted_run``: of each
+    run as if it were a model; ``weighted_checked``: of each run, split by whether the steps pass the checks. ``checked``: a vote whose steps fail the
     checks counts half. ``balanced``: each model has one vote in all. Differences are of expected values (a tie is drawn),
     unless their name says that ties are wrong.
     """
@@ -96,8 +96,8 @@ def voting(questions: list[Question]) -> dict[str, Any]:
 
 def _ways(questions: list[Question]) -> Iterator[tuple[str, Weigh, dict[str, float]]]:
     for way, voter in (
-        ("weighted", _voter),
-        ("weighted_model", _model),
+        ("weighted", _model),
+        ("weighted_run", _voter),
         ("weighted_checked", _voter_and_checks),
     ):
         yield way, *by_reliability(questions, voter)

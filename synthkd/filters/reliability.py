@@ -3,6 +3,10 @@ number for each teacher, since every question has answers of its own.
 
 A teacher gives the true answer with probability p; an error falls on any other answer. Questions
 with the same pattern of votes count as one, so memory holds the patterns and not the questions.
+
+Samples of one teacher err together, so that a teacher that repeats itself would seem reliable: each teacher has one vote in
+a question here, that of most of its samples. From two teachers nothing can be told but how often they agree; three
+are needed, and with fewer all votes weigh alike.
 """
 
 from __future__ import annotations
@@ -15,11 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.filters.votes import codes
+from synthkd.filters.votes import Numbers, codes
 
 #: The votes of a question: for each answer, (teacher, votes) pairs. In no order that means something, hence sorted.
 Pattern = tuple[tuple[tuple[str, int], ...], ...]
 _LEAST, _MOST = 0.01, 0.99
+#: Teachers from which reliabilities can be told apart.
+NEEDED = 3
 
 
 def patterns(question: Any, answer: Any, completion: Any, teacher: list[str]) -> Counter[Pattern]:
@@ -48,7 +54,9 @@ class Reliability:
 
     def weight(self, teacher: str) -> float:
         """What a vote weighs: the log-odds, with which the leader is the likeliest answer. A teacher that is no better
-        than chance weighs nothing."""
+        than chance weighs nothing; where none is known, all weigh alike."""
+        if not self.sure:
+            return 1.0
         p = self.sure.get(teacher, 1 / self.answers)
         return max(0.0, math.log(p) - math.log((1 - p) / (self.answers - 1)))
 
@@ -58,15 +66,12 @@ def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: fl
     that a question got can be true."""
     order = sorted(found)
     names = sorted({name for pattern in order for answer in pattern for name, _ in answer})
-    if not names:
+    if len(names) < NEEDED:
         return Reliability()
     answers = max(2, 1 + max(len(pattern) for pattern in order))
     # A row for each answer of each pattern, and one for all the answers that nobody gave.
     of = np.array([i for i, pattern in enumerate(order) for _ in (*pattern, None)], dtype=np.int64)
-    votes = np.array(
-        [[dict(answer).get(name, 0) for name in names] for pattern in order for answer in (*pattern, ())],
-        dtype=np.float64,
-    )
+    votes = np.array([line for pattern in order for line in _one_each(pattern, names)], dtype=np.float64)
     unsaid = np.array(
         [n for pattern in order for n in (*[1] * len(pattern), answers - len(pattern))], dtype=np.float64
     )
@@ -88,3 +93,14 @@ def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: fl
         if np.abs(sure - before).max() < tolerance:
             break
     return Reliability(dict(zip(names, sure.tolist(), strict=True)), answers)
+
+
+def _one_each(pattern: Pattern, names: list[str]) -> Numbers:
+    """(answers + 1, teachers): each teacher's one vote, shared where its samples are tied; the last line is the answers
+    that nobody gave."""
+    counts = np.array(
+        [[dict(answer).get(name, 0) for name in names] for answer in (*pattern, ())], dtype=np.float64
+    )
+    most = (counts == counts.max(axis=0)) & (counts > 0)
+    shared: Numbers = most / np.maximum(most.sum(axis=0), 1)
+    return shared

@@ -116,6 +116,24 @@ def test_a_reliable_teacher_is_told_from_the_others_without_a_label() -> None:
     assert found["good"] == pytest.approx(0.9, abs=0.06)
 
 
+def test_a_teacher_that_repeats_itself_is_not_taken_for_a_reliable_one() -> None:
+    rng = random.Random(1)
+    rows = []
+    for q in range(1500):
+        for name, p, samples in (("good", 0.85, 1), ("fair", 0.75, 1), ("stubborn", 0.5, 5)):
+            said = 0 if rng.random() < p else rng.randrange(1, 4)
+            rows += [(str(q), str(said), f"{q}-{name}-{k}", name) for k in range(samples)]
+    ask, say, who, teacher = map(list, zip(*rows, strict=True))
+    found = reliabilities(patterns(ask, say, who, teacher)).sure
+    assert found["stubborn"] < found["fair"] < found["good"]
+
+
+def test_two_teachers_cannot_be_told_apart_so_their_votes_weigh_alike() -> None:
+    found = reliabilities(simulated({"good": 0.9, "poor": 0.4}))
+    assert found.sure == {}
+    assert found.weight("good") == found.weight("poor") == 1
+
+
 def test_equal_patterns_count_once_and_the_order_of_votes_does_not_matter() -> None:
     one = patterns(["q", "q", "r", "r"], ["7", "8", "x", "y"], list("abcd"), ["s", "t", "t", "s"])
     assert one == {((("s", 1),), (("t", 1),)): 2}
