@@ -17,8 +17,6 @@ from synthkd.kinds.propositions.groups import Group, Written
 LEAST = 0.25
 #: How much better another order must fit than the one that was written.
 _BETTER = 0.35
-#: What it weighs that a text has a large share of a sentence's words: only where two fit alike.
-SHORT = 0.02
 _WORD = re.compile(r"[^\W_]+")
 
 #: How a proposition found its sentence.
@@ -56,19 +54,19 @@ class Overlap:
         whole = sum(self._rarity.get(word, self._new) for word in found)
         if not whole:
             return [0.0] * len(self.words)
-        return [self._fit(found, each) / whole for each in self.words]
+        return [sum(self._rarity[word] for word in found & each) / whole for each in self.words]
 
-    def _fit(self, found: set[str], sentence: set[str]) -> float:
-        """Weight of the common words; a little more where they are most of the sentence."""
-        common = found & sentence
-        weight = sum(self._rarity[word] for word in common)
-        return weight * (1 + SHORT * len(common) / max(len(sentence), 1))
-
-    def best(self, text: str, after: int = 0) -> tuple[int, float]:
-        """The sentence that fits best; among equals the first that does not come before ``after``."""
+    def best(self, text: str, after: int | None = None) -> tuple[int, float]:
+        """The sentence that fits best. Among equals the first that does not come before ``after``; where no order is
+        known, the one of which the text has the most."""
         scores = self.scores(text)
         top = max(scores)
         equal = [i for i, score in enumerate(scores) if score >= top - 1e-9]
+        if after is None:
+            found = set(words(text))
+            return max(
+                equal, key=lambda i: (len(found & self.words[i]) / max(len(self.words[i]), 1), -i)
+            ), top
         return next((i for i in equal if i >= after), equal[0]), top
 
 
@@ -116,7 +114,7 @@ def _loose(loose: Group, overlap: Overlap, count: int, beside: bool) -> Iterator
         if count == 1 and not beside:
             yield Said(0, text, ONLY, flaw)
             continue
-        best, score = overlap.best(text, place)
+        best, score = overlap.best(text, place if len(loose.said) > 1 else None)
         if score < LEAST:
             yield Said(None, text, OVERLAP, NO_SENTENCE)
         else:

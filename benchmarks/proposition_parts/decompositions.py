@@ -1,0 +1,205 @@
+"""Model facts against human facts of the same sentences (FActScore)."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthkd import plugins
+from synthkd.corpora.propositions import (
+    Entailment,
+    Exact,
+    Overlap,
+    Scores,
+    mean_of,
+    reference_based,
+    reference_free,
+)
+from synthkd.corpora.schema import candidate_schema
+from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.propositions.align import LEAST
+from synthkd.kinds.propositions.align import Overlap as Aligner
+from synthkd.kinds.propositions.claims import names as names_of
+from synthkd.kinds.text import normal_phrase
+
+RULES = ("self_contained", "one_claim", "not_copy", "grounded")
+Rows = list[tuple[Any, ...]]
+Facts = dict[str, list[str]]
+#: A number that no biography has.
+PLANTED = "70817"
+
+
+class Read:
+    """Sentences with their facts. ``source`` of a sentence is the person's name and the whole biography."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sentences = [
+            row for row in pq.read_table(folder / "sentences.parquet").to_pylist() if row["n_human_facts"]
+        ]
+        self.texts = {
+            row["id"]: row["output"] for row in pq.read_table(folder / "generations.parquet").to_pylist()
+        }
+        self.model, self.human = (_facts(folder / f"{name}_facts.parquet") for name in ("model", "human"))
+        self.of = {row["id"]: row for row in self.sentences}
+
+
+def _facts(path: Path) -> Facts:
+    found: Facts = defaultdict(list)
+    for row in pq.read_table(path).to_pylist():
+        found[row["sentence_id"]].append(row["text"])
+    return found
+
+
+def verdicts(read: Read, facts: Facts, rule: str) -> dict[str, list[str | None]]:
+    """What a rule says of each fact of each sentence."""
+    kind = PropositionKind()
+    rows = [
+        {
+            "document_id": row["generation_id"], "sentence": row["text"], "proposition": text,
+            "source": f"{row['topic']}. {read.texts[row['generation_id']]}",
+        }
+        for row in read.sentences
+        for text in facts[row["id"]]
+    ]  # fmt: skip
+    batch = pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind))
+    said = iter(plugins.find("rules", rule)().judge(batch, kind))
+    return {row["id"]: [next(said) for _ in facts[row["id"]]] for row in read.sentences}
+
+
+def kept(read: Read, facts: Facts, rules: tuple[str, ...]) -> Facts:
+    """The facts that all these rules let pass."""
+    found = [verdicts(read, facts, rule) for rule in rules]
+    return {
+        name: [text for i, text in enumerate(facts[name]) if all(one[name][i] is None for one in found)]
+        for name in read.of
+    }
+
+
+def agreement(folder: Path, quick: bool) -> tuple[Rows, dict[str, Any]]:
+    """RB of model facts against human facts, and RF, by sentence; before the rules and after."""
+    read = Read(folder)
+    if quick:
+        read.sentences = read.sentences[:200]
+        read.of = {row["id"]: row for row in read.sentences}
+    rows: Rows = [("facts", "measure", "scorer", "precision", "recall", "F1", "facts kept")]
+    figures: dict[str, Any] = {}
+    whole = sum(len(read.model[name]) for name in read.of)
+    for label, rules in [
+        ("model", ()),
+        *((f"model, {rule}", (rule,)) for rule in RULES),
+        ("model, all rules", RULES),
+    ]:
+        facts = kept(read, read.model, rules) if rules else read.model
+        share = sum(len(facts[name]) for name in read.of) / whole
+        for scorer in (Exact(), Overlap()):
+            found = mean_of(reference_based(read.human[name], facts[name], scorer) for name in read.of)
+            rows.append((label, *_line(found), share))
+            figures |= _figures(label, found)
+        if not rules or rules == RULES:
+            found = _free(read, facts)
+            rows.append((label, *_line(found), share))
+            figures |= _figures(label, found)
+    found = _free(read, read.human)
+    rows.append(("human", *_line(found), ""))
+    return rows, figures | _figures("human", found)
+
+
+def _free(read: Read, facts: Facts) -> Scores:
+    scorer: Entailment = Overlap()
+    return mean_of(
+        reference_free(f"{row['topic']}. {row['text']}", [row["text"]], facts[name], scorer)
+        for name, row in read.of.items()
+    )
+
+
+def _line(found: Scores) -> tuple[Any, ...]:
+    return found.measure, found.scorer, found.precision, found.recall, found.f1
+
+
+def _figures(label: str, found: Scores) -> dict[str, float]:
+    name = f"{label.replace(', ', '_').replace(' ', '_')}_{found.measure.lower()}_{found.scorer}"
+    return {f"{name}_precision": found.precision, f"{name}_recall": found.recall, f"{name}_f1": found.f1}
+
+
+def rule_effects(folder: Path) -> tuple[Rows, dict[str, Any]]:
+    """Of the model facts that humans kept, and of those they changed, the share that each rule rejects; and of human
+    facts. A rule helps where the second is larger than the first."""
+    read = Read(folder)
+    human = {name: {normal_phrase(text) for text in read.human[name]} for name in read.of}
+    same: Callable[[str, str], bool] = lambda name, text: normal_phrase(text) in human[name]  # noqa: E731
+    rows: Rows = [("rule", "of kept by humans", "of changed by humans", "of human facts", "commonest reason")]
+    figures: dict[str, Any] = {}
+    for rule in RULES:
+        found = verdicts(read, read.model, rule)
+        rejected: dict[bool, list[bool]] = {True: [], False: []}
+        why: Counter[str] = Counter()
+        for name in read.of:
+            for text, reason in zip(read.model[name], found[name], strict=True):
+                rejected[same(name, text)].append(reason is not None)
+                why.update([reason.split(":")[0]] if reason else [])
+        own = [reason is not None for said in verdicts(read, read.human, rule).values() for reason in said]
+        shares = [sum(each) / len(each) for each in (rejected[True], rejected[False], own)]
+        rows.append((rule, *shares, *(f"{name} ({count})" for name, count in why.most_common(1))))
+        figures |= dict(
+            zip((f"{rule}_of_kept", f"{rule}_of_changed", f"{rule}_of_human"), shares, strict=True)
+        )
+    return rows, figures
+
+
+def alignment(folder: Path) -> dict[str, float]:
+    """Facts of five sentences in one list: the share that goes to the right sentence, and that goes to none."""
+    read = Read(folder)
+    chunks: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in read.sentences:
+        chunks[row["generation_id"]].append(row)
+    figures: dict[str, float] = {}
+    for label, facts in (("model", read.model), ("human", read.human)):
+        right = none = count = 0
+        for rows in chunks.values():
+            for start in range(0, len(rows), 5):
+                part = rows[start : start + 5]
+                aligner, place = Aligner([row["text"] for row in part]), 0
+                for i, row in enumerate(part):
+                    for text in facts[row["id"]]:
+                        best, score = aligner.best(text, place)
+                        place = best if score >= LEAST else place
+                        right += best == i and score >= LEAST
+                        none += score < LEAST
+                        count += 1
+        figures |= {f"{label}_facts_right": right / count, f"{label}_facts_to_none": none / count}
+    return figures
+
+
+def planted(folder: Path) -> dict[str, float]:
+    """Human facts with a number or a name put in that their biography does not have: the share that `grounded` rejects."""
+    read, rng = Read(folder), random.Random(0)
+    names = sorted({name for texts in read.human.values() for text in texts for name in names_of(text)})
+    read.human, kinds = _planted(read, names, rng), defaultdict(list)
+    for name, said in verdicts(read, read.human, "grounded").items():
+        for text, reason in zip(read.human[name], said, strict=True):
+            kinds["number" if PLANTED in text else "name"].append(reason is not None)
+    return {f"planted_{kind}_found": sum(each) / len(each) for kind, each in sorted(kinds.items())} | {
+        f"planted_{kind}s": len(each) for kind, each in sorted(kinds.items())
+    }
+
+
+def _planted(read: Read, names: list[str], rng: random.Random) -> Facts:
+    found: Facts = {name: [] for name in read.of}
+    for name, row in read.of.items():
+        source = f"{row['topic']} {read.texts[row['generation_id']]}".casefold()
+        for text in read.human[name]:
+            if digits := re.search(r"\d[\d,]*", text):
+                found[name].append(f"{text[: digits.start()]}{PLANTED}{text[digits.end() :]}")
+            for own in list(names_of(text))[-1:]:
+                other = next(
+                    one for one in iter(lambda: rng.choice(names), None) if one.casefold() not in source
+                )
+                found[name].append(text.replace(own, other))
+    return found

@@ -1,0 +1,156 @@
+"""Whole documents: cut, asked about, read back."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from synthkd import Recipe, run
+from synthkd.corpora.coverage import Coverage, total
+from synthkd.kinds.proposition import PropositionKind
+from synthkd.pipeline import JUDGED
+from synthkd.rows import read_rows
+from synthkd.stages.plan import Plan
+
+
+def documents(folder: Path, quick: bool) -> list[dict[str, Any]]:
+    rows = pq.read_table(folder / "documents.parquet", columns=["id", "text", "markup"]).to_pylist()
+    rows = [{"document_id": row["id"], "text": row["text"], "markup": row["markup"]} for row in rows]
+    return rows[:8] if quick else rows
+
+
+def segmented(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
+    """Sentences and chunks of all documents; what is lost or doubled."""
+    kind, counts, lost = PropositionKind(), Counter[str](), 0
+    list(kind.splitter.spans("Warm."))
+    rows = documents(folder, quick)
+    before, start = _memory(), time.perf_counter()
+    for row in rows:
+        chunks = kind.expand(row)
+        counts["chunks"] += len(chunks)
+    seconds = time.perf_counter() - start
+    for row in rows:
+        place = 0
+        for unit in kind.units(row):
+            lost += (
+                sum(not ch.isspace() for ch in row["text"][place : unit.start]) + (unit.start < place) * 10**6
+            )
+            counts[unit.kind] += 1
+            counts["characters skipped"] += (unit.index < 0) * (unit.end - unit.start)
+            place = unit.end
+        lost += sum(not ch.isspace() for ch in row["text"][place:])
+    size = sum(len(row["text"]) for row in rows) / 1e6
+    return {
+        "documents": len(rows), "megacharacters": size, **counts, "characters between units (list marks)": lost,
+        "seconds per MB": seconds / size, "MB of memory more": _memory() - before,
+    }  # fmt: skip
+
+
+def recorded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
+    """All documents with a teacher that copies sentences as propositions, in whole and in broken forms."""
+    rng = random.Random(0)
+    recipe = _recipe(out, documents(folder, quick), {"backend": "recorded", "path": "recorded.jsonl"}, 5)
+    (out / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
+    with (out / "answers.jsonl").open("w", encoding="utf-8") as file:
+        for group in Plan(recipe).asked():
+            for asked in group:
+                text = _broken(asked.row["sentences"], rng)
+                file.write(json.dumps({"input_id": asked.input_id, "text": text}) + "\n")
+    (out / "answers.jsonl").replace(out / "recorded.jsonl")
+    return _ran(recipe)
+
+
+def embedded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
+    """Some documents with the embedded teacher: it never read such text, so what it says is of no worth, but every
+    sentence must have its fate."""
+    rows = sorted(documents(folder, False), key=lambda row: len(row["text"]))[: 4 if quick else 20]
+    teacher = {"backend": "transformers", "model": "synthkd/everyday", "threads": 1}
+    return _ran(_recipe(out, rows, teacher, 2, "proposition/everyday", max_tokens=160, temperature=0.0))
+
+
+def _recipe(
+    out: Path,
+    rows: list[dict[str, Any]],
+    teacher: dict[str, Any],
+    chunk: int,
+    template: str | None = None,
+    **sampling: Any,
+) -> Recipe:
+    (out / "documents.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (out / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
+    raw = {
+        "name": str(teacher["backend"]),
+        "inputs": {"path": "documents.jsonl"},
+        "kind": {"name": "proposition", "options": {"chunk_sentences": chunk}},
+        "prompt": {"template": template} if template else {},
+        "teacher": {**teacher, "sampling": sampling},
+        "corpus": {"path": f"corpus-{teacher['backend']}"},
+    }
+    return Recipe.from_dict(raw, out)
+
+
+def _broken(sentences: list[str], rng: random.Random) -> str:
+    """An answer of one group a sentence, sometimes broken: tags left out, groups missing, doubled, in another order, cut."""
+    groups = [f"<s>\n- {sentence}\n</s>" for sentence in sentences]
+    harm = rng.random()
+    if harm < 0.5:
+        pass
+    elif harm < 0.58:
+        groups = [group.replace("</s>", "") for group in groups]
+    elif harm < 0.66:
+        groups.pop(rng.randrange(len(groups)))
+    elif harm < 0.72:
+        groups.insert(rng.randrange(len(groups)), "<s>\n- Something quite different.\n</s>")
+    elif harm < 0.78:
+        rng.shuffle(groups)
+    elif harm < 0.84:
+        groups = [f"- {sentence}" for sentence in sentences]
+    elif harm < 0.88:
+        groups = [""]
+    elif harm < 0.92:
+        groups = ["I cannot do that."]
+    text = "\n".join(groups)
+    return text[: rng.randrange(len(text) + 1)] if harm > 0.92 else text
+
+
+def _ran(recipe: Recipe) -> dict[str, Any]:
+    start = time.perf_counter()
+    result = run(recipe, quiet=True)
+    seconds = time.perf_counter() - start
+    rows = list(_documents(recipe))
+    texts = {row["document_id"]: row["text"] for row in rows}
+    wrong = 0
+    for split in ("accepted", "rejected"):
+        for row in result.corpus.table(split).to_pylist():
+            if row["start"] is not None:
+                wrong += texts[row["document_id"]][row["start"] : row["end"]] != row["sentence"]
+    coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / JUDGED)
+    whole = total(coverage.report(row) for row in rows)
+    counts = result.counts
+    size = sum(map(len, texts.values())) / 1e6
+    return {
+        "documents": len(rows), "chunks": whole.chunks, "completed": counts["completed"], "failed": counts["failed"],
+        "candidates": counts["candidates"], "accepted": counts["accepted"], "rejected": sum(counts["rejected"].values()),
+        "sentences": whole.sentences, "with propositions": whole.with_propositions,
+        **{f"without: {name}": count for name, count in sorted(whole.without.items())},
+        "sentences without a fate": whole.sentences - whole.with_propositions - whole.without.total(),
+        "places that do not map back": wrong,
+        "seconds per MB": seconds / size, "most MB of memory": _memory(),
+    }  # fmt: skip
+
+
+def _documents(recipe: Recipe) -> Iterator[dict[str, Any]]:
+    for rows in read_rows(recipe.resolve(str(recipe.inputs.path))):
+        yield from rows
+
+
+def _memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
