@@ -47,6 +47,8 @@ class Kind(ABC):
     keeps: ClassVar[str] = "all"
     #: Whether an answer may hold more than one candidate.
     several: bool = False
+    #: Rows of the usual size that an answer comes to, about: into how many parts judging is cut.
+    answer_size: float = 1.0
 
     @property
     def answer_columns(self) -> tuple[str, ...]:

@@ -83,6 +83,8 @@ class PropositionKind(Kind):
         self.chunk_sentences, self.chunk_words = chunk_sentences, chunk_words
         self.context_sentences, self.longest = context_sentences, longest
         self.markup, self.skip = markup, skip
+        # Some three propositions of a sentence, and each row bears its source and the whole answer.
+        self.answer_size = 3.0 * chunk_sentences * (1 + chunk_sentences / 2)
         self._last: tuple[tuple[Any, ...], list[dict[str, Any]]] | None = None
 
     @classmethod

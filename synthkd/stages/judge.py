@@ -151,7 +151,7 @@ def _finished(
 
 def count_partitions(plan: Plan) -> int:
     """A power of two, so that about `PARTITION_ROWS` rows fall in each."""
-    wanted = plan.count() * plan.sampling.n / PARTITION_ROWS
+    wanted = plan.count() * plan.sampling.n * plan.kind.answer_size / PARTITION_ROWS
     count = 1
     while count < wanted and count < 4096:
         count *= 2

@@ -13,6 +13,8 @@ import pyarrow.ipc
 
 #: Rows that are held over all partitions before they are written: memory does not grow with the input.
 HELD_ROWS = 65_536
+#: And bytes, where rows are large.
+HELD_BYTES = 64 << 20
 #: Hexadecimal digits of a hash that are looked at: up to 65,536 partitions.
 _DIGITS = 4
 _VALUES = np.zeros(256, dtype=np.int64)
@@ -26,7 +28,7 @@ class Partitions:
         self.folder, self.schema, self.count, self.column = folder, schema, count, column
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
         self._held: list[pa.RecordBatch] = []
-        self._rows = 0
+        self._rows = self._bytes = 0
 
     def __enter__(self) -> Partitions:
         return self
@@ -43,14 +45,15 @@ class Partitions:
         """Take in a batch."""
         self._held.append(batch)
         self._rows += batch.num_rows
-        if self._rows >= HELD_ROWS:
+        self._bytes += batch.nbytes
+        if self._rows >= HELD_ROWS or self._bytes >= HELD_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if not self._rows:
             return
         table = pa.Table.from_batches(self._held).combine_chunks()
-        self._held, self._rows = [], 0
+        self._held, self._rows, self._bytes = [], 0, 0
         numbers = first_bits(table.column(self.column), self.count.bit_length() - 1)
         order = np.argsort(numbers, kind="stable")
         table, numbers = table.take(pa.array(order)), numbers[order]
