@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--labels", type=int, default=6000, help="rows of the label sheet")
+    parser.add_argument("--labels", type=int, default=9000, help="rows of the label sheet")
     parser.add_argument("--held-out", type=float, default=0.5, help="share of heads kept for the threshold")
     args = parser.parse_args()
     recipe = Recipe.load(

@@ -77,6 +77,29 @@ def test_no_fact_that_was_kept_out_stands_in_the_training_text(table: Table) -> 
         assert kind.verbalize({"head": head, "relation": relation, "tail": tail}) not in lines
 
 
+def test_facts_are_about_half_of_what_the_teacher_reads(table: Table) -> None:
+    from synthkd.everyday.mix import Mix
+
+    sizes = {
+        kind: sum(len(text_of(document)) for document in found)
+        for kind, found in Mix(table).by_kind(0).items()
+    }
+    assert set(sizes) == {"triple", "comparative", "rationale", "proposition", "example"}
+    assert 0.4 < sizes["triple"] / sum(sizes.values()) < 0.6
+
+
+def test_the_tokenizer_leaves_sentence_tags_as_plain_text() -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
+    assert [tokenizer.pad_token, tokenizer.bos_token, tokenizer.eos_token] == [
+        "<|pad|>",
+        "<|begin|>",
+        "<|end|>",
+    ]
+    text = "<s> A dog can bark. </s>"
+    assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
+
+
 def test_no_example_of_a_prompt_tells_a_fact_that_was_kept_out(table: Table) -> None:
     for rows in read_rows(ROOT / "prompts/triple/everyday-examples.jsonl"):
         for row in rows:
@@ -160,10 +183,14 @@ def test_the_benchmark_prints_its_table_and_writes_its_figures(tmp_path: Path) -
 def test_the_training_script_trains(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     command = [
-        sys.executable, str(ROOT / "scripts/train_everyday.py"), "--out", str(tmp_path / "m"), "--steps", "2", "--stop", "2",
-        "--rows", "4", "--length", "32", "--width", "64", "--layers", "1", "--vocabulary", "600", "--threads", "1",
+        sys.executable, str(ROOT / "scripts/train_everyday.py"), "--out", str(tmp_path / "m"), "--rows", "4",
+        "--length", "32", "--width", "64", "--layers", "1", "--vocabulary", "600", "--processes", "1", "--save-every", "1",
     ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*command, "--steps", "2"], check=True, capture_output=True)
+    # Goes on from where it was.
+    subprocess.run([*command, "--steps", "3"], check=True, capture_output=True)
+    curve = json.loads((tmp_path / "m" / "training.json").read_text())["curve"]
+    assert [point["step"] for point in curve] == [2, 3]
     raw = Recipe.load(
         ROOT / "examples/everyday.yaml",
         ["critic=null", f"teacher.model={tmp_path}/m", f"journal={tmp_path}/j.sqlite", f"work={tmp_path}/w",
