@@ -15,22 +15,26 @@ from synthkd.everyday import comparatives, messages, problems, sentences
 from synthkd.everyday.table import Table
 from synthkd.everyday.text import Document, text_of, was_seen
 from synthkd.everyday.truth import truth_of
+from synthkd.plugins import find
 from synthkd.prompts import load_prompt
 from synthkd.rows import read_rows
 
-#: What the embedded teacher may say to a prompt of each kind, right and wrong.
-COMPLETIONS = {
-    "comparative": [" typically much heavier.", " usually more expensive.", " often slightly shorter-lived."],
-    "rationale": [
-        " Tom has 12 apples. 12 - 5 = 7. The answer is 7.",
-        " Ann has 3 boxes with 4 pens in each. 3 * 4 = 12. 12 / 2 = 5. The answer is 5.",
-    ],
-    "proposition": [
-        "\n<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n- An elephant can swim.\n</s>",
-        "\n<s>\n- A dog can bark.\n</s>\n<s>\n- A cat can meow.\n- A cat is soft.\n</s>",
-    ],
-    "example": [" Please cancel my order of the red shoes.", " Refund the blue cups right now!"],
+QUESTION = "Tom has 12 apples. He gives 5 apples to Ann. How many apples does Tom have left?"
+CLAIMS = {
+    "document_id": "d",
+    "text": "An elephant is an animal that has a trunk and can swim. A dog can bark.",
 }
+#: kind, an input, what the embedded teacher may say to it, and which of what is read there is true.
+COMPLETIONS: list[tuple[str, dict[str, str], str, list[bool]]] = [
+    ("comparative", {"left": "elephant", "right": "cat"}, " typically much heavier.", [True]),
+    ("comparative", {"left": "cat", "right": "elephant"}, " usually slightly longer-lived.", [False]),
+    ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 7. The answer is 7.", [True]),
+    ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 8. The answer is 8.", [False]),
+    ("proposition", CLAIMS,
+     "\n<s>\n- An elephant is an animal.\n- An elephant has a tail.\n</s>\n<s>\n- A dog can bark.\n</s>", [True, False, True]),
+    ("example", {"label": "refund", "style": "short"}, " Refund the blue cups.", [True]),
+    ("example", {"label": "refund", "style": "short"}, " Swap the blue cups for another size.", [False]),
+]  # fmt: skip
 
 
 class Plain:
@@ -284,6 +288,19 @@ def test_a_kind_without_truth_is_named() -> None:
     assert truth_of("rationale") is problems.valid
     with pytest.raises(InputError, match="'event'"):
         truth_of("event")
+
+
+@pytest.mark.parametrize(("name", "row", "said", "right"), COMPLETIONS)
+def test_what_the_teacher_says_is_read_by_its_kind_and_judged(
+    name: str, row: dict[str, str], said: str, right: list[bool]
+) -> None:
+    if name == "proposition":
+        pytest.importorskip("spacy", reason="documents are cut by the extra `text`")
+    kind = find("kinds", name)()
+    (asked,) = kind.expand(row)
+    found = kind.parse(said, asked)
+    assert isinstance(found, list)
+    assert [truth_of(name)(candidate) for candidate in found] == right
 
 
 # Inputs and examples that are shipped.
