@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from synthkd.errors import DiskFullError, StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: what a killed process left stays
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -62,13 +68,19 @@ def read_json(path: Path) -> Any:
 def replaced_folder(path: Path) -> Iterator[Path]:
     """A new folder under a temporary name that takes the place of ``path`` when the block ends well.
 
-    All its files are synced before the rename; on an error it is removed and ``path`` stays as it was.
+    All its files are synced before the rename; on an error it is removed and ``path`` stays as it was. What a process
+    that was killed could not remove is removed by the next one.
     """
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if fcntl is not None:
+            _clear(path)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         temporary.mkdir()
+        lock = os.open(temporary, os.O_RDONLY) if fcntl is not None else None
         try:
+            if lock is not None:
+                _lock(lock)
             yield temporary
             for file in temporary.rglob("*"):
                 _sync(file)
@@ -76,6 +88,34 @@ def replaced_folder(path: Path) -> Iterator[Path]:
             _swap(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
+
+
+def _lock(descriptor: int) -> bool:
+    """Hold a folder that is being written. Its lock is free when the process has ended, however it ended."""
+    with suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _clear(path: Path) -> None:
+    """Remove what killed processes left of their work on ``path``. One that was killed between the two renames took it
+    away: it is put back."""
+    ours = re.compile(re.escape(f".{path.name}.") + r"(old-)?[0-9a-f]{8}")
+    for left in [folder for folder in path.parent.iterdir() if ours.fullmatch(folder.name)]:
+        # Another process may be clearing the same.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            if ".old-" in left.name and not path.exists():
+                left.rename(path)
+                continue
+            descriptor = os.open(left, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if _lock(descriptor):
+                    shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _swap(temporary: Path, path: Path) -> None:

@@ -22,6 +22,9 @@ def diversity(
         found = opened[0].diversity
     else:
         found = compared_corpora([corpus.path for corpus in opened])
+    if not found["rows_compared"]:
+        typer.echo("nothing to compare: no row was " + ("parsed" if len(opened) == 1 else "accepted"))
+        return
     typer.echo(plain_table(diversity_rows(found)))
     typer.echo(f"texts compared on {found['rows_compared']:,} rows of each")
     if cost := cost_sentence(found):

@@ -36,7 +36,8 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         _diversity(manifest["diversity"]),
         _sample(sample, manifest["kind"]["columns"]),
         _columns(manifest["kind"]["columns"]),
-        '## Read it\n\n```python\nimport datasets\nrows = datasets.load_dataset("PATH", split="accepted")\n```\n',
+        "## Read it\n\n```python\nimport datasets\n"
+        f'rows = datasets.load_dataset("PATH", split="{_splits(counts)[0]}")\n```\n',
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -1,7 +1,8 @@
 """Positives and negatives of one question, for training that contrasts them (as in QCRD, arXiv 2405.13014).
 
 A positive is an accepted rationale, with the share of votes that its answer has. A negative is one that lost the vote or
-failed a check, with the reason. Duplicates and texts in which no answer was found are neither.
+failed a check, with the reason. What was said several times stands there once; texts in which no answer was found are
+neither.
 
 Rows of a question are brought together in a temporary file, so memory does not grow with the corpus.
 """
@@ -88,13 +89,19 @@ def _records(batch: Any, negative: int, without: set[str]) -> Iterator[tuple[str
 
 def _grouped(rows: sqlite3.Connection) -> Iterator[Contrast]:
     found: Contrast | None = None
-    for question, negative, text in rows.execute(
-        "SELECT question, negative, row FROM rows ORDER BY question, negative, id"
+    said: set[str] = set()
+    for question, negative, name, text in rows.execute(
+        "SELECT question, negative, id, row FROM rows ORDER BY question, negative, id"
     ):
         if found is None or found.question != question:
             if found is not None:
                 yield found
             found = Contrast(question, [], [])
+            said.clear()
+        # Votes and rules reject every copy, and one that was cut may say what an accepted one says.
+        if name in said:
+            continue
+        said.add(name)
         (found.negatives if negative else found.positives).append(json.loads(text))
     if found is not None:
         yield found

@@ -26,7 +26,7 @@ _NODES = 96
 @dataclass(frozen=True, slots=True)
 class Stopping:
     """``confidence`` None leaves the exact rule alone. ``min_votes`` are asked of a winner: while more samples may
-    still bring a leader there, it is not decided."""
+    still bring a leader there, it is not decided; where they no longer can, nothing can win."""
 
     confidence: float | None = 0.95
     rule: Literal["beta", "dirichlet"] = "dirichlet"
@@ -37,9 +37,9 @@ class Stopping:
         order = sorted(counts, reverse=True)
         first = order[0] if order else 0
         second = order[1] if len(order) > 1 else 0
-        if left <= 0:
+        if left <= 0 or first + left < self.min_votes:
             return True
-        if first < self.min_votes <= first + left:
+        if first < self.min_votes:
             return False
         if first > second + left:
             return True

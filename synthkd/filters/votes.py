@@ -16,7 +16,7 @@ import numpy as np
 NAME = "votes"
 Numbers = np.ndarray[Any, Any]
 #: Two weights that differ by a smaller share are a tie: sums of equal weights may differ in their last bits.
-_SAME = 1e-9
+SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def tally(
     group, of, votes, weights = _answers(ask[places], say[places], who[places], heavy[places])
     whole = np.where(total[of] > 0, total[of], 1.0)
     top, second, leaders = _lead(of, weights, questions)
-    leads = weights >= top[of] * (1 - _SAME)
+    leads = weights >= top[of] * (1 - SAME)
     tied = leads & (leaders[of] > 1)
     # A difference of weights, not of shares: 7 - 4 of 10 is then 0.3 and no less.
     margin = (weights - np.where(leads & ~tied, second[of], top[of])) / whole
@@ -152,7 +152,7 @@ def _lead(of: Numbers, weights: Numbers, questions: int) -> tuple[Numbers, Numbe
     top[of[firsts]] = weights[firsts]
     rest = np.setdiff1d(np.arange(len(of)), firsts, assume_unique=True)
     np.maximum.at(second, of[rest], weights[rest])
-    return top, second, np.bincount(of[weights >= top[of] * (1 - _SAME)], minlength=questions)
+    return top, second, np.bincount(of[weights >= top[of] * (1 - SAME)], minlength=questions)
 
 
 def _entropy(of: Numbers, weights: Numbers, questions: int) -> Numbers:

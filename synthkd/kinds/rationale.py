@@ -143,6 +143,10 @@ class RationaleKind(Kind):
     def _same_form(self, question: str, answer: str) -> str:
         return same_form(answer, type_of(self.answer, question, choices_of({"question": question})))
 
+    def vote_on(self, candidate: Row) -> tuple[str, ...]:
+        # An input has its choices beside its question: what was malformed is counted where its siblings are.
+        return (normal_phrase(self.asked(candidate)),)
+
     def vote_for(self, candidate: Row) -> str:
         return self._same_form(str(candidate["question"]), str(candidate["answer"] or ""))
 

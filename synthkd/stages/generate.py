@@ -97,6 +97,8 @@ class _Run:
         self.flying: Counter[str] = Counter()
         #: request id -> samples that came before they were asked for: an earlier run did.
         self.picked_up: Counter[str] = Counter()
+        #: Whether this is a further round: what failed is asked again by the next run, not by each round.
+        self.further = False
         #: Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
         self.stopping = threading.Event()
         self.arrived = asyncio.Event()
@@ -125,7 +127,8 @@ class _Run:
             return
         self.plan.narrow = narrow
         try:
-            for _ in range(narrow.rounds + 1):
+            for number in range(narrow.rounds + 1):
+                self.further = number > 0
                 sent, self.done.asked, narrow.saved = self.done.sent, 0, 0
                 await self._round(teacher, writer)
                 if self.done.sent == sent or self.done.stopped or self.stopping.is_set():
@@ -224,7 +227,8 @@ class _Run:
             self.done.asked += len(wanted)
             missing = wanted
             if request_id in held or request_id in failed:
-                refused = {i for i, failure in failed.get(request_id, {}).items() if failure.permanent}
+                failures = failed.get(request_id, {}).items()
+                refused = {i for i, failure in failures if failure.permanent or self.further}
                 have = held.get(request_id, set()) | refused
                 missing = tuple(index for index in wanted if index not in have)
             self.done.held += len(wanted) - len(missing) - self.picked_up.pop(request_id, 0)

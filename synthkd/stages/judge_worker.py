@@ -19,6 +19,7 @@ from synthkd.stages.judge_steps import Steps
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import Ballot
 from synthkd.stages.worker import say
+from synthkd.storage import storage_errors
 
 
 class Reporter(Progress):
@@ -81,7 +82,9 @@ def main() -> None:
             if worker is None:
                 worker = Worker(message)
                 continue
-            say({"did": worker.do(message)})
+            with storage_errors(worker.steps.folder):
+                did = worker.do(message)
+            say({"did": did})
         except SynthKDError as error:
             say({"error": type(error).__name__, "detail": str(error)})
             break

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from synthkd.errors import RecipeError
 from synthkd.filters.reliability import Pattern, Reliability, patterns, reliabilities
-from synthkd.filters.votes import Numbers, Tally, codes, tally
+from synthkd.filters.votes import SAME, Numbers, Tally, codes, tally
 from synthkd.kinds.base import Kind, Row
 from synthkd.recipe.parts import VotesPart
 
@@ -80,7 +80,7 @@ def _likelihoods(table: pa.Table, says: Numbers) -> Numbers:
         key = table.column("completion_key")[int(bare[0])].as_py()
         raise RecipeError(
             f"votes.by: the completion {key} has no log-probability to weigh its vote by; ask for them with"
-            " `teacher.sampling.logprobs: true`, or vote by count"
+            " `teacher.sampling.logprobs: true` (recorded rows need the column `logprob`), or vote by count"
         )
     tokens = table.column("tokens").to_numpy().astype(np.float64)
     for i in np.flatnonzero(np.isnan(tokens)):
@@ -116,9 +116,10 @@ class Held:
     def _kept(self, part: VotesPart) -> Numbers:
         t = self.tally
         with np.errstate(invalid="ignore"):
-            kept = t.says & (t.votes >= part.min_votes) & (t.agreement >= part.min_agreement)
+            # Shares of weights may lack their last bit to what is asked for.
+            kept = t.says & (t.votes >= part.min_votes) & (t.agreement >= part.min_agreement - SAME)
             if self.ballot.keep == "winner":
-                kept &= t.leads & ~self._drawn() & (t.margin >= part.min_margin)
+                kept &= t.leads & ~self._drawn() & (t.margin >= part.min_margin - SAME)
         result: Numbers = kept
         return result
 
@@ -129,7 +130,7 @@ class Held:
 
     def _reason(self, i: int, part: VotesPart) -> str:
         t = self.tally
-        votes, asked, share = int(t.votes[i]), int(t.asked[i]), float(t.agreement[i])
+        votes, asked = int(t.votes[i]), int(t.asked[i])
         if not t.says[i]:
             return "gives no answer to vote for"
         if self.ballot.keep == "winner":
@@ -142,14 +143,14 @@ class Held:
                 )
                 return f"tie between {self._tied[first]}, {most}"
             if not t.leads[i]:
-                shares = "" if self.ballot.by == "count" else f" ({self._share(i)}, {self._share(first)})"
+                shares = "" if self.ballot.by == "count" else self._shares(i, first)
                 own, leader = _told([self._answers[i], self._answers[first]])
                 return f"outvoted: {votes} of {asked} for {own}, {int(t.votes[first])} for {leader}{shares}"
         if votes < part.min_votes:
             return f"too few votes: {votes}, asked {part.min_votes}"
-        if share < part.min_agreement:
-            return f"agreement {share:.2f}, below {part.min_agreement:.2f}"
-        return f"lead {float(t.margin[i]):.2f}, below {part.min_margin:.2f}"
+        if t.agreement[i] < part.min_agreement - SAME:
+            return "agreement {}, below {}".format(*_apart(t.agreement[i], part.min_agreement))
+        return "lead {}, below {}".format(*_apart(t.margin[i], part.min_margin))
 
     @cached_property
     def _tied(self) -> dict[int, str]:
@@ -162,6 +163,10 @@ class Held:
 
     def _share(self, i: int) -> str:
         return f"share {float(self.tally.agreement[i]):.2f} by {self.ballot.by}"
+
+    def _shares(self, i: int, first: int) -> str:
+        shares = _apart(self.tally.agreement[i], self.tally.agreement[first])
+        return " ({})".format(", ".join(f"share {share} by {self.ballot.by}" for share in shares))
 
     @cached_property
     def _answers(self) -> list[str]:
@@ -189,6 +194,15 @@ def _told(answers: list[str]) -> list[str]:
         common += 1
     texts = [" | ".join(lines[common:]) for lines in parts]
     return [f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"}"' for text in texts]
+
+
+def _apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers with two digits, or with as many as it takes to tell them apart."""
+    for digits in range(2, 10):
+        texts = f"{one:.{digits}f}", f"{other:.{digits}f}"
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def _listed(names: list[str]) -> str:

@@ -90,13 +90,22 @@ def asked_form(sampling: Sampling) -> tuple[str, Any] | None:
     ]
     wanted = sampling.response_format or {}
     if wanted.get("type") == "json_schema":
-        given.append(("json_schema", wanted["json_schema"]["schema"]))
+        given.append(("json_schema", _schema_of(wanted)))
     elif wanted.get("type") == "json_object":
         given.append(("json_schema", {"type": "object"}))
     if len(given) > 1:
         names = " and ".join(name for name, _ in given)
         raise RecipeError(f"teacher.sampling: {names} cannot be kept at once; give one of them")
     return given[0] if given else None
+
+
+def _schema_of(wanted: dict[str, Any]) -> Any:
+    try:
+        return wanted["json_schema"]["schema"]
+    except (KeyError, TypeError):
+        raise RecipeError(
+            "teacher.sampling.response_format: no schema to keep to; give it as `json_schema: {name: …, schema: {…}}`"
+        ) from None
 
 
 def _with_stop(regex: str, stop: tuple[str, ...]) -> str:

@@ -51,6 +51,24 @@ def test_a_question_has_its_winners_and_what_lost_or_failed_with_the_reason(reci
     assert why["17"].startswith("votes: outvoted: 1 of 6")
 
 
+def test_what_was_said_several_times_is_one_negative_and_never_also_a_positive(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    lines = []
+    for line in (tmp_path / "said.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if (row["input_id"], row["sample_index"]) in (("tom", 1), ("tom", 5)):
+            row["text"] = SAID["tom"][2]
+        lines.append(json.dumps(row))
+    (tmp_path / "said.jsonl").write_text("\n".join(lines))
+    corpus = run(recipe, quiet=True).corpus
+    assert corpus.rejected.column("answer").to_pylist().count("8") == 3
+    (found,) = contrastive_pairs(corpus)
+    assert sorted(row["answer"] for row in found.negatives) == ["17", "8"]
+    ids = [row["id"] for row in (*found.positives, *found.negatives)]
+    assert len(ids) == len(set(ids))
+
+
 def test_questions_without_negatives_come_where_they_are_asked_for(recipe: Recipe) -> None:
     run(recipe, quiet=True)
     found = {pair.question: pair for pair in contrastive_pairs(recipe.corpus_path, both=False)}

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 import zlib
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import Make
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from synthkd import run
+from synthkd.cli.app import app
 from synthkd.corpora.diversity import compared_corpora, cost_sentence, diversity_rows
 from synthkd.corpora.diversity import sketch as sketches
 from synthkd.corpora.diversity.measures import (
@@ -147,10 +151,39 @@ def test_a_corpus_tells_its_diversity_after_each_stage(corpus_folder: Path) -> N
     assert len({len(row) for row in rows}) == 1
 
 
-def test_corpora_are_compared_at_equal_rows(corpus_folder: Path) -> None:
-    found = compared_corpora([corpus_folder, corpus_folder])
-    (only,) = found["stages"].values()
-    assert only["rows"] >= found["rows_compared"] > 0
+def test_corpora_are_compared_at_equal_rows(corpus_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(corpus_folder, other)
+    (other / "data" / "accepted-00000.parquet").rename(other / "all.parquet")
+    table = pq.read_table(other / "all.parquet")
+    pq.write_table(table.slice(0, 5), other / "data" / "accepted-00000.parquet")
+    found = compared_corpora([corpus_folder, other])
+    assert found["rows_compared"] == 5
+    assert [stage["rows"] for stage in found["stages"].values()] == [table.num_rows, 5]
+
+
+def test_a_corpus_that_is_named_twice_is_read_once(corpus_folder: Path) -> None:
+    once, twice = compared_corpora([corpus_folder]), compared_corpora([corpus_folder, corpus_folder])
+    assert twice == once
+
+
+def test_a_corpus_that_accepted_nothing_has_no_measures_and_takes_none_from_the_others(
+    corpus_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bare" / "data").mkdir(parents=True)
+    accepted = pq.read_table(corpus_folder / "data" / "accepted-00000.parquet")
+    pq.write_table(accepted.slice(0, 0), tmp_path / "bare" / "data" / "accepted-00000.parquet")
+    found = compared_corpora([corpus_folder, tmp_path / "bare"])
+    assert found["rows_compared"] == accepted.num_rows
+    assert found["stages"][str(tmp_path / "bare")] == {"rows": 0, "unique": {}}
+    assert len({len(row) for row in diversity_rows(found)}) == 1
+
+
+def test_the_command_says_so_where_there_is_nothing_to_compare(make_recipe: Make) -> None:
+    with FakeServer(answer=lambda prompt, index, seed: "") as server:
+        folder = run(make_recipe(server.url), quiet=True).recipe.corpus_path
+    said = CliRunner().invoke(app, ["diversity", str(folder)])
+    assert (said.exit_code, said.output) == (0, "nothing to compare: no row was parsed\n")
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -54,7 +54,13 @@ def test_the_dirichlet_integral_is_what_draws_from_it_give() -> None:
 def test_a_winner_that_needs_more_votes_is_asked_for_while_it_may_get_them() -> None:
     assert not Stopping(0.95, min_votes=8).decided([5], 15)
     assert Stopping(0.95, min_votes=8).decided([8], 12)
-    assert Stopping(0.95, min_votes=8).decided([5], 2)
+
+
+def test_where_no_answer_can_get_the_votes_that_are_needed_nothing_more_is_asked() -> None:
+    for confidence in (0.95, None):
+        assert Stopping(confidence, min_votes=8).decided([4, 4], 3)
+        assert not Stopping(confidence, min_votes=8).decided([4, 4], 4)
+        assert Stopping(confidence, min_votes=8).decided([], 7)
 
 
 def test_rounds_begin_with_the_first_samples_and_end_with_all() -> None:

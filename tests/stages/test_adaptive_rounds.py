@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from conftest import Make
 
 from synthkd import Journal, Recipe, generate, run
 from synthkd.errors import RecipeError
+from synthkd.requests import Answer, Failure, Request
 from synthkd.stages.plan import Plan
+from synthkd.teachers.recorded import RecordedTeacher
 from synthkd.testing import FakeServer
 
 N = 11
@@ -144,6 +148,29 @@ def test_failures_do_not_hold_up_a_question(tmp_path: Path) -> None:
     result = run(recipe, quiet=True)
     assert held(recipe) == {"agreed": 4}
     assert (result.counts["completed"], result.counts["failed"], result.counts["missing"]) == (4, 1, 0)
+
+
+def test_a_sample_that_failed_is_asked_again_by_the_next_run_and_not_in_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recorded(tmp_path, {"split": [7, 8] * 5 + [7]}, **ADAPTIVE)
+    asked: Counter[int] = Counter()
+    answer = RecordedTeacher._answer
+
+    def slow(teacher: RecordedTeacher, request: Request) -> Iterator[Answer]:
+        asked.update(request.sample_indexes)
+        for one in answer(teacher, request):
+            late = one.sample_index < 2
+            yield Failure(request.request_id, one.sample_index, "timeout", "", 6, False) if late else one
+
+    monkeypatch.setattr(RecordedTeacher, "_answer", slow)
+    first = run(recipe, quiet=True)
+    assert asked == Counter(range(N))
+    assert (first.generated.sent, first.generated.failed, first.counts["failed"]) == (N, 2, 2)
+    asked.clear()
+    second = run(recipe, quiet=True)
+    assert asked == Counter([0, 1])
+    assert (second.generated.held, second.generated.sent) == (N - 2, 2)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,30 @@ def test_a_worker_that_has_lost_its_parent_ends_in_the_middle_of_its_work(
     assert worker.wait(timeout=60) == 0
 
 
+def test_a_worker_tells_in_one_line_that_it_cannot_write(recorded: Any, tmp_path: Path) -> None:
+    recipe = recorded()
+    generate(recipe, quiet=True)
+    (tmp_path / "shared").write_text("no folder")
+    job = {
+        "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path), "shared": str(tmp_path / "shared"),
+        "identity": "x",
+    }  # fmt: skip
+    step = {"step": "parse", "shard": [0, 1], "partitions": 1}
+    with subprocess.Popen(
+        [sys.executable, "-m", "synthkd.stages.judge_worker"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as worker:  # fmt: skip
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert worker.stderr is not None
+        worker.stdin.write(f"{json.dumps(job)}\n{json.dumps(step)}\n")
+        worker.stdin.flush()
+        said = json.loads(worker.stdout.readline())
+        assert not worker.stderr.read()
+    assert said["error"] == "StorageError"
+    assert said["detail"].startswith(str(tmp_path / "shared"))
+
+
 def test_an_error_in_a_worker_is_the_error_of_the_run(recorded: Any, tmp_path: Path) -> None:
     recipe = recorded()
     with pytest.raises(SynthKDError, match="no journal here"):

@@ -6,15 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import Make, write_csv
 
 from synthkd import run
 from synthkd.errors import RecipeError
+from synthkd.filters.reliability import Reliability
+from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
+from synthkd.kinds.rationale import RationaleKind
 from synthkd.kinds.triple import TripleKind
+from synthkd.recipe.parts import VotesPart
 from synthkd.show import show_candidate, show_path
-from synthkd.stages.votes import question_of
+from synthkd.stages.votes import Ballot, question_of
 from synthkd.testing import FakeServer
 
 
@@ -170,3 +176,36 @@ def test_what_a_malformed_completion_was_asked_is_known_where_the_input_alone_sa
     row = {"head": "A cat", "relation": "IsA"}
     assert question_of(TripleKind(), row) == ("cat", "IsA")
     assert question_of(EventKind(), {"draw": 1}) is None
+
+
+def test_a_malformed_answer_to_a_question_with_choices_counts_beside_the_others() -> None:
+    kind, row = RationaleKind("choice"), {"question": "Where is a boat?", "choices": ["river", "bank"]}
+    read = kind.parse("The answer is (a).", row)
+    assert not isinstance(read, Malformed)
+    assert question_of(kind, row) == kind.vote_on(read[0])
+
+
+@pytest.mark.parametrize("limit", ["min_agreement", "min_margin"])
+def test_weights_that_are_all_equal_ask_for_no_more_than_counting_does(limit: str) -> None:
+    for votes in range(2, 16):
+        for won in range(votes // 2 + 1, votes):
+            asked = won / votes if limit == "min_agreement" else (2 * won - votes) / votes
+            ballot = Ballot(VotesPart(by="teacher", **{limit: asked}), "winner", Reliability({"one": 0.8}))
+            table = pa.table(
+                {
+                    "vote_on": ["q"] * votes,
+                    "vote_for": ["7"] * won + ["8"] * (votes - won),
+                    "completion_key": [str(i) for i in range(votes)],
+                    "teacher": ["one"] * votes,
+                }
+            )
+            is_open = np.ones(votes, dtype=bool)
+            assert ballot.hold(table, is_open).reasons(is_open)[:won] == [None] * won
+
+
+def test_a_share_just_below_what_is_asked_is_told_with_the_digits_that_say_so(make_recipe: Make) -> None:
+    texts = ("cutting", "cutting", "eating")
+    result = voted(make_recipe, texts, keep="winner", min_agreement=0.67)
+    assert reasons(result)["cutting"] == "agreement 0.667, below 0.670"
+    result = voted(make_recipe, texts, keep="winner", min_margin=0.334)
+    assert reasons(result)["cutting"] == "lead 0.333, below 0.334"

@@ -95,6 +95,12 @@ def test_two_forms_at_once_are_refused() -> None:
         asked_form(Sampling(regex="a", grammar="start: x"))
 
 
+@pytest.mark.parametrize("schema", [{}, {"json_schema": {"name": "answer"}}])
+def test_a_json_schema_that_is_not_there_is_named(schema: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match="response_format: no schema to keep to"):
+        asked_form(Sampling(response_format={"type": "json_schema", **schema}))
+
+
 def test_a_server_is_sent_the_expression_as_structured_outputs() -> None:
     request = Request("who", ({"role": "user", "content": "x"},), Sampling(regex="a|b"), (0,), "i")
     assert body_of(request, TeacherPart(backend="openai", model="m"), True)["structured_outputs"] == {

@@ -42,19 +42,22 @@ def corpus_diversity(folder: Path, kind: Kind | type[Kind]) -> dict[str, Any]:
 
 
 def compared_corpora(folders: list[Path]) -> dict[str, Any]:
-    """The texts that corpora accepted, beside each other at equal numbers of rows; ``stages`` is by folder."""
-    held: dict[str, Sample] = {}
-    for folder in folders:
-        sample = held.setdefault(str(folder), Sample(ROWS))
+    """The texts that corpora accepted, beside each other at equal numbers of rows; ``stages`` is by folder. One that
+    accepted nothing has no measures, and the others are compared without it."""
+    held = {str(folder): Sample(ROWS) for folder in folders}
+    for name, sample in held.items():
+        folder = Path(name)
         for path in sorted((folder / "data").glob("accepted-*.parquet")):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(65_536, columns=["id", "completion_key", "text"]):
                     sample.add(row_hashes(batch), batch.column("text"))
-    rows = min(len(sample.first(ROWS)) for sample in held.values())
+    rows = min((min(sample.count, ROWS) for sample in held.values() if sample.count), default=0)
     stages = {
-        name: {"rows": sample.count, "unique": {}, **_on_texts(sample.first(rows))}
+        name: {
+            "rows": sample.count, "unique": {}, **(_on_texts(sample.first(rows)) if sample.count else {}),
+        }
         for name, sample in held.items()
-    }
+    }  # fmt: skip
     return {"rows_compared": rows, "stages": stages}
 
 
