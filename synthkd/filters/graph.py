@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,21 +64,22 @@ class Order:
         """Add an edge; False, and nothing changes, where it closes a cycle."""
         if begin == end:
             return False
-        if self.place[begin] > self.place[end]:
-            later = self._reach(end, self._to, lambda node: self.place[node] <= self.place[begin])
+        low, high = self.place[end], self.place[begin]
+        if high > low:
+            later = self._reach(end, self._to, low, high)
             if begin in later:
                 return False
-            earlier = self._reach(begin, self._from, lambda node: self.place[node] >= self.place[end])
-            self._shift(earlier, later)
+            self._shift(self._reach(begin, self._from, low, high), later)
         self._to.setdefault(begin, []).append(end)
         self._from.setdefault(end, []).append(begin)
         return True
 
-    def _reach(self, start: int, along: dict[int, list[int]], inside: Any) -> set[int]:
-        seen, open_nodes = {start}, [start]
+    def _reach(self, start: int, along: dict[int, list[int]], low: int, high: int) -> set[int]:
+        """The nodes that one leads to, on these places."""
+        seen, open_nodes, place = {start}, [start], self.place
         while open_nodes:
             for node in along.get(open_nodes.pop(), ()):
-                if node not in seen and inside(node):
+                if node not in seen and low <= place[node] <= high:
                     seen.add(node)
                     open_nodes.append(node)
         return seen
@@ -90,8 +92,9 @@ class Order:
             self.place[node] = place
 
 
-def path(taken: dict[int, dict[int, int]], start: int, goal: int) -> list[int]:
-    """The edges of a shortest path; empty where there is none."""
+def path(taken: dict[int, dict[int, int]], start: int, goal: int, place: Sequence[int]) -> list[int]:
+    """The edges of a shortest path; empty where there is none. ``place`` is an order that all edges keep."""
+    last = place[goal]
     came: dict[int, tuple[int, int]] = {start: (-1, -1)}
     waiting = deque([start])
     while waiting:
@@ -99,7 +102,7 @@ def path(taken: dict[int, dict[int, int]], start: int, goal: int) -> list[int]:
         if node == goal:
             break
         for end, edge in taken.get(node, {}).items():
-            if end not in came:
+            if end not in came and place[end] <= last:
                 came[end] = (node, edge)
                 waiting.append(end)
     found: list[int] = []

@@ -150,7 +150,7 @@ def _take(
             taken.setdefault(begin, {}).setdefault(end, edge)
         else:
             rejected[edge] = True
-            cycles[edge] = [edge, *path(taken, end, begin)]
+            cycles[edge] = [edge, *path(taken, end, begin, order.place)]
 
 
 class OrderRule(Filter):
