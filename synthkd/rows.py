@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BATCH = 2048
 Rows = list[dict[str, Any]]
-FORMATS = ".csv, .tsv, .jsonl, .parquet, .txt, .md, .rst"
+FORMATS = ".csv, .tsv, .jsonl, .parquet, .yaml, .txt, .md, .rst"
 #: A file of text is one row: ``document_id`` and ``text``.
 TEXTS = (".txt", ".md", ".rst")
 #: Characters of text files that a batch holds, about.
@@ -40,6 +40,8 @@ def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) 
             yield from _grouped(_csv(file, columns, "\t" if suffix == ".tsv" else ","), batch)
         elif suffix in (".jsonl", ".ndjson"):
             yield from _grouped(_jsonl(file, columns), batch)
+        elif suffix in (".yaml", ".yml"):
+            yield from _grouped(_yaml(file, columns), batch)
         else:
             raise InputError(f"{file}: unknown format {suffix!r}; known are {FORMATS}")
 
@@ -185,6 +187,23 @@ def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
                 yield {name: row[name] for name in columns or row}
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _yaml(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    """A list of mappings: small files that people write, such as a taxonomy."""
+    import yaml
+
+    try:
+        rows = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{path}: a list of mappings is needed, one for each row")
+    for row in rows:
+        _need(path, columns, list(row))
+        yield {name: row[name] for name in columns or row}
 
 
 def _grouped(rows: Iterator[dict[str, Any]], batch: int) -> Iterator[Rows]:

@@ -40,4 +40,6 @@ def candidate_schema(kind: Kind) -> pa.Schema:
     """Schema of judged candidates: id and kind, the kind's columns and details, provenance, fate."""
     own = [pa.field(column, pa.string()) for column in kind.columns]
     own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
-    return pa.schema([*COMMON[:2], *own, *COMMON[2:], *JUDGED])
+    # A kind whose content is a `text` has it there, and not also as a sentence.
+    rest = [field for field in COMMON[2:] if field.name not in kind.columns]
+    return pa.schema([*COMMON[:2], *own, *rest, *JUDGED])

@@ -52,11 +52,11 @@ class RowRule(Filter):
 
     def texts(self, batch: pa.RecordBatch, kind: Kind) -> list[str]:
         """The checked texts."""
-        return _strings(batch, self.column or kind.columns[-1])
+        return _strings(batch, self.column or kind.rule_column or kind.columns[-1])
 
     def text(self, row: Row, kind: Kind) -> str:
         """The checked text of a row."""
-        return str(row[self.column or kind.columns[-1]] or "")
+        return str(row[self.column or kind.rule_column or kind.columns[-1]] or "")
 
     @abstractmethod
     def check(self, row: Row, kind: Kind) -> str | None:

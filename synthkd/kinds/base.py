@@ -43,6 +43,8 @@ class Kind(ABC):
     default_rules: ClassVar[tuple[str, ...]] = ()
     #: The column of few values whose spread is told: relations, labels. None where there is none.
     class_column: ClassVar[str | None] = None
+    #: The column that rules on a text look at where they name none. Default: the last.
+    rule_column: ClassVar[str | None] = None
     #: What votes keep where a recipe does not say: the `winner` of a question that has one answer, or `all`.
     keeps: ClassVar[str] = "all"
     #: Whether an answer may hold more than one candidate.
@@ -92,6 +94,14 @@ class Kind(ABC):
         """What is wrong with an input row, in one line; ``None`` where nothing is."""
         missing = [column for column in self.input_columns if not str(row.get(column) or "").strip()]
         return f"{missing[0]!r} is empty" if missing else None
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Few-shot examples that the kind brings with it, in place of the template's."""
+        return []
+
+    def check_shown(self, rows: Sequence[Row]) -> None:
+        """Raise `KindError` for few-shot examples that must not be shown. Default: all may."""
+        return
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """The variables of the prompt. Default: the input's columns and ``examples``."""

@@ -28,6 +28,7 @@ from synthkd.stages.fates import Fates
 from synthkd.stages.judge_steps import Steps
 from synthkd.stages.judge_team import Team, why_alone
 from synthkd.stages.judged import Came, Judged
+from synthkd.stages.last import decide_last
 from synthkd.stages.order import order
 from synthkd.stages.parse import MALFORMED
 from synthkd.stages.plan import Plan
@@ -51,6 +52,7 @@ def judge(
                 raise TeacherError(_nothing(came))
             done = _decide_all(steps, hands, decision, came.judged(), progress)
             order(plan, temporary, done)
+            decide_last(plan, temporary, done)
         shutil.rmtree(temporary / "parsed")
         shutil.rmtree(temporary / "counted", ignore_errors=True)
     return done

@@ -125,6 +125,9 @@ class Plan:
             beside = prompt.folder / prompt.head.examples
             source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")
         examples = [row for rows in read_rows(source) for row in rows] if source and shots else []
+        if shots and not part.examples:
+            examples = self.kind.shown() or examples
+        self.kind.check_shown(examples)
         return replace(prompt, examples=examples, shots=shots, by=by, variables=part.variables)
 
     def _lint(self) -> None:

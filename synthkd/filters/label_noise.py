@@ -1,0 +1,200 @@
+"""Texts whose label is likely wrong: confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068; cleanlab) over
+a small classifier that never saw the row it judges.
+
+    >>> found = find_label_noise(texts, labels)
+    >>> [(texts[i], labels[i], found.suggested[i]) for i in found.wrong]
+
+The classifier is cross-fitted: a row's probabilities come from a model that was trained without the fold in which it and
+its near duplicates lie.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+
+import numpy as np
+
+from synthkd.errors import InputError, MissingExtraError, RecipeError
+from synthkd.filters.last import LastFilter
+from synthkd.filters.minhash import Numbers, near_groups
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from synthkd.kinds.base import Kind
+
+By = Literal["both", "prune_by_noise_rate", "confident_learning", "prune_by_class"]
+#: Texts as rows of numbers: a matrix, dense or sparse.
+Embed = Callable[[Sequence[str]], Any]
+
+
+@dataclass(frozen=True)
+class LabelNoise:
+    """What became of each row. ``wrong``: numbers of the rows to reject, the surest first; ``trust``: how well a label fits,
+    from 0 to 1 (NaN where a row's class is too small to judge); ``suggested`` and ``probability``: the label that fits best;
+    ``small``: the classes that were not judged, and their rows."""
+
+    wrong: list[int]
+    trust: Numbers
+    suggested: list[str]
+    probability: Numbers
+    small: dict[str, int]
+
+
+def find_label_noise(
+    texts: Sequence[str],
+    labels: Sequence[str],
+    trusted: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    embed: Embed | None = None,
+    folds: int = 5,
+    by: By = "both",
+    seed: int = 0,
+) -> LabelNoise:
+    """Look for wrong labels in any table of texts. ``trusted`` are texts and labels that train the classifier and are not
+    judged; ``embed`` gives features in place of TF-IDF. Classes with fewer rows than ``folds`` groups of near duplicates are
+    left alone."""
+    need()
+    if len(texts) != len(labels):
+        raise InputError(f"{len(texts)} texts and {len(labels)} labels: each text needs one")
+    trust, best = np.full(len(texts), np.nan), np.full(len(texts), np.nan)
+    suggested = list(map(str, labels))
+    groups = near_groups(texts)
+    small = _small(labels, groups, folds)
+    places = np.array([i for i, label in enumerate(labels) if label not in small], dtype=np.int64)
+    names = sorted({labels[i] for i in places})
+    if len(names) < 2:
+        return LabelNoise([], trust, suggested, best, small)
+    given = np.searchsorted(names, [labels[i] for i in places])
+    known = [(text, names.index(label)) for text, label in zip(*trusted, strict=True) if label in set(names)]
+    everything = [*(texts[i] for i in places), *(text for text, _ in known)]
+    features = (embed or tf_idf(everything))(everything)
+    extra = np.array([code for _, code in known], np.int64)
+    probabilities = cross_fitted(features, given, groups[places], extra, folds, seed)
+    wrong, fits = confident(given, probabilities, by)
+    trust[places] = fits
+    best[places] = probabilities.max(axis=1)
+    for place, code in zip(places.tolist(), probabilities.argmax(axis=1).tolist(), strict=True):
+        suggested[place] = names[code]
+    return LabelNoise(places[wrong].tolist(), trust, suggested, best, small)
+
+
+def need() -> None:
+    """Refuse before anything is done where a package is missing."""
+    for package in ("cleanlab", "sklearn", "rensa"):
+        if find_spec(package) is None:
+            raise MissingExtraError("the search for wrong labels", "text")
+
+
+def _small(labels: Sequence[str], groups: Numbers, folds: int) -> dict[str, int]:
+    """Classes that do not reach into every fold, with their rows."""
+    distinct = Counter(label for label, _ in {*zip(labels, groups.tolist(), strict=True)})
+    rows = Counter(labels)
+    return {label: rows[label] for label, count in distinct.items() if count < folds}
+
+
+def cross_fitted(
+    features: Any,
+    given: Numbers,
+    groups: Numbers,
+    extra: Numbers | None = None,
+    folds: int = 5,
+    seed: int = 0,
+) -> Numbers:
+    """Probabilities of all classes for each row, by a model that saw neither it nor any of its group. ``extra`` are the
+    classes of further rows of features, which only train."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rows, more = len(given), np.zeros(0, np.int64) if extra is None else extra
+    labels = np.concatenate([given, more])
+    found = np.zeros((rows, int(labels.max()) + 1))
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for train, held in splits.split(np.zeros(rows), given, groups):
+        seen = np.concatenate([train, np.arange(rows, rows + len(more))])
+        model = LogisticRegression(C=10.0, max_iter=200).fit(features[seen], labels[seen])
+        found[np.ix_(held, model.classes_)] = model.predict_proba(features[held])
+    return found
+
+
+def tf_idf(texts: Sequence[str]) -> Embed:
+    """Features without any model: words and pairs of words, and runs of two to four characters inside words."""
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    common: dict[str, Any] = {
+        "sublinear_tf": True,
+        "min_df": 2 if len(texts) > 200 else 1,
+        "dtype": np.float32,
+    }
+    parts = [
+        TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common),  # noqa: S106
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), **common),
+    ]
+    for part in parts:
+        part.fit(texts)
+    return lambda asked: hstack([part.transform(asked) for part in parts]).tocsr()
+
+
+def confident(given: Numbers, probabilities: Numbers, by: str) -> tuple[Numbers, Numbers]:
+    """Rows whose label is likely wrong, the surest first; how well each label fits."""
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    fits: Numbers = get_label_quality_scores(given, probabilities, method="self_confidence")
+    issues = find_label_issues(given, probabilities, filter_by=by, n_jobs=1)
+    wrong = np.flatnonzero(issues & (probabilities.argmax(axis=1) != given))
+    return wrong[np.lexsort((wrong, fits[wrong]))], fits
+
+
+class LabelNoiseRule(LastFilter):
+    """The label is likely wrong: a classifier that was cross-fitted to all accepted rows thinks so, surely enough by
+    confident learning. Real rows of the recipe train it too, and are not judged.
+
+    ``by``: cleanlab's way to decide; ``at_least``: probability that the other label must have; ``max_rows``: all texts lie in
+    memory, so more accepted rows are refused.
+    """
+
+    name: ClassVar[str] = "label_noise"
+
+    def __init__(
+        self, by: By = "both", at_least: float = 0.0, folds: int = 5, seed: int = 0, max_rows: int = 500_000
+    ) -> None:
+        if by not in get_args(By):
+            raise ValueError(f"by: {by!r} is none of {', '.join(get_args(By))}")
+        if not 0 <= at_least < 1 or folds < 2:
+            raise ValueError("at_least lies from 0 to 1, and there are at least 2 folds")
+        need()
+        self.by, self.at_least, self.folds, self.seed, self.max_rows = by, at_least, folds, seed, max_rows
+        self._rows: list[tuple[str, str, str]] = []
+
+    def columns(self, kind: Kind) -> list[str]:
+        if not {"text", "label"} <= set(kind.columns):
+            raise RecipeError(f"rule 'label_noise': rows of the kind {kind.name!r} have no text and label")
+        return ["id", "text", "label"]
+
+    def take(self, batch: pa.RecordBatch, kind: Kind) -> None:
+        self._rows += zip(*(batch.column(name).to_pylist() for name in ("id", "text", "label")), strict=True)
+        if len(self._rows) > self.max_rows:
+            raise RecipeError(
+                f"rule 'label_noise': more than {self.max_rows:,} accepted rows; raise max_rows, or leave it out"
+            )
+
+    def settle(self, kind: Kind) -> Iterable[tuple[int, str]]:
+        rows, self._rows = self._rows, []
+        # In the order of ids: how rows were dealt must not be seen in the folds.
+        order = sorted(range(len(rows)), key=lambda i: rows[i])
+        real = getattr(kind, "real", [])
+        labels = [rows[i][2] for i in order]
+        found = find_label_noise(
+            [rows[i][1] for i in order], labels, ([r.text for r in real], [r.label for r in real]),
+            folds=self.folds, by=self.by, seed=self.seed,
+        )  # fmt: skip
+        return [
+            (order[i], f"given {labels[i]}, looks like {found.suggested[i]} ({found.probability[i]:.2f})")
+            for i in found.wrong
+            if found.probability[i] >= self.at_least
+        ]

@@ -1,0 +1,37 @@
+"""Filters that decide last, over all rows that everything else accepted."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from synthkd.filters.base import Filter, Reasons
+from synthkd.kinds.base import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class LastFilter(Filter):
+    """A filter that is shown every accepted row once (`take`), and then names those that it rejects (`settle`).
+
+    What it says must not depend on the order of rows. It works in one process, after votes, duplicates and the critic: so
+    no row is rejected for one that is itself rejected.
+    """
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        """Nothing yet."""
+        return [None] * batch.num_rows
+
+    @abstractmethod
+    def columns(self, kind: Kind) -> list[str]:
+        """The columns that it looks at."""
+
+    @abstractmethod
+    def take(self, batch: pa.RecordBatch, kind: Kind) -> None:
+        """Take in accepted rows."""
+
+    @abstractmethod
+    def settle(self, kind: Kind) -> Iterable[tuple[int, str]]:
+        """The rejected rows, numbered from 0 as they were taken, each with its reason. Forgets what was taken."""

@@ -1,0 +1,1 @@
+"""Parts of the kind `example`: the taxonomy, its files, and how an answer is read."""
