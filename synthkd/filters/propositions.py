@@ -23,6 +23,7 @@ from synthkd.kinds.propositions.align import (
 from synthkd.kinds.propositions.claims import (
     POINTERS,
     SIGNS,
+    SMALL,
     joined_predicates,
     known_words,
     name_found,
@@ -167,7 +168,8 @@ class Grounded(PropositionRule):
     """A number or a name that its source does not have.
 
     Numbers count by value (`1,000`, `1000`; `two`, `2`), names are capitalised words that do not begin a sentence.
-    ``within``: `source` (what the teacher read) or `sentence`.
+    ``within``: `source` (what the teacher read) or `sentence`. ``new_words``: at most so many other words that the
+    source lacks, small words such as `is` and `the` left out; default: any number, for teachers that paraphrase.
     """
 
     name: ClassVar[str] = "grounded"
@@ -178,9 +180,13 @@ class Grounded(PropositionRule):
         numbers: bool = True,
         names: bool = True,
         within: Literal["source", "sentence"] = "source",
+        new_words: int | None = None,
         column: str | None = None,
     ) -> None:
         super().__init__(column)
+        if new_words is not None and new_words < 0:
+            raise ValueError("new_words: must be at least 0")
+        self.new_words = new_words
         if within not in ("source", "sentence"):
             raise ValueError(f"within: {within!r} is neither 'source' nor 'sentence'")
         self.numbers, self.names, self.within = numbers, names, within
@@ -197,6 +203,13 @@ class Grounded(PropositionRule):
         if self.names:
             known_names = _words(source)
             missing += [f"name {name!r}" for name in names(text) if not name_found(name, known_names)]
+        if self.new_words is not None and not missing:
+            new = [
+                word
+                for word in dict.fromkeys(words(text))
+                if word not in SMALL and word not in _all_words(source)
+            ]
+            missing += [f"word {word!r}" for word in new] if len(new) > self.new_words else []
         return f"not in the {self.within}: {', '.join(dict.fromkeys(missing))}" if missing else None
 
 
@@ -208,3 +221,8 @@ def _numbers(source: str) -> frozenset[Any]:
 @lru_cache(1 << 10)
 def _words(source: str) -> frozenset[str]:
     return frozenset(known_words(source))
+
+
+@lru_cache(1 << 10)
+def _all_words(source: str) -> frozenset[str]:
+    return frozenset(words(source))

@@ -151,6 +151,16 @@ def test_what_is_missing_is_all_named_and_each_check_can_be_left_out() -> None:
     assert "not in the sentence" in str(reason(Grounded(within="sentence"), text, source=text))
 
 
+def test_other_words_are_counted_where_asked() -> None:
+    source = "A hawk, an animal, sees mice."
+    assert reason(Grounded(), "A waterbird is an animal.", source=source) is None
+    strict = Grounded(new_words=0)
+    assert reason(strict, "A waterbird is an animal.", source=source) == "not in the source: word 'waterbird'"
+    assert reason(strict, "The hawk can see a mouse.", source=source) is not None
+    assert reason(strict, "A hawk is an animal.", source=source) is None
+    assert reason(Grounded(new_words=1), "A waterbird is an animal.", source=source) is None
+
+
 def test_without_a_source_the_sentence_is_looked_at() -> None:
     assert reason(Grounded(), "The mayor is Bob.", sentence="The mayor is Bob.", source=None) is None
 

@@ -74,7 +74,7 @@ def words(text: str) -> Iterator[str]:
     """Lower-case words; a plural's ending left out, so that `eggs` and `egg` meet."""
     for match in _WORD.finditer(text.casefold()):
         word = match.group()
-        yield word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+        yield word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us")) else word
 
 
 def align(written: Written, sentences: Sequence[str]) -> list[Said]:

@@ -157,6 +157,66 @@ def known_words(text: str) -> set[str]:
     return {re.sub(r"['’]s?$", "", match.group()).casefold() for match in _WORD.finditer(text)}
 
 
+#: Words that a proposition needs and its source may lack, as `align.words` has them.
+SMALL = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "has",
+        "have",
+        "had",
+        "do",
+        "doe",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "may",
+        "might",
+        "must",
+        "shall",
+        "should",
+        "and",
+        "or",
+        "but",
+        "not",
+        "no",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "to",
+        "with",
+        "as",
+        "that",
+        "this",
+        "it",
+        "its",
+        "he",
+        "she",
+        "they",
+        "there",
+        "who",
+        "which",
+        "whose",
+        "when",
+        "where",
+    ]
+)
+
 _VERBS = r"(?:is|are|was|were|am|has|have|had|can|could|will|would|may|might|must|does|did|do|should|shall)"
 _SUBJECT = r"(?:it|he|she|they|this|that|these|those|there|we|I|you|the|an?|his|her|its|their|[A-Z][\w'’-]*)"
 #: What a proposition with more than one claim looks like, by name.
