@@ -4,6 +4,7 @@ can be decided alone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
+try:
+    import resource
+except ImportError:  # Windows: no limit of this kind
+    resource = None  # type: ignore[assignment]
+
 #: Rows that are held over all partitions before they are written: memory does not grow with the input.
 HELD_ROWS = 65_536
 #: And bytes, where rows are large.
 HELD_BYTES = 64 << 20
 #: Hexadecimal digits of a hash that are looked at: up to 65,536 partitions.
 _DIGITS = 4
+#: Files that a process has open beside those of partitions, at most.
+_BESIDE = 128
 _VALUES = np.zeros(256, dtype=np.int64)
 _VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
@@ -31,6 +39,7 @@ class Partitions:
         self._rows = self._bytes = 0
 
     def __enter__(self) -> Partitions:
+        allow_open(self.count + _BESIDE)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -68,6 +77,16 @@ class Partitions:
                 str(self.folder / partition_name(number)), self.schema, options=options
             )
         return self._writers[number]
+
+
+def allow_open(files: int) -> None:
+    """Let this process have so many files open, as far as the system does: many allow 1,024 unless asked."""
+    if resource is not None:
+        allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if allowed != resource.RLIM_INFINITY and allowed < files:
+            with suppress(OSError, ValueError):
+                wanted = files if most == resource.RLIM_INFINITY else min(files, most)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def partition_name(number: int) -> str:

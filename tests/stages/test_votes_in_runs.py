@@ -66,6 +66,13 @@ def test_no_row_of_a_tied_question_is_accepted(make_recipe: Make) -> None:
     assert set(reasons(result).values()) == {'tie between "cutting" and "eating", 2 of 5 each'}
 
 
+def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_rows(make_recipe: Make) -> None:
+    result = voted(make_recipe, ("cutting", "eating"), keep="winner")
+    card = (result.recipe.corpus_path / "README.md").read_text("utf-8")
+    assert 'split="rejected"' in card
+    assert 'split="accepted"' not in card
+
+
 def test_a_kind_that_keeps_all_keeps_every_answer_with_enough_votes(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating", "play"), min_votes=2)
     assert reasons(result) == {"eating": "too few votes: 1, asked 2", "play": "too few votes: 1, asked 2"}
