@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from synthkd.journal import Journal
 from synthkd.prices import most_dollars
 from synthkd.recipe import Price, Recipe
+from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.plan import InputCounts, Plan
 
 #: Characters of a token, about: only for the estimate below.
@@ -28,6 +29,8 @@ class DryRun:
     cost: float | None
     prompts: list[str]
     warnings: list[str]
+    #: Whether questions may be decided before all of that was asked for.
+    in_rounds: bool = False
 
     def __str__(self) -> str:
         shown = "\n".join(f"--- prompt {i} ---\n{text}" for i, text in enumerate(self.prompts, 1))
@@ -37,7 +40,8 @@ class DryRun:
                 f"{shown}\n---",
                 f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,} samples wanted,"
                 f" {self.held:,} in the journal",
-                f"{self.samples - self.held:,} samples would be asked for in {self.requests:,} requests: about"
+                f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked for in"
+                f" {self.requests:,} requests: about"
                 f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most {self.written:,} to be"
                 f" written{cost}",
                 *self.warnings,
@@ -54,7 +58,9 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
     requests = samples = held = characters = written = 0
     journal = Journal(recipe.journal_path) if recipe.journal_path.exists() else None
     try:
-        for batch in plan.asked(counts):
+        narrow = adaptive_of(plan, journal) if journal else None
+        for whole in plan.asked(counts):
+            batch = narrow.at_most(whole) if narrow else whole
             ids = [asked.request.request_id for asked in batch]
             known = journal.held(ids) if journal else {}
             for asked, name in zip(batch, ids, strict=True):
@@ -85,4 +91,5 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         cost,
         prompts,
         plan.warnings,
+        recipe.votes is not None and recipe.votes.adaptive is not None,
     )

@@ -21,6 +21,7 @@ from synthkd.journal import Journal
 from synthkd.keys import fraction
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
+from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.critic import decide
 from synthkd.stages.generate import generate
 from synthkd.stages.judge import judge
@@ -109,7 +110,9 @@ def _draw(plan: Plan, journal: Journal, wanted: int) -> tuple[int, dict[str, str
     """How many requests are open, and some of them: input id -> request id."""
     drawn: list[tuple[float, str, str]] = []
     count = 0
-    for batch in plan.asked(InputCounts()):
+    narrow = adaptive_of(plan, journal)
+    for whole in plan.asked(InputCounts()):
+        batch = narrow.at_most(whole) if narrow else whole
         ids = [asked.request.request_id for asked in batch]
         held, failed = journal.held(ids), journal.failures(ids)
         for asked, name in zip(batch, ids, strict=True):

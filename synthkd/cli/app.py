@@ -190,6 +190,8 @@ def judge(
         f"parsed {counts['candidates']:,}, malformed {counts['malformed']:,},{repaired}"
         f" accepted {counts['accepted']:,}, rejected: {rejected or 'none'}"
     )
+    if counts["missing"]:
+        typer.echo(f"not asked yet: {counts['missing']:,} samples; `synthkd generate` asks for them")
 
 
 @app.command()

@@ -73,29 +73,37 @@ class Adaptive:
 
     def __call__(self, batch: list[Asked]) -> list[Asked]:
         """The batch with the samples that each input wants, by what the journal holds."""
-        ids = [asked.request.request_id for asked in batch]
-        held, failed = self.journal.completions(ids), self.journal.failures(ids)
         out = []
-        for asked, name in zip(batch, ids, strict=True):
-            length = self._wanted(asked, held.get(name, {}), set(failed.get(name, ())))
+        for asked, (length, _) in zip(batch, self._all_wanted(batch), strict=True):
             self.saved += len(asked.request.sample_indexes) - length
-            out.append(replace(asked, request=asked.request.only(asked.request.sample_indexes[:length])))
+            out.append(_first(asked, length))
         return out
 
-    def _wanted(self, asked: Asked, held: dict[int, Completion], failed: set[int]) -> int:
-        """How many samples a question has when it is decided, or when its next round has come."""
+    def at_most(self, batch: list[Asked]) -> list[Asked]:
+        """The batch with the samples that each input may come to want: all, unless it is decided."""
+        wanted = zip(batch, self._all_wanted(batch), strict=True)
+        return [_first(asked, length) if decided else asked for asked, (length, decided) in wanted]
+
+    def _all_wanted(self, batch: list[Asked]) -> Iterator[tuple[int, bool]]:
+        ids = [asked.request.request_id for asked in batch]
+        held, failed = self.journal.completions(ids), self.journal.failures(ids)
+        for asked, name in zip(batch, ids, strict=True):
+            yield self._wanted(asked, held.get(name, {}), set(failed.get(name, ())))
+
+    def _wanted(self, asked: Asked, held: dict[int, Completion], failed: set[int]) -> tuple[int, bool]:
+        """How many samples a question has when its next round has come, or when it is decided; and whether it is."""
         votes: Counter[str] = Counter()
         read = 0
         for length in self.lengths:
             if any(index not in held and index not in failed for index in range(read, length)):
-                return length
+                return length, False
             for index in range(read, length):
                 if index in held:
                     votes.update(self._votes(held[index], asked))
             read = length
             if self.stopping.decided(votes.values(), self.lengths[-1] - length):
-                return length
-        return self.lengths[-1]
+                return length, True
+        return self.lengths[-1], True
 
     def _votes(self, completion: Completion, asked: Asked) -> set[str]:
         """The answers for which a completion votes, once the rules have looked at it."""
@@ -114,8 +122,8 @@ class Adaptive:
 
     def _row(self, candidate: Row, completion: Completion, asked: Asked) -> dict[str, Any]:
         """A candidate with what rules may look at beside it."""
+        prompt = self.plan.prompt
         return {
-            **candidate,
             "kind": self.plan.kind.name,
             "id": self.plan.kind.identity(candidate),
             "text": self.plan.kind.verbalize(candidate),
@@ -126,6 +134,10 @@ class Adaptive:
             "tokens": completion.completion_tokens,
             "finish_reason": completion.finish_reason,
             "raw": completion.text,
+            "prompt": prompt.name if prompt else None,
+            "teacher": completion.model or self.plan.identity,
+            # Last: a kind may have a column of its own by such a name.
+            **candidate,
         }
 
     def _passed(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -141,3 +153,7 @@ class Adaptive:
         for row, *objections in zip(rows, *verdicts, strict=True):
             if all(objection is None for objection in objections):
                 yield row
+
+
+def _first(asked: Asked, length: int) -> Asked:
+    return replace(asked, request=asked.request.only(asked.request.sample_indexes[:length]))

@@ -15,9 +15,13 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Make
+from typer.testing import CliRunner
 
 from synthkd import Journal, Recipe, generate, run
+from synthkd.cli.app import app
+from synthkd.dry import dry_run
 from synthkd.errors import RecipeError
+from synthkd.probe import probe
 from synthkd.requests import Answer, Failure, Request
 from synthkd.stages.plan import Plan
 from synthkd.teachers.recorded import RecordedTeacher
@@ -99,6 +103,27 @@ def test_a_second_run_sends_nothing_and_writes_the_same_corpus(tmp_path: Path) -
     assert second.generated.sent == 0
     assert second.generated.saved == first.generated.saved
     assert second.manifest == first.manifest
+
+
+def test_a_dry_run_knows_which_questions_are_decided(tmp_path: Path) -> None:
+    recipe = recorded(tmp_path, **ADAPTIVE)
+    assert f"at most {4 * N} samples would be asked for" in str(dry_run(recipe))
+    run(recipe, quiet=True)
+    after = dry_run(recipe)
+    assert (after.samples, after.held, after.requests) == (36, 36, 0)
+    assert probe(recipe, 3) is None
+
+
+def test_judging_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_for(tmp_path: Path) -> None:
+    with FakeServer(answer=lambda prompt, index, seed: chain(7)) as server:
+        path = str(recipe_file(tmp_path, server.url, questions=2))
+        assert CliRunner().invoke(app, ["run", path, "--quiet"]).exit_code == 0
+    said = CliRunner().invoke(app, ["judge", path, "--quiet"]).output
+    assert "not asked yet" not in said
+    said = (
+        CliRunner().invoke(app, ["judge", path, "--quiet", "--set", "votes.adaptive.confidence=0.999"]).output
+    )
+    assert "not asked yet: 4 samples" in said
 
 
 def test_samples_that_the_journal_has_beyond_what_was_wanted_change_nothing(tmp_path: Path) -> None:
