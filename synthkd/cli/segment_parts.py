@@ -86,6 +86,7 @@ def make_recipe(
     """The recipe of this run, and a copy of it in the run's folder."""
     import yaml
 
+    from synthkd.kinds.proposition import PropositionKind
     from synthkd.recipe import Recipe
     from synthkd.storage import write_text
 
@@ -116,6 +117,9 @@ def make_recipe(
         "corpus": {"path": "corpus", "title": "Propositions"},
         "work": "run",
     }
+    if model is None:
+        # The embedded teacher mistakes one noun for another, and never paraphrases.
+        raw["rules"] = [*PropositionKind.default_rules[:-1], {"grounded": {"new_words": 0}}]
     if agreement:
         raw["votes"] = {"min_agreement": agreement}
     path = work / "recipe.yaml"
