@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd import Recipe, run
 from synthkd.errors import InputError, KindError, RecipeError
+from synthkd.everyday.truth import truth_of
 from synthkd.kinds.proposition import PropositionKind
 from synthkd.stages.plan import Plan
 
@@ -146,3 +148,15 @@ def test_a_critic_that_is_trained_on_sources_reads_them_in_judged_rows() -> None
 
     assert SOURCE in candidate_schema(KIND).names
     assert KIND.answer_columns == ("proposition",)
+
+
+def test_the_example_recipe_gives_propositions_that_the_everyday_world_supports(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    changes = [
+        "inputs.limit=4", "teacher.sampling.n=3", "teacher.threads=1", f"journal={tmp_path}/journal.sqlite",
+        f"work={tmp_path}/run", f"corpus.path={tmp_path}/corpus",
+    ]  # fmt: skip
+    result = run(Recipe.load(ROOT / "examples/propositions.yaml", changes), quiet=True)
+    rows = result.corpus.accepted.to_pylist()
+    assert len(rows) > 10
+    assert sum(map(truth_of("proposition"), rows)) / len(rows) > 0.8

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -283,3 +285,20 @@ def test_a_language_that_spacy_does_not_know_is_named() -> None:
 def test_a_wrong_option_is_refused_by_name(options: dict[str, object], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         PropositionKind(**options)  # type: ignore[arg-type]
+
+
+def test_no_character_of_forty_documents_and_a_novel_is_lost_or_doubled(data: Path) -> None:
+    kind = PropositionKind(chunk_words=80)
+    for row in pq.read_table(data / "documents" / "documents.parquet").to_pylist():
+        document = {"document_id": row["id"], "text": row["text"], "markup": row["markup"]}
+        found, text, place = list(kind.units(document)), row["text"], 0
+        for unit in found:
+            gap = readable(text[place : unit.start])
+            assert place <= unit.start
+            assert not gap or MARK.fullmatch(gap + " "), (row["id"], gap)
+            place = unit.end
+        assert not readable(text[place:])
+        chunks = kind.expand(document)
+        assert sum(len(chunk["sentences"]) for chunk in chunks) == sum(unit.index >= 0 for unit in found)
+        for chunk in chunks:
+            assert text[chunk["starts"][0] : chunk["ends"][-1]] == chunk["text"]
