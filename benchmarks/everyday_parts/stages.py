@@ -19,7 +19,7 @@ RECIPES = {
 #: Stages in the order in which a row passes them; what rejects a row and is not named here is a rule.
 STAGES = ("samples", "rules", "votes", "duplicates", "critic", "order")
 _STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic", "order": "order"}
-HEADER = ("kind", "stage", "rows", "precision", "of valid samples", "malformed")
+HEADER = ("kind", "stage", "rows", "precision", "of what is true", "malformed")
 
 
 def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | str:
@@ -28,7 +28,7 @@ def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | st
     if not path.is_file():
         return f"no examples/{path.name}"
     changes = [
-        f"journal={folder}/{kind}.sqlite", f"work={folder}/{kind}-run", f"corpus.path={folder}/{kind}-corpus",
+        f"journal={folder}/journal.sqlite", f"work={folder}/{kind}-run", f"corpus.path={folder}/{kind}-corpus",
         *(["inputs.limit=60"] if quick else []),
     ]  # fmt: skip
     try:
@@ -39,21 +39,29 @@ def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | st
 
 
 def after_each(kind: str, rows: list[Mapping[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
-    """A line for each stage that the recipe has, and the figures by name."""
+    """A line for each stage that the recipe has, and the figures by name.
+
+    Precision is over rows, repeats included; the next column is the share of the distinct true things that the
+    teacher said at all which are still there.
+    """
     valid = truth_of(kind)
     malformed = sum(row["rejected_by"] == "malformed" for row in rows)
-    said = [(_place(row), valid(row)) for row in rows if row["rejected_by"] != "malformed"]
-    true = sum(right for _, right in said)
+    said = [(_place(row), valid(row), row["id"]) for row in rows if row["rejected_by"] != "malformed"]
+    true = len({name for _, right, name in said if right})
     lines: list[tuple[Any, ...]] = []
     figures: dict[str, Any] = {f"{kind}_malformed": malformed}
     for number, stage in enumerate(STAGES):
-        if number and not any(place == number for place, _ in said):
+        if number and not any(place == number for place, _, _ in said):
             continue
-        left = [right for place, right in said if place > number]
-        precision = sum(left) / len(left) if left else 0.0
-        share = sum(left) / true if true else 0.0
+        left = [(right, name) for place, right, name in said if place > number]
+        precision = sum(right for right, _ in left) / len(left) if left else 0.0
+        share = len({name for right, name in left if right}) / true if true else 0.0
         lines.append((kind, stage, len(left), precision, share, malformed if not number else ""))
-        figures |= {f"{kind}_{stage}_rows": len(left), f"{kind}_{stage}_precision": precision}
+        figures |= {
+            f"{kind}_{stage}_rows": len(left),
+            f"{kind}_{stage}_precision": precision,
+            f"{kind}_{stage}_of_true": share,
+        }
     return lines, figures
 
 
