@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthkd.errors import MissingExtraError, RecipeError
+from synthkd.errors import MissingExtraError, RecipeError, TeacherError
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -80,6 +80,12 @@ class Matcher:
     def take(self, token: int) -> bool:
         """Go on by a token; whether the sample is whole and nothing may follow."""
         self._matcher.consume_token(token)
+        if self._matcher.is_error():
+            # A text cut here would look whole.
+            said = self._matcher.get_error().strip().splitlines()[0]
+            raise TeacherError(
+                f"teacher.sampling: an answer could not be kept to its form: {said}; ask for a simpler one"
+            )
         return bool(self._matcher.is_stopped())
 
 

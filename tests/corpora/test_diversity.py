@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from synthkd import run
+from synthkd import plugins, run
 from synthkd.cli.app import app
 from synthkd.corpora.diversity import compared_corpora, cost_sentence, diversity_rows
 from synthkd.corpora.diversity import sketch as sketches
@@ -30,6 +30,7 @@ from synthkd.corpora.diversity.measures import (
 )
 from synthkd.corpora.diversity.sketch import Distinct, Sample, row_hashes
 from synthkd.corpora.diversity.stages import _levels
+from synthkd.filters.last import LastFilter
 from synthkd.testing import FakeServer
 
 
@@ -123,6 +124,16 @@ def test_rows_of_equal_id_and_other_completions_have_other_hashes() -> None:
 def test_a_row_is_in_every_stage_before_the_one_that_rejected_it() -> None:
     fates = pa.array([None, "critic", "duplicate", "votes", "too_long", "malformed"])
     assert _levels(fates).tolist() == [3, 2, 1, 1, 0, -1]
+
+
+def test_filters_that_decide_last_count_with_votes_and_not_with_the_rules_on_a_row() -> None:
+    last = [
+        rule.name
+        for rule in (plugins.find("rules", name) for name in plugins.names("rules"))
+        if issubclass(rule, LastFilter)
+    ]
+    assert last
+    assert set(_levels(pa.array(last)).tolist()) == {1}
 
 
 def test_the_cost_of_a_critic_names_only_what_is_beyond_chance() -> None:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Make
 
 from synthkd import generate
-from synthkd.errors import RecipeError
+from synthkd.errors import RecipeError, TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
 from synthkd.stages.plan import Plan
@@ -22,8 +23,10 @@ from synthkd.testing import FakeServer
 pytest.importorskip("torch")
 pytest.importorskip("llguidance")
 
-from synthkd.teachers.constraint import asked_form
-from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
+from transformers import AutoTokenizer
+
+from synthkd.teachers.constraint import Constraints, asked_form
+from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher, resolve_model
 
 REGEX = r" (?:typically|often) (?:heavier|lighter)\."
 
@@ -88,6 +91,14 @@ def test_a_grammar_is_kept_by_a_local_model() -> None:
 def test_a_form_that_cannot_be_read_is_named(shape: dict[str, str]) -> None:
     with pytest.raises(RecipeError, match=f"teacher.sampling.{next(iter(shape))}: not understood"):
         ask(Sampling(**shape))
+
+
+def test_an_answer_that_leaves_its_form_is_an_error_and_no_shorter_answer() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(resolve_model(EMBEDDED, Path()))
+    matcher = Constraints(tokenizer, len(tokenizer)).matcher(Sampling(regex="a+"))
+    assert matcher is not None
+    with pytest.raises(TeacherError, match="could not be kept to its form"):
+        matcher.take(tokenizer("z")["input_ids"][-1])
 
 
 def test_two_forms_at_once_are_refused() -> None:
