@@ -179,6 +179,8 @@ def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
                     continue
                 try:
                     row = json.loads(line)
+                    if "\\ud" in line or "\\uD" in line:
+                        row = _whole(row)
                 except ValueError as error:
                     raise InputError(f"{path} line {number}: not valid JSON: {error}") from None
                 if not isinstance(row, dict):
@@ -187,6 +189,12 @@ def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
                 yield {name: row[name] for name in columns or row}
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _whole(row: Any) -> Any:
+    """A row in which half of a surrogate pair, which no file can hold, is a replacement character, as in the journal."""
+    text = json.dumps(row, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(text.decode("utf-16", "replace"))
 
 
 def _yaml(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:

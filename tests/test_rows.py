@@ -69,3 +69,9 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv: no such file"):
         all_rows(tmp_path / "gone.csv")
+
+
+def test_half_of_a_surrogate_pair_is_a_replacement_character_and_a_whole_pair_stays(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "\\ud83d\\ude00 \\ud800 \\\\ud800"}\n')
+    (rows,) = read_rows(tmp_path / "rows.jsonl")
+    assert rows == [{"text": "\U0001f600 \ufffd \\ud800"}]
