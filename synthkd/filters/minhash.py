@@ -19,7 +19,7 @@ from synthkd.kinds.examples.overlap import SHINGLE, jaccard, normal_text, shingl
 
 Numbers = np.ndarray[Any, Any]
 #: Hashes in a signature, and the probability with which two texts at the threshold meet.
-HASHES, RECALL = 128, 0.99
+HASHES, RECALL = 256, 0.99
 _SEED = 20
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -95,7 +95,7 @@ def greedy(
         groups += int(found.max(initial=-1)) + 1
     last, before = np.full(groups, -1, np.int32), np.full(member.shape, -1, np.int32)
 
-    @lru_cache(1 << 16)
+    @lru_cache(1 << 13)
     def runs(row: int) -> frozenset[str]:
         return shingles(normal_text(text(row)), bands.size)
 
