@@ -35,16 +35,21 @@ class RowRule(Filter):
         # One that reads its text elsewhere has its own idea of it.
         sure = self.passes(batch, kind) if type(self).text is RowRule.text else None
         if sure is None:
-            return [self.check(row, kind) for row in _rows(batch, kind)]
+            return [self.check(row, kind) for row in self._rows(batch, kind)]
         reasons: Reasons = [None] * batch.num_rows
         if places := [i for i, passed in enumerate(sure) if not passed]:
-            for i, row in zip(places, _rows(batch.take(places), kind), strict=True):
+            for i, row in zip(places, self._rows(batch.take(places), kind), strict=True):
                 reasons[i] = self.check(row, kind)
         return reasons
 
     def reads(self, batch: pa.RecordBatch) -> bool:
         """Whether a batch with `row_columns` alone is enough: a rule may judge batches in its own way."""
         return type(self).judge is RowRule.judge and self.column in (None, *batch.schema.names)
+
+    def _rows(self, batch: pa.RecordBatch, kind: Kind) -> list[Row]:
+        wanted = dict.fromkeys([*row_columns(kind), *([self.column] if self.column else [])])
+        rows: list[Row] = batch.select([name for name in wanted if name in batch.schema.names]).to_pylist()
+        return rows
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool] | None:
         """For each row whether `check` surely lets it pass. Default: not known without a look."""
@@ -61,12 +66,6 @@ class RowRule(Filter):
     @abstractmethod
     def check(self, row: Row, kind: Kind) -> str | None:
         """``None``, or why the row is rejected."""
-
-
-def _rows(batch: pa.RecordBatch, kind: Kind) -> list[Row]:
-    names = [name for name in row_columns(kind) if name in batch.schema.names]
-    rows: list[Row] = batch.select(names).to_pylist()
-    return rows
 
 
 def row_columns(kind: Kind) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from synthkd import plugins
-from synthkd.errors import InputError, KindError, PromptError, RecipeError
+from synthkd.errors import InputError, KindError, PromptError, RecipeError, nearest
 from synthkd.filters.base import Filter
 from synthkd.keys import bytes_hash, canonical, fraction
 from synthkd.kinds.base import Kind
@@ -97,8 +98,23 @@ class Plan:
             try:
                 rules.append(rule(**options))
             except (TypeError, ValueError) as error:
-                raise RecipeError(f"rule {name!r}: {str(error).replace('__init__() ', '')}") from None
+                said = re.sub(r"(\w+\.)?__init__\(\) ", "", str(error))
+                raise RecipeError(f"rule {name!r}: {said}") from None
+            self._check_column(name, getattr(rules[-1], "column", None))
         return rules
+
+    def _check_column(self, rule: str, column: Any) -> None:
+        """Refuse a rule on a column that no row has, before anything is paid for."""
+        if not isinstance(column, str) or column in self.kind.columns:
+            return
+        # Imported here: it brings pyarrow, which asking does without.
+        from synthkd.corpora.schema import candidate_schema
+
+        known = candidate_schema(self.kind).names
+        if column not in known:
+            raise RecipeError(
+                f"rule {rule!r}: no column {column!r} in rows of the kind {self.kind.name!r}{nearest(column, known)}"
+            )
 
     def _find_prompt(self) -> Prompt | None:
         part = self.recipe.prompt

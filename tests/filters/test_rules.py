@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import Make
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.corpora.schema import candidate_schema
+from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter
 from synthkd.filters.duplicates import find_duplicates
 from synthkd.filters.likelihood import WorstNLL
@@ -27,6 +29,7 @@ from synthkd.filters.rules import (
     Unfinished,
 )
 from synthkd.kinds.triple import TripleKind
+from synthkd.stages.plan import Plan
 
 KIND = TripleKind()
 SCHEMA = candidate_schema(KIND)
@@ -173,6 +176,26 @@ def test_the_fast_look_at_columns_says_what_the_look_at_each_row_says(
     except UnicodeEncodeError:
         return
     assert rule.judge(made, KIND) == [rule.check(row, KIND) for row in rows]
+
+
+def test_a_rule_may_look_at_any_column_of_a_row() -> None:
+    rows = batch({"teacher": "a model"}, {"teacher": " - "}, {"teacher": None})
+    reasons = Empty(column="teacher").judge(rows, KIND)
+    assert reasons == [None, "no letter or digit", "no letter or digit"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"empty": {"column": "tial"}}, "rule 'empty': no column 'tial' in rows of the kind 'triple' .did you mean 'tail'"),
+        ({"empty": {"colum": "tail"}}, "rule 'empty': got an unexpected keyword argument 'colum'"),
+    ],
+)  # fmt: skip
+def test_a_rule_on_a_column_that_is_not_there_is_refused_before_anything_is_asked(
+    make_recipe: Make, rule: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Plan(make_recipe(rules=[rule]))
 
 
 def test_a_rule_that_reads_its_text_elsewhere_is_asked_about_every_row() -> None:
