@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from conftest import Make, write_csv
 
-from synthkd import run
+from synthkd import Recipe, run
 from synthkd.errors import RecipeError
 from synthkd.filters.reliability import Reliability
 from synthkd.kinds.base import Malformed
@@ -102,6 +102,35 @@ def test_votes_are_weighed(make_recipe: Make, by: str) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating"), heads=3, keep="winner", by=by)
     assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"cutting"}
     assert f"by {by}" in reasons(result)["eating"]
+
+
+@pytest.mark.parametrize(
+    ("by", "winner"), [("count", "eating"), ("likelihood", "cutting"), ("teacher", "cutting")]
+)
+def test_what_a_vote_weighs_may_turn_the_majority_of_a_question(tmp_path: Path, by: str, winner: str) -> None:
+    # Two teachers agree on all other questions, and the third says something of its own.
+    said: dict[str, list[tuple[str, str, float]]] = {
+        f"q{i}": [("good", "cutting", -1), ("fair", "cutting", -1), ("poor", f"thing {i}", -1)]
+        for i in range(20)
+    }
+    said["asked"] = [("good", "cutting", -0.1), ("poor", "eating", -9), ("poor", "eating", -9)]
+    write_csv(tmp_path / "in.csv", [{"id": name, "head": name, "relation": "UsedFor"} for name in said])
+    rows = [
+        {"input_id": name, "sample_index": n, "model": model, "text": text, "logprob": logprob}
+        for name, samples in said.items() for n, (model, text, logprob) in enumerate(samples)
+    ]  # fmt: skip
+    write_csv(tmp_path / "rows.csv", rows)
+    raw = {
+        "name": "weighed",
+        "inputs": {"path": "in.csv", "id": "id"},
+        "kind": {"name": "triple", "relations": "everyday"},
+        "teacher": {"backend": "recorded", "path": "rows.csv", "sampling": {"n": 3}},
+        "votes": {"by": by, "keep": "winner"},
+        "corpus": {"path": "corpus"},
+    }
+    corpus = run(Recipe.from_dict(raw, tmp_path), quiet=True).corpus
+    (row,) = [row for row in corpus.accepted.to_pylist() if row["input_id"] == "asked"]
+    assert row["tail"] == winner
 
 
 @pytest.mark.parametrize("by", ["count", "likelihood", "teacher"])
