@@ -108,9 +108,11 @@ class Plan:
         if not isinstance(column, str) or column in self.kind.columns:
             return
         # Imported here: it brings pyarrow, which asking does without.
-        from synthkd.corpora.schema import candidate_schema
+        from synthkd.corpora.schema import JUDGED, candidate_schema
 
-        known = candidate_schema(self.kind).names
+        # What judging fills in is still empty when rules look.
+        later = {field.name for field in JUDGED}
+        known = [name for name in candidate_schema(self.kind).names if name not in later]
         if column not in known:
             raise RecipeError(
                 f"rule {rule!r}: no column {column!r} in rows of the kind {self.kind.name!r}{nearest(column, known)}"

@@ -188,6 +188,7 @@ def test_a_rule_may_look_at_any_column_of_a_row() -> None:
     ("rule", "said"),
     [
         ({"empty": {"column": "tial"}}, "rule 'empty': no column 'tial' in rows of the kind 'triple' .did you mean 'tail'"),
+        ({"empty": {"column": "votes"}}, "rule 'empty': no column 'votes'"),
         ({"empty": {"colum": "tail"}}, "rule 'empty': got an unexpected keyword argument 'colum'"),
     ],
 )  # fmt: skip
