@@ -11,13 +11,14 @@ import numpy as np
 
 from synthkd.critics.calibrate import Threshold
 from synthkd.critics.calibration.bands import auc_interval
+from synthkd.critics.labels import verdict_column
 from synthkd.critics.novelty import BUCKETS
 
 if TYPE_CHECKING:
     from synthkd.critics.train import TrainedCritic
 
 #: Columns of the held-out rows that are not the kind's.
-_OWN = ("score", "label", "weight", "novelty")
+_OWN = ("score", "weight", "novelty")
 #: Fewest rows of a sort for an AUC.
 _FEWEST = 20
 _CURVES = (
@@ -127,9 +128,13 @@ def _promises(trained: TrainedCritic) -> str:
 
 
 def _weakest(trained: TrainedCritic) -> str:
-    """AUC within each value of `relation`, or of the first column, worst first."""
-    columns = [name for name in trained.held_out.schema.names if name not in _OWN]
-    name = "relation" if "relation" in columns else columns[0]
+    """AUC within each class (relation, label), or value of the first column, worst first."""
+    columns = [
+        name
+        for name in trained.held_out.schema.names
+        if name not in {*_OWN, verdict_column(trained.critic.kind)}
+    ]
+    name = trained.critic.kind.class_column or columns[0]
     rows = sorted(_by(trained, name, set(trained.held_out.column(name).to_pylist())))
     if not rows:
         return f"Too few rows of each {name} to tell."
@@ -154,7 +159,11 @@ def _by(
 
     found = np.array(trained.held_out.column(column).to_pylist())
     scores = trained.held_out.column("score").to_numpy()
-    labels = trained.held_out.column("label").to_numpy(zero_copy_only=False).astype(bool)
+    labels = (
+        trained.held_out.column(verdict_column(trained.critic.kind))
+        .to_numpy(zero_copy_only=False)
+        .astype(bool)
+    )
     for value in values:
         here = found == value
         if here.sum() >= _FEWEST and 0 < labels[here].sum() < here.sum():

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from synthkd.critics.calibrate import Curve, Threshold
 from synthkd.critics.calibration.bands import auc_interval
-from synthkd.critics.labels import LabelSheet
+from synthkd.critics.labels import LabelSheet, verdict_column
 from synthkd.critics.train import TrainedCritic, group_hash, held_out_rows
 from synthkd.errors import CriticError
 
@@ -51,7 +51,9 @@ def evaluate(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") ->
     fresh = unseen(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
-    curve = Curve.of(held.column("score").to_numpy(), held.column("label").to_numpy(), weights)
+    curve = Curve.of(
+        held.column("score").to_numpy(), held.column(verdict_column(trained.critic.kind)).to_numpy(), weights
+    )
     return Evaluation(name, curve, int(sheet.held_out.sum() - fresh.held_out.sum()))
 
 

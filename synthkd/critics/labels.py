@@ -80,6 +80,11 @@ class _Read:
     unlabelled: int = 0
 
 
+def verdict_column(kind: Kind) -> str:
+    """Where a critic's rows keep their verdict: ``label``, or ``verdict`` where that is a column of the kind."""
+    return "verdict" if "label" in kind.columns else "label"
+
+
 def read_labels(
     path: Path,
     kind: Kind,
@@ -93,7 +98,7 @@ def read_labels(
 ) -> LabelSheet:
     """Read and check a sheet. ``columns`` maps a column of the sheet to one of the kind.
 
-    The verdict stands in ``label``, or in `verdict` where a sheet of `synthkd label` has no such column. Several
+    The verdict stands in ``label``, or in `verdict` where a sheet of `synthkd label` has no such column or it is the kind's. Several
     annotators are merged by ``merge``: ``majority`` or ``dawid-skene``. The split is the sheet's own ``split`` column
     (train / held_out), or else by a hash of the group's value, so that no group stands on both sides and the order of
     rows never matters. ``held_out`` 1 holds all rows out: to judge or calibrate a critic that there is already.
@@ -113,7 +118,7 @@ def read_labels(
     for key, row in read.rows.items():
         verdict = verdicts.get("\0".join(key), UNSURE)
         if verdict != UNSURE:
-            rows.append(row | {"label": verdict == ACCEPT})
+            rows.append(row | {verdict_column(kind): verdict == ACCEPT})
     sheet = _sheet(path, kind, rows, group, held_out, seed)
     return LabelSheet(
         **sheet,
@@ -132,7 +137,13 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
     read = _Read()
     for number, raw in _numbered(path):
         row = {rename.get(name, name): value for name, value in raw.items()}
-        column = "verdict" if label == "label" and "label" not in row and "verdict" in row else label
+        taken = label in kind.columns or label not in row
+        column = "verdict" if label == "label" and taken and "verdict" in row else label
+        if column in kind.columns:
+            raise CriticError(
+                f"{path}: {column!r} is a column of the kind {kind.name!r} and cannot hold the verdicts too; name theirs"
+                " with --label (critic.label in a recipe), such as `verdict`"
+            )
         _need(path, row, [*kind.columns, column])
         verdict = verdict_of(row[column])
         if verdict == "" and column == "verdict":
@@ -200,7 +211,7 @@ def _sheet(
     """The fields of a `LabelSheet` that are of equal lengths, and what was left out of them."""
     if rows and group not in rows[0]:
         raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, list(rows[0]))}")
-    labels = np.array([row["label"] for row in rows], dtype=bool)
+    labels = np.array([row[verdict_column(kind)] for row in rows], dtype=bool)
     if len(labels) and (labels.all() or not labels.any()):
         word = ACCEPT if labels[0] else REJECT
         raise CriticError(f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both")

@@ -20,7 +20,7 @@ from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibrate import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
 from synthkd.critics.folders import check_hashes, write_hashes
-from synthkd.critics.labels import NUMBERS, LabelSheet
+from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
 from synthkd.critics.pictures import precision_picture, reliability_picture
 from synthkd.critics.siblings import SIBLINGS
@@ -36,7 +36,7 @@ _CHECKED = (HELD_OUT, FACTS, SEEN)
 _NAMED = 20
 #: Columns of the held-out rows that are not the kind's.
 NOVELTY = "novelty"
-_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "label", "weight", NOVELTY}
+_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "weight", NOVELTY}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,10 @@ class TrainedCritic:
     def curve(self) -> Curve:
         held = self.held_out
         weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
-        scores, labels = held.column("score").to_numpy(), held.column("label").to_numpy()
+        scores, labels = (
+            held.column("score").to_numpy(),
+            held.column(verdict_column(self.critic.kind)).to_numpy(),
+        )
         return Curve.of(scores, labels, weights, self.groups)
 
     @property
@@ -156,7 +159,7 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
     """The sheet's held-out part with the critic's scores, the verdicts, and weights where rows differ in them."""
     held, truth, _ = sheet.part(held_out=True)
     held = held.append_column("score", pa.array(critic.score(held), pa.float64()))
-    held = held.append_column("label", pa.array(truth))
+    held = held.append_column(verdict_column(critic.kind), pa.array(truth))
     if (weights := sheet.part_weights(held_out=True)) is not None:
         held = held.append_column("weight", pa.array(weights, pa.float64()))
     return held
@@ -206,7 +209,7 @@ def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
         raise CriticError(f"{folder}: trained for the kind {training['kind']!r}, not {kind.name!r}")
     critic: Critic = plugins.find("critics", training["critic"]).load(folder, kind)
     held, seen = _table(folder / HELD_OUT), _table(folder / SEEN)
-    trained_on = [name for name in held.schema.names if name not in _NOT_COLUMNS]
+    trained_on = [name for name in held.schema.names if name not in {*_NOT_COLUMNS, verdict_column(kind)}]
     if trained_on != list(kind.columns):
         raise CriticError(f"{folder}: trained on the columns {trained_on}, the kind has {list(kind.columns)}")
     return TrainedCritic(critic, held, training, frozenset(seen.column("group").to_pylist()))

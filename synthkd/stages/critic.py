@@ -154,6 +154,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:
     """A threshold for each value of a column, the promise for all of them at once."""
     from synthkd.critics.calibrate import Threshold, choose_by_group
+    from synthkd.critics.labels import verdict_column
 
     column, held = str(part.each), trained.held_out
     if column not in plan.kind.columns:
@@ -161,7 +162,7 @@ def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decisi
         raise RecipeError(f"critic.each: {column!r} is not a column of the kind {plan.kind.name}{known}")
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
     groups = [str(value) for value in held.column(column).to_pylist()]
-    scores, labels = held.column("score").to_numpy(), held.column("label").to_numpy()
+    scores, labels = held.column("score").to_numpy(), held.column(verdict_column(plan.kind)).to_numpy()
     found = choose_by_group(
         scores, labels, groups, part.precision, part.confidence, weights=weights, clusters=trained.groups
     )  # fmt: skip

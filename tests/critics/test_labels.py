@@ -239,3 +239,34 @@ def test_the_weighted_share_of_valid_rows_is_that_of_the_whole(tmp_path: Path) -
     sheet = read(tmp_path, found)
     assert np.average(sheet.labels, weights=sheet.weights) == pytest.approx(valid.mean(), abs=0.04)
     assert abs(sheet.labels.mean() - valid.mean()) > 0.1
+
+
+def messages(path: Path, verdict: str, rows: int = 240) -> Path:
+    """A sheet of labelled text, whose kind has a column `label` of its own."""
+    lines = ["text,label," + verdict] if verdict != "label" else ["text,label"]
+    for i in range(rows):
+        said, label = f"message {i} about {'money' if i % 2 else 'shoes'}", "refund" if i % 3 else "order"
+        good = (i % 2 == 1) == (label == "refund")
+        lines.append(f"{said},{label}" + (f",{'accept' if good else 'reject'}" if verdict != "label" else ""))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path) -> None:
+    from synthkd.critics.train import load_critic, train_critic
+    from synthkd.kinds.example import ExampleKind
+
+    kind = ExampleKind()
+    sheet = read_labels(messages(tmp_path / "sheet.csv", "verdict"), kind)
+    assert set(sheet.rows.column("label").to_pylist()) == {"refund", "order"}
+    trained = train_critic(kind, sheet, out=tmp_path / "critic")
+    again = load_critic(tmp_path / "critic", kind)
+    assert again.curve.auc == trained.curve.auc
+    assert set(again.held_out.column("label").to_pylist()) <= {"refund", "order"}
+
+
+def test_verdicts_in_a_column_of_the_kind_are_refused_by_name(tmp_path: Path) -> None:
+    from synthkd.kinds.example import ExampleKind
+
+    with pytest.raises(CriticError, match=r"'label' is a column of the kind 'example'.*--label"):
+        read_labels(messages(tmp_path / "sheet.csv", "label"), ExampleKind())
