@@ -134,8 +134,8 @@ def _weakest(trained: TrainedCritic) -> str:
         for name in trained.held_out.schema.names
         if name not in {*_OWN, verdict_column(trained.critic.kind)}
     ]
-    wanted = trained.critic.kind.class_column
-    name = wanted if wanted in columns else columns[0]
+    name = str(trained.critic.kind.class_column)
+    name = name if name in columns else columns[0]
     rows = sorted(_by(trained, name, set(trained.held_out.column(name).to_pylist())))
     if not rows:
         return f"Too few rows of each {name} to tell."
