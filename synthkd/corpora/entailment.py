@@ -43,8 +43,18 @@ class EntailmentModel:
         self._batch = batch
         self._torch: Any = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        model: Any = AutoModelForSequenceClassification.from_pretrained(folder)
+        # Safetensors only, and never code that comes with a checkpoint: a pickle could run anything.
+        safe = {"trust_remote_code": False}
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, **safe)
+            model: Any = AutoModelForSequenceClassification.from_pretrained(
+                folder, use_safetensors=True, **safe
+            )
+        except (OSError, ValueError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(
+                f"{folder}: not loaded: {reason}; an entailment model is a transformers checkpoint with safetensors"
+            ) from None
         self._model: Any = model.to(self._device).eval()
         self._class = entailment_class(
             {int(number): str(name) for number, name in model.config.id2label.items()}

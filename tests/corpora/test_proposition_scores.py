@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -140,6 +141,31 @@ def test_a_checkpoint_without_names_and_a_missing_one_are_refused(tmp_path: Path
 
 def test_a_checkpoint_scores_between_nought_and_one(tmp_path: Path) -> None:
     """A checkpoint of random weights: that it is run, not what it says."""
+    checkpoint(tmp_path)
+    scorer = scorer_named(str(tmp_path))
+    scores = scorer([("a cat " * 20, "a cat can run"), ("a cat", "run")])
+    assert all(0 < score < 1 for score in scores)
+    assert scorer.cut == 1  # type: ignore[attr-defined]
+    assert scorer.name == tmp_path.name
+
+
+def test_a_pickled_checkpoint_is_refused_and_nothing_in_it_is_run(tmp_path: Path) -> None:
+    checkpoint(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    witness = tmp_path / "ran"
+
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (witness,)  # type: ignore[return-value]
+
+    (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(InputError, match="checkpoint with safetensors"):
+        scorer_named(str(tmp_path))
+    assert not witness.exists()
+
+
+def checkpoint(tmp_path: Path) -> None:
+    """A classifier of three classes with random weights, in safetensors."""
     pytest.importorskip("torch")
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
@@ -156,8 +182,3 @@ def test_a_checkpoint_scores_between_nought_and_one(tmp_path: Path) -> None:
         id2label={0: "contradiction", 1: "neutral", 2: "entailment"}, label2id={"contradiction": 0, "neutral": 1, "entailment": 2},
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(tmp_path)
-    scorer = scorer_named(str(tmp_path))
-    scores = scorer([("a cat " * 20, "a cat can run"), ("a cat", "run")])
-    assert all(0 < score < 1 for score in scores)
-    assert scorer.cut == 1  # type: ignore[attr-defined]
-    assert scorer.name == tmp_path.name
