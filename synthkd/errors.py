@@ -7,6 +7,7 @@
     │   ├── PromptError           a template is missing, does not parse or names an unknown variable
     │   ├── KindError             an unknown kind, relation or column
     │   ├── CriticError           a critic or label sheet does not fit, or was altered
+    │   ├── StudentError          a student, its rows or its checkpoint does not fit, or was altered
     │   └── MissingExtraError     an optional package is not installed
     ├── TeacherError              the teacher cannot be reached or refuses (exit status 3)
     │   ├── AuthenticationError   a key is missing or wrong
@@ -17,6 +18,7 @@
     ├── StorageError              the journal, a run or a corpus cannot be read or written (exit status 4)
     │   ├── JournalError          the journal is locked, altered or of another version
     │   └── DiskFullError         no space is left; what was committed is kept
+    ├── TrainingError             a student's training went wrong; what was good before it is kept (exit status 6)
     ├── NotReachableError         no threshold keeps the precision that was asked for (exit status 5)
     └── Interrupted               Ctrl-C; what was paid for is in the journal (exit status 130)
 
@@ -56,6 +58,10 @@ class KindError(UserError):
 
 class CriticError(UserError):
     """A critic or a label sheet does not fit what it is used for, or was altered."""
+
+
+class StudentError(UserError):
+    """A student, its rows or its checkpoint does not fit what it is used for, or was altered."""
 
 
 class MissingExtraError(UserError):
@@ -109,6 +115,12 @@ class JournalError(StorageError):
 
 class DiskFullError(StorageError):
     """No space is left. What was committed before is kept."""
+
+
+class TrainingError(SynthKDError):
+    """A student's training went wrong: a loss that is no number, say. What was good before it is kept."""
+
+    exit_status = 6
 
 
 class NotReachableError(SynthKDError):

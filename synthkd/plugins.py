@@ -1,4 +1,4 @@
-"""Backends, kinds, rules and critics are found by name through entry points, so that another package can
+"""Backends, kinds, rules, critics and students are found by name through entry points, so that another package can
 add one without a change here."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from synthkd.errors import CriticError, KindError, RecipeError, SynthKDError, UserError, nearest
+from synthkd.errors import CriticError, KindError, RecipeError, StudentError, SynthKDError, UserError, nearest
 
 #: group -> what one of its members is called in messages, and the error for an unknown one.
 GROUPS: dict[str, tuple[str, type[UserError]]] = {
@@ -15,6 +15,7 @@ GROUPS: dict[str, tuple[str, type[UserError]]] = {
     "kinds": ("kind", KindError),
     "rules": ("rule", RecipeError),
     "critics": ("critic", CriticError),
+    "students": ("student", StudentError),
 }
 
 
@@ -29,7 +30,7 @@ def names(group: str) -> list[str]:
 
 
 def find(group: str, name: str) -> Any:
-    """The class that stands behind a name in ``backends``, ``kinds``, ``rules`` or ``critics``."""
+    """The class that stands behind a name in ``backends``, ``kinds``, ``rules``, ``critics`` or ``students``."""
     word, error = GROUPS[group]
     point = _points(group).get(name)
     if point is None:

@@ -66,6 +66,8 @@ def test_a_file_imports_from_its_own_level_and_below_only(path: Path) -> None:
         ("filters", "teachers"),
         ("critics", "teachers"),
         ("labels", "critics"),
+        ("students", "teachers"),
+        ("teachers", "students"),
     ],
 )
 def test_rooms_that_must_not_know_each_other_do_not(who: str, whom: str) -> None:

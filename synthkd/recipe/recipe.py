@@ -14,11 +14,12 @@ from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
 from synthkd.recipe.part import Part
 from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Prompt, Rule, VotesPart
+from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import Limits, TeacherPart
 
 
 class Recipe(Part):
-    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus."""
+    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus; a student of it, and the loop of both."""
 
     name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     inputs: Inputs
@@ -34,6 +35,10 @@ class Recipe(Part):
     )
     critic: CriticPart | None = None
     corpus: CorpusPart
+    student: StudentPart | None = Field(
+        None, description="The student for `synthkd distill` and `synthkd student`."
+    )
+    loop: LoopPart | None = Field(None, description="The loop of `synthkd distill`.")
     seed: int = Field(0, description="Seed of draws (few-shot examples, splits).")
     journal: str = Field("journal.sqlite", description="Store of completions; recipes may share one.")
     work: str | None = Field(None, description="Folder of intermediate files. Default: `runs/<name>`.")
@@ -109,13 +114,20 @@ class Recipe(Part):
     def corpus_path(self) -> Path:
         return self.resolve(self.corpus.path)
 
+    @property
+    def student_path(self) -> Path:
+        """Folder of the trained student."""
+        named = self.student.path if self.student else None
+        return self.resolve(named) if named else self.work_dir / "student"
+
     def fingerprint(self) -> str:
-        """Content hash of all that was asked for."""
+        """Content hash of all that was asked for of the corpus."""
         return content_hash(self.record())
 
     def record(self) -> dict[str, Any]:
-        """What a manifest holds: all but the limits, which say how far and how fast, not what."""
-        return self.model_dump(mode="json", exclude={"limits"})
+        """What a corpus' manifest holds: all but the limits, which say how far and how fast, not what; and but what
+        comes after the corpus."""
+        return self.model_dump(mode="json", exclude={"limits", "student", "loop"})
 
 
 def _one_key_rule(rule: Any) -> Any:

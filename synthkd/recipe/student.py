@@ -1,0 +1,108 @@
+"""The parts that say which student is trained, and how it steers the teacher."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from synthkd.recipe.part import Part
+
+
+class StudentPart(Part):
+    """The small model that is trained on the corpus. Not part of what a corpus is: another student, the same corpus."""
+
+    name: str = Field(
+        "linear", description="Which student: `linear`, `encoder`, `generator`, or one from a plugin."
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of that student; docs/students.md says which."
+    )
+    path: str | None = Field(
+        None, description="Folder of the student. Default: `student` in the run's folder."
+    )
+
+
+class RowsPart(Part):
+    """Rows that people labelled."""
+
+    path: str | list[str] = Field(description="CSV, JSONL or Parquet file, or several.")
+    text: str = Field("text", description="Column of the text.")
+    label: str = Field("label", description="Column of the label.")
+
+
+class MinePart(Part):
+    """Examples that the teacher is shown of what the student got right and wrong, each number for one prompt."""
+
+    by: Literal["oof", "train", "pool"] = Field(
+        "oof",
+        description="Where the student's answers come from: rows that it was not trained on, by cross-validation (`oof`);"
+        " its own training rows (`train`: few mistakes are left there); or labelled rows kept aside (`pool`).",
+    )
+    folds: int = Field(5, ge=2, description="Folds of the cross-validation.")
+    correct: int = Field(16, ge=0, description="Examples that it got right.")
+    incorrect: int = Field(16, ge=0, description="Examples that it got wrong.")
+    hard: int = Field(
+        16, ge=0, description="Hard negatives: the mistakes that it was surest of. 0 leaves them out."
+    )
+    shots: int = Field(16, ge=0, description="Labelled examples, whatever the student says of them.")
+
+
+class LoopPart(Part):
+    """PGKD (arXiv 2411.05045): the student's errors decide what the teacher writes next."""
+
+    start: RowsPart | None = Field(
+        None,
+        description="Real labelled rows to start from. Default: none; the teacher writes the first round alone.",
+    )
+    validation: RowsPart | float = Field(
+        0.2,
+        description="Rows that decide when to stop and which round is best, or the share of `start` that is kept for it.",
+    )
+    test: RowsPart | None = Field(
+        None, description="Rows that are only measured, each round, and decide nothing."
+    )
+    pool: RowsPart | None = Field(
+        None, description="For `mine.by: pool`: labelled rows that the student is never trained on."
+    )
+    rounds: int = Field(10, ge=1, description="Rounds at most.")
+    rows: int = Field(32, ge=1, description="Rows that a round asks the teacher for.")
+    first: int | None = Field(
+        None,
+        ge=0,
+        description="Rows of the first round, which knows no student yet. Default: `rows` where `start` is given.",
+    )
+    minimum: int = Field(
+        2, ge=1, description="Cold-start guard: rows that each class must have before a student is trained."
+    )
+    allocate: Literal["own", "teacher", "uniform"] = Field(
+        "own",
+        description="Which classes get how many rows: by the student's validation losses (`own`), by the teacher that reads"
+        " the report (`teacher`), or equally (`uniform`).",
+    )
+    report: bool = Field(
+        True, description="Show the teacher the report: figures of each class, and confusions."
+    )
+    mine: MinePart = Field(default_factory=MinePart, description="Examples of the student's answers.")
+    metric: Literal["loss", "macro_f1", "accuracy"] = Field(
+        "loss", description="Figure on the validation rows by which rounds are compared."
+    )
+    patience: int = Field(5, ge=1, description="Rounds without a better one, after which the loop stops.")
+    near: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Similarity from which a text counts as a copy of a validation or test row.",
+    )
+
+    @model_validator(mode="after")
+    def _rows_to_judge_by(self) -> LoopPart:
+        if self.start is None and not isinstance(self.validation, RowsPart):
+            raise ValueError(
+                "without `start`, name the rows of `validation`: something real must judge the student"
+            )
+        if isinstance(self.validation, float) and not 0 < self.validation < 1:
+            raise ValueError(f"`validation` is a share above 0 and below 1, or rows; not {self.validation}")
+        if (self.mine.by == "pool") != (self.pool is not None):
+            raise ValueError("`mine.by: pool` and the rows of `pool` belong together")
+        return self

@@ -1,0 +1,119 @@
+"""What a student is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from synthkd.errors import StudentError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Labelled texts to train on or to judge by; all of equal length n.
+
+    ``weights`` (n,): how much a row counts; None for 1 each. ``soft`` (n, C): a teacher's probabilities in the order of the
+    classes that the student was made with, for the objectives that learn from them.
+    """
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    weights: Floats | None = None
+    soft: Floats | None = None
+
+    def __post_init__(self) -> None:
+        sizes = {len(part) for part in (self.texts, self.labels, self.weights, self.soft) if part is not None}
+        if len(sizes) > 1:
+            raise ValueError(f"texts, labels, weights and soft labels differ in length: {sorted(sizes)}")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, rows: Sequence[int] | Ints) -> Texts:
+        """These rows, in this order."""
+        places = [int(row) for row in rows]
+        return replace(
+            self,
+            texts=tuple(self.texts[i] for i in places),
+            labels=tuple(self.labels[i] for i in places),
+            weights=None if self.weights is None else self.weights[places],
+            soft=None if self.soft is None else self.soft[places],
+        )
+
+
+class Student(ABC):
+    """What classifiers and generators share. Options are keyword arguments of the constructor; a wrong one is refused
+    there, before anything is read."""
+
+    name: ClassVar[str]
+    #: What it learns: labels of texts, or knowledge of a kind as text.
+    learns: ClassVar[Literal["labels", "text"]]
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write safetensors, arrays and JSON into an existing empty folder; nothing that can run code."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote. Raises `StudentError` for what is missing, cut, altered or of another version."""
+
+
+class Classifier(Student):
+    """Texts to one of C classes."""
+
+    learns = "labels"
+
+    def __init__(self, classes: Sequence[str] = (), seed: int = 0) -> None:
+        """``classes``: all that there are, also those without a training row; none: those of the training rows, sorted."""
+        if len(set(classes)) != len(classes):
+            raise StudentError("a class stands twice among the classes")
+        self.classes: tuple[str, ...] = tuple(classes)
+        self.seed = seed
+
+    @abstractmethod
+    def fit(self, train: Texts, validation: Texts | None = None) -> Self:
+        """Train from nothing, also when it was trained before; the same rows and seed give the same student.
+
+        ``validation`` decides when to stop and calibrates the probabilities; without it a part of ``train`` does, or nothing.
+        Raises `StudentError` for rows that cannot train (one class, an unknown label) and `TrainingError` for a loss that
+        is no number.
+        """
+
+    @abstractmethod
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """(n, C) calibrated probabilities, in the order of ``classes``; each row sums to 1."""
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The likeliest class of each text."""
+        if not len(texts):
+            return []
+        return [self.classes[place] for place in self.probabilities(texts).argmax(1)]
+
+    def check(self, rows: Texts, what: str = "training rows") -> None:
+        """Take the classes from the rows where none were given; refuse what no training can come from."""
+        present = sorted(set(rows.labels))
+        if not self.classes:
+            self.classes = tuple(present)
+        unknown = [label for label in present if label not in set(self.classes)]
+        if unknown:
+            where = rows.labels.index(unknown[0]) + 1
+            raise StudentError(
+                f"{what}, row {where}: {unknown[0]!r} is none of the {len(self.classes)} classes"
+            )
+        if len(present) < 2:
+            has = f"have the one class {present[0]!r}" if present else "are none"
+            raise StudentError(f"{what} {has}; a classifier needs rows of two classes at least")
+
+    def places(self, labels: Sequence[str]) -> Ints:
+        """(n,) place of each label among the classes."""
+        known = {label: place for place, label in enumerate(self.classes)}
+        return np.array([known[label] for label in labels], dtype=np.int64)
