@@ -10,7 +10,7 @@ import pytest
 from conftest import Make, write_csv
 
 from synthkd import Journal, generate, judge, load_corpus, publish, run
-from synthkd.critics.calibrate import clopper_pearson_lower
+from synthkd.critics.calibration import clopper_pearson_lower
 from synthkd.errors import InputError, KindError, NotReachableError, RecipeError, StorageError, TeacherError
 from synthkd.testing import FakeServer
 

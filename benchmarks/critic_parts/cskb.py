@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common import data_folder, table, write
 
 from critic_parts.encoders import default_encoder, flat, options
-from synthkd.critics.calibrate import Curve
+from synthkd.critics.calibration import Curve
 from synthkd.critics.stack import StackCritic
 from synthkd.kinds.triple import TripleKind
 

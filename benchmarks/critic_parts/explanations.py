@@ -28,7 +28,7 @@ from common import data_folder, table, write
 
 from critic_parts.encoders import default_encoder, flat, options
 from synthkd.critics.base import Critic
-from synthkd.critics.calibrate import Curve
+from synthkd.critics.calibration import Curve
 from synthkd.critics.crossfit import crossfit
 from synthkd.critics.siblings import with_siblings
 from synthkd.critics.stack import StackCritic

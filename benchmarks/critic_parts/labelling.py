@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from common import data_folder, options, table, write
 
-from synthkd.critics.calibrate import Curve, Threshold
+from synthkd.critics.calibration import Curve, Threshold
 from synthkd.labels import Design
 
 ASKED, CONFIDENCE = 0.9, 0.9

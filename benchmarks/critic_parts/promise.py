@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from synthkd.critics.calibrate import (
+from synthkd.critics.calibration import (
     Curve,
     Threshold,
     clopper_pearson_lower,

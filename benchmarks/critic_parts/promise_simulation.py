@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from common import options, table, write
 
-from synthkd.critics.calibrate import Curve, Plan, Threshold
+from synthkd.critics.calibration import Curve, Plan, Threshold
 from synthkd.critics.calibration.choose import walk
 from synthkd.critics.calibration.plan import fewest_rows
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthkd.critics.calibrate import Threshold
+from synthkd.critics.calibration import Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.novelty import BUCKETS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.calibrate import Curve, Threshold
+from synthkd.critics.calibration import Curve, Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import LabelSheet, verdict_column
 from synthkd.critics.train import TrainedCritic, group_hash, held_out_rows

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from synthkd import plugins
 from synthkd.critics.base import Critic, Scores
-from synthkd.critics.calibrate import Curve, Threshold, Unreachable
+from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
 from synthkd.critics.folders import check_hashes, write_hashes
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column

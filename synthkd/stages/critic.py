@@ -14,7 +14,7 @@ from synthkd.stages.plan import Plan
 from synthkd.stages.shift import Watch
 
 if TYPE_CHECKING:
-    from synthkd.critics.calibrate import GroupThresholds
+    from synthkd.critics.calibration import GroupThresholds
     from synthkd.critics.train import TrainedCritic
     from synthkd.recipe import CriticPart, Recipe
 
@@ -93,7 +93,7 @@ def decide(plan: Plan) -> Decision:
     part = plan.recipe.critic
     if part is None:
         return Decision()
-    from synthkd.critics.calibrate import Unreachable
+    from synthkd.critics.calibration import Unreachable
     from synthkd.critics.labels import read_labels
     from synthkd.critics.train import load_critic, train_critic
     from synthkd.resources import resource
@@ -153,7 +153,7 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 
 def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:
     """A threshold for each value of a column, the promise for all of them at once."""
-    from synthkd.critics.calibrate import Threshold, choose_by_group
+    from synthkd.critics.calibration import Threshold, choose_by_group
     from synthkd.critics.labels import verdict_column
 
     column, held = str(part.each), trained.held_out

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from synthkd.critics.calibrate import Curve, Plan, Threshold, Unreachable, choose_threshold
+from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_threshold
 from synthkd.errors import CriticError
 
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthkd.critics.calibrate import Curve, Plan, Threshold, Unreachable, choose_by_group
+from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_by_group
 from synthkd.critics.calibration.choose import walk
 from synthkd.critics.calibration.clusters import design_effect, numbered
 from synthkd.errors import CriticError

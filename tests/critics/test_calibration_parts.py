@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.critics.calibrate import (
+from synthkd.critics.calibration import (
     Curve,
     Threshold,
     Unreachable,

@@ -13,7 +13,7 @@ from conftest import write_csv
 from typer.testing import CliRunner
 
 from synthkd.cli.critic import app
-from synthkd.critics.calibrate import Curve
+from synthkd.critics.calibration import Curve
 from synthkd.critics.labels import read_labels
 from synthkd.critics.novelty import NEW_WORDS, SEEN_REST, SEEN_WORDS, novelty
 from synthkd.critics.pictures import precision_picture

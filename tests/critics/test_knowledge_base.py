@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import write_csv
 
-from synthkd.critics.calibrate import Curve
+from synthkd.critics.calibration import Curve
 from synthkd.critics.files import ARRAYS
 from synthkd.critics.kb.neighbours import Neighbours
 from synthkd.critics.kb.phrases import Vocabulary

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.critics.base import Labels, Scores
-from synthkd.critics.calibrate import Curve
+from synthkd.critics.calibration import Curve
 from synthkd.critics.encoder import batches
 from synthkd.critics.encoder.batches import Encoded, Ints
 from synthkd.critics.encoder.cross import CrossEncoder
