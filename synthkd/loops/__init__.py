@@ -1,0 +1,1 @@
+"""The student steers the teacher: rounds, what they mine, allocate and report."""
