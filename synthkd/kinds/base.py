@@ -78,6 +78,28 @@ class Kind(ABC):
         known = {column: str(row[column]) for column in self.columns if column in self.input_columns}
         return [{**known, **item} for item in items] or Malformed("no_answers")
 
+    def grouped(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
+        """Candidates by the input row that they answer, in the order of their first ones: what a student is asked, and all
+        that its one answer must hold. Default: each alone, or with ``several`` those with equal inputs together."""
+        if not self.several:
+            return [(self.question(candidate), [candidate]) for candidate in candidates]
+        found: dict[tuple[Any, ...], tuple[dict[str, Any], list[Row]]] = {}
+        for candidate in candidates:
+            asked = self.question(candidate)
+            found.setdefault(tuple(asked.items()), (asked, []))[1].append(candidate)
+        return list(found.values())
+
+    def question(self, candidate: Row) -> dict[str, Any]:
+        """The input row that a candidate answers, as far as the candidate tells it."""
+        return {column: str(candidate[column] or "") for column in self.input_columns}
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """An answer to an input row from which `parse` reads these candidates again: what a student learns to write. It
+        goes on from a prompt, so it begins with a space or a new line. What no text can say is told by `parse`, which then
+        reads something else. Default: the one answer column, each candidate in a line."""
+        column = self.answer_columns[-1]
+        return " " + "\n".join(str(candidate[column] or "") for candidate in candidates)
+
     @abstractmethod
     def verbalize(self, candidate: Row) -> str:
         """The candidate as a sentence that a person or a critic can read."""

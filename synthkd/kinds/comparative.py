@@ -156,6 +156,21 @@ class ComparativeKind(Kind):
         clause = read_clause(line, left, right, str(row.get("comparative") or ""), given)
         return clause if isinstance(clause, Malformed) else _candidate(clause, left, right)
 
+    def question(self, candidate: Row) -> dict[str, Any]:
+        """The pair, who is compared first; with the auxiliary where it is not *are*, and what was asked where the kind asks."""
+        asked = super().question(candidate)
+        auxiliary = str(candidate.get("auxiliary") or "")
+        if auxiliary and auxiliary != "are" and not self.auxiliaries:
+            asked["auxiliary"] = auxiliary
+        return {**asked, "comparative": str(candidate["comparative"] or "")} if self.asked else asked
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """What goes on from *Compared to RIGHT, LEFT are*; the one that is more where a question was asked."""
+        if row.get("comparative"):
+            return f" {with_article(str(candidates[0]['left']))}"
+        left = str(row["left"]) if self.auxiliaries else ""
+        return " " + "\n".join(f"{' '.join(self._said(one, left))}." for one in candidates)
+
     def verbalize(self, candidate: Row) -> str:
         left, right = str(candidate["left"]), str(candidate["right"])
         return f"Compared to {plural(right)}, {' '.join([plural(left), *self._said(candidate, left)])}."

@@ -6,8 +6,10 @@ an accepted corpus of them is the input of the triples about events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.text import clean_line, normal_phrase
+from synthkd.kinds.text import as_line, clean_line, normal_phrase
 
 
 class EventKind(Kind):
@@ -22,6 +24,9 @@ class EventKind(Kind):
         lines = [clean_line(line) for line in text.splitlines()]
         first = next((line for line in lines if line), None)
         return [{"event": first}] if first else Malformed("no_text")
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        return " " + as_line(str(candidates[0]["event"] or ""))
 
     def verbalize(self, candidate: Row) -> str:
         return str(candidate["event"])

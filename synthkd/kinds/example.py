@@ -7,6 +7,7 @@ drawn, and told which class it must not be mistaken for.
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -130,7 +131,9 @@ class ExampleKind(Kind):
 
     def check(self, row: Row) -> str | None:
         if problem := super().check(row):
-            return problem
+            # A row that says how many texts it wants may leave the classes of a list to the teacher.
+            chooses = self.several and row.get("label") == "" and row.get("texts")
+            return None if chooses else problem
         label, other = str(row["label"]), str(row.get(CONTRAST) or "")
         for name in (label, other) if other else (label,):
             if self.taxonomy is not None and name not in self.taxonomy.classes:
@@ -196,6 +199,22 @@ class ExampleKind(Kind):
         if not said:
             return asked
         return (self.taxonomy.find(said) if self.taxonomy else None) or said
+
+    def question(self, candidate: Row) -> dict[str, Any]:
+        """The class, with the axes and the contrast class that the row has."""
+        axes = {name: str(candidate[name]) for name in self.details if candidate.get(name)}
+        return {**super().question(candidate), **axes}
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """Texts, each in a line; with its label where `read_answer` would take something off it."""
+        asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
+        plain = " " + "\n".join(texts)
+        found = read_answer(plain, asked, self.several)
+        if not isinstance(found, Malformed) and [one.text for one in found] == texts:
+            return plain
+        if not self.several:
+            return f"Label: {asked}\nText: {texts[0]}"
+        return "\n" + json.dumps([{"text": text} for text in texts], ensure_ascii=False)
 
     def verbalize(self, candidate: Row) -> str:
         return f"Label: {candidate['label']}\nText: {candidate['text']}"

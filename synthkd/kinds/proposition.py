@@ -18,6 +18,7 @@ from synthkd.kinds.propositions.align import NO_TEXT, Said, align
 from synthkd.kinds.propositions.blocks import MARKUPS, OTHERS, markup_of
 from synthkd.kinds.propositions.from_json import read_json
 from synthkd.kinds.propositions.groups import Group, Written, read_groups
+from synthkd.kinds.propositions.regroup import by_chunk, chunk_row, grouped_text, in_order
 from synthkd.kinds.propositions.sentences import SENTENCIZER, Splitter, readable
 from synthkd.kinds.propositions.units import Unit, chunks, units
 from synthkd.kinds.text import normal_phrase
@@ -225,6 +226,32 @@ class PropositionKind(Kind):
         return " ".join(part for part in (chunk.get("before"), *chunk["sentences"]) if part)
 
     # Candidates
+
+    def grouped(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
+        """By chunk: all propositions of its sentences, in one answer. A sentence of which nothing is said is left out of
+        the chunk; propositions that have no sentence are left to themselves."""
+        found = []
+        for chunk in by_chunk(candidates):
+            rows = [row for of_one in chunk.values() for row in of_one]
+            document = str(rows[0]["document_id"] or "")
+            found.append((chunk_row(chunk, document, self.context_sentences > 0), rows))
+        return found
+
+    def question(self, candidate: Row) -> dict[str, Any]:
+        """The sentence alone, as a chunk."""
+        return self.grouped([candidate])[0][0]
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """Grouped by sentence: each sentence's distinct propositions in tags, in the order of its words."""
+        chunk = self._chunk(row)
+        base, said = chunk["starts"][0] if chunk["starts"] else 0, dict[str, list[Row]]()
+        for candidate in candidates:
+            said.setdefault(str(candidate["sentence"] or ""), []).append(candidate)
+        sentences = [
+            chunk["text"][start - base : end - base]
+            for start, end in zip(chunk["starts"], chunk["ends"], strict=True)
+        ]
+        return grouped_text(in_order(said.get(sentence, []), sentence) for sentence in sentences)
 
     def verbalize(self, candidate: Row) -> str:
         return str(candidate["proposition"] or "")

@@ -128,6 +128,13 @@ class RationaleKind(Kind):
             return None
         return same_form(answer, kind) == same_form(_gold(gold, kind, choices), kind)
 
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """The steps, then the answer after its phrase."""
+        rationale, answer = (str(candidates[0][column] or "").strip() for column in ("rationale", "answer"))
+        if self.answer == "expression":
+            return f" {rationale}\nAnswer: {answer}" if rationale else f" {answer}"
+        return f" {rationale} The answer is {answer}." if rationale else f" The answer is {answer}."
+
     def verbalize(self, candidate: Row) -> str:
         question, rationale, answer = (str(candidate[column] or "") for column in self.columns)
         if self.answer == "expression":

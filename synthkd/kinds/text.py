@@ -30,3 +30,12 @@ def normal_phrase(text: str) -> str:
         if plain == text:
             return plain
         text = plain
+
+
+def as_line(text: str, *others: str) -> str:
+    """A line from which `clean_line` reads a text again: the text itself, in quotes, or the first of ``others`` that does;
+    the text itself where none does."""
+    if clean_line(text) == text:
+        return text
+    quoted = (f"{mark}{text}{mark}" for mark in "\"'`")
+    return next((line for line in (*quoted, *others) if clean_line(line) == text), text)

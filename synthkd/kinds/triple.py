@@ -16,7 +16,7 @@ from synthkd.errors import KindError, nearest
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.names import NAMES, QUERY, put_names, take_names
 from synthkd.kinds.relations import Relation, load_relations
-from synthkd.kinds.text import clean_line, normal_phrase
+from synthkd.kinds.text import as_line, clean_line, normal_phrase
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
@@ -112,6 +112,23 @@ class TripleKind(Kind):
         if not relation.event:
             return _without_stem(line, relation.stem(head))
         return take_names(_without_stem(line, put_names(relation.stem(head))))
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """Tails, each in a line; people bear the names that the prompt gives them."""
+        relation = self.relations.get(str(row["relation"]))
+        return " " + "\n".join(
+            self._line(str(candidate["tail"] or ""), relation, str(row["head"])) for candidate in candidates
+        )
+
+    def _line(self, tail: str, relation: Relation | None, head: str) -> str:
+        if relation is None:
+            return tail
+        stem = relation.stem(head)
+        said = as_line(put_names(tail) if relation.event else tail)
+        if self._tail(clean_line(said), relation, head) == tail:
+            return said
+        # A tail that begins as its own stem does: with the stem before it, only that one is taken off.
+        return f"{put_names(stem) if relation.event else stem} {said}"
 
     def verbalize(self, candidate: Row) -> str:
         relation = self.relations.get(str(candidate["relation"]))

@@ -1,0 +1,100 @@
+"""Batches of coded examples, of about equal length, and what a model makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from synthkd.students.base import Ints
+from synthkd.students.generators.encode import Coded
+
+#: Batches whose examples are sorted by length together: enough for little padding, few enough to stay mixed.
+_TOGETHER = 64
+IGNORE = -100
+
+
+class Batches:
+    """Batches of an epoch; each epoch has its own order, drawn from the seed.
+
+    ``groups`` (n,): examples of one number come in one batch (a question with its positives and negatives), and ``size``
+    counts groups.
+    """
+
+    def __init__(self, lengths: Ints, size: int, seed: int = 0, groups: Ints | None = None) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+        self._units: list[Ints] | None = None
+        self._longest = lengths
+        if groups is not None and len(groups):
+            order = np.argsort(groups, kind="stable")
+            self._units = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+            self._longest = np.array([lengths[unit].max() for unit in self._units], np.int64)
+
+    def __len__(self) -> int:
+        return -(-len(self._longest) // self.size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is this one."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        mixed = rng.permutation(len(self._longest))
+        window = self.size * _TOGETHER
+        parts = [mixed[i : i + window] for i in range(0, len(mixed), window)]
+        ordered = np.concatenate([part[np.argsort(self._longest[part], kind="stable")] for part in parts])
+        batches = [ordered[i : i + self.size] for i in range(0, len(ordered), self.size)]
+        for place in rng.permutation(len(batches)):
+            members = batches[place]
+            yield (
+                members.tolist()
+                if self._units is None
+                else [int(i) for unit in members for i in self._units[unit]]
+            )
+
+
+def by_length(lengths: Sequence[int] | Ints, size: int) -> list[Ints]:
+    """Places in batches of at most ``size``, shortest first."""
+    order = np.argsort(np.asarray(lengths), kind="stable")
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def collate(coded: Coded, rows: Sequence[int] | Ints, pad: int, seq2seq: bool) -> dict[str, Any]:
+    """Tensors of a batch, padded on the right.
+
+    ``input_ids``, ``attention_mask`` (B, T) and ``labels``: for a decoder (B, T), of what is read minus 100; for an
+    encoder-decoder (B, U), what is written. ``rows`` (B,): places in ``coded``. ``weights`` (B,).
+    """
+    import torch
+
+    part = coded.take(rows)
+    written = part.lengths - part.given
+    if seq2seq:
+        read = _padded(part, np.zeros(len(part), np.int64), part.given, pad)
+        labels = _padded(part, part.given, written, IGNORE)
+    else:
+        read = _padded(part, np.zeros(len(part), np.int64), part.lengths, pad)
+        labels = np.where(np.arange(read.shape[1])[None] < part.given[:, None], IGNORE, read)
+        labels[np.arange(read.shape[1])[None] >= part.lengths[:, None]] = IGNORE
+    sizes = part.given if seq2seq else part.lengths
+    mask = (np.arange(read.shape[1])[None] < sizes[:, None]).astype(np.int64)
+    return {
+        "input_ids": torch.from_numpy(read),
+        "attention_mask": torch.from_numpy(mask),
+        "labels": torch.from_numpy(labels),
+        "rows": torch.from_numpy(np.asarray(rows, np.int64)),
+        "weights": torch.from_numpy(part.weights.astype(np.float32)),
+    }
+
+
+def _padded(part: Coded, offsets: Ints, sizes: Ints, fill: int) -> Ints:
+    """(n, longest): of each example so many tokens from an offset on."""
+    width = int(sizes.max(initial=1))
+    places = np.arange(width)[None]
+    found = np.full((len(part), width), fill, np.int64)
+    inside = places < sizes[:, None]
+    where = (part.starts[:-1] + offsets)[:, None] + places
+    found[inside] = part.ids[where[inside]]
+    return found

@@ -1,0 +1,187 @@
+"""Checkpoints that a generator student starts from: found, checked, dressed with LoRA, written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from synthkd.errors import MissingExtraError, StudentError
+
+#: Weights in forms that can run code when they are read.
+_UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
+#: Folder of the LoRA adapter beside the merged weights.
+ADAPTER = "adapter"
+
+
+def need_students() -> None:
+    """Say which extra the generator student needs."""
+    from importlib.util import find_spec
+
+    if any(find_spec(name) is None for name in ("torch", "transformers", "accelerate", "safetensors")):
+        raise MissingExtraError("the generator student", "students")
+
+
+def load_checkpoint(name: str, dtype: str = "float32") -> tuple[Any, Any]:
+    """Model and tokenizer by folder or hub name: safetensors only, and never code that comes with them.
+
+    Raises `StudentError` for what cannot write text: no such folder, other weights, an encoder, a tokenizer that does not
+    belong to the model or has no end token.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
+    )
+
+    folder = Path(name)
+    if folder.is_dir():
+        _refuse_unsafe(folder)
+    elif folder.is_absolute() or name.startswith((".", "~")):
+        raise StudentError(
+            f"{name}: no such folder of a checkpoint; name a folder, a model of the hub, or scratch"
+        )
+    safe = {"trust_remote_code": False}
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(name, **safe)
+            seq2seq = type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
+            if not seq2seq and not _decodes(config, MODEL_FOR_CAUSAL_LM_MAPPING):
+                raise StudentError(
+                    f"checkpoint {name!r} is a {config.model_type!r} that reads and cannot write; name a causal or a"
+                    " sequence-to-sequence model"
+                )
+            tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+            made = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
+            model = made.from_pretrained(name, use_safetensors=True, dtype=getattr(torch, dtype), **safe)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise StudentError(
+            f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
+        ) from None
+    check_tokenizer(model, tokenizer, name)
+    return model, tokenizer
+
+
+def _decodes(config: Any, causal: Any) -> bool:
+    """Whether a model of this configuration goes on with a text. Encoders such as BERT have a causal class too, which is
+    of use as a decoder of another model alone."""
+    if type(config) not in causal:
+        return False
+    names = [*(config.architectures or [])]
+    encoder = any(
+        name.endswith(("ForMaskedLM", "ForPreTraining", "ForSequenceClassification")) for name in names
+    )
+    only = {
+        "bert",
+        "roberta",
+        "xlm-roberta",
+        "electra",
+        "camembert",
+        "ernie",
+        "big_bird",
+        "megatron-bert",
+        "modernbert",
+    }
+    return not encoder and not (config.model_type in only and not getattr(config, "is_decoder", False))
+
+
+def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer with tokens that the model does not know, or without an end; give it a token to pad with."""
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    if len(tokenizer) > rows:
+        raise StudentError(
+            f"checkpoint {name!r}: the tokenizer has {len(tokenizer):,} tokens, the model knows {rows:,}; they do not"
+            " belong together"
+        )
+    if tokenizer.eos_token_id is None:
+        raise StudentError(
+            f"checkpoint {name!r}: the tokenizer has no end token, so nothing could end an answer"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def context_of(model: Any) -> int | None:
+    """Most tokens that a model reads and writes; None where it sets no bound."""
+    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    if getattr(config, "relative_attention_num_buckets", None):
+        return None
+    for name in ("max_position_embeddings", "n_positions"):
+        if isinstance(found := getattr(config, name, None), int) and found > 0:
+            return found
+    return None
+
+
+def _refuse_unsafe(folder: Path) -> None:
+    unsafe = sorted(path.name for pattern in _UNSAFE for path in folder.glob(pattern))
+    if not (folder / "config.json").is_file():
+        raise StudentError(f"{folder}: no config.json here; a transformers checkpoint has one")
+    if not any(folder.glob("*.safetensors")):
+        found = f" ({unsafe[0]} can run code and is not read)" if unsafe else ""
+        raise StudentError(f"{folder}: no safetensors here{found}; save the checkpoint as safetensors")
+
+
+class quiet:
+    """No progress bars, and no advice in the log."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self._level, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self._level)
+        if self._bars:
+            logging.enable_progress_bar()
+
+
+def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
+    """A model whose own weights are frozen, with a LoRA adapter to be trained."""
+    try:
+        from peft import LoraConfig, TaskType, get_peft_model
+    except ImportError:
+        raise MissingExtraError("LoRA", "lora") from None
+    config = LoraConfig(
+        r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=lora["targets"],
+        task_type=TaskType.SEQ_2_SEQ_LM if seq2seq else TaskType.CAUSAL_LM,
+    )  # fmt: skip
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise StudentError(f"lora: {reason}; `lora.targets` names modules of {name!r}") from None
+
+
+class Adapter:
+    """A LoRA adapter, kept after it was merged into the weights."""
+
+    def __init__(self, dressed_model: Any) -> None:
+        from peft import get_peft_model_state_dict
+
+        self.config = dressed_model.peft_config["default"]
+        self.tensors = {
+            name: tensor.detach().cpu().clone().contiguous()
+            for name, tensor in get_peft_model_state_dict(dressed_model).items()
+        }
+
+    def save(self, folder: Path) -> None:
+        """`adapter_config.json` and `adapter_model.safetensors`, as peft reads them."""
+        from safetensors.torch import save_file
+
+        folder.mkdir()
+        self.config.save_pretrained(folder)
+        save_file(self.tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def write_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
+    """An ordinary checkpoint: config, safetensors, tokenizer, generation_config."""
+    with quiet():
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        model.generation_config.save_pretrained(folder)

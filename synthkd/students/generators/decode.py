@@ -1,0 +1,68 @@
+"""Have a model write: greedy, or drawn from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from synthkd.students.generators.batches import by_length
+from synthkd.students.generators.encode import Coder
+from synthkd.students.generators.examples import Messages
+from synthkd.students.generators.likelihood import is_seq2seq
+from synthkd.students.generators.training import seeded
+
+
+@torch.inference_mode()
+def write(
+    model: Any,
+    coder: Coder,
+    prompts: Sequence[Messages],
+    n: int,
+    temperature: float,
+    max_tokens: int,
+    size: int,
+    seed: int,
+) -> list[list[str]]:
+    """``n`` texts for each prompt, in the order of the prompts. ``size``: texts that are written at a time."""
+    coded = coder.prompts(prompts)
+    found: list[list[str]] = [[] for _ in prompts]
+    model.eval()
+    with seeded(seed):
+        for places in by_length([len(ids) for ids in coded], max(1, size // n)):
+            texts = _batch(model, coder, [coded[i] for i in places], n, temperature, max_tokens)
+            for place, i in enumerate(places):
+                found[i] = texts[place * n : (place + 1) * n]
+    return found
+
+
+def _batch(
+    model: Any, coder: Coder, prompts: Sequence[list[int]], n: int, temperature: float, max_tokens: int
+) -> list[str]:
+    """Prompts padded on the left, so that all go on from their ends."""
+    pad = int(coder.tokenizer.pad_token_id)
+    width = max(len(ids) for ids in prompts)
+    left = [width - len(ids) for ids in prompts]
+    if coder.seq2seq:
+        rows = [ids + [pad] * gap for ids, gap in zip(prompts, left, strict=True)]
+        marks = [[1] * len(ids) + [0] * gap for ids, gap in zip(prompts, left, strict=True)]
+    else:
+        rows = [[pad] * gap + ids for ids, gap in zip(prompts, left, strict=True)]
+        marks = [[0] * gap + [1] * len(ids) for ids, gap in zip(prompts, left, strict=True)]
+    drawn: dict[str, Any] = {"do_sample": False, "num_beams": 1}
+    if temperature > 0:
+        drawn |= {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+    out = model.generate(
+        input_ids=torch.tensor(rows, device=model.device), attention_mask=torch.tensor(marks, device=model.device),
+        max_new_tokens=max_tokens, num_return_sequences=n if temperature > 0 else 1,
+        pad_token_id=pad, eos_token_id=coder.end, **drawn,
+    )  # fmt: skip
+    begin = 1 if is_seq2seq(model) else width
+    texts = [coder.decode(_until(ids, coder.end)) for ids in out[:, begin:].tolist()]
+    # Drawing nothing, each of the n is the same.
+    return texts if temperature > 0 else [text for text in texts for _ in range(n)]
+
+
+def _until(ids: list[int], end: int) -> list[int]:
+    return ids[: ids.index(end)] if end in ids else ids

@@ -1,0 +1,143 @@
+"""What a student of rationales learns to write: steps and answer in one, the answer alone, or both as two tasks.
+
+Two tasks are told apart by their prompts (`rationale/predict`, `rationale/explain`), as in distilling step by step (Hsieh et
+al. 2023, arXiv 2305.02301). Only the first is asked for later, so that an answer costs a few tokens; the second
+teaches what the answer follows from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from synthkd.errors import StudentError, nearest
+from synthkd.kinds.base import Kind
+from synthkd.prompts import Prompt, load_prompt
+from synthkd.students.generators.examples import Asked, Example, Tasks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+#: The two tasks, and the names of their templates.
+PREDICT, EXPLAIN = "predict", "explain"
+TEMPLATES = {PREDICT: "rationale/predict", EXPLAIN: "rationale/explain"}
+#: Share of each task in the loss: alpha and 1 - alpha (Hsieh et al. 2023, section 4: 0.5).
+SHARES = {PREDICT: 0.5, EXPLAIN: 0.5}
+_NAMED = ("answer", "multitask")
+
+
+def shares_of(tasks: Any) -> dict[str, float] | None:
+    """Share of each task; None where ``tasks`` is `answer`. Raises `StudentError` for what is no such option."""
+    if tasks == "answer":
+        return None
+    if tasks == "multitask":
+        return dict(SHARES)
+    if not isinstance(tasks, Mapping):
+        hint = nearest(tasks, list(_NAMED)) if isinstance(tasks, str) else ""
+        raise StudentError(
+            f"tasks: {tasks!r} is neither answer nor multitask nor a share for each of predict and explain{hint}"
+        )
+    for name, share in tasks.items():
+        if name not in SHARES:
+            raise StudentError(f"tasks: no task {name!r}{nearest(str(name), list(SHARES))}")
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < float("inf"):
+            raise StudentError(f"tasks: the share of {name} must be a number from 0 on, not {share!r}")
+    found = {name: float(tasks.get(name, 0.0)) for name in SHARES}
+    if not found[PREDICT]:
+        raise StudentError("tasks: `predict` needs a share above 0: it is what the student is asked for")
+    return found
+
+
+def template_of(tasks: Any) -> str | None:
+    """The template that a student of these tasks is asked with; None where that is the student's own."""
+    return None if tasks is None or shares_of(tasks) is None else TEMPLATES[PREDICT]
+
+
+def tasks_of(tasks: Any, kind: Kind) -> Tasks:
+    """Makes the examples of a question. Raises `StudentError` for another kind than rationales."""
+    if kind.name != "rationale":
+        raise StudentError(f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}")
+    return _answer_alone(kind) if shares_of(tasks) is None else _Two(kind)
+
+
+def _answer_alone(kind: Kind) -> Tasks:
+    told: set[tuple[int, str]] = set()
+
+    def examples(asked: Asked, example: Example) -> Iterator[Example]:
+        said = answer_text(kind, asked)
+        # Several rationales of one answer teach it once; a negative has no answer to teach.
+        if asked.good and (asked.number, said) not in told:
+            told.add((asked.number, said))
+            yield replace(example, completion=said)
+
+    return examples
+
+
+class _Two:
+    """Of each question its answer, once, and each of its rationales; of a negative its rationale."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind, self.told = kind, set[tuple[int, str]]()
+        self.prompts: dict[str, Prompt] = {
+            name: replace(load_prompt(path), examples=(), shots=0) for name, path in TEMPLATES.items()
+        }
+
+    def __call__(self, asked: Asked, example: Example) -> Iterator[Example]:
+        said = answer_text(self.kind, asked)
+        if asked.good and (asked.number, said) not in self.told:
+            self.told.add((asked.number, said))
+            yield self._task(PREDICT, asked, example, said)
+        steps = str(asked.candidates[0]["rationale"] or "").strip()
+        # A bare answer has no steps to learn.
+        if steps:
+            yield self._task(EXPLAIN, asked, example, f" {steps}")
+
+    def _task(self, name: str, asked: Asked, example: Example, completion: str) -> Example:
+        messages = self.prompts[name].render(asked.row, self.kind, "", 0)
+        return replace(example, messages=messages, completion=completion, task=name)
+
+
+def answer_text(kind: Kind, asked: Asked) -> str:
+    """A candidate's answer without its steps, as the kind writes it."""
+    return kind.completion([{**asked.candidates[0], "rationale": ""}], asked.row)
+
+
+class TaskMean:
+    """Sum over tasks of share x mean cross-entropy of the task's examples in the batch, in nats a token.
+
+    L = alpha L_predict + (1 - alpha) L_explain (Hsieh et al. 2023); each example counts the same within its task, however
+    long. An objective of `training.Work`.
+    """
+
+    grouped = True
+
+    def __init__(self, tasks: Any) -> None:
+        self.shares = shares_of(tasks) or {"": 1.0}
+
+    def __call__(
+        self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
+    ) -> Tensor:
+        """Summed cross-entropies (B,) in nats, tokens (B,), weights (B,); a scalar."""
+        each = sums / tokens.clamp_min(1)
+        loss = each.new_zeros(())
+        for name, share in self.shares.items():
+            loss = loss + share * mean_of(each, weights, places_of(examples, name))
+        return loss
+
+    def record(self) -> dict[str, Any]:
+        """Settings for the student's card."""
+        return {"tasks": self.shares}
+
+
+def places_of(examples: Sequence[Example], task: str) -> list[int]:
+    """Places of a task's positives in a batch."""
+    return [i for i, example in enumerate(examples) if example.good and example.task == task]
+
+
+def mean_of(each: Tensor, weights: Tensor, places: Sequence[int]) -> Tensor:
+    """Weighted mean of some of the values (B,); 0 where there are none."""
+    if not places:
+        return each.new_zeros(())
+    chosen = list(places)
+    return (weights[chosen] * each[chosen]).sum() / weights[chosen].sum().clamp_min(1e-12)

@@ -1,0 +1,103 @@
+"""Options of the generator student, checked before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from synthkd.errors import StudentError, nearest
+
+#: Base that is made anew, with a tokenizer of the rows' own texts.
+SCRATCH = "scratch"
+_LORA: dict[str, Any] = {"r": 16, "alpha": 32, "dropout": 0.05, "targets": "all-linear"}
+_SCHEDULES = ("linear", "cosine", "constant")
+
+
+@dataclass(frozen=True)
+class Options:
+    """``base``: checkpoint folder, hub name, `scratch`, or the options of `scratch.new_checkpoint` as a mapping."""
+
+    base: Any = SCRATCH
+    seed: int = 0
+    prompt: str | None = None
+    epochs: float = 3.0
+    lr: float | None = None
+    batch_size: int = 32
+    accumulate: int = 1
+    max_length: int | None = None
+    max_tokens: int | None = None
+    lora: Any = None
+    objective: str = "ce"
+    objective_options: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Any = None
+    patience: int = 2
+    warmup: float = 0.05
+    schedule: str = "linear"
+    weight_decay: float = 0.01
+    validation: float = 0.0
+    weight: str = "weight"
+    quality: str = ""
+    dtype: str = "float32"
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "accumulate", "patience"):
+            _number(name, getattr(self, name), 1, whole=True)
+        for name in ("max_length", "max_tokens"):
+            if getattr(self, name) is not None:
+                _number(name, getattr(self, name), 2 if name == "max_length" else 1, whole=True)
+        if self.lr is not None:
+            _number("lr", self.lr, 0)
+        for name in ("epochs", "warmup", "weight_decay", "validation"):
+            _number(name, getattr(self, name), 0)
+        if not 0 <= self.warmup < 1 or not 0 <= self.validation < 1:
+            raise StudentError("warmup and validation are shares from 0 and below 1")
+        if self.schedule not in _SCHEDULES:
+            raise StudentError(
+                f"schedule: {self.schedule!r} is unknown{nearest(str(self.schedule), list(_SCHEDULES))}"
+            )
+        if self.dtype not in ("float32", "bfloat16", "float16"):
+            raise StudentError(f"dtype: {self.dtype!r} is none of float32, bfloat16, float16")
+        if isinstance(self.base, Path):
+            object.__setattr__(self, "base", str(self.base))
+        object.__setattr__(self, "lora", _lora(self.lora))
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any]) -> Options:
+        """Options from keyword arguments; an unknown one is named."""
+        known = [one.name for one in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise StudentError(f"generator: no option {name!r}{nearest(name, known)}")
+        return cls(**given)
+
+    def record(self) -> dict[str, Any]:
+        """Options as JSON can hold them."""
+        return asdict(self)
+
+
+def _number(name: str, value: Any, least: float, whole: bool = False) -> None:
+    right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not right or value < least or value != value:
+        what = "whole number" if whole else "number"
+        raise StudentError(f"{name}: a {what} from {least} on is needed, not {value!r}")
+
+
+def _lora(given: Any) -> dict[str, Any] | None:
+    """LoRA's settings with what was left out; None for full training."""
+    if given is None or given is False:
+        return None
+    if given is True:
+        return dict(_LORA)
+    if not isinstance(given, Mapping):
+        raise StudentError(f"lora: true, or a mapping of {', '.join(_LORA)} is needed, not {given!r}")
+    for name in given:
+        if name not in _LORA:
+            raise StudentError(f"lora: no option {name!r}{nearest(str(name), list(_LORA))}")
+    found = {**_LORA, **given}
+    _number("lora.r", found["r"], 1, whole=True)
+    _number("lora.alpha", found["alpha"], 0)
+    _number("lora.dropout", found["dropout"], 0)
+    return found

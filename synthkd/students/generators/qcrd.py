@@ -1,0 +1,228 @@
+"""QCRD as an objective of the generator student (arXiv 2405.13014): rationales that won a vote are made likely, those that
+lost are kept at a distance, each by its quality.
+
+    L = a1 L_predict + a2 L_CL (+ a3 L_disc, which trains the discriminator alone)
+
+`objectives.qcrd` is L_CL. A rationale's quality is the share of votes of its answer, or what a discriminator says of
+it. Negatives are what the corpus rejected, and where it is asked for what the student itself wrote at a high
+temperature a while ago and that comes to another answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from synthkd.errors import StudentError, nearest
+from synthkd.kinds.base import Kind
+from synthkd.students.generators.examples import Example
+from synthkd.students.generators.multitask import EXPLAIN, PREDICT, mean_of, places_of
+from synthkd.students.generators.sampled import Sampled
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from synthkd.students.generators.discriminator import Discriminator, Judged
+    from synthkd.students.generators.encode import Coder
+
+_QUALITIES = ("agreement", "discriminator", "none")
+_PICKS = ("nearest", "farthest")
+#: Steps of the discriminator at each of its later updates.
+_UPDATE = 20
+
+
+@dataclass(frozen=True)
+class QcrdOptions:
+    """``answer``, ``contrast``, ``discriminator``: a1, a2, a3; ``decay``: a3 is multiplied by it at each update.
+
+    ``beta``, ``delta``, ``pick``: as in `objectives.qcrd`. ``quality``: `agreement`, `discriminator` or `none` (1 for
+    positives, 0 for negatives). ``sampled``: negatives of the student itself too, at ``temperature``. ``interval``: steps
+    between updates of the discriminator and between samples; ``pretrain``: its first steps.
+    """
+
+    answer: float = 0.5
+    contrast: float = 0.5
+    discriminator: float = 0.5
+    decay: float = 0.9
+    beta: float = 0.2
+    delta: float = 3.0
+    pick: str = "nearest"
+    quality: str = "agreement"
+    sampled: bool = False
+    temperature: float = 1.5
+    interval: int = 50
+    pretrain: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("answer", "contrast", "discriminator", "decay", "beta", "delta", "temperature"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise StudentError(f"qcrd: {name} must be a number from 0 on, not {value!r}")
+        if not self.contrast:
+            raise StudentError("qcrd: contrast must be above 0; without it, take objective ce")
+        for name in ("interval", "pretrain"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise StudentError(f"qcrd: {name} must be a whole number from 1 on, not {value!r}")
+        for name, known in (("quality", _QUALITIES), ("pick", _PICKS)):
+            if getattr(self, name) not in known:
+                hint = nearest(str(getattr(self, name)), list(known))
+                raise StudentError(f"qcrd: {name}: {getattr(self, name)!r} is unknown{hint}")
+
+    @classmethod
+    def checked(cls, given: Mapping[str, Any]) -> QcrdOptions:
+        """Options from a mapping; an unknown one is named."""
+        known = [one.name for one in fields(cls)]
+        for name in given:
+            if name not in known:
+                raise StudentError(f"qcrd: no option {name!r}{nearest(str(name), known)}")
+        return cls(**given)
+
+
+class Qcrd:
+    """An objective of `training.Work`. ``examples``: all that are trained on, negatives with ``good`` false.
+
+    With two tasks, `explain` examples are the rationales and `predict` ones L_predict; with one, the completions (steps
+    and answer) are the rationales and L_predict is none.
+    """
+
+    grouped = True
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        examples: Sequence[Example],
+        coder: Coder,
+        kind: Kind,
+        seed: int = 0,
+    ) -> None:
+        """Raises `StudentError` for rows without a negative: nothing would be contrasted."""
+        self.options = QcrdOptions.checked(options)
+        self.examples = [example for example in examples if example.task in ("", EXPLAIN)]
+        self.negatives = sum(not example.good for example in self.examples)
+        if not self.negatives and not self.options.sampled:
+            raise StudentError(
+                "qcrd: no rejected rationale to contrast with; take a corpus whose questions were asked several times, or"
+                " `sampled: true`"
+            )
+        self.steps = 0
+        self._quality: dict[tuple[int, str], float] = {}
+        judged = self.options.quality == "discriminator"
+        self._judge = self._pretrained(coder, seed) if judged else None
+        self._sampled = (
+            Sampled(examples, coder, kind, self.options.temperature) if self.options.sampled else None
+        )
+
+    def __call__(
+        self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
+    ) -> Tensor:
+        """Summed cross-entropies (B,) in nats, tokens (B,), weights (B,); a scalar."""
+        import torch
+
+        if self.steps % self.options.interval == 0:
+            self._update(model)
+        self.steps += 1
+        each = sums / tokens.clamp_min(1)
+        answers = places_of(examples, PREDICT)
+        loss = self.options.answer * mean_of(each, weights, answers)
+        told = [i for i, example in enumerate(examples) if example.task in ("", EXPLAIN)]
+        rationales = [examples[i] for i in told]
+        each, weights = each[told], weights[told]
+        if self._sampled is not None:
+            more, losses = self._sampled.losses(model, rationales)
+            rationales, each = [*rationales, *more], torch.cat([each, losses.to(each)])
+            weights = torch.cat([weights, weights.new_ones(len(more))])
+        return loss + self.options.contrast * self._contrast(each, weights, rationales)
+
+    def _contrast(self, each: Tensor, weights: Tensor, examples: Sequence[Example]) -> Tensor:
+        """L_CL of rationales: cross-entropies (R,) in nats a token, weights (R,)."""
+        import torch
+
+        from synthkd.students.objectives import qcrd
+
+        quality = each.new_tensor([self._of(example) for example in examples])
+        good = [example.good for example in examples]
+        # A row's weight counts with its quality: both say how much its rationale is to be learnt.
+        quality = torch.where(torch.tensor(good, device=each.device), quality * weights, quality)
+        numbers = [example.question for example in examples]
+        positive, s_positive = by_question(each, quality, numbers, good)
+        negative, s_negative = by_question(each, quality, numbers, [not one for one in good])
+        options = self.options
+        return qcrd(
+            positive, negative, s_positive, s_negative, options.beta, options.delta,
+            "nearest" if options.pick == "nearest" else "farthest",
+        )  # fmt: skip
+
+    def _of(self, example: Example) -> float:
+        """s of a rationale."""
+        if self.options.quality == "none":
+            return float(example.good)
+        if self.options.quality == "agreement":
+            return example.quality
+        # A sampled one is not among those that were scored: it is a negative with nothing in its favour.
+        return self._quality.get((example.question, example.completion), 0.0)
+
+    def _judged(self) -> list[Judged]:
+        from synthkd.students.generators.discriminator import Judged
+
+        return [Judged(example.prompt, example.completion, example.good) for example in self.examples]
+
+    def _pretrained(self, coder: Coder, seed: int) -> Discriminator:
+        from synthkd.students.generators.discriminator import Discriminator
+
+        def code(texts: list[str]) -> list[list[int]]:
+            return [list(ids) for ids in coder.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+        found = Discriminator(code, len(coder.tokenizer), seed)
+        found.learn(self._judged(), self.options.pretrain)
+        return found
+
+    def _update(self, model: Any) -> None:
+        """What is done at intervals: score the rationales anew, and keep a copy of the student to sample from."""
+        if self._judge is not None:
+            if self.steps:
+                weight = (
+                    self.options.discriminator
+                    / 0.5
+                    * self.options.decay ** (self.steps // self.options.interval)
+                )
+                self._judge.learn(self._judged(), _UPDATE, weight)
+            scores = self._judge.scores(self._judged())
+            self._quality = {
+                (example.question, example.completion): score
+                for example, score in zip(self.examples, scores, strict=True)
+            }
+        if self._sampled is not None:
+            self._sampled.keep(model)
+
+    def record(self) -> dict[str, Any]:
+        """Settings and figures for the student's card."""
+        found: dict[str, Any] = {"qcrd": asdict(self.options), "negatives": self.negatives}
+        if self._judge is not None:
+            found["discriminator"] = self._judge.record()
+        if self._sampled is not None:
+            found["sampled_negatives"] = self._sampled.count
+        return found
+
+
+def by_question(
+    each: Tensor, quality: Tensor, numbers: Sequence[int], chosen: Sequence[bool]
+) -> tuple[Tensor, Tensor]:
+    """Values (R,) as (questions, most of one): cross-entropies with inf, and qualities with 0 where a question has fewer.
+    Questions stand in the order of their first row, also those of which none is chosen."""
+    import torch
+
+    places = {number: [] for number in numbers}  # type: dict[int, list[int]]
+    for i, number in enumerate(numbers):
+        if chosen[i]:
+            places[number].append(i)
+    width = max(1, *map(len, places.values()))
+    index = torch.tensor(
+        [[*found, *[-1] * (width - len(found))] for found in places.values()], device=each.device
+    )
+    there, index = index >= 0, index.clamp_min(0)
+    return (
+        each[index].masked_fill(~there, float("inf")),
+        quality[index].masked_fill(~there, 0.0),
+    )
