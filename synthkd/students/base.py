@@ -103,15 +103,17 @@ class Classifier(Student):
         present = sorted(set(rows.labels))
         if not self.classes:
             self.classes = tuple(present)
-        unknown = [label for label in present if label not in set(self.classes)]
-        if unknown:
-            where = rows.labels.index(unknown[0]) + 1
-            raise StudentError(
-                f"{what}, row {where}: {unknown[0]!r} is none of the {len(self.classes)} classes"
-            )
+        self.check_labels(rows, what)
         if len(present) < 2:
             has = f"have the one class {present[0]!r}" if present else "are none"
             raise StudentError(f"{what} {has}; a classifier needs rows of two classes at least")
+
+    def check_labels(self, rows: Texts, what: str = "validation rows") -> None:
+        """Refuse a label that is none of the classes."""
+        known = set(self.classes)
+        for where, label in enumerate(rows.labels, 1):
+            if label not in known:
+                raise StudentError(f"{what}, row {where}: {label!r} is none of the {len(known)} classes")
 
     def places(self, labels: Sequence[str]) -> Ints:
         """(n,) place of each label among the classes."""

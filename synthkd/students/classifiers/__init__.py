@@ -1,0 +1,1 @@
+"""Classifiers: a linear baseline and any encoder, fine-tuned."""

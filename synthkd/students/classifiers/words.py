@@ -1,0 +1,135 @@
+"""Texts to a sparse matrix: words and pairs of neighbours in one block, pieces of words in another.
+
+A text is in lower case, cut into words (runs of letters and digits) and signs. A word's pieces are its n-grams with a blank
+on both sides, so that they know where a word starts and ends; they see through typing errors and endings. Each block is
+weighted by TF-IDF (1 + ln tf, smoothed idf) and has length 1 in each row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from synthkd.students.base import Floats
+
+#: Sizes of the pieces of words.
+SIZES = (2, 3, 4)
+#: Words whose columns are kept in memory.
+_KEPT = 200_000
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+def words(text: str) -> list[str]:
+    """The words and signs of a text, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def pieces(word: str) -> list[str]:
+    """The n-grams of a word between blanks."""
+    padded = f" {word} "
+    return [padded[at : at + size] for size in SIZES for at in range(len(padded) - size + 1)]
+
+
+def pairs(found: list[str]) -> list[str]:
+    """Neighbours, as one feature each."""
+    return [f"{left} {right}" for left, right in pairwise(found)]
+
+
+@dataclass
+class Block:
+    """The columns of one kind of feature: a vocabulary that the training rows gave, or ``bits`` for hashing.
+
+    ``idf`` (columns,): what each is worth, once it was learnt.
+    """
+
+    bits: int | None = None
+    vocabulary: dict[str, int] = field(default_factory=dict)
+    idf: Floats | None = None
+
+    @property
+    def width(self) -> int:
+        return 1 << self.bits if self.bits is not None else len(self.vocabulary)
+
+    def place(self, learn: bool) -> Callable[[str], int]:
+        """Feature to column; -1 for one that is unknown."""
+        if self.bits is not None:
+            mask = (1 << self.bits) - 1
+            return lambda feature: crc32(feature.encode("utf-8", "replace")) & mask
+        known = self.vocabulary
+        if learn:
+            return lambda feature: known.setdefault(feature, len(known))
+        return lambda feature: known.get(feature, -1)
+
+    def weigh(self, rows: list[int], columns: list[int], size: int, learn: bool) -> Any:
+        """(size, width) CSR matrix from one entry for each occurrence."""
+        from scipy.sparse import csr_matrix
+
+        at, to = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
+        known = to >= 0
+        ones = np.ones(int(known.sum()))
+        counts = csr_matrix((ones, (at[known], to[known])), shape=(size, self.width))
+        if learn:
+            having = np.bincount(counts.indices, minlength=self.width)
+            self.idf = np.log((1 + size) / (1 + having)) + 1
+        counts.data = 1 + np.log(counts.data)
+        if self.idf is not None:
+            counts.data *= self.idf[counts.indices]
+        length = np.sqrt(np.asarray(counts.multiply(counts).sum(1)).ravel())
+        counts.data /= np.repeat(np.where(length > 0, length, 1.0), np.diff(counts.indptr))
+        return counts
+
+
+class Words:
+    """The two blocks. ``bits``: hash features into 2**bits columns each instead of keeping a vocabulary."""
+
+    def __init__(self, bits: int | None = None) -> None:
+        self.blocks = (Block(bits), Block(bits))
+        self._seen: dict[str, tuple[int, ...]] = {}
+
+    def fit(self, texts: Sequence[str]) -> Any:
+        """Learn the vocabulary, and give the (n, columns) matrix of these texts."""
+        self.blocks = (Block(self.blocks[0].bits), Block(self.blocks[1].bits))
+        self._seen = {}
+        return self._matrix(texts, learn=True)
+
+    def of(self, texts: Sequence[str]) -> Any:
+        """(n, columns) CSR matrix; a text without a known feature is a row of zeros."""
+        return self._matrix(texts, learn=False)
+
+    def _matrix(self, texts: Sequence[str], learn: bool) -> Any:
+        from scipy.sparse import hstack
+
+        whole, part = (block.place(learn) for block in self.blocks)
+        entries: tuple[list[int], ...] = ([], [], [], [])
+        for row, text in enumerate(texts):
+            found = words(text)
+            here = [whole(feature) for feature in (*found, *pairs(found))]
+            inside = [column for word in found for column in self._pieces(word, part)]
+            for place, columns in ((0, here), (2, inside)):
+                entries[place].extend([row] * len(columns))
+                entries[place + 1].extend(columns)
+        first, second = self.blocks
+        return hstack(
+            [
+                first.weigh(entries[0], entries[1], len(texts), learn),
+                second.weigh(entries[2], entries[3], len(texts), learn),
+            ],
+            format="csr",
+        )
+
+    def _pieces(self, word: str, part: Callable[[str], int]) -> tuple[int, ...]:
+        """Columns of a word's pieces; most words come again."""
+        columns = self._seen.get(word)
+        if columns is None:
+            if len(self._seen) >= _KEPT:
+                self._seen.clear()
+            columns = self._seen[word] = tuple(
+                column for piece in pieces(word) if (column := part(piece)) >= 0
+            )
+        return columns

@@ -1,0 +1,100 @@
+"""A student's folder: what was saved comes back, and what is not whole is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthkd.errors import StorageError, StudentError
+from synthkd.students.base import Texts
+from synthkd.students.classifiers.linear import LinearStudent
+from synthkd.students.folders import load_student, read_manifest, save_student
+
+ROWS = Texts(("red apple", "green apple", "red car", "blue car"), ("fruit", "fruit", "vehicle", "vehicle"))
+TEXTS = ["apple", "a car", "something"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_student(LinearStudent().fit(ROWS), tmp_path / "student", {"corpus": "abc"})
+
+
+@pytest.mark.parametrize("features", ["tfidf", "hashing"])
+def test_a_loaded_student_says_what_the_saved_one_said(tmp_path: Path, features: Any) -> None:
+    student = LinearStudent(("fruit", "vehicle", "other"), features=features).fit(ROWS)
+    loaded = load_student(save_student(student, tmp_path / "s"))
+    assert isinstance(loaded, LinearStudent)
+    assert loaded.classes == student.classes
+    np.testing.assert_array_equal(loaded.probabilities(TEXTS), student.probabilities(TEXTS))
+
+
+def test_the_manifest_comes_back(folder: Path) -> None:
+    assert read_manifest(folder) == {"corpus": "abc"}
+
+
+def test_saving_again_replaces_the_student_and_leaves_nothing_beside_it(folder: Path) -> None:
+    save_student(LinearStudent(features="hashing").fit(ROWS), folder)
+    assert load_student(folder).options()["features"] == "hashing"  # type: ignore[attr-defined]
+    assert [path.name for path in folder.parent.iterdir()] == ["student"]
+
+
+def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(StorageError, match="something else"):
+        save_student(LinearStudent().fit(ROWS), tmp_path)
+    assert (tmp_path / "letters.txt").is_file()
+
+
+def test_an_error_while_saving_leaves_the_old_student(folder: Path) -> None:
+    with pytest.raises(StudentError, match="not trained"):
+        save_student(LinearStudent(), folder)
+    assert load_student(folder)
+
+
+def test_other_files_beside_a_students_own_do_no_harm(folder: Path) -> None:
+    (folder / "README.md").write_text("hello")
+    assert load_student(folder)
+
+
+@pytest.mark.parametrize("name", ["classifier.json", "classifier.safetensors"])
+@pytest.mark.parametrize("harm", ["gone", "cut", "altered"])
+def test_a_file_that_is_not_as_it_was_is_named(folder: Path, name: str, harm: str) -> None:
+    path = folder / name
+    data = path.read_bytes()
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-9] if harm == "cut" else data[:-1] + b"~")
+    with pytest.raises(StudentError, match=name):
+        load_student(folder)
+
+
+def test_no_student_is_not_a_traceback(tmp_path: Path) -> None:
+    with pytest.raises(StudentError, match=r"no student here"):
+        load_student(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"student": "nobody"}, "unknown student 'nobody'"),
+        ({"student": "encoder"}, "not a student `encoder`"),
+        ({"files": None}, "not a student's card"),
+    ],
+)
+def test_a_card_of_something_else_is_refused(folder: Path, change: dict[str, Any], message: str) -> None:
+    card = json.loads((folder / "student.json").read_text())
+    (folder / "student.json").write_text(json.dumps(card | change))
+    with pytest.raises(StudentError, match=message):
+        load_student(folder)
+
+
+def test_a_card_that_was_cut_is_said_to_be(folder: Path) -> None:
+    (folder / "student.json").write_text('{"format": 1, "stud')
+    with pytest.raises(StudentError, match="cut or altered"):
+        load_student(folder)
