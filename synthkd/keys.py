@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ def file_hash(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """Short hex hash (6 bytes) of a text's letters, digits and marks: case, spaces and punctuation do not matter. By it a loop
+    tells a teacher which texts it has, without showing them."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    kept = "".join(ch for ch in folded if unicodedata.category(ch)[0] in "LNM")
+    return content_hash(kept or folded, 6)
 
 
 def fraction(value: str) -> float:

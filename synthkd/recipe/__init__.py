@@ -8,9 +8,9 @@ from synthkd.recipe.part import Part
 from synthkd.recipe.parts import CorpusPart, CriticPart, Examples, Inputs, Kind, Prompt, Rule, VotesPart
 from synthkd.recipe.recipe import Recipe
 from synthkd.recipe.student import LoopPart, MinePart, RowsPart, StudentPart
-from synthkd.recipe.teacher import BatchPart, Limits, Price, SamplingPart, TeacherPart, VllmPart
+from synthkd.recipe.teacher import BatchPart, Limits, PoolPart, Price, SamplingPart, TeacherPart, VllmPart
 
 __all__ = [
-    "BatchPart", "CorpusPart", "CriticPart", "Examples", "Inputs", "Kind", "Limits", "LoopPart", "MinePart", "Part", "Price", "Prompt", "Recipe",
+    "BatchPart", "CorpusPart", "CriticPart", "Examples", "Inputs", "Kind", "Limits", "LoopPart", "MinePart", "Part", "PoolPart", "Price", "Prompt", "Recipe",
     "RowsPart", "Rule", "SamplingPart", "StudentPart", "TeacherPart", "VllmPart", "VotesPart",
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -80,12 +80,38 @@ class BatchPart(Part):
     discount: float = Field(0.5, ge=0, le=1, description="Share of the price that a batch costs.")
 
 
+class PoolPart(Part):
+    """For the backend `pool`: how labelled rows are handed out."""
+
+    choose: Literal["typical", "nearest", "drawn"] = Field(
+        "typical",
+        description="Which rows of a class come first: those that stand for the rows which the student lacks (`typical`), those"
+        " nearest to the hard negatives of the request (`nearest`), or any (`drawn`).",
+    )
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="For `typical`: how much more a row near a hard negative counts, as exp(weight x cosine).",
+    )
+    noise: float = Field(
+        0.0, ge=0, lt=1, description="Share of the texts that belong to another class than the one asked for."
+    )
+    noise_from: Literal["any", "near"] = Field(
+        "any", description="Where they come from: any other class, or one of the three most like it."
+    )
+    encoder: str | None = Field(
+        None,
+        description="Frozen encoder (folder or hub name) that says how near texts are. Default: TF-IDF.",
+    )
+    seed: int = Field(0, description="Seed of all draws.")
+
+
 class TeacherPart(Part):
     """Which model writes, and how it is reached."""
 
     backend: str = Field(
         "transformers",
-        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, or one from a plugin.",
+        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, `pool`, or one from a plugin.",
     )
     model: str | None = Field(
         None,
@@ -136,11 +162,13 @@ class TeacherPart(Part):
     )
     dtype: str = Field("float32", description="Number type of a local model.")
     threads: int | None = Field(None, ge=1, description="CPU threads of a local model.")
-    path: str | None = Field(None, description="File of recorded rows.")
+    path: str | None = Field(None, description="File of recorded rows, or of the labelled rows of a pool.")
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="For `recorded`: its field (`input_id`, `sample_index`, `text`, `logprob`, `model`) to the file's column.",
+        description="A field to the file's column. For `recorded`: `input_id`, `sample_index`, `text`, `logprob`, `model`; for"
+        " `pool`: `text`, `label`.",
     )
+    pool: PoolPart = Field(default_factory=PoolPart, description="For `pool`: how rows are handed out.")
     vllm: VllmPart = Field(default_factory=VllmPart, description="For `vllm`: how it is run.")
     batch: BatchPart = Field(default_factory=BatchPart, description="For `openai-batch`: sizes and times.")
     price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
