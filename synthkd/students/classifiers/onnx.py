@@ -1,0 +1,164 @@
+"""An encoder student as an ONNX model: written with torch, read with onnxruntime, numpy and a tokenizer alone.
+
+export_onnx(load_student(folder), out)
+OnnxClassifier.load(out).probabilities(texts)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthkd.errors import MissingExtraError, StorageError, StudentError
+from synthkd.keys import file_hash
+from synthkd.storage import read_json
+from synthkd.students.base import Floats, Ints
+from synthkd.students.classifiers.temperature import softened
+
+if TYPE_CHECKING:
+    from synthkd.students.base import Classifier
+
+MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "onnx.json"
+VERSION = 1
+#: Places (rows times the longest row's tokens) of one batch.
+PLACES = 2048
+#: Texts that are in memory as tokens at a time.
+_WINDOW = 8192
+
+
+def export_onnx(student: Classifier, out: Path, int8: bool = False) -> float:
+    """Write an encoder student into a new folder, or over an old one. Returns by how much its probabilities differ from
+    the student's on a few texts.
+
+    ``int8``: weights of matrix products as 8-bit integers (dynamic quantisation): about a quarter of the size, and other
+    probabilities. Raises `StudentError` for a student that is no encoder, or a model that cannot be exported.
+    """
+    from synthkd.students.classifiers.onnx_export import export
+
+    return export(student, out, int8)
+
+
+@dataclass
+class OnnxClassifier:
+    """A classifier that needs neither torch nor transformers. ``classes``: in the order of the probabilities."""
+
+    classes: tuple[str, ...]
+    temperature: float
+    int8: bool
+    places: int
+    _session: Any
+    _tokenizer: Any
+    _inputs: tuple[str, ...]
+    _pad: int
+
+    @classmethod
+    def load(cls, folder: str | Path, threads: int | None = None, places: int = PLACES) -> OnnxClassifier:
+        """Read what `export_onnx` wrote. ``threads``: of onnxruntime; default: as many as there are cores.
+
+        Raises `StudentError` for what is missing, altered or of another version.
+        """
+        folder = Path(folder)
+        settings = _settings(folder)
+        try:
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError:
+            raise MissingExtraError("an exported student", "onnx") from None
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.inter_op_num_threads = 1
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            session = onnxruntime.InferenceSession(
+                str(folder / MODEL), options, providers=["CPUExecutionProvider"]
+            )
+            tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        except Exception as error:  # noqa: BLE001 (both raise what is nowhere declared)
+            raise StudentError(
+                f"{folder}: cannot be read ({_line(error)}); export the student again"
+            ) from None
+        tokenizer.enable_truncation(settings["max_length"])
+        tokenizer.no_padding()
+        return cls(
+            classes=tuple(settings["classes"]),
+            temperature=settings["temperature"],
+            int8=settings["int8"],
+            places=places,
+            _session=session,
+            _tokenizer=tokenizer,
+            _inputs=tuple(one.name for one in session.get_inputs()),
+            _pad=settings["pad"],
+        )
+
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """(n, C) calibrated probabilities; each row sums to 1."""
+        parts = [self._logits(texts[at : at + _WINDOW]) for at in range(0, len(texts), _WINDOW)]
+        if not parts:
+            return np.zeros((0, len(self.classes)))
+        return softened(np.concatenate(parts).astype(np.float64), self.temperature)
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The likeliest class of each text."""
+        return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if len(texts) else []
+
+    def _logits(self, texts: Sequence[str]) -> Any:
+        tokens = self._tokenizer.encode_batch_fast([str(text) for text in texts])
+        ids = [one.ids for one in tokens]
+        types = [one.type_ids for one in tokens] if "token_type_ids" in self._inputs else ids
+        found = np.empty((len(ids), len(self.classes)), dtype=np.float32)
+        for chosen in _batches(np.fromiter(map(len, ids), np.int64, len(ids)), self.places):
+            fields = self._batch(ids, types, chosen)
+            found[chosen] = self._session.run(None, {name: fields[name] for name in self._inputs})[0]
+        return found
+
+    def _batch(self, ids: list[list[int]], types: list[list[int]], chosen: Ints) -> dict[str, Any]:
+        """Arrays (b, longest) of the chosen rows."""
+        longest = len(ids[chosen[0]])
+        fields = {
+            "input_ids": np.full((len(chosen), longest), self._pad, dtype=np.int64),
+            "attention_mask": np.zeros((len(chosen), longest), dtype=np.int64),
+            "token_type_ids": np.zeros((len(chosen), longest), dtype=np.int64),
+        }
+        for row, place in enumerate(chosen):
+            size = len(ids[place])
+            fields["input_ids"][row, :size] = ids[place]
+            fields["attention_mask"][row, :size] = 1
+            if types is not ids:
+                fields["token_type_ids"][row, :size] = types[place]
+        return fields
+
+
+def _batches(lengths: Ints, places: int) -> Iterator[Ints]:
+    """From the longest rows to the shortest, each as many as fit into so many places."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, places // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """What `export_onnx` wrote down, after the files were compared with it."""
+    try:
+        settings = read_json(folder / SETTINGS)
+    except StorageError as error:
+        raise StudentError(
+            f"{error}: no exported student here; `synthkd student export` writes one"
+        ) from None
+    if not isinstance(settings, dict) or settings.get("version") != VERSION:
+        raise StudentError(f"{folder / SETTINGS}: of another version; export the student again")
+    for name, expected in settings["files"].items():
+        path = folder / Path(name).name
+        if not path.is_file() or file_hash(path) != expected:
+            raise StudentError(f"{path}: missing, cut or altered; export the student again")
+    return settings
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,151 @@
+"""Write an encoder student as an ONNX model, and see that it says the same."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import MissingExtraError, StudentError
+from synthkd.keys import file_hash
+from synthkd.storage import replaced_folder, write_json
+from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
+
+#: Largest difference of a probability from the student's that an export in float32 may have.
+TOLERANCE = 1e-4
+#: Texts of unlike lengths, on which both are compared.
+_PROBES = ("a", "where is it?", "my card has not come yet and I need it by Friday", "Zürich 100 %, " * 9)
+#: Only these may be inputs of the model.
+_FIELDS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+def export(student: Any, out: Path, int8: bool = False) -> float:
+    """See `synthkd.students.classifiers.onnx.export_onnx`."""
+    for name in ("onnx", "onnxruntime"):
+        if find_spec(name) is None:
+            raise MissingExtraError("the export to ONNX", "onnx")
+    _check(student)
+    with replaced_folder(out) as folder:
+        try:
+            _write_model(student, folder / MODEL)
+            if int8:
+                _quantise(folder / MODEL)
+        except StudentError:
+            raise
+        except Exception as error:  # noqa: BLE001 (exporters raise many things)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise StudentError(f"the model of this student cannot be exported to ONNX: {reason}") from None
+        student.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+        pad = student.tokenizer.pad_token_id
+        write_json(
+            folder / SETTINGS,
+            {
+                "version": VERSION, "classes": list(student.classes), "temperature": float(student.temperature),
+                "max_length": int(student.max_length), "pad": 0 if pad is None else int(pad), "int8": int8,
+                "files": {name: file_hash(folder / name) for name in (MODEL, TOKENIZER)},
+            },
+        )  # fmt: skip
+        difference = float(
+            np.abs(
+                OnnxClassifier.load(folder, 1).probabilities(_PROBES) - student.probabilities(_PROBES)
+            ).max()
+        )
+        if not int8 and not difference <= TOLERANCE:
+            raise StudentError(
+                f"the exported model says other probabilities than the student (by {difference:.2g}); it was not written"
+            )
+    return difference
+
+
+def _check(student: Any) -> None:
+    missing = [
+        name for name in ("model", "tokenizer", "max_length", "temperature") if not hasattr(student, name)
+    ]
+    if missing:
+        raise StudentError(
+            f"the student {student.name!r} is no encoder and needs no ONNX: its probabilities are plain numpy already"
+        )
+    if student.model is None:
+        raise StudentError("this student was not trained yet: nothing to export")
+    if not hasattr(student.tokenizer, "backend_tokenizer"):
+        raise StudentError(
+            "the tokenizer of this student has no fast form (tokenizer.json); nothing can be exported"
+        )
+
+
+def _write_model(student: Any, path: Path) -> None:
+    """Trace the module on a small batch; rows and tokens stay free."""
+    import torch
+
+    wanted = set(inspect.signature(student.model.forward).parameters)
+    names = [name for name in _FIELDS if name in student.tokenizer.model_input_names and name in wanted]
+    model = _logits_of(student.model, names)
+    batch = student.tokenizer(list(_PROBES[1:3]), padding=True, return_tensors="pt")
+    fields = tuple(batch[name].cpu() for name in names)
+    axes = {name: {0: "rows", 1: "tokens"} for name in names}
+    options: dict[str, Any] = {"dynamo": False, "dynamic_axes": {**axes, "logits": {0: "rows"}}}
+    if find_spec("onnxscript") is not None:
+        free = torch.export.Dim.DYNAMIC
+        options = {
+            "dynamo": True, "external_data": False, "verbose": False,
+            "dynamic_shapes": {"fields": tuple({0: free, 1: free} for _ in names)},
+        }  # fmt: skip
+    device = next(student.model.parameters()).device
+    was_training = student.model.training
+    with _silence(), torch.inference_mode(False), torch.no_grad():
+        try:
+            torch.onnx.export(
+                model.cpu().eval(), fields, str(path), input_names=names, output_names=["logits"], **options
+            )
+        finally:
+            student.model.to(device).train(was_training)
+
+
+def _logits_of(inner: Any, names: list[str]) -> Any:
+    """A module from fields, in the order of their names, to logits (b, C)."""
+    import torch
+
+    class Logits(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, *fields: Any) -> Any:
+            said = self.inner(**dict(zip(names, fields, strict=True)))
+            return getattr(said, "logits", said)
+
+    return Logits()
+
+
+def _quantise(path: Path) -> None:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    model = onnx.load(path)
+    # Shapes that the exporter wrote down: quantisation replaces what they speak of, and infers its own.
+    del model.graph.value_info[:]
+    small = path.with_suffix(".int8")
+    with _silence():
+        quantize_dynamic(model, small, weight_type=QuantType.QInt8, per_channel=True)
+    small.replace(path)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Exporters print and warn of their own progress."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

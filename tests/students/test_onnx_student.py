@@ -1,0 +1,174 @@
+"""An encoder student as an ONNX model: the same probabilities, whatever the order and length of the texts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthkd.errors import StudentError
+from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier, export_onnx
+from synthkd.students.classifiers.temperature import softened
+
+for needed in ("torch", "transformers", "onnx", "onnxruntime"):
+    pytest.importorskip(needed)
+
+SAID = "my card has not come yet where is it the money went to another account again please help"
+WORDS = SAID.split()
+
+
+class Trained:
+    """What an export reads of an encoder student."""
+
+    name = "encoder"
+    classes = ("arrival", "money", "other")
+    max_length, temperature = 24, 1.7
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model, self.tokenizer = model.eval(), tokenizer
+
+    def probabilities(self, texts: Any) -> np.ndarray:
+        import torch
+
+        found = []
+        for text in texts:
+            fields = self.tokenizer(text, truncation=True, max_length=self.max_length, return_tensors="pt")
+            with torch.no_grad():
+                found.append(self.model(**fields).logits.double().numpy())
+        return softened(np.concatenate(found), self.temperature)
+
+
+def tokenizer() -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {
+        word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({*WORDS, "?"})])
+    }
+    made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    return PreTrainedTokenizerFast(tokenizer_object=made, **names)
+
+
+def bert() -> Trained:
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    model = BertForSequenceClassification(
+        BertConfig(vocab_size=40, num_labels=3, initializer_range=0.5, **sizes)
+    )
+    return Trained(model, tokenizer())
+
+
+def roberta() -> Trained:
+    """Positions are counted from the padding, and there are no token types."""
+    import torch
+    from transformers import RobertaConfig, RobertaForSequenceClassification
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = RobertaConfig(
+        vocab_size=40,
+        num_labels=3,
+        initializer_range=0.5,
+        pad_token_id=0,
+        max_position_embeddings=64,
+        **sizes,
+    )
+    made = tokenizer()
+    made.model_input_names = ["input_ids", "attention_mask"]
+    return Trained(RobertaForSequenceClassification(config), made)
+
+
+def texts(count: int = 60) -> list[str]:
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(WORDS, rng.integers(0, 40))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
+    student = bert()
+    out = tmp_path_factory.mktemp("onnx") / "student"
+    assert export_onnx(student, out) < 1e-4
+    return student, out
+
+
+def test_the_exported_model_gives_the_probabilities_of_torch(exported: tuple[Trained, Path]) -> None:
+    student, out = exported
+    said = OnnxClassifier.load(out, threads=1).probabilities(texts())
+    assert np.abs(said - student.probabilities(texts())).max() < 1e-4
+    assert said.sum(1) == pytest.approx(1.0)
+    assert np.ptp(said[:, 0]) > 0.1, "texts must differ, or this shows nothing"
+
+
+def test_a_model_without_token_types_is_exported_too(tmp_path: Path) -> None:
+    student = roberta()
+    export_onnx(student, tmp_path / "out")
+    said = OnnxClassifier.load(tmp_path / "out", threads=1).probabilities(texts(20))
+    assert np.abs(said - student.probabilities(texts(20))).max() < 1e-4
+
+
+def test_batches_and_order_do_not_change_what_is_said(exported: tuple[Trained, Path]) -> None:
+    _, out = exported
+    rows = texts()
+    whole = OnnxClassifier.load(out, threads=1, places=10_000).probabilities(rows)
+    small = OnnxClassifier.load(out, threads=1, places=30).probabilities(rows[::-1])[::-1]
+    assert np.abs(whole - small).max() < 1e-5
+
+
+def test_no_texts_have_no_probabilities(exported: tuple[Trained, Path]) -> None:
+    made = OnnxClassifier.load(exported[1])
+    assert made.probabilities([]).shape == (0, 3)
+    assert made.predict([]) == []
+
+
+def test_predictions_are_names_of_classes(exported: tuple[Trained, Path]) -> None:
+    student, out = exported
+    rows = texts(10)
+    expected = [student.classes[place] for place in student.probabilities(rows).argmax(1)]
+    assert OnnxClassifier.load(out).predict(rows) == expected
+
+
+def test_int8_is_smaller_and_close(exported: tuple[Trained, Path], tmp_path: Path) -> None:
+    student, out = exported
+    export_onnx(student, tmp_path / "small", int8=True)
+    small = OnnxClassifier.load(tmp_path / "small", threads=1)
+    assert small.int8
+    assert (tmp_path / "small" / "model.onnx").stat().st_size < (out / "model.onnx").stat().st_size
+    assert np.abs(small.probabilities(texts()) - student.probabilities(texts())).mean() < 0.05
+
+
+def test_an_altered_model_is_refused(exported: tuple[Trained, Path], tmp_path: Path) -> None:
+    shutil.copytree(exported[1], tmp_path / "out")
+    (tmp_path / "out" / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(StudentError, match="altered"):
+        OnnxClassifier.load(tmp_path / "out")
+
+
+def test_a_folder_without_an_export_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudentError, match=f"{SETTINGS}.*export"):
+        OnnxClassifier.load(tmp_path)
+
+
+def test_an_export_that_says_something_else_is_not_written(tmp_path: Path) -> None:
+    student = bert()
+    student.probabilities = lambda texts: np.full((len(texts), 3), 1 / 3)  # type: ignore[method-assign]
+    with pytest.raises(StudentError, match="other probabilities"):
+        export_onnx(student, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_student_without_a_module_is_said_to_need_no_export(tmp_path: Path) -> None:
+    student = bert()
+    del student.model
+    with pytest.raises(StudentError, match="plain numpy already"):
+        export_onnx(student, tmp_path / "out")
