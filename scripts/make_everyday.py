@@ -160,6 +160,25 @@ def shop_messages() -> None:
     write_jsonl(ROOT / "prompts/example/everyday-examples.jsonl", rows)
 
 
+def labelled_messages() -> None:
+    """Rows that a loop begins with: a few with the first phrase of each intent only, so that the others are still to learn;
+    and rows to judge by, with all phrases."""
+    shown = (ROOT / "prompts/example/everyday-examples.jsonl").read_text("utf-8").splitlines()
+    rng, used = random.Random(SEED + 1), {json.loads(line)["text"] for line in shown}
+    for name, each, phrases in (("start", 2, 1), ("validation", 9, 3), ("test", 24, 3)):
+        rows: list[tuple[str, str]] = []
+        for intent in messages.intents().values():
+            for number in range(each):
+                phrase, style = intent.says[number % phrases], messages.STYLES[number % len(messages.STYLES)]
+                text = ""
+                while not text or text in used:
+                    item = f"{rng.choice(messages.COLORS)} {rng.choice(messages.GOODS)}"
+                    text = messages.write(phrase, item, style, rng)
+                used.add(text)
+                rows.append((text, intent.label))
+        write_csv(CORPORA / f"messages-{name}.csv", ("text", "label"), rows)
+
+
 def main() -> None:
     table = Table.load()
     triples(table)
@@ -167,6 +186,7 @@ def main() -> None:
     word_problems()
     documents(table)
     shop_messages()
+    labelled_messages()
     print(f"{len(table.tails):,} inputs for triples, {len(table.facts):,} facts")
 
 

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus, load_corpus
     from synthkd.errors import SynthKDError
     from synthkd.journal import Journal
+    from synthkd.loops.loop import distill
+    from synthkd.loops.result import DistillResult
     from synthkd.pipeline import RunResult, generate, judge, publish, run
     from synthkd.recipe import Recipe
 
 #: Public name -> its module. Modules load when a name is first used: the import stays fast.
 _HOMES = {
     "Corpus": "synthkd.corpora.read",
+    "DistillResult": "synthkd.loops.result",
     "Journal": "synthkd.journal",
     "Recipe": "synthkd.recipe",
     "RunResult": "synthkd.pipeline",
     "SynthKDError": "synthkd.errors",
+    "distill": "synthkd.loops.loop",
     "generate": "synthkd.pipeline",
     "judge": "synthkd.pipeline",
     "load_corpus": "synthkd.corpora.read",
@@ -36,11 +40,13 @@ _HOMES = {
 
 __all__ = [
     "Corpus",
+    "DistillResult",
     "Journal",
     "Recipe",
     "RunResult",
     "SynthKDError",
     "__version__",
+    "distill",
     "generate",
     "judge",
     "load_corpus",

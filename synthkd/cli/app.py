@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthkd import __version__
-from synthkd.cli import batches, critic, diversity, journal, label, pairs, segment
+from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment
 from synthkd.errors import SynthKDError
 
 if TYPE_CHECKING:
@@ -261,6 +261,7 @@ def load_recipe(
     return Recipe.load(path, changes)
 
 
+app.command()(distill.distill)
 app.command()(diversity.diversity)
 app.command()(segment.segment)
 app.command()(pairs.pairs)

@@ -67,10 +67,14 @@ class LoopPart(Part):
     )
     rounds: int = Field(10, ge=1, description="Rounds at most.")
     rows: int = Field(32, ge=1, description="Rows that a round asks the teacher for.")
+    texts: int = Field(
+        32, ge=1, description="Rows that one prompt asks for at most, where `kind.several` is set."
+    )
     first: int | None = Field(
         None,
         ge=0,
-        description="Rows of the first round, which knows no student yet. Default: `rows` where `start` is given.",
+        description="Rows of round 0, which knows no student yet, besides what `minimum` asks for. Default: none where"
+        " `start` is given, else `rows`.",
     )
     minimum: int = Field(
         2, ge=1, description="Cold-start guard: rows that each class must have before a student is trained."
@@ -90,9 +94,9 @@ class LoopPart(Part):
     patience: int = Field(5, ge=1, description="Rounds without a better one, after which the loop stops.")
     near: float = Field(
         0.8,
-        gt=0,
+        ge=0.3,
         le=1,
-        description="Similarity from which a text counts as a copy of a validation or test row.",
+        description="Similarity from which a text counts as a copy of a validation or test row; 1 finds equal texts only.",
     )
 
     @model_validator(mode="after")

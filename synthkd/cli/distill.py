@@ -1,0 +1,65 @@
+"""`synthkd distill`: the student steers the teacher, round by round."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def distill(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, with a `loop`.", show_default=False)],
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most.", show_default=False)] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a value of the recipe, such as loop.rows=64.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check everything, train the first student, show what would be asked; send nothing.",
+        ),
+    ] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Dollars that all rounds may cost, over all resumptions.", show_default=False
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            help="Tokens that may be read and written, over all rounds and resumptions.",
+            show_default=False,
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Let a student's errors decide what the teacher writes next, round after round; keep the best student."""
+    from synthkd.recipe import Recipe
+
+    options = {"loop.rounds": rounds, "limits.dollars": budget, "limits.tokens": max_tokens}
+    changes = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
+    loaded = Recipe.load(recipe, [*(set_ or []), *changes])
+    if dry_run:
+        from synthkd.dry import dry_run as dry
+        from synthkd.loops.first import first_asking
+
+        with first_asking(loaded) as asked:
+            typer.echo(asked.said)
+            if asked.recipe is not None:
+                typer.echo(str(dry(asked.recipe)))
+        return
+    from synthkd.loops.loop import distill as run
+
+    typer.echo(str(run(loaded, quiet)))

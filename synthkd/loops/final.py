@@ -1,0 +1,135 @@
+"""What a loop leaves when it ends, however it ends: the best student, the corpus of all rounds, the table of all rows, the
+report, and `distill.json`, which joins them and is written last."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthkd import plugins
+from synthkd._version import __version__
+from synthkd.corpora.diversity import judged_diversity
+from synthkd.corpora.write import write_corpus
+from synthkd.errors import StorageError
+from synthkd.keys import content_hash, file_hash
+from synthkd.loops.page import report
+from synthkd.loops.result import curve_of
+from synthkd.loops.rounds import Round, added, folder_hash
+from synthkd.loops.task import Task
+from synthkd.recipe import Recipe
+from synthkd.storage import read_json, replaced_folder, storage_errors, write_json, write_text
+
+MANIFEST, ROWS, REPORT, CURVE = "distill.json", "rows.parquet", "report.md", "curve.svg"
+_FORMAT = 1
+
+
+def write_all(
+    recipe: Recipe, task: Task[Any], facts: dict[str, Any], rounds: Sequence[Round], best: int, ended: str
+) -> dict[str, Any]:
+    """Write everything into the run's folder, the student's and the corpus'. Returns the manifest."""
+    work = recipe.work_dir
+    copy_student(rounds[best].student, recipe.student_path)
+    corpus = join_corpora(recipe, rounds)
+    write_rows(work / ROWS, task, rounds, best)
+    write_text(work / CURVE, curve_of(rounds, task.columns, task.falling, best))
+    manifest: dict[str, Any] = {
+        "format": _FORMAT,
+        "synthkd": __version__,
+        **facts,
+        "ended": ended,
+        "best": best,
+        "rounds": [_short(one) for one in rounds],
+        "student": {"round": best, "hash": folder_hash(recipe.student_path)},
+        "corpus": None
+        if corpus is None
+        else {"hash": corpus["corpus_hash"], "manifest": corpus["manifest_hash"]},
+        "files": {name: file_hash(work / name) for name in (ROWS, CURVE)},
+    }
+    manifest["manifest_hash"] = content_hash(manifest)
+    write_text(work / REPORT, report(recipe, task, rounds, manifest))
+    write_json(work / MANIFEST, manifest)
+    return manifest
+
+
+def _short(one: Round) -> dict[str, Any]:
+    """A round's record without the details of its figures, which stand in `round.json`."""
+    figures = {name: one.record["figures"][name] for name in ("score", "shown")}
+    return {**{name: value for name, value in one.record.items() if name != "told"}, "figures": figures}
+
+
+def copy_student(source: Path, place: Path) -> None:
+    """Put a copy of a round's student where the recipe has it."""
+    if place.exists() and (
+        not place.is_dir() or (any(place.iterdir()) and not (place / "student.json").exists())
+    ):
+        raise StorageError(
+            f"{place}: holds something else than a student; name another folder in student.path"
+        )
+    with replaced_folder(place) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+
+
+def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | None:
+    """Write one corpus of all rounds to `corpus.path`; None where nothing ever came. Returns its manifest."""
+    folders = [folder for one in rounds for folder in one.corpora]
+    if not folders:
+        return None
+    last = read_json(folders[-1] / "manifest.json")
+    kind = plugins.find("kinds", recipe.kind.name)
+    with tempfile.TemporaryDirectory(prefix="synthkd-") as name:
+        parts = Path(name)
+        files = [file for folder in folders for file in sorted((folder / "data").glob("*.parquet"))]
+        for number, file in enumerate(files):
+            (parts / f"part-{number:06d}.parquet").symlink_to(file)
+        schema = pq.read_schema(files[0]).remove_metadata()
+        names = ("manifest_version", "synthkd", "kind", "prompt", "teacher", "critic", "seed")
+        manifest = {
+            **{key: last[key] for key in names},
+            "recipe": recipe.record(),
+            "recipe_hash": recipe.fingerprint(),
+            "inputs": {"rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}},
+            "counts": added([one.record["counts"] for one in rounds]),
+            "diversity": judged_diversity(parts, kind),
+            "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
+        }
+        return write_corpus(recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file)
+
+
+def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) -> None:
+    """The table of all rows, wherever they came from: `round`, `origin` (start, teacher), the kind's columns, `id`,
+    `rejected_by` and `reason` (null where it was trained on), `in_best` (whether the best student was)."""
+    columns = list(plugins.find("kinds", task.kind).columns)
+    text = [pa.field(name, pa.string()) for name in (*columns, "id", "rejected_by", "reason")]
+    schema = pa.schema(
+        [
+            pa.field("round", pa.int32()),
+            pa.field("origin", pa.string()),
+            *text,
+            pa.field("in_best", pa.bool_()),
+        ]
+    )
+    with storage_errors(path), pq.ParquetWriter(path.with_suffix(".new"), schema, compression="zstd") as out:
+        for rows in _rows(task, rounds, columns):
+            for row in rows:
+                row["in_best"] = row["rejected_by"] is None and row["round"] <= best
+            out.write_table(pa.Table.from_pylist(rows, schema=schema))
+    path.with_suffix(".new").replace(path)
+
+
+def _rows(task: Task[Any], rounds: Sequence[Round], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    yield [
+        {**{c: row.get(c) for c in columns}, "round": 0, "origin": "start", "rejected_by": None}
+        for row in task.start()
+    ]
+    for one in rounds:
+        for folder in one.corpora:
+            for file in sorted((folder / "data").glob("*.parquet")):
+                with pq.ParquetFile(file) as opened:
+                    for batch in opened.iter_batches(columns=[*columns, "id", "rejected_by", "reason"]):
+                        yield [{**row, "round": one.number, "origin": "teacher"} for row in batch.to_pylist()]

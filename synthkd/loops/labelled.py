@@ -1,0 +1,242 @@
+"""The loop over labelled text (PGKD): a classifier's errors decide which texts the teacher writes next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthkd.corpora.read import Corpus
+from synthkd.errors import RecipeError, StudentError
+from synthkd.keys import text_hash
+from synthkd.kinds.examples.taxonomy import all_rows
+from synthkd.loops.making import Maker
+from synthkd.loops.requests import Requests
+from synthkd.loops.rounds import beside, round_recipe, write_inputs
+from synthkd.loops.sets import read_sets
+from synthkd.loops.task import Figures, Row, Task
+from synthkd.recipe import Recipe, Rule
+from synthkd.stages.plan import Plan
+from synthkd.students.base import Classifier, Texts
+from synthkd.students.folders import load_student, save_student
+from synthkd.students.metrics import Evaluation, evaluate
+
+#: Rows so far, in a round's folder: what its answers must not repeat.
+HAD = "had.parquet"
+#: Texts of validation and test rows, there too: what they must not copy.
+HELD = "held.parquet"
+#: Rules of a round where the recipe names none.
+RULES: tuple[str, ...] = ("empty", "label_known", "near_duplicate", "label_noise")
+#: Similarity from which a row counts as the same as an earlier one, where the recipe's rules do not look for copies.
+_SAME = 0.99
+#: Hard negatives that a round's record keeps, for the report.
+_EXAMPLES = 8
+
+
+class Labelled(Task[Classifier]):
+    """Texts of classes, and a student that `learns` labels."""
+
+    kind: ClassVar[str] = "example"
+    columns: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "macro_f1", "test_accuracy")
+    falling: ClassVar[frozenset[str]] = frozenset({"loss"})
+
+    def __init__(self, recipe: Recipe) -> None:
+        assert recipe.loop is not None
+        self.recipe, self.part = recipe, recipe.loop
+        if recipe.loop.allocate == "teacher" and not recipe.kind.several:
+            raise RecipeError(
+                "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
+                " take a template that asks for one, such as example/pgkd"
+            )
+        self.sets = read_sets(recipe)
+        self.maker = Maker(recipe, self.sets.classes)
+        self.requests = Requests(recipe, self.sets.classes, len(self.sets.start))
+        #: For each class, short hashes of the texts that were answered for it, kept or not.
+        self._had: dict[str, set[str]] = {label: set() for label in self.sets.classes}
+        for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True):
+            self._had[label].add(text_hash(text))
+        self._try()
+
+    def _try(self) -> None:
+        """Render the first prompt of a round, and look at the few-shot examples: what is wrong with a template, a rule or a
+        file is found before a student is trained."""
+        with TemporaryDirectory(prefix="synthkd-") as name:
+            folder, rows = Path(name), self.start()
+            inputs = self.requests.of_classes(0, {self.sets.classes[0]: 1}, rows, self._had)
+            if self.part.allocate == "teacher":
+                inputs += [{**inputs[0], "label": "", "contrast": ""}]
+            write_inputs(folder, inputs)
+            recipe = self.prepare(round_recipe(self.recipe, 0, folder), folder, rows)
+            if recipe.prompt.examples:
+                shown = all_rows(recipe.resolve(recipe.prompt.examples.path))
+                self.sets.held.refuse(shown, f"few-shot examples, {recipe.prompt.examples.path}")
+            for _ in Plan(recipe).asked():
+                pass
+
+    @property
+    def said(self) -> Sequence[str]:
+        return self.sets.said
+
+    def facts(self) -> dict[str, Any]:
+        lots = {
+            "start": self.sets.start,
+            "validation": self.sets.validation,
+            "test": self.sets.test,
+            "pool": self.sets.pool,
+        }
+        found: dict[str, Any] = {
+            name: {"rows": len(lot), "hash": lot.hash} for name, lot in lots.items() if len(lot)
+        }
+        return {"classes": list(self.sets.classes), **found}
+
+    def start(self) -> list[Row]:
+        return [
+            {"text": text, "label": label}
+            for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True)
+        ]
+
+    def first(self, rows: Sequence[Row], attempt: int) -> list[Row]:
+        have = Counter(row["label"] for row in rows)
+        # Some are rejected: twice what is missing.
+        wanted = {label: 2 * (self.part.minimum - have[label]) for label in self._short(rows)}
+        if not attempt:
+            for label, number in self.requests.even(self._first_rows(), have).items():
+                wanted[label] = max(wanted.get(label, 0), number)
+        return self.requests.of_classes(0, wanted, rows, self._had)
+
+    def _first_rows(self) -> int:
+        """Rows of the first round: none where there are real ones."""
+        if self.part.first is not None:
+            return self.part.first
+        return 0 if len(self.sets.start) else self.part.rows
+
+    def _short(self, rows: Sequence[Row]) -> list[str]:
+        have = Counter(row["label"] for row in rows)
+        return [label for label in self.sets.classes if have[label] < self.part.minimum]
+
+    def lacking(self, rows: Sequence[Row]) -> str:
+        have = Counter(row["label"] for row in rows)
+        if not (short := self._short(rows)):
+            return ""
+        shown = ", ".join(f"{label!r} has {have[label]}" for label in short[:5])
+        more = f" and {len(short) - 5} more" if len(short) > 5 else ""
+        return (
+            f"a class needs {self.part.minimum} training rows (loop.minimum), and {shown}{more}; add rows to `start`, or"
+            " look at what the rules reject in the corpus of round 0"
+        )
+
+    def train(self, rows: Sequence[Row], folder: Path) -> Classifier:
+        texts = _texts(rows)
+        student = self.maker.make().fit(texts, self.sets.validation.rows)
+        save_student(student, folder, {"rows": len(texts), "recipe": self.recipe.fingerprint()})
+        return student
+
+    def load(self, folder: Path) -> Classifier:
+        student = load_student(folder)
+        if not isinstance(student, Classifier) or student.classes != self.sets.classes:
+            raise StudentError(f"{folder}: not a student of these {len(self.sets.classes)} classes")
+        return student
+
+    def validate(self, student: Classifier) -> Figures:
+        found = self._measured(student, self.sets.validation.rows)
+        test = self._measured(student, self.sets.test.rows) if len(self.sets.test) else None
+        value = {"loss": -found.loss, "accuracy": found.accuracy, "macro_f1": found.macro_f1}
+        shown = {
+            "loss": found.loss,
+            "accuracy": found.accuracy,
+            "macro_f1": found.macro_f1,
+            "test_accuracy": test.accuracy if test else None,
+        }
+        details = {"validation": found.as_dict(), **({"test": test.as_dict()} if test else {})}
+        return Figures(value[self.part.metric], shown, details, found)
+
+    def _measured(self, student: Classifier, rows: Texts) -> Evaluation:
+        return evaluate(student.probabilities(rows.texts), rows.labels, student.classes, draws=0)
+
+    def ask(self, number: int, student: Classifier, figures: Figures, rows: Sequence[Row]) -> list[Row]:
+        pool = self.sets.pool.rows if self.part.mine.by == "pool" else _texts(rows)
+        probabilities = self.maker.answers(student, pool, self.sets.validation.rows)
+        return self.requests.of_round(number, figures.held, pool, probabilities, rows, self._had)
+
+    def check(self, inputs: Sequence[Row]) -> None:
+        for row in inputs:
+            for column in ("shots", "correct", "incorrect", "hard"):
+                self.sets.held.refuse(row[column], f"loop: {column} of the class {row['label']!r}")
+
+    def wanted(self, inputs: Sequence[Row]) -> int:
+        return sum(int(row["texts"]) for row in inputs) * self.recipe.teacher.sampling.n
+
+    def prepare(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
+        """Compare answers with validation and test rows, and with all rows so far."""
+        given = recipe.kind.options
+        options = {
+            **given,
+            "axes": self.requests.axis_names,
+            "contrast": 0,
+            "per_class": None,
+            "zero_shot": True,
+        }
+        if "taxonomy" not in given:
+            options["taxonomy"] = list(self.sets.classes)
+        held = [{"text": text} for text in self.sets.held.texts]
+        options["evaluation"] = [
+            *_listed(given.get("evaluation")),
+            self._written(recipe, folder / HELD, held),
+        ]
+        options["real"] = self._written(recipe, folder / HAD, rows) if rows else None
+        return recipe.with_parts(
+            kind=recipe.kind.model_copy(update={"options": options}), rules=self._rules(recipe)
+        )
+
+    def _written(self, recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
+        """Write rows into a file of the round's folder; returns its path as the recipe has it."""
+        pq.write_table(pa.Table.from_pylist(list(rows)), path, compression="zstd")
+        return beside(recipe, path)
+
+    def _rules(self, recipe: Recipe) -> list[Rule]:
+        """The recipe's, and always those that keep copies out."""
+        chosen = list(recipe.rules) if recipe.rules is not None else [Rule(name=name) for name in RULES]
+        named = {rule.name for rule in chosen}
+        if "contaminated" not in named:
+            near = {"threshold": self.part.near} if self.part.near < 1 else {"near": False}
+            chosen.insert(0, Rule(name="contaminated", options=near))
+        if "near_duplicate" not in named:
+            chosen.append(Rule(name="near_duplicate", options={"threshold": _SAME}))
+        return chosen
+
+    def read(self, corpus: Corpus) -> list[Row]:
+        columns = ["id", "label", "text"]
+        for split in ("accepted", "rejected"):
+            for row in corpus.dataset(split).to_table(columns=columns[1:]).to_pylist():
+                if row["text"] and row["label"] in self._had:
+                    self._had[row["label"]].add(text_hash(row["text"]))
+        rows = corpus.dataset().to_table(columns=columns).to_pylist()
+        return [
+            {"text": row["text"], "label": row["label"]}
+            for row in sorted(rows, key=lambda row: (row["id"], row["label"]))
+        ]
+
+    def told(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
+        asked: Counter[str] = Counter()
+        for row in inputs:
+            asked[row["label"]] += int(row["texts"]) * self.recipe.teacher.sampling.n
+        hard = {(shown["text"], shown["label"]): shown for row in inputs for shown in row["hard"]}
+        return {
+            "asked": dict(asked),
+            "came": dict(sorted(Counter(row["label"] for row in rows).items())),
+            "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[:_EXAMPLES],
+        }
+
+
+def _texts(rows: Sequence[Row]) -> Texts:
+    return Texts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
+
+
+def _listed(given: Any) -> list[Any]:
+    """One or several, as a list."""
+    return given if isinstance(given, list) else [given] if given else []

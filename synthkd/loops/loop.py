@@ -1,0 +1,271 @@
+"""The loop: each round asks for what the last student lacks, adds what is accepted, and trains again (PGKD, Di Palo et al.
+2024, arXiv 2411.05045).
+
+    round 0: what is missing to begin ─► train, validate
+    round n: the student's errors ─► inputs ─► [an ordinary run] ─► accepted rows are added ─► train, validate
+
+Kill it anywhere: the same command goes on, buys nothing twice and comes to the same files.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from synthkd import plugins
+from synthkd.corpora.read import load_corpus
+from synthkd.errors import (
+    Interrupted,
+    RecipeError,
+    StorageError,
+    StudentError,
+    SynthKDError,
+    TeacherError,
+    TrainingError,
+)  # fmt: skip
+from synthkd.keys import content_hash
+from synthkd.loops import rounds as store
+from synthkd.loops.result import DistillResult, result_of
+from synthkd.loops.rounds import Came, Round
+from synthkd.loops.task import Figures, Row, Task
+from synthkd.loops.tasks import task_of
+from synthkd.loops.words import round_line
+from synthkd.recipe import Recipe
+from synthkd.stages.lock import run_lock
+from synthkd.storage import read_json, write_json
+
+#: Askings of round 0, until every class has enough rows to begin with.
+ATTEMPTS = 3
+#: Rounds in a row of which no request was answered, after which the loop ends.
+_REFUSED = 2
+#: Seconds that rounds took: beside the records, which hold no times.
+SECONDS = "seconds.json"
+
+
+def distill(recipe: Recipe | str | Path, quiet: bool = False) -> DistillResult:
+    """Run the loop of a recipe, or go on with it. The best student lies in `Recipe.student_path`, the corpus of all rounds in
+    `corpus.path`, the report beside the rounds.
+
+    A cap that is reached ends it without an error. Raises `TrainingError`, `StudentError` or `TeacherError` for what ended it
+    early; where a round was good before, its student is kept, and the message names it.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    loop = Loop(recipe, quiet)
+    with run_lock(recipe.work_dir):
+        return loop.run()
+
+
+class Loop:
+    """One loop. Making it reads and checks everything that can be wrong; nothing is sent."""
+
+    def __init__(self, recipe: Recipe, quiet: bool = False) -> None:
+        if recipe.loop is None:
+            raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/pgkd.md begins with one")
+        self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
+        self.task: Task[Any] = task_of(recipe)
+        self.settings = content_hash(self.facts())
+        self.rows: list[Row] = self.task.start()
+        self.rounds: list[Round] = []
+        #: The last student, where this process trained or loaded it.
+        self._student: tuple[Path, Any, Figures] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """All that the rounds follow from. How many there are at most, and when to stop, only say how far."""
+        part = self.part.model_dump(mode="json", exclude={"rounds", "patience"})
+        student = self.recipe.student.model_dump(mode="json", exclude={"path"}) if self.recipe.student else {}
+        identity = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe).identity
+        return {
+            "recipe": self.recipe.record(),
+            "student": student,
+            "loop": part,
+            "rows": self.task.facts(),
+            "teacher": identity,
+        }
+
+    def run(self) -> DistillResult:
+        """All rounds that are not done yet, and what is written at the end."""
+        for line in self.task.said:
+            self.say(line)
+        ended, problem = "", None
+        try:
+            ended = self._rounds()
+        except Interrupted:
+            raise
+        except SynthKDError as error:
+            if not self.rounds:
+                raise
+            ended, problem = str(error), error
+        result = self._finish(ended)
+        if problem is not None:
+            kept = (
+                f"round {result.best} is the best so far; its student is kept in {self.recipe.student_path}"
+            )
+            problem.args = (f"{ended}; {kept}",)
+            raise problem
+        return result
+
+    def _rounds(self) -> str:
+        """Go through the rounds; returns why they ended."""
+        for number in range(self.part.rounds + 1):
+            done = self._round(number)
+            if done is None:
+                return "there was nothing more to ask for"
+            self.rounds.append(done)
+            self.rows += done.rows
+            if done.record["stopped"]:
+                return str(done.record["stopped"])
+            if refused_rounds(self.rounds) >= _REFUSED:
+                reasons = ", ".join(
+                    f"{name} {count:,}" for name, count in done.record["counts"]["failures"].items()
+                )
+                raise TeacherError(
+                    f"all requests of {_REFUSED} rounds in a row failed ({reasons}); `synthkd journal list"
+                    " JOURNAL --table failures` shows what was said"
+                )
+            if number and bad_rounds(self.rounds) >= self.part.patience:
+                return f"{self.part.patience} rounds without a better one"
+        return f"all {self.part.rounds} rounds are done"
+
+    def _round(self, number: int) -> Round | None:
+        """One round, from its folder where it is done."""
+        folder = store.round_folder(self.recipe, number)
+        key = store.round_key(self.settings, number, self.rounds[-1].key if self.rounds else "")
+        if (record := store.read_round(folder, key)) is not None:
+            came = [Came(folder, {}, corpus=load_corpus(folder / name)) for name in record["corpora"]]
+            done = Round(folder, record, self._read(came))
+        else:
+            started = time.monotonic()
+            begun = self._begin(folder, number)
+            if begun is None:
+                return None
+            done = self._learn(folder, {"round": number, "key": key}, *begun)
+            write_json(folder / SECONDS, round(time.monotonic() - started, 3))
+        self.say(round_line(done, self.rounds))
+        return done
+
+    def _begin(self, folder: Path, number: int) -> tuple[list[Row], list[Came]] | None:
+        """Inputs and what came of them; None where there is nothing to ask for."""
+        if number == 0:
+            return self._first(folder)
+        student, figures = self._last()
+        inputs = self.task.ask(number, student, figures, self.rows)
+        return (inputs, [self._send(number, folder, inputs, self.rows)]) if inputs else None
+
+    def _first(self, folder: Path) -> tuple[list[Row], list[Came]]:
+        """Round 0: nothing, or as many askings as it takes until a student can be trained."""
+        inputs: list[Row] = []
+        came: list[Came] = []
+        for attempt in range(ATTEMPTS):
+            rows = self.rows + self._read(came)
+            if not (more := self.task.first(rows, attempt)):
+                break
+            inputs += more
+            came.append(self._send(0, folder / f"again-{attempt}" if attempt else folder, more, rows))
+            if came[-1].stopped:
+                break
+        if lacking := self.task.lacking(self.rows + self._read(came)):
+            stopped = f"; {came[-1].stopped}" if came and came[-1].stopped else ""
+            raise StudentError(f"no student can be trained: {lacking}{stopped}")
+        return inputs, came
+
+    def _send(self, number: int, folder: Path, inputs: list[Row], rows: Sequence[Row]) -> Came:
+        self.task.check(inputs)
+        store.write_inputs(folder, inputs)
+        recipe = self.task.prepare(store.round_recipe(self.recipe, number, folder), folder, rows)
+        return store.send(recipe, folder)
+
+    def _read(self, came: Sequence[Came]) -> list[Row]:
+        return [row for one in came if one.corpus is not None for row in self.task.read(one.corpus)]
+
+    def _last(self) -> tuple[Any, Figures]:
+        """The last round's student, and what it came to."""
+        folder = self.rounds[-1].student
+        if self._student is None or self._student[0] != folder:
+            student = self.task.load(folder)
+            self._student = folder, student, self.task.validate(student)
+        return self._student[1:]
+
+    def _learn(self, folder: Path, head: dict[str, Any], inputs: list[Row], came: list[Came]) -> Round:
+        """Train on all rows, validate, and write the record. A round that added nothing keeps the student before it."""
+        rows = self._read(came)
+        if rows or not self.rounds:
+            place = folder / store.STUDENT
+            student = self.task.train([*self.rows, *rows], place)
+            self._student = place, student, self.task.validate(student)
+        _, figures = self._student[1:] if self._student else self._last()
+        if not math.isfinite(figures.score):
+            raise TrainingError(f"round {head['round']}: the student's figure on validation is no number")
+        place = self._student[0] if self._student else self.rounds[-1].student
+        stopped = next((one.stopped for one in came if one.stopped), "")
+        record = store.finish(folder, {
+            **head,
+            "wanted": self.task.wanted(inputs),
+            "inputs": content_hash(inputs),
+            "counts": store.added([one.counts for one in came]),
+            "refused": bool(came) and all(one.refused for one in came),
+            "stopped": stopped,
+            "complete": not stopped,
+            "corpora": {one.folder.relative_to(folder).joinpath("corpus").as_posix(): one.corpus.hash for one in came if one.corpus is not None},
+            "added": len(rows),
+            "rows": len(self.rows) + len(rows),
+            "student": place.relative_to(folder.parent).as_posix(),
+            "student_hash": store.folder_hash(place),
+            "figures": {"score": figures.score, "shown": dict(figures.shown), "details": dict(figures.details)},
+            "told": self.task.told(inputs, rows),
+        })  # fmt: skip
+        return Round(folder, record, rows)
+
+    def _finish(self, ended: str) -> DistillResult:
+        from synthkd.loops.final import write_all
+
+        clear_strangers(self)
+        best = best_round(self.rounds)
+        write_all(self.recipe, self.task, self.facts(), self.rounds, best, ended)
+        return result_of(self.recipe, self.rounds, best, ended, self.task.columns, self.task.falling)
+
+    def say(self, line: str) -> None:
+        """A line for the person who watches."""
+        if line and not self.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+
+def best_round(rounds: Sequence[Round]) -> int:
+    """Number of the round with the best figure; of equal ones the first."""
+    return max(rounds, key=lambda one: (one.score, -one.number)).number
+
+
+def bad_rounds(rounds: Sequence[Round]) -> int:
+    """Rounds since the best one."""
+    return rounds[-1].number - best_round(rounds)
+
+
+def refused_rounds(rounds: Sequence[Round]) -> int:
+    """Rounds in a row, up to the last, of which every request failed."""
+    count = 0
+    for one in reversed(rounds):
+        if not one.record["refused"]:
+            break
+        count += 1
+    return count
+
+
+def clear_strangers(loop: Loop) -> None:
+    """Remove folders of rounds after the last one that belong to another recipe; what was bought is in the journal."""
+    key = loop.rounds[-1].key
+    number = loop.rounds[-1].number + 1
+    same = True
+    while (folder := store.round_folder(loop.recipe, number)).is_dir():
+        key = store.round_key(loop.settings, number, key)
+        try:
+            same = same and read_json(folder / store.RECORD)["key"] == key
+        except (StorageError, KeyError, TypeError):
+            same = False
+        if not same:
+            shutil.rmtree(folder)
+            loop.say(f"{folder}: a round of an earlier recipe, removed; its answers are in the journal")
+        number += 1

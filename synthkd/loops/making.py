@@ -1,0 +1,61 @@
+"""Students of a recipe: how one is made, and what it says of rows that are to be mined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from synthkd import plugins
+from synthkd.errors import RecipeError
+from synthkd.loops.mining import out_of_fold
+from synthkd.recipe import Recipe, StudentPart
+from synthkd.students.base import Classifier, Floats, Texts
+
+#: Options that may be paths; a name that is none, of a hub say, stays as it is.
+_PATHS = ("encoder", "base", "model", "path")
+
+
+class Maker:
+    """Makes the recipe's student, untrained. Raises `RecipeError` for a student that learns no labels, and for an option that
+    it does not have."""
+
+    def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
+        part = recipe.student or StudentPart()
+        assert recipe.loop is not None
+        self._mine, self._seed, self._classes, self._name = recipe.loop.mine, recipe.seed, classes, part.name
+        self._options = _options(recipe, part)
+        self._class: Any = plugins.find("students", part.name)
+        if getattr(self._class, "learns", "") != "labels":
+            raise RecipeError(
+                f"student {part.name!r} learns no labels; a loop over the kind 'example' needs one that does"
+            )
+        self.make()
+
+    def make(self) -> Classifier:
+        """A student that was not trained yet."""
+        try:
+            student: Classifier = self._class(
+                **{"seed": self._seed, **self._options, "classes": self._classes}
+            )
+        except TypeError as error:
+            said = str(error).split("__init__() ")[-1]
+            raise RecipeError(f"student {self._name!r}: {said}") from None
+        return student
+
+    def answers(self, student: Classifier, rows: Texts, validation: Texts) -> Floats | None:
+        """(n, C) what a student says of rows, as `mine.by` has it; None where no example is shown anyway."""
+        mine = self._mine
+        if not (mine.correct or mine.incorrect or mine.hard):
+            return None
+        if mine.by == "oof":
+            return out_of_fold(self.make, rows, mine.folds, self._seed, validation)
+        return student.probabilities(rows.texts)
+
+
+def _options(recipe: Recipe, part: StudentPart) -> dict[str, Any]:
+    """The student's options; paths are read from the recipe's folder."""
+    options = dict(part.options)
+    for name in _PATHS:
+        if isinstance(options.get(name), str) and (found := recipe.resolve(options[name])).exists():
+            options[name] = str(found)
+    return options

@@ -1,0 +1,155 @@
+"""The report of a loop: curve, table, classes before and after, hard negatives, what was asked, cost, hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthkd.loops.rounds import Round
+from synthkd.loops.task import Task
+from synthkd.loops.words import table
+from synthkd.recipe import Recipe
+
+#: Classes of a table, and classes that a line names.
+_CLASSES, _NAMED = 20, 12
+
+
+def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: Mapping[str, Any]) -> str:
+    """Markdown beside `curve.svg`. It holds no times: the same loop, the same report."""
+    best = next(one for one in rounds if one.number == manifest["best"])
+    head, *lines = table(rounds, task.columns)
+    lines = [[f"**{line[0]}**" if line[0] == str(best.number) else line[0], *line[1:]] for line in lines]
+    parts = [
+        f"# {recipe.corpus.title or recipe.name}",
+        f"The student of round {best.number} is the best by `{_metric(recipe)}` on validation rows. The loop ended: {manifest['ended']}.",
+        "![learning curve by rounds](curve.svg)",
+        _table(head, lines),
+        _rows(task, manifest),
+        _classes(rounds[0], best),
+        _asked(rounds),
+        _hard(rounds),
+        _cost(rounds),
+        _hashes(manifest),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _metric(recipe: Recipe) -> str:
+    return recipe.loop.metric if recipe.loop else ""
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in (head, rule, *lines))
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())
+
+
+def _rows(task: Task[Any], manifest: Mapping[str, Any]) -> str:
+    sets = [
+        f"{name} {facts['rows']:,}" for name, facts in manifest["rows"].items() if isinstance(facts, dict)
+    ]
+    lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *task.said]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _classes(first: Round, best: Round) -> str:
+    """F1 of each class before and after: those that changed most."""
+    before, after = _per_class(first), _per_class(best)
+    if not before or first is best:
+        return ""
+    changed = sorted(after, key=lambda label: (-abs(_f1(after, label) - _f1(before, label)), label))
+    lines = [
+        [
+            label,
+            f"{after[label]['rows']:,}",
+            f"{_f1(before, label):.3f}",
+            f"{_f1(after, label):.3f}",
+            f"{_f1(after, label) - _f1(before, label):+.3f}",
+        ]
+        for label in changed[:_CLASSES]
+    ]
+    rest = len(changed) - len(lines)
+    more = f"\n\n{rest} other classes changed less." if rest else ""
+    head = ["class", "validation rows", "F1 of round 0", f"F1 of round {best.number}", "change"]
+    return f"## Classes\n\n{_table(head, lines)}{more}"
+
+
+def _per_class(one: Round) -> dict[str, Any]:
+    validation = one.record["figures"]["details"].get("validation") or {}
+    return {row["label"]: row for row in validation.get("per_class", [])}
+
+
+def _f1(figures: Mapping[str, Any], label: str) -> float:
+    return float((figures.get(label) or {}).get("f1") or 0.0)
+
+
+def _asked(rounds: Sequence[Round]) -> str:
+    """What each round asked for, and got."""
+    lines = [
+        [
+            str(one.number),
+            _numbers(one.record["told"].get("asked", {})),
+            _numbers(one.record["told"].get("came", {})),
+            _lost(one),
+        ]
+        for one in rounds
+        if one.record["wanted"]
+    ]
+    return (
+        f"## What was asked\n\n{_table(['round', 'asked', 'accepted', 'rejected'], lines)}" if lines else ""
+    )
+
+
+def _numbers(found: Mapping[str, int]) -> str:
+    order = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    shown = ", ".join(f"{name or 'any class'} {number:,}" for name, number in order[:_NAMED])
+    rest = sum(number for _, number in order[_NAMED:])
+    return shown + (f", {len(order) - _NAMED} others {rest:,}" if rest else "")
+
+
+def _lost(one: Round) -> str:
+    counts = one.record["counts"]
+    lost = {
+        **counts["rejected"],
+        **{f"failed: {name}": number for name, number in counts["failures"].items()},
+    }
+    lost["malformed"] = counts["malformed"]
+    return _numbers({name: number for name, number in lost.items() if number}) or "-"
+
+
+def _hard(rounds: Sequence[Round]) -> str:
+    """Hard negatives that the teacher was shown: of the first round that had some, and of the last."""
+    having = [one for one in rounds if one.record["told"].get("hard")]
+    chosen = list({one.number: one for one in (*having[:1], *having[-1:])}.values())
+    lines = [
+        [str(one.number), shown["text"], shown["label"], f"{shown['predicted']} ({shown['confidence']:.2f})"]
+        for one in chosen
+        for shown in one.record["told"]["hard"]
+    ]
+    if not lines:
+        return ""
+    return f"## Hard negatives that the teacher was shown\n\n{_table(['round', 'text', 'label', 'the student said'], lines)}"
+
+
+def _cost(rounds: Sequence[Round]) -> str:
+    counts = [one.record["counts"] for one in rounds]
+    known = [one["cost"] for one in counts if one["cost"] is not None]
+    cost = f"${sum(known):,.4f}" if known else "unknown (no price in the recipe)"
+    asked, accepted = (sum(one.record[name] for one in rounds) for name in ("wanted", "added"))
+    tokens = sum(one["tokens"] for one in counts)
+    return f"## Cost\n\n{asked:,} rows asked for, {accepted:,} added, {tokens:,} tokens written, {cost}."
+
+
+def _hashes(manifest: Mapping[str, Any]) -> str:
+    corpus = manifest["corpus"]
+    lines = [
+        ["manifest (distill.json)", manifest["manifest_hash"]],
+        ["student", manifest["student"]["hash"]],
+        *([["corpus", corpus["hash"]]] if corpus else []),
+        ["teacher", manifest["teacher"]],
+        *([name, digest] for name, digest in manifest["files"].items()),
+    ]
+    return f"## Hashes\n\n{_table(['what', 'hash'], lines)}"

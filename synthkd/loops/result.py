@@ -1,0 +1,118 @@
+"""What a loop came to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.errors import StorageError
+from synthkd.loops.curve import curve
+from synthkd.loops.rounds import Round
+from synthkd.loops.words import NAMES, as_text, table
+from synthkd.recipe import Recipe
+from synthkd.storage import read_json
+
+if TYPE_CHECKING:
+    from synthkd.students.base import Student
+
+
+@dataclass(frozen=True)
+class DistillResult:
+    """Rounds with their figures; ``ended`` says why there are no more, ``best`` is the number of the best one.
+
+    ``seconds``: how long each round took when it was done, None where nobody knows.
+    """
+
+    recipe: Recipe = field(repr=False)
+    rounds: Sequence[Round] = field(repr=False)
+    best: int
+    ended: str
+    columns: Sequence[str] = field(repr=False)
+    falling: frozenset[str] = field(repr=False)
+    seconds: Sequence[float | None] = field(repr=False)
+
+    @property
+    def figures(self) -> list[dict[str, float | None]]:
+        """The figures of each round, by name."""
+        return [dict(one.record["figures"]["shown"]) for one in self.rounds]
+
+    @property
+    def curve(self) -> str:
+        """The learning curve, an SVG."""
+        return curve_of(self.rounds, self.columns, self.falling, self.best)
+
+    @property
+    def student(self) -> Student:
+        """The best student."""
+        from synthkd.students.folders import load_student
+
+        return load_student(self.recipe.student_path)
+
+    @property
+    def corpus(self) -> Corpus:
+        """Accepted and rejected rows of all rounds."""
+        return load_corpus(self.recipe.corpus_path)
+
+    @property
+    def cost(self) -> float | None:
+        """Dollars of all answers; None where no price is known."""
+        costs = [one.record["counts"]["cost"] for one in self.rounds]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known else None
+
+    def __str__(self) -> str:
+        lines = as_text(table(self.rounds, self.columns, self.seconds), self.best)
+        work = self.recipe.work_dir
+        return (
+            f"{lines}\nended: {self.ended}\nstudent of round {self.best}: {self.recipe.student_path}\n"
+            f"corpus: {self.recipe.corpus_path}\nreport: {work / 'report.md'}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<DistillResult {self.recipe.name}: {len(self.rounds) - 1} rounds, the best is {self.best}>"
+
+    def _repr_html_(self) -> str:
+        head, *lines = table(self.rounds, self.columns, self.seconds)
+        top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td>{'<b>' * bold}{escape(cell)}{'</b>' * bold}</td>" for cell in line)
+            + "</tr>"
+            for line in lines
+            for bold in [int(line[0] == str(self.best))]
+        )
+        caption = escape(f"{repr(self)[1:-1]}; ended: {self.ended}")
+        return f"{self.curve}<table><caption>{caption}</caption><tr>{top}</tr>{body}</table>"
+
+
+def result_of(
+    recipe: Recipe,
+    rounds: Sequence[Round],
+    best: int,
+    ended: str,
+    columns: Sequence[str],
+    falling: frozenset[str],
+) -> DistillResult:
+    """With the seconds that stand beside the rounds."""
+    return DistillResult(
+        recipe, tuple(rounds), best, ended, columns, falling, [_seconds(one) for one in rounds]
+    )
+
+
+def curve_of(rounds: Sequence[Round], columns: Sequence[str], falling: frozenset[str], best: int) -> str:
+    """Rates in one panel, what falls when it gets better in another."""
+    lines: list[dict[str, Any]] = [
+        {NAMES.get(name, name): [one.record["figures"]["shown"].get(name) for one in rounds] for name in columns if (name in falling) == low}
+        for low in (False, True)
+    ]  # fmt: skip
+    return curve(lines, [one.record["rows"] for one in rounds], best)
+
+
+def _seconds(one: Round) -> float | None:
+    try:
+        return float(read_json(one.folder / "seconds.json"))
+    except (StorageError, TypeError, ValueError):
+        return None

@@ -1,0 +1,212 @@
+"""One round: an ordinary run in a folder of its own, and `round.json`, which is written last.
+
+rounds/003/inputs.jsonl   what was asked       rounds/003/run/       the run's working folder
+rounds/003/corpus/        what came of it      rounds/003/student/   the student of all rows so far
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthkd import pipeline
+from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.critics.folders import file_hashes
+from synthkd.errors import InputError, StorageError, TeacherError
+from synthkd.journal import Journal
+from synthkd.keys import content_hash, file_hash
+from synthkd.loops.task import Row
+from synthkd.recipe import Inputs, Recipe
+from synthkd.stages.plan import Plan
+from synthkd.storage import read_json, write_json, write_text
+
+RECORD, INPUTS, STUDENT = "round.json", "inputs.jsonl", "student"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Came:
+    """What one asking came to. ``stopped``: which cap ended it early, "" where none did."""
+
+    folder: Path
+    counts: Mapping[str, Any]
+    stopped: str = ""
+    corpus: Corpus | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether something was asked, and every request failed."""
+        return self.corpus is None and bool(self.counts.get("failed")) and not self.stopped
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that is done: its record as it stands in `round.json`, and the rows that it added."""
+
+    folder: Path
+    record: Mapping[str, Any]
+    rows: Sequence[Row] = field(default=(), repr=False)
+
+    @property
+    def number(self) -> int:
+        return int(self.record["round"])
+
+    @property
+    def key(self) -> str:
+        return str(self.record["key"])
+
+    @property
+    def score(self) -> float:
+        return float(self.record["figures"]["score"])
+
+    @property
+    def student(self) -> Path:
+        """Folder of its student; of an earlier round where it added no row."""
+        return self.folder.parent / str(self.record["student"])
+
+    @property
+    def corpora(self) -> list[Path]:
+        """Folders of what came of its askings."""
+        return [self.folder / name for name in self.record["corpora"]]
+
+
+def round_folder(recipe: Recipe, number: int) -> Path:
+    return recipe.work_dir / "rounds" / f"{number:03d}"
+
+
+def round_key(settings: str, number: int, before: str) -> str:
+    """What a round is: the recipe and rows of the loop, and all rounds before it."""
+    return content_hash([FORMAT, settings, number, before])
+
+
+def round_recipe(recipe: Recipe, number: int, folder: Path) -> Recipe:
+    """The recipe of a round's run: the same name and journal, so that limits count over all rounds; its own inputs and
+    folders; and its own sampling seed, so that an equal prompt is answered anew."""
+    sampling = recipe.teacher.sampling
+    seed = None if sampling.seed is None else sampling.seed + number
+    teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
+    own = Inputs(path=beside(recipe, folder / INPUTS), count=None, id=None, limit=None)
+    return recipe.with_parts(
+        inputs=own,
+        teacher=teacher,
+        work=beside(recipe, folder / "run"),
+        corpus=recipe.corpus.model_copy(update={"path": beside(recipe, folder / "corpus")}),
+    )
+
+
+def beside(recipe: Recipe, path: Path) -> str:
+    """A path as a recipe writes it, from its own folder: the same wherever the folder lies."""
+    return Path(os.path.relpath(path, recipe.folder)).as_posix()
+
+
+def write_inputs(folder: Path, inputs: Sequence[Row]) -> str:
+    """Write what is asked; returns the file's hash."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in inputs]
+    write_text(folder / INPUTS, "\n".join(lines) + "\n")
+    return file_hash(folder / INPUTS)
+
+
+def send(recipe: Recipe, folder: Path, quiet: bool = True) -> Came:
+    """Run a round's recipe. That nothing came is no error here: a cap was reached, or every request was refused."""
+    try:
+        done = pipeline.run(recipe, quiet)
+    except TeacherError as error:
+        # Those below it say that no request can be answered: the key is wrong, nobody is there.
+        if type(error) is not TeacherError:
+            raise
+        stopped = str(read_json(recipe.work_dir / pipeline.GENERATED)["stopped"])
+        failures = _failures(recipe)
+        number = sum(failures.values())
+        return Came(
+            folder, {**empty_counts(), "asked": number, "failed": number, "failures": failures}, stopped
+        )
+    return Came(folder, done.counts, done.generated.stopped, done.corpus)
+
+
+def _failures(recipe: Recipe) -> dict[str, int]:
+    """Reasons of the requests that failed, as the journal has them: the same in the run that asked and in a later one."""
+    plan = Plan(recipe)
+    found: Counter[str] = Counter()
+    with Journal(recipe.journal_path, must_exist=True) as journal:
+        for batch in plan.asked():
+            failed = journal.failures([asked.request.request_id for asked in batch])
+            found.update(failure.reason for each in failed.values() for failure in each.values())
+    return dict(sorted(found.items()))
+
+
+def empty_counts() -> dict[str, Any]:
+    """Of a round that asked nothing."""
+    return {
+        "asked": 0, "completed": 0, "failed": 0, "missing": 0, "failures": {}, "malformed": 0, "candidates": 0,
+        "rejected": {}, "accepted": 0, "tokens": 0, "cost": None,
+    }  # fmt: skip
+
+
+def added(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts of several askings together."""
+    total = empty_counts()
+    for one in counts:
+        for name in (
+            "asked",
+            "completed",
+            "failed",
+            "missing",
+            "malformed",
+            "candidates",
+            "accepted",
+            "tokens",
+        ):
+            total[name] += one.get(name) or 0
+        for name in ("failures", "rejected"):
+            for reason, number in one.get(name, {}).items():
+                total[name][reason] = total[name].get(reason, 0) + number
+        if one.get("cost") is not None:
+            total["cost"] = (total["cost"] or 0.0) + one["cost"]
+    return total
+
+
+def finish(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Write `round.json`, whole and last, with a hash of itself."""
+    record = {**record, "hash": content_hash(record)}
+    write_json(folder / RECORD, record)
+    return record
+
+
+def read_round(folder: Path, key: str) -> dict[str, Any] | None:
+    """The record of a round that is done, whole, and this one; None where it must be done (again)."""
+    try:
+        record = read_json(folder / RECORD)
+    except StorageError:
+        return None
+    if not isinstance(record, dict) or record.get("key") != key or not record.get("complete"):
+        return None
+    rest = {name: value for name, value in record.items() if name != "hash"}
+    if record.get("hash") != content_hash(rest):
+        return None
+    return record if _whole(folder, record) else None
+
+
+def _whole(folder: Path, record: Mapping[str, Any]) -> bool:
+    """Whether corpora and student are as they were written."""
+    student = folder.parent / str(record["student"])
+    if not student.is_dir() or folder_hash(student) != record["student_hash"]:
+        return False
+    try:
+        for name, expected in record["corpora"].items():
+            corpus = load_corpus(folder / name)
+            corpus.verify()
+            if corpus.hash != expected:
+                return False
+    except (InputError, StorageError):
+        return False
+    return True
+
+
+def folder_hash(folder: Path) -> str:
+    """Of all files below a folder, by their paths."""
+    return content_hash(file_hashes(folder))
