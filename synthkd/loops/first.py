@@ -28,12 +28,12 @@ def first_asking(recipe: Recipe) -> Iterator[FirstAsking]:
     said = list(loop.task.said)
     with tempfile.TemporaryDirectory(prefix="synthkd-") as name:
         folder, number = Path(name), 0
-        inputs = loop.task.first(loop.rows, 0)
+        inputs = loop.task.first(loop.rows, 0, [])
         if not inputs:
             number = 1
             student = loop.task.train(loop.rows, folder / "student")
             figures = loop.task.validate(student)
-            inputs = loop.task.ask(1, student, figures, loop.rows)
+            inputs = loop.task.ask(1, student, figures, loop.rows, [])
             shown = ", ".join(f"{k} {v:.3f}" for k, v in figures.shown.items() if v is not None)
             said.append(f"round 0: {len(loop.rows):,} rows; {shown}")
         if not inputs:
@@ -44,5 +44,5 @@ def first_asking(recipe: Recipe) -> Iterator[FirstAsking]:
         said.append(
             f"round {number} would ask for {loop.task.wanted(inputs):,} rows in {len(inputs):,} prompts:"
         )
-        own = loop.task.prepare(round_recipe(recipe, number, folder), folder, loop.rows)
+        own = loop.task.prepare(round_recipe(recipe, number, folder, loop.task.anew), folder, loop.rows)
         yield FirstAsking("\n".join(said), own)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.corpora.read import Corpus
-from synthkd.errors import RecipeError, StudentError
+from synthkd.errors import RecipeError, StudentError, nearest
 from synthkd.keys import text_hash
 from synthkd.kinds.examples.taxonomy import all_rows
 from synthkd.loops.making import Maker
@@ -20,7 +20,7 @@ from synthkd.loops.requests import Requests
 from synthkd.loops.rounds import beside, round_recipe, write_inputs
 from synthkd.loops.sets import read_sets
 from synthkd.loops.task import Figures, Row, Task
-from synthkd.recipe import Recipe, Rule
+from synthkd.recipe import LoopPart, Recipe, RowsPart, Rule
 from synthkd.stages.plan import Plan
 from synthkd.students.base import Classifier, Texts
 from synthkd.students.folders import load_student, save_student
@@ -34,6 +34,8 @@ HELD = "held.parquet"
 RULES: tuple[str, ...] = ("empty", "label_known", "near_duplicate", "label_noise")
 #: Similarity from which a row counts as the same as an earlier one, where the recipe's rules do not look for copies.
 _SAME = 0.99
+#: Figures by which rounds may be compared.
+METRICS = ("loss", "macro_f1", "accuracy")
 #: Hard negatives that a round's record keeps, for the report.
 _EXAMPLES = 8
 
@@ -48,6 +50,8 @@ class Labelled(Task[Classifier]):
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.loop is not None
         self.recipe, self.part = recipe, recipe.loop
+        self.metric = self.part.metric or "loss"
+        _check(self.part, self.metric)
         if recipe.loop.allocate == "teacher" and not recipe.kind.several:
             raise RecipeError(
                 "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
@@ -100,7 +104,7 @@ class Labelled(Task[Classifier]):
             for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True)
         ]
 
-    def first(self, rows: Sequence[Row], attempt: int) -> list[Row]:
+    def first(self, rows: Sequence[Row], attempt: int, asked: Sequence[Row]) -> list[Row]:
         have = Counter(row["label"] for row in rows)
         # Some are rejected: twice what is missing.
         wanted = {label: 2 * (self.part.minimum - have[label]) for label in self._short(rows)}
@@ -153,12 +157,14 @@ class Labelled(Task[Classifier]):
             "test_accuracy": test.accuracy if test else None,
         }
         details = {"validation": found.as_dict(), **({"test": test.as_dict()} if test else {})}
-        return Figures(value[self.part.metric], shown, details, found)
+        return Figures(value[self.metric], shown, details, found)
 
     def _measured(self, student: Classifier, rows: Texts) -> Evaluation:
         return evaluate(student.probabilities(rows.texts), rows.labels, student.classes, draws=0)
 
-    def ask(self, number: int, student: Classifier, figures: Figures, rows: Sequence[Row]) -> list[Row]:
+    def ask(
+        self, number: int, student: Classifier, figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
+    ) -> list[Row]:
         pool = self.sets.pool.rows if self.part.mine.by == "pool" else _texts(rows)
         probabilities = self.maker.answers(student, pool, self.sets.validation.rows)
         return self.requests.of_round(number, figures.held, pool, probabilities, rows, self._had)
@@ -231,6 +237,18 @@ class Labelled(Task[Classifier]):
             "came": dict(sorted(Counter(row["label"] for row in rows).items())),
             "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[:_EXAMPLES],
         }
+
+
+def _check(part: LoopPart, metric: str) -> None:
+    """Refuse what means nothing for labelled text."""
+    if metric not in METRICS:
+        raise RecipeError(
+            f"loop.metric: {metric!r} is no figure of a classifier{nearest(metric, list(METRICS))}"
+        )
+    if part.start is None and not isinstance(part.validation, RowsPart):
+        raise RecipeError(
+            "loop: without `start`, name the rows of `validation`: something real must judge the student"
+        )
 
 
 def _texts(rows: Sequence[Row]) -> Texts:

@@ -70,6 +70,7 @@ class Loop:
         self.task: Task[Any] = task_of(recipe)
         self.settings = content_hash(self.facts())
         self.rows: list[Row] = self.task.start()
+        self.asked: list[Row] = []
         self.rounds: list[Round] = []
         #: The last student, where this process trained or loaded it.
         self._student: tuple[Path, Any, Figures] | None = None
@@ -117,6 +118,7 @@ class Loop:
                 return "there was nothing more to ask for"
             self.rounds.append(done)
             self.rows += done.rows
+            self.asked += done.asked
             if done.record["stopped"]:
                 return str(done.record["stopped"])
             if refused_rounds(self.rounds) >= _REFUSED:
@@ -137,7 +139,8 @@ class Loop:
         key = store.round_key(self.settings, number, self.rounds[-1].key if self.rounds else "")
         if (record := store.read_round(folder, key)) is not None:
             came = [Came(folder, {}, corpus=load_corpus(folder / name)) for name in record["corpora"]]
-            done = Round(folder, record, self._read(came))
+            asked = [row for place in record["asked"] for row in store.read_inputs(folder / place)]
+            done = Round(folder, record, self._read(came), asked)
         else:
             started = time.monotonic()
             begun = self._begin(folder, number)
@@ -153,7 +156,7 @@ class Loop:
         if number == 0:
             return self._first(folder)
         student, figures = self._last()
-        inputs = self.task.ask(number, student, figures, self.rows)
+        inputs = self.task.ask(number, student, figures, self.rows, self.asked)
         return (inputs, [self._send(number, folder, inputs, self.rows)]) if inputs else None
 
     def _first(self, folder: Path) -> tuple[list[Row], list[Came]]:
@@ -162,7 +165,7 @@ class Loop:
         came: list[Came] = []
         for attempt in range(ATTEMPTS):
             rows = self.rows + self._read(came)
-            if not (more := self.task.first(rows, attempt)):
+            if not (more := self.task.first(rows, attempt, inputs)):
                 break
             inputs += more
             came.append(self._send(0, folder / f"again-{attempt}" if attempt else folder, more, rows))
@@ -176,7 +179,9 @@ class Loop:
     def _send(self, number: int, folder: Path, inputs: list[Row], rows: Sequence[Row]) -> Came:
         self.task.check(inputs)
         store.write_inputs(folder, inputs)
-        recipe = self.task.prepare(store.round_recipe(self.recipe, number, folder), folder, rows)
+        recipe = self.task.prepare(
+            store.round_recipe(self.recipe, number, folder, self.task.anew), folder, rows
+        )
         return store.send(recipe, folder)
 
     def _read(self, came: Sequence[Came]) -> list[Row]:
@@ -205,6 +210,7 @@ class Loop:
         record = store.finish(folder, {
             **head,
             "wanted": self.task.wanted(inputs),
+            "asked": [one.folder.relative_to(folder).as_posix() for one in came],
             "inputs": content_hash(inputs),
             "counts": store.added([one.counts for one in came]),
             "refused": bool(came) and all(one.refused for one in came),
@@ -218,7 +224,7 @@ class Loop:
             "figures": {"score": figures.score, "shown": dict(figures.shown), "details": dict(figures.details)},
             "told": self.task.told(inputs, rows),
         })  # fmt: skip
-        return Round(folder, record, rows)
+        return Round(folder, record, rows, inputs)
 
     def _finish(self, ended: str) -> DistillResult:
         from synthkd.loops.final import write_all

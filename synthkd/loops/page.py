@@ -21,7 +21,7 @@ def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: M
     lines = [[f"**{line[0]}**" if line[0] == str(best.number) else line[0], *line[1:]] for line in lines]
     parts = [
         f"# {recipe.corpus.title or recipe.name}",
-        f"The student of round {best.number} is the best by `{_metric(recipe)}` on validation rows. The loop ended: {manifest['ended']}.",
+        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows. The loop ended: {manifest['ended']}.",
         "![learning curve by rounds](curve.svg)",
         _table(head, lines),
         _rows(task, manifest),
@@ -35,7 +35,8 @@ def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: M
 
 
 def _metric(recipe: Recipe) -> str:
-    return recipe.loop.metric if recipe.loop else ""
+    metric = recipe.loop.metric if recipe.loop else None
+    return f" `{metric}`" if metric else " its figure"
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

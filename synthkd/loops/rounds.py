@@ -46,11 +46,12 @@ class Came:
 
 @dataclass(frozen=True)
 class Round:
-    """A round that is done: its record as it stands in `round.json`, and the rows that it added."""
+    """A round that is done: its record as it stands in `round.json`, the rows that it added, and its inputs."""
 
     folder: Path
     record: Mapping[str, Any]
     rows: Sequence[Row] = field(default=(), repr=False)
+    asked: Sequence[Row] = field(default=(), repr=False)
 
     @property
     def number(self) -> int:
@@ -84,11 +85,11 @@ def round_key(settings: str, number: int, before: str) -> str:
     return content_hash([FORMAT, settings, number, before])
 
 
-def round_recipe(recipe: Recipe, number: int, folder: Path) -> Recipe:
+def round_recipe(recipe: Recipe, number: int, folder: Path, anew: bool = True) -> Recipe:
     """The recipe of a round's run: the same name and journal, so that limits count over all rounds; its own inputs and
-    folders; and its own sampling seed, so that an equal prompt is answered anew."""
+    folders; and with ``anew`` its own sampling seed, so that an equal prompt is answered anew."""
     sampling = recipe.teacher.sampling
-    seed = None if sampling.seed is None else sampling.seed + number
+    seed = sampling.seed + number if anew and sampling.seed is not None else sampling.seed
     teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
     own = Inputs(path=beside(recipe, folder / INPUTS), count=None, id=None, limit=None)
     return recipe.with_parts(
@@ -109,6 +110,12 @@ def write_inputs(folder: Path, inputs: Sequence[Row]) -> str:
     lines = [json.dumps(row, ensure_ascii=False) for row in inputs]
     write_text(folder / INPUTS, "\n".join(lines) + "\n")
     return file_hash(folder / INPUTS)
+
+
+def read_inputs(folder: Path) -> list[Row]:
+    """What `write_inputs` wrote."""
+    lines = (folder / INPUTS).read_text("utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
 
 
 def send(recipe: Recipe, folder: Path, quiet: bool = True) -> Came:

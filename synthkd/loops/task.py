@@ -43,8 +43,10 @@ class Task(ABC, Generic[S]):
     kind: ClassVar[str]
     #: Names of the figures in the table and on the curve, in their order; the first are on validation rows.
     columns: ClassVar[tuple[str, ...]]
-    #: Whether more of a figure is worse, for the curve.
+    #: Figures of which more is worse, for the curve.
     falling: ClassVar[frozenset[str]] = frozenset()
+    #: Whether an equal prompt is answered anew in each round: its sampling seed is moved on by the number of the round.
+    anew: ClassVar[bool] = True
 
     @abstractmethod
     def __init__(self, recipe: Recipe) -> None:
@@ -64,9 +66,9 @@ class Task(ABC, Generic[S]):
         """The rows that are there before anything is asked."""
 
     @abstractmethod
-    def first(self, rows: Sequence[Row], attempt: int) -> list[Row]:
+    def first(self, rows: Sequence[Row], attempt: int, asked: Sequence[Row]) -> list[Row]:
         """Inputs of round 0, which knows no student; [] where none are needed. Called again with what came of them
-        (``attempt`` 1, 2) while something is `lacking`."""
+        (``attempt`` 1, 2) while something is `lacking`; ``asked`` are the inputs so far."""
 
     @abstractmethod
     def lacking(self, rows: Sequence[Row]) -> str:
@@ -85,8 +87,11 @@ class Task(ABC, Generic[S]):
         """The student on validation and test rows."""
 
     @abstractmethod
-    def ask(self, number: int, student: S, figures: Figures, rows: Sequence[Row]) -> list[Row]:
-        """Inputs of round ``number``, from the last student and all rows so far."""
+    def ask(
+        self, number: int, student: S, figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
+    ) -> list[Row]:
+        """Inputs of round ``number``, from the last student, all rows and the inputs of all rounds so far; [] where there is
+        nothing more to ask for, which ends the loop."""
 
     def check(self, inputs: Sequence[Row]) -> None:
         """A last look before anything is sent. Raises where an input shows what no teacher may see."""

@@ -88,8 +88,10 @@ class LoopPart(Part):
         True, description="Show the teacher the report: figures of each class, and confusions."
     )
     mine: MinePart = Field(default_factory=MinePart, description="Examples of the student's answers.")
-    metric: Literal["loss", "macro_f1", "accuracy"] = Field(
-        "loss", description="Figure on the validation rows by which rounds are compared."
+    metric: Literal["loss", "macro_f1", "accuracy", "validity", "accepted"] | None = Field(
+        None,
+        description="Figure on the validation rows by which rounds are compared: `loss` (default), `macro_f1` or `accuracy` of"
+        " a classifier, `validity` (default) or `accepted` of a generator.",
     )
     patience: int = Field(5, ge=1, description="Rounds without a better one, after which the loop stops.")
     near: float = Field(
@@ -101,10 +103,6 @@ class LoopPart(Part):
 
     @model_validator(mode="after")
     def _rows_to_judge_by(self) -> LoopPart:
-        if self.start is None and not isinstance(self.validation, RowsPart):
-            raise ValueError(
-                "without `start`, name the rows of `validation`: something real must judge the student"
-            )
         if isinstance(self.validation, float) and not 0 < self.validation < 1:
             raise ValueError(f"`validation` is a share above 0 and below 1, or rows; not {self.validation}")
         if (self.mine.by == "pool") != (self.pool is not None):
