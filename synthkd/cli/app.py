@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthkd import __version__
-from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment
+from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment, student
 from synthkd.errors import SynthKDError
 
 if TYPE_CHECKING:
@@ -269,6 +269,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(batches.app, name="batches")
 app.add_typer(critic.app, name="critic")
 app.add_typer(label.app, name="label")
+app.add_typer(student.app, name="student")
 
 
 def main() -> None:

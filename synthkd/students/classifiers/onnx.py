@@ -20,7 +20,7 @@ from synthkd.students.base import Floats, Ints
 from synthkd.students.classifiers.temperature import softened
 
 if TYPE_CHECKING:
-    from synthkd.students.base import Classifier
+    from synthkd.students.base import Student
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "onnx.json"
 VERSION = 1
@@ -30,7 +30,7 @@ PLACES = 2048
 _WINDOW = 8192
 
 
-def export_onnx(student: Classifier, out: Path, int8: bool = False) -> float:
+def export_onnx(student: Student, out: Path, int8: bool = False) -> float:
     """Write an encoder student into a new folder, or over an old one. Returns by how much its probabilities differ from
     the student's on a few texts.
 

@@ -69,6 +69,11 @@ def _check(student: Any) -> None:
     missing = [
         name for name in ("model", "tokenizer", "max_length", "temperature") if not hasattr(student, name)
     ]
+    if getattr(student, "learns", "labels") != "labels":
+        raise StudentError(
+            f"the student {student.name!r} writes text: its folder is a transformers checkpoint already; only classifiers"
+            " are exported to ONNX"
+        )
     if missing:
         raise StudentError(
             f"the student {student.name!r} is no encoder and needs no ONNX: its probabilities are plain numpy already"

@@ -1,0 +1,211 @@
+"""The verbs of `synthkd student`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from synthkd.students.train import Training
+
+app = typer.Typer(help="Train a student on a corpus; judge, use and export it.", no_args_is_help=True)
+
+Folder = Annotated[
+    Path, typer.Argument(help="Folder of a student, or of an exported one.", show_default=False)
+]
+Text = Annotated[str, typer.Option(help="Column of the text.")]
+Label = Annotated[str, typer.Option(help="Column of the label.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="Threads of an exported student.", show_default=False)
+]
+
+
+@app.command()
+def train(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A corpus, labelled rows (CSV, JSONL, Parquet), or a recipe (YAML), which names its corpus and student.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of the student. Default: the recipe's.", show_default=False),
+    ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(
+            help="Which student: linear, encoder, generator. Default: the recipe's, or linear.",
+            show_default=False,
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="KEY=VALUE", help="An option of that student.", show_default=False),
+    ] = None,
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Rows that decide when to stop, and calibrate.", show_default=False),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Rows that are only measured.", show_default=False)
+    ] = None,
+    text: Text = "text",
+    label: Label = "label",
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="Kind of the rows, for a student that writes text; a corpus says its own.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the training. Default: the recipe's, or 0.", show_default=False),
+    ] = None,
+) -> None:
+    """Train a student, judge it and write its folder."""
+    from synthkd.students.train import train_student
+
+    asked = _training(source, out, student, _options(option or []), seed)
+    changes: dict[str, Any] = {
+        "validation": validation,
+        "test": test,
+        "text": text,
+        "label": label,
+        "kind": kind,
+    }
+    done = train_student(_with(asked, changes))
+    manifest = done.manifest
+    for name, count in done.repeated.items():
+        typer.echo(
+            f"{name}: {count:,} rows stand among the training rows too; they tell nothing of new texts",
+            err=True,
+        )
+    if done.evaluation is not None:
+        typer.echo(f"on the {manifest['figures']['on']} rows:\n{done.evaluation}\n")
+    elif manifest["figures"]:
+        typer.echo(
+            f"on the {manifest['figures']['on']} rows: loss {manifest['figures']['loss']:.3f} nats a token"
+        )
+    typer.echo(
+        f"{asked.out}: {asked.student}, {manifest['rows']:,} rows, {manifest['training_seconds']:,.1f} s"
+    )
+
+
+@app.command("eval")
+def eval_(
+    folder: Folder,
+    rows: Annotated[
+        Path, typer.Argument(help="Labelled rows: CSV, JSONL, Parquet or a corpus.", show_default=False)
+    ],
+    text: Text = "text",
+    label: Label = "label",
+    threads: Threads = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Judge a student on labelled rows; one that writes text, by the loss of rows of its kind."""
+    import json
+
+    from synthkd.students.folders import CARD, load_student, read_card
+    from synthkd.students.metrics import evaluate
+    from synthkd.students.rows import read_texts
+    from synthkd.students.serve import open_classifier
+    from synthkd.students.train import rows_of, text_figures
+
+    if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
+        figures = text_figures(load_student(folder), rows_of(rows))
+        said = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
+        typer.echo(json.dumps(figures, indent=1) if as_json else said)
+        return
+    model, given = open_classifier(folder, threads), read_texts(rows, text, label)
+    found = evaluate(model.probabilities(given.texts), given.labels, model.classes)
+    typer.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) if as_json else str(found))
+
+
+@app.command()
+def predict(
+    folder: Folder,
+    rows: Annotated[
+        Path, typer.Argument(help="Rows with a text: CSV, JSONL, Parquet or a corpus.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.", show_default=False)],
+    text: Text = "text",
+    every: Annotated[bool, typer.Option("--all", help="The probability of each class too.")] = False,
+    threads: Threads = None,
+) -> None:
+    """Label rows: each one's key, text, label and probability."""
+    from synthkd.students.serve import open_classifier, predict_file
+
+    count = predict_file(open_classifier(folder, threads), rows, out, text, every)
+    typer.echo(f"{count:,} rows labelled into {out}")
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of an encoder student.", show_default=False)],
+    out: Annotated[
+        Path | None,
+        typer.Argument(help="Folder of the export. Default: `onnx` in the student's.", show_default=False),
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Weights as 8-bit integers: smaller, not quite the same.")
+    ] = False,
+) -> None:
+    """Write an encoder student as an ONNX model, to be served without torch."""
+    from synthkd.students.classifiers.onnx import MODEL, export_onnx
+    from synthkd.students.folders import load_student
+
+    place = out or folder / ("onnx-int8" if int8 else "onnx")
+    difference = export_onnx(load_student(folder), place, int8)
+    size = (place / MODEL).stat().st_size / 1e6
+    typer.echo(
+        f"{place}: {size:,.1f} MB; probabilities differ from the student's by {difference:.1e} at most on four texts"
+    )
+
+
+def _training(
+    source: Path, out: Path | None, student: str | None, options: dict[str, Any], seed: int | None
+) -> Training:
+    """What a recipe or the command line asks for; the command line wins."""
+    from synthkd.errors import InputError
+    from synthkd.students.train import Training
+
+    if source.suffix.lower() not in (".yaml", ".yml"):
+        if out is None:
+            raise InputError("name the folder of the student after the rows")
+        return Training(source, out, student or "linear", options, seed=seed or 0)
+    from synthkd.recipe import Recipe, StudentPart
+
+    recipe = Recipe.load(source)
+    part = recipe.student or StudentPart()
+    if student is None or student == part.name:
+        options = {**_from_recipe(recipe, part.options), **options}
+    return Training(
+        recipe.corpus_path, out or recipe.student_path, student or part.name, options,
+        seed=recipe.seed if seed is None else seed,
+    )  # fmt: skip
+
+
+def _from_recipe(recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's options; an encoder or a base that is a folder is read from the recipe's."""
+    found = dict(options)
+    for name in ("encoder", "base"):
+        if isinstance(found.get(name), str) and recipe.resolve(found[name]).is_dir():
+            found[name] = str(recipe.resolve(found[name]))
+    return found
+
+
+def _with(asked: Training, changes: dict[str, Any]) -> Training:
+    from dataclasses import replace
+
+    return replace(asked, **changes)
+
+
+def _options(changes: list[str]) -> dict[str, Any]:
+    from synthkd.cli.critic import _options as read
+
+    return read(changes)

@@ -1,0 +1,74 @@
+"""The read-me of a student's folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def student_card(manifest: dict[str, Any], folder: Path) -> str:
+    """Markdown: what it is, what it was trained on, how good it is, how to use it."""
+    parts = [
+        f"# Student `{manifest['student']}`",
+        _trained(manifest),
+        _figures(manifest["figures"]),
+        _use(manifest, folder),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _trained(manifest: dict[str, Any]) -> str:
+    source = manifest["source"]
+    of = (
+        f"the corpus `{source['path']}` (hash {source['corpus_hash'][:12]})"
+        if "corpus_hash" in source
+        else f"`{source['path']}`"
+    )
+    classes = f" of {len(manifest['classes'])} classes" if "classes" in manifest else ""
+    what = "examples" if "kind" in manifest else "rows"
+    lines = [
+        f"Trained on {manifest['rows']:,} {what}{classes} from {of} in {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
+    ]
+    if source.get("teacher"):
+        lines.append(f"The corpus was written by `{source['teacher']}`.")
+    if manifest["options"]:
+        lines.append(f"Options: `{json.dumps(manifest['options'], ensure_ascii=False)}`.")
+    return " ".join(lines)
+
+
+def _figures(figures: dict[str, Any]) -> str:
+    if not figures:
+        return "Judged on no rows yet: `synthkd student eval` does it."
+    head = f"## On the {figures['on']} rows ({figures['rows']:,})"
+    if "accuracy" not in figures:
+        return f"{head}\n\nLoss {figures['loss']:.3f} nats a token."
+    lines = ["| | value | 95 % interval |", "|---|---|---|"]
+    for name in ("accuracy", "macro_f1", "loss", "ece"):
+        ends = figures["intervals"].get(name)
+        lines.append(
+            f"| {name} | {figures[name]:.3f} | {f'{ends[0]:.3f} to {ends[1]:.3f}' if ends else ''} |"
+        )
+    weakest = sorted(
+        (one for one in figures["per_class"] if one["f1"] is not None), key=lambda one: one["f1"]
+    )[:5]
+    named = ", ".join(f"`{one['label']}` {one['f1']:.2f}" for one in weakest)
+    note = (
+        ""
+        if figures["on"] == "test"
+        else "\n\nThese rows also decided when to stop or how to calibrate: a test would say a little less."
+    )
+    return f"{head}\n\n" + "\n".join(lines) + f"\n\nWeakest classes by F1: {named}.{note}"
+
+
+def _use(manifest: dict[str, Any], folder: Path) -> str:
+    if "kind" in manifest:
+        return (
+            "## Use it\n\nIt is a transformers checkpoint, and a teacher for the next run:\n\n```yaml\n"
+            f"prompt: {{template: {folder}/prompt.j2}}\nteacher: {{backend: transformers, model: {folder}}}\n```"
+        )
+    return (
+        f"## Use it\n\n```\nsynthkd student predict {folder} ROWS OUT\n```\n\n```python\n"
+        "from synthkd.students.folders import load_student\n\n"
+        f'student = load_student("{folder}")\nstudent.predict(["..."])\n```'
+    )

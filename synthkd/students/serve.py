@@ -1,0 +1,147 @@
+"""Open a classifier for use, and label a file of rows with it, a batch at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from synthkd.errors import InputError, StudentError, nearest
+from synthkd.keys import content_hash
+from synthkd.rows import read_rows
+from synthkd.storage import storage_errors
+from synthkd.students.base import Classifier, Floats
+from synthkd.students.folders import load_student
+
+FORMATS = (".csv", ".jsonl", ".parquet")
+#: Rows that are labelled at once.
+BATCH = 4096
+
+Rows = list[dict[str, Any]]
+
+
+class Labels(Protocol):
+    """What gives texts probabilities of classes."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    def probabilities(self, texts: Any) -> Floats: ...
+
+
+def open_classifier(folder: Path, threads: int | None = None) -> Labels:
+    """A classifier's folder, or one that was exported to ONNX. ``threads``: of the latter."""
+    from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier
+
+    if (folder / SETTINGS).is_file():
+        return OnnxClassifier.load(folder, threads)
+    student = load_student(folder)
+    if not isinstance(student, Classifier):
+        raise StudentError(
+            f"{folder}: a student that writes text has no labels; run it as a teacher: backend transformers, model {folder}"
+        )
+    return student
+
+
+def predict_file(model: Labels, rows: Path, out: Path, text: str = "text", every: bool = False) -> int:
+    """Write each row's key, text, likeliest label and its probability; ``every``: the probability of each class too.
+
+    The key is the row's `id`, or else the hash of its text. The format is that of the suffix of ``out``. Returns how many.
+    """
+    _check(rows, out)
+    temporary = out.with_name(f".{out.name}.new")
+    count = 0
+    with storage_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _Writer(temporary, out.suffix.lower()) as writer:
+                for batch in read_rows(rows, batch=BATCH):
+                    writer.write(_predicted(model, batch, text, f"{rows}", count, every))
+                    count += len(batch)
+            if not count:
+                raise InputError(f"{rows}: no rows")
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return count
+
+
+def _check(rows: Path, out: Path) -> None:
+    if out.suffix.lower() not in FORMATS:
+        raise InputError(f"{out}: name a file that ends in {', '.join(FORMATS)}")
+    if out.is_dir():
+        raise InputError(f"{out}: a folder; name a file")
+    if out.resolve() == rows.resolve() or rows.resolve() in out.resolve().parents:
+        raise InputError(f"{out}: this is (in) what is read; name another file")
+
+
+def _predicted(model: Labels, batch: Rows, text: str, where: str, before: int, every: bool) -> Rows:
+    texts = list(_said(batch, text, where, before))
+    probabilities = model.probabilities(texts)
+    best = probabilities.argmax(1)
+    found = []
+    for place, row in enumerate(batch):
+        line = {
+            "id": content_hash([texts[place]]) if row.get("id") in (None, "") else row["id"],
+            "text": texts[place],
+            "label": model.classes[best[place]],
+            "probability": float(probabilities[place, best[place]]),
+        }
+        if every:
+            line |= {
+                f"p:{name}": float(value)
+                for name, value in zip(model.classes, probabilities[place], strict=True)
+            }
+        found.append(line)
+    return found
+
+
+def _said(batch: Rows, text: str, where: str, before: int) -> Iterator[str]:
+    for number, row in enumerate(batch, before + 1):
+        if text not in row:
+            raise InputError(f"{where}: no column {text!r}{nearest(text, list(row))}")
+        if row[text] is None or not str(row[text]).strip():
+            raise InputError(f"{where} row {number:,}: an empty {text}; give it, or leave the row out")
+        yield str(row[text])
+
+
+class _Writer:
+    """Rows to CSV, JSON lines or Parquet, a batch at a time."""
+
+    def __init__(self, path: Path, suffix: str) -> None:
+        self._path, self._suffix = path, suffix
+        self._file: Any = None
+        self._table: Any = None
+
+    def __enter__(self) -> _Writer:
+        if self._suffix != ".parquet":
+            self._file = self._path.open("w", encoding="utf-8", newline="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in (self._file, self._table):
+            if one is not None and hasattr(one, "close"):
+                one.close()
+
+    def write(self, rows: Rows) -> None:
+        if self._suffix == ".jsonl":
+            self._file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        elif self._suffix == ".csv":
+            if self._table is None:
+                self._table = csv.DictWriter(self._file, list(rows[0]))
+                self._table.writeheader()
+            self._table.writerows(rows)
+        else:
+            self._parquet(rows)
+
+    def _parquet(self, rows: Rows) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        # Keys may be numbers in one batch and texts in the next.
+        table = pa.Table.from_pylist([{**row, "id": str(row["id"])} for row in rows])
+        if self._table is None:
+            self._table = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._table.write_table(table)

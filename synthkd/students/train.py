@@ -1,0 +1,186 @@
+"""Train a student on a corpus or on a table, and write its folder: the student, what it was made from, a short card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthkd import plugins
+from synthkd.corpora.read import load_corpus
+from synthkd.corpora.write import MANIFEST
+from synthkd.errors import StudentError
+from synthkd.kinds.examples.overlap import normal_text
+from synthkd.rows import read_rows
+from synthkd.storage import write_text
+from synthkd.students.base import Classifier, Student, Texts
+from synthkd.students.folders import CARD, read_manifest, save_student
+from synthkd.students.making import make_student, source_of, versions
+from synthkd.students.metrics import Evaluation, evaluate
+from synthkd.students.rows import read_texts
+
+README = "README.md"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What to train on, and how. ``text`` and ``label`` are columns; ``kind`` is what a table of rows for a student that
+    writes text is of."""
+
+    source: Path
+    out: Path
+    student: str = "linear"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    validation: Path | None = None
+    test: Path | None = None
+    text: str = "text"
+    label: str = "label"
+    kind: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A student, its manifest, and what it did on the test rows, or else on the validation rows, where there are any."""
+
+    student: Student
+    manifest: dict[str, Any]
+    evaluation: Evaluation | None = None
+    #: Test or validation rows that stand in the training rows too.
+    repeated: dict[str, int] = field(default_factory=dict)
+
+
+def train_student(asked: Training) -> Trained:
+    """Train, judge and write. All that can be wrong with what was asked for is said before anything is trained."""
+    student = make_student(asked.student, asked.options, asked.seed)
+    if asked.out.exists() and not (asked.out / CARD).is_file() and _occupied(asked.out):
+        raise StudentError(
+            f"{asked.out}: holds something else than a student; name another folder, or remove it"
+        )
+    done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
+    save_student(done.student, asked.out, done.manifest)
+    from synthkd.students.card import student_card
+
+    write_text(asked.out / README, student_card(done.manifest, asked.out))
+    return done
+
+
+def _occupied(path: Path) -> bool:
+    return not path.is_dir() or any(path.iterdir())
+
+
+def _classifier(student: Classifier, asked: Training) -> Trained:
+    train = _texts(asked.source, asked)
+    validation = _texts(asked.validation, asked) if asked.validation else None
+    test = _texts(asked.test, asked) if asked.test else None
+    _known_labels(train, {"validation": validation, "test": test}, student.classes)
+    seen = {normal_text(text) for text in train.texts}
+    repeated = {
+        name: count
+        for name, rows in (("validation", validation), ("test", test))
+        if rows is not None and (count := sum(normal_text(text) in seen for text in rows.texts))
+    }
+    began = time.perf_counter()
+    student.fit(train, validation)
+    seconds = time.perf_counter() - began
+    judged = (
+        {"test": test} if test is not None else {"validation": validation} if validation is not None else {}
+    )
+    figures: dict[str, Any] = {}
+    evaluation = None
+    for name, rows in judged.items():
+        assert rows is not None
+        evaluation = evaluate(
+            student.probabilities(rows.texts), rows.labels, student.classes, seed=asked.seed
+        )
+        figures = {"on": name, **evaluation.as_dict()}
+    manifest = _manifest(asked, seconds, figures) | {
+        "rows": len(train), "classes": list(student.classes), "repeated": repeated,
+    }  # fmt: skip
+    return Trained(student, manifest, evaluation, repeated)
+
+
+def _generator(student: Any, asked: Training) -> Trained:
+    """A student that writes text learns from a corpus, whose manifest says the kind, or from rows of a kind that is named."""
+    is_corpus = (asked.source / MANIFEST).is_file()
+    if not is_corpus and asked.kind is None:
+        raise StudentError(
+            f"{asked.source}: rows of which kind? The student {asked.student!r} learns to write a kind of knowledge:"
+            " give a corpus, or name the kind with --kind"
+        )
+    validation = rows_of(asked.validation) if asked.validation else None
+    began = time.perf_counter()
+    if is_corpus:
+        student.fit_corpus(asked.source, validation=validation)
+    else:
+        student.fit_rows(
+            rows_of(asked.source), plugins.find("kinds", str(asked.kind))(), validation=validation
+        )
+    seconds = time.perf_counter() - began
+    figures: dict[str, Any] = {}
+    for name, path in (("test", asked.test), ("validation", asked.validation)):
+        if path is not None and not figures:
+            figures = {"on": name, **text_figures(student, rows_of(path))}
+    manifest = _manifest(asked, seconds, figures) | {
+        "kind": student.kind.name, "rows": int(student.record.get("examples", 0)),
+    }  # fmt: skip
+    return Trained(student, manifest)
+
+
+def text_figures(student: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean cross-entropy, in nats a token, of a student that writes text; rows that no answer can say are counted."""
+    import numpy as np
+
+    losses = student.loss(rows)
+    said = np.isfinite(losses)
+    if not said.any():
+        raise StudentError("none of these rows can be an answer of this student; are they of its kind?")
+    return {"rows": int(said.sum()), "left_out": int((~said).sum()), "loss": float(losses[said].mean())}
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table, or the accepted ones of a corpus."""
+    return [row for rows in read_rows(path) for row in rows]
+
+
+def _texts(path: Path, asked: Training) -> Texts:
+    _refuse_other_kinds(path, asked.student)
+    return read_texts(path, asked.text, asked.label)
+
+
+def _refuse_other_kinds(path: Path, student: str) -> None:
+    if not (path / MANIFEST).is_file():
+        return
+    kind = load_corpus(path).manifest["kind"]["name"]
+    if kind != "example":
+        raise StudentError(
+            f"{path}: a corpus of the kind {kind!r}, which has no labelled texts; the student {student!r} learns from the"
+            " kind 'example'. A student that writes text learns from this corpus: --student generator"
+        )
+
+
+def _known_labels(train: Texts, others: Mapping[str, Texts | None], classes: tuple[str, ...]) -> None:
+    """Refuse, before the training, rows to judge by that have a label of no class."""
+    known = set(classes) or set(train.labels)
+    for name, rows in others.items():
+        for number, label in enumerate(rows.labels if rows is not None else (), 1):
+            if label not in known:
+                raise StudentError(
+                    f"{name} row {number}: {label!r} is none of the {len(known)} classes of the training rows;"
+                    " add rows of it, or leave this row out"
+                )
+
+
+def _manifest(asked: Training, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "student": asked.student, "options": dict(asked.options), "seed": asked.seed,
+        "columns": {"text": asked.text, "label": asked.label},
+        "source": source_of(asked.source),
+        "validation": source_of(asked.validation), "test": source_of(asked.test),
+        "training_seconds": round(seconds, 3), "figures": dict(figures), "versions": versions(),
+    }  # fmt: skip
+
+
+__all__ = ["README", "Trained", "Training", "read_manifest", "rows_of", "text_figures", "train_student"]

@@ -1,0 +1,203 @@
+"""`synthkd student` as a person types it: train, judge, label and export, and what it says of a mistake."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT, write_csv
+
+pytest.importorskip("sklearn")
+
+from synthkd.recipe import Recipe
+from synthkd.students.folders import load_student, read_manifest
+from synthkd.students.train import Training, train_student
+
+SAID = {
+    "arrival": ["where is my parcel", "my parcel has not come", "when does the parcel come", "no parcel yet"],
+    "refund": ["I want my money back", "send me a refund", "please refund the money", "money back please"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = [
+        {"id": f"{label}-{i}", "text": text, "label": label}
+        for label, texts in SAID.items()
+        for i, text in enumerate(texts)
+    ]
+    write_csv(tmp_path / "rows.csv", rows)
+    write_csv(
+        tmp_path / "test.csv",
+        [
+            {"text": "has my parcel come", "label": "arrival"},
+            {"text": "the money, please", "label": "refund"},
+        ],
+    )
+    return tmp_path
+
+
+def student(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "synthkd", "student", *arguments],
+        text=True, capture_output=True, cwd=folder, timeout=120,
+    )  # fmt: skip
+
+
+def trained(folder: Path) -> Path:
+    train_student(Training(folder / "rows.csv", folder / "s", test=folder / "test.csv"))
+    return folder / "s"
+
+
+def test_rows_become_a_student_that_is_judged_and_labels_rows(folder: Path) -> None:
+    done = student(folder, "train", "rows.csv", "s", "--test", "test.csv", "--option", "strength=5")
+    assert done.returncode == 0, done.stderr
+    assert "macro_f1" in done.stdout
+    judged = student(folder, "eval", "s", "test.csv", "--json")
+    assert json.loads(judged.stdout)["accuracy"] == 1.0
+    assert student(folder, "predict", "s", "test.csv", "out.csv").returncode == 0
+    with (folder / "out.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["arrival", "refund"]
+
+
+def test_the_manifest_says_what_the_student_was_made_from(folder: Path) -> None:
+    manifest = read_manifest(trained(folder))
+    assert manifest["rows"] == 8
+    assert manifest["classes"] == ["arrival", "refund"]
+    assert manifest["source"]["hash"]
+    assert manifest["figures"]["on"] == "test"
+    assert {"numpy", "scikit-learn", "synthkd"} <= set(manifest["versions"])
+    assert manifest["training_seconds"] > 0
+
+
+def test_the_folder_has_a_card_and_is_still_whole(folder: Path) -> None:
+    out = trained(folder)
+    assert "Trained on 8 rows of 2 classes" in (out / "README.md").read_text("utf-8")
+    assert load_student(out).predict(["my parcel"]) == ["arrival"]  # type: ignore[attr-defined]
+
+
+def test_test_rows_that_were_trained_on_are_told(folder: Path) -> None:
+    done = student(folder, "train", "rows.csv", "s", "--test", "rows.csv")
+    assert "test: 8 rows stand among the training rows too" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_predictions_have_the_key_of_the_row_and_all_probabilities_where_asked(
+    folder: Path, suffix: str
+) -> None:
+    from synthkd.rows import read_rows
+    from synthkd.students.serve import open_classifier, predict_file
+
+    out = folder / f"out.{suffix}"
+    assert predict_file(open_classifier(trained(folder)), folder / "rows.csv", out, every=True) == 8
+    rows = [row for batch in read_rows(out) for row in batch]
+    assert rows[0]["id"] == "arrival-0"
+    assert float(rows[0]["p:arrival"]) + float(rows[0]["p:refund"]) == pytest.approx(1.0)
+    assert float(rows[0]["probability"]) == max(float(rows[0]["p:arrival"]), float(rows[0]["p:refund"]))
+
+
+def test_rows_without_an_id_are_keyed_by_their_text(folder: Path) -> None:
+    from synthkd.students.serve import open_classifier, predict_file
+
+    write_csv(folder / "more.csv", [{"text": "a parcel"}, {"text": "a refund"}, {"text": "a parcel"}])
+    predict_file(open_classifier(trained(folder)), folder / "more.csv", folder / "out.parquet")
+    keys = pq.read_table(folder / "out.parquet").column("id").to_pylist()
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from synthkd.students import serve
+
+    model = serve.open_classifier(trained(folder))
+    serve.predict_file(model, folder / "rows.csv", folder / "a.csv")
+    monkeypatch.setattr(serve, "BATCH", 3)
+    serve.predict_file(model, folder / "rows.csv", folder / "b.csv")
+    assert (folder / "a.csv").read_text("utf-8") == (folder / "b.csv").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "rows.csv"], "name the folder of the student"),
+        (["train", "rows.csv", "s", "--student", "linaer"], "did you mean 'linear'"),
+        (["train", "rows.csv", "s", "--option", "strenght=1"], "did you mean 'strength'"),
+        (["train", "rows.csv", "s", "--label", "lable"], "did you mean 'label'"),
+        (["train", "none.csv", "s"], "none.csv: no such file"),
+        (["train", "rows.csv", "."], "holds something else"),
+        (["train", "rows.csv", "s", "--student", "generator"], "name the kind with --kind"),
+        (["train", "rows.csv", "s", "--test", "odd.csv"], "test row 1: 'odd' is none of the 2 classes"),
+        (["train", "one.csv", "s"], "one class"),
+        (["eval", "none", "rows.csv"], "no student here"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(folder: Path, arguments: list[str], said: str) -> None:
+    write_csv(folder / "odd.csv", [{"text": "odd", "label": "odd"}])
+    write_csv(folder / "one.csv", [{"text": "odd", "label": "odd"}, {"text": "even", "label": "odd"}])
+    done = student(folder, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (folder / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [("out.txt", "name a file that ends in"), ("rows.csv", "in) what is read"), ("s", "name a file")],
+)
+def test_predictions_go_into_a_file_of_their_own(folder: Path, out: str, said: str) -> None:
+    done = student(folder, "predict", str(trained(folder)), "rows.csv", out)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_an_empty_text_is_refused_with_its_row_and_nothing_is_written(folder: Path) -> None:
+    write_csv(folder / "gap.csv", [{"text": "a parcel"}, {"text": " "}])
+    done = student(folder, "predict", str(trained(folder)), "gap.csv", "out.csv")
+    assert "row 2: an empty text" in done.stderr
+    assert not (folder / "out.csv").exists()
+
+
+def test_a_linear_student_is_said_to_need_no_export(folder: Path) -> None:
+    done = student(folder, "export", str(trained(folder)))
+    assert done.returncode == 2
+    assert "plain numpy already" in done.stderr
+
+
+def corpus(folder: Path, example: str, limit: int, *changes: str) -> Recipe:
+    """A small corpus of recorded completions of the shipped recipe."""
+    from synthkd import pipeline
+
+    places = [f"journal={folder / 'j.sqlite'}", f"work={folder / 'run'}", f"corpus.path={folder / 'corpus'}"]
+    recipe = Recipe.load(ROOT / "examples" / example, [f"inputs.limit={limit}", *places, *changes])
+    pipeline.run(recipe, quiet=True)
+    return recipe
+
+
+def test_a_corpus_of_another_kind_is_refused_and_says_what_fits(folder: Path) -> None:
+    (folder / "corpus").mkdir()
+    (folder / "corpus" / "manifest.json").write_text('{"kind": {"name": "triple"}}', "utf-8")
+    done = student(folder, "train", "corpus", "s")
+    assert done.returncode == 2
+    assert "a corpus of the kind 'triple'" in done.stderr
+    assert "--student generator" in done.stderr
+
+
+def test_a_recipe_names_its_corpus_and_its_student(folder: Path) -> None:
+    pytest.importorskip("torch")
+    recipe = corpus(folder, "messages.yaml", 4, "teacher.sampling.n=4", "rules=[empty, label_known]")
+    import yaml
+
+    raw = {**recipe.record(), "student": {"name": "linear", "options": {"strength": 3.0}}}
+    raw["inputs"]["path"] = raw["kind"]["options"]["taxonomy"] = str(ROOT / "corpora/everyday/intents.yaml")
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(raw), "utf-8")
+    done = student(folder, "train", "recipe.yaml", "s")
+    assert done.returncode == 0, done.stderr
+    manifest = read_manifest(folder / "s")
+    assert manifest["options"] == {"strength": 3.0}
+    assert manifest["source"]["corpus_hash"]
+    assert manifest["source"]["teacher"]
