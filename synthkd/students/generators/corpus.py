@@ -6,16 +6,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from synthkd import plugins
+from synthkd.corpora.contrast import NEITHER
 from synthkd.corpora.read import Corpus, load_corpus
-from synthkd.errors import StudentError, SynthKDError
+from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts import Prompt, load_prompt
-from synthkd.recipe import Recipe
+from synthkd.students.generators.kinds import kind_of
 from synthkd.students.generators.options import Options
 
 #: Columns beside the kind's that grouping, ordering or weighing may need.
-_BESIDE = ("raw", "agreement", "votes", "recurrence", "score", "logprob", "weight")
+_BESIDE = ("id", "rejected_by", "raw", "agreement", "votes", "recurrence", "score", "logprob", "weight")
 
 
 @dataclass(frozen=True)
@@ -39,38 +39,8 @@ def read_for_student(path: Path, options: Options, kind: Kind | None, limit: int
     rows = _rows(corpus, "accepted", kind, options)[:limit]
     if not rows:
         raise StudentError(f"{path}: no accepted rows to learn from")
-    negatives = _rows(corpus, "rejected", kind, options) if options.objective == "qcrd" else []
+    negatives = _negatives(corpus, kind, options) if options.objective == "qcrd" else []
     return ForStudent(kind, record, rows, negatives, _prompt(corpus, options))
-
-
-def kind_of(record: dict[str, Any], where: Path) -> Kind:
-    """A kind as a recipe asked for it. Files that it names are looked for from here, then beside ``where``."""
-    made = plugins.find("kinds", record["name"])
-    problem: Exception | None = None
-    for folder in (Path(), where, where.parent):
-        recipe = Recipe.from_dict(
-            {
-                "name": "student",
-                "inputs": {"count": 1},
-                "kind": record,
-                "teacher": {},
-                "corpus": {"path": "."},
-            },
-            folder,
-        )
-        try:
-            found: Kind = (
-                made.from_recipe(recipe)
-                if hasattr(made, "from_recipe")
-                else made(**record.get("options", {}))
-            )
-        except (SynthKDError, TypeError, ValueError, OSError) as error:
-            problem = problem or error
-            continue
-        return found
-    raise StudentError(
-        f"{where}: its kind {record['name']!r} cannot be made: {problem}; give it as `kind`"
-    ) from None
 
 
 def _rows(corpus: Corpus, split: str, kind: Kind, options: Options) -> list[Row]:
@@ -80,6 +50,16 @@ def _rows(corpus: Corpus, split: str, kind: Kind, options: Options) -> list[Row]
     known = [name for name in dict.fromkeys(names) if name in data.schema.names]
     rows: list[Row] = data.to_table(columns=known).to_pylist()
     return rows
+
+
+def _negatives(corpus: Corpus, kind: Kind, options: Options) -> list[Row]:
+    """Rejected rows that say something wrong, each once: not those without an answer, nor copies."""
+    found = {
+        row["id"]: row
+        for row in _rows(corpus, "rejected", kind, options)
+        if row["rejected_by"] not in NEITHER
+    }
+    return list(found.values())
 
 
 def _prompt(corpus: Corpus, options: Options) -> Prompt | None:

@@ -14,7 +14,7 @@ from synthkd.students.generators.likelihood import is_seq2seq
 from synthkd.students.generators.training import seeded
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def write(
     model: Any,
     coder: Coder,
@@ -41,7 +41,7 @@ def _batch(
     model: Any, coder: Coder, prompts: Sequence[list[int]], n: int, temperature: float, max_tokens: int
 ) -> list[str]:
     """Prompts padded on the left, so that all go on from their ends."""
-    pad = int(coder.tokenizer.pad_token_id)
+    pad = coder.pad
     width = max(len(ids) for ids in prompts)
     left = [width - len(ids) for ids in prompts]
     if coder.seq2seq:

@@ -54,7 +54,7 @@ class Coder:
 
     def __init__(self, tokenizer: Any, seq2seq: bool) -> None:
         self.tokenizer, self.seq2seq = tokenizer, seq2seq
-        self.end = int(tokenizer.eos_token_id)
+        self.end, self.pad = int(tokenizer.eos_token_id), int(tokenizer.pad_token_id)
 
     def text(self, messages: Messages) -> tuple[str, bool]:
         """A prompt as one text, and whether the tokenizer adds its own marks: a chat's template has them already."""

@@ -66,7 +66,7 @@ class Left:
     why: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.why.items()))
+        parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.why.items()) if count)
         return f"{sum(self.why.values()):,} of {self.rows:,} rows left out ({parts})"
 
 

@@ -19,87 +19,139 @@ from synthkd.students.generators.checkpoint import (
     load_checkpoint,
     need_students,
 )
-from synthkd.students.generators.examples import Example, Writer
+from synthkd.students.generators.examples import Example, Left, Writer
 from synthkd.students.generators.options import SCRATCH, Options
 
 if TYPE_CHECKING:
+    from synthkd.students.generators.encode import Coded, Coder
     from synthkd.students.generators.student import GeneratorStudent
+    from synthkd.students.generators.training import Objective
 
 #: Examples whose tokens are read back to see that the tokenizer can say them.
 _LOOKED_AT = 256
 
 
 def fit(
-    student: GeneratorStudent, rows: list[Row], kind: Kind, validation: list[Row] | None, negatives: list[Row]
+    student: GeneratorStudent,
+    kind: Kind,
+    rows: list[Row],
+    validation: list[Row] | None,
+    negatives: list[Row],
+    prompt: Prompt | None = None,
 ) -> None:
-    """Train a student; it holds the best weights also where training ends with an error."""
+    """Train a student; it holds the last good weights also where training ends with an error."""
     need_students()
     from synthkd.students.generators.encode import Coder
     from synthkd.students.generators.likelihood import is_seq2seq
-    from synthkd.students.generators.training import Work
 
     options = student.options
-    if not rows:
-        raise StudentError("no rows to learn from")
-    prompt = getattr(student, "_prompt", None) or template_of(kind, options.prompt)
-    writer = Writer(kind, prompt, tasks_of(options))
-    examples, left = writer.examples(rows, negatives, options.weight, options.quality)
-    held: list[Example] = []
-    if validation is not None:
-        held, _ = writer.examples(validation, (), options.weight)
-    elif options.validation:
-        examples, held = split(examples, options.validation, options.seed)
-    if not examples:
-        raise StudentError(f"nothing to learn from: {left}")
+    writer = Writer(kind, prompt or template_of(kind, options), tasks_of(options, kind))
+    examples, held, left = examples_of(writer, options, rows, validation, negatives)
     model, tokenizer = load_base(options, [*examples, *held])
-    seq2seq = is_seq2seq(model)
-    coder = Coder(tokenizer, seq2seq)
-    longest = context_of(model)
-    most = min(one for one in (options.max_length, longest, 1 << 20) if one is not None)
-    coded, long = coder.examples(examples, most)
-    left.why["longer than the context"] += long
-    record: dict[str, Any] = {
-        "rows": left.rows, "left_out": {reason: count for reason, count in sorted(left.why.items()) if count},
-        "examples": len(coded), "negatives": len(negatives), "longest": most,
-    }  # fmt: skip
-    if not len(coded):
-        raise StudentError(
-            f"none of {len(examples):,} examples has room in {most} tokens; take a model with a longer context"
-        )
-    _look(coder, writer, examples, coded)
-    checked, _ = coder.examples(held, most)
-    record["validation"] = len(checked)
-    if held and not len(checked):
-        raise StudentError(f"none of {len(held):,} validation examples has room in {most} tokens")
-    if record["left_out"]:
-        warnings.warn(f"generator: {left}", stacklevel=3)
-    trainee = dressed(model, options.lora, seq2seq, str(options.base)) if options.lora else model
+    coder = Coder(tokenizer, is_seq2seq(model))
+    most = most_tokens(model, options)
+    coded, checked = (
+        _coded(coder, found, most, what) for found, what in ((examples, ""), (held, "validation "))
+    )
+    _look(coder, examples, coded)
     size = sum(parameter.numel() for parameter in model.parameters())
-    lr = options.lr if options.lr is not None else usual_lr(size, bool(options.lora))
-    record |= {"parameters": size, "lr": lr}
+    record = {
+        "rows": left.rows, "left_out": {reason: count for reason, count in sorted(left.why.items()) if count},
+        "examples": len(coded), "too_long": len(examples) - len(coded), "negatives": len(negatives),
+        "validation": len(checked), "longest": most, "parameters": size,
+        "lr": options.lr if options.lr is not None else usual_lr(size, bool(options.lora)),
+    }  # fmt: skip
+    _tell(record, left)
     student.record, student.tokenizer, student.writer, student.model = record, tokenizer, writer, model
     student.max_tokens = options.max_tokens or int((coded.lengths - coded.given).max()) + 8
-    work = Work(
-        trainee, int(tokenizer.pad_token_id), coded, examples, options, objective_of(options, student),
-        checked if held else None,
-    )  # fmt: skip
+    _train(student, coder, coded, examples, checked if held else None)
+
+
+def _train(
+    student: GeneratorStudent, coder: Coder, coded: Coded, examples: list[Example], held: Coded | None
+) -> None:
+    """The steps; LoRA is merged after them, whatever ended them."""
+    from synthkd.students.generators.training import Work
+
+    options, record = student.options, student.record
+    objective = objective_of(options, examples, coder, student.kind)
+    trainee = student.model
+    if options.lora:
+        trainee = dressed(trainee, options.lora, coder.seq2seq, str(options.base))
+    work = Work(trainee, coder.pad, coded, examples, options, objective, held)
     try:
-        trained = work.run(lr)
+        work.run(record["lr"])
     finally:
-        student.seconds, student.tokens = work.trained.seconds, work.trained.tokens
-        record |= {"steps": work.trained.steps, "best": work.trained.best, "curve": work.trained.curve}
-        if options.lora:
-            student.adapter = Adapter(trainee)
-            student.model = trainee.merge_and_unload()
+        done = work.trained
+        student.seconds, student.tokens = done.seconds, done.tokens
+        record |= {"steps": done.steps, "best": done.best, "curve": done.curve}
+        if hasattr(objective, "record"):
+            record["objective"] = objective.record()
+        student.adapter = Adapter(trainee) if options.lora else None
+        student.model = trainee.merge_and_unload() if options.lora else trainee
         student.model.eval()
-    assert trained is work.trained
 
 
-def template_of(kind: Kind, name: str | None) -> Prompt:
-    """The template by name or path; by default the one that is shipped for students of the kind."""
-    if name and name != "corpus":
-        return load_prompt(name)
-    usual = f"{kind.name}/student"
+def examples_of(
+    writer: Writer, options: Options, rows: list[Row], validation: list[Row] | None, negatives: list[Row]
+) -> tuple[list[Example], list[Example], Left]:
+    """Examples to train on, those that decide when to stop, and what was left out of the first."""
+    if not rows:
+        raise StudentError("no rows to learn from")
+    quality = options.quality or ("agreement" if options.objective == "qcrd" else "")
+    examples, left = writer.examples(rows, negatives, options.weight, quality)
+    if not any(example.good for example in examples):
+        raise StudentError(f"nothing to learn from: {left}")
+    if validation is not None:
+        held, gone = writer.examples(validation, (), options.weight)
+        if not held:
+            raise StudentError(f"no validation row is of use: {gone}" if validation else "no validation rows")
+        return examples, held, left
+    if options.validation:
+        return *split(examples, options.validation, options.seed), left
+    return examples, [], left
+
+
+def most_tokens(model: Any, options: Options) -> int:
+    """Most tokens of an example: the option `max_length`, and no more than the model holds."""
+    found = [one for one in (options.max_length, context_of(model)) if one is not None]
+    return min(found, default=1 << 20)
+
+
+def _coded(coder: Coder, examples: list[Example], most: int, what: str) -> Coded:
+    coded, _ = coder.examples(examples, most)
+    if examples and not len(coded):
+        raise StudentError(
+            f"none of {len(examples):,} {what}examples has room in {most} tokens; raise max_length, or take a model with"
+            " a longer context"
+        )
+    return coded
+
+
+def _tell(record: dict[str, Any], left: Left) -> None:
+    """Say what is not learnt from."""
+    said = [str(left)] if record["left_out"] else []
+    if record["too_long"]:
+        every = record["examples"] + record["too_long"]
+        said.append(
+            f"{record['too_long']:,} of {every:,} examples are longer than {record['longest']} tokens and left out"
+        )
+    if said:
+        warnings.warn(f"generator student: {'; '.join(said)}", stacklevel=4)
+
+
+def template_of(kind: Kind, options: Options) -> Prompt:
+    """The template by name or path; by default that of the tasks, or the one that is shipped for students of the kind."""
+    if options.prompt == "corpus":
+        raise StudentError(
+            "prompt: `corpus` is the template of a corpus, and rows have none; name a template"
+        )
+    if options.prompt:
+        return load_prompt(options.prompt)
+    from synthkd.students.generators import multitask
+
+    of_tasks = None if callable(options.tasks) else multitask.template_of(options.tasks)
+    usual = of_tasks or f"{kind.name}/student"
     if usual not in shipped_prompts():
         raise StudentError(
             f"no template is shipped for students of the kind {kind.name!r}; name one with the option prompt"
@@ -144,44 +196,42 @@ def usual_lr(parameters: int, lora: bool) -> float:
     return 1e-3 if parameters < 20_000_000 else 5e-5
 
 
-def tasks_of(options: Options) -> Any:
+def tasks_of(options: Options, kind: Kind) -> Any:
     """What makes several examples of a question; None for the one that says it all."""
     if options.tasks is None or callable(options.tasks):
         return options.tasks
-    from synthkd.students.generators.multitask import tasks
+    from synthkd.students.generators import multitask
 
-    return tasks(options.tasks)
+    return multitask.tasks_of(options.tasks, kind)
 
 
-def objective_of(options: Options, student: GeneratorStudent) -> Any:
+def objective_of(options: Options, examples: Sequence[Example], coder: Coder, kind: Kind) -> Objective:
     """What is made small."""
     from synthkd.students.generators.training import CrossEntropy
 
-    if options.objective == "ce":
-        if options.objective_options:
-            raise StudentError("objective_options: the objective ce has none")
-        return CrossEntropy()
     if options.objective == "qcrd":
-        from synthkd.students.generators.qcrd import QCRD
+        from synthkd.students.generators.qcrd import Qcrd
 
-        return QCRD(student, **options.objective_options)
-    raise StudentError(f"objective: {options.objective!r} is neither 'ce' nor 'qcrd'")
+        return Qcrd(options.objective_options, examples, coder, kind, options.seed)
+    if options.tasks is not None and not callable(options.tasks):
+        from synthkd.students.generators.multitask import TaskMean
+
+        return TaskMean(options.tasks)
+    return CrossEntropy()
 
 
-def _look(coder: Any, writer: Writer, examples: Sequence[Example], coded: Any) -> None:
+def _look(coder: Coder, examples: Sequence[Example], coded: Coded) -> None:
     """Refuse a tokenizer that cannot say what is to be written: one that loses line breaks, say."""
-    step = max(1, len(coded) // _LOOKED_AT)
-    looked, lost = 0, None
-    bad = 0
-    for i in range(0, len(coded), step):
-        example = examples[int(coded.places[i])]
-        ids = coded.ids[coded.starts[i] + coded.given[i] : coded.starts[i + 1]]
-        said = coder.decode(ids[:-1])
-        looked += 1
-        if said.strip() != example.completion.strip():
-            bad, lost = bad + 1, (example.completion, said)
-    if lost is not None and bad > looked // 2:
+    places = range(0, len(coded), max(1, len(coded) // _LOOKED_AT))
+    lost = []
+    for i in places:
+        wanted = examples[int(coded.places[i])].completion.strip()
+        said = coder.decode(coded.ids[coded.starts[i] + coded.given[i] : coded.starts[i + 1] - 1].tolist())
+        if said.strip() != wanted:
+            lost.append((wanted, said))
+    if len(lost) > len(places) // 2:
+        wanted, said = lost[0]
         raise StudentError(
-            f"the tokenizer loses what is to be written: of {lost[0][:60]!r} it makes {lost[1][:60]!r}; take a"
-            " checkpoint whose tokenizer keeps every character"
+            f"the tokenizer loses what is to be written: of {wanted[:60]!r} it makes {said[:60]!r}; take a checkpoint"
+            " whose tokenizer keeps every character"
         )

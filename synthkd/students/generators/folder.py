@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import yaml
 
@@ -12,13 +12,14 @@ from synthkd.kinds.base import Kind
 from synthkd.prompts import Prompt, load_prompt
 from synthkd.storage import read_json, write_json
 from synthkd.students.generators.checkpoint import ADAPTER, load_checkpoint, need_students, write_checkpoint
-from synthkd.students.generators.corpus import kind_of
 from synthkd.students.generators.examples import Writer
+from synthkd.students.generators.kinds import kind_of
 from synthkd.students.generators.options import Options
 
 if TYPE_CHECKING:
     from synthkd.students.generators.student import GeneratorStudent
 
+S = TypeVar("S", bound="GeneratorStudent")
 SETTINGS, TEMPLATE = "generator.json", "prompt.j2"
 FORMAT = 1
 #: Tags of a template that need other files.
@@ -64,7 +65,7 @@ def template_text(prompt: Prompt) -> str:
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n{prompt.source}"
 
 
-def read_folder(cls: type[GeneratorStudent], folder: Path, kind: Kind | None) -> Any:
+def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
     """The student that `write_folder` wrote."""
     need_students()
     try:
@@ -81,6 +82,10 @@ def read_folder(cls: type[GeneratorStudent], folder: Path, kind: Kind | None) ->
     student = cls(**Options.checked(known).record())
     student.model, student.tokenizer = load_checkpoint(str(folder), student.options.dtype)
     student.model.eval()
+    if kind is None and record is None:
+        raise StudentError(
+            f"{folder}: its kind was made by hand; give it: GeneratorStudent.load(folder, kind=...)"
+        )
     kind = kind or kind_of(record, folder)
     prompt = load_prompt(name, folder)
     prompt.variables.update(variables)

@@ -42,7 +42,7 @@ def is_seq2seq(model: Any) -> bool:
     return bool(model.config.is_encoder_decoder)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def picks_places(model: Any) -> bool:
     """Whether a causal model gives logits at the places of a mask (B, T) alone: newer transformers do, for most."""
     if is_seq2seq(model):
@@ -58,4 +58,6 @@ def picks_places(model: Any) -> bool:
         return False
     finally:
         model.train(was)
-    return some.numel() == 3 * every.shape[-1] and torch.allclose(some.reshape(3, -1), every[mask], atol=1e-4)
+    return bool(
+        some.numel() == 3 * every.shape[-1] and torch.allclose(some.reshape(3, -1), every[mask], atol=1e-4)
+    )

@@ -12,6 +12,7 @@ from synthkd.errors import StudentError, nearest
 #: Base that is made anew, with a tokenizer of the rows' own texts.
 SCRATCH = "scratch"
 _LORA: dict[str, Any] = {"r": 16, "alpha": 32, "dropout": 0.05, "targets": "all-linear"}
+_OBJECTIVES = ("ce", "qcrd")
 _SCHEDULES = ("linear", "cosine", "constant")
 
 
@@ -40,6 +41,7 @@ class Options:
     weight: str = "weight"
     quality: str = ""
     dtype: str = "float32"
+    half: bool | None = None
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -58,6 +60,12 @@ class Options:
             raise StudentError(
                 f"schedule: {self.schedule!r} is unknown{nearest(str(self.schedule), list(_SCHEDULES))}"
             )
+        if self.objective not in _OBJECTIVES:
+            raise StudentError(
+                f"objective: {self.objective!r} is unknown{nearest(str(self.objective), list(_OBJECTIVES))}"
+            )
+        if self.objective == "ce" and self.objective_options:
+            raise StudentError("objective_options: the objective ce has none")
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise StudentError(f"dtype: {self.dtype!r} is none of float32, bfloat16, float16")
         if isinstance(self.base, Path):

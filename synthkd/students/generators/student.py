@@ -70,9 +70,11 @@ class GeneratorStudent(Student):
         the last good weights then stand.
         """
         from synthkd.students.generators.fit import fit
+        from synthkd.students.generators.kinds import record_of
 
-        self._kind_record = self._kind_record or {"name": kind.name, "options": {}}
-        fit(self, _list(rows), kind, None if validation is None else _list(validation), _list(negatives))
+        self._kind_record = record_of(kind)
+        held = None if validation is None else _list(validation)
+        fit(self, kind, _list(rows), held, _list(negatives))
         return self
 
     def fit_corpus(
@@ -87,14 +89,15 @@ class GeneratorStudent(Student):
         The kind is the one of the corpus' manifest, unless it is given. ``validation``: another corpus, or rows.
         """
         from synthkd.students.generators.corpus import read_for_student
+        from synthkd.students.generators.fit import fit
 
         found = read_for_student(Path(corpus), self.options, kind, limit)
         if isinstance(validation, (str, Path)):
             validation = read_for_student(Path(validation), self.options, found.kind, None).rows
         self._kind_record = found.kind_record
-        if self.options.prompt == "corpus":
-            self._prompt = found.prompt
-        return self.fit_rows(found.rows, found.kind, validation, found.negatives)
+        held = None if validation is None else _list(validation)
+        fit(self, found.kind, found.rows, held, found.negatives, found.prompt)
+        return self
 
     # Use
 
@@ -153,6 +156,7 @@ class GeneratorStudent(Student):
     def loss(self, rows: Rows | pa.Table) -> Floats:
         """(n,) mean cross-entropy of each row's completion, in nats a token, the end among them; each row as the only
         answer to its question. NaN for a row that no answer can say, or that is too long for the model."""
+        from synthkd.students.generators.fit import most_tokens
         from synthkd.students.generators.likelihood import picks_places
         from synthkd.students.generators.training import row_losses
 
@@ -165,7 +169,7 @@ class GeneratorStudent(Student):
             examples += found
         if not examples:
             return result
-        coded, _ = self.coder.examples(examples, self._most)
+        coded, _ = self.coder.examples(examples, most_tokens(self.model, self.options))
         sums, tokens = row_losses(
             self.model,
             coded,
@@ -178,14 +182,6 @@ class GeneratorStudent(Student):
         count = np.bincount(where, tokens, len(given))
         result[count > 0] = (total / np.maximum(count, 1))[count > 0]
         return result
-
-    @property
-    def _most(self) -> int:
-        """Most tokens of an example."""
-        from synthkd.students.generators.checkpoint import context_of
-
-        longest = context_of(self.model)
-        return min(one for one in (self.options.max_length, longest, 1 << 20) if one is not None)
 
     # Files
 

@@ -88,7 +88,7 @@ class _Broken(Exception):
     """A loss that is no number, at a step."""
 
 
-class _Trainer(Trainer):
+class _Trainer(Trainer):  # type: ignore[misc]
     """Batches by length, and an objective of its own."""
 
     def __init__(self, work: Work, **rest: Any) -> None:
@@ -97,13 +97,14 @@ class _Trainer(Trainer):
 
     def get_train_dataloader(self) -> Any:
         work = self.work
-        loader = DataLoader(range(len(work.coded)), batch_sampler=work.batches, collate_fn=work.collate)  # type: ignore[arg-type, var-annotated]
+        loader = DataLoader(range(len(work.coded)), batch_sampler=work.batches, collate_fn=work.collate)
         return self.accelerator.prepare(loader) if self.args.world_size > 1 else loader
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         work = self.work
         rows = inputs["rows"]
-        sums, tokens = completion_loss(model, inputs, work.picks)
+        with work.half():
+            sums, tokens = completion_loss(model, inputs, work.picks)
         examples = (
             [work.examples[int(work.coded.places[i])] for i in rows.tolist()] if work.names_examples else []
         )
@@ -116,7 +117,7 @@ class _Trainer(Trainer):
         return loss
 
 
-class _Epochs(TrainerCallback):
+class _Epochs(TrainerCallback):  # type: ignore[misc]
     """After each epoch: measure, keep what is best, stop where it does not get better."""
 
     def __init__(self, work: Work) -> None:
@@ -175,6 +176,7 @@ class Work:
             groups = np.array([examples[int(place)].question for place in coded.places], np.int64)
         self.batches = Batches(coded.lengths, options.batch_size, options.seed, groups)
         self.seq2seq, self.picks = is_seq2seq(model), False
+        self.halves = has_bf16(model.device.type) if options.half is None else options.half
         self.losses: list[float] = []
         self.trained = Trained()
         self.state = State(model)
@@ -193,6 +195,7 @@ class Work:
                 if type(plain).__name__ in ("PrinterCallback", "ProgressCallback"):
                     trainer.remove_callback(plain)
             self.picks = picks_places(self.model)
+            attention = self._attention()
             start = time.perf_counter()
             try:
                 trainer.train()
@@ -202,7 +205,21 @@ class Work:
                 self.trained.seconds = time.perf_counter() - start
                 self.state.restore()
                 self.model.eval()
+                if attention:
+                    self.model.set_attn_implementation(attention)
         return self.trained
+
+    def half(self) -> Any:
+        """A context that computes in bf16, weights and sums aside: where the option `half` or the hardware says so."""
+        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self.halves)
+
+    def _attention(self) -> str | None:
+        """On a CPU in bf16 the plain attention is twice as fast as the fused one; what to put back after training."""
+        was = getattr(self.model.config, "_attn_implementation", None)
+        if self.model.device.type != "cpu" or not self.halves or was != "sdpa":
+            return None
+        self.model.set_attn_implementation("eager")
+        return str(was)
 
     def _broken(self, value: str, state: Any) -> None:
         best = self.trained.best
@@ -215,12 +232,11 @@ class Work:
     def _arguments(self, lr: float, folder: str) -> TrainingArguments:
         options = self.options
         steps = len(self.batches) * options.epochs / options.accumulate
-        cuda = torch.cuda.is_available() and options.device != "cpu"
         return TrainingArguments(
             output_dir=folder, per_device_train_batch_size=options.batch_size, num_train_epochs=options.epochs,
             gradient_accumulation_steps=options.accumulate, learning_rate=lr, lr_scheduler_type=options.schedule,
             warmup_steps=int(options.warmup * steps), weight_decay=options.weight_decay, seed=options.seed,
-            use_cpu=not cuda, bf16=cuda and torch.cuda.is_bf16_supported(), report_to="none", save_strategy="no",
+            use_cpu=self.model.device.type == "cpu", report_to="none", save_strategy="no",
             logging_strategy="no", eval_strategy="no", disable_tqdm=True, remove_unused_columns=False,
             dataloader_pin_memory=False, average_tokens_across_devices=False,
         )  # fmt: skip
@@ -228,14 +244,15 @@ class Work:
     def measure(self) -> float:
         """Mean cross-entropy of the validation rows' tokens, weighted; nats a token."""
         assert self.validation is not None
-        sums, tokens = row_losses(
-            self.model, self.validation, self.pad, 2 * self.options.batch_size, self.picks
-        )
+        with self.half():
+            sums, tokens = row_losses(
+                self.model, self.validation, self.pad, 2 * self.options.batch_size, self.picks
+            )
         weights = self.validation.weights
         return float((weights * sums).sum() / (weights * tokens).sum())
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def row_losses(model: Any, coded: Coded, pad: int, size: int, picks: bool) -> tuple[Any, Any]:
     """(n,) summed cross-entropy of each example in nats, and (n,) its tokens."""
     was = model.training
@@ -248,6 +265,14 @@ def row_losses(model: Any, coded: Coded, pad: int, size: int, picks: bool) -> tu
         sums[rows], tokens[rows] = found.double().cpu().numpy(), many.cpu().numpy()
     model.train(was)
     return sums, tokens
+
+
+def has_bf16(device: str) -> bool:
+    """Whether the hardware multiplies in bf16, so that it is faster and not slower."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    return device == "cpu" and any(bool(check()) for check in known if check is not None)
 
 
 @contextmanager
