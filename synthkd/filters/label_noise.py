@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from synthkd.errors import InputError, MissingExtraError, RecipeError
+from synthkd.filters.label_noise_few import judged_by_trusted
 from synthkd.filters.last import LastFilter
 from synthkd.filters.minhash import Numbers, near_groups
 
@@ -56,7 +57,7 @@ def find_label_noise(
 ) -> LabelNoise:
     """Look for wrong labels in any table of texts. ``trusted`` are texts and labels that train the classifier and are not
     judged; ``embed`` gives features in place of TF-IDF. Classes with fewer rows than ``folds`` groups of near duplicates are
-    left alone."""
+    judged by the trusted rows alone where these have so many (`label_noise_few`), and else left alone."""
     need()
     if len(texts) != len(labels):
         raise InputError(f"{len(texts)} texts and {len(labels)} labels: each text needs one")
@@ -64,10 +65,18 @@ def find_label_noise(
     suggested = list(map(str, labels))
     groups = near_groups(texts)
     small = _small(labels, groups, folds)
+    few = judged_by_trusted(
+        texts, labels, [i for i, label in enumerate(labels) if label in small], trusted,
+        (lambda _: embed) if embed else tf_idf, folds,
+    )  # fmt: skip
+    for place, doubt in few.items():
+        trust[place], suggested[place], best[place] = doubt
+    wrong_few = [place for place, doubt in few.items() if doubt.wrong]
+    left = {label: count for label, count in small.items() if label not in {labels[place] for place in few}}
     places = np.array([i for i, label in enumerate(labels) if label not in small], dtype=np.int64)
     names = sorted({labels[i] for i in places})
     if len(names) < 2:
-        return LabelNoise([], trust, suggested, best, small)
+        return LabelNoise(_surest(wrong_few, trust), trust, suggested, best, left)
     given = np.searchsorted(names, [labels[i] for i in places])
     known = [(text, names.index(label)) for text, label in zip(*trusted, strict=True) if label in set(names)]
     everything = [*(texts[i] for i in places), *(text for text, _ in known)]
@@ -79,7 +88,11 @@ def find_label_noise(
     best[places] = probabilities.max(axis=1)
     for place, code in zip(places.tolist(), probabilities.argmax(axis=1).tolist(), strict=True):
         suggested[place] = names[code]
-    return LabelNoise(places[wrong].tolist(), trust, suggested, best, small)
+    return LabelNoise(_surest([*places[wrong].tolist(), *wrong_few], trust), trust, suggested, best, left)
+
+
+def _surest(rows: list[int], trust: Numbers) -> list[int]:
+    return sorted(rows, key=lambda row: (trust[row], row))
 
 
 def need() -> None:

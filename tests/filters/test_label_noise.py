@@ -65,6 +65,24 @@ def test_a_class_that_is_too_small_is_let_alone_and_told() -> None:
     assert not {300, 301} & set(found.wrong)
 
 
+def test_one_row_of_each_class_is_judged_by_the_trusted_rows() -> None:
+    texts, labels = shop(10)
+    trusted = shop(200, seed=1)
+    names = sorted(set(labels))
+    swapped = [names[(names.index(label) + 1) % len(names)] for label in labels[:3]] + labels[3:]
+    found = find_label_noise(texts, swapped, trusted)
+    assert found.small == {}
+    assert {0, 1, 2} <= set(found.wrong)
+    assert len(found.wrong) <= 4
+    assert found.suggested[:3] == labels[:3]
+
+
+def test_few_rows_of_a_class_with_few_trusted_ones_are_let_alone() -> None:
+    texts, labels = shop(200, seed=1)
+    found = find_label_noise(["Odd one"], ["rare"], ([*texts, "So odd"], [*labels, "rare"]))
+    assert (found.wrong, found.small) == ([], {"rare": 1})
+
+
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_few_rows_are_let_alone(count: int) -> None:
     texts, labels = shop(count)
