@@ -32,7 +32,7 @@ class Judged:
     good: bool
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module):  # type: ignore[misc, unused-ignore]
     """Tokens (B, T) and mask (B, T) to a logit (B,): 2 layers, max-pool, 2 linear layers."""
 
     def __init__(self, vocabulary: int, width: int = 64, layers: int = 2, longest: int = 256) -> None:
@@ -48,7 +48,7 @@ class Encoder(nn.Module):
         places = torch.arange(ids.shape[1], device=ids.device)
         states = self.layers(self.words(ids) + self.places(places)[None], src_key_padding_mask=~mask)
         pooled = states.masked_fill(~mask[..., None], float("-inf")).amax(1)
-        return self.head(pooled).squeeze(-1)  # type: ignore[no-any-return]
+        return self.head(pooled).squeeze(-1)  # type: ignore[no-any-return, unused-ignore]
 
 
 class Discriminator:
@@ -114,19 +114,19 @@ class Discriminator:
         truth = torch.tensor([float(row.good) for row in rows])
         loss = binary_cross_entropy_with_logits(self.model(ids, mask), truth)
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call, unused-ignore]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self._optimizer.step()
         return float(loss.detach())
 
-    @torch.no_grad()
     def scores(self, rows: Sequence[Judged], size: int = 128) -> list[float]:
         """s in [0, 1] of each rationale."""
         self.model.eval()
         found: list[float] = []
-        for start in range(0, len(rows), size):
-            ids, mask = self._tensors(rows[start : start + size])
-            found += torch.sigmoid(self.model(ids, mask)).tolist()
+        with torch.no_grad():
+            for start in range(0, len(rows), size):
+                ids, mask = self._tensors(rows[start : start + size])
+                found += torch.sigmoid(self.model(ids, mask)).tolist()
         return found
 
     def _tensors(self, rows: Sequence[Judged]) -> tuple[Tensor, Tensor]:

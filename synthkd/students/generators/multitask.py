@@ -62,32 +62,26 @@ def tasks_of(tasks: Any, kind: Kind) -> Tasks:
 
 
 def _answer_alone(kind: Kind) -> Tasks:
-    told: set[tuple[int, str]] = set()
-
     def examples(asked: Asked, example: Example) -> Iterator[Example]:
-        said = answer_text(kind, asked)
-        # Several rationales of one answer teach it once; a negative has no answer to teach.
-        if asked.good and (asked.number, said) not in told:
-            told.add((asked.number, said))
-            yield replace(example, completion=said)
+        # A negative has no answer to teach.
+        if asked.good:
+            yield replace(example, completion=answer_text(kind, asked))
 
     return examples
 
 
 class _Two:
-    """Of each question its answer, once, and each of its rationales; of a negative its rationale."""
+    """Of each rationale its answer and its steps, each after the prompt of its task; of a negative the steps alone."""
 
     def __init__(self, kind: Kind) -> None:
-        self.kind, self.told = kind, set[tuple[int, str]]()
+        self.kind = kind
         self.prompts: dict[str, Prompt] = {
             name: replace(load_prompt(path), examples=(), shots=0) for name, path in TEMPLATES.items()
         }
 
     def __call__(self, asked: Asked, example: Example) -> Iterator[Example]:
-        said = answer_text(self.kind, asked)
-        if asked.good and (asked.number, said) not in self.told:
-            self.told.add((asked.number, said))
-            yield self._task(PREDICT, asked, example, said)
+        if asked.good:
+            yield self._task(PREDICT, asked, example, answer_text(self.kind, asked))
         steps = str(asked.candidates[0]["rationale"] or "").strip()
         # A bare answer has no steps to learn.
         if steps:
@@ -113,6 +107,7 @@ class TaskMean:
     grouped = True
 
     def __init__(self, tasks: Any) -> None:
+        """``tasks``: the student's option; of one task, the plain mean."""
         self.shares = shares_of(tasks) or {"": 1.0}
 
     def __call__(

@@ -159,7 +159,8 @@ class Qcrd:
         if self.options.quality == "none":
             return float(example.good)
         if self.options.quality == "agreement":
-            return example.quality
+            # A negative whose answer has no share of votes (a rule took it away) has nothing in its favour.
+            return example.quality if example.good or example.quality < 1 else 0.0
         # A sampled one is not among those that were scored: it is a negative with nothing in its favour.
         return self._quality.get((example.question, example.completion), 0.0)
 
