@@ -65,9 +65,11 @@ class RunResult:
         return report_html(self.recipe.name, self.rows)
 
 
-def run(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> RunResult:
+def run(
+    recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1, measure: bool = True
+) -> RunResult:
     """Generate and judge (in so many processes), publish. A second run of the same recipe sends nothing and writes
-    the same corpus."""
+    the same corpus. Without ``measure`` the manifest tells no diversity; `Corpus.diversity` counts it when it is asked."""
     from synthkd.stages.critic import decide
 
     recipe = _recipe(recipe)
@@ -76,7 +78,7 @@ def run(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> R
     decision = decide(plan)
     decision.refuse()
     generated = _generated(plan, quiet, workers)
-    judge(recipe, quiet, plan, decision, workers)
+    judge(recipe, quiet, plan, decision, workers, measure)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
@@ -92,6 +94,7 @@ def judge(
     plan: Plan | None = None,
     decision: Decision | None = None,
     workers: int = 1,
+    measure: bool = True,
 ) -> dict[str, Any]:
     """Parse what is in the journal and give every candidate a fate, in so many processes. Returns the counts."""
     from synthkd.corpora.diversity import judged_diversity
@@ -109,7 +112,7 @@ def judge(
     decision.look_for_shift(plan.kind)
     report = {
         "counts": counts.as_dict(),
-        "diversity": judged_diversity(recipe.work_dir / JUDGED, plan.kind),
+        "diversity": judged_diversity(recipe.work_dir / JUDGED, plan.kind) if measure else {},
         "critic": decision.record,
         "recipe_hash": recipe.fingerprint(),
         "inputs": _inputs(recipe),

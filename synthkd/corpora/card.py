@@ -107,7 +107,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
 
 
 def _diversity(found: dict[str, Any]) -> str:
-    if not found["stages"]:
+    if not found.get("stages"):
         return ""
     rows, cost = diversity_rows(found), cost_sentence(found)
     said = (
