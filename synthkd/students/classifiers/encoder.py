@@ -1,0 +1,180 @@
+"""The encoder student: any transformers encoder, fine-tuned, or tuned by comparing texts where there are few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from synthkd.errors import StudentError
+from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.classifiers import files
+from synthkd.students.classifiers.heads import row_weights
+from synthkd.students.classifiers.options import EncoderOptions, need_students
+from synthkd.students.classifiers.temperature import folds, softened
+
+if TYPE_CHECKING:
+    from synthkd.students.classifiers.training import Labelled, Trained
+
+#: The folder of the tuned encoder in the student's.
+MODEL = "encoder"
+#: Texts that are in memory as token ids at a time.
+_WINDOW = 16_384
+#: One row in so many is held out of a first training where no validation rows are given.
+_FOLDS = 5
+_VERSION = 1
+
+
+class EncoderStudent(Classifier):
+    """``base``: folder or hub name of a transformers encoder with safetensors. The options are those of `EncoderOptions`.
+
+    Once it is trained it has ``model`` (a torch module: token ids to logits before the temperature), ``tokenizer``,
+    ``max_length``, ``temperature`` and ``history`` (losses of the epochs, the one that was kept, rows that were cut).
+    """
+
+    name: ClassVar[str] = "encoder"
+
+    def __init__(
+        self,
+        classes: Sequence[str] = (),
+        seed: int = 0,
+        *,
+        base: str | Path,
+        start: Literal["none", "contrastive"] = "none",
+        device: str | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(classes, seed)
+        need_students("the encoder student")
+        from synthkd.critics.encoder.models import pick_device
+
+        self.base, self.settings = str(base), EncoderOptions.of(start=start, **options)
+        self.device = pick_device(device)
+        self.model: Any = None
+        self.tokenizer: Any = None
+        self.max_length, self.temperature = 0, 1.0
+        self.history: dict[str, Any] = {}
+        self._asked = self.classes
+
+    def fit(self, train: Texts, validation: Texts | None = None) -> Self:
+        """As `Classifier.fit`. After a `TrainingError` the student is that of the best epoch before it, or what it was."""
+        before, self.classes = self.classes, self._asked
+        try:
+            self.check(train)
+            rows = self._labelled(train, self.settings.class_weights == "balanced")
+            if validation is not None and len(validation):
+                self.check_labels(validation)
+                made = self._train(self.settings, rows, self._labelled(validation, False))
+            elif self.settings.calibrate:
+                made = self._twice(train, rows)
+            else:
+                made = self._train(self.settings, rows, None)
+        except BaseException:
+            self.classes = before
+            raise
+        self._take(made)
+        if made.error is not None:
+            raise made.error
+        return self
+
+    def _labelled(self, rows: Texts, balanced: bool) -> Labelled:
+        from synthkd.students.classifiers.training import Labelled
+
+        places = self.places(rows.labels)
+        if balanced or rows.weights is not None:
+            return Labelled(rows, places, row_weights(rows, places, len(self.classes), balanced))
+        return Labelled(rows, places, np.ones(len(rows)))
+
+    def _train(self, options: EncoderOptions, rows: Labelled, held: Labelled | None) -> Trained:
+        from synthkd.students.classifiers.training import train
+
+        return train(self.base, options, len(self.classes), rows, held, self.seed, self.device)
+
+    def _twice(self, train: Texts, rows: Labelled) -> Trained:
+        """Once on most rows, to see how long to train and how sure to be; then on all."""
+        split = next(folds(rows.places, _FOLDS, self.seed), None)
+        if split is None:  # too few rows for two parts
+            return self._train(self.settings, rows, None)
+        part, held = (self._labelled(train.take(chosen), balanced) for chosen, balanced in
+                      zip(split, (self.settings.class_weights == "balanced", False), strict=True))  # fmt: skip
+        first = self._train(self.settings, part, held)
+        if first.error is not None:
+            return first
+        made = self._train(self.settings.with_epochs(first.history.kept), rows, None)
+        made.temperature, made.history.validation = first.temperature, first.history.validation
+        return made
+
+    def _take(self, made: Trained) -> None:
+        self.model, self.tokenizer, self.max_length = made.module, made.tokenizer, made.max_length
+        self.temperature, self.history = made.temperature, asdict(made.history)
+
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """(n, C) in windows of texts; which texts stand together changes nothing but the last digits."""
+        parts = [
+            softened(self.logits(texts[at : at + _WINDOW]), self.temperature)
+            for at in range(0, len(texts), _WINDOW)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)))
+
+    def logits(self, texts: Sequence[str]) -> Floats:
+        """(n, C) before the temperature."""
+        from synthkd.students.classifiers.fields import encoded, said
+
+        if self.model is None:
+            raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
+        rows = encoded(self.tokenizer, list(texts), self.max_length)
+        return said(self.model, lambda fields: self.model(**fields), rows, self.device)
+
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that it was made with, defaults filled in."""
+        return {"base": self.base, **asdict(self.settings)}
+
+    def save(self, folder: Path) -> None:
+        """The tuned encoder as an ordinary checkpoint (safetensors), the head as arrays, the rest as JSON."""
+        from synthkd.critics.encoder.models import quiet
+
+        if self.model is None:
+            raise StudentError("this student was not trained yet: nothing to save")
+        with quiet():
+            self.model.encoder.save_pretrained(folder / MODEL)
+            self.tokenizer.save_pretrained(folder / MODEL)
+        head = {name: value.cpu().numpy() for name, value in self.model.head.state_dict().items()}
+        settings = {
+            "classes": list(self.classes), "seed": self.seed, "options": self.options(), "max_length": self.max_length,
+            "temperature": self.temperature, "history": self.history,
+        }  # fmt: skip
+        files.write(folder, self.name, _VERSION, settings, head)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        settings, arrays = files.read(folder, cls.name, _VERSION)
+        with files.fitting(folder):
+            student = cls(tuple(settings["classes"]), settings["seed"], **settings["options"])
+            student.max_length, student.temperature = (
+                int(settings["max_length"]),
+                float(settings["temperature"]),
+            )
+            student.history = settings["history"]
+            student._stand(folder / MODEL, arrays)
+        return student
+
+    def _stand(self, folder: Path, head: dict[str, Any]) -> None:
+        import torch
+
+        from synthkd.students.classifiers.loading import load_encoder
+        from synthkd.students.classifiers.module import EncoderClassifier
+
+        if not folder.is_dir():
+            raise StudentError(f"{folder}: missing; train the student again")
+        encoder, self.tokenizer = load_encoder(str(folder))
+        if head["weight"].shape != (len(self.classes), encoder.config.hidden_size):
+            raise ValueError(f"a head of shape {head['weight'].shape}")
+        unit = self.settings.start == "contrastive"
+        self.model = EncoderClassifier(encoder, len(self.classes), unit, self.settings.dropout)
+        self.model.head.load_state_dict(
+            {name: torch.from_numpy(value.copy()) for name, value in head.items()}
+        )
+        self.model.to(self.device).train(False)

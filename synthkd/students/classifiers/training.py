@@ -1,0 +1,210 @@
+"""One training of an encoder student, from the checkpoint to calibrated logits."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from synthkd.critics.encoder.batches import Encoded
+from synthkd.errors import TrainingError
+from synthkd.students.base import Floats, Ints, Texts
+from synthkd.students.classifiers.contrastive import start
+from synthkd.students.classifiers.fields import encoded, said
+from synthkd.students.classifiers.heads import Head
+from synthkd.students.classifiers.loading import load_encoder, longest
+from synthkd.students.classifiers.losses import Loss, check_soft
+from synthkd.students.classifiers.module import EncoderClassifier
+from synthkd.students.classifiers.options import EncoderOptions
+from synthkd.students.classifiers.temperature import fit_temperature, softened
+from synthkd.students.classifiers.tuning import Best, History, Rows, Schedule, half_helps, tune
+
+#: Validation rows that judge an epoch: so many, or as many as there are training rows.
+_JUDGES = 500
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows with the places of their labels (n,) and weights (n,)."""
+
+    rows: Texts
+    places: Ints
+    weights: Floats
+
+
+@dataclass
+class Trained:
+    """What a training left. ``error``: why it ended before its time; the rest is then the best epoch before that."""
+
+    module: Any
+    tokenizer: Any
+    max_length: int
+    temperature: float = 1.0
+    history: History = field(default_factory=History)
+    error: TrainingError | None = None
+
+
+def train(
+    base: str,
+    options: EncoderOptions,
+    classes: int,
+    rows: Labelled,
+    held: Labelled | None,
+    seed: int,
+    device: str,
+) -> Trained:
+    """Train on ``rows``; ``held`` decides when to stop, and gives the temperature.
+
+    Raises `StudentError` for a checkpoint that does not fit, `TrainingError` for a loss that is no number before any epoch
+    was done.
+    """
+    weighted = bool((rows.weights != rows.weights[0]).any())
+    loss = Loss(options.soft, options.soft_share, options.soft_temperature)
+    soft = check_soft(rows.rows, loss, classes, weighted)
+    with seeded(seed):
+        encoder, tokenizer = load_encoder(base)
+        length = longest(encoder, tokenizer, options.max_length)
+        module = EncoderClassifier(encoder, classes, options.start == "contrastive", options.dropout).to(
+            device
+        )
+        run = _Run(options, classes, rows, held, Trained(module, tokenizer, length), seed, device)
+        try:
+            if options.start == "contrastive":
+                run.compare()
+            else:
+                run.tune(loss, soft)
+        except TrainingError as error:
+            if not run.made.history.kept:
+                raise
+            run.made.error = error
+        run.finish()
+    return run.made
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self,
+        options: EncoderOptions,
+        classes: int,
+        rows: Labelled,
+        held: Labelled | None,
+        made: Trained,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.options, self.classes, self.rows, self.made, self.device = options, classes, rows, made, device
+        self.ids = encoded(made.tokenizer, rows.rows.texts, made.max_length)
+        made.history.cut = int((self.ids.lengths >= made.max_length).sum())
+        self.held = held
+        self.held_ids: Encoded | None = None
+        if held is not None:
+            self.held_ids = encoded(made.tokenizer, held.rows.texts, made.max_length)
+            few = max(_JUDGES, len(rows.places))
+            self.judges: Ints = np.random.default_rng(seed).permutation(len(held.places))[:few]
+        self.present = np.unique(rows.places)
+        self.schedule = Schedule(
+            options.epochs, options.lr, options.batch_size, options.warmup, options.weight_decay, options.head_factor,
+            options.patience, half_helps(device) if options.bf16 is None else options.bf16, seed,
+        )  # fmt: skip
+
+    def tune(self, loss: Loss, soft: Floats | None) -> None:
+        rows = Rows(self.ids, self.rows.places, self.rows.weights, soft)
+        best = Best(
+            self.made.module, self._judge if self.held else None, self.options.patience, self.made.history
+        )
+        tune(self.made.module, rows, loss, self.schedule, self.device, best)
+
+    def compare(self) -> None:
+        def judge() -> float:
+            self._stand_head()
+            return self._judge()
+
+        rows = Rows(self.ids, self.rows.places, self.rows.weights)
+        best = Best(self.made.module, judge if self.held else None, self.options.patience, self.made.history)
+        start(self.made.module, rows, self.schedule, self.device, best)
+
+    def finish(self) -> None:
+        """Head, temperature, and a floor for classes that no row was of."""
+        if self.options.start == "contrastive":
+            self._stand_head()
+        if self.held is not None and self.held_ids is not None:
+            logits = self._masked(self._logits(self.held_ids))
+            self.made.temperature = fit_temperature(logits, self.held.places, self.held.weights)
+        self._floor()
+
+    def _stand_head(self) -> None:
+        """A logistic regression on the vectors of the training rows, as the module's last layer."""
+        import torch
+
+        module = self.made.module
+        vectors = said(module, lambda fields: module.vectors(**fields), self.ids, self.device)
+        head = Head.fit(vectors, self.rows.places, self.classes, self.rows.weights, self.options.strength)
+        with torch.no_grad():
+            module.head.weight.copy_(torch.from_numpy(head.weight.T.copy()))
+            module.head.bias.copy_(torch.from_numpy(np.where(np.isfinite(head.bias), head.bias, 0.0)))
+
+    def _logits(self, rows: Encoded, chosen: Ints | None = None) -> Floats:
+        module = self.made.module
+        return said(module, lambda fields: module(**fields), rows, self.device, chosen)
+
+    def _masked(self, logits: Floats) -> Floats:
+        """Without the classes that no training row is of."""
+        masked = np.full_like(logits, -np.inf)
+        masked[:, self.present] = logits[:, self.present]
+        return masked
+
+    def _judge(self) -> float:
+        """Mean cross-entropy on the validation rows, at the temperature that suits them best: a head that is too sure
+        of itself is mended later."""
+        assert self.held is not None
+        assert self.held_ids is not None
+        logits = self._masked(self._logits(self.held_ids, self.judges))
+        if not np.isfinite(logits[:, self.present]).all():
+            return float("nan")
+        places, weights = self.held.places[self.judges], self.held.weights[self.judges]
+        found = softened(logits, fit_temperature(logits, places, weights))[np.arange(len(places)), places]
+        known = np.isin(places, self.present) & (weights > 0)
+        if not known.any():
+            return 0.0
+        return float(np.average(-np.log(np.maximum(found[known], 1e-12)), weights=weights[known]))
+
+    def _floor(self) -> None:
+        """A class without a training row has the probability 1 / (rows + C) at most, whatever the text."""
+        import torch
+
+        absent = np.setdiff1d(np.arange(self.classes), self.present)
+        if not len(absent):
+            return
+        scaled = self._logits(self.ids)[:, self.present] / self.made.temperature
+        top = scaled.max(1)
+        least = (top + np.log(np.exp(scaled - top[:, None]).sum(1))).min()
+        floor = self.made.temperature * (least - np.log(len(self.ids.lengths) + self.classes))
+        with torch.no_grad():
+            self.made.module.head.weight[absent] = 0.0
+            self.made.module.head.bias[absent] = float(floor)
+
+
+def summary(history: History) -> dict[str, Any]:
+    """The history as JSON."""
+    return asdict(history)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's, numpy's and Python's random numbers from a seed; the caller's are left alone."""
+    import torch
+
+    python, numbers = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numbers)

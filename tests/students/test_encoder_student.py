@@ -1,0 +1,277 @@
+"""The encoder student: fine-tuning, early stop, seeds, soft labels, calibration, checkpoints that do not fit."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthkd.errors import StudentError, TrainingError
+from synthkd.students.base import Texts
+from synthkd.students.classifiers.encoder import EncoderStudent
+from synthkd.students.folders import load_student, save_student
+
+pytest.importorskip("torch")
+
+WORDS = ["card", "cash", "rate", "my", "the", "is", "where", "lost"]
+TEXTS = ["my card", "the cash", "is the rate", "", "card " * 100]
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two small layers with random weights, in the ordinary format."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("small-bert")
+    letters = [letter for c in "abcdefghijklmnopqrstuvwxyz" for letter in (c, f"##{c}")]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=48,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def rows(*labels: str, each: int = 8, **more: Any) -> Texts:
+    names = labels or ("card", "cash", "rate")
+    found = [
+        (f"{a} {word} {b}", word) for word in names for a in ("my", "the", "is") for b in ("x", "yy", "z")
+    ]
+    found = [pair for word in names for pair in [one for one in found if one[1] == word][:each]]
+    return Texts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)
+
+
+def made(base: Path, classes: tuple[str, ...] = (), **options: Any) -> EncoderStudent:
+    return EncoderStudent(classes, base=base, **({"lr": 3e-3, "epochs": 6, "batch_size": 8} | options))
+
+
+@pytest.fixture(scope="module")
+def trained(small: Path) -> EncoderStudent:
+    return made(small).fit(rows(), rows(each=9))
+
+
+def test_it_learns_the_classes(trained: EncoderStudent) -> None:
+    assert trained.predict(TEXTS[:3]) == ["card", "cash", "rate"]
+
+
+def test_probabilities_sum_to_one_and_do_not_depend_on_their_neighbours(trained: EncoderStudent) -> None:
+    together = trained.probabilities(TEXTS)
+    assert together.shape == (5, 3)
+    np.testing.assert_allclose(together.sum(1), 1)
+    alone = np.concatenate([trained.probabilities([text]) for text in TEXTS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert trained.probabilities([]).shape == (0, 3)
+
+
+def test_one_seed_gives_one_student_and_leaves_other_random_numbers_alone(
+    small: Path, trained: EncoderStudent
+) -> None:
+    random.seed(1)
+    np.random.seed(1)
+    expected = random.Random(1).random(), np.random.RandomState(1).rand()
+    again = made(small).fit(rows(), rows(each=9))
+    assert (random.random(), np.random.rand()) == expected
+    np.testing.assert_allclose(again.probabilities(TEXTS), trained.probabilities(TEXTS), atol=1e-6)
+
+
+def test_a_loaded_student_says_what_the_saved_one_said(tmp_path: Path, trained: EncoderStudent) -> None:
+    folder = save_student(trained, tmp_path / "s")
+    loaded = load_student(folder)
+    assert isinstance(loaded, EncoderStudent)
+    np.testing.assert_allclose(loaded.probabilities(TEXTS), trained.probabilities(TEXTS), atol=1e-7)
+    assert (loaded.classes, loaded.history) == (trained.classes, trained.history)
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
+    (folder / "encoder" / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(StudentError, match="cut or altered"):
+        load_student(folder)
+
+
+def test_the_best_epoch_is_kept_and_training_stops_after_patience(small: Path) -> None:
+    """Validation rows with wrong labels get worse the more is learnt."""
+    right = rows()
+    wrong = Texts(right.texts, right.labels[8:] + right.labels[:8])
+    student = made(small, epochs=12, patience=2).fit(right, wrong)
+    kept, losses = student.history["kept"], student.history["validation"]
+    assert len(losses) == min(kept + 2, 12)
+    assert losses[kept - 1] == min(losses)
+
+
+def test_without_validation_rows_it_is_calibrated_on_rows_held_out_once(small: Path) -> None:
+    student = made(small).fit(rows())
+    assert student.temperature != 1
+    assert student.history["validation"]
+    assert made(small, calibrate=False, epochs=1).fit(rows()).temperature == 1
+
+
+def test_a_class_without_a_training_row_is_unlikely_whatever_the_text(small: Path) -> None:
+    student = made(small, ("card", "cash", "pin"), calibrate=False).fit(rows("card", "cash"))
+    found = student.probabilities(TEXTS)
+    assert (found[:, 2] > 0).all()
+    assert (found[:3, 2] <= 1 / 19 + 1e-6).all()
+
+
+def test_soft_labels_teach_what_hard_ones_do_not_say(small: Path) -> None:
+    train = rows("card", "cash")
+    soft = np.where(np.array(train.labels)[:, None] == "card", [[0.7, 0.3]], [[0.0, 1.0]])
+    student = made(small, soft="ce", soft_share=1.0, epochs=30, calibrate=False).fit(
+        Texts(train.texts, train.labels, soft=soft)
+    )
+    assert student.probabilities(["my card x"])[0, 0] == pytest.approx(0.7, abs=0.1)
+
+
+@pytest.mark.parametrize("soft", ["kl", "reverse_kl", "jsd", "dist", "sinkhorn"])
+def test_every_objective_trains(small: Path, soft: str) -> None:
+    train = rows("card", "cash")
+    targets = np.where(np.array(train.labels)[:, None] == "card", [[0.9, 0.1]], [[0.1, 0.9]])
+    student = made(small, soft=soft, epochs=20, calibrate=False).fit(
+        Texts(train.texts, train.labels, soft=targets)
+    )
+    assert student.predict(["my card", "the cash"]) == ["card", "cash"]
+
+
+@pytest.mark.parametrize(
+    ("soft", "message"),
+    [
+        (None, "the rows have none"),
+        (np.ones((16, 3)) / 3, "2 columns"),
+        (np.ones((16, 2)), "row 1: its soft label sums to 2"),
+    ],
+)
+def test_soft_labels_that_are_none_are_refused(small: Path, soft: Any, message: str) -> None:
+    train = rows("card", "cash", soft=soft)
+    with pytest.raises(StudentError, match=message):
+        made(small, soft="kl").fit(train)
+
+
+def test_weights_count_with_soft_labels_too(small: Path) -> None:
+    """Two labels of one text: the heavier one wins."""
+    train = Texts(
+        ("my card", "my card", "the cash") * 4, ("card", "cash", "cash") * 4,
+        weights=np.array([9.0, 1.0, 1.0] * 4), soft=np.array([[1.0, 0], [0, 1], [0, 1]] * 4),
+    )  # fmt: skip
+    for soft in (None, "kl"):
+        student = made(small, soft=soft, calibrate=False, epochs=8).fit(train)
+        assert student.predict(["my card"]) == ["card"]
+    with pytest.raises(StudentError, match="knows no weights"):
+        made(small, soft="dist").fit(train)
+
+
+def test_balanced_classes_weigh_the_same(small: Path) -> None:
+    train = Texts(rows("card", each=9).texts * 4 + ("the cash",), ("card",) * 36 + ("cash",))
+    plain, balanced = (
+        made(small, class_weights=weights, calibrate=False, epochs=2).fit(train).probabilities(["cash"])[0, 1]
+        for weights in (None, "balanced")
+    )
+    assert balanced > plain
+
+
+def test_a_loss_that_is_no_number_ends_clearly_and_leaves_the_student_as_it_was(small: Path) -> None:
+    student = made(small, epochs=1, calibrate=False).fit(rows())
+    before = student.probabilities(TEXTS)
+    student.settings = student.settings.of(lr=1e30, epochs=3, batch_size=8, calibrate=False)
+    with pytest.raises(TrainingError, match=r"step \d+: .*lower `lr`"):
+        student.fit(rows())
+    np.testing.assert_array_equal(student.probabilities(TEXTS), before)
+
+
+def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthkd.students.classifiers.losses import Loss
+
+    plain, calls = Loss.__call__, []
+
+    def turns(self: Loss, *args: Any) -> Any:
+        calls.append(1)
+        return plain(self, *args) * (float("nan") if len(calls) > 4 else 1)
+
+    monkeypatch.setattr(Loss, "__call__", turns)
+    student = made(small)
+    with pytest.raises(TrainingError, match="step 5"):
+        student.fit(rows(), rows(each=9))
+    assert student.history["kept"] == 1
+    assert len(student.predict(TEXTS)) == 5
+
+
+def test_a_decoder_is_refused(tmp_path: Path, small: Path) -> None:
+    from transformers import AutoTokenizer, GPT2Config, GPT2Model
+
+    GPT2Model(GPT2Config(vocab_size=99, n_embd=16, n_layer=1, n_head=2)).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(small).save_pretrained(tmp_path)
+    with pytest.raises(StudentError, match="is a decoder"):
+        made(tmp_path).fit(rows())
+
+
+def test_an_encoder_decoder_is_refused(tmp_path: Path, small: Path) -> None:
+    from transformers import AutoTokenizer, T5Config, T5Model
+
+    T5Model(T5Config(vocab_size=99, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)).save_pretrained(
+        tmp_path
+    )
+    AutoTokenizer.from_pretrained(small).save_pretrained(tmp_path)
+    with pytest.raises(StudentError, match="encoder-decoder"):
+        made(tmp_path).fit(rows())
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, small: Path) -> None:
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    config = BertConfig(
+        vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    BertModel(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(small).save_pretrained(tmp_path)
+    with pytest.raises(StudentError, match="vectors for 20"):
+        made(tmp_path).fit(rows())
+
+
+def test_weights_that_can_run_code_are_refused(tmp_path: Path, small: Path) -> None:
+    for path in small.iterdir():
+        if path.suffix != ".safetensors":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    with pytest.raises(StudentError, match="safetensors"):
+        made(tmp_path).fit(rows())
+
+
+def test_more_tokens_than_the_checkpoint_reads_are_refused_and_none_asked_is_what_it_reads(
+    small: Path,
+) -> None:
+    with pytest.raises(StudentError, match="reads 48 tokens"):
+        made(small, max_length=64).fit(rows())
+    long = Texts((*rows().texts, "card " * 90), (*rows().labels, "card"))
+    student = made(small, epochs=1, calibrate=False).fit(long)
+    assert (student.max_length, student.history["cut"]) == (48, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epoch": 3}, "did you mean 'epochs'"),
+        ({"start": "setfit"}, "contrastive"),
+        ({"epochs": 0}, "`epochs`"),
+        ({"epochs": "many"}, "`epochs`"),
+        ({"lr": -1}, "`lr`"),
+        ({"batch_size": 1}, "`batch_size`"),
+        ({"soft": "l2"}, "`soft`"),
+        ({"soft": "kl", "start": "contrastive"}, "reads no soft ones"),
+        ({"class_weights": "even"}, "`class_weights`"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudentError, match=message):
+        EncoderStudent(base="anything", **options)
+
+
+def test_training_prints_nothing(small: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made(small, epochs=1).fit(rows())
+    assert capfd.readouterr() == ("", "")
