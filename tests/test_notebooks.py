@@ -41,4 +41,4 @@ def test_a_notebook_shows_what_it_printed_and_no_place_of_a_machine(path: Path) 
 
 
 def test_there_are_notebooks() -> None:
-    assert {path.name for path in NOTEBOOKS} >= {"quickstart.ipynb"}
+    assert {path.name for path in NOTEBOOKS} >= {"quickstart.ipynb", "pgkd.ipynb"}
