@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from synthkd.critics.encoder.models import pick_device, quiet
 from synthkd.errors import MissingExtraError, StudentError
 
 #: Weights in forms that can run code when they are read.
@@ -22,8 +23,8 @@ def need_students() -> None:
         raise MissingExtraError("the generator student", "students")
 
 
-def load_checkpoint(name: str, dtype: str = "float32") -> tuple[Any, Any]:
-    """Model and tokenizer by folder or hub name: safetensors only, and never code that comes with them.
+def load_checkpoint(name: str, dtype: str = "float32", device: str | None = None) -> tuple[Any, Any]:
+    """Model, on its device, and tokenizer by folder or hub name: safetensors only, and never code that comes with them.
 
     Raises `StudentError` for what cannot write text: no such folder, other weights, an encoder, a tokenizer that does not
     belong to the model or has no end token.
@@ -61,7 +62,7 @@ def load_checkpoint(name: str, dtype: str = "float32") -> tuple[Any, Any]:
             f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
         ) from None
     check_tokenizer(model, tokenizer, name)
-    return model, tokenizer
+    return model.to(pick_device(device)), tokenizer
 
 
 def _decodes(config: Any, causal: Any) -> bool:
@@ -121,24 +122,6 @@ def _refuse_unsafe(folder: Path) -> None:
     if not any(folder.glob("*.safetensors")):
         found = f" ({unsafe[0]} can run code and is not read)" if unsafe else ""
         raise StudentError(f"{folder}: no safetensors here{found}; save the checkpoint as safetensors")
-
-
-class quiet:
-    """No progress bars, and no advice in the log."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._level, self._bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self._level)
-        if self._bars:
-            logging.enable_progress_bar()
 
 
 def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:

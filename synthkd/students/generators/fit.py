@@ -162,7 +162,7 @@ def template_of(kind: Kind, options: Options) -> Prompt:
 def load_base(options: Options, examples: Sequence[Example]) -> tuple[Any, Any]:
     """The checkpoint to start from: one that is there, or a new one with a tokenizer of these examples' texts."""
     if options.base != SCRATCH and not isinstance(options.base, dict):
-        return load_checkpoint(str(options.base), options.dtype)
+        return load_checkpoint(str(options.base), options.dtype, options.device)
     from synthkd.students.generators.scratch import new_checkpoint
 
     settings = {} if options.base == SCRATCH else dict(options.base)
@@ -173,7 +173,7 @@ def load_base(options: Options, examples: Sequence[Example]) -> tuple[Any, Any]:
         except TypeError as error:
             said = str(error).replace("new_checkpoint() ", "")
             raise StudentError(f"base: {said}") from None
-        return load_checkpoint(str(made), options.dtype)
+        return load_checkpoint(str(made), options.dtype, options.device)
 
 
 def split(examples: list[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:

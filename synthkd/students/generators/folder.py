@@ -80,7 +80,9 @@ def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
             f"{folder}: of format {version}; this version of synthkd reads {FORMAT}; train it again"
         )
     student = cls(**Options.checked(known).record())
-    student.model, student.tokenizer = load_checkpoint(str(folder), student.options.dtype)
+    student.model, student.tokenizer = load_checkpoint(
+        str(folder), student.options.dtype, student.options.device
+    )
     student.model.eval()
     if kind is None and record is None:
         raise StudentError(

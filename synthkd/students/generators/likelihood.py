@@ -19,7 +19,7 @@ def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -
     labels = batch["labels"]
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     if is_seq2seq(model):
-        before = model.prepare_decoder_input_ids_from_labels(labels)
+        before = _inner(model).prepare_decoder_input_ids_from_labels(labels)
         logits = model(**inputs, decoder_input_ids=before, use_cache=False).logits
         counted, after = labels != IGNORE, labels
         logits = logits[counted]
@@ -39,7 +39,12 @@ def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -
 
 def is_seq2seq(model: Any) -> bool:
     """Whether what is read goes to an encoder of its own."""
-    return bool(model.config.is_encoder_decoder)
+    return bool(_inner(model).config.is_encoder_decoder)
+
+
+def _inner(model: Any) -> Any:
+    """The model itself, should training on several devices have wrapped it."""
+    return getattr(model, "module", model)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from synthkd.critics.encoder.models import quiet
 from synthkd.errors import TrainingError
 from synthkd.students.generators.batches import Batches, by_length, collate
-from synthkd.students.generators.checkpoint import quiet
 from synthkd.students.generators.encode import Coded
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.likelihood import completion_loss, is_seq2seq, picks_places
@@ -232,7 +232,7 @@ class Work:
     def _arguments(self, lr: float, folder: str) -> TrainingArguments:
         options = self.options
         steps = len(self.batches) * options.epochs / options.accumulate
-        return TrainingArguments(
+        arguments = TrainingArguments(
             output_dir=folder, per_device_train_batch_size=options.batch_size, num_train_epochs=options.epochs,
             gradient_accumulation_steps=options.accumulate, learning_rate=lr, lr_scheduler_type=options.schedule,
             warmup_steps=int(options.warmup * steps), weight_decay=options.weight_decay, seed=options.seed,
@@ -240,6 +240,9 @@ class Work:
             logging_strategy="no", eval_strategy="no", disable_tqdm=True, remove_unused_columns=False,
             dataloader_pin_memory=False, average_tokens_across_devices=False,
         )  # fmt: skip
+        # Several GPUs are used where the program is started on each (torchrun); else one.
+        arguments._n_gpu = min(1, arguments.n_gpu)
+        return arguments
 
     def measure(self) -> float:
         """Mean cross-entropy of the validation rows' tokens, weighted; nats a token."""
