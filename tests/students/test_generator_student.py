@@ -42,7 +42,7 @@ def tiny(rows: list[dict[str, Any]] = ROWS, kind: Kind = KIND, **options: Any) -
 
 @pytest.fixture(scope="module")
 def trained() -> GeneratorStudent:
-    return tiny(base={**TINY, "layers": 2, "width": 64}, epochs=30, lr=5e-3, batch_size=8)
+    return tiny(base={**TINY, "layers": 2, "width": 64}, epochs=45, lr=5e-3, batch_size=8)
 
 
 @pytest.fixture(scope="module")
