@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "onnx.json"
 VERSION = 1
 #: Places (rows times the longest row's tokens) of one batch.
-PLACES = 2048
+PLACES = 512
 #: Texts that are in memory as tokens at a time.
 _WINDOW = 8192
 
