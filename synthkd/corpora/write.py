@@ -29,7 +29,7 @@ def write_corpus(
     equal files. The footer of each file repeats
     ``manifest_hash``. Returns the manifest with the files' hashes and the corpus hash.
     """
-    _refuse_strangers(folder)
+    refuse_strangers(folder)
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
     footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
     with replaced_folder(folder) as temporary:
@@ -47,7 +47,7 @@ def write_corpus(
     return manifest
 
 
-def _refuse_strangers(folder: Path) -> None:
+def refuse_strangers(folder: Path) -> None:
     """A folder that holds something else than a corpus is not replaced."""
     if folder.exists() and not folder.is_dir():
         raise StorageError(f"{folder} is a file; name a folder in corpus.path")

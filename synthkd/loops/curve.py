@@ -99,9 +99,9 @@ class _Plot:
                 f" fill='#888'>{rows[number]:,}</text>"
             )
         bottom = self.top + _HEIGHT - _EDGE
-        parts.append(f"<text x='{right + 10}' y='{bottom + 16}' {_TEXT}>round</text>")
+        parts.append(f"<text x='{right + 24}' y='{bottom + 16}' {_TEXT}>round</text>")
         parts.append(
-            f"<text x='{right + 10}' y='{bottom + 31}' font-family='sans-serif' font-size='10' fill='#888'>training rows</text>"
+            f"<text x='{right + 24}' y='{bottom + 31}' font-family='sans-serif' font-size='10' fill='#888'>training rows</text>"
         )
         return parts
 

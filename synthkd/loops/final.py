@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from synthkd import plugins
 from synthkd._version import __version__
 from synthkd.corpora.diversity import judged_diversity
-from synthkd.corpora.write import write_corpus
+from synthkd.corpora.write import refuse_strangers, write_corpus
 from synthkd.errors import StorageError
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.page import report
@@ -63,14 +63,20 @@ def _short(one: Round) -> dict[str, Any]:
     return {**{name: value for name, value in one.record.items() if name != "told"}, "figures": figures}
 
 
-def copy_student(source: Path, place: Path) -> None:
-    """Put a copy of a round's student where the recipe has it."""
+def check_places(recipe: Recipe) -> None:
+    """Refuse, before anything is done, to replace what is no student and no corpus."""
+    refuse_strangers(recipe.corpus_path)
+    place = recipe.student_path
     if place.exists() and (
         not place.is_dir() or (any(place.iterdir()) and not (place / "student.json").exists())
     ):
         raise StorageError(
             f"{place}: holds something else than a student; name another folder in student.path"
         )
+
+
+def copy_student(source: Path, place: Path) -> None:
+    """Put a copy of a round's student where the recipe has it."""
     with replaced_folder(place) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
 

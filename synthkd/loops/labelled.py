@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from synthkd.corpora.read import Corpus
 from synthkd.errors import RecipeError, StudentError, nearest
-from synthkd.keys import text_hash
+from synthkd.keys import content_hash, text_hash
 from synthkd.kinds.examples.taxonomy import all_rows
 from synthkd.loops.making import Maker
 from synthkd.loops.requests import Requests
@@ -201,7 +201,8 @@ class Labelled(Task[Classifier]):
 
     def _written(self, recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
         """Write rows into a file of the round's folder; returns its path as the recipe has it."""
-        pq.write_table(pa.Table.from_pylist(list(rows)), path, compression="zstd")
+        columns = {name: [row[name] for row in rows] for name in ("text", "label") if name in rows[0]}
+        pq.write_table(pa.table(columns), path, compression="zstd")
         return beside(recipe, path)
 
     def _rules(self, recipe: Recipe) -> list[Rule]:
@@ -221,9 +222,9 @@ class Labelled(Task[Classifier]):
             for row in corpus.dataset(split).to_table(columns=columns[1:]).to_pylist():
                 if row["text"] and row["label"] in self._had:
                     self._had[row["label"]].add(text_hash(row["text"]))
-        rows = corpus.dataset().to_table(columns=columns).to_pylist()
+        rows = corpus.dataset().to_table(columns=[*columns, "input_id"]).to_pylist()
         return [
-            {"text": row["text"], "label": row["label"]}
+            {"text": row["text"], "label": row["label"], "input_id": row["input_id"]}
             for row in sorted(rows, key=lambda row: (row["id"], row["label"]))
         ]
 
@@ -232,8 +233,12 @@ class Labelled(Task[Classifier]):
         for row in inputs:
             asked[row["label"]] += int(row["texts"]) * self.recipe.teacher.sampling.n
         hard = {(shown["text"], shown["label"]): shown for row in inputs for shown in row["hard"]}
+        of = {content_hash(row): row["label"] for row in inputs}
+        other = Counter((of.get(row["input_id"], ""), row["label"]) for row in rows)
         return {
             "asked": dict(asked),
+            # What the teacher wrote for another class than it was asked for: its own label counts.
+            "other_class": sum(number for (was, label), number in other.items() if was not in ("", label)),
             "came": dict(sorted(Counter(row["label"] for row in rows).items())),
             "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[:_EXAMPLES],
         }

@@ -30,6 +30,7 @@ from synthkd.errors import (
 )  # fmt: skip
 from synthkd.keys import content_hash
 from synthkd.loops import rounds as store
+from synthkd.loops.final import check_places, write_all
 from synthkd.loops.result import DistillResult, result_of
 from synthkd.loops.rounds import Came, Round
 from synthkd.loops.task import Figures, Row, Task
@@ -67,6 +68,7 @@ class Loop:
         if recipe.loop is None:
             raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/pgkd.md begins with one")
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
+        check_places(recipe)
         self.task: Task[Any] = task_of(recipe)
         self.settings = content_hash(self.facts())
         self.rows: list[Row] = self.task.start()
@@ -142,12 +144,12 @@ class Loop:
             asked = [row for place in record["asked"] for row in store.read_inputs(folder / place)]
             done = Round(folder, record, self._read(came), asked)
         else:
+            store.clear_left(folder)
             started = time.monotonic()
             begun = self._begin(folder, number)
             if begun is None:
                 return None
-            done = self._learn(folder, {"round": number, "key": key}, *begun)
-            write_json(folder / SECONDS, round(time.monotonic() - started, 3))
+            done = self._learn(folder, {"round": number, "key": key}, *begun, started)
         self.say(round_line(done, self.rounds))
         return done
 
@@ -195,7 +197,9 @@ class Loop:
             self._student = folder, student, self.task.validate(student)
         return self._student[1:]
 
-    def _learn(self, folder: Path, head: dict[str, Any], inputs: list[Row], came: list[Came]) -> Round:
+    def _learn(
+        self, folder: Path, head: dict[str, Any], inputs: list[Row], came: list[Came], started: float
+    ) -> Round:
         """Train on all rows, validate, and write the record. A round that added nothing keeps the student before it."""
         rows = self._read(came)
         if rows or not self.rounds:
@@ -207,6 +211,8 @@ class Loop:
             raise TrainingError(f"round {head['round']}: the student's figure on validation is no number")
         place = self._student[0] if self._student else self.rounds[-1].student
         stopped = next((one.stopped for one in came if one.stopped), "")
+        # Before the record, which is the last file of a round.
+        write_json(folder / SECONDS, round(time.monotonic() - started, 3))
         record = store.finish(folder, {
             **head,
             "wanted": self.task.wanted(inputs),
@@ -227,9 +233,8 @@ class Loop:
         return Round(folder, record, rows, inputs)
 
     def _finish(self, ended: str) -> DistillResult:
-        from synthkd.loops.final import write_all
-
         clear_strangers(self)
+        store.clear_left(self.recipe.work_dir)
         best = best_round(self.rounds)
         write_all(self.recipe, self.task, self.facts(), self.rounds, best, ended)
         return result_of(self.recipe, self.rounds, best, ended, self.task.columns, self.task.falling)

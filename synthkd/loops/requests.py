@@ -96,7 +96,6 @@ class Requests:
                         "shots": self._shots(number, draw, label, rows),
                         "contrast": self._contrast(shown, label, draw),
                         **self._values(number, label, draw),
-                        "need": {},
                         "had": sorted(had[label]),
                     }
                 )

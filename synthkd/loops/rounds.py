@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from synthkd.storage import read_json, write_json, write_text
 
 RECORD, INPUTS, STUDENT = "round.json", "inputs.jsonl", "student"
 FORMAT = 1
+_LEFT = re.compile(r"\..+\.(json|jsonl|md|svg)\.[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,13 @@ def _whole(folder: Path, record: Mapping[str, Any]) -> bool:
     except (InputError, StorageError):
         return False
     return True
+
+
+def clear_left(folder: Path) -> None:
+    """Remove files under temporary names that a killed process left; the loop's lock is held."""
+    for path in folder.glob(".*"):
+        if path.is_file() and _LEFT.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def folder_hash(folder: Path) -> str:

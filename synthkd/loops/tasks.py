@@ -10,7 +10,10 @@ from synthkd.loops.task import Task
 from synthkd.recipe import Recipe
 
 #: Kind -> module and class of its task.
-TASKS = {"example": ("synthkd.loops.labelled", "Labelled")}
+TASKS = {
+    "example": ("synthkd.loops.labelled", "Labelled"),
+    "triple": ("synthkd.loops.triples.task", "Triples"),
+}
 
 
 def task_of(recipe: Recipe) -> Task[Any]:

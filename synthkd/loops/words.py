@@ -26,6 +26,8 @@ def round_line(done: Round, before: Sequence[Round]) -> str:
         for name, value in record["figures"]["shown"].items()
         if value is not None
     )
+    if other := record["told"].get("other_class"):
+        said += f"; {other:,} rows of another class than asked for"
     if all(done.score > one.score for one in before):
         return said + ("; the best so far" if before else "")
     return said + f"; no better than round {max(before, key=lambda one: (one.score, -one.number)).number}"

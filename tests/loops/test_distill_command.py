@@ -1,0 +1,69 @@
+"""`synthkd distill` on the command line, with a teacher made of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import write_csv
+from looping import loop_recipe, rows_of
+from typer.testing import CliRunner
+
+from synthkd.cli import app
+from synthkd.errors import RecipeError
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    write_csv(tmp_path / "pool.csv", rows_of(60, 7))
+    parts = {
+        "prompt": {"template": "example/pool"},
+        "teacher": {"backend": "pool", "path": "pool.csv", "sampling": {"max_tokens": 1000}},
+    }
+    made = loop_recipe(tmp_path, loop={"rounds": 2}, **parts)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(made.model_dump(mode="json", exclude_none=True)))
+    return path
+
+
+def call(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["distill", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_loop_prints_its_rounds_and_where_things_lie(recipe: Path) -> None:
+    said = call(recipe)
+    assert "round 2: asked 12, accepted" in said
+    assert "ended: all 2 rounds are done" in said
+    assert str(recipe.parent / "runs" / "loop" / "report.md") in said
+
+
+def test_quiet_prints_the_table_alone(recipe: Path) -> None:
+    said = call(recipe, "-q", "--rounds", 1)
+    assert said.splitlines()[0].split()[:4] == ["round", "asked", "accepted", "rows"]
+    assert "asked 12" not in said
+
+
+def test_a_dry_run_shows_the_first_prompts_and_writes_nothing(recipe: Path) -> None:
+    before = sorted(recipe.parent.rglob("*"))
+    said = call(recipe, "--dry-run")
+    assert "round 0: 6 rows; loss" in said
+    assert "round 1 would ask for 12 rows" in said
+    assert '"label": "' in said
+    assert "nothing was sent" in said
+    assert sorted(recipe.parent.rglob("*")) == before
+
+
+def test_options_of_the_loop_can_be_set(recipe: Path) -> None:
+    assert "asked 9" in call(recipe, "--set", "loop.rows=9", "--rounds", 1)
+
+
+def test_a_budget_without_prices_of_the_teacher_is_fine_where_it_costs_nothing(recipe: Path) -> None:
+    assert "all 1 rounds are done" in call(recipe, "--budget", 1, "--rounds", 1)
+
+
+def test_an_unknown_option_of_the_loop_is_refused_with_the_nearest(recipe: Path) -> None:
+    with pytest.raises(RecipeError, match=r"loop.pateince: unknown key .*patience"):
+        call(recipe, "--set", "loop.pateince=3")

@@ -1,0 +1,209 @@
+"""The loop over labelled text: what it asks, keeps and writes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import write_csv
+from looping import WORDS, files_of, loop_recipe, rows_of, write
+
+from synthkd import distill
+from synthkd.loops import DistillResult
+from synthkd.testing import FakeServer
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[DistillResult, FakeServer]:
+    """A loop of three rounds."""
+    with FakeServer(answer=write) as server:
+        return distill(loop_recipe(tmp_path_factory.mktemp("loop"), server.url), quiet=True), server
+
+
+Done = tuple[DistillResult, FakeServer]
+
+
+def prompts(server: FakeServer) -> list[str]:
+    return [prompt for prompt, _, _ in server.sent]
+
+
+def test_a_student_gets_better_by_what_it_asks_for(done: Done) -> None:
+    figures = done[0].figures
+    assert figures[0]["test_accuracy"] < 0.8 < figures[done[0].best]["test_accuracy"]
+    assert len(done[0].rounds) == 4
+    assert done[0].ended == "all 3 rounds are done"
+
+
+def test_the_best_student_is_copied_to_its_place(done: Done) -> None:
+    result = done[0]
+    rows = rows_of(8, 3)
+    predicted = result.student.predict([row["text"] for row in rows])
+    right = sum(said == row["label"] for said, row in zip(predicted, rows, strict=True)) / len(rows)
+    assert right == result.figures[result.best]["test_accuracy"]
+
+
+def test_no_validation_or_test_text_stands_in_a_prompt(done: Done) -> None:
+    held = [row["text"] for row in (*rows_of(6, 2), *rows_of(8, 3))]
+    assert not [text for text in held for prompt in prompts(done[1]) if text in prompt]
+
+
+def test_prompts_of_a_round_show_report_hard_negatives_and_labelled_rows(done: Done) -> None:
+    shown = [prompt for prompt in prompts(done[1]) if "Report on the student" in prompt]
+    assert len(shown) == len(prompts(done[1]))
+    assert any("was surest of" in prompt for prompt in shown)
+    assert all("Labelled texts" in prompt for prompt in shown)
+
+
+def test_every_row_has_a_round_an_origin_and_a_fate(done: Done) -> None:
+    result = done[0]
+    rows = pq.read_table(result.recipe.work_dir / "rows.parquet").to_pylist()
+    counts = Counter((row["round"], row["origin"], row["rejected_by"] is None) for row in rows)
+    assert counts[0, "start", True] == 6
+    for one in result.rounds[1:]:
+        kept = one.record["counts"]["accepted"]
+        assert counts[one.number, "teacher", True] == kept
+        assert counts[one.number, "teacher", False] == one.record["counts"]["candidates"] - kept
+    assert {row["round"] for row in rows if row["in_best"]} == set(range(result.best + 1))
+
+
+def test_the_corpus_holds_the_rows_of_all_rounds(done: Done) -> None:
+    corpus = done[0].corpus
+    corpus.verify()
+    assert len(corpus) == corpus.accepted.num_rows == sum(one.record["added"] for one in done[0].rounds)
+    assert corpus.manifest["rounds"].keys() == {"1", "2", "3"}
+
+
+def test_the_manifest_joins_rounds_student_and_corpus(done: Done) -> None:
+    result = done[0]
+    manifest = json.loads((result.recipe.work_dir / "distill.json").read_text())
+    assert manifest["best"] == result.best
+    assert manifest["corpus"]["hash"] == result.corpus.hash
+    assert [one["key"] for one in manifest["rounds"]] == [one.key for one in result.rounds]
+    assert manifest["rows"]["start"]["rows"] == 6
+
+
+def test_a_second_run_sends_nothing_and_leaves_the_same_files(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 2})
+        distill(recipe, quiet=True)
+        before, sent = files_of(recipe), server.requests
+        again = distill(recipe, quiet=True)
+        assert server.requests == sent
+        assert files_of(recipe) == before
+        assert len(again.rounds) == 3
+
+
+def test_more_rounds_go_on_from_those_that_are_done(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        short = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1}), quiet=True)
+        long = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 2}), quiet=True)
+        assert [one.key for one in long.rounds[:2]] == [one.key for one in short.rounds]
+        assert max(server.sent.values()) == 1
+
+
+def test_rounds_of_another_recipe_are_done_again_and_those_beyond_the_end_are_removed(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        distill(loop_recipe(tmp_path, server.url, loop={"rounds": 3}), quiet=True)
+        other = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 1, "allocate": "uniform"}), quiet=True
+        )
+        assert sorted(path.name for path in (other.recipe.work_dir / "rounds").iterdir()) == ["000", "001"]
+
+
+def test_a_loop_without_report_and_hard_negatives_shows_neither(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 1, "report": False, "mine": {"hard": 0}}
+        distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
+        assert not [p for p in prompts(server) if "Report on the student" in p or "was surest of" in p]
+
+
+def test_uniform_allocation_asks_for_equally_many_of_each_class(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        result = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 1, "allocate": "uniform"}), quiet=True
+        )
+        assert result.rounds[1].record["told"]["asked"] == dict.fromkeys(WORDS, 4)
+
+
+def test_a_teacher_that_chooses_the_classes_is_asked_once_a_round(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        result = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 2, "allocate": "teacher"}), quiet=True
+        )
+        assert server.requests == 2
+        assert all("Choose the classes yourself" in prompt for prompt in prompts(server))
+        assert result.rounds[1].record["added"] > 0
+
+
+def test_a_prompt_asks_for_no_more_texts_than_it_may(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 1, "allocate": "uniform", "rows": 15, "texts": 2}
+        result = distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
+        texts = [row["texts"] for row in result.rounds[1].asked]
+        assert sorted(texts) == [1, 1, 1, 2, 2, 2, 2, 2, 2]
+
+
+def test_without_real_rows_the_teacher_writes_the_first_ones(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        taxonomy = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+        recipe = loop_recipe(tmp_path, server.url, kind=taxonomy, loop={"start": None, "rounds": 1})
+        result = distill(recipe, quiet=True)
+        assert result.rounds[0].record["told"]["asked"] == dict.fromkeys(WORDS, 4)
+        assert result.rounds[0].record["added"] == 12
+
+
+def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_trained(tmp_path: Path) -> None:
+    write_csv(tmp_path / "start.csv", rows_of(3, 1, labels=("refund", "delivery")))
+    write_csv(tmp_path / "validation.csv", rows_of(6, 2))
+    write_csv(tmp_path / "test.csv", rows_of(8, 3))
+    with FakeServer(answer=write) as server:
+        recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 1, "minimum": 3})
+        assert distill(recipe, quiet=True).rounds[0].record["told"]["asked"] == {"account": 6}
+
+
+def test_patience_ends_a_loop_that_gets_no_better(tmp_path: Path) -> None:
+    with FakeServer(answer=lambda prompt, index, seed: "[]") as server:
+        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True)
+        assert (result.best, len(result.rounds)) == (0, 3)
+        assert result.ended == "2 rounds without a better one"
+
+
+def test_validation_rows_can_be_a_share_of_the_start_rows(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 1, "validation": 0.25})
+        write_csv(tmp_path / "start.csv", rows_of(8, 1))
+        result = distill(recipe, quiet=True)
+        manifest = json.loads((recipe.work_dir / "distill.json").read_text())
+        assert (manifest["rows"]["start"]["rows"], manifest["rows"]["validation"]["rows"]) == (18, 6)
+        assert result.rounds[1].record["added"]
+
+
+def test_rows_kept_aside_are_mined_and_never_trained_on(tmp_path: Path) -> None:
+    write_csv(tmp_path / "pool.csv", rows_of(5, 9))
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 1, "pool": {"path": "pool.csv"}, "mine": {"by": "pool"}}
+        result = distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
+        rows = pq.read_table(result.recipe.work_dir / "rows.parquet").column("text").to_pylist()
+        pool = {row["text"] for row in rows_of(5, 9)}
+        assert not pool & set(rows)
+        shown = {one["text"] for row in result.rounds[1].asked for one in (*row["correct"], *row["hard"])}
+        assert shown <= pool
+
+
+def test_test_rows_decide_nothing(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        one = distill(loop_recipe(tmp_path / "a", server.url, loop={"rounds": 2}), quiet=True)
+        recipe = loop_recipe(tmp_path / "b", server.url, loop={"rounds": 2})
+        write_csv(tmp_path / "b" / "test.csv", [{**row, "label": "refund"} for row in rows_of(8, 3)])
+        other = distill(recipe, quiet=True)
+        assert other.best == one.best
+        assert [done.asked for done in other.rounds] == [done.asked for done in one.rounds]
+
+
+def test_a_result_shows_its_table_and_its_curve(done: Done) -> None:
+    assert "best" in str(done[0])
+    assert "3 rounds" in repr(done[0])
+    assert done[0]._repr_html_().startswith("<svg")

@@ -1,0 +1,74 @@
+"""The curve and the report of a loop."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from looping import loop_recipe, write
+
+from synthkd import distill
+from synthkd.loops import DistillResult
+from synthkd.loops.curve import curve
+from synthkd.testing import FakeServer
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> DistillResult:
+    with FakeServer(answer=write) as server:
+        return distill(
+            loop_recipe(tmp_path_factory.mktemp("report"), server.url, loop={"rounds": 2}), quiet=True
+        )
+
+
+def report(done: DistillResult) -> str:
+    return (done.recipe.work_dir / "report.md").read_text()
+
+
+def test_a_curve_is_well_formed_and_has_a_point_for_each_figure_of_each_round() -> None:
+    lines = [{"accuracy": [0.5, 0.7, None], "a < b": [0.1, 0.2, 0.3]}, {"loss": [3.0, 2.0, 1.0]}]
+    root = ET.fromstring(curve(lines, [10, 20, 30], best=1))
+    circles = [node for node in root.iter() if node.tag.endswith("circle")]
+    assert len(circles) == 8
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5], [None, None], [float("nan"), 1.0], [-1e9, 1e9]])
+def test_a_curve_can_be_drawn_of_anything(values: list[float | None]) -> None:
+    ET.fromstring(curve([{"accuracy": values}], list(range(len(values)))))
+
+
+def test_points_lie_inside_the_picture() -> None:
+    root = ET.fromstring(curve([{"accuracy": [0.123, 0.987]}], [1, 2]))
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    for node in root.iter():
+        if node.tag.endswith("circle"):
+            assert 0 < float(node.attrib["cx"]) < width
+            assert 0 < float(node.attrib["cy"]) < height
+
+
+def test_a_report_has_table_classes_what_was_asked_hard_negatives_cost_and_hashes(
+    done: DistillResult,
+) -> None:
+    text = report(done)
+    for heading in (
+        "| round | asked |",
+        "## Classes",
+        "## What was asked",
+        "## Hard negatives",
+        "## Cost",
+        "## Hashes",
+    ):
+        assert heading in text
+    assert done.corpus.hash in text
+    assert "curve.svg" in text
+
+
+def test_a_report_marks_the_best_round(done: DistillResult) -> None:
+    assert f"| **{done.best}** |" in report(done)
+
+
+def test_a_cell_of_a_report_stays_one_cell(tmp_path: Path) -> None:
+    from synthkd.loops.page import _table
+
+    assert _table(["a"], [["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
