@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging as transformers_logging
 
 from synthkd.keys import seed_from
@@ -62,11 +62,16 @@ class Sampler:
         options: dict[str, Any] = {"revision": part.revision} if part.revision else {}
         try:
             tokenizer = AutoTokenizer.from_pretrained(model, **options)
-            network = AutoModelForCausalLM.from_pretrained(
+            seq2seq = AutoConfig.from_pretrained(model, **options).is_encoder_decoder
+            network = (AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM).from_pretrained(
                 model, dtype=getattr(torch, part.dtype), use_safetensors=True, **options
             )
         except (OSError, ValueError, AttributeError) as error:
             raise missing(error, model) from None
+        if seq2seq:
+            from synthkd.teachers.seq2seq import Seq2SeqSampler
+
+            return Seq2SeqSampler(network.to(device).eval(), tokenizer, str(part.model))
         return cls(network.to(device).eval(), tokenizer, str(part.model))
 
     @property

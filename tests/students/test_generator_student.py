@@ -250,12 +250,14 @@ def test_a_folder_that_is_not_whole_is_refused(trained: GeneratorStudent, tmp_pa
 # A student is a teacher
 
 
+@pytest.mark.parametrize("shape", ["llama", "t5"])
 def test_a_student_is_the_teacher_of_a_run_without_any_change(
-    trained: GeneratorStudent, tmp_path: Path
+    trained: GeneratorStudent, tmp_path: Path, shape: str
 ) -> None:
     from synthkd.pipeline import run
 
-    folder = save_student(trained, tmp_path / "student")
+    student = trained if shape == "llama" else tiny(base={**TINY, "shape": "t5"}, epochs=6)
+    folder = save_student(student, tmp_path / "student")
     heads = [{"head": f"{thing} boat", "relation": "UsedFor"} for thing in THINGS]
     (tmp_path / "inputs.jsonl").write_text("\n".join(map(json.dumps, heads)) + "\n")
     raw = {
@@ -273,7 +275,7 @@ def test_a_student_is_the_teacher_of_a_run_without_any_change(
     }
     result = run(Recipe.from_dict(raw, tmp_path), quiet=True)
     found = {row["head"]: row["tail"] for row in result.corpus.accepted.to_pylist()}
-    said = {answers[0][0]["head"]: answers[0][0]["tail"] for answers in trained.answers(heads)}
+    said = {answers[0][0]["head"]: answers[0][0]["tail"] for answers in student.answers(heads)}
     assert found == said
     # And its corpus trains the next student, whose template is the first one's.
     third = GeneratorStudent(base=str(folder), **{**QUICK, "epochs": 1})

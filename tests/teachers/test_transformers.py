@@ -28,7 +28,7 @@ def ask(
     part: dict[str, Any] | None = None, **sampling: Any,
 ) -> dict[tuple[str, int], Answer]:  # fmt: skip
     teacher = TransformersTeacher(
-        TeacherPart(backend="transformers", model=EMBEDDED, threads=2, **(part or {}))
+        TeacherPart(**{"backend": "transformers", "model": EMBEDDED, "threads": 2, **(part or {})})
     )
     settings = Sampling(n=n, **({"max_tokens": 8, "stop": ("\n",), "temperature": 0.9} | sampling))
 
