@@ -23,53 +23,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from synthkd.everyday.mix import Mix
 from synthkd.everyday.table import Table
 from synthkd.everyday.text import KEPT_OUT, text_of
 from synthkd.keys import content_hash
-
-PAD, BEGIN, END = "<|pad|>", "<|begin|>", "<|end|>"
-
-
-def make_tokenizer(texts: list[str], size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE; a document begins with <|begin|> and ends with <|end|>."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[PAD, BEGIN, END],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BEGIN} $A", special_tokens=[(BEGIN, 1)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN, eos_token=END, padding_side="left"
-    )
+from synthkd.students.generators.scratch import BEGIN, END, byte_level_bpe, llama
 
 
 def make_model(vocabulary: int, args: argparse.Namespace) -> LlamaForCausalLM:
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=args.width,
-        intermediate_size=args.width * 5 // 2,
-        num_hidden_layers=args.layers,
-        num_attention_heads=args.width // 64,
-        num_key_value_heads=args.width // 64,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
-    config._attn_implementation = "eager"  # faster than sdpa on one core at this size
-    return LlamaForCausalLM(config)
+    model = llama(vocabulary, args.layers, args.width, args.width // 64, context=512)
+    model.config._attn_implementation = "eager"  # faster than sdpa on one core at this size
+    return model
 
 
 class Batches:
@@ -212,7 +178,7 @@ def train(rank: int, args: argparse.Namespace, folder: str) -> None:
     torch.manual_seed(args.seed)
     table = Table.load()
     mix = Mix(table)
-    tokenizer = make_tokenizer([text_of(document) for document in mix.one_pass(0)], args.vocabulary)
+    tokenizer = byte_level_bpe([text_of(document) for document in mix.one_pass(0)], args.vocabulary)
     model = make_model(len(tokenizer), args)
     batches, optimizers = Batches(mix, tokenizer, args), make_optimizers(model, args)
     record = {

@@ -44,7 +44,7 @@ def new_checkpoint(
     tokenizer = byte_level_bpe(texts, vocabulary, begin=shape == "llama")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _llama(len(tokenizer), layers, width, heads, context) if shape == "llama" else _t5(
+        model = llama(len(tokenizer), layers, width, heads, context) if shape == "llama" else _t5(
             len(tokenizer), layers, width, heads
         )  # fmt: skip
     folder = Path(folder)
@@ -81,7 +81,8 @@ def byte_level_bpe(texts: Iterable[str], size: int, begin: bool = True) -> Any:
     )  # fmt: skip
 
 
-def _llama(vocabulary: int, layers: int, width: int, heads: int, context: int) -> Any:
+def llama(vocabulary: int, layers: int, width: int, heads: int, context: int) -> Any:
+    """An untrained decoder with tied embeddings; the MLP is 2.5 times as wide."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
