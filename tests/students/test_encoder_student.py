@@ -112,6 +112,11 @@ def test_without_validation_rows_it_is_calibrated_on_rows_held_out_once(small: P
     assert made(small, calibrate=False, epochs=1).fit(rows()).temperature == 1
 
 
+def test_the_name_of_a_class_is_a_training_row(small: Path) -> None:
+    student = made(small, ("card", "cash", "rate"), class_names=2, epochs=12).fit(rows("card", "cash"))
+    assert student.predict(["rate"]) == ["rate"]
+
+
 def test_a_class_without_a_training_row_is_unlikely_whatever_the_text(small: Path) -> None:
     student = made(small, ("card", "cash", "pin"), calibrate=False).fit(rows("card", "cash"))
     found = student.probabilities(TEXTS)

@@ -103,12 +103,14 @@ def batches(places: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]
     for place in np.unique(places):
         rows = rng.permutation(np.flatnonzero(places == place))
         lots += np.array_split(rows, max(1, len(rows) // TOGETHER))
-    order = rng.permutation(len(lots))
     batch: list[Ints] = []
-    for lot in (lots[at] for at in order):
-        batch.append(lot)
-        if sum(len(part) for part in batch) >= size:
+    left = len(places)
+    for at in rng.permutation(len(lots)):
+        batch.append(lots[at])
+        left -= len(lots[at])
+        # What is too little for a batch of its own goes with the last one.
+        if sum(len(part) for part in batch) >= size and (left >= size / 2 or not left):
             yield np.concatenate(batch)
             batch = []
-    if len(batch) > 1:
+    if batch:
         yield np.concatenate(batch)

@@ -13,6 +13,7 @@ from synthkd.errors import StudentError
 from synthkd.students.base import Classifier, Floats, Texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.heads import row_weights
+from synthkd.students.classifiers.names import with_names
 from synthkd.students.classifiers.options import EncoderOptions, need_students
 from synthkd.students.classifiers.temperature import folds, softened
 
@@ -64,14 +65,13 @@ class EncoderStudent(Classifier):
         before, self.classes = self.classes, self._asked
         try:
             self.check(train)
-            rows = self._labelled(train, self.settings.class_weights == "balanced")
             if validation is not None and len(validation):
                 self.check_labels(validation)
-                made = self._train(self.settings, rows, self._labelled(validation, False))
+                made = self._train(self.settings, self._named(train), self._labelled(validation, False))
             elif self.settings.calibrate:
-                made = self._twice(train, rows)
+                made = self._twice(train)
             else:
-                made = self._train(self.settings, rows, None)
+                made = self._train(self.settings, self._named(train), None)
         except BaseException:
             self.classes = before
             raise
@@ -93,17 +93,21 @@ class EncoderStudent(Classifier):
 
         return train(self.base, options, len(self.classes), rows, held, self.seed, self.device)
 
-    def _twice(self, train: Texts, rows: Labelled) -> Trained:
+    def _named(self, train: Texts) -> Labelled:
+        """Training rows with the names of the classes, as the options ask."""
+        rows = with_names(train, self.classes, self.settings.class_names)
+        return self._labelled(rows, self.settings.class_weights == "balanced")
+
+    def _twice(self, train: Texts) -> Trained:
         """Once on most rows, to see how long to train and how sure to be; then on all."""
-        split = next(folds(rows.places, _FOLDS, self.seed), None)
+        split = next(folds(self.places(train.labels), _FOLDS, self.seed), None)
         if split is None:  # too few rows for two parts
-            return self._train(self.settings, rows, None)
-        part, held = (self._labelled(train.take(chosen), balanced) for chosen, balanced in
-                      zip(split, (self.settings.class_weights == "balanced", False), strict=True))  # fmt: skip
-        first = self._train(self.settings, part, held)
+            return self._train(self.settings, self._named(train), None)
+        part, held = (train.take(chosen) for chosen in split)
+        first = self._train(self.settings, self._named(part), self._labelled(held, False))
         if first.error is not None:
             return first
-        made = self._train(self.settings.with_epochs(first.history.kept), rows, None)
+        made = self._train(self.settings.with_epochs(first.history.kept), self._named(train), None)
         made.temperature, made.history.validation = first.temperature, first.history.validation
         return made
 

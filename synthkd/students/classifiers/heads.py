@@ -104,16 +104,20 @@ def out_of_fold_temperature(
     weights: Floats,
     strength: float,
     seed: int,
+    rows: int | None = None,
 ) -> float:
     """The temperature from rows that a head was not trained on, each held out once.
 
     ``matrices`` gives the features of training and held-out rows; what features learn, they learn from the former alone.
+    ``rows``: only so many of the first are held out; those after them always train.
     """
-    logits = np.full((len(places), classes), -np.inf)
-    for train, held in folds(places, _FOLDS if len(places) <= _MANY else _FEW_FOLDS, seed):
+    rows = len(places) if rows is None else rows
+    logits = np.full((rows, classes), -np.inf)
+    for part, held in folds(places[:rows], _FOLDS if rows <= _MANY else _FEW_FOLDS, seed):
+        train = np.concatenate([part, np.arange(rows, len(places))])
         known, new = matrices(train, held)
         logits[held] = Head.fit(known, places[train], classes, weights[train], strength).logits(new)
-    return fit_temperature(logits, places, weights)
+    return fit_temperature(logits, places[:rows], weights[:rows])
 
 
 def floored(logits: Floats, temperature: float, rows: int) -> Floats:

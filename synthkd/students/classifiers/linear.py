@@ -12,6 +12,7 @@ from synthkd.errors import MissingExtraError, StudentError, nearest
 from synthkd.students.base import Classifier, Floats, Ints, Texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.heads import Head, floored, out_of_fold_temperature, row_weights
+from synthkd.students.classifiers.names import check_weight, with_names
 from synthkd.students.classifiers.temperature import fit_temperature
 from synthkd.students.classifiers.words import Words
 
@@ -28,7 +29,8 @@ class LinearStudent(Classifier):
     ``features``: `tfidf` (words, pairs of words, pieces of words; the vocabulary comes from the training rows), `hashing`
     (the same in 2**``bits`` columns each, without a vocabulary), or `embeddings` (mean vectors of the frozen ``encoder``, a
     folder or hub name of a transformers model with safetensors). ``strength``: C of scikit-learn. ``class_weights``:
-    `balanced` lets each class weigh the same. ``calibrate``: fit a temperature on the validation rows, or out of fold
+    `balanced` lets each class weigh the same. ``class_names``: the name of each class is a training row that counts as
+    so many. ``calibrate``: fit a temperature on the validation rows, or out of fold
     where there are none.
     """
 
@@ -43,6 +45,7 @@ class LinearStudent(Classifier):
         encoder: str | Path | None = None,
         strength: float | None = None,
         class_weights: Literal["balanced"] | None = None,
+        class_names: float = 0.0,
         bits: int = 16,
         max_length: int = 128,
         calibrate: bool = True,
@@ -53,6 +56,8 @@ class LinearStudent(Classifier):
         _check(features, encoder, strength, class_weights, bits, max_length)
         self.features, self.encoder = features, None if encoder is None else str(encoder)
         self.strength = STRENGTHS[features] if strength is None else float(strength)
+        check_weight(self.name, class_names)
+        self.class_names = float(class_names)
         self.class_weights, self.bits, self.max_length = class_weights, bits, max_length
         self.calibrate, self.device, self.temperature = calibrate, device, 1.0
         self._asked = self.classes
@@ -65,6 +70,7 @@ class LinearStudent(Classifier):
         self.check(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
+        rows, train = len(train), with_names(train, self.classes, self.class_names)
         places, count = self.places(train.labels), len(self.classes)
         weights = row_weights(train, places, count, self.class_weights == "balanced")
         matrix = self._words.fit(train.texts) if self.features != "embeddings" else self._matrix(train.texts)
@@ -78,7 +84,7 @@ class LinearStudent(Classifier):
         else:
             self.temperature = out_of_fold_temperature(
                 lambda known, new: self._apart(train.texts, matrix, known, new),
-                places, count, weights, self.strength, self.seed,
+                places, count, weights, self.strength, self.seed, rows,
             )  # fmt: skip
         return self
 
@@ -139,7 +145,7 @@ class LinearStudent(Classifier):
         """The keyword arguments that it was made with, defaults filled in."""
         return {
             "features": self.features, "encoder": self.encoder, "strength": self.strength,
-            "class_weights": self.class_weights, "bits": self.bits, "max_length": self.max_length,
+            "class_weights": self.class_weights, "class_names": self.class_names, "bits": self.bits, "max_length": self.max_length,
             "calibrate": self.calibrate,
         }  # fmt: skip
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from synthkd.errors import MissingExtraError, StudentError, nearest
+from synthkd.students.classifiers.names import check_weight
 
 #: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {
@@ -23,7 +24,7 @@ class EncoderOptions:
     ``calibrate``: without validation rows, train once on four fifths of the rows to find the temperature and the number of
     epochs, then on all. ``soft``: an objective that learns from a teacher's probabilities (`Texts.soft`), with
     ``soft_share`` of the loss and ``soft_temperature``. ``head_factor``: the head learns at so many times ``lr``.
-    ``strength``: C of the logistic head. ``bf16``: half precision in training; None where an accelerator or CPU is faster
+    ``strength``: C of the logistic head. ``class_names``: the name of each class is a training row that counts as so many. ``bf16``: half precision in training; None where an accelerator or CPU is faster
     with it. ``max_length``: tokens of a text; None for 128, or fewer where the checkpoint reads fewer.
     """
 
@@ -39,6 +40,7 @@ class EncoderOptions:
     head_factor: float = 10.0
     strength: float = 30.0
     class_weights: str | None = None
+    class_names: float = 0.0
     calibrate: bool = True
     soft: str | None = None
     soft_share: float = 0.5
@@ -56,6 +58,7 @@ class EncoderOptions:
         if start not in DEFAULTS:
             raise StudentError(f"student 'encoder': `start` is `none` or `contrastive`, not {start!r}")
         given = {name: value for name, value in said.items() if value is not None}
+        check_weight("encoder", said.get("class_names", 0.0))
         options = cls(**{**DEFAULTS[start], **given})
         options._check()
         return options

@@ -1,0 +1,37 @@
+"""The name of a class as a row of it: `card_arrival` says what its texts are about before there are any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from synthkd.errors import StudentError
+from synthkd.students.base import Texts
+
+_JOINTS = re.compile(r"[_\-./:]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def spoken(name: str) -> str:
+    """A class's name as words: `card_arrival` and `CardArrival` are "card arrival"."""
+    return " ".join(_JOINTS.sub(" ", name).lower().split())
+
+
+def with_names(rows: Texts, classes: Sequence[str], weight: float) -> Texts:
+    """The rows, and after them the name of each class as a row that counts as ``weight``; 0 adds none."""
+    if not weight:
+        return rows
+    weights = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, dtype=np.float64)
+    return Texts(
+        (*rows.texts, *(spoken(name) for name in classes)),
+        (*rows.labels, *classes),
+        weights=np.concatenate([weights, np.full(len(classes), weight * weights.mean())]),
+        soft=None if rows.soft is None else np.concatenate([rows.soft, np.eye(len(classes))]),
+    )
+
+
+def check_weight(student: str, weight: object) -> None:
+    """Refuse a weight that is none."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+        raise StudentError(f"student {student!r}: `class_names` must be 0 or above, not {weight!r}")
