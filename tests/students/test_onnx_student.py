@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +174,27 @@ def test_a_student_without_a_module_is_said_to_need_no_export(tmp_path: Path) ->
     del student.model
     with pytest.raises(StudentError, match="plain numpy already"):
         export_onnx(student, tmp_path / "out")
+
+
+def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    from synthkd.students.base import Texts
+    from synthkd.students.classifiers.encoder import EncoderStudent
+    from synthkd.students.folders import load_student, save_student
+
+    base = bert()
+    base.model.bert.save_pretrained(tmp_path / "base")
+    base.tokenizer.save_pretrained(tmp_path / "base")
+    rows = Texts(("my card", "my money", "the card", "the money"), ("arrival", "money") * 2)
+    student = EncoderStudent(base=tmp_path / "base", epochs=2, batch_size=2, calibrate=False).fit(rows)
+    folder = save_student(student, tmp_path / "student")
+    export_onnx(load_student(folder), folder / "onnx")
+    load_student(folder)  # an export beside its files does not make it another student
+    program = (
+        "import sys; from synthkd.students.serve import open_classifier; from pathlib import Path;"
+        f"print(open_classifier(Path({str(folder / 'onnx')!r}), 1).probabilities(['my card'])[0, 0]);"
+        "assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(student.probabilities(["my card"])[0, 0], abs=1e-4)

@@ -201,3 +201,24 @@ def test_a_recipe_names_its_corpus_and_its_student(folder: Path) -> None:
     assert manifest["options"] == {"strength": 3.0}
     assert manifest["source"]["corpus_hash"]
     assert manifest["source"]["teacher"]
+
+
+def test_a_student_that_writes_text_is_trained_and_judged_by_its_loss(folder: Path) -> None:
+    pytest.importorskip("accelerate")
+    from synthkd.errors import StudentError
+    from synthkd.students.serve import open_classifier
+
+    rows = [
+        {"head": f"a {thing}", "relation": "UsedFor", "tail": f"{thing}ing"}
+        for thing in ("cut", "writ", "sleep")
+    ]
+    table = write_csv(folder / "triples.csv", rows)
+    options = {"epochs": 1, "base": {"layers": 1, "width": 32, "heads": 2}}
+    done = train_student(
+        Training(table, folder / "g", student="generator", options=options, test=table, kind="triple")
+    )
+    assert done.manifest["figures"]["loss"] > 0
+    assert done.manifest["kind"] == "triple"
+    assert "teacher: {backend: transformers" in (folder / "g" / "README.md").read_text("utf-8")
+    with pytest.raises(StudentError, match="run it as a teacher"):
+        open_classifier(folder / "g")
