@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -42,26 +42,27 @@ def setfit(
 ) -> tuple[Any, float]:
     """Labels (n) that SetFit gives the test texts, and the seconds of a processor that it trained."""
     facts = [
-        version("setfit"),
-        version("sentence-transformers"),
-        seed,
-        iterations,
-        train.texts,
-        train.labels,
-        list(test),
-    ]
-    key = blake2b(
-        json.dumps(facts).encode() + (Path(encoder) / "model.safetensors").read_bytes(), digest_size=12
-    )
-    kept = keep / f"setfit-{key.hexdigest()}.json" if keep else None
-    if kept and kept.is_file():
-        found = json.loads(kept.read_text())
+        version("setfit"), version("sentence-transformers"), seed, iterations, train.texts, train.labels, list(test),
+    ]  # fmt: skip
+    digest = [json.dumps(facts).encode(), (Path(encoder) / "model.safetensors").read_bytes()]
+    return kept(keep, "setfit", digest, lambda: _trained(encoder, train, test, seed, iterations))
+
+
+def kept(
+    folder: Path | None, name: str, facts: Sequence[bytes], make: Callable[[], tuple[Any, float]]
+) -> tuple[Any, float]:
+    """What ``make`` gives (labels, seconds), read from the folder where it was made of the same facts before."""
+    if folder is None:
+        return make()
+    key = blake2b(b"".join(facts), digest_size=12).hexdigest()
+    path = folder / f"{name}-{key}.json"
+    if path.is_file():
+        found = json.loads(path.read_text())
         return np.array(found["labels"]), found["seconds"]
-    labels, seconds = _trained(encoder, train, test, seed, iterations)
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps({"labels": labels.tolist(), "seconds": seconds}))
-    return labels, seconds
+    labels, seconds = make()
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"labels": list(map(str, labels)), "seconds": seconds}))
+    return np.asarray(labels), seconds
 
 
 def _trained(encoder: str, train: Rows, test: Sequence[str], seed: int, iterations: int) -> tuple[Any, float]:
