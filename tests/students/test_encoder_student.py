@@ -280,3 +280,24 @@ def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any], mes
 def test_training_prints_nothing(small: Path, capfd: pytest.CaptureFixture[str]) -> None:
     made(small, epochs=1).fit(rows())
     assert capfd.readouterr() == ("", "")
+
+
+def test_frozen_vectors_train_a_linear_student_that_knows_its_encoder(tmp_path: Path, small: Path) -> None:
+    import shutil
+
+    from synthkd.students.classifiers.linear import LinearStudent
+
+    base = tmp_path / "base"
+    shutil.copytree(small, base)
+    student = LinearStudent(features="embeddings", encoder=base).fit(rows(), rows(each=9))
+    assert student.predict(["my card x", "the cash y"]) == ["card", "cash"]
+    folder = save_student(student, tmp_path / "s")
+    np.testing.assert_array_equal(load_student(folder).probabilities(TEXTS), student.probabilities(TEXTS))  # type: ignore[attr-defined]
+    from safetensors.numpy import load_file, save_file
+
+    weights = load_file(base / "model.safetensors")
+    save_file(
+        {name: value + 1 for name, value in weights.items()}, base / "model.safetensors", {"format": "pt"}
+    )
+    with pytest.raises(StudentError, match="another one now"):
+        load_student(folder).probabilities(TEXTS)  # type: ignore[attr-defined]

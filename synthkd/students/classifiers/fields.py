@@ -14,9 +14,16 @@ from synthkd.students.base import Floats, Ints
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
+def readable(tokenizer: Any, texts: Sequence[str]) -> list[str]:
+    """The texts; a full stop for those that a tokenizer without marks around a text makes no token of."""
+    if tokenizer("")["input_ids"]:
+        return list(texts)
+    return [text if text.strip() else "." for text in texts]
+
+
 def encoded(tokenizer: Any, texts: Sequence[str], max_length: int) -> Encoded:
     """Token ids of texts, cut at ``max_length``; only the fields that the module takes."""
-    found = Encoded(tokenizer, [(text, None) for text in texts], max_length)
+    found = Encoded(tokenizer, [(text, None) for text in readable(tokenizer, texts)], max_length)
     found.fields = {name: values for name, values in found.fields.items() if name in NAMES}
     return found
 

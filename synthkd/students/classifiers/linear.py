@@ -47,7 +47,7 @@ class LinearStudent(Classifier):
         class_weights: Literal["balanced"] | None = None,
         class_names: float = 0.0,
         bits: int = 16,
-        max_length: int = 128,
+        max_length: int | None = None,
         calibrate: bool = True,
         device: str | None = None,
     ) -> None:
@@ -183,7 +183,7 @@ def _check(
     strength: float | None,
     class_weights: str | None,
     bits: int,
-    length: int,
+    length: int | None,
 ) -> None:
     if features not in STRENGTHS:
         raise StudentError(
@@ -196,7 +196,7 @@ def _check(
     for name, good, what in (
         ("strength", strength is None or strength > 0, "above 0"),
         ("bits", 8 <= bits <= 22, "from 8 to 22"),
-        ("max_length", length >= 2, "2 at least"),
+        ("max_length", length is None or length >= 3, "3 at least, or left out"),
     ):
         if not good:
             raise StudentError(f"student 'linear': `{name}` must be {what}")
