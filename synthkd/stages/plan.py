@@ -250,9 +250,14 @@ class Plan:
         if problem := self.kind.check(row):
             raise KindError(f"{self.recipe.inputs.path} row {number}: {problem}")
 
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The inputs' rows, checked, repeated ones included. Nothing is rendered."""
+        for number, raw in self._raw():
+            yield from self._checked(number, raw)
+
     def count(self) -> int:
         """Inputs, repeated rows included. Nothing is rendered."""
-        return sum(len(self._checked(number, raw)) for number, raw in self._raw())
+        return sum(1 for _ in self.rows())
 
     def asked(
         self, counts: InputCounts | None = None, batch: int = 1024, shard: tuple[int, int] = (0, 1)
