@@ -89,13 +89,14 @@ def cli_page() -> str:
     ]
     verbs += [["critic"], ["critic", "train"], ["critic", "score"]]
     verbs += [["label"], *(["label", name] for name in ("start", "export", "import", "agreement"))]
+    verbs += [["student"], *(["student", name] for name in ("train", "eval", "predict", "export"))]
     parts = ["# CLI reference\n\nMade from `--help` by `scripts/docs.py`.\n"]
     for verb in verbs:
         result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)
         parts.append(f"## `{' '.join(['synthkd', *verb])}`\n\n```\n{result.output.strip()}\n```\n")
     statuses = "| status | meaning |\n|---|---|\n| 0 | done |\n| 2 | something in the recipe, a file or the command to mend |\n"
     statuses += "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem; what was committed is kept |\n"
-    statuses += "| 5 | the asked precision cannot be had; nothing was published |\n| 130 | Ctrl-C |\n"
+    statuses += "| 5 | the asked precision cannot be had; nothing was published |\n| 6 | a training went wrong; what was good before is kept |\n| 130 | Ctrl-C |\n"
     return "\n".join([*parts, "## Exit statuses\n\n" + statuses])
 
 
