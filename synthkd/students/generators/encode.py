@@ -67,6 +67,13 @@ class Coder:
     def prompts(self, prompts: Sequence[Messages]) -> list[list[int]]:
         """Token ids of what is read."""
         texts = [self.text(messages) for messages in prompts]
+        # Many rows answer one question.
+        distinct = list(dict.fromkeys(texts))
+        coded = dict(zip(distinct, self._marked(distinct), strict=True))
+        return [coded[text] for text in texts]
+
+    def _marked(self, texts: Sequence[tuple[str, bool]]) -> list[list[int]]:
+        """Token ids of texts, with the tokenizer's own marks for those that want them."""
         found: list[list[int]] = [[] for _ in texts]
         for own in (True, False):
             members = [i for i, (_, marks) in enumerate(texts) if marks is own]
@@ -109,22 +116,21 @@ class Coder:
             example.completion if marks else example.completion.lstrip()
             for example, (_, marks) in zip(examples, texts, strict=True)
         ]
-        alone = self._ids(heard, False)
-        whole: list[list[int]] = [[] for _ in examples]
-        for own in (True, False):
-            members = [i for i, (_, marks) in enumerate(texts) if marks is own]
-            joined = self._ids([texts[i][0] + heard[i] for i in members], own)
-            for i, ids in zip(members, joined, strict=True):
-                whole[i] = ids
-        return [
-            (one, [*_behind(one, both, other, self.end), self.end])
-            for one, both, other in zip(read, whole, alone, strict=True)
-        ]
+        joined = self._marked(
+            [(text + more, marks) for (text, marks), more in zip(texts, heard, strict=True)]
+        )
+        behind = [_behind(one, both, self.end) for one, both in zip(read, joined, strict=True)]
+        apart = [text for text, ids in zip(heard, behind, strict=True) if ids is None]
+        alone = iter(self._ids(apart, False))
+        said = [next(alone) if ids is None else ids for ids in behind]
+        return [(one, [*ids, self.end]) for one, ids in zip(read, said, strict=True)]
 
     def _ids(self, texts: list[str], marks: bool) -> list[list[int]]:
         if not texts:
             return []
-        return [list(ids) for ids in self.tokenizer(texts, add_special_tokens=marks)["input_ids"]]
+        bare = {"return_attention_mask": False, "return_token_type_ids": False}
+        found: list[list[int]] = self.tokenizer(texts, add_special_tokens=marks, **bare)["input_ids"]
+        return found
 
     def decode(self, ids: Sequence[int]) -> str:
         """A written text, as the `transformers` backend gives it."""
@@ -133,9 +139,9 @@ class Coder:
         )
 
 
-def _behind(read: list[int], both: list[int], alone: list[int], end: int) -> list[int]:
-    """The completion's tokens behind the prompt's: as they come in one text where that begins with the prompt's tokens
-    (some tokenizers treat the start of a text in their own way), else those of the completion alone."""
+def _behind(read: list[int], both: list[int], end: int) -> list[int] | None:
+    """The completion's tokens behind the prompt's, as they come in one text (some tokenizers treat the start of a text in
+    their own way); None where that text does not begin with the prompt's tokens: the completion is then coded alone."""
     if both[-1:] == [end] and read[-1:] != [end]:
         both = both[:-1]
-    return both[len(read) :] if both[: len(read)] == read and len(both) > len(read) else alone
+    return both[len(read) :] if both[: len(read)] == read and len(both) > len(read) else None
