@@ -17,7 +17,7 @@ from synthkd.students.folders import load_student, save_student
 pytest.importorskip("torch")
 
 WORDS = ["card", "cash", "rate", "my", "the", "is", "where", "lost"]
-TEXTS = ["my card", "the cash", "is the rate", "", "card " * 100]
+TEXTS = ["my card", "the cash", "is the rate", "", "\udcff" + "card " * 100]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ from synthkd.students.base import Texts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import load_student, read_manifest, save_student
 
-ROWS = Texts(("red apple", "green apple", "red car", "blue car"), ("fruit", "fruit", "vehicle", "vehicle"))
+ROWS = Texts(
+    ("red apple \udcff", "green apple", "red car", "blue car"), ("fruit", "fruit", "vehicle", "vehicle")
+)
 TEXTS = ["apple", "a car", "something"]
 
 

@@ -15,10 +15,12 @@ NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def readable(tokenizer: Any, texts: Sequence[str]) -> list[str]:
-    """The texts; a full stop for those that a tokenizer without marks around a text makes no token of."""
+    """The texts as a tokenizer takes them: question marks for halves of characters; a full stop for an empty one where
+    nothing is put around a text, which would have no token then."""
+    found = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
     if tokenizer("")["input_ids"]:
-        return list(texts)
-    return [text if text.strip() else "." for text in texts]
+        return found
+    return [text if text.strip() else "." for text in found]
 
 
 def encoded(tokenizer: Any, texts: Sequence[str], max_length: int) -> Encoded:

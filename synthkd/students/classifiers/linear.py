@@ -70,6 +70,7 @@ class LinearStudent(Classifier):
         self.check(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
+        self._head, self._encoder_hash = None, ""
         rows, train = len(train), with_names(train, self.classes, self.class_names)
         places, count = self.places(train.labels), len(self.classes)
         weights = row_weights(train, places, count, self.class_weights == "balanced")

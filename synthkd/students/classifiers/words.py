@@ -22,7 +22,8 @@ from synthkd.students.base import Floats
 SIZES = (2, 3, 4)
 #: Words whose columns are kept in memory.
 _KEPT = 200_000
-_WORD = re.compile(r"\w+|[^\w\s]")
+#: Halves of characters, which no file can hold, are left out.
+_WORD = re.compile("\\w+|[^\\w\\s\ud800-\udfff]")
 
 
 def words(text: str) -> list[str]:
