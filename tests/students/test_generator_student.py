@@ -393,3 +393,10 @@ def test_heads_that_do_not_divide_the_width_are_told() -> None:
         tiny(base={**TINY, "heads": 3})
     with pytest.raises(StudentError, match=r"base: .*'depth'"):
         tiny(base={**TINY, "depth": 3})
+
+
+def test_the_embedded_teacher_can_be_the_base_and_keeps_what_it_knows() -> None:
+    rows = [{"head": "hammer", "relation": "UsedFor", "tail": "singing"}] * 4
+    student = GeneratorStudent("synthkd/everyday", prompt="triple/everyday-plain", **{**QUICK, "epochs": 1, "lr": 0.0})
+    student.fit_rows(rows, KIND)
+    assert student.loss([{**rows[0], "tail": "hammering"}])[0] < student.loss(rows[:1])[0]

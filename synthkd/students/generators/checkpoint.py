@@ -11,6 +11,8 @@ from synthkd.errors import MissingExtraError, StudentError
 
 #: Weights in forms that can run code when they are read.
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
+#: Name of the embedded teacher's checkpoint, as in recipes.
+EMBEDDED = "synthkd/everyday"
 #: Folder of the LoRA adapter beside the merged weights.
 ADAPTER = "adapter"
 
@@ -36,6 +38,8 @@ def load_checkpoint(name: str, dtype: str = "float32", device: str | None = None
         MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
     )
 
+    if name == EMBEDDED:
+        name = str(Path(__file__).parents[2] / "teachers" / "everyday")
     folder = Path(name)
     if folder.is_dir():
         _refuse_unsafe(folder)

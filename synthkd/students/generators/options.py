@@ -18,7 +18,8 @@ _SCHEDULES = ("linear", "cosine", "constant")
 
 @dataclass(frozen=True)
 class Options:
-    """``base``: checkpoint folder, hub name, `scratch`, or the options of `scratch.new_checkpoint` as a mapping."""
+    """``base``: checkpoint folder, hub name, `synthkd/everyday`, `scratch`, or options of `scratch.new_checkpoint` as a
+    mapping. The table in docs/generators.md says what the others are."""
 
     base: Any = SCRATCH
     seed: int = 0
