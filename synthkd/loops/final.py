@@ -109,7 +109,7 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
 
 def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) -> None:
     """The table of all rows, wherever they came from: `round`, `origin` (start, teacher), the kind's columns, `id`,
-    `rejected_by` and `reason` (null where it was trained on), `in_best` (whether the best student was)."""
+    `rejected_by` and `reason` (null where it was accepted), `in_best` (whether the best student was trained on it)."""
     columns = list(plugins.find("kinds", task.kind).columns)
     text = [pa.field(name, pa.string()) for name in (*columns, "id", "rejected_by", "reason")]
     schema = pa.schema(
@@ -121,9 +121,11 @@ def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) 
         ]
     )
     with storage_errors(path), pq.ParquetWriter(path.with_suffix(".new"), schema, compression="zstd") as out:
+        aside = task.aside(rounds[best].student)
         for rows in _rows(task, rounds, columns):
             for row in rows:
-                row["in_best"] = row["rejected_by"] is None and row["round"] <= best
+                trained = row["rejected_by"] is None and row["round"] <= best
+                row["in_best"] = trained and row.get("id") not in aside
             out.write_table(pa.Table.from_pylist(rows, schema=schema))
     path.with_suffix(".new").replace(path)
 

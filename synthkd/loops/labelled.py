@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,14 +17,15 @@ from synthkd.errors import RecipeError, StudentError, nearest
 from synthkd.keys import content_hash, text_hash
 from synthkd.kinds.examples.taxonomy import all_rows
 from synthkd.loops.making import Maker
+from synthkd.loops.recheck import contradicted
 from synthkd.loops.requests import Requests
 from synthkd.loops.rounds import beside, round_recipe, write_inputs
 from synthkd.loops.sets import read_sets
 from synthkd.loops.task import Figures, Row, Task
 from synthkd.recipe import LoopPart, Recipe, RowsPart, Rule
 from synthkd.stages.plan import Plan
-from synthkd.students.base import Classifier, Texts
-from synthkd.students.folders import load_student, save_student
+from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.folders import load_student, read_manifest, save_student
 from synthkd.students.metrics import Evaluation, evaluate
 
 #: Rows so far, in a round's folder: what its answers must not repeat.
@@ -64,6 +66,9 @@ class Labelled(Task[Classifier]):
         self._had: dict[str, set[str]] = {label: set() for label in self.sets.classes}
         for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True):
             self._had[label].add(text_hash(text))
+        self._places = {label: place for place, label in enumerate(self.sets.classes)}
+        #: The last rows that were cross-validated, by their hash, and what came of it.
+        self._answers: tuple[str, Floats] | None = None
         self._try()
 
     def _try(self) -> None:
@@ -135,10 +140,33 @@ class Labelled(Task[Classifier]):
         )
 
     def train(self, rows: Sequence[Row], folder: Path) -> Classifier:
-        texts = _texts(rows)
+        kept = self._kept(rows)
+        ids = {row.get("id") for row in kept}
+        aside = sorted(row["id"] for row in rows if row.get("id") not in ids)
+        texts = _texts(kept)
         student = self.maker.make().fit(texts, self.sets.validation.rows)
-        save_student(student, folder, {"rows": len(texts), "recipe": self.recipe.fingerprint()})
+        facts = {"rows": len(texts), "set_aside": aside, "recipe": self.recipe.fingerprint()}
+        save_student(student, folder, facts)
         return student
+
+    def aside(self, folder: Path) -> frozenset[str]:
+        return frozenset(read_manifest(folder).get("set_aside", ()))
+
+    def _kept(self, rows: Sequence[Row]) -> list[Row]:
+        """All rows but those of the teacher that a cross-validated student contradicts."""
+        if self.part.recheck is None or len(rows) == len(self.sets.start):
+            return list(rows)
+        given = np.array([self._places[row["label"]] for row in rows])
+        judged = np.arange(len(rows)) >= len(self.sets.start)
+        found = contradicted(self._crossed(rows), given, judged, self.part.recheck, self.part.minimum)
+        return [row for row, out in zip(rows, found, strict=True) if not out]
+
+    def _crossed(self, rows: Sequence[Row]) -> Floats:
+        """What cross-validated students say of all rows: asked when a student is trained, and again for the next round."""
+        key = content_hash([[row["text"], row["label"]] for row in rows])
+        if self._answers is None or self._answers[0] != key:
+            self._answers = key, self.maker.crossed(_texts(rows), self.sets.validation.rows)
+        return self._answers[1]
 
     def load(self, folder: Path) -> Classifier:
         student = load_student(folder)
@@ -165,9 +193,21 @@ class Labelled(Task[Classifier]):
     def ask(
         self, number: int, student: Classifier, figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
     ) -> list[Row]:
-        pool = self.sets.pool.rows if self.part.mine.by == "pool" else _texts(rows)
-        probabilities = self.maker.answers(student, pool, self.sets.validation.rows)
-        return self.requests.of_round(number, figures.held, pool, probabilities, rows, self._had)
+        kept = self._kept(rows)
+        mined, answers = self._mined(student, rows, kept)
+        return self.requests.of_round(number, figures.held, mined, answers, kept, self._had)
+
+    def _mined(
+        self, student: Classifier, rows: Sequence[Row], kept: Sequence[Row]
+    ) -> tuple[Texts, Floats | None]:
+        """The rows that examples are taken from, and what the student says of each."""
+        if not self.maker.mines:
+            return _texts(kept), None
+        if self.part.mine.by == "oof":
+            ids = {id(row) for row in kept}
+            return _texts(kept), self._crossed(rows)[[id(row) in ids for row in rows]]
+        mined = self.sets.pool.rows if self.part.mine.by == "pool" else _texts(kept)
+        return mined, student.probabilities(mined.texts)
 
     def check(self, inputs: Sequence[Row]) -> None:
         for row in inputs:
@@ -224,7 +264,7 @@ class Labelled(Task[Classifier]):
                     self._had[row["label"]].add(text_hash(row["text"]))
         rows = corpus.dataset().to_table(columns=[*columns, "input_id"]).to_pylist()
         return [
-            {"text": row["text"], "label": row["label"], "input_id": row["input_id"]}
+            {name: row[name] for name in ("text", "label", "id", "input_id")}
             for row in sorted(rows, key=lambda row: (row["id"], row["label"]))
         ]
 

@@ -225,6 +225,7 @@ class Loop:
             "corpora": {one.folder.relative_to(folder).joinpath("corpus").as_posix(): one.corpus.hash for one in came if one.corpus is not None},
             "added": len(rows),
             "rows": len(self.rows) + len(rows),
+            "set_aside": len(self.task.aside(place)),
             "student": place.relative_to(folder.parent).as_posix(),
             "student_hash": store.folder_hash(place),
             "figures": {"score": figures.score, "shown": dict(figures.shown), "details": dict(figures.details)},

@@ -42,14 +42,14 @@ class Maker:
             raise RecipeError(f"student {self._name!r}: {said}") from None
         return student
 
-    def answers(self, student: Classifier, rows: Texts, validation: Texts) -> Floats | None:
-        """(n, C) what a student says of rows, as `mine.by` has it; None where no example is shown anyway."""
-        mine = self._mine
-        if not (mine.correct or mine.incorrect or mine.hard):
-            return None
-        if mine.by == "oof":
-            return out_of_fold(self.make, rows, mine.folds, self._seed, validation)
-        return student.probabilities(rows.texts)
+    @property
+    def mines(self) -> bool:
+        """Whether any example of the student's answers is shown."""
+        return bool(self._mine.correct or self._mine.incorrect or self._mine.hard)
+
+    def crossed(self, rows: Texts, validation: Texts) -> Floats:
+        """(n, C) what students say of rows that they were not trained on, by cross-validation."""
+        return out_of_fold(self.make, rows, self._mine.folds, self._seed, validation)
 
 
 def _options(recipe: Recipe, part: StudentPart) -> dict[str, Any]:

@@ -82,6 +82,10 @@ class Task(ABC, Generic[S]):
     def load(self, folder: Path) -> S:
         """What `train` saved."""
 
+    def aside(self, folder: Path) -> frozenset[str]:
+        """Ids of accepted rows that a saved student was not trained on."""
+        return frozenset()
+
     @abstractmethod
     def validate(self, student: S) -> Figures:
         """The student on validation and test rows."""
@@ -107,7 +111,7 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def read(self, corpus: Corpus) -> list[Row]:
-        """The accepted rows of a round, in an order that depends on nothing but them."""
+        """The accepted rows of a round, in an order that depends on nothing but them. Further columns (`id`) may be in them."""
 
     def told(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
         """What was asked and what came, for the report: JSON."""

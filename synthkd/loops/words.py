@@ -21,7 +21,8 @@ def round_line(done: Round, before: Sequence[Round]) -> str:
     said = f"round {done.number}: "
     if record["wanted"]:
         said += f"asked {record['wanted']:,}, accepted {counts['accepted']:,}{_lost(counts)}, "
-    said += f"{record['rows']:,} rows; " + ", ".join(
+    aside = f" ({record['set_aside']:,} set aside)" if record["set_aside"] else ""
+    said += f"{record['rows']:,} rows{aside}; " + ", ".join(
         f"{NAMES.get(name, name)} {value:.3f}"
         for name, value in record["figures"]["shown"].items()
         if value is not None

@@ -88,6 +88,13 @@ class LoopPart(Part):
         True, description="Show the teacher the report: figures of each class, and confusions."
     )
     mine: MinePart = Field(default_factory=MinePart, description="Examples of the student's answers.")
+    recheck: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Before each training, set aside rows of the teacher for which a student, by cross-validation over all"
+        " rows so far, gives another label this probability. Default: none are.",
+    )
     metric: Literal["loss", "macro_f1", "accuracy", "validity", "accepted"] | None = Field(
         None,
         description="Figure on the validation rows by which rounds are compared: `loss` (default), `macro_f1` or `accuracy` of"
