@@ -71,6 +71,22 @@ def test_the_head_is_a_linear_layer_of_the_module(small: Path) -> None:  # noqa:
     np.testing.assert_allclose(logits.numpy(), student.logits(TEXTS[:2]), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("card_arrival", "lostCard"), True),
+        (("positive", "negative"), True),
+        (("label_1", "label_2"), False),
+        (("0", "1"), False),
+        (("a", "b"), False),
+    ],
+)
+def test_names_are_rows_where_they_say_something(names: tuple[str, ...], expected: bool) -> None:
+    options = EncoderStudent(names, base="any", start="contrastive").settings
+    assert options.names_for(names) == float(expected)
+    assert EncoderStudent(names, base="any").settings.names_for(names) == 0
+
+
 def test_one_seed_gives_one_start(small: Path) -> None:  # noqa: F811
     first, again = (begun(small).fit(rows()).probabilities(TEXTS) for _ in range(2))
     np.testing.assert_allclose(first, again, atol=1e-6)

@@ -95,7 +95,7 @@ class EncoderStudent(Classifier):
 
     def _named(self, train: Texts) -> Labelled:
         """Training rows with the names of the classes, as the options ask."""
-        rows = with_names(train, self.classes, self.settings.class_names)
+        rows = with_names(train, self.classes, self.settings.names_for(self.classes))
         return self._labelled(rows, self.settings.class_weights == "balanced")
 
     def _twice(self, train: Texts) -> Trained:

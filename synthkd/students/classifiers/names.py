@@ -31,6 +31,12 @@ def with_names(rows: Texts, classes: Sequence[str], weight: float) -> Texts:
     )
 
 
+def speaking(classes: Sequence[str]) -> bool:
+    """Do the names say something: a word of three letters at least in each, and not the same one with other numbers?"""
+    bare = [re.sub(r"[\d\W_]+", " ", spoken(name)).strip() for name in classes]
+    return len(set(bare)) == len(bare) and all(any(len(word) > 2 for word in name.split()) for name in bare)
+
+
 def check_weight(student: str, weight: object) -> None:
     """Refuse a weight that is none."""
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from typing import Any
 
 from synthkd.errors import MissingExtraError, StudentError, nearest
-from synthkd.students.classifiers.names import check_weight
+from synthkd.students.classifiers.names import check_weight, speaking
 
 #: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {
     "none": {"epochs": 20, "lr": 5e-5, "batch_size": 32},
-    "contrastive": {"epochs": 10, "lr": 5e-5, "batch_size": 32},
+    "contrastive": {"epochs": 5, "lr": 3e-5, "batch_size": 32},
 }
 SOFT = ("ce", "kl", "reverse_kl", "jsd", "dist", "sinkhorn")
 
@@ -24,7 +25,8 @@ class EncoderOptions:
     ``calibrate``: without validation rows, train once on four fifths of the rows to find the temperature and the number of
     epochs, then on all. ``soft``: an objective that learns from a teacher's probabilities (`Texts.soft`), with
     ``soft_share`` of the loss and ``soft_temperature``. ``head_factor``: the head learns at so many times ``lr``.
-    ``strength``: C of the logistic head. ``class_names``: the name of each class is a training row that counts as so many. ``bf16``: half precision in training; None where an accelerator or CPU is faster
+    ``strength``: C of the logistic head. ``class_names``: the name of each class is a training row that counts as so many; None for 1
+    with a contrastive start where the names say something, else 0. ``bf16``: half precision in training; None where an accelerator or CPU is faster
     with it. ``max_length``: tokens of a text; None for 128, or fewer where the checkpoint reads fewer.
     """
 
@@ -38,9 +40,9 @@ class EncoderOptions:
     weight_decay: float = 0.01
     dropout: float = 0.1
     head_factor: float = 10.0
-    strength: float = 30.0
+    strength: float = 10.0
     class_weights: str | None = None
-    class_names: float = 0.0
+    class_names: float | None = None
     calibrate: bool = True
     soft: str | None = None
     soft_share: float = 0.5
@@ -58,7 +60,7 @@ class EncoderOptions:
         if start not in DEFAULTS:
             raise StudentError(f"student 'encoder': `start` is `none` or `contrastive`, not {start!r}")
         given = {name: value for name, value in said.items() if value is not None}
-        check_weight("encoder", said.get("class_names", 0.0))
+        check_weight("encoder", said.get("class_names") or 0.0)
         options = cls(**{**DEFAULTS[start], **given})
         options._check()
         return options
@@ -91,6 +93,12 @@ class EncoderOptions:
                 "student 'encoder': a contrastive start compares texts by their labels and reads no soft ones; leave `soft`"
                 " out, or take `start: none`"
             )
+
+    def names_for(self, classes: Sequence[str]) -> float:
+        """What the names of these classes count as."""
+        if self.class_names is not None:
+            return self.class_names
+        return 1.0 if self.start == "contrastive" and speaking(classes) else 0.0
 
     def with_epochs(self, epochs: int) -> EncoderOptions:
         """The same, for so many epochs."""
