@@ -81,7 +81,7 @@ def cli_page() -> str:
     runner = CliRunner()
     verbs = [
         [],
-        *([name] for name in ("init", "run", "generate", "judge", "publish", "show", "describe")),
+        *([name] for name in ("init", "run", "generate", "judge", "publish", "distill", "show", "describe")),
     ]
     verbs += [
         ["journal"],

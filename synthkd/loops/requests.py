@@ -93,7 +93,7 @@ class Requests:
                         "draw": draw,
                         "report": (reports or {}).get(label, ""),
                         **shown.as_dict(),
-                        "shots": self._shots(number, draw, label, rows),
+                        "shots": self._shots(number, draw, label, rows, shown),
                         "contrast": self._contrast(shown, label, draw),
                         **self._values(number, label, draw),
                         "had": sorted(had[label]),
@@ -117,7 +117,7 @@ class Requests:
                 "draw": draw,
                 "report": report,
                 **shown.as_dict(),
-                "shots": self._shots(number, draw, None, rows),
+                "shots": self._shots(number, draw, None, rows, shown),
                 "contrast": "",
                 **dict.fromkeys(self.axis_names, ""),
                 "need": need,
@@ -134,10 +134,17 @@ class Requests:
         prompts = math.ceil(left / self.part.texts)
         return [left // prompts + (i < left % prompts) for i in range(prompts)]
 
-    def _shots(self, number: int, draw: int, label: str | None, rows: Sequence[Row]) -> list[Row]:
-        """Labelled rows, real ones first, drawn anew for each round and prompt; of all classes in turn where the teacher
-        chooses."""
-        own_rows = [(i >= self.real, row) for i, row in enumerate(rows) if label in (None, row["label"])]
+    def _shots(
+        self, number: int, draw: int, label: str | None, rows: Sequence[Row], shown: Mined
+    ) -> list[Row]:
+        """Labelled rows that the prompt does not show anyway, real ones first, drawn anew for each round and prompt; of all
+        classes in turn where the teacher chooses."""
+        there = {one.text for one in (*shown.correct, *shown.incorrect, *shown.hard)}
+        own_rows = [
+            (i >= self.real, row)
+            for i, row in enumerate(rows)
+            if label in (None, row["label"]) and row["text"] not in there
+        ]
         salt = f"{self.seed}:{number}:{draw}"
         order = sorted(own_rows, key=lambda one: (one[0], fraction(f"{salt}:{one[1]['text']}")))
         turn, seen = list[tuple[int, int]](), Counter[str]()

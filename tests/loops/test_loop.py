@@ -50,11 +50,20 @@ def test_no_validation_or_test_text_stands_in_a_prompt(done: Done) -> None:
     assert not [text for text in held for prompt in prompts(done[1]) if text in prompt]
 
 
-def test_prompts_of_a_round_show_report_hard_negatives_and_labelled_rows(done: Done) -> None:
+def test_prompts_of_a_round_show_the_report_and_what_the_student_got_right_and_surely_wrong(done: Done) -> None:
     shown = [prompt for prompt in prompts(done[1]) if "Report on the student" in prompt]
     assert len(shown) == len(prompts(done[1]))
     assert any("was surest of" in prompt for prompt in shown)
-    assert all("Labelled texts" in prompt for prompt in shown)
+    assert any("Texts that it got right" in prompt for prompt in shown)
+
+
+def test_no_text_is_shown_twice_in_a_prompt(done: Done) -> None:
+    for one in done[0].rounds[1:]:
+        for row in one.asked:
+            texts = [
+                shown["text"] for name in ("shots", "correct", "incorrect", "hard") for shown in row[name]
+            ]
+            assert len(texts) == len(set(texts))
 
 
 def test_every_row_has_a_round_an_origin_and_a_fate(done: Done) -> None:
