@@ -45,7 +45,7 @@ def write_all(
         "ended": ended,
         "best": best,
         "rounds": [_short(one) for one in rounds],
-        "student": {"round": best, "hash": folder_hash(recipe.student_path)},
+        "kept": {"round": best, "student": folder_hash(recipe.student_path)},
         "corpus": None
         if corpus is None
         else {"hash": corpus["corpus_hash"], "manifest": corpus["manifest_hash"]},

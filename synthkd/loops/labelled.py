@@ -23,6 +23,7 @@ from synthkd.loops.rounds import beside, round_recipe, write_inputs
 from synthkd.loops.sets import read_sets
 from synthkd.loops.task import Figures, Row, Task
 from synthkd.recipe import LoopPart, Recipe, RowsPart, Rule
+from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Plan
 from synthkd.students.base import Classifier, Floats, Texts
 from synthkd.students.folders import load_student, read_manifest, save_student
@@ -84,7 +85,9 @@ class Labelled(Task[Classifier]):
             if recipe.prompt.examples:
                 shown = all_rows(recipe.resolve(recipe.prompt.examples.path))
                 self.sets.held.refuse(shown, f"few-shot examples, {recipe.prompt.examples.path}")
-            for _ in Plan(recipe).asked():
+            plan = Plan(recipe)
+            Bounds.of(plan)
+            for _ in plan.asked():
                 pass
 
     @property

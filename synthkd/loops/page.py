@@ -148,7 +148,7 @@ def _hashes(manifest: Mapping[str, Any]) -> str:
     corpus = manifest["corpus"]
     lines = [
         ["manifest (distill.json)", manifest["manifest_hash"]],
-        ["student", manifest["student"]["hash"]],
+        ["student", manifest["kept"]["student"]],
         *([["corpus", corpus["hash"]]] if corpus else []),
         ["teacher", manifest["teacher"]],
         *([name, digest] for name, digest in manifest["files"].items()),

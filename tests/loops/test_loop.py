@@ -50,7 +50,9 @@ def test_no_validation_or_test_text_stands_in_a_prompt(done: Done) -> None:
     assert not [text for text in held for prompt in prompts(done[1]) if text in prompt]
 
 
-def test_prompts_of_a_round_show_the_report_and_what_the_student_got_right_and_surely_wrong(done: Done) -> None:
+def test_prompts_of_a_round_show_the_report_and_what_the_student_got_right_and_surely_wrong(
+    done: Done,
+) -> None:
     shown = [prompt for prompt in prompts(done[1]) if "Report on the student" in prompt]
     assert len(shown) == len(prompts(done[1]))
     assert any("was surest of" in prompt for prompt in shown)
@@ -88,7 +90,8 @@ def test_the_corpus_holds_the_rows_of_all_rounds(done: Done) -> None:
 def test_the_manifest_joins_rounds_student_and_corpus(done: Done) -> None:
     result = done[0]
     manifest = json.loads((result.recipe.work_dir / "distill.json").read_text())
-    assert manifest["best"] == result.best
+    assert manifest["best"] == manifest["kept"]["round"] == result.best
+    assert manifest["student"]["name"] == "linear"
     assert manifest["corpus"]["hash"] == result.corpus.hash
     assert [one["key"] for one in manifest["rounds"]] == [one.key for one in result.rounds]
     assert manifest["rows"]["start"]["rows"] == 6

@@ -117,6 +117,11 @@ def test_without_start_rows_validation_rows_must_be_named(tmp_path: Path) -> Non
     refused(tmp_path, RecipeError, "name the rows of `validation`", loop={"start": None, "validation": 0.2})
 
 
+def test_a_budget_without_prices_is_refused_before_a_student_is_trained(tmp_path: Path) -> None:
+    refused(tmp_path, RecipeError, "needs prices", limits={"dollars": 1.0})
+    assert not (tmp_path / "runs" / "loop" / "rounds").exists()
+
+
 def test_a_teacher_that_chooses_needs_a_kind_of_several(tmp_path: Path) -> None:
     refused(tmp_path, RecipeError, "kind.several", kind={"name": "example"}, loop={"allocate": "teacher"})
 
