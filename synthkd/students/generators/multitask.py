@@ -104,11 +104,11 @@ class TaskMean:
     long. An objective of `training.Work`.
     """
 
-    grouped = True
-
     def __init__(self, tasks: Any) -> None:
         """``tasks``: the student's option; of one task, the plain mean."""
         self.shares = shares_of(tasks) or {"": 1.0}
+        # A question's answer and its steps come in one batch, as the sum over tasks wants them.
+        self.grouped = len(self.shares) > 1
 
     def __call__(
         self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any

@@ -1,0 +1,38 @@
+"""Figures over several seeds: means and bootstrap intervals over rows and seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+DRAWS = 2000
+
+
+def interval(scores: Floats, other: Floats | None = None) -> tuple[float, float, float]:
+    """Mean of scores (S, n) of S seeds on n rows, or of their difference to others (S', n) on the same rows, with the ends
+    of its 95 % interval: rows and seeds are drawn again, each side its own seeds."""
+    rng = np.random.default_rng(0)
+    found = np.empty(DRAWS)
+    for draw in range(DRAWS):
+        rows = rng.integers(0, scores.shape[1], scores.shape[1])
+        found[draw] = _mean(scores, rows, rng) - (0.0 if other is None else _mean(other, rows, rng))
+    value = float(scores.mean() - (0.0 if other is None else other.mean()))
+    low, high = np.quantile(found, [0.025, 0.975])
+    return round(value, 4), round(float(low), 4), round(float(high), 4)
+
+
+def _mean(scores: Floats, rows: Any, rng: np.random.Generator) -> float:
+    seeds = rng.integers(0, len(scores), len(scores))
+    return float(scores[np.ix_(seeds, rows)].mean())
+
+
+def shown(found: tuple[float, float, float]) -> str:
+    """`0.812 [0.790, 0.833]`."""
+    return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
+
+
+def named(name: str, found: tuple[float, float, float]) -> dict[str, float]:
+    """A figure with the ends of its interval, by name."""
+    return {name: found[0], f"{name}_low": found[1], f"{name}_high": found[2]}
