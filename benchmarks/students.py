@@ -42,7 +42,7 @@ def parsed() -> Any:
     parser.add_argument("--encoder", default=default_encoder(), help="folder of the sentence encoder")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what the slowest peers said")
     parser.add_argument(
-        "--slow-seeds", metavar="N,N", help="draws for what takes minutes to train, of 5 and 10 rows a class"
+        "--kept-only", action="store_true", help="of what takes minutes to train, only what is kept"
     )
     return parser.parse_args()
 

@@ -32,6 +32,10 @@ from student_parts.banking import Rows, draw, split
 ITERATIONS = 20
 
 
+class NotKept(LookupError):
+    """What was to be read was not made before."""
+
+
 def setfit(
     encoder: str,
     train: Rows,
@@ -39,19 +43,25 @@ def setfit(
     seed: int,
     iterations: int = ITERATIONS,
     keep: Path | None = None,
+    only: bool = False,
 ) -> tuple[Any, float]:
     """Labels (n) that SetFit gives the test texts, and the seconds of a processor that it trained."""
     facts = [
         version("setfit"), version("sentence-transformers"), seed, iterations, train.texts, train.labels, list(test),
     ]  # fmt: skip
     digest = [json.dumps(facts).encode(), (Path(encoder) / "model.safetensors").read_bytes()]
-    return kept(keep, "setfit", digest, lambda: _trained(encoder, train, test, seed, iterations))
+    return kept(keep, "setfit", digest, lambda: _trained(encoder, train, test, seed, iterations), only)
 
 
 def kept(
-    folder: Path | None, name: str, facts: Sequence[bytes], make: Callable[[], tuple[Any, float]]
+    folder: Path | None,
+    name: str,
+    facts: Sequence[bytes],
+    make: Callable[[], tuple[Any, float]],
+    only: bool = False,
 ) -> tuple[Any, float]:
-    """What ``make`` gives (labels, seconds), read from the folder where it was made of the same facts before."""
+    """What ``make`` gives (labels, seconds), read from the folder where it was made of the same facts before. ``only``: raise
+    `NotKept` where it was not."""
     if folder is None:
         return make()
     key = blake2b(b"".join(facts), digest_size=12).hexdigest()
@@ -59,6 +69,8 @@ def kept(
     if path.is_file():
         found = json.loads(path.read_text())
         return np.array(found["labels"]), found["seconds"]
+    if only:
+        raise NotKept(name)
     labels, seconds = make()
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"labels": list(map(str, labels)), "seconds": seconds}))

@@ -16,7 +16,7 @@ from student_parts import banking, classifiers, setfit_peer
 
 
 def test_the_classifiers_part_compares_ours_with_scikit_learn_on_the_same_rows(data: Path) -> None:
-    options = Namespace(data=data, quick=True, seeds=1, encoder=None, keep=None, slow_seeds=None)
+    options = Namespace(data=data, quick=True, seeds=1, encoder=None, keep=None, kept_only=False)
     found = classifiers.run(options)
     assert found["ours_linear_tf_idf_5shot"] > 0.5
     assert found["sklearn_minus_ours_5shot_low"] <= found["sklearn_minus_ours_5shot"] < 0
@@ -32,7 +32,7 @@ def test_a_draw_has_so_many_rows_of_each_class_and_depends_on_its_seed(data: Pat
 
 def test_a_peer_that_was_trained_on_fewer_draws_is_compared_on_those() -> None:
     right = np.ones(50, dtype=bool)
-    correct = {"SetFit": [right], "ours: encoder, contrastive start": [right, ~right]}
+    correct = {"SetFit": {1: right}, "ours: encoder, contrastive start": {0: ~right, 1: right}}
     found = classifiers.differences(correct, 5)
     assert found["setfit_minus_ours_5shot"] == 0.0
     assert found["setfit_minus_ours_5shot_draws"] == 1
@@ -49,3 +49,5 @@ def test_what_was_kept_is_read_for_the_same_facts_only(tmp_path: Path) -> None:
         labels, seconds = setfit_peer.kept(tmp_path, "peer", facts, make)
         assert (list(labels), seconds) == (["a", "b"], 2.5)
     assert len(asked) == 2
+    with pytest.raises(setfit_peer.NotKept):
+        setfit_peer.kept(tmp_path, "peer", [b"three"], make, only=True)
