@@ -20,6 +20,10 @@ from synthkd.students.base import Floats
 
 #: Sizes of the pieces of words.
 SIZES = (2, 3, 4)
+Ints = np.ndarray[Any, np.dtype[np.int32]]
+_NONE: Ints = np.zeros(0, dtype=np.int32)
+#: Texts that are cut into features at a time.
+_LOT = 8192
 #: Words whose columns are kept in memory.
 _KEPT = 200_000
 #: Halves of characters, which no file can hold, are left out.
@@ -67,11 +71,10 @@ class Block:
             return lambda feature: known.setdefault(feature, len(known))
         return lambda feature: known.get(feature, -1)
 
-    def weigh(self, rows: list[int], columns: list[int], size: int, learn: bool) -> Any:
-        """(size, width) CSR matrix from one entry for each occurrence."""
+    def weigh(self, at: Ints, to: Ints, size: int, learn: bool) -> Any:
+        """(size, width) CSR matrix from one entry for each occurrence: its row and its column."""
         from scipy.sparse import csr_matrix
 
-        at, to = np.array(rows, dtype=np.int64), np.array(columns, dtype=np.int64)
         known = to >= 0
         ones = np.ones(int(known.sum()))
         counts = csr_matrix((ones, (at[known], to[known])), shape=(size, self.width))
@@ -106,23 +109,25 @@ class Words:
     def _matrix(self, texts: Sequence[str], learn: bool) -> Any:
         from scipy.sparse import hstack
 
+        lots = [self._entries(texts[at : at + _LOT], at, learn) for at in range(0, len(texts), _LOT)]
+        blocks = []
+        for number, block in enumerate(self.blocks):
+            at, to = (np.concatenate([_NONE, *(lot[2 * number + side] for lot in lots)]) for side in (0, 1))
+            blocks.append(block.weigh(at, to, len(texts), learn))
+        return hstack(blocks, format="csr")
+
+    def _entries(self, texts: Sequence[str], first: int, learn: bool) -> list[Ints]:
+        """Rows and columns of the occurrences of each block, some texts at a time: a list takes ten times an array's room."""
         whole, part = (block.place(learn) for block in self.blocks)
         entries: tuple[list[int], ...] = ([], [], [], [])
-        for row, text in enumerate(texts):
+        for row, text in enumerate(texts, first):
             found = words(text)
             here = [whole(feature) for feature in (*found, *pairs(found))]
             inside = [column for word in found for column in self._pieces(word, part)]
             for place, columns in ((0, here), (2, inside)):
                 entries[place].extend([row] * len(columns))
                 entries[place + 1].extend(columns)
-        first, second = self.blocks
-        return hstack(
-            [
-                first.weigh(entries[0], entries[1], len(texts), learn),
-                second.weigh(entries[2], entries[3], len(texts), learn),
-            ],
-            format="csr",
-        )
+        return [np.array(numbers, dtype=np.int32) for numbers in entries]
 
     def _pieces(self, word: str, part: Callable[[str], int]) -> tuple[int, ...]:
         """Columns of a word's pieces; most words come again."""
