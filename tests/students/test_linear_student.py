@@ -111,6 +111,7 @@ def test_validation_rows_calibrate() -> None:
     ("train", "message"),
     [
         (Texts((), ()), "rows are none"),
+        (Texts(("", " "), ("x", "y")), "a word or a sign"),
         (Texts(("a", "b"), ("x", "x")), "one class 'x'"),
         (Texts(("a", "b"), ("card", "nothing")), "row 2: 'nothing'"),
         (rows("card", "cash", weights=np.array([1.0] * 9 + [np.nan])), "row 10"),

@@ -75,6 +75,10 @@ class LinearStudent(Classifier):
         places, count = self.places(train.labels), len(self.classes)
         weights = row_weights(train, places, count, self.class_weights == "balanced")
         matrix = self._words.fit(train.texts) if self.features != "embeddings" else self._matrix(train.texts)
+        if not isinstance(matrix, np.ndarray) and not matrix.nnz:
+            raise StudentError(
+                "no training row has a word or a sign in it; a student on words has nothing to learn from"
+            )
         self._head = Head.fit(matrix, places, count, weights, self.strength)
         self.temperature = 1.0
         if not self.calibrate:
