@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from synthkd import plugins
@@ -16,31 +16,15 @@ _PATHS = ("encoder", "base", "model", "path")
 
 
 class Maker:
-    """Makes the recipe's student, untrained. Raises `RecipeError` for a student that learns no labels, and for an option that
-    it does not have."""
+    """Makes the recipe's student, untrained, and those that are cross-validated. Raises `RecipeError` for a student that learns no
+    labels, and for an option that it does not have."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str]) -> None:
-        part = recipe.student or StudentPart()
         assert recipe.loop is not None
-        self._mine, self._seed, self._classes, self._name = recipe.loop.mine, recipe.seed, classes, part.name
-        self._options = _options(recipe, part)
-        self._class: Any = plugins.find("students", part.name)
-        if getattr(self._class, "learns", "") != "labels":
-            raise RecipeError(
-                f"student {part.name!r} learns no labels; a loop over the kind 'example' needs one that does"
-            )
-        self.make()
-
-    def make(self) -> Classifier:
-        """A student that was not trained yet."""
-        try:
-            student: Classifier = self._class(
-                **{"seed": self._seed, **self._options, "classes": self._classes}
-            )
-        except TypeError as error:
-            said = str(error).split("__init__() ")[-1]
-            raise RecipeError(f"student {self._name!r}: {said}") from None
-        return student
+        self._mine, self._seed = recipe.loop.mine, recipe.seed
+        own = recipe.student or StudentPart()
+        self.make = _factory(recipe, own, classes)
+        self._crossed = _factory(recipe, self._mine.student, classes) if self._mine.student else self.make
 
     @property
     def mines(self) -> bool:
@@ -49,7 +33,28 @@ class Maker:
 
     def crossed(self, rows: Texts, validation: Texts) -> Floats:
         """(n, C) what students say of rows that they were not trained on, by cross-validation."""
-        return out_of_fold(self.make, rows, self._mine.folds, self._seed, validation)
+        return out_of_fold(self._crossed, rows, self._mine.folds, self._seed, validation)
+
+
+def _factory(recipe: Recipe, part: StudentPart, classes: Sequence[str]) -> Callable[[], Classifier]:
+    """What makes a student of a recipe; it has made one, so that a wrong option is told at once."""
+    made: Any = plugins.find("students", part.name)
+    if getattr(made, "learns", "") != "labels":
+        raise RecipeError(
+            f"student {part.name!r} learns no labels; a loop over the kind 'example' needs one that does"
+        )
+    options = {"seed": recipe.seed, **_options(recipe, part), "classes": classes}
+
+    def make() -> Classifier:
+        try:
+            student: Classifier = made(**options)
+        except TypeError as error:
+            said = str(error).split("__init__() ")[-1]
+            raise RecipeError(f"student {part.name!r}: {said}") from None
+        return student
+
+    make()
+    return make
 
 
 def _options(recipe: Recipe, part: StudentPart) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class MinePart(Part):
         " its own training rows (`train`: few mistakes are left there); or labelled rows kept aside (`pool`).",
     )
     folds: int = Field(5, ge=2, description="Folds of the cross-validation.")
+    student: StudentPart | None = Field(
+        None,
+        description="Which student is cross-validated: a small one in place of one whose training is dear. Default: the"
+        " loop's own.",
+    )
     correct: int = Field(16, ge=0, description="Examples that it got right.")
     incorrect: int = Field(16, ge=0, description="Examples that it got wrong.")
     hard: int = Field(

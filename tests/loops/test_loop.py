@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from looping import WORDS, files_of, loop_recipe, rows_of, write
 
 from synthkd import distill
 from synthkd.loops import DistillResult
+from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.testing import FakeServer
 
 
@@ -219,3 +221,21 @@ def test_a_result_shows_its_table_and_its_curve(done: Done) -> None:
     assert "best" in str(done[0])
     assert "3 rounds" in repr(done[0])
     assert done[0]._repr_html_().startswith("<svg")
+
+
+def test_a_small_student_can_be_cross_validated_in_place_of_a_dear_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: Counter[str] = Counter()
+    fit = LinearStudent.fit
+
+    def counted(self: LinearStudent, *rows: Any) -> LinearStudent:
+        trained[self.features] += 1
+        return fit(self, *rows)
+
+    monkeypatch.setattr(LinearStudent, "fit", counted)
+    small = {"name": "linear", "options": {"features": "tfidf"}}
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 1, "mine": {"student": small, "folds": 3}}
+        distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
+    assert trained == {"hashing": 2, "tfidf": 3}
