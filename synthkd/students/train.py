@@ -16,7 +16,7 @@ from synthkd.kinds.examples.overlap import normal_text
 from synthkd.rows import read_rows
 from synthkd.storage import write_text
 from synthkd.students.base import Classifier, Student, Texts
-from synthkd.students.folders import CARD, read_manifest, save_student
+from synthkd.students.folders import CARD, save_student
 from synthkd.students.making import make_student, source_of, versions
 from synthkd.students.metrics import Evaluation, evaluate
 from synthkd.students.rows import read_texts
@@ -181,6 +181,3 @@ def _manifest(asked: Training, seconds: float, figures: Mapping[str, Any]) -> di
         "validation": source_of(asked.validation), "test": source_of(asked.test),
         "training_seconds": round(seconds, 3), "figures": dict(figures), "versions": versions(),
     }  # fmt: skip
-
-
-__all__ = ["README", "Trained", "Training", "read_manifest", "rows_of", "text_figures", "train_student"]

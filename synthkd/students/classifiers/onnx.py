@@ -153,6 +153,10 @@ def _settings(folder: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(settings, dict) or settings.get("version") != VERSION:
         raise StudentError(f"{folder / SETTINGS}: of another version; export the student again")
+    if missing := {"classes", "temperature", "max_length", "pad", "int8", "files"} - settings.keys():
+        raise StudentError(
+            f"{folder / SETTINGS}: no {min(missing)!r}; it was cut or altered, export the student again"
+        )
     for name, expected in settings["files"].items():
         path = folder / Path(name).name
         if not path.is_file() or file_hash(path) != expected:
