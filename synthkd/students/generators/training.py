@@ -94,6 +94,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def __init__(self, work: Work, **rest: Any) -> None:
         super().__init__(**rest)
         self.work = work
+        # The loss is a mean of its batch: the Trainer is to divide it by the batches of a step.
+        self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> Any:
         work = self.work
