@@ -54,7 +54,7 @@ class Labelled(Task[Classifier]):
         assert recipe.loop is not None
         self.recipe, self.part = recipe, recipe.loop
         self.metric = self.part.metric or "loss"
-        _check(self.part, self.metric)
+        _check(recipe, self.part, self.metric)
         if recipe.loop.allocate == "teacher" and not recipe.kind.several:
             raise RecipeError(
                 "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
@@ -287,8 +287,10 @@ class Labelled(Task[Classifier]):
         }
 
 
-def _check(part: LoopPart, metric: str) -> None:
+def _check(recipe: Recipe, part: LoopPart, metric: str) -> None:
     """Refuse what means nothing for labelled text."""
+    if recipe.kind.options.get("real"):
+        raise RecipeError("kind.options.real: in a loop real rows are named in `loop.start`; take one out")
     if metric not in METRICS:
         raise RecipeError(
             f"loop.metric: {metric!r} is no figure of a classifier{nearest(metric, list(METRICS))}"

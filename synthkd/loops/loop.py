@@ -90,9 +90,18 @@ class Loop:
             "teacher": identity,
         }
 
+    def sizes(self) -> str:
+        """How many rows there are of each kind, in words."""
+        lots = [
+            (n, lot["rows"])
+            for n, lot in self.task.facts().items()
+            if isinstance(lot, dict) and "rows" in lot
+        ]
+        return ", ".join(f"{name} {rows:,} rows" for name, rows in lots)
+
     def run(self) -> DistillResult:
         """All rounds that are not done yet, and what is written at the end."""
-        for line in self.task.said:
+        for line in (self.sizes(), *self.task.said):
             self.say(line)
         ended, problem = "", None
         try:
@@ -144,7 +153,8 @@ class Loop:
             asked = [row for place in record["asked"] for row in store.read_inputs(folder / place)]
             done = Round(folder, record, self._read(came), asked)
         else:
-            store.clear_left(folder)
+            # What a killed process or another recipe left there; what was bought is in the journal.
+            shutil.rmtree(folder, ignore_errors=True)
             started = time.monotonic()
             begun = self._begin(folder, number)
             if begun is None:

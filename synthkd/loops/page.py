@@ -50,7 +50,9 @@ def _cell(text: str) -> str:
 
 def _rows(task: Task[Any], manifest: Mapping[str, Any]) -> str:
     sets = [
-        f"{name} {facts['rows']:,}" for name, facts in manifest["rows"].items() if isinstance(facts, dict)
+        f"{name} {facts['rows']:,}"
+        for name, facts in manifest["rows"].items()
+        if isinstance(facts, dict) and "rows" in facts
     ]
     lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *task.said]
     return "\n\n".join(line for line in lines if line)

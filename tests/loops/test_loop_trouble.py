@@ -117,6 +117,11 @@ def test_without_start_rows_validation_rows_must_be_named(tmp_path: Path) -> Non
     refused(tmp_path, RecipeError, "name the rows of `validation`", loop={"start": None, "validation": 0.2})
 
 
+def test_real_rows_that_are_named_twice_are_refused(tmp_path: Path) -> None:
+    kind = {"name": "example", "several": True, "options": {"real": "start.csv"}}
+    refused(tmp_path, RecipeError, "named in `loop.start`", kind=kind)
+
+
 def test_a_budget_without_prices_is_refused_before_a_student_is_trained(tmp_path: Path) -> None:
     refused(tmp_path, RecipeError, "needs prices", limits={"dollars": 1.0})
     assert not (tmp_path / "runs" / "loop" / "rounds").exists()
