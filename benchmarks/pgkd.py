@@ -12,6 +12,7 @@ over the rounds), paired by seed, with the 95 % interval of Student's t.
     skewed     a start of 1 to 16 rows a class: there the allocation has something to even out
     noise      a teacher whose labels are wrong by 0, 10 and 20 %, with and without the rule `label_noise`
     tfidf      the headline with a student on TF-IDF
+    triples    the loop for triples on the everyday world: questions by yield and need against drawn ones
 
 About half an hour on two cores, the headline seven minutes. `--dev` measures on rows cut from train: for choosing.
 """
@@ -114,8 +115,15 @@ def tfidf(seeds: range, setting: Setting, student: str, quick: bool) -> Figures:
     }
 
 
+def triples(seeds: range, setting: Setting, student: str, quick: bool) -> Figures:
+    from pgkd_parts.triples import run
+
+    return run(quick, len(seeds))
+
+
 PARTS: dict[str, Callable[[range, Setting, str, bool], Figures]] = {
     "headline": headline, "ablations": ablations, "skewed": skewed, "noise": noise, "tfidf": tfidf,
+    "triples": triples,
 }  # fmt: skip
 
 

@@ -42,10 +42,9 @@ class Round:
     critic: float
 
 
-def run(options: Any) -> dict[str, Any]:
-    """Figures by name. ``options``: ``quick``, and ``seeds`` (default: 3)."""
-    quick, start = options.quick, time.perf_counter()
-    seeds = range(1, 1 + (getattr(options, "seeds", None) or (1 if quick else 3)))
+def run(quick: bool = False, count: int = 3) -> dict[str, Any]:
+    """Figures by name, over so many seeds."""
+    start, seeds = time.perf_counter(), range(1, 1 + count)
     found: dict[tuple[str, int], list[Round]] = {}
     with tempfile.TemporaryDirectory(prefix="pgkd-triples-") as name:
         for seed in seeds:
@@ -62,6 +61,7 @@ def run(options: Any) -> dict[str, Any]:
 def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     """One loop. All share a journal: what two of them ask is asked once."""
     from synthkd import Recipe
+    from synthkd.everyday.truth import Truth
     from synthkd.loops import distill
     from synthkd.loops.triples.task import Triples
 
@@ -73,15 +73,14 @@ def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     ]  # fmt: skip
     recipe = Recipe.load(ROOT / "examples/pgkd-triples.yaml", changes)
     distill(recipe, quiet=True)
-    task = Triples(recipe)
-    return [measured(task, file) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))]
+    task, truth = Triples(recipe), Truth.load()
+    return [measured(task, truth, file) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))]
 
 
-def measured(task: Any, file: Path) -> Round:
+def measured(task: Any, truth: Any, file: Path) -> Round:
     """The student of a round by the table, and what critic and examiner make of its answers."""
     import pyarrow as pa
 
-    from synthkd.everyday.truth import Truth
     from synthkd.loops.triples.answers import answers
 
     record = json.loads(file.read_text("utf-8"))
@@ -89,7 +88,7 @@ def measured(task: Any, file: Path) -> Round:
     asked = task.validation.questions
     said = student.generate([question.row for question in asked])
     rows = [answer.row for answer in answers(task.plan, task.decision, asked, said) if answer.row is not None]
-    true = np.array([Truth.load().valid(row) for row in rows]) if rows else np.zeros(0, bool)
+    true = np.array([truth.valid(row) for row in rows], dtype=bool)
     texts = pa.Table.from_pylist(rows)
     shown = record["figures"]["shown"]
     return Round(

@@ -1,5 +1,5 @@
-"""The loop for triples: a generator student, and a critic in place of people.
+"""The loop for triples: a generator student, a critic that prunes, and an examiner in place of people.
 
 The pool of questions (`questions`) is parted by heads; the student's answers on heads that the teacher is never asked about
-are scored by the critic (`answers`); what a round asks for is decided by `allocate`.
+are scored (`answers`, `examiner`); what a round asks for is decided by `asking` and `allocate`.
 """

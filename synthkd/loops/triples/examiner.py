@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.base import Critic
+from synthkd.critics.base import Critic, Labels
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.negatives import SLOTS, Known, corrupt
 from synthkd.critics.train import TrainedCritic
@@ -24,15 +24,21 @@ LEAST = 50
 EACH = 1
 
 
-def examiner_of(trained: TrainedCritic, seed: int) -> Critic | None:
-    """Train one from a critic's held-out rows; None where they are too few, or of other columns than head, relation and
-    tail. The same rows and seed give the same examiner."""
-    kind, held = trained.critic.kind, trained.held_out
-    if tuple(kind.columns) != SLOTS:
-        return None
-    labels = np.asarray(held.column(verdict_column(kind)).to_pylist(), dtype=bool)
-    if min(labels.sum(), (~labels).sum()) < LEAST:
-        return None
+def can_examine(trained: TrainedCritic) -> bool:
+    """Whether a critic keeps enough labelled rows, of the columns head, relation and tail."""
+    verdicts = _verdicts(trained)
+    few = min(verdicts.sum(), (~verdicts).sum())
+    return tuple(trained.critic.kind.columns) == SLOTS and int(few) >= LEAST
+
+
+def _verdicts(trained: TrainedCritic) -> Labels:
+    column = trained.held_out.column(verdict_column(trained.critic.kind))
+    return np.asarray(column.to_pylist(), dtype=bool)
+
+
+def examiner_of(trained: TrainedCritic, seed: int) -> Critic:
+    """Train one from a critic's held-out rows. The same rows and seed give the same examiner."""
+    kind, held, labels = trained.critic.kind, trained.held_out, _verdicts(trained)
     from synthkd.critics.linear import LinearCritic
 
     rows = [tuple(str(row[slot]) for slot in SLOTS) for row in held.select(SLOTS).to_pylist()]

@@ -16,6 +16,7 @@ _MEANINGLESS = {
     "report": "the teacher is asked a question, and shown no report",
     "mine": "the teacher is shown no examples of the student's answers",
     "texts": "a prompt asks one question",
+    "recheck": "the critic has judged the rows",
     "near": "heads are kept apart whole, not by likeness",
 }
 METRICS = ("validity", "accepted", "loss")
@@ -66,6 +67,8 @@ def student_of(recipe: Recipe) -> tuple[type[Any], dict[str, Any]]:
         raise RecipeError(
             f"student.name: {part.name!r} learns labels; triples need one that writes text, such as generator"
         )
+    if missing := [name for name in ("fit_rows", "generate", "loss") if not hasattr(made, name)]:
+        raise RecipeError(f"student.name: {part.name!r} has no {missing[0]}, which a loop for triples calls")
     options = dict(part.options)
     base = options.get("base")
     if isinstance(base, str) and (found := recipe.resolve(base)).is_dir():

@@ -8,29 +8,30 @@ pool of questions ──┬── heads kept apart: the student answers, the cri
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthkd.errors import InputError
+from synthkd.errors import InputError, TrainingError
 from synthkd.keys import content_hash
 from synthkd.loops.rounds import beside
 from synthkd.loops.task import Figures, Row, Task
-from synthkd.loops.triples import allocate
 from synthkd.loops.triples.answers import answers, by_relation, scored
-from synthkd.loops.triples.examiner import examiner_of
+from synthkd.loops.triples.asking import Asking
+from synthkd.loops.triples.examiner import can_examine, examiner_of
 from synthkd.loops.triples.measure import Measure, examples_heads, of_rows, read_triples, share_of, some
 from synthkd.loops.triples.part import check_loop, metric_of, student_of
-from synthkd.loops.triples.questions import Question, check_kind, head_of, parted, question, questions
+from synthkd.loops.triples.questions import Question, check_kind, head_of, parted, questions
 from synthkd.stages.critic import decide
 from synthkd.stages.plan import Plan
 from synthkd.students.folders import save_student
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
+    from synthkd.critics.base import Critic
     from synthkd.recipe import Recipe
     from synthkd.students.generators.student import GeneratorStudent
 
@@ -64,15 +65,21 @@ class Triples(Task["GeneratorStudent"]):
             raise InputError(
                 "no question is left to ask: every head of the inputs is kept for validation or test"
             )
-        self.relations = tuple(sorted({one.relation for one in self.pool}))
         self._start = self._read_start()
+        given = frozenset(str(row["id"]) for row in self._start)
+        self.asking = Asking(self.plan.kind, self.pool, self.plan.sampling.n, given)
         self.decision = decide(self.plan)
         self.decision.refuse()
-        self.examiner = examiner_of(self.decision.trained, recipe.seed)
-        if self.examiner is None:
+        if not can_examine(self.decision.trained):
             self._said.append(
                 "validity: the critic keeps too few labelled rows to train an examiner; its own scores stand in, which flatter"
             )
+
+    @cached_property
+    def examiner(self) -> Critic | None:
+        """What scores the student's answers; trained when first needed."""
+        trained = self.decision.trained
+        return examiner_of(trained, self.recipe.seed) if can_examine(trained) else None
 
     def _measures(self, pool: Sequence[Question]) -> tuple[Measure | None, Measure]:
         """Test and validation questions: of rows, or of a share of the pool's heads."""
@@ -130,7 +137,7 @@ class Triples(Task["GeneratorStudent"]):
     def first(self, rows: Sequence[Row], attempt: int, asked: Sequence[Row]) -> list[Row]:
         if not self.lacking(rows) and (attempt or not self._first_questions()):
             return []
-        return self._take(self._left(asked), None, self._first_questions() or self.loop.rows)
+        return self.asking.uniform(asked, self._first_questions() or self.loop.rows)
 
     def _first_questions(self) -> int:
         """Questions of round 0: none where there are rows to start from."""
@@ -146,46 +153,9 @@ class Triples(Task["GeneratorStudent"]):
         rows: Sequence[Row],
         asked: Sequence[Row],
     ) -> list[Row]:
-        left, questions = self._left(asked), self.loop.rows
         if self.loop.allocate == "uniform":
-            return self._take(left, None, questions)
-        known = self._known(left, figures, rows, asked)
-        return self._take(left, allocate.own(known, questions, self.plan.sampling.n), questions)
-
-    def _left(self, asked: Sequence[Row]) -> list[list[Question]]:
-        """The questions of each relation that were not asked yet."""
-        before = {question(self.plan.kind, row, 0).key for row in asked}
-        groups: dict[str, list[Question]] = {relation: [] for relation in self.relations}
-        for one in self.pool:
-            if one.key not in before:
-                groups[one.relation].append(one)
-        return list(groups.values())
-
-    def _known(
-        self, left: list[list[Question]], figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
-    ) -> allocate.Known:
-        """Yields and errors of each relation, from what is on disk."""
-        column, n = str(self.plan.kind.class_column), self.plan.sampling.n
-        completions = Counter(str(row[column]) for row in asked)
-        given = {row["id"] for row in self._start}
-        accepted = Counter(str(row[column]) for row in rows if row.get("id") not in given)
-        seen = figures.details["relations"]
-        counts = [int(seen.get(relation, {}).get("questions", 0)) for relation in self.relations]
-        good = [float(seen.get(relation, {}).get("validity", 0.0)) for relation in self.relations]
-        return allocate.Known.of(
-            [len(group) for group in left],
-            [completions[relation] * n for relation in self.relations],
-            [accepted[relation] for relation in self.relations],
-            counts,
-            [count * (1 - share) for count, share in zip(counts, good, strict=True)],
-        )
-
-    def _take(self, left: list[list[Question]], counts: Any, wanted: int) -> list[Row]:
-        """The first questions of each relation, as rows of the inputs."""
-        if counts is None:
-            counts = allocate.uniform(np.array([len(group) for group in left]), wanted)
-        taken = [one for group, count in zip(left, counts, strict=True) for one in group[: int(count)]]
-        return [dict(one.row) for one in sorted(taken, key=lambda one: (one.draw, one.key))]
+            return self.asking.uniform(asked, self.loop.rows)
+        return self.asking.own(asked, self.loop.rows, rows, figures.details["relations"])
 
     def check(self, inputs: Sequence[Row]) -> None:
         for row in inputs:
@@ -218,7 +188,8 @@ class Triples(Task["GeneratorStudent"]):
             tested, _ = self._figures(student, self.test)
             shown |= {"test_validity": tested["validity"], "test_gold": tested["gold"]}
         value = shown[self.metric]
-        assert value is not None
+        if value is None:
+            raise TrainingError("the student has no loss on any row of `loop.validation`")
         return Figures(-value if self.metric in self.falling else value, shown, {"relations": relations})
 
     def _figures(
@@ -233,7 +204,10 @@ class Triples(Task["GeneratorStudent"]):
             "loss": None,
         }  # fmt: skip
         if by.gold is not None:
-            shown["loss"] = float(np.mean(student.loss(list(by.gold))))
+            losses = student.loss(list(by.gold))
+            # Of rows that no answer of the student can say there is none.
+            known = losses[np.isfinite(losses)]
+            shown["loss"] = float(known.mean()) if len(known) else None
         relations = sorted({one.relation for one in by.questions})
         return shown, by_relation(kind, found, relations)
 
@@ -255,8 +229,7 @@ class Triples(Task["GeneratorStudent"]):
 
     def told(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
         """Completions asked for and rows accepted, of each relation."""
-        column, n = str(self.plan.kind.class_column), self.plan.sampling.n
-        asked, came = (Counter(str(row[column]) for row in part) for part in (inputs, rows))
+        n, (asked, came) = self.plan.sampling.n, map(self.asking.of_relation, (inputs, rows))
         return {
             "asked": {name: asked[name] * n for name in sorted(asked)},
             "came": {name: came[name] for name in sorted(asked)},
