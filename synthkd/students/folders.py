@@ -32,11 +32,8 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
         )
     with replaced_folder(folder) as new:
         student.save(new)
-        # A student may have written settings of its own into the card.
-        own = read_json(new / CARD) if (new / CARD).is_file() else {}
-        files = {name: digest for name, digest in file_hashes(new).items() if name != CARD}
         card = {"format": FORMAT, "student": student.name, "learns": student.learns, "synthkd": __version__}
-        write_json(new / CARD, {**own, **card, "files": files, "manifest": dict(manifest or {})})
+        write_json(new / CARD, {**card, "files": file_hashes(new), "manifest": dict(manifest or {})})
     return folder
 
 
