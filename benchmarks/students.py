@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from common import data_folder, options, table, write
 from critic_parts.encoders import default_encoder
 
-PARTS = ("classifiers", "speed", "everyday", "rationales", "propositions")
+PARTS = ("classifiers", "speed", "generators", "everyday", "rationales", "propositions")
 #: Figure -> what it must come to, and whether at least or at most.
 WANTED: dict[str, tuple[str, float]] = {
     "everyday_student_minus_teacher_low": ("at least", 0.0),
