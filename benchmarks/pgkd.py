@@ -156,6 +156,9 @@ def parsed() -> Any:
         "--seeds", type=int, help="draws of start, validation and pool (default: 5; 2 with --quick)"
     )
     parser.add_argument("--jobs", type=int, default=2, help="loops at a time (default: 2)")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FILE", help="keep each loop's outcome there, and take up those it has"
+    )
     parser.add_argument("--dev", action="store_true", help="rows of train stand for the test rows")
     return parser.parse_args()
 
@@ -170,7 +173,7 @@ def main() -> None:
     if unknown := {*names} - {*PARTS}:
         raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
     seeds = range(args.seeds or (2 if args.quick else 5))
-    setting = Setting(data_folder(args.data), rounds=4 if args.quick else 10, jobs=args.jobs, dev=args.dev)
+    setting = Setting(data_folder(args.data), 4 if args.quick else 10, args.jobs, args.dev, args.keep)
     student = "minilm" if minilm() else "tfidf"
     figures: Figures = {"student": student, "seeds": len(seeds), "rounds": setting.rounds}
     for name in names:

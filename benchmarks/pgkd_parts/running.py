@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -50,6 +51,7 @@ class Setting:
     rounds: int = 10
     jobs: int = 2
     dev: bool = False
+    keep: Path | None = None
 
 
 def run(task: Task, setting: Setting) -> Outcome:
@@ -72,12 +74,30 @@ def run(task: Task, setting: Setting) -> Outcome:
 
 def run_all(tasks: Sequence[Task], setting: Setting) -> dict[Task, Outcome]:
     """Tasks in processes; those of one seed one after the other, so that a process meets its rows again."""
-    order = sorted(dict.fromkeys(tasks), key=lambda task: (task.shots, task.seed))
-    if setting.jobs == 1:
-        return {task: run(task, setting) for task in order}
+    found = {task: outcome for task, outcome in _kept(setting).items() if task in set(tasks)}
+    order = sorted({*tasks} - {*found}, key=lambda task: (task.shots, task.seed))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(setting.jobs) as pool:
-        return dict(zip(order, pool.map(run, order, [setting] * len(order)), strict=True))
+        for task, outcome in zip(order, pool.map(run, order, [setting] * len(order)), strict=True):
+            found[task] = outcome
+            if setting.keep:
+                with setting.keep.open("a") as file:
+                    file.write(
+                        json.dumps([setting.rounds, setting.dev, *task, *asdict(outcome).values()]) + "\n"
+                    )
+    return found
+
+
+def _kept(setting: Setting) -> dict[Task, Outcome]:
+    """Outcomes of an earlier call, of as many rounds on the same rows."""
+    if setting.keep is None or not setting.keep.is_file():
+        return {}
+    rows = [json.loads(line) for line in setting.keep.read_text().splitlines()]
+    return {
+        Task(*row[2:8]): Outcome(tuple(row[8]), tuple(row[9]), row[10])
+        for row in rows
+        if row[:2] == [setting.rounds, setting.dev]
+    }
 
 
 class Gain(NamedTuple):

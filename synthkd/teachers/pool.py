@@ -147,7 +147,7 @@ class PoolTeacher:
             chosen = pool_near.nearest(self._near.to(among, hard), most)
         else:
             chosen = pool_near.typical(
-                self._near.among(among), self._near.to(among, self._seen(label, asked)),
+                self._near.among(among, self.rows.classes[label]), self._near.to(among, self._seen(label, asked)),
                 self._near.to(among, hard), options.weight, most,
             )  # fmt: skip
         found = [among[place] for place in chosen]

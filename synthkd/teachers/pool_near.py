@@ -12,6 +12,8 @@ from synthkd.errors import CriticError, MissingExtraError, RecipeError
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 _MAX_LENGTH = 128
+#: Rows of a class up to which the cosines inside it are kept.
+_KEPT = 500
 
 
 class Nearness:
@@ -20,17 +22,41 @@ class Nearness:
     def __init__(self, texts: Sequence[str], encoder: str | None) -> None:
         self._embed = _encoder(encoder) if encoder else _tf_idf(texts)
         self._rows = self._embed(list(texts))
+        self._places = {text: place for place, text in enumerate(texts)}
+        #: Vectors of texts that are not the pool's, and cosines inside a class: a loop asks for them round after round.
+        self._others: dict[str, Any] = {}
+        self._inside: dict[tuple[int, ...], Floats] = {}
 
-    def among(self, rows: Sequence[int]) -> Floats:
-        """(n, n) cosines of these rows of the pool."""
-        own = self._rows[list(rows)]
-        return _dense(own @ own.T)
+    def among(self, rows: Sequence[int], whole: tuple[int, ...]) -> Floats:
+        """(n, n) cosines of these rows of the pool; ``whole`` are all of their class, in order."""
+        if len(whole) > _KEPT:
+            own = self._rows[list(rows)]
+            return _dense(own @ own.T)
+        if whole not in self._inside:
+            own = self._rows[list(whole)]
+            self._inside[whole] = _dense(own @ own.T)
+        places = np.searchsorted(whole, rows)
+        return self._inside[whole][np.ix_(places, places)]
 
     def to(self, rows: Sequence[int], texts: Sequence[str]) -> Floats:
         """(n, m) cosines of rows of the pool and other texts."""
         if not texts:
             return np.zeros((len(rows), 0))
-        return _dense(self._rows[list(rows)] @ self._embed(list(texts)).T)
+        new = sorted({text for text in texts if text not in self._places and text not in self._others})
+        if new:
+            vectors = self._embed(new)
+            self._others.update((text, vectors[[place]]) for place, text in enumerate(new))
+        return _dense(self._rows[list(rows)] @ self._stacked(texts).T)
+
+    def _stacked(self, texts: Sequence[str]) -> Any:
+        parts = [
+            self._rows[[self._places[text]]] if text in self._places else self._others[text] for text in texts
+        ]
+        if isinstance(parts[0], np.ndarray):
+            return np.concatenate(parts)
+        from scipy.sparse import vstack
+
+        return vstack(parts, format="csr")
 
     def centres(self, groups: Sequence[Sequence[int]]) -> Floats:
         """(g, g) cosines of the mean vectors of groups of rows."""
