@@ -194,7 +194,8 @@ class Loop:
         recipe = self.task.prepare(
             store.round_recipe(self.recipe, number, folder, self.task.anew), folder, rows
         )
-        return store.send(recipe, folder)
+        # Where somebody watches, a slow teacher's progress is shown, too.
+        return store.send(recipe, folder, self.quiet or not sys.stderr.isatty())
 
     def _read(self, came: Sequence[Came]) -> list[Row]:
         return [row for one in came if one.corpus is not None for row in self.task.read(one.corpus)]

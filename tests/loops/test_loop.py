@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from conftest import write_csv
-from looping import WORDS, files_of, loop_recipe, rows_of, write
+from looping import WORDS, files_of, loop_recipe, rows_of, text_of, write
 
 from synthkd import distill
+from synthkd.keys import seed_from
 from synthkd.loops import DistillResult
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.testing import FakeServer
@@ -239,3 +241,56 @@ def test_a_small_student_can_be_cross_validated_in_place_of_a_dear_one(
         loop = {"rounds": 1, "mine": {"student": small, "folds": 3}}
         distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
     assert trained == {"hashing": 2, "tfidf": 3}
+
+
+def one_text(prompt: str, index: int, seed: int) -> str:
+    """A teacher that writes one text, for `example/chat`."""
+    label = prompt.split('for the class "')[1].split('"')[0]
+    return text_of(label, random.Random(seed_from(prompt, index, seed)))
+
+
+def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_confused_with(
+    tmp_path: Path,
+) -> None:
+    with FakeServer(answer=one_text) as server:
+        kind = {"name": "example", "options": {"axes": {"style": ["short", "polite"]}}}
+        loop = {"rounds": 1, "allocate": "uniform"}
+        recipe = loop_recipe(tmp_path, server.url, kind=kind, prompt={"template": "example/chat"}, loop=loop)
+        result = distill(recipe, quiet=True)
+    asked = result.rounds[1].asked
+    assert [row["texts"] for row in asked] == [1] * 12
+    assert {row["style"] for row in asked} == {"short", "polite"}
+    assert {row["contrast"] for row in asked} > {""}
+    assert all(row["contrast"] != row["label"] for row in asked)
+    assert result.rounds[1].record["added"] > 6
+
+
+def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
+    with FakeServer(answer=one_text) as server:
+        recipe = loop_recipe(
+            tmp_path, server.url, kind={"name": "example"}, prompt={"template": "example/chat"},
+            loop={"rounds": 1, "allocate": "uniform"},
+        )  # fmt: skip
+        sampling = recipe.teacher.sampling.model_copy(update={"n": 3})
+        recipe = recipe.with_parts(teacher=recipe.teacher.model_copy(update={"sampling": sampling}))
+        result = distill(recipe, quiet=True)
+    assert len(result.rounds[1].asked) == 6
+    assert result.rounds[1].record["wanted"] == 18
+
+
+def test_only_equal_texts_count_as_copies_where_the_recipe_says_so(tmp_path: Path) -> None:
+    with FakeServer(answer=write) as server:
+        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1, "near": 1}), quiet=True)
+    assert result.rounds[1].record["added"] > 0
+
+
+def test_equal_prompts_of_later_rounds_are_answered_anew(tmp_path: Path) -> None:
+    (tmp_path / "bare.j2").write_text('Write {{ texts }} new texts, all of the class "{{ label }}".')
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 2, "allocate": "uniform"}
+        result = distill(
+            loop_recipe(tmp_path, server.url, prompt={"template": "bare.j2"}, loop=loop), quiet=True
+        )
+    assert len({prompt for prompt, _, _ in server.sent}) == 3
+    assert server.requests == 6
+    assert result.rounds[2].record["added"] > 0
