@@ -79,6 +79,9 @@ class Classifier(Student):
         self.classes: tuple[str, ...] = tuple(classes)
         self.seed = seed
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.classes)} classes>"
+
     @abstractmethod
     def fit(self, train: Texts, validation: Texts | None = None) -> Self:
         """Train from nothing, also when it was trained before; the same rows and seed give the same student.
