@@ -34,7 +34,7 @@ def test_a_hand_worked_allocation() -> None:
 
 
 def test_a_class_that_has_more_than_its_share_gets_none() -> None:
-    assert own([1.0, 1.0], [10**9] * 2, 10, [100, 1], even=0).tolist() == [0, 10]
+    assert own([1.0, 1.0], [10**9] * 2, 10, [400, 1]).tolist() == [0, 10]
 
 
 def test_losses_of_few_rows_are_shrunk_to_the_mean() -> None:
