@@ -34,7 +34,7 @@ def export_onnx(student: Student, out: Path, int8: bool = False) -> float:
     """Write an encoder student into a new folder, or over an old one. Returns by how much its probabilities differ from
     the student's on a few texts.
 
-    ``int8``: weights of matrix products as 8-bit integers (dynamic quantisation): about a quarter of the size, and other
+    ``int8``: weights and embeddings as 8-bit integers (dynamic quantisation): about a quarter of the size, and other
     probabilities. Raises `StudentError` for a student that is no encoder, or a model that cannot be exported.
     """
     from synthkd.students.classifiers.onnx_export import export
