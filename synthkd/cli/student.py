@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,10 @@ def train(
         "label": label,
         "kind": kind,
     }
-    done = train_student(_with(asked, changes))
+    # What a student leaves out is told in one line, without the place in the code.
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: typer.echo(str(message), err=True)
+        done = train_student(_with(asked, changes))
     manifest = done.manifest
     for name, count in done.repeated.items():
         typer.echo(

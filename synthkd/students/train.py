@@ -11,7 +11,7 @@ from typing import Any
 from synthkd import plugins
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
-from synthkd.errors import StudentError
+from synthkd.errors import StudentError, TrainingError
 from synthkd.kinds.examples.overlap import normal_text
 from synthkd.rows import read_rows
 from synthkd.storage import write_text
@@ -59,7 +59,14 @@ def train_student(asked: Training) -> Trained:
         raise StudentError(
             f"{asked.out}: holds something else than a student; name another folder, or remove it"
         )
-    done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
+    try:
+        done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
+    except TrainingError as error:
+        # A student that writes text holds the weights of its last good epoch.
+        if not getattr(student, "record", {}).get("best"):
+            raise
+        save_student(student, asked.out, _manifest(asked, 0.0, {}) | {"broken": str(error)})
+        raise TrainingError(f"{error}; it stands in {asked.out}") from None
     save_student(done.student, asked.out, done.manifest)
     from synthkd.students.card import student_card
 

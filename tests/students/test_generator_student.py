@@ -139,6 +139,33 @@ def test_a_loss_that_is_no_number_ends_training_and_the_last_good_weights_stand(
     assert load_student(tmp_path / "student").learns == "text"
 
 
+def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from synthkd.students.generators.training import CrossEntropy
+    from synthkd.students.train import Training, train_student
+
+    calls: list[int] = []
+    whole = CrossEntropy.__call__
+
+    def breaks(self: Any, sums: Any, *rest: Any) -> Any:
+        calls.append(1)
+        return whole(self, sums, *rest) if len(calls) < 8 else sums.sum() * torch.nan
+
+    monkeypatch.setattr(CrossEntropy, "__call__", breaks)
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+    asked = Training(
+        tmp_path / "rows.jsonl", tmp_path / "student", "generator", {"base": TINY, **QUICK}, kind="triple"
+    )
+    with pytest.raises(
+        TrainingError, match=r"nan at step 8 \(epoch 2\); what was there after step 5 is kept.*stands in"
+    ):
+        train_student(asked)
+    assert load_student(tmp_path / "student").learns == "text"
+
+
 def test_rows_that_are_too_long_are_left_out_counted_and_told() -> None:
     rows = [*ROWS[:10], {"head": "cat", "relation": "HasA", "tail": "long " * 40}]
     with pytest.warns(UserWarning, match="1 of 11 examples are longer than 64 tokens"):
@@ -305,7 +332,7 @@ def test_the_template_of_the_corpus_can_be_the_students(tmp_path: Path) -> None:
     student = GeneratorStudent(base=TINY, prompt="corpus", **{**QUICK, "epochs": 1})
     student.fit_corpus(tmp_path / "corpus")
     messages = student.writer.messages({"head": "cat", "relation": "HasA"})  # type: ignore[union-attr]
-    assert messages[0]["content"].splitlines() [-1] == "cat has a part called"
+    assert messages[0]["content"].splitlines()[-1] == "cat has a part called"
     assert list(student.kind.relations) == list(  # type: ignore[attr-defined]
         load_student(save_student(student, tmp_path / "student")).kind.relations  # type: ignore[attr-defined]
     )
@@ -397,6 +424,8 @@ def test_heads_that_do_not_divide_the_width_are_told() -> None:
 
 def test_the_embedded_teacher_can_be_the_base_and_keeps_what_it_knows() -> None:
     rows = [{"head": "hammer", "relation": "UsedFor", "tail": "singing"}] * 4
-    student = GeneratorStudent("synthkd/everyday", prompt="triple/everyday-plain", **{**QUICK, "epochs": 1, "lr": 0.0})
+    student = GeneratorStudent(
+        "synthkd/everyday", prompt="triple/everyday-plain", **{**QUICK, "epochs": 1, "lr": 0.0}
+    )
     student.fit_rows(rows, KIND)
     assert student.loss([{**rows[0], "tail": "hammering"}])[0] < student.loss(rows[:1])[0]

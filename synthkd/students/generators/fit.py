@@ -137,7 +137,7 @@ def _tell(record: dict[str, Any], left: Left) -> None:
             f"{record['too_long']:,} of {every:,} examples are longer than {record['longest']} tokens and left out"
         )
     if said:
-        warnings.warn(f"generator student: {'; '.join(said)}", stacklevel=4)
+        warnings.warn(f"generator: {'; '.join(said)}", stacklevel=4)
 
 
 def template_of(kind: Kind, options: Options) -> Prompt:
