@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,21 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, small: Path) ->
     BertModel(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(small).save_pretrained(tmp_path)
     with pytest.raises(StudentError, match="vectors for 20"):
+        made(tmp_path).fit(rows())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"num_hidden_layers": 3}, "not in the checkpoint"), ({"vocab_size": 9}, "cannot be loaded")],
+)
+def test_a_config_of_other_weights_is_refused(
+    tmp_path: Path, small: Path, change: dict[str, int], message: str
+) -> None:
+    for path in small.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text()) | change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(StudentError, match=message):
         made(tmp_path).fit(rows())
 
 

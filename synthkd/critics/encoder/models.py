@@ -36,12 +36,21 @@ def load_model(name: str) -> tuple[Any, Any]:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(name, **safe)
-            model = AutoModel.from_pretrained(name, use_safetensors=True, dtype="float32", **safe)
+            model, told = AutoModel.from_pretrained(
+                name, use_safetensors=True, dtype="float32", output_loading_info=True, **safe
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CriticError(
             f"encoder {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
         ) from None
+    # No one reads the pooler here; any other part without weights would be random numbers.
+    missing = sorted(key for key in told["missing_keys"] if "pooler" not in key)
+    if missing:
+        raise CriticError(
+            f"encoder {name!r}: {len(missing)} of its weights are not in the checkpoint, {missing[0]} first; its config and"
+            " weights do not belong together"
+        )
     return model.eval(), tokenizer
 
 
