@@ -8,35 +8,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from synthkd.corpora.read import Corpus
 from synthkd.errors import RecipeError, StudentError, nearest
 from synthkd.keys import content_hash, text_hash
 from synthkd.kinds.examples.taxonomy import all_rows
+from synthkd.loops.crossing import Crossed, texts_of
 from synthkd.loops.making import Maker
-from synthkd.loops.recheck import contradicted
+from synthkd.loops.preparing import prepared
 from synthkd.loops.requests import Requests
-from synthkd.loops.rounds import beside, round_recipe, write_inputs
+from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.loops.sets import read_sets
 from synthkd.loops.task import Figures, Row, Task
-from synthkd.recipe import LoopPart, Recipe, RowsPart, Rule
+from synthkd.recipe import LoopPart, Recipe, RowsPart
 from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Plan
-from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.base import Classifier, Texts
 from synthkd.students.folders import load_student, read_manifest, save_student
 from synthkd.students.metrics import Evaluation, evaluate
 
-#: Rows so far, in a round's folder: what its answers must not repeat.
-HAD = "had.parquet"
-#: Texts of validation and test rows, there too: what they must not copy.
-HELD = "held.parquet"
-#: Rules of a round where the recipe names none.
-RULES: tuple[str, ...] = ("empty", "label_known", "near_duplicate", "label_noise")
-#: Similarity from which a row counts as the same as an earlier one, where the recipe's rules do not look for copies.
-_SAME = 0.99
 #: Figures by which rounds may be compared.
 METRICS = ("loss", "macro_f1", "accuracy")
 #: Hard negatives that a round's record keeps, for the report.
@@ -55,21 +44,14 @@ class Labelled(Task[Classifier]):
         self.recipe, self.part = recipe, recipe.loop
         self.metric = self.part.metric or "loss"
         _check(recipe, self.part, self.metric)
-        if recipe.loop.allocate == "teacher" and not recipe.kind.several:
-            raise RecipeError(
-                "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
-                " take a template that asks for one, such as example/pgkd"
-            )
         self.sets = read_sets(recipe)
         self.maker = Maker(recipe, self.sets.classes)
+        self.crossed = Crossed(self.part, self.maker, self.sets)
         self.requests = Requests(recipe, self.sets.classes, len(self.sets.start))
         #: For each class, short hashes of the texts that were answered for it, kept or not.
         self._had: dict[str, set[str]] = {label: set() for label in self.sets.classes}
         for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True):
             self._had[label].add(text_hash(text))
-        self._places = {label: place for place, label in enumerate(self.sets.classes)}
-        #: The last rows that were cross-validated, by their hash, and what came of it.
-        self._answers: tuple[str, Floats] | None = None
         self._try()
 
     def _try(self) -> None:
@@ -143,10 +125,10 @@ class Labelled(Task[Classifier]):
         )
 
     def train(self, rows: Sequence[Row], folder: Path) -> Classifier:
-        kept = self._kept(rows)
+        kept = self.crossed.kept(rows)
         ids = {row.get("id") for row in kept}
         aside = sorted(row["id"] for row in rows if row.get("id") not in ids)
-        texts = _texts(kept)
+        texts = texts_of(kept)
         student = self.maker.make().fit(texts, self.sets.validation.rows)
         facts = {"rows": len(texts), "set_aside": aside, "recipe": self.recipe.fingerprint()}
         save_student(student, folder, facts)
@@ -154,22 +136,6 @@ class Labelled(Task[Classifier]):
 
     def aside(self, folder: Path) -> frozenset[str]:
         return frozenset(read_manifest(folder).get("set_aside", ()))
-
-    def _kept(self, rows: Sequence[Row]) -> list[Row]:
-        """All rows but those of the teacher that a cross-validated student contradicts."""
-        if self.part.recheck is None or len(rows) == len(self.sets.start):
-            return list(rows)
-        given = np.array([self._places[row["label"]] for row in rows])
-        judged = np.arange(len(rows)) >= len(self.sets.start)
-        found = contradicted(self._crossed(rows), given, judged, self.part.recheck, self.part.minimum)
-        return [row for row, out in zip(rows, found, strict=True) if not out]
-
-    def _crossed(self, rows: Sequence[Row]) -> Floats:
-        """What cross-validated students say of all rows: asked when a student is trained, and again for the next round."""
-        key = content_hash([[row["text"], row["label"]] for row in rows])
-        if self._answers is None or self._answers[0] != key:
-            self._answers = key, self.maker.crossed(_texts(rows), self.sets.validation.rows)
-        return self._answers[1]
 
     def load(self, folder: Path) -> Classifier:
         student = load_student(folder)
@@ -196,21 +162,9 @@ class Labelled(Task[Classifier]):
     def ask(
         self, number: int, student: Classifier, figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
     ) -> list[Row]:
-        kept = self._kept(rows)
-        mined, answers = self._mined(student, rows, kept)
+        kept = self.crossed.kept(rows)
+        mined, answers = self.crossed.mined(student, rows, kept)
         return self.requests.of_round(number, figures.held, mined, answers, kept, self._had)
-
-    def _mined(
-        self, student: Classifier, rows: Sequence[Row], kept: Sequence[Row]
-    ) -> tuple[Texts, Floats | None]:
-        """The rows that examples are taken from, and what the student says of each."""
-        if not self.maker.mines:
-            return _texts(kept), None
-        if self.part.mine.by == "oof":
-            ids = {id(row) for row in kept}
-            return _texts(kept), self._crossed(rows)[[id(row) in ids for row in rows]]
-        mined = self.sets.pool.rows if self.part.mine.by == "pool" else _texts(kept)
-        return mined, student.probabilities(mined.texts)
 
     def check(self, inputs: Sequence[Row]) -> None:
         for row in inputs:
@@ -221,43 +175,7 @@ class Labelled(Task[Classifier]):
         return sum(int(row["texts"]) for row in inputs) * self.recipe.teacher.sampling.n
 
     def prepare(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
-        """Compare answers with validation and test rows, and with all rows so far."""
-        given = recipe.kind.options
-        options = {
-            **given,
-            "axes": self.requests.axis_names,
-            "contrast": 0,
-            "per_class": None,
-            "zero_shot": True,
-        }
-        if "taxonomy" not in given:
-            options["taxonomy"] = list(self.sets.classes)
-        held = [{"text": text} for text in self.sets.held.texts]
-        options["evaluation"] = [
-            *_listed(given.get("evaluation")),
-            self._written(recipe, folder / HELD, held),
-        ]
-        options["real"] = self._written(recipe, folder / HAD, rows) if rows else None
-        return recipe.with_parts(
-            kind=recipe.kind.model_copy(update={"options": options}), rules=self._rules(recipe)
-        )
-
-    def _written(self, recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
-        """Write rows into a file of the round's folder; returns its path as the recipe has it."""
-        columns = {name: [row[name] for row in rows] for name in ("text", "label") if name in rows[0]}
-        pq.write_table(pa.table(columns), path, compression="zstd")
-        return beside(recipe, path)
-
-    def _rules(self, recipe: Recipe) -> list[Rule]:
-        """The recipe's, and always those that keep copies out."""
-        chosen = list(recipe.rules) if recipe.rules is not None else [Rule(name=name) for name in RULES]
-        named = {rule.name for rule in chosen}
-        if "contaminated" not in named:
-            near = {"threshold": self.part.near} if self.part.near < 1 else {"near": False}
-            chosen.insert(0, Rule(name="contaminated", options=near))
-        if "near_duplicate" not in named:
-            chosen.append(Rule(name="near_duplicate", options={"threshold": _SAME}))
-        return chosen
+        return prepared(recipe, folder, rows, self.sets, self.requests.axis_names)
 
     def read(self, corpus: Corpus) -> list[Row]:
         columns = ["id", "label", "text"]
@@ -291,6 +209,11 @@ def _check(recipe: Recipe, part: LoopPart, metric: str) -> None:
     """Refuse what means nothing for labelled text."""
     if recipe.kind.options.get("real"):
         raise RecipeError("kind.options.real: in a loop real rows are named in `loop.start`; take one out")
+    if part.allocate == "teacher" and not recipe.kind.several:
+        raise RecipeError(
+            "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
+            " take a template that asks for one, such as example/pgkd"
+        )
     if metric not in METRICS:
         raise RecipeError(
             f"loop.metric: {metric!r} is no figure of a classifier{nearest(metric, list(METRICS))}"
@@ -299,12 +222,3 @@ def _check(recipe: Recipe, part: LoopPart, metric: str) -> None:
         raise RecipeError(
             "loop: without `start`, name the rows of `validation`: something real must judge the student"
         )
-
-
-def _texts(rows: Sequence[Row]) -> Texts:
-    return Texts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
-
-
-def _listed(given: Any) -> list[Any]:
-    """One or several, as a list."""
-    return given if isinstance(given, list) else [given] if given else []

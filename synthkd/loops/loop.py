@@ -33,6 +33,7 @@ from synthkd.loops import rounds as store
 from synthkd.loops.final import check_places, write_all
 from synthkd.loops.result import DistillResult, result_of
 from synthkd.loops.rounds import Came, Round
+from synthkd.loops.standing import bad_rounds, best_round, refused_rounds
 from synthkd.loops.task import Figures, Row, Task
 from synthkd.loops.tasks import task_of
 from synthkd.loops.words import round_line
@@ -255,26 +256,6 @@ class Loop:
         """A line for the person who watches."""
         if line and not self.quiet:
             print(line, file=sys.stderr, flush=True)
-
-
-def best_round(rounds: Sequence[Round]) -> int:
-    """Number of the round with the best figure; of equal ones the first."""
-    return max(rounds, key=lambda one: (one.score, -one.number)).number
-
-
-def bad_rounds(rounds: Sequence[Round]) -> int:
-    """Rounds since the best one."""
-    return rounds[-1].number - best_round(rounds)
-
-
-def refused_rounds(rounds: Sequence[Round]) -> int:
-    """Rounds in a row, up to the last, of which every request failed."""
-    count = 0
-    for one in reversed(rounds):
-        if not one.record["refused"]:
-            break
-        count += 1
-    return count
 
 
 def clear_strangers(loop: Loop) -> None:

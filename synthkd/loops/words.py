@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthkd.loops.rounds import Round
+from synthkd.loops.standing import best_round
 
 #: Names of figures in tables; others stand as they are.
 NAMES = {
@@ -31,7 +32,7 @@ def round_line(done: Round, before: Sequence[Round]) -> str:
         said += f"; {other:,} rows of another class than asked for"
     if all(done.score > one.score for one in before):
         return said + ("; the best so far" if before else "")
-    return said + f"; no better than round {max(before, key=lambda one: (one.score, -one.number)).number}"
+    return said + f"; no better than round {best_round(before)}"
 
 
 def _lost(counts: dict[str, Any]) -> str:
