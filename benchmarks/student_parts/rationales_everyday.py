@@ -48,7 +48,12 @@ def _measured(options: Any, folder: Path) -> dict[str, Any]:
     sets = Sets(accepted, rejected)
     epochs = 3 if options.quick else TRAINING["epochs"]
     ways = sets.all()
-    measured = [(name, seed) for seed in range(options.seeds) for name in ways]
+    # What is compared first is trained first: a run that is cut short has it.
+    order = list(ways)
+    measured = sorted(
+        ((name, seed) for name in ways for seed in range(options.seeds)),
+        key=lambda one: (order.index(one[0]) // 3, one[1]),
+    )
     found: dict[tuple[str, int], tuple[Floats, float]] = {}
     for name, seed in measured:
         rows, negatives, settings = ways[name]

@@ -93,6 +93,13 @@ def test_with_two_tasks_the_answer_is_learnt_beside_the_contrast() -> None:
     assert student.prompt.name == "rationale/predict"
 
 
+def test_a_student_of_two_tasks_is_read_back_with_the_prompt_of_the_first(tmp_path: Path) -> None:
+    trained(tasks="multitask").save(tmp_path)
+    student = GeneratorStudent.load(tmp_path)
+    assert student.writer is not None
+    assert student.writer.messages(ROWS[0])[0]["content"].startswith("Predict. Question: Tom has 1 pens.")
+
+
 def test_a_discriminator_says_the_quality_and_is_recorded() -> None:
     student = trained(objective_options={"quality": "discriminator", "pretrain": 5, "interval": 2})
     found = student.record["objective"]["discriminator"]
