@@ -11,6 +11,7 @@ from synthkd.loops.standing import best_round
 #: Names of figures in tables; others stand as they are.
 NAMES = {
     "loss": "val loss", "accuracy": "val acc", "macro_f1": "macro-F1", "test_accuracy": "test acc",
+    "accepted": "answers accepted", "test_validity": "test validity", "test_gold": "test gold",
 }  # fmt: skip
 #: Reasons that a line names.
 _NAMED = 3
