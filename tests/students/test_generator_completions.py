@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -224,3 +225,28 @@ def test_rows_of_another_kind_are_refused_by_name() -> None:
 def test_a_template_of_another_kind_is_refused() -> None:
     with pytest.raises(StudentError, match="is for the kind 'event'"):
         Writer(TripleKind(), load_prompt("event/student"))
+
+
+def test_a_kind_of_ones_own_needs_a_template_and_nothing_else() -> None:
+    from synthkd.prompts import Head, Prompt
+    from synthkd.students.generators.fit import template_of
+    from synthkd.students.generators.options import Options
+
+    class Definition(EventKind):
+        name = "definition"
+        columns = ("term", "meaning")
+        input_columns = ("term",)
+        group_column = "term"
+        completion = Kind.completion
+
+        def parse(self, text: str, row: Any) -> list[dict[str, str]] | Malformed:
+            return [{"term": str(row["term"]), "meaning": text.strip()}]
+
+        def normalize(self, candidate: Any) -> tuple[str, ...]:
+            return str(candidate["term"]), str(candidate["meaning"])
+
+    with pytest.raises(StudentError, match="no template is shipped for students of the kind 'definition'"):
+        template_of(Definition(), Options())
+    prompt = Prompt("own", Head(chat=False), "{{ term }} means", Path())
+    (example,), _ = Writer(Definition(), prompt).examples([{"term": "knife", "meaning": "a tool"}])
+    assert (example.prompt, example.completion) == ("knife means", " a tool")

@@ -429,3 +429,13 @@ def test_the_embedded_teacher_can_be_the_base_and_keeps_what_it_knows() -> None:
     )
     student.fit_rows(rows, KIND)
     assert student.loss([{**rows[0], "tail": "hammering"}])[0] < student.loss(rows[:1])[0]
+
+
+def test_rows_may_come_as_a_table_and_weigh_by_any_column() -> None:
+    import pyarrow as pa
+
+    ask = {"head": "cat", "relation": "HasA"}
+    rows = [{**ask, "tail": tail, "recurrence": many} for tail, many in (("tail", 1), ("nose", 9))] * 20
+    student = GeneratorStudent(base=TINY, weight="recurrence", **{**QUICK, "epochs": 6})
+    student.fit_rows(pa.Table.from_pylist(rows), KIND)
+    assert student.loss(pa.Table.from_pylist(rows[1:2]))[0] < student.loss(rows[:1])[0]
