@@ -72,7 +72,7 @@ def run(options: Namespace) -> dict[str, Any]:
                 continue
             shares = [float(one.mean()) for one in correct[name].values()]
             each = " ".join(f"{share:.3f}" for share in shares)
-            lines.append((shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 1)))
+            lines.append((shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 2)))
             print(table([lines[0], lines[-1]]), flush=True)
             figures[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
             figures[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
