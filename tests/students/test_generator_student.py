@@ -144,7 +144,7 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
 ) -> None:
     import torch
 
-    from synthkd.students.generators.training import CrossEntropy
+    from synthkd.students.generators.objective import CrossEntropy
     from synthkd.students.train import Training, train_student
 
     calls: list[int] = []

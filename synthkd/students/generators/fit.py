@@ -24,8 +24,8 @@ from synthkd.students.generators.options import SCRATCH, Options
 
 if TYPE_CHECKING:
     from synthkd.students.generators.encode import Coded, Coder
+    from synthkd.students.generators.objective import Objective
     from synthkd.students.generators.student import GeneratorStudent
-    from synthkd.students.generators.training import Objective
 
 #: Examples whose tokens are read back to see that the tokenizer can say them.
 _LOOKED_AT = 256
@@ -207,7 +207,7 @@ def tasks_of(options: Options, kind: Kind) -> Any:
 
 def objective_of(options: Options, examples: Sequence[Example], coder: Coder, kind: Kind) -> Objective:
     """What is made small."""
-    from synthkd.students.generators.training import CrossEntropy
+    from synthkd.students.generators.objective import CrossEntropy
 
     if options.objective == "qcrd":
         from synthkd.students.generators.qcrd import Qcrd

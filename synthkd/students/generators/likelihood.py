@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from synthkd.students.generators.batches import IGNORE
+from synthkd.students.generators.batches import IGNORE, by_length, collate
+from synthkd.students.generators.encode import Coded
 
 
 def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -> tuple[Tensor, Tensor]:
@@ -66,3 +68,18 @@ def picks_places(model: Any) -> bool:
     return bool(
         some.numel() == 3 * every.shape[-1] and torch.allclose(some.reshape(3, -1), every[mask], atol=1e-4)
     )
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def row_losses(model: Any, coded: Coded, pad: int, size: int, picks: bool) -> tuple[Any, Any]:
+    """(n,) summed cross-entropy of each example in nats, and (n,) its tokens."""
+    was = model.training
+    model.eval()
+    sums, tokens = np.zeros(len(coded)), np.zeros(len(coded))
+    for rows in by_length(coded.lengths, size):
+        batch = collate(coded, rows, pad, is_seq2seq(model))
+        batch = {name: value.to(model.device) for name, value in batch.items()}
+        found, many = completion_loss(model, batch, picks)
+        sums[rows], tokens[rows] = found.double().cpu().numpy(), many.cpu().numpy()
+    model.train(was)
+    return sums, tokens

@@ -157,8 +157,7 @@ class GeneratorStudent(Student):
         """(n,) mean cross-entropy of each row's completion, in nats a token, the end among them; each row as the only
         answer to its question. NaN for a row that no answer can say, or that is too long for the model."""
         from synthkd.students.generators.fit import most_tokens
-        from synthkd.students.generators.likelihood import picks_places
-        from synthkd.students.generators.training import row_losses
+        from synthkd.students.generators.likelihood import picks_places, row_losses
 
         given, writer = _list(rows), self._ready
         result = np.full(len(given), np.nan)

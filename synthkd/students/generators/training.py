@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,34 +16,14 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from synthkd.critics.encoder.models import quiet
 from synthkd.errors import TrainingError
-from synthkd.students.generators.batches import Batches, by_length, collate
+from synthkd.students.generators.batches import Batches, collate
 from synthkd.students.generators.encode import Coded
 from synthkd.students.generators.examples import Example
-from synthkd.students.generators.likelihood import completion_loss, is_seq2seq, picks_places
+from synthkd.students.generators.hardware import has_bf16, seeded
+from synthkd.students.generators.likelihood import completion_loss, is_seq2seq, picks_places, row_losses
+from synthkd.students.generators.objective import CrossEntropy, Objective
 from synthkd.students.generators.options import Options
-
-
-class Objective(Protocol):
-    """What is made small. ``grouped``: a batch holds whole questions."""
-
-    grouped: bool
-
-    def __call__(
-        self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
-    ) -> Tensor:
-        """The loss of a batch (scalar), from summed cross-entropies (B,), tokens (B,), weights (B,) and the examples."""
-        ...
-
-
-class CrossEntropy:
-    """Mean cross-entropy of the tokens that are to be written, each weighted as its example; nats a token."""
-
-    grouped = False
-
-    def __call__(
-        self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
-    ) -> Tensor:
-        return (weights * sums).sum() / (weights * tokens).sum()
+from synthkd.students.generators.state import State
 
 
 @dataclass
@@ -57,31 +35,6 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     seconds: float = 0.0
     tokens: int = 0
-
-
-class State:
-    """The best weights so far, of those that are trained, on the CPU."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.keep()
-
-    def keep(self) -> None:
-        self.held = {
-            name: value.detach().to("cpu", copy=True)
-            for name, value in self.model.named_parameters()
-            if value.requires_grad
-        }
-
-    def restore(self) -> None:
-        with torch.no_grad():
-            for name, value in self.model.named_parameters():
-                if name in self.held:
-                    value.copy_(self.held[name])
-
-    def sound(self) -> bool:
-        """Whether every trained weight of the model is a number."""
-        return all(bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad)
 
 
 class _Broken(Exception):
@@ -255,42 +208,3 @@ class Work:
             )
         weights = self.validation.weights
         return float((weights * sums).sum() / (weights * tokens).sum())
-
-
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def row_losses(model: Any, coded: Coded, pad: int, size: int, picks: bool) -> tuple[Any, Any]:
-    """(n,) summed cross-entropy of each example in nats, and (n,) its tokens."""
-    was = model.training
-    model.eval()
-    sums, tokens = np.zeros(len(coded)), np.zeros(len(coded))
-    for rows in by_length(coded.lengths, size):
-        batch = collate(coded, rows, pad, is_seq2seq(model))
-        batch = {name: value.to(model.device) for name, value in batch.items()}
-        found, many = completion_loss(model, batch, picks)
-        sums[rows], tokens[rows] = found.double().cpu().numpy(), many.cpu().numpy()
-    model.train(was)
-    return sums, tokens
-
-
-def has_bf16(device: str) -> bool:
-    """Whether the hardware multiplies in bf16, so that it is faster and not slower."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-    return device == "cpu" and any(bool(check()) for check in known if check is not None)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draws of torch, numpy and `random` from a seed; what they were before is put back."""
-    python, arrays = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(arrays)
-
-
-Make = Callable[..., Objective]
