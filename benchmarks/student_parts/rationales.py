@@ -3,7 +3,7 @@
 
     python benchmarks/students.py --only rationales [--quick] [--seeds 3] [--keep DIR] [--json FILE]
 
-Word problems of the everyday world: rationales of the embedded teacher (5.6 M parameters), generator students of 0.12 M made
+Word problems of the everyday world: rationales of the embedded teacher (5.6 M parameters), generator students of 0.16 M made
 from nothing, answers judged by exact truth on questions that nobody saw. Then real chains of PaLM-540B and Llama-3
 (`rationales_palm`): SVAMP, whose students write the equation, and CommonsenseQA, whose students rank the choices;
 gold answers only score.
