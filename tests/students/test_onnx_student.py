@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthkd.errors import StudentError
+from synthkd.errors import StorageError, StudentError
 from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier, export_onnx
 from synthkd.students.classifiers.temperature import softened
 
@@ -167,6 +167,22 @@ def test_an_export_that_says_something_else_is_not_written(tmp_path: Path) -> No
     with pytest.raises(StudentError, match="other probabilities"):
         export_onnx(student, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_replaces_an_export_and_nothing_else(
+    exported: tuple[Trained, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for place in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(StorageError, match="something else than an exported student"):
+            export_onnx(exported[0], place)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    export_onnx(bert(), exported[1])
+
+
+def test_halves_of_characters_are_read_as_question_marks(exported: tuple[Trained, Path]) -> None:
+    model = OnnxClassifier.load(exported[1], threads=1)
+    np.testing.assert_array_equal(model.probabilities(["my \udcff card"]), model.probabilities(["my ? card"]))
 
 
 def test_a_student_without_a_module_is_said_to_need_no_export(tmp_path: Path) -> None:

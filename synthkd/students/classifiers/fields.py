@@ -14,13 +14,16 @@ from synthkd.students.base import Floats, Ints
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def readable(tokenizer: Any, texts: Sequence[str]) -> list[str]:
-    """The texts as a tokenizer takes them: question marks for halves of characters; a full stop for an empty one where
-    nothing is put around a text, which would have no token then."""
+def whole(texts: Sequence[str], bare: bool) -> list[str]:
+    """The texts with question marks for halves of characters; ``bare``: with a full stop for an empty one, where nothing is
+    put around a text, which would have no token then."""
     found = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
-    if tokenizer("")["input_ids"]:
-        return found
-    return [text if text.strip() else "." for text in found]
+    return [text if text.strip() else "." for text in found] if bare else found
+
+
+def readable(tokenizer: Any, texts: Sequence[str]) -> list[str]:
+    """The texts as a tokenizer takes them."""
+    return whole(texts, not tokenizer("")["input_ids"])
 
 
 def encoded(tokenizer: Any, texts: Sequence[str], max_length: int) -> Encoded:

@@ -17,6 +17,7 @@ from synthkd.errors import MissingExtraError, StorageError, StudentError
 from synthkd.keys import file_hash
 from synthkd.storage import read_json
 from synthkd.students.base import Floats, Ints
+from synthkd.students.classifiers.fields import whole
 from synthkd.students.classifiers.temperature import softened
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class OnnxClassifier:
         return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if len(texts) else []
 
     def _logits(self, texts: Sequence[str]) -> Any:
-        tokens = self._tokenizer.encode_batch_fast([str(text) for text in texts])
+        tokens = self._tokenizer.encode_batch_fast(whole(texts, not self._tokenizer.encode("").ids))
         ids = [one.ids for one in tokens]
         types = [one.type_ids for one in tokens] if "token_type_ids" in self._inputs else ids
         found = np.empty((len(ids), len(self.classes)), dtype=np.float32)

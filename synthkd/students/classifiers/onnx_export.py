@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import MissingExtraError, StudentError
+from synthkd.errors import MissingExtraError, StorageError, StudentError
 from synthkd.keys import file_hash
 from synthkd.storage import replaced_folder, write_json
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
@@ -33,6 +33,10 @@ def export(student: Any, out: Path, int8: bool = False) -> float:
         if find_spec(name) is None:
             raise MissingExtraError("the export to ONNX", "onnx")
     _check(student)
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / SETTINGS).is_file())):
+        raise StorageError(
+            f"{out}: holds something else than an exported student; name another folder, or remove it"
+        )
     with replaced_folder(out) as folder:
         try:
             _write_model(student, folder / MODEL)
