@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from synthkd.errors import StudentError
+from synthkd.errors import StudentError, nearest
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -49,6 +50,29 @@ class Texts:
         )
 
 
+def known_labels(labels: Sequence[str], classes: Sequence[str], where: str = "", remedy: str = "") -> None:
+    """Refuse a label that is none of the classes; ``where`` the labels stand, and what to do: ``remedy``."""
+    known = set(classes)
+    for number, label in enumerate(labels, 1):
+        if label not in known:
+            hint = nearest(str(label), sorted(known)) if len(known) <= 20 else ""
+            said = f"row {number}: {label!r} is none of the {len(known)} classes of the student{hint}{remedy}"
+            raise StudentError(f"{where} {said}" if where else said)
+
+
+def label_places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
+    """(n,) place of each label among the classes."""
+    known = {label: place for place, label in enumerate(classes)}
+    return np.fromiter((known[label] for label in labels), np.int64, len(labels))
+
+
+def checked_seed(seed: Any) -> int:
+    """The seed, where it is one that every generator of random numbers takes."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 32:
+        raise StudentError(f"seed: a whole number from 0 to {(1 << 32) - 1} is needed, not {seed!r}")
+    return int(seed)
+
+
 class Student(ABC):
     """What classifiers and generators share. Options are keyword arguments of the constructor; a wrong one is refused
     there, before anything is read."""
@@ -74,10 +98,12 @@ class Classifier(Student):
 
     def __init__(self, classes: Sequence[str] = (), seed: int = 0) -> None:
         """``classes``: all that there are, also those without a training row; none: those of the training rows, sorted."""
+        if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
+            raise StudentError(f"classes: a list of names is needed, not {classes!r}")
         if len(set(classes)) != len(classes):
             raise StudentError("a class stands twice among the classes")
         self.classes: tuple[str, ...] = tuple(classes)
-        self.seed = seed
+        self.seed = checked_seed(seed)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.classes)} classes>"
@@ -113,12 +139,8 @@ class Classifier(Student):
 
     def check_labels(self, rows: Texts, what: str = "validation rows") -> None:
         """Refuse a label that is none of the classes."""
-        known = set(self.classes)
-        for where, label in enumerate(rows.labels, 1):
-            if label not in known:
-                raise StudentError(f"{what}, row {where}: {label!r} is none of the {len(known)} classes")
+        known_labels(rows.labels, self.classes, f"{what},")
 
     def places(self, labels: Sequence[str]) -> Ints:
         """(n,) place of each label among the classes."""
-        known = {label: place for place, label in enumerate(self.classes)}
-        return np.array([known[label] for label in labels], dtype=np.int64)
+        return label_places(labels, self.classes)

@@ -153,3 +153,32 @@ def test_a_corpus_trains_it_with_its_rejected_rows_as_negatives(tmp_path: Path) 
     corpus = run(Recipe.from_dict(recipe, tmp_path), quiet=True).corpus
     student = GeneratorStudent(BASE, epochs=1, objective="qcrd").fit_corpus(corpus.path)
     assert student.record["negatives"] == 4
+
+
+def test_negatives_are_refused_by_an_objective_that_would_learn_them_as_good() -> None:
+    with pytest.raises(StudentError, match=r"negatives: the objective 'ce'.*qcrd"):
+        GeneratorStudent(BASE).fit_rows(ROWS, KIND, negatives=NEGATIVES)
+
+
+@pytest.mark.parametrize("tasks", ["multitask", "answer"])
+def test_a_loaded_student_of_tasks_is_judged_by_what_it_learnt(tmp_path: Path, tasks: str) -> None:
+    student = trained("ce", 1, tasks=tasks)
+    student.save(tmp_path)
+    assert GeneratorStudent.load(tmp_path).loss(ROWS) == pytest.approx(student.loss(ROWS), abs=1e-5)
+
+
+@pytest.mark.parametrize("weight", ["high", math.nan])
+def test_a_weight_that_is_no_number_is_named(weight: object) -> None:
+    with pytest.raises(StudentError, match=f"column 'weight': {weight!r} is no number"):
+        GeneratorStudent(BASE).fit_rows([{**ROWS[0], "weight": weight}], KIND)
+
+
+def test_an_empty_weight_counts_as_one() -> None:
+    student = GeneratorStudent(BASE, epochs=1).fit_rows([{**one, "weight": ""} for one in ROWS], KIND)
+    assert student.record["examples"] == len(ROWS)
+
+
+@pytest.mark.parametrize("options", [{"epochs": math.inf}, {"seed": "x"}, {"prompt": 5}])
+def test_an_option_that_cannot_be_is_named(options: dict[str, Any]) -> None:
+    with pytest.raises(StudentError, match=next(iter(options))):
+        GeneratorStudent(BASE, **options)

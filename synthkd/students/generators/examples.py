@@ -8,6 +8,7 @@ A completion from which the kind does not read the same knowledge again teaches 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -160,5 +161,18 @@ def _mean(candidates: Sequence[Row], column: str) -> float:
     """Mean of a column of numbers, 1 where a row has none."""
     if not column:
         return 1.0
-    values = [1.0 if (value := one.get(column)) is None else float(value) for one in candidates]
+    values = [_number(one.get(column), column) for one in candidates]
     return sum(values) / len(values)
+
+
+def _number(value: Any, column: str) -> float:
+    """A cell as a number; an empty one is 1."""
+    if value is None or value == "":
+        return 1.0
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise StudentError(f"column {column!r}: {value!r} is no number; mend it, or name another column")
+    return found

@@ -98,6 +98,11 @@ def examples_of(
     """Examples to train on, those that decide when to stop, and what was left out of the first."""
     if not rows:
         raise StudentError("no rows to learn from")
+    if negatives and options.objective != "qcrd":
+        raise StudentError(
+            f"negatives: the objective {options.objective!r} would learn them as if they were good; leave them out, or take"
+            " the objective qcrd"
+        )
     quality = options.quality or ("agreement" if options.objective == "qcrd" else "")
     examples, left = writer.examples(rows, negatives, options.weight, quality)
     if not any(example.good for example in examples):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,7 @@ from synthkd.prompts import Prompt, load_prompt
 from synthkd.storage import read_json, write_json
 from synthkd.students.generators.checkpoint import ADAPTER, load_checkpoint, need_students, write_checkpoint
 from synthkd.students.generators.examples import Writer
+from synthkd.students.generators.fit import tasks_of
 from synthkd.students.generators.kinds import kind_of
 from synthkd.students.generators.options import Options
 
@@ -23,16 +25,7 @@ S = TypeVar("S", bound="GeneratorStudent")
 SETTINGS, TEMPLATE = "generator.json", "prompt.j2"
 FORMAT = 1
 #: Tags of a template that need other files.
-_NEEDS_FILES = (
-    "{% include",
-    "{%- include",
-    "{% extends",
-    "{%- extends",
-    "{% import",
-    "{%- import",
-    "{% from",
-    "{%- from",
-)
+_NEEDS_FILES = re.compile(r"{%[-+]?\s*(include|extends|import|from)\b")
 
 
 def write_folder(student: GeneratorStudent, folder: Path) -> None:
@@ -41,7 +34,7 @@ def write_folder(student: GeneratorStudent, folder: Path) -> None:
     if student.adapter is not None:
         student.adapter.save(folder / ADAPTER)
     prompt = student.prompt
-    whole = not any(tag in prompt.source for tag in _NEEDS_FILES)
+    whole = not _NEEDS_FILES.search(prompt.source)
     if whole:
         (folder / TEMPLATE).write_text(template_text(prompt), "utf-8")
     options = {name: value for name, value in student.options.record().items() if not callable(value)}
@@ -91,6 +84,6 @@ def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
     kind = kind or kind_of(record, folder)
     prompt = load_prompt(name, folder)
     prompt.variables.update(variables)
-    student.writer = Writer(kind, prompt)
+    student.writer = Writer(kind, prompt, tasks_of(student.options, kind))
     student.record, student.max_tokens, student._kind_record = done, most, record
     return student

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.errors import StudentError, nearest
+from synthkd.students.base import checked_seed
 
 #: Base that is made anew, with a tokenizer of the rows' own texts.
 SCRATCH = "scratch"
@@ -46,6 +47,9 @@ class Options:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.prompt, str | Path | None):
+            raise StudentError(f"prompt: the name or path of a template is needed, not {self.prompt!r}")
+        checked_seed(self.seed)
         for name in ("batch_size", "accumulate", "patience"):
             _number(name, getattr(self, name), 1, whole=True)
         for name in ("max_length", "max_tokens"):
@@ -69,8 +73,9 @@ class Options:
             raise StudentError("objective_options: the objective ce has none")
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise StudentError(f"dtype: {self.dtype!r} is none of float32, bfloat16, float16")
-        if isinstance(self.base, Path):
-            object.__setattr__(self, "base", str(self.base))
+        for name in ("base", "prompt"):
+            if isinstance(getattr(self, name), Path):
+                object.__setattr__(self, name, str(getattr(self, name)))
         object.__setattr__(self, "lora", _lora(self.lora))
 
     @classmethod
@@ -89,7 +94,7 @@ class Options:
 
 def _number(name: str, value: Any, least: float, whole: bool = False) -> None:
     right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not right or value < least or value != value:
+    if not right or not least <= value < float("inf"):
         what = "whole number" if whole else "number"
         raise StudentError(f"{name}: a {what} from {least} on is needed, not {value!r}")
 
