@@ -65,7 +65,7 @@ def train(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(help="Seed of the training. Default: the recipe's, or 0.", show_default=False),
+        typer.Option(min=0, help="Seed of the training. Default: the recipe's, or 0.", show_default=False),
     ] = None,
 ) -> None:
     """Train a student, judge it and write its folder."""
@@ -114,6 +114,7 @@ def eval_(
     """Judge a student on labelled rows; one that writes text, by the loss of rows of its kind."""
     import json
 
+    from synthkd.students.base import known_labels
     from synthkd.students.folders import CARD, load_student, read_card
     from synthkd.students.metrics import evaluate
     from synthkd.students.rows import read_texts
@@ -126,6 +127,7 @@ def eval_(
         typer.echo(json.dumps(figures, indent=1) if as_json else said)
         return
     model, given = open_classifier(folder, threads), read_texts(rows, text, label)
+    known_labels(given.labels, model.classes, str(rows))
     found = evaluate(model.probabilities(given.texts), given.labels, model.classes)
     typer.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) if as_json else str(found))
 

@@ -21,18 +21,15 @@ def read_texts(path: Path, text: str = "text", label: str = "label") -> Texts:
     labels: list[str] = []
     number = 0
     for rows in _rows(path):
-        for column in (text, label):
-            if rows and column not in rows[0]:
-                raise InputError(f"{path}: no column {column!r}{nearest(column, list(rows[0]))}")
         for row in rows:
             number += 1
-            said, asked = row[text], row[label]
-            if said is None or not str(said).strip() or asked is None or not str(asked).strip():
-                raise InputError(
-                    f"{path} row {number}: an empty {text if not str(said or '').strip() else label}"
-                )
-            texts.append(str(said))
-            labels.append(str(asked))
+            for column, values in ((text, texts), (label, labels)):
+                if column not in row:
+                    at = f" row {number}" if number > 1 else ""
+                    raise InputError(f"{path}{at}: no column {column!r}{nearest(column, list(row))}")
+                if row[column] is None or not str(row[column]).strip():
+                    raise InputError(f"{path} row {number}: an empty {column}")
+                values.append(str(row[column]))
     if not texts:
         raise StudentError(f"{path}: no rows to learn from")
     return Texts(tuple(texts), tuple(labels))

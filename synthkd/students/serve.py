@@ -127,7 +127,7 @@ class _Writer:
 
     def write(self, rows: Rows) -> None:
         if self._suffix == ".jsonl":
-            self._file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         elif self._suffix == ".csv":
             if self._table is None:
                 self._table = csv.DictWriter(self._file, list(rows[0]))

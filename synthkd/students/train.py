@@ -15,7 +15,7 @@ from synthkd.errors import StudentError, TrainingError
 from synthkd.kinds.examples.overlap import normal_text
 from synthkd.rows import read_rows
 from synthkd.storage import write_text
-from synthkd.students.base import Classifier, Student, Texts
+from synthkd.students.base import Classifier, Student, Texts, known_labels
 from synthkd.students.folders import CARD, save_student
 from synthkd.students.making import make_student, source_of, versions
 from synthkd.students.metrics import Evaluation, evaluate
@@ -62,8 +62,7 @@ def train_student(asked: Training) -> Trained:
     try:
         done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
     except TrainingError as error:
-        # A student that writes text holds the weights of its last good epoch.
-        if not getattr(student, "record", {}).get("best"):
+        if not _has_good_epoch(student):
             raise
         save_student(student, asked.out, _manifest(asked, 0.0, {}) | {"broken": str(error)})
         raise TrainingError(f"{error}; it stands in {asked.out}") from None
@@ -74,6 +73,12 @@ def train_student(asked: Training) -> Trained:
     return done
 
 
+def _has_good_epoch(student: Student) -> bool:
+    """Does a student whose training broke hold the weights of an epoch before?"""
+    record, history = getattr(student, "record", {}), getattr(student, "history", {})
+    return bool(record.get("best") or history.get("kept"))
+
+
 def _occupied(path: Path) -> bool:
     return not path.is_dir() or any(path.iterdir())
 
@@ -82,7 +87,15 @@ def _classifier(student: Classifier, asked: Training) -> Trained:
     train = _texts(asked.source, asked)
     validation = _texts(asked.validation, asked) if asked.validation else None
     test = _texts(asked.test, asked) if asked.test else None
-    _known_labels(train, {"validation": validation, "test": test}, student.classes)
+    if asked.kind is not None:
+        raise StudentError(
+            f"kind {asked.kind!r}: the student {asked.student!r} learns labels of texts and takes no kind; leave it out, or"
+            " take --student generator"
+        )
+    for path, rows in ((asked.validation, validation), (asked.test, test)):
+        if rows is not None:  # before the training
+            of = student.classes or train.labels
+            known_labels(rows.labels, of, str(path), "; add training rows of it, or leave this row out")
     seen = {normal_text(text) for text in train.texts}
     repeated = {
         name: count
@@ -166,18 +179,6 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
             f"{path}: a corpus of the kind {kind!r}, which has no labelled texts; the student {student!r} learns from the"
             " kind 'example'. A student that writes text learns from this corpus: --student generator"
         )
-
-
-def _known_labels(train: Texts, others: Mapping[str, Texts | None], classes: tuple[str, ...]) -> None:
-    """Refuse, before the training, rows to judge by that have a label of no class."""
-    known = set(classes) or set(train.labels)
-    for name, rows in others.items():
-        for number, label in enumerate(rows.labels if rows is not None else (), 1):
-            if label not in known:
-                raise StudentError(
-                    f"{name} row {number}: {label!r} is none of the {len(known)} classes of the training rows;"
-                    " add rows of it, or leave this row out"
-                )
 
 
 def _manifest(asked: Training, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -113,12 +113,20 @@ def test_without_validation_rows_it_is_calibrated_on_rows_held_out_once(small: P
     assert made(small, calibrate=False, epochs=1).fit(rows()).temperature == 1
 
 
+def test_rows_of_which_none_can_judge_an_epoch_do_not_end_the_training(small: Path) -> None:
+    """With one row a class, all that is held out is of classes without a training row."""
+    alone = rows("card", "cash", "rate", "my", "the", "is", each=1)
+    assert made(small, epochs=4, patience=1).fit(alone).history["kept"] == 4
+    student = made(small, ("card", "cash", "pin"), epochs=4, patience=1)
+    assert student.fit(rows("card", "cash"), rows("pin")).history["kept"] == 4
+
+
 def test_the_name_of_a_class_is_a_training_row(small: Path) -> None:
     student = made(small, ("card", "cash", "rate"), class_names=2, epochs=12).fit(rows("card", "cash"))
     assert student.predict(["rate"]) == ["rate"]
 
 
-def test_a_class_without_a_training_row_is_unlikely_whatever_the_text(small: Path) -> None:
+def test_a_class_without_a_training_row_is_unlikely(small: Path) -> None:
     student = made(small, ("card", "cash", "pin"), calibrate=False).fit(rows("card", "cash"))
     found = student.probabilities(TEXTS)
     assert (found[:, 2] > 0).all()
@@ -190,9 +198,10 @@ def test_a_loss_that_is_no_number_ends_clearly_and_leaves_the_student_as_it_was(
 
 
 def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
-    small: Path, monkeypatch: pytest.MonkeyPatch
+    small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from synthkd.students.classifiers.losses import Loss
+    from synthkd.students.train import Training, train_student
 
     plain, calls = Loss.__call__, []
 
@@ -206,6 +215,18 @@ def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
         student.fit(rows(), rows(each=9))
     assert student.history["kept"] == 1
     assert len(student.predict(TEXTS)) == 5
+
+    calls.clear()
+    lines = [
+        f'{{"text": "{text}", "label": "{label}"}}'
+        for text, label in zip(rows().texts, rows().labels, strict=True)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines))
+    source, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    options = {"base": str(small), "lr": 3e-3, "epochs": 6, "batch_size": 8}
+    with pytest.raises(TrainingError, match=r"step 5.*stands in"):
+        train_student(Training(source, out, "encoder", options, validation=source))
+    assert len(load_student(out).predict(TEXTS)) == 5  # type: ignore[attr-defined]
 
 
 def test_a_decoder_is_refused(tmp_path: Path, small: Path) -> None:
@@ -286,6 +307,8 @@ def test_more_tokens_than_the_checkpoint_reads_are_refused_and_none_asked_is_wha
         ({"soft": "l2"}, "`soft`"),
         ({"soft": "kl", "start": "contrastive"}, "reads no soft ones"),
         ({"class_weights": "even"}, "`class_weights`"),
+        ({"calibrate": "maybe"}, "`calibrate`"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any], message: str) -> None:

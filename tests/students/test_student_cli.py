@@ -130,13 +130,19 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
         (["train", "none.csv", "s"], "none.csv: no such file"),
         (["train", "rows.csv", "."], "holds something else"),
         (["train", "rows.csv", "s", "--student", "generator"], "name the kind with --kind"),
-        (["train", "rows.csv", "s", "--test", "odd.csv"], "test row 1: 'odd' is none of the 2 classes"),
+        (["train", "rows.csv", "s", "--test", "odd.csv"], "odd.csv row 1: 'odd' is none of the 2 classes"),
+        (["train", "gap.jsonl", "s"], "gap.jsonl row 2: no column 'label'"),
+        (["train", "rows.csv", "s", "--kind", "triple"], "takes no kind"),
+        (["train", "rows.csv", "s", "--option", "bits=10.5"], "`bits` must be a whole number"),
+        (["train", "rows.csv", "s", "--option", "seed=-1"], "seed: a whole number from 0"),
+        (["train", "rows.csv", "s", "--option", "classes=ab"], "classes: a list of names"),
         (["train", "one.csv", "s"], "one class"),
         (["eval", "none", "rows.csv"], "no student here"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(folder: Path, arguments: list[str], said: str) -> None:
     write_csv(folder / "odd.csv", [{"text": "odd", "label": "odd"}])
+    (folder / "gap.jsonl").write_text('{"text": "a", "label": "b"}\n{"text": "c"}\n')
     write_csv(folder / "one.csv", [{"text": "odd", "label": "odd"}, {"text": "even", "label": "odd"}])
     done = student(folder, *arguments)
     assert done.returncode == 2
@@ -153,6 +159,26 @@ def test_predictions_go_into_a_file_of_their_own(folder: Path, out: str, said: s
     done = student(folder, "predict", str(trained(folder)), "rows.csv", out)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_a_label_that_the_student_does_not_know_is_named_with_file_and_row(folder: Path) -> None:
+    write_csv(folder / "odd.csv", [{"text": "odd", "label": "odd"}])
+    done = student(folder, "eval", str(trained(folder)), "odd.csv")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "odd.csv row 1: 'odd' is none of the 2 classes of the student" in done.stderr
+
+
+def test_keys_that_json_has_no_form_for_are_written_as_text(folder: Path) -> None:
+    import datetime
+
+    import pyarrow as pa
+
+    from synthkd.students.serve import open_classifier, predict_file
+
+    rows = pa.table({"id": [datetime.date(2020, 1, 2)], "text": ["my parcel"]})
+    pq.write_table(rows, folder / "rows.parquet")
+    predict_file(open_classifier(trained(folder)), folder / "rows.parquet", folder / "out.jsonl")
+    assert json.loads((folder / "out.jsonl").read_text())["id"] == "2020-01-02"
 
 
 def test_an_empty_text_is_refused_with_its_row_and_nothing_is_written(folder: Path) -> None:

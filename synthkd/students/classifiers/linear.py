@@ -12,7 +12,7 @@ from synthkd.errors import MissingExtraError, StudentError, nearest
 from synthkd.students.base import Classifier, Floats, Ints, Texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.heads import Head, floored, out_of_fold_temperature, row_weights
-from synthkd.students.classifiers.names import check_weight, with_names
+from synthkd.students.classifiers.names import check_weight, is_number, is_whole, with_names
 from synthkd.students.classifiers.temperature import fit_temperature
 from synthkd.students.classifiers.words import Words
 
@@ -53,7 +53,7 @@ class LinearStudent(Classifier):
     ) -> None:
         super().__init__(classes, seed)
         _need(features == "embeddings")
-        _check(features, encoder, strength, class_weights, bits, max_length)
+        _check(features, encoder, strength, class_weights, bits, max_length, calibrate)
         self.features, self.encoder = features, None if encoder is None else str(encoder)
         self.strength = STRENGTHS[features] if strength is None else float(strength)
         check_weight(self.name, class_names)
@@ -189,19 +189,26 @@ def _check(
     class_weights: str | None,
     bits: int,
     length: int | None,
+    calibrate: bool,
 ) -> None:
-    if features not in STRENGTHS:
+    if not isinstance(features, str) or features not in STRENGTHS:
         raise StudentError(
-            f"student 'linear': unknown features {features!r}{nearest(features, list(STRENGTHS))}"
+            f"student 'linear': unknown features {features!r}{nearest(str(features), list(STRENGTHS))}"
         )
     if (encoder is not None) != (features == "embeddings"):
         raise StudentError("student 'linear': `encoder` and `features: embeddings` belong together")
     if class_weights not in (None, "balanced"):
         raise StudentError(f"student 'linear': `class_weights` is `balanced` or none, not {class_weights!r}")
-    for name, good, what in (
-        ("strength", strength is None or strength > 0, "above 0"),
-        ("bits", 8 <= bits <= 22, "from 8 to 22"),
-        ("max_length", length is None or length >= 3, "3 at least, or left out"),
+    for name, value, good, what in (
+        ("strength", strength, strength is None or (is_number(strength) and strength > 0), "above 0"),
+        ("bits", bits, is_whole(bits) and 8 <= bits <= 22, "a whole number from 8 to 22"),
+        (
+            "max_length",
+            length,
+            length is None or (is_whole(length) and length >= 3),
+            "3 at least, or left out",
+        ),
+        ("calibrate", calibrate, isinstance(calibrate, bool), "true or false"),
     ):
         if not good:
-            raise StudentError(f"student 'linear': `{name}` must be {what}")
+            raise StudentError(f"student 'linear': `{name}` must be {what}, not {value!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,17 @@ def speaking(classes: Sequence[str]) -> bool:
     return len(set(bare)) == len(bare) and all(any(len(word) > 2 for word in name.split()) for name in bare)
 
 
-def check_weight(student: str, weight: object) -> None:
+def is_number(value: Any) -> bool:
+    """Is an option a number? True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Is it a whole number?"""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_weight(student: str, weight: Any) -> None:
     """Refuse a weight that is none."""
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+    if not is_number(weight) or not 0 <= weight < float("inf"):
         raise StudentError(f"student {student!r}: `class_names` must be 0 or above, not {weight!r}")

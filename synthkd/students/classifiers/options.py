@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from synthkd.errors import MissingExtraError, StudentError, nearest
-from synthkd.students.classifiers.names import check_weight, speaking
+from synthkd.students.classifiers.names import check_weight, is_number, is_whole, speaking
 
 #: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {
@@ -67,24 +67,26 @@ class EncoderOptions:
 
     def _check(self) -> None:
         for name, good, what in (
-            ("epochs", _whole(self.epochs) and self.epochs >= 1, "1 at least"),
-            ("lr", _number(self.lr) and self.lr > 0, "above 0"),
-            ("batch_size", _whole(self.batch_size) and self.batch_size >= 2, "2 at least"),
+            ("epochs", is_whole(self.epochs) and self.epochs >= 1, "1 at least"),
+            ("lr", is_number(self.lr) and self.lr > 0, "above 0"),
+            ("batch_size", is_whole(self.batch_size) and self.batch_size >= 2, "2 at least"),
             (
                 "max_length",
-                self.max_length is None or (_whole(self.max_length) and self.max_length >= 3),
+                self.max_length is None or (is_whole(self.max_length) and self.max_length >= 3),
                 "3 at least",
             ),
-            ("patience", _whole(self.patience) and self.patience >= 1, "1 at least"),
-            ("warmup", _number(self.warmup) and 0 <= self.warmup < 1, "from 0 to below 1"),
-            ("weight_decay", _number(self.weight_decay) and self.weight_decay >= 0, "0 at least"),
-            ("dropout", _number(self.dropout) and 0 <= self.dropout < 1, "from 0 to below 1"),
-            ("head_factor", _number(self.head_factor) and self.head_factor > 0, "above 0"),
-            ("strength", _number(self.strength) and self.strength > 0, "above 0"),
+            ("patience", is_whole(self.patience) and self.patience >= 1, "1 at least"),
+            ("warmup", is_number(self.warmup) and 0 <= self.warmup < 1, "from 0 to below 1"),
+            ("weight_decay", is_number(self.weight_decay) and self.weight_decay >= 0, "0 at least"),
+            ("dropout", is_number(self.dropout) and 0 <= self.dropout < 1, "from 0 to below 1"),
+            ("head_factor", is_number(self.head_factor) and self.head_factor > 0, "above 0"),
+            ("strength", is_number(self.strength) and self.strength > 0, "above 0"),
             ("class_weights", self.class_weights in (None, "balanced"), "`balanced`, or left out"),
+            ("calibrate", isinstance(self.calibrate, bool), "true or false"),
+            ("bf16", self.bf16 in (None, True, False), "true or false, or left out"),
             ("soft", self.soft in (None, *SOFT), f"one of {', '.join(SOFT)}, or left out"),
-            ("soft_share", _number(self.soft_share) and 0 < self.soft_share <= 1, "above 0 and 1 at most"),
-            ("soft_temperature", _number(self.soft_temperature) and self.soft_temperature > 0, "above 0"),
+            ("soft_share", is_number(self.soft_share) and 0 < self.soft_share <= 1, "above 0 and 1 at most"),
+            ("soft_temperature", is_number(self.soft_temperature) and self.soft_temperature > 0, "above 0"),
         ):
             if not good:
                 raise StudentError(f"student 'encoder': `{name}` must be {what}, not {getattr(self, name)!r}")
@@ -111,11 +113,3 @@ def need_students(what: str) -> None:
         find_spec(name) is None for name in ("torch", "transformers", "accelerate", "sklearn", "safetensors")
     ):
         raise MissingExtraError(what, "students")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

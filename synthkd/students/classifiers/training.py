@@ -101,13 +101,16 @@ class _Run:
         self.options, self.classes, self.rows, self.made, self.device = options, classes, rows, made, device
         self.ids = encoded(made.tokenizer, rows.rows.texts, made.max_length)
         made.history.cut = int((self.ids.lengths >= made.max_length).sum())
-        self.held = held
-        self.held_ids: Encoded | None = None
-        if held is not None:
-            self.held_ids = encoded(made.tokenizer, held.rows.texts, made.max_length)
-            few = max(_JUDGES, len(rows.places))
-            self.judges: Ints = np.random.default_rng(seed).permutation(len(held.places))[:few]
         self.present = np.unique(rows.places)
+        self.held: Labelled | None = None
+        self.held_ids: Encoded | None = None
+        self.judges: Ints = np.zeros(0, np.int64)
+        if held is not None:
+            # Rows of a class without a training row say nothing of an epoch; are there no others, none is judged.
+            telling = np.flatnonzero(np.isin(held.places, self.present) & (held.weights > 0))
+            self.judges = np.random.default_rng(seed).permutation(telling)[: max(_JUDGES, len(rows.places))]
+        if held is not None and len(self.judges):
+            self.held, self.held_ids = held, encoded(made.tokenizer, held.rows.texts, made.max_length)
         self.schedule = Schedule(
             options.epochs, options.lr, options.batch_size, options.warmup, options.weight_decay, options.head_factor,
             options.patience, half_helps(device) if options.bf16 is None else options.bf16, seed,
@@ -169,13 +172,11 @@ class _Run:
             return float("nan")
         places, weights = self.held.places[self.judges], self.held.weights[self.judges]
         found = softened(logits, fit_temperature(logits, places, weights))[np.arange(len(places)), places]
-        known = np.isin(places, self.present) & (weights > 0)
-        if not known.any():
-            return 0.0
-        return float(np.average(-np.log(np.maximum(found[known], 1e-12)), weights=weights[known]))
+        return float(np.average(-np.log(np.maximum(found, 1e-12)), weights=weights))
 
     def _floor(self) -> None:
-        """A class without a training row has the probability 1 / (rows + C) at most, whatever the text."""
+        """A class without a training row has one logit, whatever the text: a probability of 1 / (rows + C) at most on every
+        training row, and a small one on texts such as these."""
         import torch
 
         absent = np.setdiff1d(np.arange(self.classes), self.present)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from synthkd.errors import StudentError, nearest
-from synthkd.students.base import Floats, Ints
+from synthkd.errors import StudentError
+from synthkd.students.base import Floats, Ints, known_labels, label_places
 from synthkd.students.metrics.bootstrap import Interval, f1_of_classes, intervals_of
 from synthkd.students.metrics.show import as_html, as_text
 
@@ -106,7 +106,8 @@ def evaluate(
     probabilities that are no numbers, and where there are no rows.
     """
     probabilities = _checked(np.asarray(probabilities, dtype=np.float64), len(labels), len(classes))
-    truth = _places(labels, classes)
+    known_labels(labels, classes)
+    truth = label_places(labels, classes)
     predicted = probabilities.argmax(1)
     size = len(classes)
     confusion = np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
@@ -133,18 +134,6 @@ def _checked(probabilities: Floats, rows: int, classes: int) -> Floats:
         row = int(np.flatnonzero(~np.isfinite(probabilities).all(1))[0]) + 1
         raise StudentError(f"row {row}: the student's probabilities are no numbers; train it again")
     return probabilities
-
-
-def _places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
-    known = {label: place for place, label in enumerate(classes)}
-    try:
-        return np.fromiter((known[label] for label in labels), np.int64, len(labels))
-    except KeyError as error:
-        label = error.args[0]
-        raise StudentError(
-            f"row {list(labels).index(label) + 1}: {label!r} is none of the {len(classes)} classes of the student"
-            + nearest(str(label), list(classes) if len(classes) <= 20 else [])
-        ) from None
 
 
 def _per_class(confusion: Ints, losses: Floats, classes: Sequence[str]) -> tuple[ClassFigures, ...]:
