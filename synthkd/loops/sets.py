@@ -161,6 +161,10 @@ def _without(held: Held, what: str, lot: Lot, said: list[str]) -> Lot:
         return lot
     shown = "; ".join(f"{lot.places[i]} {held.told(copy)}" for i, copy in copies[:_NAMED])
     more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
+    if len(copies) == len(lot):
+        raise StudentError(
+            f"loop.{what}: every one of the {len(lot):,} rows copies a validation or test row: {shown}{more}; name other rows"
+        )
     said.append(
         f"loop.{what}: {len(copies):,} of {len(lot):,} rows left out, copies of validation or test rows: {shown}{more}"
     )

@@ -206,3 +206,9 @@ def test_classes_that_the_teacher_never_writes_end_the_loop_before_training(tmp_
         recipe = loop_recipe(tmp_path, server.url, kind=kind, loop={"start": None})
         with pytest.raises(StudentError, match=r"a class needs 2 training rows .*'refund' has 0"):
             distill(recipe, quiet=True)
+
+
+def test_start_rows_that_all_copy_validation_rows_are_refused(tmp_path: Path) -> None:
+    rows = rows_of(6, 2)
+    data(tmp_path, start=rows, validation=rows)
+    refused(tmp_path, StudentError, r"loop\.start: every one of the \d+ rows copies")
