@@ -130,6 +130,15 @@ def _generator(student: Any, asked: Training) -> Trained:
             f"{asked.source}: rows of which kind? The student {asked.student!r} learns to write a kind of knowledge:"
             " give a corpus, or name the kind with --kind"
         )
+    if is_corpus and asked.kind not in (None, name := load_corpus(asked.source).manifest["kind"]["name"]):
+        raise StudentError(
+            f"{asked.source}: a corpus of the kind {name!r}, not {asked.kind!r}; leave --kind out"
+        )
+    if (asked.text, asked.label) != (Training.text, Training.label):
+        raise StudentError(
+            f"the student {asked.student!r} reads the columns of its kind; leave --text and --label out, and name the columns"
+            " of the rows as the kind does"
+        )
     validation = rows_of(asked.validation) if asked.validation else None
     began = time.perf_counter()
     if is_corpus:

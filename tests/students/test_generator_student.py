@@ -387,6 +387,14 @@ def test_weights_that_can_run_code_are_not_read(checkpoint: Path, tmp_path: Path
         tiny(base=str(folder))
 
 
+def test_a_config_of_other_weights_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 2}))
+    with pytest.raises(StudentError, match=r"of its weights are not there, model\.layers\.1"):
+        tiny(base=str(folder))
+
+
 def test_an_encoder_is_refused(tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel
 

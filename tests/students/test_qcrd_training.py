@@ -182,3 +182,9 @@ def test_an_empty_weight_counts_as_one() -> None:
 def test_an_option_that_cannot_be_is_named(options: dict[str, Any]) -> None:
     with pytest.raises(StudentError, match=next(iter(options))):
         GeneratorStudent(BASE, **options)
+
+
+@pytest.mark.parametrize("option", ["weight", "quality"])
+def test_a_column_that_no_row_has_is_named(option: str) -> None:
+    with pytest.raises(StudentError, match=r"no row has a column 'agrement'.*did you mean 'agreement'"):
+        GeneratorStudent(BASE, **{option: "agrement"}).fit_rows(ROWS, KIND)

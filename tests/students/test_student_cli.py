@@ -133,6 +133,10 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
         (["train", "rows.csv", "s", "--test", "odd.csv"], "odd.csv row 1: 'odd' is none of the 2 classes"),
         (["train", "gap.jsonl", "s"], "gap.jsonl row 2: no column 'label'"),
         (["train", "rows.csv", "s", "--kind", "triple"], "takes no kind"),
+        (
+            ["train", "rows.csv", "s", "--student", "generator", "--kind", "example", "--text", "body"],
+            "leave --text and --label out",
+        ),
         (["train", "rows.csv", "s", "--option", "bits=10.5"], "`bits` must be a whole number"),
         (["train", "rows.csv", "s", "--option", "seed=-1"], "seed: a whole number from 0"),
         (["train", "rows.csv", "s", "--option", "classes=ab"], "classes: a list of names"),

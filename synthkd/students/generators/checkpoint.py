@@ -59,12 +59,19 @@ def load_checkpoint(name: str, dtype: str = "float32", device: str | None = None
                 )
             tokenizer = AutoTokenizer.from_pretrained(name, **safe)
             made = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
-            model = made.from_pretrained(name, use_safetensors=True, dtype=getattr(torch, dtype), **safe)
+            model, told = made.from_pretrained(
+                name, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True, **safe
+            )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StudentError(
             f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
         ) from None
+    if missing := sorted(told["missing_keys"]):  # they would be random numbers
+        raise StudentError(
+            f"checkpoint {name!r}: {len(missing)} of its weights are not there, {missing[0]} first; its config and weights"
+            " do not belong together"
+        )
     check_tokenizer(model, tokenizer, name)
     return model.to(pick_device(device)), tokenizer
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import StudentError
+from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts import Prompt, load_prompt, shipped_prompts
 from synthkd.students.generators.checkpoint import (
@@ -20,7 +20,7 @@ from synthkd.students.generators.checkpoint import (
     need_students,
 )
 from synthkd.students.generators.examples import Example, Left, Writer
-from synthkd.students.generators.options import SCRATCH, Options
+from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, Options
 
 if TYPE_CHECKING:
     from synthkd.students.generators.encode import Coded, Coder
@@ -103,6 +103,11 @@ def examples_of(
             f"negatives: the objective {options.objective!r} would learn them as if they were good; leave them out, or take"
             " the objective qcrd"
         )
+    for column in {options.weight, options.quality} - {"", USUAL_WEIGHT}:
+        if not any(column in row for row in rows):
+            raise StudentError(
+                f"no row has a column {column!r}{nearest(column, [str(name) for name in rows[0]])}"
+            )
     quality = options.quality or ("agreement" if options.objective == "qcrd" else "")
     examples, left = writer.examples(rows, negatives, options.weight, quality)
     if not any(example.good for example in examples):

@@ -12,6 +12,8 @@ from synthkd.students.base import checked_seed
 
 #: Base that is made anew, with a tokenizer of the rows' own texts.
 SCRATCH = "scratch"
+#: Column of weights that rows may have or not; any other that is named must be there.
+USUAL_WEIGHT = "weight"
 _LORA: dict[str, Any] = {"r": 16, "alpha": 32, "dropout": 0.05, "targets": "all-linear"}
 _OBJECTIVES = ("ce", "qcrd")
 _SCHEDULES = ("linear", "cosine", "constant")
@@ -40,7 +42,7 @@ class Options:
     schedule: str = "linear"
     weight_decay: float = 0.01
     validation: float = 0.0
-    weight: str = "weight"
+    weight: str = USUAL_WEIGHT
     quality: str = ""
     dtype: str = "float32"
     half: bool | None = None
