@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,7 +18,8 @@ from synthkd.students.classifiers.losses import Loss, check_soft
 from synthkd.students.classifiers.module import EncoderClassifier
 from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import fit_temperature, softened
-from synthkd.students.classifiers.tuning import Best, History, Rows, Schedule, half_helps, tune
+from synthkd.students.classifiers.tuning import Best, History, Rows, Schedule, tune
+from synthkd.students.hardware import has_bf16, seeded
 
 #: Validation rows that judge an epoch: so many, or as many as there are training rows.
 _JUDGES = 500
@@ -113,7 +111,7 @@ class _Run:
             self.held, self.held_ids = held, encoded(made.tokenizer, held.rows.texts, made.max_length)
         self.schedule = Schedule(
             options.epochs, options.lr, options.batch_size, options.warmup, options.weight_decay, options.head_factor,
-            options.patience, half_helps(device) if options.bf16 is None else options.bf16, seed,
+            options.patience, has_bf16(device) if options.bf16 is None else options.bf16, seed,
         )  # fmt: skip
 
     def tune(self, loss: Loss, soft: Floats | None) -> None:
@@ -194,18 +192,3 @@ class _Run:
 def summary(history: History) -> dict[str, Any]:
     """The history as JSON."""
     return asdict(history)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Torch's, numpy's and Python's random numbers from a seed; the caller's are left alone."""
-    import torch
-
-    python, numbers = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numbers)

@@ -121,18 +121,6 @@ def paced(step: int, total: int, warmup: float) -> float:
     return max(0.0, min((step + 1) / rise, (total - step) / max(1.0, total - rise)))
 
 
-def half_helps(device: str) -> bool:
-    """Is training in bf16 faster here? On accelerators that have it, and about twice on CPUs with AVX512-BF16 or AMX."""
-    import torch
-
-    if torch.device(device).type != "cpu":
-        return bool(torch.cuda.is_available() and torch.cuda.is_bf16_supported())
-    asks = (
-        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
-    return any(ask() for ask in asks if ask is not None)
-
-
 def _groups(module: Any, schedule: Schedule) -> list[dict[str, Any]]:
     """Parameters by rate and decay."""
     found: dict[tuple[bool, bool], list[Any]] = {}

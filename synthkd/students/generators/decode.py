@@ -10,8 +10,8 @@ import torch
 from synthkd.students.generators.batches import by_length
 from synthkd.students.generators.encode import Coder
 from synthkd.students.generators.examples import Messages
-from synthkd.students.generators.hardware import seeded
 from synthkd.students.generators.likelihood import is_seq2seq
+from synthkd.students.hardware import seeded
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]

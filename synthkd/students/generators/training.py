@@ -19,11 +19,11 @@ from synthkd.errors import TrainingError
 from synthkd.students.generators.batches import Batches, collate
 from synthkd.students.generators.encode import Coded
 from synthkd.students.generators.examples import Example
-from synthkd.students.generators.hardware import has_bf16, seeded
 from synthkd.students.generators.likelihood import completion_loss, is_seq2seq, picks_places, row_losses
 from synthkd.students.generators.objective import CrossEntropy, Objective
 from synthkd.students.generators.options import Options
 from synthkd.students.generators.state import State
+from synthkd.students.hardware import has_bf16, seeded
 
 
 @dataclass

@@ -11,11 +11,13 @@ import torch
 
 
 def has_bf16(device: str) -> bool:
-    """Whether the hardware multiplies in bf16, so that it is faster and not slower."""
-    if device == "cuda":
+    """Whether the hardware multiplies in bf16, so that it is faster and not slower: accelerators that say so, and CPUs with
+    AVX512-BF16 or AMX, which are then about twice as fast."""
+    kind = torch.device(device).type
+    if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     known = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
-    return device == "cpu" and any(bool(check()) for check in known if check is not None)
+    return kind == "cpu" and any(bool(check()) for check in known if check is not None)
 
 
 @contextmanager
