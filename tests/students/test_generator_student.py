@@ -174,6 +174,17 @@ def test_rows_that_are_too_long_are_left_out_counted_and_told() -> None:
     assert np.isnan(student.loss(rows[-1:]))[0]
 
 
+def test_validation_rows_that_are_left_out_are_told() -> None:
+    student = GeneratorStudent(base=TINY, **{**QUICK, "epochs": 1, "max_length": 64})
+    long = {"head": "cat", "relation": "HasA", "tail": "long " * 40}
+    with (
+        pytest.warns(UserWarning, match=r"validation: 1 of 4 rows left out"),
+        pytest.warns(UserWarning, match="1 of 3 validation examples are longer than 64 tokens"),
+    ):
+        student.fit_rows(ROWS[:20], KIND, validation=[*ROWS[:2], {**ROWS[0], "tail": None}, long])
+    assert student.record["validation"] == 2
+
+
 def test_lora_trains_the_adapter_alone_and_is_merged_when_saved(checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     from safetensors.torch import load_file

@@ -116,6 +116,8 @@ def examples_of(
         held, gone = writer.examples(validation, (), options.weight)
         if not held:
             raise StudentError(f"no validation row is of use: {gone}" if validation else "no validation rows")
+        if sum(gone.why.values()):
+            warnings.warn(f"generator: validation: {gone}", stacklevel=4)
         return examples, held, left
     if options.validation:
         return *split(examples, options.validation, options.seed), left
@@ -129,11 +131,16 @@ def most_tokens(model: Any, options: Options) -> int:
 
 
 def _coded(coder: Coder, examples: list[Example], most: int, what: str) -> Coded:
-    coded, _ = coder.examples(examples, most)
+    coded, longer = coder.examples(examples, most)
     if examples and not len(coded):
         raise StudentError(
             f"none of {len(examples):,} {what}examples has room in {most} tokens; raise max_length, or take a model with"
             " a longer context"
+        )
+    if what and longer:  # those to train on are told with what else was left out of them
+        warnings.warn(
+            f"generator: {longer:,} of {len(examples):,} {what}examples are longer than {most} tokens and left out",
+            stacklevel=4,
         )
     return coded
 
