@@ -108,7 +108,10 @@ class _Plot:
     def mark(self, number: int) -> str:
         x, bottom = self.at(number, self.low)
         _, top = self.at(number, self.high)
-        return f"<path d='M{x},{top}V{bottom}' stroke='#b9b9b9' stroke-dasharray='4 4'/>"
+        return (
+            f"<path d='M{x},{top}V{bottom}' stroke='#b9b9b9' stroke-dasharray='4 4'/>"
+            f"<text x='{x}' y='{top - 5}' text-anchor='middle' font-family='sans-serif' font-size='10' fill='#888'>best</text>"
+        )
 
     def line(self, name: str, values: Sequence[float | None], colour: str, place: int) -> list[str]:
         points = [
