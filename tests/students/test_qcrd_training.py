@@ -108,7 +108,8 @@ def test_a_discriminator_says_the_quality_and_is_recorded() -> None:
 
 def test_what_the_student_wrote_a_while_ago_can_be_the_negatives() -> None:
     student = trained(objective_options={"sampled": True, "interval": 2})
-    assert student.record["objective"]["sampled_negatives"] >= 0
+    assert student.record["steps"] == 4
+    assert "sampled_negatives" in student.record["objective"]
 
 
 def test_without_rejected_rationales_it_says_what_to_do() -> None:
@@ -188,3 +189,25 @@ def test_an_option_that_cannot_be_is_named(options: dict[str, Any]) -> None:
 def test_a_column_that_no_row_has_is_named(option: str) -> None:
     with pytest.raises(StudentError, match=r"no row has a column 'agrement'.*did you mean 'agreement'"):
         GeneratorStudent(BASE, **{option: "agrement"}).fit_rows(ROWS, KIND)
+
+
+@pytest.mark.parametrize(
+    ("said", "negatives"), [(" 1 + 2 = 9. The answer is 99.", 1), (None, 0), (" no idea", 0)]
+)
+def test_what_a_student_wrote_is_a_negative_where_it_comes_to_another_answer(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, negatives: int
+) -> None:
+    """None: what the rows say."""
+    from synthkd.students.generators import decode
+    from synthkd.students.generators.sampled import Sampled
+
+    student = trained("ce", 1)
+    examples, _ = student.writer.examples(ROWS[:1])  # type: ignore[union-attr]
+    texts = [example.completion if said is None else said for example in examples]
+    monkeypatch.setattr(decode, "write_batch", lambda *_: texts)
+    sampled = Sampled(examples, student.coder, KIND, 1.5)
+    sampled.keep(student.model)
+    found, losses = sampled.losses(student.model, examples)
+    assert (len(found), len(losses), sampled.count) == (negatives,) * 3
+    assert not any(example.good for example in found)
+    assert torch.isfinite(losses).all()

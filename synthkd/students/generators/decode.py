@@ -31,16 +31,16 @@ def write(
     model.eval()
     with seeded(seed):
         for places in by_length([len(ids) for ids in coded], max(1, size // n)):
-            texts = _batch(model, coder, [coded[i] for i in places], n, temperature, max_tokens)
+            texts = write_batch(model, coder, [coded[i] for i in places], n, temperature, max_tokens)
             for place, i in enumerate(places):
                 found[i] = texts[place * n : (place + 1) * n]
     return found
 
 
-def _batch(
+def write_batch(
     model: Any, coder: Coder, prompts: Sequence[list[int]], n: int, temperature: float, max_tokens: int
 ) -> list[str]:
-    """Prompts padded on the left, so that all go on from their ends."""
+    """``n`` texts for each prompt in turn. A decoder's prompts are padded on the left, so that all go on from their ends."""
     pad = coder.pad
     width = max(len(ids) for ids in prompts)
     left = [width - len(ids) for ids in prompts]

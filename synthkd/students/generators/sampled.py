@@ -68,25 +68,15 @@ class Sampled:
         """One sample for each, of at most half as many tokens again as the longest of them."""
         import torch
 
-        from synthkd.students.generators.likelihood import is_seq2seq
+        from synthkd.students.generators.decode import write_batch
 
         if not examples:
             return []
         prompts = self._coder.prompts([example.messages for example in examples])
         heard, _ = self._coder.examples(examples, 1 << 20)
         most = int((heard.lengths - heard.given).max() * 1.5) + 1
-        width, pad = max(map(len, prompts)), self._coder.tokenizer.pad_token_id
-        ids = torch.tensor([[pad] * (width - len(one)) + one for one in prompts], device=self._copy.device)
-        mask = torch.tensor(
-            [[0] * (width - len(one)) + [1] * len(one) for one in prompts], device=self._copy.device
-        )
         with torch.no_grad():
-            out = self._copy.generate(
-                input_ids=ids, attention_mask=mask, do_sample=True, temperature=self._temperature, top_k=0,
-                top_p=1.0, max_new_tokens=most, pad_token_id=pad, eos_token_id=self._coder.end,
-            )  # fmt: skip
-        written = out if is_seq2seq(self._copy) else out[:, width:]
-        return [self._coder.decode(one) for one in written.tolist()]
+            return write_batch(self._copy, self._coder, prompts, 1, self._temperature, most)
 
     def _answer(self, prompt: str, text: str) -> str:
         """The answer of a text in normal form; "" where it has none."""
