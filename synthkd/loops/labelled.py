@@ -101,7 +101,9 @@ class Labelled(Task[Classifier]):
         if not attempt:
             for label, number in self.requests.even(self._first_rows(), have).items():
                 wanted[label] = max(wanted.get(label, 0), number)
-        return self.requests.of_classes(0, wanted, rows, self._had)
+        # An input that came to too little is not asked again, but another.
+        before = Counter(str(row["label"]) for row in asked)
+        return self.requests.of_classes(0, wanted, rows, self._had, before=before)
 
     def _first_rows(self) -> int:
         """Rows of the first round: none where there are real ones."""

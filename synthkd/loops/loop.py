@@ -31,6 +31,7 @@ from synthkd.errors import (
 from synthkd.keys import content_hash
 from synthkd.loops import rounds as store
 from synthkd.loops.final import check_places, write_all
+from synthkd.loops.named import named_files
 from synthkd.loops.result import DistillResult, result_of
 from synthkd.loops.rounds import Came, Round
 from synthkd.loops.standing import bad_rounds, best_round, refused_rounds
@@ -89,6 +90,7 @@ class Loop:
             "loop": part,
             "rows": self.task.facts(),
             "teacher": identity,
+            "named": named_files(self.recipe),
         }
 
     def sizes(self) -> str:
@@ -137,6 +139,9 @@ class Loop:
                 reasons = ", ".join(
                     f"{name} {count:,}" for name, count in done.record["counts"]["failures"].items()
                 )
+                # What is wrong may be mended: the same command asks again.
+                for place in range(-1, -1 - _REFUSED, -1):
+                    self.rounds[place] = store.reopened(self.rounds[place])
                 raise TeacherError(
                     f"all requests of {_REFUSED} rounds in a row failed ({reasons}); `synthkd journal list"
                     " JOURNAL --table failures` shows what was said"
@@ -148,7 +153,7 @@ class Loop:
     def _round(self, number: int) -> Round | None:
         """One round, from its folder where it is done."""
         folder = store.round_folder(self.recipe, number)
-        key = store.round_key(self.settings, number, self.rounds[-1].key if self.rounds else "")
+        key = store.round_key(self.settings, number, self.rounds[-1].hash if self.rounds else "")
         if (record := store.read_round(folder, key)) is not None:
             came = [Came(folder, {}, corpus=load_corpus(folder / name)) for name in record["corpora"]]
             asked = [row for place in record["asked"] for row in store.read_inputs(folder / place)]
@@ -181,7 +186,8 @@ class Loop:
             if not (more := self.task.first(rows, attempt, inputs)):
                 break
             inputs += more
-            came.append(self._send(0, folder / f"again-{attempt}" if attempt else folder, more, rows))
+            place = folder / f"again-{attempt}" if attempt else folder
+            came.append(self._send(0, place, more, rows, attempt))
             if came[-1].stopped:
                 break
         if lacking := self.task.lacking(self.rows + self._read(came)):
@@ -189,12 +195,13 @@ class Loop:
             raise StudentError(f"no student can be trained: {lacking}{stopped}")
         return inputs, came
 
-    def _send(self, number: int, folder: Path, inputs: list[Row], rows: Sequence[Row]) -> Came:
+    def _send(
+        self, number: int, folder: Path, inputs: list[Row], rows: Sequence[Row], attempt: int = 0
+    ) -> Came:
         self.task.check(inputs)
         store.write_inputs(folder, inputs)
-        recipe = self.task.prepare(
-            store.round_recipe(self.recipe, number, folder, self.task.anew), folder, rows
-        )
+        own = store.round_recipe(self.recipe, number, folder, self.task.anew, attempt)
+        recipe = self.task.prepare(own, folder, rows)
         # Where somebody watches, a slow teacher's progress is shown, too.
         return store.send(recipe, folder, self.quiet or not sys.stderr.isatty())
 
@@ -260,13 +267,14 @@ class Loop:
 
 def clear_strangers(loop: Loop) -> None:
     """Remove folders of rounds after the last one that belong to another recipe; what was bought is in the journal."""
-    key = loop.rounds[-1].key
+    before = loop.rounds[-1].hash
     number = loop.rounds[-1].number + 1
     same = True
     while (folder := store.round_folder(loop.recipe, number)).is_dir():
-        key = store.round_key(loop.settings, number, key)
+        key = store.round_key(loop.settings, number, before)
         try:
-            same = same and read_json(folder / store.RECORD)["key"] == key
+            record = read_json(folder / store.RECORD)
+            same, before = same and record["key"] == key, record["hash"]
         except (StorageError, KeyError, TypeError):
             same = False
         if not same:

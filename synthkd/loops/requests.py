@@ -79,12 +79,15 @@ class Requests:
         had: Had,
         mined: Mapping[str, Mined] | None = None,
         reports: Mapping[str, str] | None = None,
+        before: Mapping[str, int] | None = None,
     ) -> list[Row]:
-        """One input for each class that gets rows; more where a prompt holds too few texts."""
+        """One input for each class that gets rows; more where a prompt holds too few texts. ``before``: inputs of each class
+        that the round asked already."""
         found: list[Row] = []
         for label in [one for one in self.classes if wanted.get(one, 0) > 0]:
             shown = (mined or {}).get(label, Mined())
-            for draw, texts in enumerate(self._portions(wanted[label])):
+            first = (before or {}).get(label, 0)
+            for draw, texts in enumerate(self._portions(wanted[label]), first):
                 found.append(
                     {
                         "label": label,

@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from synthkd.storage import read_json, write_json, write_text
 
 RECORD, INPUTS, STUDENT = "round.json", "inputs.jsonl", "student"
 FORMAT = 1
+#: A further asking of a round moves the sampling seed on by so many: an equal prompt is answered anew, and not as in a later round.
+AGAIN = 1000
 _LEFT = re.compile(r"\..+\.(json|jsonl|md|svg)\.[0-9a-f]{8}")
 
 
@@ -64,6 +66,11 @@ class Round:
         return str(self.record["key"])
 
     @property
+    def hash(self) -> str:
+        """Of its record: with it the next round's key is made, so that a round that came out otherwise is followed anew."""
+        return str(self.record["hash"])
+
+    @property
     def score(self) -> float:
         return float(self.record["figures"]["score"])
 
@@ -83,15 +90,16 @@ def round_folder(recipe: Recipe, number: int) -> Path:
 
 
 def round_key(settings: str, number: int, before: str) -> str:
-    """What a round is: the recipe and rows of the loop, and all rounds before it."""
+    """What a round is: the recipe and rows of the loop, and all rounds before it (``before``: hash of the last record)."""
     return content_hash([FORMAT, settings, number, before])
 
 
-def round_recipe(recipe: Recipe, number: int, folder: Path, anew: bool = True) -> Recipe:
+def round_recipe(recipe: Recipe, number: int, folder: Path, anew: bool = True, attempt: int = 0) -> Recipe:
     """The recipe of a round's run: the same name and journal, so that limits count over all rounds; its own inputs and
-    folders; and with ``anew`` its own sampling seed, so that an equal prompt is answered anew."""
+    folders; and with ``anew`` its own sampling seed, so that an equal prompt is answered anew. ``attempt`` counts the askings
+    of one round."""
     sampling = recipe.teacher.sampling
-    seed = sampling.seed + number if anew and sampling.seed is not None else sampling.seed
+    seed = sampling.seed + number + AGAIN * attempt if anew and sampling.seed is not None else sampling.seed
     teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
     own = Inputs(path=beside(recipe, folder / INPUTS), count=None, id=None, limit=None)
     return recipe.with_parts(
@@ -184,6 +192,12 @@ def finish(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     record = {**record, "hash": content_hash(record)}
     write_json(folder / RECORD, record)
     return record
+
+
+def reopened(one: Round) -> Round:
+    """The round, to be done again by the next run."""
+    record = {name: value for name, value in one.record.items() if name != "hash"}
+    return replace(one, record=finish(one.folder, {**record, "complete": False}))
 
 
 def read_round(folder: Path, key: str) -> dict[str, Any] | None:

@@ -129,6 +129,40 @@ def test_rounds_of_another_recipe_are_done_again_and_those_beyond_the_end_are_re
         assert sorted(path.name for path in (other.recipe.work_dir / "rounds").iterdir()) == ["000", "001"]
 
 
+@pytest.mark.parametrize("name", ["own.j2", "classes.yaml"])
+def test_rounds_are_done_again_where_a_file_that_the_recipe_names_was_edited(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "own.j2").write_text(
+        'Write {{ texts }} new texts, all of the class "{{ label }}". {{ description }}'
+    )
+    (tmp_path / "classes.yaml").write_text(
+        "".join(f"- {{label: {label}, description: of {label}}}\n" for label in WORDS)
+    )
+    kind = {"name": "example", "several": True, "options": {"taxonomy": "classes.yaml"}}
+    with FakeServer(answer=write) as server:
+        recipe = loop_recipe(
+            tmp_path, server.url, kind=kind, prompt={"template": "own.j2"},
+            loop={"rounds": 1, "allocate": "uniform"},
+        )  # fmt: skip
+        distill(recipe, quiet=True)
+        file = tmp_path / name
+        file.write_text(
+            file.read_text().replace("Write", "Please Write").replace("of account", "who they are")
+        )
+        distill(recipe, quiet=True)
+        assert server.requests == {"own.j2": 6, "classes.yaml": 4}[name]
+
+
+def test_many_texts_of_a_class_are_asked_for_in_prompts_that_differ(tmp_path: Path) -> None:
+    kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+    with FakeServer(answer=write) as server:
+        loop = {"start": None, "rounds": 1, "first": 30, "rows": 3, "texts": 5}
+        result = distill(loop_recipe(tmp_path, server.url, kind=kind, loop=loop), quiet=True)
+    assert len({prompt for prompt, _, _ in server.sent if "Report on" not in prompt}) == 6
+    assert result.rounds[0].record["added"] == 30
+
+
 def test_a_loop_without_report_and_hard_negatives_shows_neither(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         loop = {"rounds": 1, "report": False, "mine": {"hard": 0}}

@@ -11,7 +11,7 @@ from synthkd.prompts import lint, load_prompt
 CLASSES = {"late": "The parcel has not come.", "refund": "The customer wants the money back."}
 WRONG = [{"text": "where is my money", "label": "refund", "predicted": "late", "confidence": 0.92}]
 ROW: dict[str, Any] = {
-    "label": "refund", "texts": 4, "round": 2, "had": [], "contrast": "",
+    "label": "refund", "texts": 4, "round": 2, "draw": 0, "had": [], "contrast": "",
     "report": "Accuracy 0.700, macro-F1 0.650 on 30 validation rows.",
     "shots": [{"text": "pay me back", "label": "refund"}],
     "correct": [{"text": "I want my money", "label": "refund", "predicted": "refund", "confidence": 0.8}],

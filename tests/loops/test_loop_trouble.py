@@ -160,6 +160,32 @@ def test_two_rounds_of_which_every_request_failed_end_the_loop(tmp_path: Path) -
     assert (recipe.student_path / "student.json").is_file()
 
 
+def test_rounds_of_which_every_request_failed_are_asked_again_by_the_next_run(tmp_path: Path) -> None:
+    with FakeServer(answer=write, rates={"500": 1.0}) as server:
+        recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 2}, limits={"failing_share": 1.0})
+        with pytest.raises(TeacherError, match="2 rounds in a row failed"):
+            distill(recipe, quiet=True)
+    with FakeServer(answer=write, port=server.port):
+        result = distill(recipe, quiet=True)
+    assert [one.record["added"] > 0 for one in result.rounds] == [False, True, True]
+
+
+def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_way(tmp_path: Path) -> None:
+    silent = set[str]()
+
+    def stingy(prompt: str, index: int, seed: int) -> str:
+        if 'all of the class "account"' in prompt and (not silent or prompt in silent):
+            silent.add(prompt)
+            return "[]"
+        return write(prompt, index, seed)
+
+    kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+    with FakeServer(answer=stingy) as server:
+        recipe = loop_recipe(tmp_path, server.url, kind=kind, loop={"start": None, "rounds": 1})
+        result = distill(recipe, quiet=True)
+    assert result.rounds[0].record["told"]["came"]["account"] == 4
+
+
 def test_a_wrong_key_ends_the_loop_with_the_last_good_round_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
