@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthkd.errors import StudentError, TrainingError
+from synthkd.errors import StudentError, TrainingError, UserError
 from synthkd.kinds.base import Kind
 from synthkd.kinds.rationale import RationaleKind
 from synthkd.kinds.triple import TripleKind
@@ -235,6 +235,29 @@ def test_greedy_texts_are_equal_and_drawn_ones_depend_on_the_seed(trained: Gener
 def test_texts_come_in_the_order_of_their_inputs_whatever_their_length(trained: GeneratorStudent) -> None:
     asked = [{"head": "cat boat" + " tree" * (i % 3), "relation": "UsedFor"} for i in range(7)]
     assert trained.generate(asked, batch_size=2) == [trained.generate([one])[0] for one in asked]
+
+
+def test_texts_end_where_the_model_has_no_room_and_prompts_without_any_are_refused(tmp_path: Path) -> None:
+    """A decoder with a vector for each place breaks beyond the last one."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    from synthkd.students.generators.scratch import byte_level_bpe
+
+    tokenizer = byte_level_bpe(["cat"], 259)
+    config = GPT2Config(
+        vocab_size=259, n_positions=128, n_embd=16, n_layer=1, n_head=2, bos_token_id=1, eos_token_id=2
+    )
+    for part in (GPT2LMHeadModel(config), tokenizer):
+        part.save_pretrained(tmp_path)
+    student = tiny(ROWS[:4], base=str(tmp_path), epochs=1, lr=0.0)
+    assert student.generate(ROWS[:1], max_tokens=200)
+    with pytest.raises(StudentError, match=r"input 2: .* and the model reads 128 at most"):
+        student.generate([ROWS[0], {"head": "cat" * 40, "relation": "UsedFor"}])
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(UserError, match=r"device 'gpu': .*`cuda` or `cpu`"):
+        tiny(ROWS[:4], device="gpu")
 
 
 def test_an_input_without_its_column_is_named(trained: GeneratorStudent) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import CriticError, MissingExtraError
+from synthkd.errors import CriticError, MissingExtraError, UserError
 
 #: What a folder of weights in an unsafe form has instead of safetensors.
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
@@ -91,10 +91,17 @@ def content_hash(model: Any, tokenizer: Any) -> str:
 
 
 def pick_device(device: str | None) -> str:
-    """The accelerator where there is one."""
+    """The accelerator where there is one. Raises `UserError` for a device that is not there."""
     import torch
 
     if device is not None:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            raise UserError(
+                f"device {device!r}: {reason}; name `cuda` or `cpu`, or leave `device` out"
+            ) from None
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
+from synthkd.errors import StudentError
 from synthkd.students.generators.batches import by_length
+from synthkd.students.generators.checkpoint import context_of
 from synthkd.students.generators.encode import Coder
 from synthkd.students.generators.examples import Messages
 from synthkd.students.generators.likelihood import is_seq2seq
@@ -26,7 +28,12 @@ def write(
     seed: int,
 ) -> list[list[str]]:
     """``n`` texts for each prompt, in the order of the prompts. ``size``: texts that are written at a time."""
-    coded = coder.prompts(prompts)
+    coded, room = coder.prompts(prompts), context_of(model)
+    for number, ids in enumerate(coded, 1):
+        if room is not None and len(ids) + (not coder.seq2seq) > room:
+            raise StudentError(
+                f"input {number}: {len(ids):,} tokens, and the model reads {room:,} at most; shorten it"
+            )
     found: list[list[str]] = [[] for _ in prompts]
     model.eval()
     with seeded(seed):
@@ -40,9 +47,12 @@ def write(
 def write_batch(
     model: Any, coder: Coder, prompts: Sequence[list[int]], n: int, temperature: float, max_tokens: int
 ) -> list[str]:
-    """``n`` texts for each prompt in turn. A decoder's prompts are padded on the left, so that all go on from their ends."""
+    """``n`` texts for each prompt in turn. A decoder's prompts are padded on the left, so that all go on from their ends.
+    No text is longer than the model has room for."""
     pad = coder.pad
     width = max(len(ids) for ids in prompts)
+    if (room := context_of(model)) is not None:
+        max_tokens = max(1, min(max_tokens, room - (1 if coder.seq2seq else width)))
     left = [width - len(ids) for ids in prompts]
     if coder.seq2seq:
         rows = [ids + [pad] * gap for ids, gap in zip(prompts, left, strict=True)]
