@@ -94,8 +94,11 @@ class PoolTeacher:
         """Samples of one request share no row: the second goes on where the first ended."""
         try:
             asked = read_request(request.prompt)
-            most = asked.texts * (max(request.sample_indexes) + 1)
-            found = self.choose(asked, most, request.request_id)
+            samples = max(request.sample_indexes) + 1
+            # An earlier request of the round may have asked for one text more.
+            before = asked.draw * (asked.texts + 1) * samples
+            most, draw = asked.texts * samples, request.request_id
+            found = self.choose(asked, most, draw, before) or self.choose(asked, most, draw)
         except BadRequest as error:
             for sample in request.sample_indexes:
                 yield Failure(request.request_id, sample, error.reason, error.detail)
@@ -105,8 +108,9 @@ class PoolTeacher:
             said = json.dumps([{"text": text, "label": label} for text, label in rows], ensure_ascii=False)
             yield Completion(request.request_id, sample, said, "stop", model=self.name, price=0.0)
 
-    def choose(self, asked: Asked, most: int, draw: str = "") -> list[tuple[str, str]]:
-        """Up to ``most`` (text, label): fewer where a class has no more. ``draw`` decides what is drawn."""
+    def choose(self, asked: Asked, most: int, draw: str = "", before: int = 0) -> list[tuple[str, str]]:
+        """Up to ``most`` (text, label): fewer where a class has no more. ``draw`` decides what is drawn; ``before``: so many
+        rows go to other requests of the round."""
         rows = self.rows
         labels = [asked.label] if asked.label else list(asked.labels or rows.classes)
         for label in labels:
@@ -117,10 +121,11 @@ class PoolTeacher:
                 )
         free = {label: self._free(rows.classes[label], asked) for label in labels}
         sizes = [len(free[label]) for label in labels]
-        given = dealt(asked.need(labels) or sizes, most, sizes) if not asked.label else [most]
+        need = asked.need(labels) or sizes
+        past, given = (dealt(need, rows, sizes) for rows in (before, before + most))
         picked = [
-            [(place, label) for place in self._order(label, free[label], asked, number, draw)]
-            for label, number in zip(labels, given, strict=True)
+            [(place, label) for place in self._order(label, free[label], asked, end, draw)[start:]]
+            for label, start, end in zip(labels, past, given, strict=True)
         ]
         order = _in_turn(picked)
         return [

@@ -29,7 +29,7 @@ class BadRequest(Exception):
 class Asked:
     """``texts`` rows of the class ``label`` ("": of classes that the pool chooses among ``labels``). ``hard``: texts of a class
     and those taken for it, which the student got wrong, the surest first; ``seen``: texts that the student has, by class;
-    ``had``: hashes of what must not come again."""
+    ``had``: hashes of what must not come again; ``draw``: so many other requests of the round ask for the same."""
 
     label: str
     texts: int
@@ -38,6 +38,7 @@ class Asked:
     seen: tuple[tuple[str, str], ...] = ()
     had: frozenset[str] = frozenset()
     report: str = ""
+    draw: int = 0
     given_need: tuple[tuple[str, float], ...] = ()
 
     def need(self, classes: Sequence[str]) -> list[float] | None:
@@ -75,6 +76,7 @@ def read_request(prompt: str) -> Asked:
             seen=tuple(dict.fromkeys([*_pairs(found, "correct"), *wrong])),
             had=frozenset(map(str, found.get("had") or ())),
             report=str(found.get("report") or ""),
+            draw=max(0, int(found.get("draw") or 0)),
             given_need=tuple((str(name), float(value)) for name, value in need.items()),
         )  # fmt: skip
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

@@ -243,7 +243,7 @@ def test_a_missing_file_and_an_unknown_field_are_refused(tmp_path: Path, path: P
 def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Path) -> None:
     from synthkd.stages.plan import Plan
 
-    row = {"label": "late", "texts": 2, "report": "r", "correct": [], "incorrect": [], "had": ["ab"], "round": 3,
+    row = {"label": "late", "texts": 2, "report": "r", "correct": [], "incorrect": [], "had": ["ab"], "round": 3, "draw": 0,
            "hard": [{"text": "it's <late> \"ü\"", "label": "late", "predicted": "x", "confidence": 0.9}]}  # fmt: skip
     folder = path.parent
     (folder / "inputs.jsonl").write_text(json.dumps(row))
@@ -257,3 +257,19 @@ def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Pat
     found = read_request(one.request.prompt)
     assert (found.label, found.texts, found.had) == ("late", 2, frozenset(["ab"]))
     assert found.hard == (('it\'s <late> "ü"', "late"),)
+
+
+@pytest.mark.parametrize("choose", ["typical", "nearest"])
+def test_requests_of_a_round_for_the_same_class_share_no_row(path: Path, choose: str) -> None:
+    pool = teacher(path, choose=choose)
+    hard = [{"text": "my parcel", "label": "late"}]
+    found = [rows(pool, asked(texts=2, hard=hard, **({"draw": draw} if draw else {}))) for draw in range(3)]
+    assert [len(part) for part in found] == [2, 2, 2]
+    assert len({text for part in found for text, _ in part}) == 6
+
+
+def test_requests_of_a_round_that_name_no_class_share_no_row(path: Path) -> None:
+    need = {"late": 3.0, "refund": 2.0, "broken": 0.5}
+    pool = teacher(path)
+    found = [rows(pool, asked("", 4, labels=list(need), need=need, draw=draw)) for draw in range(3)]
+    assert len({text for part in found for text, _ in part}) == sum(map(len, found)) > 8
