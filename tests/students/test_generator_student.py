@@ -448,6 +448,16 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(checkpoint: Path
         tiny(base=str(folder))
 
 
+def test_a_tokenizer_that_changes_some_completions_is_told(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "copy")
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"String": "q"}, "content": ""}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    rows = [*ROWS[:20], {**ROWS[0], "tail": "quite quick"}]
+    with pytest.warns(UserWarning, match="changes 1 of .* of 'quite quick' it makes"):
+        tiny(base=str(folder), rows=rows)
+
+
 def test_a_tokenizer_that_loses_what_is_to_be_written_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "copy")
     tokenizer = json.loads((folder / "tokenizer.json").read_text())

@@ -238,7 +238,7 @@ def objective_of(options: Options, examples: Sequence[Example], coder: Coder, ki
 
 
 def _look(coder: Coder, examples: Sequence[Example], coded: Coded) -> None:
-    """Refuse a tokenizer that cannot say what is to be written: one that loses line breaks, say."""
+    """Refuse a tokenizer that cannot say what is to be written: one that loses line breaks, say; tell of a part that it loses."""
     places = range(0, len(coded), max(1, len(coded) // _LOOKED_AT))
     lost = []
     for i in places:
@@ -246,9 +246,14 @@ def _look(coder: Coder, examples: Sequence[Example], coded: Coded) -> None:
         said = coder.decode(coded.ids[coded.starts[i] + coded.given[i] : coded.starts[i + 1] - 1].tolist())
         if said.strip() != wanted:
             lost.append((wanted, said))
+    if not lost:
+        return
+    made = f"of {lost[0][0][:60]!r} it makes {lost[0][1][:60]!r}"
     if len(lost) > len(places) // 2:
-        wanted, said = lost[0]
         raise StudentError(
-            f"the tokenizer loses what is to be written: of {wanted[:60]!r} it makes {said[:60]!r}; take a checkpoint"
-            " whose tokenizer keeps every character"
+            f"the tokenizer loses what is to be written: {made}; take a checkpoint whose tokenizer keeps every character"
         )
+    warnings.warn(
+        f"generator: the tokenizer changes {len(lost):,} of {len(places):,} completions that were looked at: {made}",
+        stacklevel=4,
+    )
