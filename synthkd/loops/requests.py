@@ -11,8 +11,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from synthkd.errors import RecipeError
 from synthkd.keys import fraction
-from synthkd.kinds.example import AXES
+from synthkd.kinds.example import AXES, ExampleKind
 from synthkd.loops.allocate import by_label, own, uniform
 from synthkd.loops.mining import Mined, mine
 from synthkd.loops.task import Row
@@ -34,9 +35,12 @@ class Requests:
         assert recipe.loop is not None
         self.part, self.seed, self.classes, self.real = recipe.loop, recipe.seed, tuple(classes), real
         self.samples, self.several = recipe.teacher.sampling.n, recipe.kind.several
-        axes = recipe.kind.options.get("axes") or AXES
-        self._axes = {str(n): list(v) for n, v in axes.items()} if isinstance(axes, Mapping) else {}
-        self.axis_names = [str(name) for name in axes]
+        try:
+            axes = ExampleKind(axes=recipe.kind.options.get("axes") or AXES).axes
+        except (TypeError, ValueError) as error:
+            raise RecipeError(f"kind.options.axes: names, or names with their values: {error}") from None
+        self._axes = {name: values for name, values in axes.items() if values}
+        self.axis_names = list(axes)
 
     def even(self, rows: int, have: Mapping[str, int]) -> dict[str, int]:
         """Equally many rows of each class."""

@@ -16,6 +16,7 @@ from looping import WORDS, files_of, loop_recipe, rows_of, text_of, write
 from synthkd import distill
 from synthkd.keys import seed_from
 from synthkd.loops import DistillResult
+from synthkd.loops.leaks import Held
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.testing import FakeServer
 
@@ -161,6 +162,18 @@ def test_many_texts_of_a_class_are_asked_for_in_prompts_that_differ(tmp_path: Pa
         result = distill(loop_recipe(tmp_path, server.url, kind=kind, loop=loop), quiet=True)
     assert len({prompt for prompt, _, _ in server.sent if "Report on" not in prompt}) == 6
     assert result.rounds[0].record["added"] == 30
+
+
+def test_rows_of_the_teacher_that_are_like_held_ones_are_not_shown_where_the_rules_let_them_pass(
+    tmp_path: Path,
+) -> None:
+    rules = ["empty", "label_known", {"name": "contaminated", "options": {"near": False}}]
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 2, "near": 0.3}
+        result = distill(loop_recipe(tmp_path, server.url, rules=rules, loop=loop), quiet=True)
+    held = Held([row["text"] for row in (*rows_of(6, 2), *rows_of(8, 3))], 0.3)
+    assert any(held.find(row["text"]) for row in result.rounds[1].rows)
+    assert len(result.rounds) == 3
 
 
 def test_a_loop_without_report_and_hard_negatives_shows_neither(tmp_path: Path) -> None:

@@ -109,6 +109,12 @@ def test_an_unknown_option_of_the_student_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("axes", [3, {"style": "short"}])
+def test_axes_that_are_none_are_refused(tmp_path: Path, axes: Any) -> None:
+    kind = {"name": "example", "several": True, "options": {"axes": axes}}
+    refused(tmp_path, RecipeError, "kind.options.axes: ", kind=kind)
+
+
 def test_a_student_that_learns_no_labels_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, RecipeError, "learns no labels", student={"name": "generator"})
 
