@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from synthkd.students.train import Training
+    from synthkd.students.train import Trained, Training
 
 app = typer.Typer(help="Train a student on a corpus; judge, use and export it.", no_args_is_help=True)
 
@@ -89,15 +89,24 @@ def train(
             f"{name}: {count:,} rows stand among the training rows too; they tell nothing of new texts",
             err=True,
         )
-    if done.evaluation is not None:
-        typer.echo(f"on the {manifest['figures']['on']} rows:\n{done.evaluation}\n")
-    elif manifest["figures"]:
-        typer.echo(
-            f"on the {manifest['figures']['on']} rows: loss {manifest['figures']['loss']:.3f} nats a token"
-        )
+    _show(done)
     typer.echo(
         f"{asked.out}: {asked.student}, {manifest['rows']:,} rows, {manifest['training_seconds']:,.1f} s"
     )
+
+
+def _show(done: Trained) -> None:
+    """What the student did on the rows that judge it."""
+    figures = done.manifest["figures"]
+    if not figures:
+        return
+    # The same rows decided something: the card says so too.
+    used = ", which also stopped or calibrated the training" if figures["on"] == "validation" else ""
+    on = f"on the {figures['on']} rows{used}:"
+    if done.evaluation is not None:
+        typer.echo(f"{on}\n{done.evaluation}\n")
+    else:
+        typer.echo(f"{on} loss {figures['loss']:.3f} nats a token")
 
 
 @app.command("eval")
