@@ -21,7 +21,7 @@ def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: M
     lines = [[f"**{line[0]}**" if line[0] == str(best.number) else line[0], *line[1:]] for line in lines]
     parts = [
         f"# {recipe.corpus.title or recipe.name}",
-        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows. The loop ended: {manifest['ended']}.",
+        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {manifest['ended']}.",
         "![learning curve by rounds](curve.svg)",
         _table(head, lines),
         _rows(task, manifest),
@@ -32,6 +32,10 @@ def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: M
         _hashes(manifest),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _fair(recipe: Recipe) -> str:
+    return "; test rows decided nothing" if recipe.loop and recipe.loop.test else ""
 
 
 def _metric(recipe: Recipe) -> str:

@@ -64,6 +64,10 @@ def test_a_report_has_table_classes_what_was_asked_hard_negatives_cost_and_hashe
     assert "curve.svg" in text
 
 
+def test_a_report_tells_which_figures_stand_on_rows_that_decided(done: DistillResult) -> None:
+    assert "on validation rows, so their figures flatter it; test rows decided nothing." in report(done)
+
+
 def test_a_report_marks_the_best_round(done: DistillResult) -> None:
     assert f"| **{done.best}** |" in report(done)
 
