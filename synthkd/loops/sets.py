@@ -77,6 +77,7 @@ def read_sets(recipe: Recipe) -> Sets:
         assert isinstance(part.validation, float)
         start, validation = _cut(start, part.validation, recipe.seed, part.near)
     _each_class(validation, classes, named)
+    _apart(validation, test, part.near, said)
     held = Held([*validation.texts, *test.texts], part.near, [*validation.places, *test.places])
     start, pool = _without(held, "start", start, said), _without(held, "pool", pool, said)
     return Sets(classes, start, validation, test, pool, held, tuple(said))
@@ -132,7 +133,7 @@ def _each_class(validation: Lot, classes: Sequence[str], named: bool) -> None:
 
 def _cut(lot: Lot, share: float, seed: int, near: float) -> tuple[Lot, Lot]:
     """Training and validation rows: of each class the share, one at least where it has two; near copies stay on one side."""
-    group = groups(lot.texts, max(near, 0.3))
+    group = groups(lot.texts, near)
     sizes = Counter(lot.labels)
     wanted = {label: max(1, round(share * count)) if count > 1 else 0 for label, count in sizes.items()}
     members: dict[int, list[int]] = {}
@@ -151,6 +152,20 @@ def _cut(lot: Lot, share: float, seed: int, near: float) -> tuple[Lot, Lot]:
                 left[label] -= 1
     validation = sorted(kept)
     return lot.take([i for i in range(len(lot)) if i not in kept]), lot.take(validation)
+
+
+def _apart(validation: Lot, test: Lot, near: float, said: list[str]) -> None:
+    """Tell of test rows that copy a validation row: these chose the round, so figures on them flatter."""
+    known = Held(validation.texts, near, validation.places)
+    copies = [(i, copy) for i, text in enumerate(test.texts) if (copy := known.find(text)) is not None]
+    if not copies:
+        return
+    shown = "; ".join(f"{test.places[i]} {known.told(copy)}" for i, copy in copies[:_NAMED])
+    if len(copies) == len(test):
+        raise StudentError(f"loop.test: every row copies a validation row: {shown}; name other rows")
+    said.append(
+        f"loop.test: {len(copies):,} of {len(test):,} rows copy validation rows, which choose the round; they stay: {shown}"
+    )
 
 
 def _without(held: Held, what: str, lot: Lot, said: list[str]) -> Lot:

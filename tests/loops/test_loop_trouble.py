@@ -244,3 +244,19 @@ def test_start_rows_that_all_copy_validation_rows_are_refused(tmp_path: Path) ->
     rows = rows_of(6, 2)
     data(tmp_path, start=rows, validation=rows)
     refused(tmp_path, StudentError, r"loop\.start: every one of the \d+ rows copies")
+
+
+def test_test_rows_that_all_copy_validation_rows_are_refused(tmp_path: Path) -> None:
+    rows = rows_of(6, 2)
+    data(tmp_path, validation=rows, test=rows)
+    refused(tmp_path, StudentError, r"loop\.test: every row copies a validation row")
+
+
+def test_test_rows_that_copy_validation_rows_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    validation = rows_of(6, 2)
+    data(tmp_path, validation=validation, test=[*rows_of(8, 3), validation[0]])
+    with FakeServer(answer=write) as server:
+        distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1}))
+    assert "loop.test: 1 of 25 rows copy validation rows" in capsys.readouterr().err
