@@ -89,8 +89,7 @@ class Session:
                 if self._undo(queue):
                     return True
             elif key == "w":
-                self.say("why?")
-                self._why = shown(keys.line())
+                self._why = shown(keys.line(lambda: self.say("why?")))
             elif key == "p":
                 self._show_prompt(self.pool.rows[queue[0]])
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -54,16 +55,19 @@ class Keys:
             elif not read.isspace():
                 return read
 
-    def line(self) -> str:
-        """The rest of a line, as it is typed."""
+    def line(self, ask: Callable[[], None] = lambda: None) -> str:
+        """The rest of a line, as it is typed. ``ask`` says what for, once the terminal edits lines: what is typed before
+        that is not edited."""
         if self._saved is not None and self._number is not None:
             # With line editing and echo, as a terminal has them.
             current = termios.tcgetattr(self._number)
             termios.tcsetattr(self._number, termios.TCSADRAIN, self._saved)
             try:
+                ask()
                 return self._line()
             finally:
                 termios.tcsetattr(self._number, termios.TCSADRAIN, current)
+        ask()
         return self._line()
 
     def _line(self) -> str:
