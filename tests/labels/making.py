@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ class Typed:
     def key(self) -> str:
         return self.left.pop(0) if self.left else ""
 
-    def line(self) -> str:
+    def line(self, ask: Callable[[], None] = lambda: None) -> str:
+        ask()
         text = "".join(self.left)
         line, _, rest = text.partition("\n")
         self.left = list(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,8 @@ def test_ctrl_c_keeps_all_and_fills_in_weights(tmp_path: Path) -> None:
                 return key
             raise KeyboardInterrupt
 
-        def line(self) -> str:
+        def line(self, ask: Callable[[], None]) -> str:
+            ask()
             return ""
 
     label(tmp_path, make_pool(tmp_path), Interrupted())
