@@ -18,6 +18,7 @@ from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows
+from synthkd.teachers.groups import in_groups
 from synthkd.teachers.pool_request import Asked, BadRequest, dealt, read_request
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 FIELDS = ("text", "label")
 #: Part of the identity: raised when the same request would get other rows.
 VERSION = 1
-_GROUP = 64
 #: Classes that `noise_from: near` draws from, and rows of a class among which typical ones are looked for.
 _NEAREST, _MOST = 3, 2000
 
@@ -77,15 +77,8 @@ class PoolTeacher:
         self._hash = self._hash or file_hash(self.path)
         return self._hash
 
-    async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
-        group: list[Answer] = []
-        async for request in requests:
-            group.extend(self._answer(request))
-            if len(group) >= _GROUP:
-                yield group
-                group = []
-        if group:
-            yield group
+    def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
+        return in_groups(requests, self._answer)
 
     async def close(self) -> None:
         return

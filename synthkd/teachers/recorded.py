@@ -16,13 +16,12 @@ from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows
+from synthkd.teachers.groups import in_groups
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
 
 FIELDS = ("input_id", "sample_index", "text", "logprob", "model")
-#: Requests that are answered in one group.
-_GROUP = 512
 
 
 class RecordedTeacher:
@@ -61,15 +60,8 @@ class RecordedTeacher:
             self._identity = f"recorded:{file_hash(self.path)}"
         return self._identity
 
-    async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
-        group: list[Answer] = []
-        async for request in requests:
-            group.extend(self._answer(request))
-            if len(group) >= _GROUP:
-                yield group
-                group = []
-        if group:
-            yield group
+    def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
+        return in_groups(requests, self._answer)
 
     def _answer(self, request: Request) -> Iterator[Answer]:
         index = self._open()
