@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +10,23 @@ import numpy as np
 import pytest
 
 from synthkd.errors import StudentError, TrainingError, UserError
-from synthkd.kinds.base import Kind
 from synthkd.kinds.rationale import RationaleKind
-from synthkd.kinds.triple import TripleKind
 from synthkd.recipe import Recipe
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
+from tiny_generator import KIND, QUICK, ROWS, THINGS, TINY, checkpoint, tiny
+
 from synthkd.students.folders import load_student, save_student
-from synthkd.students.generators.scratch import new_checkpoint
 from synthkd.students.generators.student import GeneratorStudent
 
-KIND = TripleKind()
-THINGS = ["cat", "dog", "hammer", "boat", "tree", "lamp"]
-ROWS: list[dict[str, Any]] = [
-    {"head": f"{one} {other}", "relation": relation, "tail": f"{word} {one}"}
-    for one in THINGS
-    for other in THINGS
-    for relation, word in (("UsedFor", "using a"), ("AtLocation", "with a"))
-]
-TINY: dict[str, Any] = {"layers": 1, "width": 32, "heads": 2, "vocabulary": 330}
-QUICK: dict[str, Any] = {"epochs": 12, "lr": 1e-2, "batch_size": 16, "device": "cpu"}
-
-
-def tiny(rows: list[dict[str, Any]] = ROWS, kind: Kind = KIND, **options: Any) -> GeneratorStudent:
-    student = GeneratorStudent(**{"base": TINY, **QUICK, **options})
-    return student.fit_rows(rows, kind)
+__all__ = ["checkpoint"]
 
 
 @pytest.fixture(scope="module")
 def trained() -> GeneratorStudent:
     return tiny(base={**TINY, "layers": 2, "width": 64}, epochs=45, lr=5e-3, batch_size=8)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    texts = [f"{row['head']} {row['relation']} {row['tail']}" for row in ROWS]
-    return new_checkpoint(tmp_path_factory.mktemp("base") / "tiny", texts, **TINY)
 
 
 def weights(student: GeneratorStudent) -> dict[str, Any]:
@@ -370,124 +348,3 @@ def test_the_template_of_the_corpus_can_be_the_students(tmp_path: Path) -> None:
     assert list(student.kind.relations) == list(  # type: ignore[attr-defined]
         load_student(save_student(student, tmp_path / "student")).kind.relations  # type: ignore[attr-defined]
     )
-
-
-# What does not fit
-
-
-def test_an_unknown_option_is_named() -> None:
-    with pytest.raises(StudentError, match=r"no option 'epoch' \(did you mean 'epochs'\?\)"):
-        GeneratorStudent(epoch=3)
-
-
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ({"batch_size": 0}, "batch_size"),
-        ({"objective": "ece"}, "objective"),
-        ({"lora": {"rank": 4}}, "lora: no option 'rank'"),
-        ({"validation": 1.0}, "validation"),
-        ({"schedule": "steps"}, "schedule"),
-    ],
-)
-def test_an_option_that_cannot_be_is_refused_at_once(option: dict[str, Any], said: str) -> None:
-    with pytest.raises(StudentError, match=said):
-        GeneratorStudent(**option)
-
-
-def test_no_rows_and_rows_without_use_are_told() -> None:
-    with pytest.raises(StudentError, match="no rows"):
-        tiny([])
-    with pytest.raises(StudentError, match="nothing to learn from: 1 of 1 rows left out"):
-        tiny([{"head": "a", "relation": "HasA", "tail": None}])
-
-
-def test_rows_longer_than_the_context_of_a_checkpoint_are_refused() -> None:
-    with pytest.raises(StudentError, match="has room in 8 tokens"):
-        tiny(base={**TINY, "context": 8})
-
-
-def test_a_folder_that_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StudentError, match=r"no config\.json"):
-        tiny(base=str(tmp_path))
-    with pytest.raises(StudentError, match="no such folder"):
-        tiny(base=str(tmp_path / "nothing"))
-
-
-def test_weights_that_can_run_code_are_not_read(checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(checkpoint, tmp_path / "copy")
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(StudentError, match=r"pytorch_model\.bin can run code"):
-        tiny(base=str(folder))
-
-
-def test_a_config_of_other_weights_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(checkpoint, tmp_path / "copy")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 2}))
-    with pytest.raises(StudentError, match=r"of its weights are not there, model\.layers\.1"):
-        tiny(base=str(folder))
-
-
-def test_an_encoder_is_refused(tmp_path: Path) -> None:
-    from transformers import BertConfig, BertModel
-
-    config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
-    BertModel(config).save_pretrained(tmp_path / "bert")
-    with pytest.raises(StudentError, match="'bert' that reads and cannot write"):
-        tiny(base=str(tmp_path / "bert"))
-
-
-def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(checkpoint, tmp_path / "copy")
-    texts = [f"word{i} other{i}" for i in range(300)] * 3
-    other = new_checkpoint(tmp_path / "other", texts, **{**TINY, "vocabulary": 600})
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(other / name, folder / name)
-    with pytest.raises(StudentError, match="do not belong together"):
-        tiny(base=str(folder))
-
-
-def test_a_tokenizer_that_changes_some_completions_is_told(checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(checkpoint, tmp_path / "copy")
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"String": "q"}, "content": ""}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    rows = [*ROWS[:20], {**ROWS[0], "tail": "quite quick"}]
-    with pytest.warns(UserWarning, match="changes 1 of .* of 'quite quick' it makes"):
-        tiny(base=str(folder), rows=rows)
-
-
-def test_a_tokenizer_that_loses_what_is_to_be_written_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(checkpoint, tmp_path / "copy")
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
-    tokenizer["normalizer"] = {"type": "Replace", "pattern": {"String": "a"}, "content": ""}
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    with pytest.raises(StudentError, match="the tokenizer loses"):
-        tiny(base=str(folder))
-
-
-def test_heads_that_do_not_divide_the_width_are_told() -> None:
-    with pytest.raises(StudentError, match="cannot be cut into 3 heads"):
-        tiny(base={**TINY, "heads": 3})
-    with pytest.raises(StudentError, match=r"base: .*'depth'"):
-        tiny(base={**TINY, "depth": 3})
-
-
-def test_the_embedded_teacher_can_be_the_base_and_keeps_what_it_knows() -> None:
-    rows = [{"head": "hammer", "relation": "UsedFor", "tail": "singing"}] * 4
-    student = GeneratorStudent(
-        "synthkd/everyday", prompt="triple/everyday-plain", **{**QUICK, "epochs": 1, "lr": 0.0}
-    )
-    student.fit_rows(rows, KIND)
-    assert student.loss([{**rows[0], "tail": "hammering"}])[0] < student.loss(rows[:1])[0]
-
-
-def test_rows_may_come_as_a_table_and_weigh_by_any_column() -> None:
-    import pyarrow as pa
-
-    ask = {"head": "cat", "relation": "HasA"}
-    rows = [{**ask, "tail": tail, "recurrence": many} for tail, many in (("tail", 1), ("nose", 9))] * 20
-    student = GeneratorStudent(base=TINY, weight="recurrence", **{**QUICK, "epochs": 6})
-    student.fit_rows(pa.Table.from_pylist(rows), KIND)
-    assert student.loss(pa.Table.from_pylist(rows[1:2]))[0] < student.loss(rows[:1])[0]
