@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -71,6 +71,13 @@ def checked_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 32:
         raise StudentError(f"seed: a whole number from 0 to {(1 << 32) - 1} is needed, not {seed!r}")
     return int(seed)
+
+
+def refuse_unknown(given: Iterable[Any], known: Sequence[str], what: str) -> None:
+    """Raise `StudentError` for the first option that ``what`` does not have, with the nearest one that it has."""
+    for name in given:
+        if name not in known:
+            raise StudentError(f"{what}: no option {name!r}{nearest(str(name), list(known))}")
 
 
 class Student(ABC):

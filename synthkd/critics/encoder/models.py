@@ -29,7 +29,8 @@ def load_model(name: str) -> tuple[Any, Any]:
 
     folder = Path(name)
     if folder.is_dir():
-        _refuse_unsafe(folder)
+        if lacking := lacks_safetensors(folder):
+            raise CriticError(f"{lacking}; save the encoder as safetensors")
     elif folder.is_absolute() or name.startswith("."):
         raise CriticError(f"{name}: no such folder of an encoder; name a folder or a model of the hub")
     safe = {"trust_remote_code": False}
@@ -54,11 +55,13 @@ def load_model(name: str) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def _refuse_unsafe(folder: Path) -> None:
+def lacks_safetensors(folder: Path) -> str:
+    """Why no weights can be read from a folder, in words; "" where they can."""
+    if any(folder.glob("*.safetensors")):
+        return ""
     unsafe = sorted(path.name for pattern in _UNSAFE for path in folder.glob(pattern))
-    if not any(folder.glob("*.safetensors")):
-        found = f" ({unsafe[0]} can run code and is not read)" if unsafe else ""
-        raise CriticError(f"{folder}: no safetensors here{found}; save the encoder as safetensors")
+    found = f" ({unsafe[0]} can run code and is not read)" if unsafe else ""
+    return f"{folder}: no safetensors here{found}"
 
 
 class quiet:

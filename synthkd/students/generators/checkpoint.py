@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synthkd.critics.encoder.models import pick_device, quiet
+from synthkd.critics.encoder.models import lacks_safetensors, pick_device, quiet
 from synthkd.errors import MissingExtraError, StudentError
 
-#: Weights in forms that can run code when they are read.
-_UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
 #: Name of the embedded teacher's checkpoint, as in recipes.
 EMBEDDED = "synthkd/everyday"
 #: Folder of the LoRA adapter beside the merged weights.
@@ -42,7 +40,7 @@ def load_checkpoint(name: str, dtype: str = "float32", device: str | None = None
         name = str(Path(__file__).parents[2] / "teachers" / "everyday")
     folder = Path(name)
     if folder.is_dir():
-        _refuse_unsafe(folder)
+        _refuse_unreadable(folder)
     elif folder.is_absolute() or name.startswith((".", "~")):
         raise StudentError(
             f"{name}: no such folder of a checkpoint; name a folder, a model of the hub, or scratch"
@@ -126,13 +124,11 @@ def context_of(model: Any) -> int | None:
     return None
 
 
-def _refuse_unsafe(folder: Path) -> None:
-    unsafe = sorted(path.name for pattern in _UNSAFE for path in folder.glob(pattern))
+def _refuse_unreadable(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise StudentError(f"{folder}: no config.json here; a transformers checkpoint has one")
-    if not any(folder.glob("*.safetensors")):
-        found = f" ({unsafe[0]} can run code and is not read)" if unsafe else ""
-        raise StudentError(f"{folder}: no safetensors here{found}; save the checkpoint as safetensors")
+    if lacking := lacks_safetensors(folder):
+        raise StudentError(f"{lacking}; save the checkpoint as safetensors")
 
 
 def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:

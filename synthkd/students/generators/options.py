@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.errors import StudentError, nearest
-from synthkd.students.base import checked_seed
+from synthkd.students.base import checked_seed, refuse_unknown
 
 #: Base that is made anew, with a tokenizer of the rows' own texts.
 SCRATCH = "scratch"
@@ -83,10 +83,7 @@ class Options:
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> Options:
         """Options from keyword arguments; an unknown one is named."""
-        known = [one.name for one in fields(cls)]
-        for name in given:
-            if name not in known:
-                raise StudentError(f"generator: no option {name!r}{nearest(name, known)}")
+        refuse_unknown(given, [one.name for one in fields(cls)], "generator")
         return cls(**given)
 
     def record(self) -> dict[str, Any]:
@@ -109,9 +106,7 @@ def _lora(given: Any) -> dict[str, Any] | None:
         return dict(_LORA)
     if not isinstance(given, Mapping):
         raise StudentError(f"lora: true, or a mapping of {', '.join(_LORA)} is needed, not {given!r}")
-    for name in given:
-        if name not in _LORA:
-            raise StudentError(f"lora: no option {name!r}{nearest(str(name), list(_LORA))}")
+    refuse_unknown(given, list(_LORA), "lora")
     found = {**_LORA, **given}
     _number("lora.r", found["r"], 1, whole=True)
     _number("lora.alpha", found["alpha"], 0)

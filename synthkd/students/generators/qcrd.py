@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind
+from synthkd.students.base import refuse_unknown
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.multitask import EXPLAIN, PREDICT, mean_of, places_of
 from synthkd.students.generators.sampled import Sampled
@@ -73,10 +74,7 @@ class QcrdOptions:
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> QcrdOptions:
         """Options from a mapping; an unknown one is named."""
-        known = [one.name for one in fields(cls)]
-        for name in given:
-            if name not in known:
-                raise StudentError(f"qcrd: no option {name!r}{nearest(str(name), known)}")
+        refuse_unknown(given, [one.name for one in fields(cls)], "qcrd")
         return cls(**given)
 
 
