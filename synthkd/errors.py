@@ -76,6 +76,8 @@ class TeacherError(SynthKDError):
     """The teacher cannot be reached, or refuses every request."""
 
     exit_status = 3
+    #: Whether the provider may bill the attempt that ended so; None if nobody knows.
+    billed: bool | None = False
 
 
 class AuthenticationError(TeacherError):

@@ -167,12 +167,11 @@ def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
     ):
         for line in plan.warnings:
             progress.say(line)
-        # What an earlier process had in flight when it died may have been billed.
-        journal.give_up_flights(recipe.name)
-        if workers > 1:
-            generated = generate_in(workers, recipe, progress, lock)
-        else:
-            generated = _generate(plan, journal, progress)
+        with journal.claim(recipe.name, progress.say) as claim:
+            if workers > 1:
+                generated = generate_in(workers, recipe, progress, (lock, claim.descriptor))
+            else:
+                generated = _generate(plan, journal, progress)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated
 

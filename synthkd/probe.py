@@ -90,8 +90,8 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         Journal(recipe.journal_path) as journal,
         Progress("probe", quiet=True) as quiet,
         tempfile.TemporaryDirectory(prefix="synthkd-") as folder,
+        journal.claim(recipe.name),
     ):
-        journal.give_up_flights(recipe.name)
         open_, chosen = _draw(plan, journal, requests)
         if not chosen:
             return None

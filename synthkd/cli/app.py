@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,6 +61,15 @@ MaxTokens = Annotated[
         show_default=False,
     ),
 ]
+Grace = Annotated[
+    float | None,
+    typer.Option(
+        "--grace",
+        min=0.0,
+        help="Seconds that requests in flight are waited for after Ctrl-C, SIGTERM or SIGHUP.",
+        show_default="30",
+    ),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that do the work.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -112,13 +122,14 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on after --probe without asking.")] = False,
     budget: Budget = None,
     max_tokens: MaxTokens = None,
+    grace: Grace = None,
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
     """Generate, judge and publish: the whole way from a recipe to a corpus."""
     from synthkd import pipeline
 
-    loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens)
+    loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     if dry_run:
         from synthkd.dry import dry_run as dry
 
@@ -154,13 +165,14 @@ def generate(
     set_: Set = None,
     budget: Budget = None,
     max_tokens: MaxTokens = None,
+    grace: Grace = None,
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
     """Ask the teacher for what is not in the journal yet."""
     from synthkd import pipeline
 
-    loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens)
+    loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     done = pipeline.generate(loaded, quiet, workers)
     reasons = ", ".join(f"{name} {count:,}" for name, count in done.reasons.items())
     typer.echo(
@@ -249,6 +261,7 @@ def load_recipe(
     changes: list[str] | None,
     budget: float | None = None,
     max_tokens: int | None = None,
+    grace: float | None = None,
 ) -> Recipe:
     """A recipe with the command line's changes."""
     from synthkd.recipe import Recipe
@@ -256,6 +269,7 @@ def load_recipe(
     changes = list(changes or [])
     options = {
         "inputs.limit": limit, "teacher.model": teacher, "limits.dollars": budget, "limits.tokens": max_tokens,
+        "limits.grace": grace,
     }  # fmt: skip
     changes += [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     return Recipe.load(path, changes)
@@ -274,6 +288,7 @@ app.add_typer(student.app, name="student")
 
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
+    _end_by_signals()
     try:
         app()
     except SynthKDError as error:
@@ -285,6 +300,19 @@ def main() -> None:
         # The reader of a pipe went away (`synthkd show … | head`); Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("synthkd: interrupted; what was committed is kept", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
+
+
+def _end_by_signals() -> None:
+    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are given back."""
+
+    def handle(number: int, _frame: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # A signal that is ignored, as `nohup` has it, stays ignored.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, handle)

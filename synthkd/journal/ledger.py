@@ -1,15 +1,17 @@
 """What a run has paid, what it has in flight at most, and what its caps leave.
 
     reserved (a flight, at the most that it may cost) ──► settled (what was billed)
-                         └──► lost (a bill that nobody saw counts in full)
+                         ├──► charged in full (an attempt of unknown cost)
+                         └──► released (never sent, or refused without a bill)
 
 Functions over a connection, inside a transaction that the caller has begun.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from synthkd.requests import Answer, Completion, Request
@@ -25,7 +27,7 @@ class Caps:
 
 @dataclass(frozen=True)
 class Spending:
-    """What a run has paid for (``lost`` included: tries whose bill nobody saw) and what is in flight at most."""
+    """What a run has paid for, was charged for attempts of unknown cost (``lost``), and has in flight at most."""
 
     dollars: float = 0.0
     tokens: int = 0
@@ -70,15 +72,17 @@ def room(
 
 
 def settle(db: sqlite3.Connection, answers: Sequence[Answer], run: str) -> None:
-    """Put what was paid in the place of what was reserved. Before the flights are forgotten."""
+    """Put what was paid in the place of what was reserved. Before the flights are forgotten.
+
+    An answer of unknown cost is charged its reservation.
+    """
     dollars, tokens = 0.0, 0
+    unpriced = next((answer for answer in answers if answer.price is None and _tokens(answer)), None)
+    # One teacher answers a run: either each of its answers has a price, or dollars are not known.
+    priced = unpriced is not None and _reserved_dollars(db, unpriced)
     for answer in answers:
-        if isinstance(answer, Completion):
-            count = None if answer.completion_tokens is None else answer.tokens
-        else:
-            count = answer.tokens
-        if count is None:
-            # A server that counts nothing, or a bill that nobody saw.
+        count = _tokens(answer)
+        if count is None or (priced and count and answer.price is None):
             lose(db, run, answer.request_id, (answer.sample_index,))
         else:
             dollars, tokens = dollars + (answer.price or 0.0), tokens + count
@@ -88,6 +92,22 @@ def settle(db: sqlite3.Connection, answers: Sequence[Answer], run: str) -> None:
             " dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens",
             (run, dollars, tokens),
         )
+
+
+def _tokens(answer: Answer) -> int | None:
+    """Tokens that an answer was billed for; None if nobody knows."""
+    if not isinstance(answer, Completion):
+        return answer.tokens
+    unknown = answer.completion_tokens is None or (answer.bears_prompt and answer.prompt_tokens is None)
+    return None if unknown else answer.tokens
+
+
+def _reserved_dollars(db: sqlite3.Connection, answer: Answer) -> bool:
+    found = db.execute(
+        "SELECT dollars FROM flights WHERE request_id=? AND sample_index=?",
+        (answer.request_id, answer.sample_index),
+    ).fetchone()
+    return found is not None and found[0] > 0
 
 
 def lose(db: sqlite3.Connection, run: str, request_id: str, sample_indexes: Sequence[int]) -> None:
@@ -101,23 +121,59 @@ def lose(db: sqlite3.Connection, run: str, request_id: str, sample_indexes: Sequ
     _lost(db, run, *found)
 
 
-def give_up_flights(db: sqlite3.Connection, run: str) -> int:
-    """Count all that a run has in flight as paid in full, and forget the flights. Returns how many they were.
+#: Requests of batches that were handed to a provider and are not collected.
+_WAITING = "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
 
-    Batches that were submitted are still under way: theirs stay.
+
+def give_up_flights(
+    db: sqlite3.Connection,
+    run: str,
+    on_wire: Container[str] | None = None,
+    requests: Sequence[str] | None = None,
+) -> int:
+    """Charge what a run has on the wire in full, and release what it reserved and did not send.
+
+    Batches that were submitted are still under way: their reservations stay.
+
+    Args:
+        on_wire: Requests that were sent and may be billed; None if nobody knows, and all count.
+        requests: Only these requests; None for all of the run.
+
+    Returns:
+        How many samples were charged.
     """
-    waiting = (
-        "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
-    )
-    dollars, tokens, count = db.execute(
-        "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0), count(*) FROM flights WHERE run=?"
-        f" AND request_id NOT IN {waiting}",
-        (run,),
+    chosen, values = "", [run]
+    if requests is not None:
+        chosen, values = " AND request_id IN (SELECT value FROM json_each(?))", [run, json.dumps(list(requests))]
+    found = db.execute(
+        "SELECT request_id, sum(dollars), sum(tokens), count(*) FROM flights WHERE run=?"
+        f" AND request_id NOT IN {_WAITING}{chosen} GROUP BY request_id",
+        values,
+    ).fetchall()
+    charged = [row for row in found if on_wire is None or row[0] in on_wire]
+    if charged:
+        _lost(db, run, sum(row[1] for row in charged), sum(row[2] for row in charged))
+    if found:
+        db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {_WAITING}{chosen}", values)
+    return sum(row[3] for row in charged)
+
+
+def open_flights(db: sqlite3.Connection, run: str) -> int:
+    """How many samples a run has in flight outside of batches."""
+    found = db.execute(
+        f"SELECT count(*) FROM flights WHERE run=? AND request_id NOT IN {_WAITING}", (run,)
     ).fetchone()
-    if count:
-        _lost(db, run, dollars, tokens)
-        db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {waiting}", (run,))
-    return int(count)
+    return int(found[0])
+
+
+def in_batches(db: sqlite3.Connection, run: str, ids: str) -> set[str]:
+    """Those of ``ids`` (a JSON list of one-element lists) that a batch of another run holds at a provider."""
+    found = db.execute(
+        "SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected'"
+        " AND b.run != ? AND r.request_id IN (SELECT json_extract(value,'$[0]') FROM json_each(?))",
+        (run, ids),
+    )
+    return {row[0] for row in found}
 
 
 def _lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:

@@ -4,7 +4,7 @@ requests     what was sent, once
 completions  one row a sample
 failures     what did not come, and why
 flights      sent, not yet answered, with what it may cost at most: after a crash, what may have been billed
-spending     what each run has paid, and what it may have paid for tries whose bill nobody saw
+spending     what each run has paid, and what it was charged for attempts of unknown cost
 batches      batches of a provider's Batch API, from the intent to the collected result
 """
 
@@ -66,13 +66,11 @@ CREATE TABLE batch_rows (
 def upgrade(db: sqlite3.Connection) -> int:
     """Make or bring up to date the tables, each step in one transaction. Returns the version that stands then."""
     while (found := _version(db)) < VERSION:
-        statements = [part for part in _STEPS[found + 1].split(";") if part.strip()]
         db.execute("BEGIN IMMEDIATE")
         try:
             # Another process may have made this step while this one waited for its turn.
             if _version(db) == found:
-                for statement in statements:
-                    db.execute(statement)
+                apply(db, found + 1)
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (str(found + 1),))
         except BaseException:
             # SQLite itself rolls back after some errors, of a full disk for one; its own error is the one to raise.
@@ -81,6 +79,13 @@ def upgrade(db: sqlite3.Connection) -> int:
             raise
         db.execute("COMMIT")
     return found
+
+
+def apply(db: sqlite3.Connection, step: int) -> None:
+    """Do one step, inside the caller's transaction."""
+    for statement in _STEPS[step].split(";"):
+        if statement.strip():
+            db.execute(statement)
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -10,18 +10,21 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from synthkd.errors import DiskFullError, JournalError
+from synthkd.errors import JournalError
 from synthkd.fastjson import dumps
-from synthkd.journal import ledger
+from synthkd.journal import claim, ledger
+from synthkd.journal.claim import Claim
+from synthkd.journal.guard import Place, rescue
 from synthkd.journal.ledger import Caps, Spending
-from synthkd.journal.schema import VERSION, upgrade
+from synthkd.journal.opening import explained, open_to_read, open_to_write, when_free
 from synthkd.requests import Answer, Completion, Failure, Request
 
 _COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bears_prompt")
@@ -29,8 +32,8 @@ _values = attrgetter(*_COLUMNS)
 _INSERT = f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
 #: Variables in one SELECT; SQLite allows more, but short statements are cached.
 _CHUNK = 500
-#: Seconds that another process's lock is waited for, and between looks whether a transaction may begin.
-_PATIENCE, _TURN = 30.0, 0.0005
+#: Seconds between looks whether a transaction may begin.
+_TURN = 0.0005
 
 
 @dataclass(frozen=True)
@@ -65,44 +68,34 @@ class JournalCounts:
 
 
 class Journal:
-    """Open a journal, creating it where there is none. Use as a context manager."""
+    """Open a journal, creating it if there is none. Use as a context manager.
 
-    def __init__(self, path: str | Path, must_exist: bool = False) -> None:
+    Args:
+        path: The SQLite file.
+        must_exist: Raise `JournalError` if there is no file, instead of creating one.
+        read_only: Neither create nor alter anything; writing raises `JournalError`.
+    """
+
+    def __init__(self, path: str | Path, must_exist: bool = False, read_only: bool = False) -> None:
         self.path = Path(path)
         # One connection writes for several threads: a transaction of one must not be ended by another.
         self._lock = threading.RLock()
         self._reading = threading.Lock()
-        if must_exist and not self.path.exists():
+        self._claims: dict[str, Claim] = {}
+        self._lost: str | None = None
+        self.read_only = read_only
+        #: Changes of the file by other connections, as far as departures have looked at them.
+        self._seen_version: int | None = None
+        if (must_exist or read_only) and not self.path.exists():
             raise JournalError(f"{self.path}: no journal here; a run makes one")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = self._connect()
-            self._prepare()
-            # `_Transaction` waits by itself: SQLite's own waits grow to a tenth of a second.
-            self._db.execute("PRAGMA busy_timeout=0")
-            self._reader = self._connect()
+            if read_only:
+                self._db = self._reader = open_to_read(self.path)
+            else:
+                self._db, self._reader = open_to_write(self.path)
+            self._place = Place(self.path)
         except (sqlite3.Error, OSError) as error:
-            if hasattr(self, "_db"):
-                self._db.close()
-            raise self._wrap(error) from None
-
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
-
-    def _prepare(self) -> None:
-        # SQLite itself does not wait here while another process makes the same journal.
-        _when_free(lambda: self._db.execute("PRAGMA journal_mode=WAL"))
-        # FULL syncs the log at each commit: a group survives a power cut, not only a killed process.
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.execute("PRAGMA cache_size=-16384")
-        # Moving the log's pages into the file costs least when many commits have touched each of them.
-        self._db.execute("PRAGMA wal_autocheckpoint=8000")
-        version = upgrade(self._db)
-        if version != VERSION:
-            self._db.close()
-            raise JournalError(
-                f"{self.path}: journal of version {version}, this synthkd reads {VERSION}; use the synthkd that wrote it"
-            )
+            raise explained(error, self.path) from None
 
     def __enter__(self) -> Journal:
         return self
@@ -119,6 +112,56 @@ class Journal:
         """Close the file; what was committed stays."""
         self._reader.close()
         self._db.close()
+
+    def checkpoint(self) -> None:
+        """Move what the log holds into the file itself, as far as nobody reads it, so that a copy of the file has it."""
+        with self._lock, suppress(sqlite3.Error):
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+    def look_at_place(self) -> None:
+        """Raise `JournalError` if the file was removed, moved, replaced or cut since it was opened."""
+        if self.read_only or not (trouble := self._place.trouble()):
+            return
+        with self._lock:
+            if self._lost is None:
+                kept = rescue(self._db, self.path)
+                self._lost = f"{self.path}: {trouble} while the run was on; nothing more is sent. " + (
+                    f"All that was committed is in {kept}: put that file in its place, then the same command goes on"
+                    if kept
+                    else "What was committed could not be read any more; restore the file from a copy"
+                )
+        raise JournalError(self._lost)
+
+    # Runs
+
+    @contextmanager
+    def claim(self, run: str, say: Callable[[str], None] | None = None) -> Iterator[Claim]:
+        """Be the only process team at a run, from the settling of what the one before left to the end of the block.
+
+        Waits while another process is at the run; ``say`` is told so.
+        """
+        held = claim.take(self.path, run, say)
+        try:
+            # What an earlier process had in flight when it died may have been billed.
+            self.give_up_flights(run)
+            held.begin()
+            self._claims[run] = held
+            yield held
+        finally:
+            self._claims.pop(run, None)
+            held.end(remove=self._settled(run))
+
+    def claim_of(self, run: str) -> Claim | None:
+        """The claim that this process or its parent has on a run; None if there is none."""
+        return self._claims.get(run) or claim.join(self.path, run)
+
+    def _settled(self, run: str) -> bool:
+        """Whether no reservation of a run is left but those of batches, which are at the provider."""
+        try:
+            with self._reading:
+                return not ledger.open_flights(self._reader, run)
+        except sqlite3.Error:
+            return False
 
     # Writing
 
@@ -149,10 +192,13 @@ class Journal:
         caps: Caps | None = None,
         shared: bool = False,
     ) -> Departed:
-        """`depart` inside a transaction that the caller has begun. ``shared``: other processes are at the same run,
-        and what they have in flight, or have bought meanwhile, is left to them."""
+        """`depart` inside a transaction that the caller has begun.
+
+        What a living process of another run has in flight, or anybody has bought since the caller looked, is left to
+        them. ``shared``: this run has other processes, to which the same holds.
+        """
         pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
-        others: set[str] = self._taken(requests, run) if shared else set()
+        others: set[str] = self._taken(requests, run, shared) if shared or self._changed() else set()
         free = [(request, bound) for request, bound in pairs if request.request_id not in others]
         room = len(free) if caps is None else ledger.room(self._db, free, run, caps)
         go = free[:room]
@@ -175,19 +221,32 @@ class Journal:
             [request for request in requests if request.request_id in others],
         )
 
-    def _taken(self, requests: Sequence[Request], run: str) -> set[str]:
-        """Requests that this run has in flight already, or of which a sample has come since the caller looked.
+    def _changed(self) -> bool:
+        """Whether another connection has written since this was last asked. Inside a transaction."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        before, self._seen_version = self._seen_version, version
+        return version != before
 
-        What another run left in flight may be dead: nobody would ask for it.
-        """
+    def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
+        """Requests that others have in flight, or of which a wanted sample has come since the caller looked."""
         ids = _json([(r.request_id,) for r in requests])
         wanted = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
-        found = {
-            row[0]
-            for row in self._db.execute(
-                f"SELECT request_id FROM flights WHERE run=? AND request_id {wanted}", (run, ids)
-            )
-        }
+        found: set[str] = set()
+        flying: dict[str, list[str]] = {}
+        for request_id, whose in self._db.execute(
+            f"SELECT DISTINCT request_id, run FROM flights WHERE request_id {wanted}", (ids,)
+        ):
+            flying.setdefault(whose, []).append(request_id)
+        for whose, theirs in flying.items():
+            if whose == run:
+                found.update(theirs if shared else ())
+            elif claim.is_alive(self.path, whose):
+                found.update(theirs)
+            else:
+                # Nobody would ask for these; what may have been billed stays with the run that sent it.
+                ledger.give_up_flights(self._db, whose, claim.on_wire(self.path, whose), theirs)
+        # Batches that were submitted are under way at the provider, whether or not a process waits for them.
+        found.update(ledger.in_batches(self._db, run, ids))
         have = self._db.execute(
             f"SELECT request_id, sample_index FROM completions WHERE request_id {wanted}", (ids,)
         )
@@ -225,6 +284,7 @@ class Journal:
     def write_arrivals(self, answers: Sequence[Answer], run: str) -> None:
         """`arrive` inside a transaction that the caller has begun."""
         now = time.time()
+        answers = [answer if storable(answer) else _odd(answer) for answer in answers]
         done = [a for a in answers if isinstance(a, Completion)]
         failed = [a for a in answers if isinstance(a, Failure)]
         # The first answer under a key stays: what was read once must not change under a reader.
@@ -246,7 +306,7 @@ class Journal:
         self._many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
 
     def write_lost(self, request: Request, run: str, caps: Caps | None) -> bool:
-        """Count a try whose bill nobody saw as paid in full, while its reservation stays for the next try.
+        """Charge the full reservation for an attempt of unknown cost; keep the reservation for the retry.
 
         Returns whether the caps leave room for that next try. Needs a transaction that the caller has begun.
         """
@@ -254,12 +314,16 @@ class Journal:
         return caps is None or ledger.spending(self._db, run).leaves(caps)
 
     def give_up_flights(self, run: str) -> int:
-        """At the start of a run: what a process that died had in flight may have been billed, so it counts as paid.
+        """At the start of a run: charge what a process that died had on the wire, and release what it had not sent.
 
-        Only for a run that no other process is at. Returns how many samples these were.
+        Only for a run that no other process is at. Returns how many samples were charged.
         """
         with self.transaction():
-            return ledger.give_up_flights(self._db, run)
+            return ledger.give_up_flights(self._db, run, claim.on_wire(self.path, run))
+
+    def write_end(self, run: str, requests: Sequence[str], on_wire: Container[str]) -> None:
+        """Settle what this process departed and got no answer to, inside a transaction that the caller has begun."""
+        ledger.give_up_flights(self._db, run, on_wire, requests)
 
     def spending(self, run: str) -> Spending:
         """What a run has paid, over all its resumptions, and what it has in flight."""
@@ -358,31 +422,46 @@ class Journal:
             with self._reading:
                 return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise self._wrap(error) from None
+            raise explained(error, self.path) from None
 
-    def _wrap(self, error: Exception) -> Exception:
-        text = str(error)
-        if "full" in text or "No space left" in text:
-            return DiskFullError(
-                f"{self.path}: the disk is full; make room and run again: what was committed is kept"
-            )
-        if "disk I/O" in text:
-            # A quota or a limit on the size of files comes as this, too.
-            return JournalError(
-                f"{self.path}: the disk cannot be written ({text}): full, over a quota, or broken; mend that and run"
-                " again: what was committed is kept"
-            )
-        if "locked" in text:
-            return JournalError(
-                f"{self.path}: another process is writing; wait for it, or name another `journal`"
-            )
-        if "not a database" in text or "malformed" in text:
-            return JournalError(
-                f"{self.path}: not a journal, or damaged ({text}); restore it or name another `journal`"
-            )
-        if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-            return JournalError(f"{self.path}: cannot be written ({text}); check the folder's permissions")
-        return JournalError(f"{self.path}: {text}")
+
+_LARGEST = 2**53
+
+
+def storable(answer: Answer) -> bool:
+    """Whether an answer's fields are of the types and in the ranges that a journal holds.
+
+    Backends check what they read. This is the last look, so that one odd answer cannot take its commit group along.
+    """
+    if not isinstance(answer, Completion):
+        counts, numbers, texts = (answer.tokens,), (answer.price,), (answer.reason, answer.detail)
+    else:
+        if answer.seed is not None and (type(answer.seed) is not int or not -(2**63) <= answer.seed < 2**63):
+            return False
+        if type(answer.text) is not str or type(answer.finish_reason) is not str:
+            return False
+        counts = (answer.prompt_tokens, answer.completion_tokens, answer.reasoning_tokens, answer.cached_tokens)
+        numbers = (answer.price, answer.latency, answer.logprob)
+        texts = (answer.model, answer.first_tokens)
+    for count in counts:
+        if count is not None and (type(count) is not int or not 0 <= count <= _LARGEST):
+            return False
+    for text in texts:
+        if text is not None and type(text) is not str:
+            return False
+    for number in numbers:
+        if number is not None and (not isinstance(number, float | int) or not -_INF < number < _INF):
+            return False
+    return answer.price is None or answer.price >= 0
+
+
+_INF = float("inf")
+
+
+def _odd(answer: Answer) -> Failure:
+    """What becomes of an answer that cannot be stored: a failure of unknown cost."""
+    detail = "the backend gave an answer with fields of odd types or sizes"
+    return Failure(answer.request_id, answer.sample_index, "bad_answer", detail, 1, False, None)
 
 
 def _json(rows: Sequence[Sequence[Any]]) -> str:
@@ -398,19 +477,6 @@ def _storable(value: Any) -> Any:
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _when_free(work: Callable[[], Any], pause: float = 0.01) -> None:
-    """Do it as soon as no other process is writing."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            work()
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-        time.sleep(pause)
-
-
 class _Transaction:
     """BEGIN IMMEDIATE … COMMIT, rolled back on any error, with SQLite's errors put into ours."""
 
@@ -420,10 +486,11 @@ class _Transaction:
     def __enter__(self) -> None:
         self._journal._lock.acquire()
         try:
-            _when_free(lambda: self._journal._db.execute("BEGIN IMMEDIATE"), _TURN)
-        except sqlite3.Error as error:
+            self._journal.look_at_place()
+            when_free(lambda: self._journal._db.execute("BEGIN IMMEDIATE"), _TURN)
+        except (sqlite3.Error, JournalError) as error:
             self._journal._lock.release()
-            raise self._journal._wrap(error) from None
+            raise explained(error, self._journal.path) from None
 
     def __exit__(
         self,
@@ -439,8 +506,8 @@ class _Transaction:
         except sqlite3.Error as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            raise self._journal._wrap(error) from None
+            raise explained(error, self._journal.path) from None
         finally:
             self._journal._lock.release()
         if isinstance(value, sqlite3.Error):
-            raise self._journal._wrap(value) from None
+            raise explained(value, self._journal.path) from None

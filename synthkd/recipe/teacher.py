@@ -39,8 +39,39 @@ class SamplingPart(Part):
         None, description="Grammar of the answer, likewise: EBNF as the server has it; Lark for local models."
     )
     extra_body: dict[str, Any] = Field(
-        default_factory=dict, description="Further fields of the request, sent as they stand."
+        default_factory=dict,
+        description="Further fields of the request, sent as they stand; not those that synthkd fills in itself.",
     )
+
+    @field_validator("extra_body")
+    @classmethod
+    def _not_ours(cls, body: dict[str, Any]) -> dict[str, Any]:
+        for name in body:
+            if remedy := OWN_FIELDS.get(name):
+                raise ValueError(f"{name!r} {remedy}")
+        return body
+
+
+#: Fields of a request that `extra_body` must not hold, since what a request may cost, who answers, or how an answer
+#: is read depends on them; and what to write instead.
+OWN_FIELDS = {
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "n_predict", "num_predict"),
+        "would pass the budget's bound: set `sampling.max_tokens`",
+    ),
+    **dict.fromkeys(
+        ("n", "best_of", "num_return_sequences", "use_beam_search"),
+        "would pass the budget's bound: set `sampling.n`",
+    ),
+    **dict.fromkeys(("model", "models", "route"), "says who answers: set `teacher.model`"),
+    **dict.fromkeys(
+        ("messages", "prompt", "input", "suffix", "echo"), "is what the prompt's template fills in"
+    ),
+    "seed": "is set by `sampling.seed`, differently for each sample",
+    **dict.fromkeys(("stream", "stream_options"), "changes how answers come, which are read whole"),
+}
+#: Fields by which a provider charges more than tokens read and written at the usual price.
+COSTLY_FIELDS = ("service_tier", "prediction", "tools", "web_search_options", "plugins", "modalities", "audio")
 
 
 class Price(Part):
@@ -215,4 +246,9 @@ class Limits(Part):
         gt=0,
         le=1,
         description="Share of the last 200 requests that may fail for one reason, until the run is stopped.",
+    )
+    grace: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds that requests in flight are waited for after Ctrl-C, SIGTERM or SIGHUP. `--grace`.",
     )

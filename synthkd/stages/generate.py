@@ -6,18 +6,17 @@ plan ──► what is missing ──► departed (committed, its cost reserved)
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from synthkd.errors import Interrupted
 from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.adaptive import adaptive_of
-from synthkd.stages.interrupt import ctrl_c
+from synthkd.stages.interrupt import Stopping, stopped_by_signals
 from synthkd.stages.loop import rare_collections, run_async
 from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Asked, InputCounts, Plan
@@ -67,21 +66,24 @@ class Generated:
 def generate(plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int] = (0, 1)) -> Generated:
     """Run the stage, or one shard of it (number, of how many).
 
-    Raises `Interrupted` after Ctrl-C, when what was in flight has been committed.
+    Raises `Interrupted` after Ctrl-C, SIGTERM or SIGHUP, once what was in flight has been committed or the grace
+    period is over.
     """
     run = _Run(plan, journal, progress, shard)
-    # A backend whose answers take hours does not wait for them after Ctrl-C.
-    stop = getattr(plan.teacher, "stop", None)
-    with ctrl_c(run.stopping, progress, stop), rare_collections():
+    grace = plan.recipe.limits.grace
+    with stopped_by_signals(run.stopping, progress, run.stop, grace), rare_collections():
         try:
             run_async(run.go())
         finally:
             run.done.reasons = dict(sorted(run.reasons.items()))
     if run.stopping.is_set():
-        raise Interrupted(
-            f"stopped: {run.done.completed:,} completions of this run are in {journal.path};"
+        lost = f"; {run.cut:,} samples in flight were given up, and count as paid" if run.cut else ""
+        raise run.stopping.interrupted(
+            f"stopped: {run.done.completed:,} completions of this run are in {journal.path}{lost};"
             " the same command goes on from there"
         )
+    # A file that was removed at the very end is no place for what was paid for.
+    journal.look_at_place()
     return run.done
 
 
@@ -99,25 +101,60 @@ class _Run:
         self.picked_up: Counter[str] = Counter()
         #: Whether this is a further round: what failed is asked again by the next run, not by each round.
         self.further = False
-        #: Set by the first Ctrl-C: nothing more is sent, and what is in flight is waited for.
-        self.stopping = threading.Event()
+        #: Requests that another run has in flight, whose answers are waited for at the end.
+        self.others: dict[str, Request] = {}
+        #: Set by the first signal: nothing more is sent, and what is in flight is waited for.
+        self.stopping = Stopping()
+        #: Samples in flight that the end of the grace period cut off.
+        self.cut = 0
         self.arrived = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopped = asyncio.Event()
         # What is reserved ahead of the sending is money that others cannot have.
         ahead = plan.recipe.teacher.concurrency // (4 if self.bounds.caps else 1)
         self.group = max(_DEPARTURE, ahead)
 
+    def stop(self) -> None:
+        """Send nothing more, and begin the grace period. Called from a signal's handler."""
+        # A backend whose answers take hours does not wait for them.
+        if stop := getattr(self.plan.teacher, "stop", None):
+            stop()
+        if self._loop is not None:
+            # The loop may be gone by now.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stopped.set)
+
     async def go(self) -> None:
         name, shared = self.plan.recipe.name, self.shard[1] > 1
+        self._loop = asyncio.get_running_loop()
         async with Writer(self.journal, name, self.bounds.caps, shared) as writer:
             teacher = self.plan.teacher
             if hasattr(teacher, "attach"):
                 teacher.attach(self.journal, name)
-            if hasattr(teacher, "again"):
-                teacher.again = writer.lose
+            if hasattr(teacher, "account"):
+                teacher.account = writer
             try:
-                await self._rounds(teacher, writer)
+                await self._within_grace(self._rounds(teacher, writer))
             finally:
                 await teacher.close()
+
+    async def _within_grace(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work to its end, or until the grace period after a signal is over."""
+        working, stopped = asyncio.create_task(work), asyncio.create_task(self._stopped.wait())
+        try:
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                await asyncio.wait({working}, timeout=self.plan.recipe.limits.grace)
+            if not working.done():
+                self.cut = self.flying.total()
+                working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+        finally:
+            stopped.cancel()
+            if not working.done():
+                working.cancel()
+                await asyncio.gather(working, return_exceptions=True)
 
     async def _rounds(self, teacher: Teacher, writer: Writer) -> None:
         """One round for a recipe that asks for all at once; else further ones, until nothing is left to ask for."""
@@ -180,27 +217,57 @@ class _Run:
     async def _departed(self, writer: Writer) -> AsyncIterator[list[Request]]:
         """Groups of requests that are committed as about to be sent, as far as the caps leave room."""
         async for batch in self._asked():
-            requests = self._open(batch)
-            self.flying.update({request.request_id: len(request.sample_indexes) for request in requests})
-            self.progress.more(sum(len(request.sample_indexes) for request in requests))
-            while requests:
-                if self.stopping.is_set():
-                    return
-                self.arrived.clear()
-                departed = await writer.depart(requests, self.bounds.of_each(requests))
-                self._leave(departed.others)
-                if departed.go:
-                    yield departed.go
-                requests = departed.refused
-                if requests and not departed.go and not await self._room(requests):
-                    return
+            async for group in self._within_caps(writer, self._open(batch)):
+                yield group
+            if self.done.stopped or self.stopping.is_set():
+                return
+        async for group in self._of_others(writer):
+            yield group
+
+    async def _within_caps(self, writer: Writer, requests: list[Request]) -> AsyncIterator[list[Request]]:
+        """The requests, as the caps leave room for them."""
+        self.flying.update({request.request_id: len(request.sample_indexes) for request in requests})
+        self.progress.more(sum(len(request.sample_indexes) for request in requests))
+        while requests:
+            if self.stopping.is_set():
+                return
+            self.arrived.clear()
+            departed = await writer.depart(requests, self.bounds.of_each(requests))
+            self._leave(departed.others)
+            if departed.go:
+                self.bounds.remember(departed.go)
+                yield departed.go
+            requests = departed.refused
+            if requests and not departed.go and not await self._room(requests):
+                return
+
+    async def _of_others(self, writer: Writer) -> AsyncIterator[list[Request]]:
+        """Wait for the answers that another run has in flight, and ask for those that it does not get."""
+        said = False
+        while self.others and not (self.stopping.is_set() or self.done.stopped):
+            waited_for, self.others = list(self.others.values()), {}
+            self.done.held -= sum(len(request.sample_indexes) for request in waited_for)
+            asked = self.done.asked
+            missing = self._open([Asked(r.input_id, {}, r) for r in waited_for])
+            self.done.asked = asked
+            async for group in self._within_caps(writer, missing):
+                yield group
+            if self.others:
+                if not said:
+                    self.progress.say(f"waiting for {len(self.others):,} requests that another run has in flight")
+                said = True
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), _OTHERS)
 
     def _leave(self, others: list[Request]) -> None:
-        """Requests that another process of this run is at: theirs."""
+        """Leave requests to another process, which has them in flight or has just bought them."""
         for request in others:
             del self.flying[request.request_id]
             self.done.held += len(request.sample_indexes)
             self.progress.more(-len(request.sample_indexes))
+            if self.shard[1] == 1:
+                # Another run may stop before it gets them; another worker of this run is not outlived.
+                self.others[request.request_id] = request
 
     async def _asked(self) -> AsyncIterator[list[Asked]]:
         """The plan's requests in groups, made a few at a time: meanwhile answers come that want to be read."""
@@ -256,6 +323,7 @@ class _Run:
     def _count(self, answers: list[Answer]) -> None:
         done, flying = self.done, self.flying
         before = done.tokens
+        self.bounds.learn(answers)
         for answer in answers:
             left = flying[answer.request_id] - 1
             if left > 0:

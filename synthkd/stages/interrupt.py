@@ -1,4 +1,4 @@
-"""What Ctrl-C does to a run."""
+"""What Ctrl-C, SIGTERM and SIGHUP do to a run."""
 
 from __future__ import annotations
 
@@ -10,32 +10,64 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from synthkd.errors import Interrupted
 from synthkd.progress import Progress
+
+#: Signals that ask a process to end.
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+class Stopping(threading.Event):
+    """Set by the first signal. ``number`` is that signal's, 0 before one came."""
+
+    number = 0
+
+    def interrupted(self, message: str) -> Interrupted:
+        """The error that ends the run, with the exit status that a shell expects after the signal."""
+        error = Interrupted(message)
+        error.exit_status = 128 + (self.number or signal.SIGINT)
+        return error
 
 
 @contextmanager
-def ctrl_c(
-    stopping: threading.Event, progress: Progress, stop: Callable[[], None] | None = None
+def stopped_by_signals(
+    stopping: Stopping, progress: Progress, stop: Callable[[], None] | None = None, grace: float = 30.0
 ) -> Iterator[None]:
-    """First Ctrl-C: stop sending (and call ``stop``). Second: end at once (what is committed is on disk, whatever
-    happens)."""
+    """Stop sending at the first signal (and call ``stop``); end at once at the second.
+
+    A SIGTERM or SIGHUP that the process ignores, as `nohup` has it, stays ignored.
+
+    Args:
+        grace: Seconds that are announced for what is in flight.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def handle(_number: int, _frame: Any) -> None:
+    def handle(number: int, _frame: Any) -> None:
         if stopping.is_set():
             with suppress(OSError):
                 sys.stderr.write("\nended at once; what was committed is kept\n")
                 sys.stderr.flush()
-            os._exit(130)
+            os._exit(128 + number)
+        stopping.number = number
         stopping.set()
         if stop:
             stop()
-        progress.say("stopping: waiting for what is in flight; Ctrl-C again ends at once")
+        progress.say(
+            f"stopping: waiting up to {grace:g} s for what is in flight; {signal.Signals(number).name} again ends"
+            " at once"
+        )
 
-    before = signal.signal(signal.SIGINT, handle)
+    before = {
+        number: signal.signal(number, handle)
+        for number in SIGNALS
+        if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

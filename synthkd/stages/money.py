@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from synthkd.errors import RecipeError
 from synthkd.journal import Journal
 from synthkd.journal.ledger import Caps
-from synthkd.prices import most_dollars, most_tokens
+from synthkd.prices import PromptTokens, most_dollars
 from synthkd.recipe import Price
-from synthkd.requests import Request
+from synthkd.recipe.teacher import COSTLY_FIELDS
+from synthkd.requests import Answer, Request
 from synthkd.stages.plan import Plan
 
 
@@ -22,11 +23,18 @@ class Bounds:
     run: str
     price: Price
     caps: Caps | None
+    prompts: PromptTokens = field(default_factory=PromptTokens, compare=False)
 
     @classmethod
     def of(cls, plan: Plan) -> Bounds:
-        """Raises `RecipeError` for dollars without a price: such a cap could not be kept."""
+        """Raises `RecipeError` for dollars without a price, or with fields that change it: no such cap can be kept."""
         limits = plan.recipe.limits
+        body = plan.recipe.teacher.sampling.extra_body
+        if limits.dollars is not None and (costly := [name for name in COSTLY_FIELDS if name in body]):
+            raise RecipeError(
+                f"limits.dollars (--budget) with teacher.sampling.extra_body.{costly[0]}: the provider charges for that"
+                " beside the tokens, so the cap could not be kept; leave it out, or cap with --max-tokens"
+            )
         # A backend without the attribute runs on one's own machine.
         price = getattr(plan.teacher, "price", Price())
         if limits.dollars is not None and price is None:
@@ -42,15 +50,25 @@ class Bounds:
         """Dollars and tokens that a sample of each request may come to."""
         found = []
         for request in requests:
-            read, written = most_tokens(request)
+            read, written = self.prompts.most(request)
             found.append((most_dollars(self.price, read, written), read + written))
         return found
+
+    def remember(self, requests: list[Request]) -> None:
+        """Keep what is needed to learn from the answers to requests that go."""
+        if self.caps is not None:
+            self.prompts.remember(requests)
+
+    def learn(self, answers: list[Answer]) -> None:
+        """Take in how many tokens prompts came to, so that reservations come near to what will be billed."""
+        if self.caps is not None:
+            self.prompts.learn(answers)
 
     def reached(self, journal: Journal) -> str:
         """In words: which cap stopped the run, and where it stands."""
         assert self.caps is not None
         spent = journal.spending(self.run)
-        lost = f", {spent.lost_tokens:,} of them for tries whose bill nobody saw" if spent.lost_tokens else ""
+        lost = f", {spent.lost_tokens:,} tokens of them for attempts of unknown cost" if spent.lost_tokens else ""
         parts = []
         if self.caps.dollars is not None:
             parts.append(f"${spent.dollars + spent.lost_dollars:,.4f} of ${self.caps.dollars:,.4f}")

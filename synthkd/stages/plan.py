@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -328,8 +326,8 @@ class Seen:
     """Which ids have come, with a hash of their content, in a temporary file: memory stays flat."""
 
     def __enter__(self) -> Seen:
-        self._folder = tempfile.TemporaryDirectory(prefix="synthkd-")
-        self._db = sqlite3.connect(Path(self._folder.name) / "seen.sqlite", isolation_level=None)
+        # Without a name: the system removes the file however the process ends.
+        self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute("PRAGMA synchronous=OFF")
         self._db.execute("PRAGMA journal_mode=OFF")
         self._db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, content BLOB) WITHOUT ROWID")
@@ -338,7 +336,6 @@ class Seen:
 
     def __exit__(self, *_: object) -> None:
         self._db.close()
-        self._folder.cleanup()
 
     def add(self, key: str, content: bytes) -> bool | None:
         """True: new. False: came before with this content. None: came before with another."""

@@ -15,6 +15,7 @@ from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.stages.generate import generate
+from synthkd.stages.interrupt import SIGNALS
 from synthkd.stages.plan import Plan
 
 #: Seconds between reports.
@@ -60,8 +61,9 @@ def leave_with_parent() -> None:
 def main() -> None:
     """Read the job, do it, report."""
     # Before `generate` there is nothing to wait for, and after it nothing to stop.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: os._exit(128 + number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     job = json.loads(sys.stdin.readline())
     threading.Thread(target=leave_with_parent, daemon=True).start()
     progress = Reporter()

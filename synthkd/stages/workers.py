@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -22,16 +23,16 @@ from synthkd.errors import Interrupted, SynthKDError, TeacherError
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.stages.generate import Generated
-from synthkd.stages.interrupt import ctrl_c
+from synthkd.stages.interrupt import SIGNALS, Stopping, stopped_by_signals
 
 
-def generate_in(workers: int, recipe: Recipe, progress: Progress, lock: int) -> Generated:
-    """Run the stage in ``workers`` processes. ``lock`` is the run's lock, which they hold on to."""
+def generate_in(workers: int, recipe: Recipe, progress: Progress, locks: Sequence[int]) -> Generated:
+    """Run the stage in ``workers`` processes. ``locks`` are descriptors of the run's locks, which they hold on to."""
     team = _Team(progress)
-    with ctrl_c(team.stopping, progress, team.stop):
+    with stopped_by_signals(team.stopping, progress, team.stop, recipe.limits.grace):
         try:
             for number in range(workers):
-                team.start(_share(recipe, workers), (number, workers), lock)
+                team.start(_share(recipe, workers), (number, workers), locks)
             return team.wait()
         finally:
             team.end()
@@ -56,7 +57,7 @@ class _Team:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.stopping = threading.Event()
+        self.stopping = Stopping()
         self.done = Generated()
         self.failed: SynthKDError | None = None
         self._costs: dict[int, float] = {}
@@ -64,16 +65,16 @@ class _Team:
         self._readers: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def start(self, recipe: Recipe, shard: tuple[int, int], lock: int) -> None:
+    def start(self, recipe: Recipe, shard: tuple[int, int], locks: Sequence[int]) -> None:
         if self._over():
             return
         # Held back in the worker until it can take it: a signal during its imports would end in a traceback.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "synthkd.stages.worker"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8",
-                pass_fds=(lock,), start_new_session=True,
+                pass_fds=tuple(locks), start_new_session=True,
             )  # fmt: skip
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -143,7 +144,9 @@ class _Team:
         if self.failed is not None:
             raise self.failed
         if self.stopping.is_set():
-            raise Interrupted("stopped: what came is in the journal; the same command goes on from there")
+            raise self.stopping.interrupted(
+                "stopped: what came is in the journal; the same command goes on from there"
+            )
         return self.done
 
     def end(self) -> None:

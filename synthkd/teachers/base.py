@@ -17,6 +17,7 @@ from synthkd.requests import (
 )
 
 __all__ = [
+    "Account",
     "Answer",
     "Completion",
     "Failure",
@@ -27,6 +28,20 @@ __all__ = [
     "completion_key",
     "request_id",
 ]
+
+
+class Account(Protocol):
+    """Told by a backend which attempts may be billed: the writer of a run's journal."""
+
+    def sent(self, request: Request) -> None:
+        """Mark a request as on the wire. Called before its first byte is sent."""
+
+    def unbilled(self, request: Request) -> None:
+        """Take the mark back: the attempt was refused without a bill, or never left this machine."""
+
+    async def unknown(self, request: Request) -> bool:
+        """Charge an attempt of unknown cost before the next; False if there is no money for one."""
+        ...
 
 
 @runtime_checkable

@@ -115,10 +115,10 @@ def test_a_prompt_comes_back_as_it_was_sent(folder: Path, prompt: str) -> None:
 def test_numbers_come_back_in_full_precision(folder: Path, number: float, seed: int) -> None:
     with Journal(folder / "numbers.sqlite") as journal:
         request = f"{number!r} {seed}"
-        answer = Completion(request, 0, "x", "stop", logprob=number, price=number, seed=seed)
+        answer = Completion(request, 0, "x", "stop", logprob=number, price=abs(number), seed=seed)
         journal.arrive([answer])
         found = journal.completions([request])[request][0]
     # They pass through SQLite's reading of decimals, which may be off in the last bit.
     assert found.logprob == pytest.approx(number, rel=1e-15, abs=1e-320)
-    assert found.price == pytest.approx(number, rel=1e-15, abs=1e-320)
+    assert found.price == pytest.approx(abs(number), rel=1e-15, abs=1e-320)
     assert found.seed == seed

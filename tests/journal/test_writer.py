@@ -192,7 +192,7 @@ def test_a_lost_try_counts_as_paid_and_the_writer_says_whether_another_has_room(
         with Journal(path) as journal:
             async with Writer(journal, "run", Caps(dollars=3.0)) as writer:
                 await writer.depart([request(1)], [(1.0, 1)])
-                return [await writer.lose(request(1)) for _ in range(3)]
+                return [await writer.unknown(request(1)) for _ in range(3)]
 
     # The try that flies is reserved for, so two may be lost beside it.
     assert asyncio.run(go()) == [True, True, False]

@@ -137,7 +137,7 @@ def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
         ended = synthkd(path, "--budget", "4")
         assert ended.returncode == 0, ended.stderr
         assert "the cap is reached" in ended.stdout
-        assert "for tries whose bill nobody saw" in ended.stdout
+        assert "for attempts of unknown cost" in ended.stdout
         assert dollars(billed(server)) <= 4
         assert kills > 0
         with Journal(Recipe.load(path).journal_path) as journal:
@@ -233,5 +233,5 @@ def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(
         raw = path.read_text().replace(server.url, later.url)
         path.write_text(raw)
         ended = synthkd(path, "--max-tokens", "1500")
-        assert "for tries whose bill nobody saw" in ended.stdout
+        assert "for attempts of unknown cost" in ended.stdout
         assert billed(server) + billed(later) <= 1500

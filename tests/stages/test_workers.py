@@ -189,7 +189,7 @@ def test_workers_end_when_their_parent_is_killed_and_the_next_run_goes_on(tmp_pa
 
 
 def test_a_second_process_at_the_same_run_is_refused_and_sends_nothing(tmp_path: Path) -> None:
-    with FakeServer(latency=0.2) as server:
+    with FakeServer(latency=3) as server:
         path = write_recipe(tmp_path, server.url)
         process = start(path)
         until_asked(server, process, 1)

@@ -126,13 +126,20 @@ def test_a_body_without_choices_is_asked_again_only_where_there_is_money_for_it(
     fake = FakeBatches()
     asked: list[Request] = []
 
-    async def again(request: Request) -> bool:
-        asked.append(request)
-        return False
+    class Poor:
+        """An account without money for another attempt."""
+
+        def sent(self, request: Request) -> None: ...
+
+        def unbilled(self, request: Request) -> None: ...
+
+        async def unknown(self, request: Request) -> bool:
+            asked.append(request)
+            return False
 
     with Server(fake, choices=0) as server:
         who = BatchTeacher(part(server.url))
-        who.again = again
+        who.account = Poor()
         (found,) = failed(run_stage(who, journal, requests_of(who, 1)))
     assert (found.reason, len(asked), len(fake.batches)) == ("bad_response", 1, 1)
 

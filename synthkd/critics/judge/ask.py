@@ -22,7 +22,7 @@ from synthkd import plugins
 from synthkd.errors import CriticError, TeacherError
 from synthkd.journal import Journal, Writer
 from synthkd.journal.ledger import Caps
-from synthkd.prices import most_dollars, most_tokens
+from synthkd.prices import PromptTokens, most_dollars
 from synthkd.recipe import Price, Recipe
 from synthkd.requests import Completion, Failure, Message, Request, Sampling
 
@@ -48,7 +48,8 @@ class Asker:
     """Puts questions to a judge. ``teacher`` is a recipe's teacher part as a mapping, ``limits`` its limits.
 
     ``journal`` is a path, or an open `Journal`. What is spent is counted under ``run``, over all processes and
-    resumptions. One process at a time may ask for a run.
+    resumptions. A second process that asks for the same run waits for the first, and reads
+    what the first bought.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Asker:
         self.journal = journal
         self.sampling = self._sampling(chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat)
         self._identity: str | None = None
+        self.prompts = PromptTokens()
         limit = self.recipe.limits
         self.caps = Caps(limit.dollars, limit.tokens) if limit.dollars or limit.tokens else None
         self.price = getattr(self.teacher, "price", Price())
@@ -120,11 +122,11 @@ class Asker:
         """
         requests = [self.request(question) for question in questions]
         with self._opened() as journal:
-            missing = self._missing(journal, requests)
-            if missing:
-                # What an earlier process had in flight when it died may have been billed.
-                journal.give_up_flights(self.recipe.name)
-                _run(self._buy(journal, missing))
+            if self._missing(journal, requests):
+                with journal.claim(self.recipe.name):
+                    # Another process may have bought some while this one waited.
+                    if missing := self._missing(journal, requests):
+                        _run(self._buy(journal, missing))
             return self._read(journal, requests)
 
     @contextmanager
@@ -155,15 +157,16 @@ class Asker:
         async with Writer(journal, self.recipe.name, self.caps) as writer:
             if hasattr(self.teacher, "attach"):
                 self.teacher.attach(journal, self.recipe.name)
-            if hasattr(self.teacher, "again"):
-                self.teacher.again = writer.lose
+            if hasattr(self.teacher, "account"):
+                self.teacher.account = writer
             try:
                 while missing:
-                    round_ = _Round(writer, missing, self._bounds)
+                    round_ = _Round(writer, missing, self._bounds, self.prompts)
                     stream = self.teacher.stream(round_.departing())
                     try:
                         async for answers in stream:
                             await writer.arrive(answers)
+                            self.prompts.learn(answers)
                     finally:
                         if isinstance(stream, AsyncGenerator):
                             await stream.aclose()
@@ -175,7 +178,7 @@ class Asker:
         """Dollars and tokens that a sample of each request may come to."""
         found = []
         for request in requests:
-            read, written = most_tokens(request)
+            read, written = self.prompts.most(request)
             found.append((most_dollars(self.price or Price(), read, written), read + written))
         return found
 
@@ -208,8 +211,10 @@ class Asker:
 class _Round:
     """One pass over what is missing: what goes, and what the caps leave no room for now."""
 
-    def __init__(self, writer: Writer, requests: list[Request], bounds: Any) -> None:
-        self.writer, self.requests, self.bounds = writer, requests, bounds
+    def __init__(
+        self, writer: Writer, requests: list[Request], bounds: Any, prompts: PromptTokens
+    ) -> None:
+        self.writer, self.requests, self.bounds, self.prompts = writer, requests, bounds, prompts
         self.refused: list[Request] = []
         self.went = 0
 
@@ -218,6 +223,7 @@ class _Round:
             group = self.requests[start : start + _DEPARTURE]
             departed = await self.writer.depart(group, self.bounds(group))
             self.went += len(departed.go)
+            self.prompts.remember(departed.go)
             for request in departed.go:
                 yield request
             if departed.refused:

@@ -25,14 +25,13 @@ from itertools import count
 
 from synthkd.errors import RequestError, TeacherError, UnreachableError
 from synthkd.requests import Answer, Completion, Request
+from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch.adaptive import Limit
 from synthkd.teachers.dispatch.breaker import Breaker
 from synthkd.teachers.dispatch.rates import NOTHING, Taken
 from synthkd.teachers.dispatch.retry import Policy, TransientError, UnfinishedError, failures
 
 Send = Callable[[Request], Awaitable[list[Answer]]]
-#: Asked before a try whose bill nobody saw is followed by another: False where there is no money for it.
-Again = Callable[[Request], Awaitable[bool]]
 #: Requests in a row that use up their tries without reaching a server that answered before, until it counts as
 #: gone. Tries do not count: one restart of the server fails a try of each request in flight.
 GONE_AFTER = 20
@@ -50,14 +49,14 @@ async def dispatch(
     requests: AsyncIterator[Request],
     send: Send | Sequence[Send],
     policy: Policy,
-    again: Again | None = None,
+    account: Account | None = None,
 ) -> AsyncGenerator[list[Answer], None]:
     """Yield groups of answers as they come. A `TeacherError` of ``send`` ends it, after what came is yielded.
 
     Several ``send`` are several endpoints of one model.
     """
     sends = [send] if callable(send) else list(send)
-    run = _Scheduler(sends, policy, again)
+    run = _Scheduler(sends, policy, account)
     pull = asyncio.create_task(run.pull(requests))
     try:
         while True:
@@ -110,8 +109,8 @@ class _Item:
 class _Scheduler:
     """State of one `dispatch`."""
 
-    def __init__(self, sends: Sequence[Send], policy: Policy, again: Again | None) -> None:
-        self.policy, self.again = policy, again
+    def __init__(self, sends: Sequence[Send], policy: Policy, account: Account | None) -> None:
+        self.policy, self.account = policy, account
         most = -(-policy.concurrency // len(sends))
         self.endpoints = [_Endpoint(one, Limit(most, policy.adaptive)) for one in sends]
         self.pacer = policy.rates.pacer()
@@ -125,6 +124,8 @@ class _Scheduler:
         # Waiting retries hold no place, so what is pulled is bounded on its own.
         self.room = asyncio.Semaphore(policy.concurrency * 2)
         self.fatal: Exception | None = None
+        #: Until when what is in flight is waited for, once the end was decided.
+        self.drained_by = 0.0
         self.ended = False
         self.unreached = 0
         self.reached = False
@@ -152,9 +153,15 @@ class _Scheduler:
             self.room.release()
 
     async def drained_in_time(self) -> bool:
-        """After the end was decided: whether something in flight still came."""
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=_DRAIN, return_when=asyncio.FIRST_COMPLETED)
+        """After the end was decided: whether something in flight came, or may still come.
+
+        All of it is waited for: what is cut off may be billed, and has to be charged.
+        """
+        self.drained_by = self.drained_by or self.loop.time() + _DRAIN
+        left = self.drained_by - self.loop.time()
+        if self.tasks and left > 0:
+            await asyncio.wait(self.tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            return True
         return bool(self.answers)
 
     def close(self) -> None:
@@ -249,6 +256,8 @@ class _Scheduler:
     async def _try(self, item: _Item, endpoint: _Endpoint, start: float) -> None:
         error: Exception | None = None
         answers: list[Answer] = []
+        if self.account:
+            self.account.sent(item.request)
         try:
             answers = await endpoint.send(item.request)
         except Exception as found:  # noqa: BLE001 (each is given its fate below)
@@ -256,6 +265,9 @@ class _Scheduler:
         finally:
             endpoint.limit.came()
         now = self.loop.time()
+        if self.account and isinstance(error, TeacherError) and error.billed is False and not _brought(error):
+            # Said at once: a kill from now on must not leave it charged.
+            self.account.unbilled(item.request)
         if error is None:
             endpoint.limit.succeeded(now, now - start)
             endpoint.failed = endpoint.rests = 0
@@ -327,7 +339,7 @@ class _Scheduler:
             self._give_up(item, error, error.reason)
         elif self.policy.deadline is not None and now + wait - item.begun > self.policy.deadline:
             self._give_up(item, error, "deadline")
-        elif error.billed is None and self.again and not await self.again(item.request):
+        elif error.billed is None and self.account and not await self.account.unknown(item.request):
             self._give_up(item, error, "budget")
         else:
             heapq.heappush(self.waiting, (now + wait, next(self._numbers), item))
@@ -363,3 +375,8 @@ class _Scheduler:
             self.unreached += 1
             if self.unreached >= (GONE_AFTER if self.reached else 1):
                 self._end(UnreachableError(error.detail))
+
+
+def _brought(error: TeacherError) -> bool:
+    """Whether samples came before the error, which are billed and not committed yet."""
+    return isinstance(error, TransientError | UnfinishedError) and bool(error.answers)

@@ -12,8 +12,8 @@ from synthkd.journal.store import Journal
 from synthkd.prices import price_of
 from synthkd.recipe import Price
 from synthkd.requests import Answer, Request
+from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.dispatch.scheduler import Again
 from synthkd.teachers.openai.address import base_urls, public, resolve
 from synthkd.teachers.openai.batch_files import Provider, lasting
 from synthkd.teachers.openai.batch_stream import BatchStream
@@ -27,7 +27,7 @@ class BatchTeacher:
 
     `attach` comes before `stream`: without a journal a killed run would pay twice. Who leaves the stream early, as
     after Ctrl-C, leaves the open batches with the provider; the next run picks them up. `stop` ends it from
-    outside. ``again`` is asked before a row whose bill nobody saw is asked again.
+    outside. ``account`` is told before a row of unknown cost is asked again.
     """
 
     name = "openai-batch"
@@ -40,7 +40,7 @@ class BatchTeacher:
             raise RecipeError("teacher.base_url: the backend openai-batch takes one address; name one")
         self.part, self.patience, self.base_url = part, patience, urls[0]
         self.price = discounted(price_of(part, self.base_url), part.batch.discount)
-        self.again: Again | None = None
+        self.account: Account | None = None
         self._attached: tuple[Batches, str] | None = None
         self._provider: Provider | None = None
         self._stream: BatchStream | None = None

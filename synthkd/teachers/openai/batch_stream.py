@@ -425,8 +425,8 @@ class BatchStream:
         )
 
     async def _may_pay(self, rest: Request, found: Outcome) -> bool:
-        """Whether there is money for a further try, where nobody saw the bill of the last."""
-        return not (found.unseen and self.teacher.again) or await self.teacher.again(rest)
+        """Whether there is money for a further try, if the cost of the last is unknown."""
+        return not (found.unseen and self.teacher.account) or await self.teacher.account.unknown(rest)
 
 
 def _with_sampling(request: Request, sampling: Sampling) -> Request:

@@ -11,9 +11,9 @@ from synthkd.errors import RecipeError, StalledError, nearest
 from synthkd.fastjson import dumps
 from synthkd.prices import price_of
 from synthkd.requests import Answer, Request
+from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import Policy, Send, UnfinishedError, dispatch
 from synthkd.teachers.dispatch.rates import Rates
-from synthkd.teachers.dispatch.scheduler import Again
 from synthkd.teachers.openai.address import base_urls, public, resolve
 from synthkd.teachers.openai.answers import answers_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class OpenAITeacher:
     """Any server of the OpenAI protocol, over HTTP. The key comes from the environment and reaches no log, error or repr.
 
-    ``again`` is asked before a try whose bill nobody saw is followed by another (see `dispatch`).
+    ``account`` is told which attempts may be billed (see `synthkd.teachers.base.Account`).
     """
 
     name = "openai"
@@ -41,7 +41,7 @@ class OpenAITeacher:
         self.policy = policy or Policy(part.concurrency, part.max_attempts)
         self.base_urls = base_urls(part)
         self.price = price_of(part, self.base_urls[0])
-        self.again: Again | None = None
+        self.account: Account | None = None
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -66,7 +66,7 @@ class OpenAITeacher:
             for address in addresses
         ]
         try:
-            async with aclosing(dispatch(requests, sends, self.policy, self.again)) as groups:
+            async with aclosing(dispatch(requests, sends, self.policy, self.account)) as groups:
                 async for answers in groups:
                     yield answers
         except StalledError as error:

@@ -30,7 +30,7 @@ from synthkd.teachers.vllm.teacher import engine_args
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.dispatch.scheduler import Again
+    from synthkd.teachers.base import Account
 
 #: Parameters whose names are vLLM's too.
 _SAME_NAME = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
@@ -105,11 +105,11 @@ class InProcess:
         self._asker: Asker | None = None
 
     async def stream(
-        self, requests: AsyncIterator[Request], again: Again | None
+        self, requests: AsyncIterator[Request], account: Account | None
     ) -> AsyncGenerator[list[Answer], None]:
         if self._asker is None:
             self._asker = await self._load()
-        async with aclosing(dispatch(requests, self._asker.ask, self.policy, again)) as groups:
+        async with aclosing(dispatch(requests, self._asker.ask, self.policy, account)) as groups:
             async for answers in groups:
                 yield answers
 

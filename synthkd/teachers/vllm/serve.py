@@ -26,7 +26,7 @@ from synthkd.teachers.vllm.teacher import engine_args
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.dispatch.scheduler import Again
+    from synthkd.teachers.base import Account
 
 #: vLLM reports its use to its makers unless told not to.
 QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
@@ -99,13 +99,13 @@ class Served:
         self._asker: OpenAITeacher | None = None
 
     async def stream(
-        self, requests: AsyncIterator[Request], again: Again | None
+        self, requests: AsyncIterator[Request], account: Account | None
     ) -> AsyncGenerator[list[Answer], None]:
         if self._server is None:
             self._server = await Server.start(self.part, self.model, self.python)
         if self._asker is None:
             self._asker = OpenAITeacher(client_part(self.part, self._server.url), self.policy)
-        self._asker.again = again
+        self._asker.account = account
         async with aclosing(self._asker.stream(requests)) as groups:
             async for answers in _while_alive(groups, self._server):
                 yield answers

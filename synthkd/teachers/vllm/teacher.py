@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash, file_hash
 from synthkd.requests import Answer, Request
+from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import Policy
-from synthkd.teachers.dispatch.scheduler import Again
 from synthkd.teachers.openai.teacher import policy_of
 from synthkd.teachers.transformers import _model_files, resolve_model
 
@@ -38,7 +38,7 @@ class Way(Protocol):
     """One of the two ways in which vLLM is run. The first request starts it."""
 
     def stream(
-        self, requests: AsyncIterator[Request], again: Again | None
+        self, requests: AsyncIterator[Request], account: Account | None
     ) -> AsyncGenerator[list[Answer], None]: ...
 
     async def close(self) -> None: ...
@@ -47,7 +47,7 @@ class Way(Protocol):
 class VllmTeacher:
     """Answers from vLLM, with its own batching. Needs the extra ``vllm``, or another Python that has vLLM.
 
-    ``again`` is asked before a try whose bill nobody saw is followed by another (see `dispatch`).
+    ``account`` is told which attempts may be billed (see `synthkd.teachers.base.Account`).
     """
 
     name = "vllm"
@@ -59,7 +59,7 @@ class VllmTeacher:
         self.model = resolve_model(part.model, folder)
         # vLLM queues what it has no room for, and nobody else asks it: there is nothing to find by trying.
         self.policy = replace(policy or Policy(part.concurrency, part.max_attempts), adaptive=False)
-        self.again: Again | None = None
+        self.account: Account | None = None
         self._folder = folder
         self._identity = part.identity
         self._way: Way | None = None
@@ -91,7 +91,7 @@ class VllmTeacher:
             return
         if self._way is None:
             self._way = self._choose()
-        async with aclosing(self._way.stream(_with(first, requests), self.again)) as groups:
+        async with aclosing(self._way.stream(_with(first, requests), self.account)) as groups:
             async for answers in groups:
                 yield answers
 
