@@ -56,7 +56,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
     counts = InputCounts()
     prompts: list[str] = []
     requests = samples = held = characters = written = 0
-    journal = Journal(recipe.journal_path) if recipe.journal_path.exists() else None
+    journal = Journal(recipe.journal_path, read_only=True) if recipe.journal_path.exists() else None
     try:
         narrow = adaptive_of(plan, journal) if journal else None
         for whole in plan.asked(counts):

@@ -48,7 +48,7 @@ def export_parquet(journal: Path, out: Path) -> int:
     """Write every completion with what was sent. Returns how many."""
     done = 0
     temporary = out.with_name(f".{out.name}.part")
-    with Journal(journal, must_exist=True) as store, storage_errors(out):
+    with Journal(journal, read_only=True) as store, storage_errors(out):
         try:
             with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
                 rows = store.rows("completions")

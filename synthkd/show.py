@@ -107,7 +107,7 @@ def _sent(corpus: Corpus, request: str) -> dict[str, Any] | None:
     for folder in list(corpus.path.resolve().parents)[:4]:
         if (folder / name).is_file():
             try:
-                with Journal(folder / name, must_exist=True) as journal:
+                with Journal(folder / name, read_only=True) as journal:
                     if found := journal.request(request):
                         return found
             except StorageError:

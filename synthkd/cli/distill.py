@@ -43,12 +43,25 @@ def distill(
             show_default=False,
         ),
     ] = None,
+    grace: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Seconds that requests in flight are waited for after Ctrl-C, SIGTERM or SIGHUP.",
+            show_default="30",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Let a student's errors decide what the teacher writes next, round after round; keep the best student."""
     from synthkd.recipe import Recipe
 
-    options = {"loop.rounds": rounds, "limits.dollars": budget, "limits.tokens": max_tokens}
+    options = {
+        "loop.rounds": rounds,
+        "limits.dollars": budget,
+        "limits.tokens": max_tokens,
+        "limits.grace": grace,
+    }
     changes = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     loaded = Recipe.load(recipe, [*(set_ or []), *changes])
     if dry_run:

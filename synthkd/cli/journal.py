@@ -17,7 +17,7 @@ def info(path: JournalPath) -> None:
     """Count what is in hand, failed and was in flight when a process ended."""
     from synthkd.journal import Journal
 
-    with Journal(path, must_exist=True) as journal:
+    with Journal(path, read_only=True) as journal:
         counts = journal.counts()
     cost = "unknown" if counts.price is None else f"${counts.price:,.4f}"
     typer.echo(
@@ -38,7 +38,7 @@ def list_(
 
     from synthkd.journal import Journal
 
-    with Journal(path, must_exist=True) as journal:
+    with Journal(path, read_only=True) as journal:
         for row in islice(journal.rows(table), limit):
             typer.echo(json.dumps(row, ensure_ascii=False))
 
@@ -70,5 +70,72 @@ def retry(path: JournalPath) -> None:
     """Forget recorded failures, so that the next run asks again."""
     from synthkd.journal import Journal
 
-    with Journal(path) as journal:
+    with Journal(path, must_exist=True) as journal:
         typer.echo(f"{journal.forget_failures():,} failures forgotten; the next run asks again")
+
+
+@app.command()
+def spending(
+    path: JournalPath,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show what each run has spent, has reserved, and was charged for attempts of unknown cost."""
+    import json
+    from dataclasses import asdict
+
+    from synthkd.journal import Journal
+
+    with Journal(path, read_only=True) as journal:
+        found = {run: journal.spending(run) for run in journal.runs()}
+    if as_json:
+        typer.echo(json.dumps({run: asdict(spent) for run, spent in found.items()}, indent=1))
+        return
+    width = max([len("run"), *map(len, found)])
+    typer.echo(f"{'run':<{width}}  {'spent':>24}  {'reserved':>24}  {'unknown cost':>24}")
+    for run, spent in found.items():
+        cells = (
+            (spent.dollars, spent.tokens),
+            (spent.flying_dollars, spent.flying_tokens),
+            (spent.lost_dollars, spent.lost_tokens),
+        )
+        row = "  ".join(f"{f'${dollars:,.4f}, {tokens:,} tok':>24}" for dollars, tokens in cells)
+        typer.echo(f"{run:<{width}}  {row}")
+    if any(spent.lost_tokens or spent.lost_dollars for spent in found.values()):
+        typer.echo(
+            "unknown cost: attempts that may have been billed (timeouts, broken connections, killed processes) count"
+            " in full; compare with the provider's bill, then `synthkd journal settle JOURNAL RUN`"
+        )
+
+
+@app.command()
+def settle(
+    path: JournalPath,
+    run: Annotated[str, typer.Argument(help="The run, as `spending` names it.", show_default=False)],
+    dollars: Annotated[
+        float,
+        typer.Option(min=0.0, help="What the attempts of unknown cost did cost, by the provider's bill."),
+    ] = 0.0,
+    tokens: Annotated[int, typer.Option(min=0, help="Tokens that they did come to.")] = 0,
+) -> None:
+    """Replace what a run was charged for attempts of unknown cost by what they did cost."""
+    from synthkd.journal import Journal
+
+    with Journal(path, must_exist=True) as journal:
+        before = journal.settle(run, dollars, tokens)
+    typer.echo(
+        f"{run}: ${before.lost_dollars:,.4f} and {before.lost_tokens:,} tokens of unknown cost are now"
+        f" ${dollars:,.4f} and {tokens:,} tokens"
+    )
+
+
+@app.command()
+def copy(
+    path: JournalPath,
+    out: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
+) -> None:
+    """Copy a journal to a new file, also while a run is on. (The SQLite file alone may lack what its log holds.)"""
+    from synthkd.journal import Journal
+
+    with Journal(path, read_only=True) as journal:
+        journal.copy(out)
+        typer.echo(f"{journal.counts().completions:,} completions copied to {out}")

@@ -144,7 +144,10 @@ def give_up_flights(
     """
     chosen, values = "", [run]
     if requests is not None:
-        chosen, values = " AND request_id IN (SELECT value FROM json_each(?))", [run, json.dumps(list(requests))]
+        chosen, values = (
+            " AND request_id IN (SELECT value FROM json_each(?))",
+            [run, json.dumps(list(requests))],
+        )
     found = db.execute(
         "SELECT request_id, sum(dollars), sum(tokens), count(*) FROM flights WHERE run=?"
         f" AND request_id NOT IN {_WAITING}{chosen} GROUP BY request_id",
@@ -174,6 +177,11 @@ def in_batches(db: sqlite3.Connection, run: str, ids: str) -> set[str]:
         (run, ids),
     )
     return {row[0] for row in found}
+
+
+def set_lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
+    """Set what a run was charged for attempts of unknown cost."""
+    db.execute("UPDATE spending SET lost_dollars=?, lost_tokens=? WHERE run=?", (dollars, tokens, run))
 
 
 def _lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:

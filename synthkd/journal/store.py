@@ -7,31 +7,30 @@ for a commit.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
-from synthkd.errors import JournalError
-from synthkd.fastjson import dumps
+from synthkd.errors import JournalError, nearest
 from synthkd.journal import claim, ledger
 from synthkd.journal.claim import Claim
 from synthkd.journal.guard import Place, rescue
 from synthkd.journal.ledger import Caps, Spending
 from synthkd.journal.opening import explained, open_to_read, open_to_write, when_free
+from synthkd.journal.reading import COLUMNS, JournalReader
+from synthkd.journal.values import json_text, odd, representable, storable
 from synthkd.requests import Answer, Completion, Failure, Request
 
-_COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bears_prompt")
-_values = attrgetter(*_COLUMNS)
-_INSERT = f"INSERT OR IGNORE INTO completions ({','.join(_COLUMNS)},created)"
-#: Variables in one SELECT; SQLite allows more, but short statements are cached.
-_CHUNK = 500
+_values = attrgetter(*COLUMNS)
+_INSERT = f"INSERT OR IGNORE INTO completions ({','.join(COLUMNS)},created)"
 #: Seconds between looks whether a transaction may begin.
 _TURN = 0.0005
 
@@ -45,29 +44,7 @@ class Departed:
     others: list[Request]
 
 
-class Sample(NamedTuple):
-    """The part of a completion that is judged."""
-
-    text: str
-    finish_reason: str
-    completion_tokens: int | None
-    logprob: float | None
-    price: float | None
-    model: str | None
-
-
-@dataclass(frozen=True)
-class JournalCounts:
-    """How many samples are in hand, failed for good, and were in flight when a process ended."""
-
-    completions: int
-    failures: int
-    in_flight: int
-    requests: int
-    price: float | None
-
-
-class Journal:
+class Journal(JournalReader):
     """Open a journal, creating it if there is none. Use as a context manager.
 
     Args:
@@ -229,7 +206,7 @@ class Journal:
 
     def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
         """Requests that others have in flight, or of which a wanted sample has come since the caller looked."""
-        ids = _json([(r.request_id,) for r in requests])
+        ids = json_text([(r.request_id,) for r in requests])
         wanted = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
         found: set[str] = set()
         flying: dict[str, list[str]] = {}
@@ -265,15 +242,15 @@ class Journal:
         columns = list(zip(*rows, strict=True))
         fixed = [all(value == column[0] for value in column) for column in columns]
         varying = [column for column, same in zip(columns, fixed, strict=True) if not same]
-        text = _json(list(zip(*varying, strict=True)) if varying else [()] * len(rows))
+        text = json_text(list(zip(*varying, strict=True)) if varying else [()] * len(rows))
         if "\\u0000" in text and not end:
             # SQLite's JSON cuts a text at NUL: such rows, which are rare, go in one by one.
             marks = ",".join("?" * len(columns))
-            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(_json(rows)))
+            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(json_text(rows)))
             return
         places = iter(range(len(varying)))
         values = ",".join("?" if same else f"json_extract(value,'$[{next(places)}]')" for same in fixed)
-        given = [_storable(column[0]) for column, same in zip(columns, fixed, strict=True) if same]
+        given = [representable(column[0]) for column, same in zip(columns, fixed, strict=True) if same]
         self._db.execute(f"{statement} SELECT {values} FROM json_each(?){end}", (*given, text))
 
     def arrive(self, answers: Sequence[Answer], run: str = "") -> None:
@@ -284,7 +261,7 @@ class Journal:
     def write_arrivals(self, answers: Sequence[Answer], run: str) -> None:
         """`arrive` inside a transaction that the caller has begun."""
         now = time.time()
-        answers = [answer if storable(answer) else _odd(answer) for answer in answers]
+        answers = [answer if storable(answer) else odd(answer) for answer in answers]
         done = [a for a in answers if isinstance(a, Completion)]
         failed = [a for a in answers if isinstance(a, Failure)]
         # The first answer under a key stays: what was read once must not change under a reader.
@@ -325,82 +302,47 @@ class Journal:
         """Settle what this process departed and got no answer to, inside a transaction that the caller has begun."""
         ledger.give_up_flights(self._db, run, on_wire, requests)
 
-    def spending(self, run: str) -> Spending:
-        """What a run has paid, over all its resumptions, and what it has in flight."""
-        with self._reading:
-            return ledger.spending(self._reader, run)
+    def settle(self, run: str, dollars: float, tokens: int) -> Spending:
+        """Replace what a run was charged for attempts of unknown cost by what they did cost.
+
+        What a process that died had on the wire is charged first. Returns the spending that stood before.
+
+        Raises:
+            JournalError: A process is at the run, or the journal knows no such run.
+        """
+        if run not in (known := self.runs()):
+            raise JournalError(f"{self.path}: no run {run!r} has spent anything{nearest(run, known)}")
+        if claim.is_alive(self.path, run):
+            raise JournalError(f"{self.path}: a process is at the run {run!r}; wait until it has ended")
+        with self.claim(run), self.transaction():
+            before = ledger.spending(self._db, run)
+            ledger.set_lost(self._db, run, dollars, tokens)
+        return before
+
+    def copy(self, out: Path) -> None:
+        """Copy all that is committed to a new file.
+
+        Raises:
+            JournalError: There is a file already, or it cannot be written.
+        """
+        try:
+            # Made new and empty, so that no file of anybody is written over.
+            os.close(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        except FileExistsError:
+            raise JournalError(f"{out}: there is a file already; name a new one") from None
+        except (OSError, ValueError) as error:
+            raise explained(error, out) from None
+        try:
+            with self._reading, closing(sqlite3.connect(out)) as copy:
+                self._reader.backup(copy)
+        except sqlite3.Error as error:
+            out.unlink(missing_ok=True)
+            raise explained(error, out) from None
 
     def forget_failures(self) -> int:
         """Drop recorded failures, so that the next run asks again. Returns how many."""
         with self.transaction():
             return int(self._db.execute("DELETE FROM failures").rowcount)
-
-    # Reading
-
-    def completions(self, request_ids: Sequence[str]) -> dict[str, dict[int, Completion]]:
-        """request id -> sample index -> completion, for those in hand."""
-        found: dict[str, dict[int, Completion]] = {}
-        for row in self._select(f"SELECT {','.join(_COLUMNS)} FROM completions", request_ids):
-            completion = Completion(**dict(zip(_COLUMNS, row, strict=True)))
-            found.setdefault(completion.request_id, {})[completion.sample_index] = completion
-        return found
-
-    def samples(self, request_ids: Sequence[str]) -> dict[str, dict[int, Sample]]:
-        """request id -> sample index -> what a judge reads of a completion: for many rows, faster than
-        `completions`."""
-        found: dict[str, dict[int, Sample]] = {}
-        columns = "text, finish_reason, completion_tokens, logprob, price, model"
-        query = f"SELECT request_id, sample_index, {columns} FROM completions"
-        for request, index, *said in self._select(query, request_ids):
-            found.setdefault(request, {})[index] = Sample(*said)
-        return found
-
-    def held(self, request_ids: Sequence[str]) -> dict[str, set[int]]:
-        """request id -> sample indexes in hand."""
-        found: dict[str, set[int]] = {}
-        for request, index in self._select("SELECT request_id, sample_index FROM completions", request_ids):
-            found.setdefault(request, set()).add(index)
-        return found
-
-    def failures(self, request_ids: Sequence[str]) -> dict[str, dict[int, Failure]]:
-        """request id -> sample index -> why it did not come."""
-        found: dict[str, dict[int, Failure]] = {}
-        query = "SELECT request_id, sample_index, reason, detail, attempts, permanent FROM failures"
-        for request, index, reason, detail, attempts, permanent in self._select(query, request_ids):
-            failure = Failure(request, index, reason, detail, attempts, bool(permanent))
-            found.setdefault(request, {})[index] = failure
-        return found
-
-    def request(self, request_id: str) -> dict[str, Any] | None:
-        """What was sent under a request id: identity, messages, sampling."""
-        row = self._read(
-            "SELECT identity, messages, sampling FROM requests WHERE request_id=?", (request_id,)
-        )
-        for identity, messages, sampling in row:
-            return {
-                "identity": identity,
-                "messages": json.loads(messages),
-                "sampling": json.loads(sampling),
-            }
-        return None
-
-    def counts(self) -> JournalCounts:
-        """Totals over the whole journal."""
-        ((completions, price),) = self._read("SELECT count(*), sum(price) FROM completions")
-        ((failures,),) = self._read("SELECT count(*) FROM failures")
-        ((flights,),) = self._read("SELECT count(*) FROM flights")
-        ((requests,),) = self._read("SELECT count(*) FROM requests")
-        return JournalCounts(completions, failures, flights, requests, price)
-
-    def rows(self, table: str = "completions") -> Iterator[dict[str, Any]]:
-        """Every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
-        if table not in ("completions", "failures", "flights", "requests"):
-            raise JournalError(f"no table {table!r} in a journal")
-        order = "request_id" if table == "requests" else "request_id, sample_index"
-        cursor = self._reader.execute(f"SELECT * FROM {table} ORDER BY {order}")
-        names = [column[0] for column in cursor.description]
-        for row in cursor:
-            yield dict(zip(names, row, strict=True))
 
     def insert(self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]) -> int:
         """Take in rows of another journal as they stand (see `journal_io`). Returns how many were new."""
@@ -409,72 +351,6 @@ class Journal:
             before = self._db.total_changes
             self._many(_INSERT, list(completions))
             return self._db.total_changes - before
-
-    # Inside
-
-    def _select(self, query: str, request_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        for start in range(0, len(request_ids), _CHUNK):
-            part = request_ids[start : start + _CHUNK]
-            yield from self._read(f"{query} WHERE request_id IN ({','.join('?' * len(part))})", tuple(part))
-
-    def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        try:
-            with self._reading:
-                return self._reader.execute(query, values).fetchall()
-        except sqlite3.Error as error:
-            raise explained(error, self.path) from None
-
-
-_LARGEST = 2**53
-
-
-def storable(answer: Answer) -> bool:
-    """Whether an answer's fields are of the types and in the ranges that a journal holds.
-
-    Backends check what they read. This is the last look, so that one odd answer cannot take its commit group along.
-    """
-    if not isinstance(answer, Completion):
-        counts, numbers, texts = (answer.tokens,), (answer.price,), (answer.reason, answer.detail)
-    else:
-        if answer.seed is not None and (type(answer.seed) is not int or not -(2**63) <= answer.seed < 2**63):
-            return False
-        if type(answer.text) is not str or type(answer.finish_reason) is not str:
-            return False
-        counts = (answer.prompt_tokens, answer.completion_tokens, answer.reasoning_tokens, answer.cached_tokens)
-        numbers = (answer.price, answer.latency, answer.logprob)
-        texts = (answer.model, answer.first_tokens)
-    for count in counts:
-        if count is not None and (type(count) is not int or not 0 <= count <= _LARGEST):
-            return False
-    for text in texts:
-        if text is not None and type(text) is not str:
-            return False
-    for number in numbers:
-        if number is not None and (not isinstance(number, float | int) or not -_INF < number < _INF):
-            return False
-    return answer.price is None or answer.price >= 0
-
-
-_INF = float("inf")
-
-
-def _odd(answer: Answer) -> Failure:
-    """What becomes of an answer that cannot be stored: a failure of unknown cost."""
-    detail = "the backend gave an answer with fields of odd types or sizes"
-    return Failure(answer.request_id, answer.sample_index, "bad_answer", detail, 1, False, None)
-
-
-def _json(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as JSON text. Half of a surrogate pair, which no file can hold, becomes a replacement character."""
-    text = dumps(rows)
-    return str(_storable(json.dumps(rows, ensure_ascii=False))) if b"\\ud" in text else text.decode()
-
-
-def _storable(value: Any) -> Any:
-    """A value as SQLite can hold it (see `_json`)."""
-    if not isinstance(value, str) or value.isascii():
-        return value
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _Transaction:

@@ -23,7 +23,7 @@ def prompt_reader(path: Path) -> Callable[[dict[str, Any]], str | None]:
         request = str(row.get("completion_key") or "").rpartition("-")[0]
         for file in journals if request else []:
             try:
-                with Journal(file, must_exist=True) as journal:
+                with Journal(file, read_only=True) as journal:
                     sent = journal.request(request)
             except StorageError:
                 continue

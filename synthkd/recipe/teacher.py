@@ -56,7 +56,14 @@ class SamplingPart(Part):
 #: is read depends on them; and what to write instead.
 OWN_FIELDS = {
     **dict.fromkeys(
-        ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "n_predict", "num_predict"),
+        (
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "max_new_tokens",
+            "n_predict",
+            "num_predict",
+        ),
         "would pass the budget's bound: set `sampling.max_tokens`",
     ),
     **dict.fromkeys(
@@ -71,7 +78,15 @@ OWN_FIELDS = {
     **dict.fromkeys(("stream", "stream_options"), "changes how answers come, which are read whole"),
 }
 #: Fields by which a provider charges more than tokens read and written at the usual price.
-COSTLY_FIELDS = ("service_tier", "prediction", "tools", "web_search_options", "plugins", "modalities", "audio")
+COSTLY_FIELDS = (
+    "service_tier",
+    "prediction",
+    "tools",
+    "web_search_options",
+    "plugins",
+    "modalities",
+    "audio",
+)
 
 
 class Price(Part):

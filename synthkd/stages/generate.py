@@ -254,7 +254,9 @@ class _Run:
                 yield group
             if self.others:
                 if not said:
-                    self.progress.say(f"waiting for {len(self.others):,} requests that another run has in flight")
+                    self.progress.say(
+                        f"waiting for {len(self.others):,} requests that another run has in flight"
+                    )
                 said = True
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopped.wait(), _OTHERS)

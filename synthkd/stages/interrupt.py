@@ -14,9 +14,7 @@ from synthkd.errors import Interrupted
 from synthkd.progress import Progress
 
 #: Signals that ask a process to end.
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Stopping(threading.Event):

@@ -68,7 +68,11 @@ class Bounds:
         """In words: which cap stopped the run, and where it stands."""
         assert self.caps is not None
         spent = journal.spending(self.run)
-        lost = f", {spent.lost_tokens:,} tokens of them for attempts of unknown cost" if spent.lost_tokens else ""
+        lost = (
+            f", {spent.lost_tokens:,} tokens of them for attempts of unknown cost"
+            if spent.lost_tokens
+            else ""
+        )
         parts = []
         if self.caps.dollars is not None:
             parts.append(f"${spent.dollars + spent.lost_dollars:,.4f} of ${self.caps.dollars:,.4f}")

@@ -18,7 +18,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.rules import RowRule, row_columns
 from synthkd.journal import Journal
-from synthkd.journal.store import Sample
+from synthkd.journal.reading import Sample
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Malformed, Row
 from synthkd.kinds.structured import read_answer

@@ -211,9 +211,7 @@ class Asker:
 class _Round:
     """One pass over what is missing: what goes, and what the caps leave no room for now."""
 
-    def __init__(
-        self, writer: Writer, requests: list[Request], bounds: Any, prompts: PromptTokens
-    ) -> None:
+    def __init__(self, writer: Writer, requests: list[Request], bounds: Any, prompts: PromptTokens) -> None:
         self.writer, self.requests, self.bounds, self.prompts = writer, requests, bounds, prompts
         self.refused: list[Request] = []
         self.went = 0

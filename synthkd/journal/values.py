@@ -1,0 +1,64 @@
+"""Values as SQLite and a journal can hold them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from synthkd.fastjson import dumps
+from synthkd.requests import Answer, Completion, Failure
+
+_INF = float("inf")
+_LARGEST = 2**53
+
+
+def storable(answer: Answer) -> bool:
+    """Whether an answer's fields are of the types and in the ranges that a journal holds.
+
+    Backends check what they read. This is the last look, so that one odd answer cannot take its commit group along.
+    """
+    if not isinstance(answer, Completion):
+        counts, numbers, texts = (answer.tokens,), (answer.price,), (answer.reason, answer.detail)
+    else:
+        if answer.seed is not None and (type(answer.seed) is not int or not -(2**63) <= answer.seed < 2**63):
+            return False
+        if type(answer.text) is not str or type(answer.finish_reason) is not str:
+            return False
+        counts = (
+            answer.prompt_tokens,
+            answer.completion_tokens,
+            answer.reasoning_tokens,
+            answer.cached_tokens,
+        )
+        numbers = (answer.price, answer.latency, answer.logprob)
+        texts = (answer.model, answer.first_tokens)
+    for count in counts:
+        if count is not None and (type(count) is not int or not 0 <= count <= _LARGEST):
+            return False
+    for text in texts:
+        if text is not None and type(text) is not str:
+            return False
+    for number in numbers:
+        if number is not None and (not isinstance(number, float | int) or not -_INF < number < _INF):
+            return False
+    return answer.price is None or answer.price >= 0
+
+
+def odd(answer: Answer) -> Failure:
+    """What becomes of an answer that cannot be stored: a failure of unknown cost."""
+    detail = "the backend gave an answer with fields of odd types or sizes"
+    return Failure(answer.request_id, answer.sample_index, "bad_answer", detail, 1, False, None)
+
+
+def json_text(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as JSON text. Half of a surrogate pair, which no file can hold, becomes a replacement character."""
+    text = dumps(rows)
+    return str(representable(json.dumps(rows, ensure_ascii=False))) if b"\\ud" in text else text.decode()
+
+
+def representable(value: Any) -> Any:
+    """A value as SQLite can hold it (see `_json`)."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
