@@ -105,7 +105,7 @@ def judge(
     plan = plan or Plan(recipe)
     decision = decision or decide(plan)
     with (
-        Journal(recipe.journal_path, read_only=True) as journal,
+        Journal(recipe.journal_path, must_exist=True) as journal,
         Progress("judge", quiet) as progress,
     ):
         counts = judged(plan, journal, decision, recipe.work_dir / JUDGED, progress, workers)

@@ -107,19 +107,14 @@ def join(journal: Path, run: str) -> Claim | None:
 
 def is_alive(journal: Path, run: str) -> bool:
     """Whether a process is at a run."""
-    if fcntl is None:
-        return False
     try:
         descriptor = os.open(path_of(journal, run), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        return not _flock(descriptor, shared=True)
     finally:
         os.close(descriptor)
-    return False
 
 
 def on_wire(journal: Path, run: str) -> set[str] | None:
@@ -152,11 +147,7 @@ def _locked(path: Path) -> int | None:
     while True:
         with storage_errors(path):
             descriptor = os.open(path, flags, 0o644)
-        if fcntl is None:
-            return descriptor
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _flock(descriptor):
             os.close(descriptor)
             return None
         with suppress(FileNotFoundError):
@@ -164,6 +155,16 @@ def _locked(path: Path) -> int | None:
                 return descriptor
         # The process before removed this file at its end.
         os.close(descriptor)
+
+
+def _flock(descriptor: int, shared: bool = False) -> bool:
+    """Lock a file if nobody else has; whether that went."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
 
 
 def _refuse_foreign(path: Path, descriptor: int) -> None:

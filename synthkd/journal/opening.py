@@ -68,14 +68,10 @@ def _read_only(path: Path) -> sqlite3.Connection:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) not in (_MAGIC, b""):
             raise JournalError(f"{path}: not a journal, or damaged; restore it or name another `journal`")
-    place = f"file:{quote(str(path.resolve()))}"
-    try:
-        return _checked(sqlite3.connect(f"{place}?mode=ro", uri=True, **_WAY))
-    except sqlite3.OperationalError:
-        # On a medium that cannot be written SQLite cannot make the files beside it, and needs none without a log.
-        if path.with_name(f"{path.name}-wal").exists():
-            raise
-        return _checked(sqlite3.connect(f"{place}?mode=ro&immutable=1", uri=True, **_WAY))
+    # Without a log nobody is writing: SQLite then needs no files beside the journal, and leaves none.
+    quiet = not path.with_name(f"{path.name}-wal").exists()
+    place = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' * quiet}"
+    return _checked(sqlite3.connect(place, uri=True, **_WAY))
 
 
 _WAY: dict[str, Any] = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}

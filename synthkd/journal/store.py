@@ -50,7 +50,8 @@ class Journal(JournalReader):
     Args:
         path: The SQLite file.
         must_exist: Raise `JournalError` if there is no file, instead of creating one.
-        read_only: Neither create nor alter anything; writing raises `JournalError`.
+        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short look: what a
+            process writes that starts meanwhile may not be seen.
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False, read_only: bool = False) -> None:
@@ -202,7 +203,7 @@ class Journal(JournalReader):
         """Whether another connection has written since this was last asked. Inside a transaction."""
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         before, self._seen_version = self._seen_version, version
-        return version != before
+        return bool(version != before)
 
     def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
         """Requests that others have in flight, or of which a wanted sample has come since the caller looked."""

@@ -18,6 +18,9 @@ def storable(answer: Answer) -> bool:
 
     Backends check what they read. This is the last look, so that one odd answer cannot take its commit group along.
     """
+    counts: tuple[Any, ...]
+    numbers: tuple[Any, ...]
+    texts: tuple[Any, ...]
     if not isinstance(answer, Completion):
         counts, numbers, texts = (answer.tokens,), (answer.price,), (answer.reason, answer.detail)
     else:

@@ -149,7 +149,7 @@ def _failures(recipe: Recipe) -> dict[str, int]:
     """Reasons of the requests that failed, as the journal has them: the same in the run that asked and in a later one."""
     plan = Plan(recipe)
     found: Counter[str] = Counter()
-    with Journal(recipe.journal_path, read_only=True) as journal:
+    with Journal(recipe.journal_path, must_exist=True) as journal:
         for batch in plan.asked():
             failed = journal.failures([asked.request.request_id for asked in batch])
             found.update(failure.reason for each in failed.values() for failure in each.values())

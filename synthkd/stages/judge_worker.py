@@ -45,7 +45,7 @@ class Worker:
     def do(self, message: dict[str, Any]) -> Any:
         step = message["step"]
         if step == "parse":
-            with Journal(self.plan.recipe.journal_path, read_only=True) as journal:
+            with Journal(self.plan.recipe.journal_path, must_exist=True) as journal:
                 shard = (message["shard"][0], message["shard"][1])
                 came = self.steps.parse(journal, message["partitions"], Reporter(), shard)
             return {"came": came.as_dict(), "states": self.steps.observed()}
