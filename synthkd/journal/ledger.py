@@ -169,6 +169,16 @@ def open_flights(db: sqlite3.Connection, run: str) -> int:
     return int(found[0])
 
 
+def others_flying(db: sqlite3.Connection, run: str) -> bool:
+    """Whether runs of other names have anything in flight, or in batches."""
+    found = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM flights WHERE run != ?)"
+        " OR EXISTS (SELECT 1 FROM batches WHERE run != ? AND state != 'collected')",
+        (run, run),
+    ).fetchone()
+    return bool(found[0])
+
+
 def in_batches(db: sqlite3.Connection, run: str, ids: str) -> set[str]:
     """Those of ``ids`` (a JSON list of one-element lists) that a batch of another run holds at a provider."""
     found = db.execute(

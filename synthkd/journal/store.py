@@ -64,6 +64,7 @@ class Journal(JournalReader):
         self.read_only = read_only
         #: Changes of the file by other connections, as far as departures have looked at them.
         self._seen_version: int | None = None
+        self._others_flying = False
         if (must_exist or read_only) and not self.path.exists():
             raise JournalError(f"{self.path}: no journal here; a run makes one")
         try:
@@ -176,7 +177,9 @@ class Journal(JournalReader):
         them. ``shared``: this run has other processes, to which the same holds.
         """
         pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
-        others: set[str] = self._taken(requests, run, shared) if shared or self._changed() else set()
+        others: set[str] = (
+            self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
+        )
         free = [(request, bound) for request, bound in pairs if request.request_id not in others]
         room = len(free) if caps is None else ledger.room(self._db, free, run, caps)
         go = free[:room]
@@ -199,11 +202,16 @@ class Journal(JournalReader):
             [request for request in requests if request.request_id in others],
         )
 
-    def _changed(self) -> bool:
-        """Whether another connection has written since this was last asked. Inside a transaction."""
+    def _others_at_work(self, run: str) -> bool:
+        """Whether another run has anything in flight, or another connection has written since this was last asked.
+
+        Without either nothing needs to be looked up, which would cost as much as the departure itself.
+        """
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
-        before, self._seen_version = self._seen_version, version
-        return bool(version != before)
+        changed, self._seen_version = version != self._seen_version, version
+        if changed:
+            self._others_flying = ledger.others_flying(self._db, run)
+        return changed or self._others_flying
 
     def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
         """Requests that others have in flight, or of which a wanted sample has come since the caller looked."""

@@ -43,7 +43,8 @@ class Writer:
         self._claim = journal.claim_of(run)
         #: request id -> samples that were departed and not answered.
         self._open: Counter[str] = Counter()
-        self._on_wire: set[str] = set()
+        #: Requests that were sent and are not answered.
+        self.on_wire: set[str] = set()
         self._waiting: list[_Work] = []
         self._wake = threading.Event()
         self._closed = False
@@ -71,7 +72,7 @@ class Writer:
         if self._open:
             # A journal that cannot be written keeps the reservations; the next run settles them by their marks.
             with suppress(StorageError), self.journal.transaction():
-                self.journal.write_end(self.run, list(self._open), self._on_wire)
+                self.journal.write_end(self.run, list(self._open), self.on_wire)
                 self._open.clear()
 
     async def depart(self, requests: Sequence[Request], bounds: Sequence[tuple[float, int]] = ()) -> Departed:
@@ -100,8 +101,8 @@ class Writer:
                 self._open[answer.request_id] = left
             else:
                 del self._open[answer.request_id]
-                if answer.request_id in self._on_wire:
-                    self._on_wire.discard(answer.request_id)
+                if answer.request_id in self.on_wire:
+                    self.on_wire.discard(answer.request_id)
                     ended.append(answer.request_id)
         if self._claim is not None and ended:
             self._claim.cleared(ended)
@@ -110,13 +111,13 @@ class Writer:
 
     def sent(self, request: Request) -> None:
         """Mark a request as on the wire, so that a kill from now on leaves it charged."""
-        self._on_wire.add(request.request_id)
+        self.on_wire.add(request.request_id)
         if self._claim is not None:
             self._claim.sent(request.request_id)
 
     def unbilled(self, request: Request) -> None:
         """Take the mark back: the attempt was refused without a bill, or never left this machine."""
-        self._on_wire.discard(request.request_id)
+        self.on_wire.discard(request.request_id)
         if self._claim is not None:
             self._claim.cleared((request.request_id,))
 

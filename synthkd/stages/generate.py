@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -108,6 +108,8 @@ class _Run:
         #: Samples in flight that the end of the grace period cut off.
         self.cut = 0
         self.arrived = asyncio.Event()
+        #: Requests that were sent and are not answered, once there is a writer.
+        self.on_wire: Callable[[], Collection[str]] = tuple
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
         # What is reserved ahead of the sending is money that others cannot have.
@@ -128,6 +130,7 @@ class _Run:
         name, shared = self.plan.recipe.name, self.shard[1] > 1
         self._loop = asyncio.get_running_loop()
         async with Writer(self.journal, name, self.bounds.caps, shared) as writer:
+            self.on_wire = lambda: writer.on_wire
             teacher = self.plan.teacher
             if hasattr(teacher, "attach"):
                 teacher.attach(self.journal, name)
@@ -146,7 +149,7 @@ class _Run:
             if not working.done():
                 await asyncio.wait({working}, timeout=self.plan.recipe.limits.grace)
             if not working.done():
-                self.cut = self.flying.total()
+                self.cut = sum(self.flying[request_id] for request_id in self.on_wire())
                 working.cancel()
             with suppress(asyncio.CancelledError):
                 await working
