@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from synthkd.display import clean, clean_lines
 from synthkd.journal import Journal
 from synthkd.prices import most_dollars
 from synthkd.recipe import Price, Recipe
@@ -33,7 +34,7 @@ class DryRun:
     in_rounds: bool = False
 
     def __str__(self) -> str:
-        shown = "\n".join(f"--- prompt {i} ---\n{text}" for i, text in enumerate(self.prompts, 1))
+        shown = "\n".join(f"--- prompt {i} ---\n{_shown(text)}" for i, text in enumerate(self.prompts, 1))
         cost = "" if self.cost is None else f", ${self.cost:,.4f} if all of them are"
         return "\n".join(
             [
@@ -44,10 +45,15 @@ class DryRun:
                 f" {self.requests:,} requests: about"
                 f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most {self.written:,} to be"
                 f" written{cost}",
-                *self.warnings,
+                *map(clean, self.warnings),
                 "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",
             ]
         )
+
+
+def _shown(prompt: str) -> str:
+    """Return a prompt with each line set in, so that none can pass for a line of the report."""
+    return "  " + clean_lines(prompt, "  ")
 
 
 def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:

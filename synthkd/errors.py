@@ -27,11 +27,17 @@ Each message is one line: what happened, where, and what to do.
 
 from __future__ import annotations
 
+from synthkd.display import clean
+
 
 class SynthKDError(Exception):
     """Base of all errors raised on purpose."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        # Texts of servers and files stand in messages.
+        return clean(super().__str__())
 
 
 class UserError(SynthKDError):

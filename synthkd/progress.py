@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from synthkd.display import clean, guard_streams, raw_stream
+
 #: Seconds between plain lines.
 _EVERY = 10.0
 
@@ -23,6 +25,7 @@ class Progress:
         self.cost: float | None = None
         self._start = self._last = time.monotonic()
         self._live: Any = None
+        self._streams: tuple[Any, Any] = (None, None)
         self._task: Any = None
 
     def __enter__(self) -> Progress:
@@ -38,6 +41,7 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._live is not None:
+            sys.stdout, sys.stderr = self._streams
             self._live.stop()
             self._live = None
         elif self.done and not self.quiet:
@@ -64,9 +68,12 @@ class Progress:
     def say(self, message: str) -> None:
         """A line beside the progress."""
         if self._live is not None:
-            self._live.console.print(message)
+            # The message is text: no markup, no links, no emoji names, and no lines cut by the width.
+            self._live.console.print(
+                clean(message), markup=False, highlight=False, emoji=False, soft_wrap=True
+            )
         elif not self.quiet:
-            print(message, file=sys.stderr, flush=True)
+            print(clean(message), file=sys.stderr, flush=True)
 
     @property
     def rate(self) -> float:
@@ -78,7 +85,7 @@ class Progress:
         if self.total > self.done and self.rate:
             left = f", about {(self.total - self.done) / self.rate:,.0f} s left for what is known"
         print(
-            f"{self.stage}: {self.done:,} of {self.total:,} rows, {self._extra()}{left}",
+            f"{clean(self.stage)}: {self.done:,} of {self.total:,} rows, {self._extra()}{left}",
             file=sys.stderr,
             flush=True,
         )
@@ -97,12 +104,15 @@ class Progress:
         from rich.progress import Progress as Live
 
         self._live = Live(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[extra]}"),
+            TextColumn("{task.fields[extra]}", markup=False),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=raw_stream(sys.stderr)),
         )
-        self._task = self._live.add_task(self.stage, total=None, extra="")
+        self._task = self._live.add_task(clean(self.stage), total=None, extra="")
         self._live.start()
+        # What libraries write meanwhile passes through the live display, which reads escape sequences.
+        self._streams = sys.stdout, sys.stderr
+        guard_streams()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
+from synthkd.display import clean, html_text
 from synthkd.recipe import Recipe
 from synthkd.stages.generate import Generated
 
@@ -95,15 +95,16 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
 
 def report_text(rows: Rows) -> str:
     """Two columns of plain text."""
+    rows = [(clean(name), value) for name, value in rows]
     width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+    return "\n".join(f"{name:<{width}}  {clean(value)}" for name, value in rows)
 
 
 def report_html(title: str, rows: Rows) -> str:
     """The same for a notebook."""
     body = "".join(
-        f"<tr><td style='text-align:left;white-space:pre'>{escape(name)}</td>"
-        f"<td style='text-align:left'>{escape(value)}</td></tr>"
+        f"<tr><td style='text-align:left;white-space:pre'>{html_text(name)}</td>"
+        f"<td style='text-align:left'>{html_text(value)}</td></tr>"
         for name, value in rows
     )
-    return f"<table><caption>{escape(title)}</caption>{body}</table>"
+    return f"<table><caption>{html_text(title)}</caption>{body}</table>"

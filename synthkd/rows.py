@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthkd.display import from_cell
 from synthkd.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _csv(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[dict
                     raise InputError(
                         f"{path} line {reader.line_num}: {_width(row)} than the header's {len(names)}"
                     )
-                yield {name: row[name] for name in columns or names}
+                yield {name: from_cell(row[name]) for name in columns or names}
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except csv.Error as error:

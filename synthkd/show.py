@@ -7,6 +7,7 @@ from typing import Any
 
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.corpora.write import MANIFEST
+from synthkd.display import clean, clean_lines
 from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
 from synthkd.recipe import Recipe
@@ -36,28 +37,32 @@ def _corpus(corpus: Corpus) -> str:
     rows = corpus.dataset().head(10, columns=[*columns, "score", "id"]).to_pylist()
     lines = [
         repr(corpus)[1:-1],
-        f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}",
+        clean(f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"),
     ]
-    lines += [f"  rejected by {name}: {count:,}" for name, count in manifest["counts"]["rejected"].items()]
-    lines += [f"  {name.strip()} {value}" for name, value in vote_rows(manifest["counts"].get("votes"))]
+    lines += [
+        f"  rejected by {clean(name)}: {count:,}" for name, count in manifest["counts"]["rejected"].items()
+    ]
+    lines += [
+        f"  {name.strip()} {clean(value)}" for name, value in vote_rows(manifest["counts"].get("votes"))
+    ]
     lines += ["", *(_line(row, columns) for row in rows)]
-    lines.append(f"\nsynthkd show {corpus.path} ID shows where a row comes from")
+    lines.append(f"\nsynthkd show {clean(corpus.path)} ID shows where a row comes from")
     return "\n".join(lines)
 
 
 def _line(row: dict[str, Any], columns: list[str]) -> str:
     score = "" if row["score"] is None else f"  {row['score']:.3f}"
-    return f"{row['id'][:10]}  " + " | ".join(str(row[name]) for name in columns) + score
+    return f"{clean(row['id'][:10])}  " + " | ".join(clean(row[name]) for name in columns) + score
 
 
 def _run(folder: Path) -> str:
-    lines = [f"run in {folder}"]
+    lines = [f"run in {clean(folder)}"]
     for name in ("generated.json", "judged.json"):
         if (folder / name).is_file():
             found = read_json(folder / name)
             counts = found.get("counts", found)
             lines.append(f"{name.removesuffix('.json')}:")
-            lines += [f"  {key}: {value}" for key, value in counts.items()]
+            lines += [clean(f"  {key}: {value}") for key, value in counts.items()]
     return "\n".join(lines)
 
 
@@ -90,12 +95,13 @@ def _lineage(row: dict[str, Any], corpus: Corpus) -> str:
         f"  completion {row['completion_key']}: {row['raw']!r}",
         f"  input {row['input_id']}, template {row['prompt']}, teacher {row['teacher']}",
     ]
+    lines = [clean(line) for line in lines]
     sent = _sent(corpus, row["completion_key"].rpartition("-")[0])
     if sent:
         text = "\n".join(
-            f"    {m['role']}: " + m["content"].replace("\n", "\n      ") for m in sent["messages"]
+            f"    {clean(m['role'])}: {clean_lines(m['content'], ' ' * 6)}" for m in sent["messages"]
         )
-        lines.append(f"  sent to {sent['identity']}:\n{text}")
+        lines.append(f"  sent to {clean(sent['identity'])}:\n{text}")
     else:
         lines.append("  the journal is not here, so the prompt cannot be shown")
     return "\n".join(lines)

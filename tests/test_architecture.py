@@ -22,7 +22,7 @@ LEVELS = [
     {"manifest", "journal_io", "testing"},
     {"journal", "prices", "prompts", "plugins", "progress"},
     {"recipe", "requests", "rows", "storage", "resources"},
-    {"errors", "keys", "fastjson", "schemas", "_version"},
+    {"display", "errors", "keys", "fastjson", "schemas", "_version"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 FILES = sorted((ROOT / "synthkd").rglob("*.py"))

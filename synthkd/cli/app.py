@@ -13,6 +13,7 @@ import typer
 
 from synthkd import __version__
 from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment, student
+from synthkd.display import clean, guard_streams, json_text
 from synthkd.errors import SynthKDError
 
 if TYPE_CHECKING:
@@ -174,13 +175,13 @@ def generate(
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     done = pipeline.generate(loaded, quiet, workers)
-    reasons = ", ".join(f"{name} {count:,}" for name, count in done.reasons.items())
+    reasons = ", ".join(f"{clean(name)} {count:,}" for name, count in done.reasons.items())
     typer.echo(
         f"asked {done.asked:,}, in the journal before {done.held:,}, completed {done.completed:,},"
         f" failed {done.failed:,}" + (f" ({reasons})" if reasons else "")
     )
     if done.stopped:
-        typer.echo(done.stopped)
+        typer.echo(clean(done.stopped))
 
 
 @app.command()
@@ -196,7 +197,7 @@ def judge(
     from synthkd import pipeline
 
     counts = pipeline.judge(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
-    rejected = ", ".join(f"{name} {count:,}" for name, count in counts["rejected"].items() if count)
+    rejected = ", ".join(f"{clean(name)} {count:,}" for name, count in counts["rejected"].items() if count)
     repaired = f" repaired {counts['repaired']:,}," if counts["repaired"] else ""
     typer.echo(
         f"parsed {counts['candidates']:,}, malformed {counts['malformed']:,},{repaired}"
@@ -244,14 +245,14 @@ def describe(
 
     found = description()
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json_text(found, indent=1))
         return
     for group, members in found.items():
         if group == "recipe":
             continue
         typer.echo(f"{group}:")
         for name, about in members.items():
-            typer.echo(f"  {name:<24} {about.get('about', '')}")
+            typer.echo(f"  {clean(name):<24} {clean(about.get('about', ''))}")
 
 
 def load_recipe(
@@ -288,13 +289,14 @@ app.add_typer(student.app, name="student")
 
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
+    guard_streams()
     _end_by_signals()
     try:
         app()
     except SynthKDError as error:
         if os.environ.get("SYNTHKD_DEBUG"):
             raise
-        print(f"synthkd: {error}", file=sys.stderr)
+        print(f"synthkd: {clean(error, 4000)}", file=sys.stderr)
         sys.exit(error.exit_status)
     except BrokenPipeError:
         # The reader of a pipe went away (`synthkd show … | head`); Python would complain at exit.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthkd.display import clean
+
 if TYPE_CHECKING:
     from synthkd.teachers.openai.batch_states import BatchState
 
@@ -51,4 +53,5 @@ def _show(path: Path, cancel: bool) -> None:
 
 def _line(state: BatchState) -> str:
     failed = f", {state.failed:,} failed" if state.failed else ""
-    return f"{state.batch.batch_id or state.batch.token}  {state.status}  {state.done:,} of {state.total:,} done{failed}"
+    name, status = clean(state.batch.batch_id or state.batch.token), clean(state.status)
+    return f"{name}  {status}  {state.done:,} of {state.total:,} done{failed}"

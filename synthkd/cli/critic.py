@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthkd.cli.options import Formulas
+from synthkd.display import clean
+
 if TYPE_CHECKING:
     from synthkd.critics.evaluate import Evaluation
     from synthkd.critics.labels import LabelSheet
@@ -50,7 +53,7 @@ def train(
     trained = train_critic(made, sheet, critic, out, _options(option or []))
     facts = trained.facts()
     typer.echo(f"{out}: AUC {facts['auc']:.3f} on {facts['held_out_rows']:,} held-out labels")
-    typer.echo(trained.threshold(precision, 0.95).sentence())
+    typer.echo(clean(trained.threshold(precision, 0.95).sentence()))
 
 
 @app.command()
@@ -66,11 +69,12 @@ def negatives(
         typer.Option(help="More true triples, which are no negatives either.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    formulas: Formulas = False,
 ) -> None:
     """Make a label sheet from true triples alone: a head, relation or tail of each is replaced."""
     from synthkd.critics.positives import write_sheet
 
-    counts = write_sheet(positives, out, each, hard, seed, known)
+    counts = write_sheet(positives, out, each, hard, seed, known, formulas)
     typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")
     if counts.missing:
         typer.echo(
@@ -136,7 +140,7 @@ def calibrate(
     if left := sheet.rows.num_rows - done.held_out.num_rows:
         typer.echo(f"left out, of groups that the critic was trained on: {left:,} rows", err=True)
     typer.echo(f"{out or critic}: AUC {done.curve.auc:.3f} on {done.held_out.num_rows:,} calibration rows")
-    typer.echo(done.threshold(precision, 0.95).sentence())
+    typer.echo(clean(done.threshold(precision, 0.95).sentence()))
 
 
 @app.command()
@@ -175,9 +179,9 @@ def _sheet(
 
     sheet = read_labels(path, kind, label=label, held_out=held_out, seed=seed, merge=merge)
     for conflict in sheet.conflicts:
-        typer.echo(f"left out, labelled both ways: {conflict}", err=True)
+        typer.echo(f"left out, labelled both ways: {clean(conflict)}", err=True)
     for leak in sheet.leaks:
-        typer.echo(f"left out of training, nearly a held-out row: {leak}", err=True)
+        typer.echo(f"left out of training, nearly a held-out row: {clean(leak)}", err=True)
     for count, what in (
         (sheet.unsure, "left out, unsure or tied"),
         (sheet.unlabelled, "without a verdict yet"),
@@ -217,7 +221,7 @@ def _options(changes: list[str]) -> dict[str, Any]:
 def _show(found: list[Evaluation]) -> None:
     """A column for each critic, a line for each figure."""
     figures = [evaluation.figures() for evaluation in found]
-    lines = [["", *(evaluation.name for evaluation in found)]]
+    lines = [["", *(clean(evaluation.name) for evaluation in found)]]
     lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:

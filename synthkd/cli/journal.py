@@ -33,14 +33,14 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
 ) -> None:
     """Print rows as JSON lines."""
-    import json
     from itertools import islice
 
+    from synthkd.display import json_text
     from synthkd.journal import Journal
 
     with Journal(path, read_only=True) as journal:
         for row in islice(journal.rows(table), limit):
-            typer.echo(json.dumps(row, ensure_ascii=False))
+            typer.echo(json_text(row))
 
 
 @app.command("export")

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from synthkd.cli.options import Formulas
+from synthkd.display import clean
+
 if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
     from synthkd.labels.design import Design
@@ -96,6 +99,7 @@ def start(
     which: Which = "critic",
     kind: KindName = None,
     seed: Seed = 0,
+    formulas: Formulas = False,
 ) -> None:
     """Label rows, one key for each verdict. Ends with `q`; the same command goes on where it ended."""
     from synthkd.labels import session, terminal
@@ -106,12 +110,12 @@ def start(
     made = _kind(rows, kind)
     pool = _pool(rows, made, which, critic)
     sheet = sheet or Path(f"{rows.resolve().name.split('.')[0]}-labels.csv")
-    with Sheet(sheet, pool.kept) as opened:
+    with Sheet(sheet, pool.kept, formulas) as opened:
         name, design = _design(pool, opened, strategy, share, threshold, seed)
         labelling = session.Session(
             pool, made, design, opened, name, annotator or _user(), typer.echo, count, fresh, _prompts(rows)
         )
-        typer.echo(f"{len(pool):,} rows to choose from; into {sheet}\n{session.HELP}")
+        typer.echo(f"{len(pool):,} rows to choose from; into {clean(sheet)}\n{session.HELP}")
         try:
             with terminal.Keys() as keys:
                 labelling.run(keys)
@@ -174,6 +178,7 @@ def import_(
     tasks: Annotated[Path, typer.Argument(help="What `label export` wrote.", show_default=False)],
     sheet: Annotated[Path, typer.Argument(help="The label sheet that they go to.", show_default=False)],
     format_: Format = "label-studio",
+    formulas: Formulas = False,
 ) -> None:
     """Take in answers from Label Studio or Argilla, joined by id; what does not match is named."""
     from synthkd.errors import InputError
@@ -187,12 +192,12 @@ def import_(
     found, problems = tool.answers(answers)
     if not found:
         for problem in problems:
-            typer.echo(f"not taken in: {problem}", err=True)
+            typer.echo(f"not taken in: {clean(problem)}", err=True)
         raise InputError(f"{answers}: no answers in it; nothing was added to {sheet}")
-    with Sheet(sheet, sheet_columns(items)) as opened:
+    with Sheet(sheet, sheet_columns(items), formulas) as opened:
         added, more = take_in(found, items, opened)
     for problem in [*problems, *more]:
-        typer.echo(f"not taken in: {problem}", err=True)
+        typer.echo(f"not taken in: {clean(problem)}", err=True)
     verdicts = "verdict" if added == 1 else "verdicts"
     left = len(problems) + len(more)
     typer.echo(
@@ -220,7 +225,8 @@ def agreement(
     if merge:
         counts = Counter(merged(votes, merge).values())
         typer.echo(
-            f"by {merge}: " + ", ".join(f"{count:,} {verdict}" for verdict, count in sorted(counts.items()))
+            f"by {merge}: "
+            + ", ".join(f"{count:,} {clean(verdict)}" for verdict, count in sorted(counts.items()))
         )
 
 

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from synthkd.cli.options import Formulas
+from synthkd.display import raw_stream, to_cell
+
 
 def pairs(
     path: Annotated[
@@ -43,6 +46,7 @@ def pairs(
         Path | None,
         typer.Option("-o", "--out", help="CSV file to write, left,right.", show_default="standard output"),
     ] = None,
+    formulas: Formulas = False,
 ) -> None:
     """Make pairs to compare from a list of things. No pair comes twice, in either order."""
     from synthkd.corpora.pairs import make_pairs, read_things
@@ -55,15 +59,16 @@ def pairs(
     things = read_things(rows, name, category, by == "category")
     found = make_pairs(things, by, n, seed, embedder)
     if out is None:
-        _write(sys.stdout, found)
+        # Exact in a pipe, clean on a terminal.
+        _write(sys.stdout if sys.stdout.isatty() else raw_stream(sys.stdout), found, formulas)
     else:
         with out.open("w", encoding="utf-8", newline="") as file:
-            _write(file, found)
+            _write(file, found, formulas)
     fewer = "" if len(found) == n else f" (no more are there; {n:,} were asked)"
     typer.echo(f"{len(found):,} pairs of {len(things):,} things{fewer}", err=True)
 
 
-def _write(file: object, found: list[tuple[str, str]]) -> None:
+def _write(file: object, found: list[tuple[str, str]], formulas: bool) -> None:
     writer = csv.writer(file, lineterminator="\n")  # type: ignore[arg-type]
     writer.writerow(["left", "right"])
-    writer.writerows(found)
+    writer.writerows([to_cell(name, formulas) for name in pair] for pair in found)

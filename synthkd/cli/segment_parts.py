@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from synthkd.display import json_text
+
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
@@ -138,9 +140,7 @@ def write_rows(dataset: Any, out: Path | None) -> None:
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
     table = dataset.to_table(columns=list(COLUMNS)).sort_by(keys)
-    lines = (
-        json.dumps(row, ensure_ascii=False) + "\n" for part in table.to_batches() for row in part.to_pylist()
-    )
+    lines = (json_text(row) + "\n" for part in table.to_batches() for row in part.to_pylist())
     if out is None:
         sys.stdout.writelines(lines)
         return
@@ -175,9 +175,7 @@ def report(recipe: Recipe, documents: Path, fates: Path | None, quiet: bool) -> 
         with storage_errors(fates), fates.open("w", encoding="utf-8") as file:
             for rows in read_rows(documents, batch=16):
                 for row in rows:
-                    file.writelines(
-                        json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in coverage.sentences(row)
-                    )
+                    file.writelines(json_text(asdict(one)) + "\n" for one in coverage.sentences(row))
     if quiet:
         return
     for report in reports[:20]:

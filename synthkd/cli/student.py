@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthkd.cli.options import Formulas
+from synthkd.display import clean, json_text
+
 if TYPE_CHECKING:
     from synthkd.students.train import Trained, Training
 
@@ -81,12 +84,12 @@ def train(
     }
     # What a student leaves out is told in one line, without the place in the code.
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: typer.echo(str(message), err=True)
+        warnings.showwarning = lambda message, *_, **__: typer.echo(clean(message), err=True)
         done = train_student(_with(asked, changes))
     manifest = done.manifest
     for name, count in done.repeated.items():
         typer.echo(
-            f"{name}: {count:,} rows stand among the training rows too; they tell nothing of new texts",
+            f"{clean(name)}: {count:,} rows stand among the training rows too; they tell nothing of new texts",
             err=True,
         )
     _show(done)
@@ -121,8 +124,6 @@ def eval_(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Judge a student on labelled rows; one that writes text, by the loss of rows of its kind."""
-    import json
-
     from synthkd.students.base import known_labels
     from synthkd.students.folders import CARD, load_student, read_card
     from synthkd.students.metrics import evaluate
@@ -133,12 +134,12 @@ def eval_(
     if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
         figures = text_figures(load_student(folder), rows_of(rows))
         said = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
-        typer.echo(json.dumps(figures, indent=1) if as_json else said)
+        typer.echo(json_text(figures, indent=1) if as_json else said)
         return
     model, given = open_classifier(folder, threads), read_texts(rows, text, label)
     known_labels(given.labels, model.classes, str(rows))
     found = evaluate(model.probabilities(given.texts), given.labels, model.classes)
-    typer.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False) if as_json else str(found))
+    typer.echo(json_text(found.as_dict(), indent=1) if as_json else str(found))
 
 
 @app.command()
@@ -150,12 +151,13 @@ def predict(
     out: Annotated[Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.", show_default=False)],
     text: Text = "text",
     every: Annotated[bool, typer.Option("--all", help="The probability of each class too.")] = False,
+    formulas: Formulas = False,
     threads: Threads = None,
 ) -> None:
     """Label rows: each one's key, text, label and probability."""
     from synthkd.students.serve import open_classifier, predict_file
 
-    count = predict_file(open_classifier(folder, threads), rows, out, text, every)
+    count = predict_file(open_classifier(folder, threads), rows, out, text, every, formulas)
     typer.echo(f"{count:,} rows labelled into {out}")
 
 

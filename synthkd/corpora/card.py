@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
+from synthkd.display import clean, markdown, markdown_code
 
 
 def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
@@ -14,8 +15,8 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
     counts, recipe = manifest["counts"], manifest["recipe"]
     title = recipe["corpus"].get("title") or recipe["name"]
     head: dict[str, Any] = {
-        "pretty_name": title,
-        "tags": ["synthkd", "synthetic", manifest["kind"]["name"]],
+        "pretty_name": clean(title),
+        "tags": ["synthkd", "synthetic", clean(manifest["kind"]["name"])],
         "configs": [
             {
                 "config_name": "default",
@@ -26,10 +27,10 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         ],
     }
     if recipe["corpus"].get("license"):
-        head["license"] = recipe["corpus"]["license"]
+        head["license"] = clean(recipe["corpus"]["license"])
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
-        f"# {title}",
+        f"# {markdown(title)}",
         _what(manifest),
         "## Counts\n\n" + _table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
         _precision(manifest.get("critic")),
@@ -53,9 +54,10 @@ def _splits(counts: dict[str, Any]) -> list[str]:
 
 def _what(manifest: dict[str, Any]) -> str:
     teacher, prompt = manifest["teacher"], manifest["prompt"]
-    template = f"the template `{prompt['name']}`" if prompt else "no template (recorded rows)"
+    template = f"the template {markdown_code(prompt['name'])}" if prompt else "no template (recorded rows)"
     return (
-        f"Candidates of the kind `{manifest['kind']['name']}`, written by `{teacher['identity']}` from {template}"
+        f"Candidates of the kind {markdown_code(manifest['kind']['name'])}, written by"
+        f" {markdown_code(teacher['identity'])} from {template}"
         f" and judged by synthkd {manifest['synthkd']}. What was rejected is here too, with its reason."
         f" `manifest.json` says how all of it was made (manifest {manifest['manifest_hash']})."
     )
@@ -85,13 +87,16 @@ def _precision(critic: dict[str, Any] | None) -> str:
     if not critic["reachable"]:
         return (
             f"## Precision\n\nA precision of {asked:.0%} was asked for and **could not be had**:"
-            f" {critic['advice']} The rows passed the rules only."
+            f" {markdown(critic['advice'])} The rows passed the rules only."
         )
     shift = critic.get("shift") or {}
-    withdrawn = f" {shift['sentence'][0].upper()}{shift['sentence'][1:]}" if shift.get("shifted") else ""
+    sentence = markdown(shift.get("sentence", ""))
+    sentence = f" {sentence[:1].upper()}{sentence[1:]}"
+    withdrawn = sentence if shift.get("shifted") else ""
     if critic.get("each"):
         return (
-            f"## Precision\n\nAsked: {asked:.0%} in each {critic['each']}: {critic['sentence']}.{withdrawn}"
+            f"## Precision\n\nAsked: {asked:.0%} in each {markdown(critic['each'])}:"
+            f" {markdown(critic['sentence'])}.{withdrawn}"
         )
     found = (
         f"threshold {critic['threshold']:.4f}, precision {critic['precision']:.1%} on"
@@ -99,7 +104,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     )
     if withdrawn:
         return f"## Precision\n\nAsked: {asked:.0%} ({found}).{withdrawn}"
-    tested = f" {shift['sentence'][0].upper()}{shift['sentence'][1:]}." if shift else ""
+    tested = f"{sentence}." if shift else ""
     return (
         f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows is at"
         f" least that ({found}). It holds for candidates that are drawn as the labelled ones were.{tested}"
@@ -124,7 +129,7 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     rows = [(*columns, "score")]
     for row in sample[::step][:8]:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
-        rows.append((*(_cell(row[column]) for column in columns), score))
+        rows.append((*(str(row[column]) for column in columns), score))
     return "## Some accepted rows\n\n" + _table(rows)
 
 
@@ -151,10 +156,6 @@ def _columns(own: list[str]) -> str:
     return "## Columns\n\n" + _table([("column", "meaning"), *said])
 
 
-def _cell(value: Any) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
-
-
 def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    head, *body = ["| " + " | ".join(map(markdown, row)) + " |" for row in rows]
     return "\n".join([head, "|" + "---|" * len(rows[0]), *body])

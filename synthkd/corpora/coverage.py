@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from synthkd.display import clean
 from synthkd.kinds.proposition import PropositionKind
 
 #: Columns of judged rows that tell it.
@@ -64,7 +65,7 @@ class DocumentReport:
             if counts:
                 line += f" ({what.strip()} " if what else " ("
                 line += ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) + ")"
-        return line
+        return clean(line)
 
 
 class Coverage:

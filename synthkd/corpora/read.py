@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from synthkd import plugins
 from synthkd.corpora.write import MANIFEST
+from synthkd.display import clean, html_text
 from synthkd.errors import InputError
 from synthkd.keys import file_hash
 from synthkd.storage import read_json
@@ -88,17 +88,17 @@ class Corpus:
 
     def __repr__(self) -> str:
         rejected = self.manifest["counts"]["candidates"] - len(self)
-        return f"<Corpus {self.path}: {len(self):,} accepted, {rejected:,} rejected>"
+        return f"<Corpus {clean(self.path)}: {len(self):,} accepted, {rejected:,} rejected>"
 
     def _repr_html_(self) -> str:
         columns = [*self.manifest["kind"]["columns"], "score", "recurrence"]
         rows = self.dataset().head(8, columns=columns).to_pylist()
-        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        head = "".join(f"<th>{html_text(name)}</th>" for name in columns)
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_short(row[name]))}</td>" for name in columns) + "</tr>"
+            "<tr>" + "".join(f"<td>{html_text(_short(row[name]))}</td>" for name in columns) + "</tr>"
             for row in rows
         )
-        return f"<p>{escape(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>"
+        return f"<p>{html_text(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>"
 
     def _files(self, split: str) -> list[Path]:
         if split not in ("accepted", "rejected"):

@@ -13,6 +13,7 @@ from synthkd.critics.calibration import Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.novelty import BUCKETS
+from synthkd.display import markdown, markdown_block, markdown_code
 
 if TYPE_CHECKING:
     from synthkd.critics.train import TrainedCritic
@@ -37,8 +38,8 @@ def critic_card(trained: TrainedCritic) -> str:
     return (
         "\n\n".join(
             [
-                f"# Critic `{facts['critic']}` for the kind `{facts['kind']}`",
-                f"Trained on {facts['training_rows']:,} labelled rows of `{facts['sheet']}`, judged on"
+                f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
+                f"Trained on {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}, judged on"
                 f" {facts['held_out_rows']:,} held-out rows of other groups ({trained.curve.labels.mean():.1%} of these"
                 " valid)." + _annotators(facts),
                 f"AUC {facts['auc']:.3f} (95 %: {low:.3f} to {high:.3f}), expected calibration error {facts['ece']:.3f}.",
@@ -51,7 +52,7 @@ def critic_card(trained: TrainedCritic) -> str:
                 *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
                 *([note] if (note := getattr(trained.critic, "note", "")) else []),
                 "## Make it again\n\n" + _command(facts),
-                f"Fingerprint {trained.fingerprint}; sheet {facts['sheet_hash']}.",
+                f"Fingerprint {markdown(trained.fingerprint)}; sheet {markdown(facts['sheet_hash'])}.",
             ]
         )
         + "\n"
@@ -63,7 +64,7 @@ def _annotators(facts: dict[str, Any]) -> str:
     if facts.get("agreement_alpha") is not None:
         text += f" {facts['annotators']} annotators, Krippendorff's alpha {facts['agreement_alpha']:.3f}."
     if facts.get("calibrated_on"):
-        text += f" Calibrated again on `{facts['calibrated_on']}`."
+        text += f" Calibrated again on {markdown_code(facts['calibrated_on'])}."
     return text
 
 
@@ -82,7 +83,7 @@ def _left_out(facts: dict[str, Any]) -> str:
     for name, (count, rows) in said.items():
         if facts.get(count):
             lines.append(f"- {name}: {facts[count]:,}")
-            lines += [f"  - `{row.replace('`', chr(39))}`" for row in facts.get(rows, ())]
+            lines += [f"  - {markdown_code(row)}" for row in facts.get(rows, ())]
     return "\n".join(lines)
 
 
@@ -95,9 +96,9 @@ def _command(facts: dict[str, Any]) -> str:
             parts += [f"--{name.replace('_', '-')}", str(read[name])]
     for name, value in (facts.get("options") or {}).items():
         parts += ["--option", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    text = f"```console\n$ {shlex.join(parts)}\n```"
+    text = markdown_block(f"$ {shlex.join(parts)}", "console")
     if read.get("group"):
-        text += f"\n\nRows of one `{read['group']}` stand on one side of the split."
+        text += f"\n\nRows of one {markdown_code(read['group'])} stand on one side of the split."
     return text
 
 
@@ -138,7 +139,7 @@ def _weakest(trained: TrainedCritic) -> str:
     name = name if name in columns else columns[0]
     rows = sorted(_by(trained, name, set(trained.held_out.column(name).to_pylist())))
     if not rows:
-        return f"Too few rows of each {name} to tell."
+        return f"Too few rows of each {markdown(name)} to tell."
     return _table(name, rows[:5])
 
 
@@ -173,7 +174,11 @@ def _by(
 
 
 def _table(name: str, rows: Iterable[tuple[float, str, int, float]]) -> str:
-    lines = [f"| {name} | AUC | held-out rows | valid |", "|---|---|---|---|"]
+    lines = [f"| {markdown(name)} | AUC | held-out rows | valid |", "|---|---|---|---|"]
     return "\n".join(
-        lines + [f"| {value} | {auc:.3f} | {count:,} | {valid:.1%} |" for auc, value, count, valid in rows]
+        lines
+        + [
+            f"| {markdown(value)} | {auc:.3f} | {count:,} | {valid:.1%} |"
+            for auc, value, count, valid in rows
+        ]
     )

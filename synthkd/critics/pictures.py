@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from synthkd.critics.calibration import Curve
 from synthkd.critics.calibration.bands import precision_bands
 from synthkd.critics.calibration.reliability import reliability
+from synthkd.display import html_text
 
 Point = tuple[float, float]
 _WIDTH, _HEIGHT, _LEFT, _TOP, _EDGE = 420, 300, 52, 14, 42
@@ -62,7 +63,7 @@ class _Plot:
         size = f"width='{_WIDTH}' height='{_HEIGHT}' viewBox='0 0 {_WIDTH} {_HEIGHT}'"
         body = "\n".join(self._parts)
         return (
-            f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>\n<title>{title}</title>\n"
+            f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>\n<title>{html_text(title)}</title>\n"
             f"<rect width='100%' height='100%' fill='white'/>\n{body}\n</svg>\n"
         )
 
@@ -89,6 +90,6 @@ class _Plot:
     def _names(self, x: str, y: str) -> list[str]:
         across, down = (_WIDTH + _LEFT) / 2, (_HEIGHT - _EDGE) / 2
         return [
-            f"<text x='{across}' y='{_HEIGHT - 6}' text-anchor='middle' {_TEXT}>{x}</text>",
-            f"<text x='12' y='{down}' text-anchor='middle' transform='rotate(-90 12 {down})' {_TEXT}>{y}</text>",
+            f"<text x='{across}' y='{_HEIGHT - 6}' text-anchor='middle' {_TEXT}>{html_text(x)}</text>",
+            f"<text x='12' y='{down}' text-anchor='middle' transform='rotate(-90 12 {down})' {_TEXT}>{html_text(y)}</text>",
         ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from synthkd.critics.kb.reference import COLUMNS, enough, read_known
 from synthkd.critics.kb.similar import Similar
 from synthkd.critics.negatives import SLOTS, Known, corrupt
+from synthkd.display import to_cell
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.storage import write_text
 
@@ -24,12 +25,19 @@ class Counts:
 
 
 def write_sheet(
-    positives: Path, out: Path, each: int = 1, hard: float = 0.0, seed: int = 0, known: Path | None = None
+    positives: Path,
+    out: Path,
+    each: int = 1,
+    hard: float = 0.0,
+    seed: int = 0,
+    known: Path | None = None,
+    formulas: bool = False,
 ) -> Counts:
     """Write a CSV: head, relation, tail, label, and in ``made`` which slot was replaced.
 
     ``known``: more true triples, none of which may be made a negative. ``hard``: share of the replaced heads and
-    tails that are drawn from phrases near to the true one.
+    tails that are drawn from phrases near to the true one. ``formulas``: texts that a spreadsheet takes for formulas
+    stay as they are.
     """
     if each < 1 or not 0 <= hard <= 1:
         raise CriticError(
@@ -44,8 +52,9 @@ def write_sheet(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*COLUMNS, "label", "made"])
-    writer.writerows([*triple, "true", ""] for triple in true)
-    writer.writerows([*triple, "false", SLOTS[slot]] for triple, slot in slots.items())
+    rows = [[*triple, "true", ""] for triple in true]
+    rows += [[*triple, "false", SLOTS[slot]] for triple, slot in slots.items()]
+    writer.writerows([to_cell(cell, formulas) for cell in row] for row in rows)
     write_text(out, text.getvalue())
     return Counts(len(true), len(slots), len(true) * each - len(slots))
 

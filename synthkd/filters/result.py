@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from synthkd.display import html_text
 
 
 @dataclass(frozen=True)
@@ -39,5 +40,5 @@ class FilterResult:
         kept = int((self.scores >= self.threshold).sum())
         return (
             f"<p>{kept:,} kept, {len(self.scores) - kept:,} dropped at {self.threshold:.3f}</p>"
-            + f"<pre>{escape(str(self.borderline(5).to_pylist()))}</pre>"
+            + f"<pre>{html_text(str(self.borderline(5).to_pylist()))}</pre>"
         )

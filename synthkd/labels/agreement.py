@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
+from synthkd.display import clean
 from synthkd.labels.merge import Votes
 
 
@@ -64,11 +65,15 @@ def report(votes: Votes) -> str:
     for name in people:
         counts = Counter(said[name] for said in votes.values() if name in said)
         lines.append(
-            f"  {name or '(no name)'}: " + ", ".join(f"{count:,} {v}" for v, count in sorted(counts.items()))
+            f"  {_named(name)}: " + ", ".join(f"{count:,} {v}" for v, count in sorted(counts.items()))
         )
     for pair in pairs(votes):
         lines.append(
-            f"  {pair.one or '(no name)'} and {pair.other or '(no name)'}: {pair.same:,} of {pair.common:,} alike"
+            f"  {_named(pair.one)} and {_named(pair.other)}: {pair.same:,} of {pair.common:,} alike"
             f" ({pair.same / pair.common:.0%})"
         )
     return "\n".join(lines)
+
+
+def _named(annotator: str) -> str:
+    return clean(annotator) or "(no name)"

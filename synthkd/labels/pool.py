@@ -199,8 +199,3 @@ def _score(row: dict[str, Any], value: Any) -> float:
             f"row {row['id']!r}: the score is {value!r}; each row needs a number, or none has one"
         )
     return number
-
-
-def shown(text: Any) -> str:
-    """Text without characters that could steer a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(text))

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from synthkd.display import clean, clean_lines
 from synthkd.kinds.base import Kind
 from synthkd.labels.design import Design
-from synthkd.labels.pool import SOURCES, Pool, sentence, shown
+from synthkd.labels.pool import SOURCES, Pool, sentence
 from synthkd.labels.sheet import Record, Sheet, now
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
 
 KEYS = {"a": ACCEPT, "r": REJECT, "u": UNSURE}
+#: Before each further line of a text, so that none can pass for a line of the session.
+_INDENT = "    "
 HELP = "a accept  r reject  u unsure  s skip  z undo  w why  p prompt  ? keys  q quit"
 
 
@@ -89,7 +92,7 @@ class Session:
                 if self._undo(queue):
                     return True
             elif key == "w":
-                self._why = shown(keys.line(lambda: self.say("why?")))
+                self._why = clean(keys.line(lambda: self.say("why?")))
             elif key == "p":
                 self._show_prompt(self.pool.rows[queue[0]])
             else:
@@ -127,7 +130,7 @@ class Session:
             return False
         self.given[record["verdict"]] = max(self.given[record["verdict"]] - 1, 0)
         queue.appendleft(self.pool.place[record["id"]])
-        self.say(f"taken back: {record['verdict']}")
+        self.say(f"taken back: {clean(record['verdict'])}")
         return True
 
     def _show(self, row: dict[str, Any], left: int) -> None:
@@ -135,9 +138,12 @@ class Session:
         self.say(f"── {self._status(left)}")
         for name in SOURCES:
             if row.get(name) and name not in self.pool.columns:
-                self.say(f"{name}: {shown(row[name])}")
-        self.say(shown(sentence(self.kind, row)))
-        self.say("   " + "  ".join(f"{name}: {shown(row[name])}" for name in self.pool.columns))
+                self.say(f"{name}: {clean_lines(row[name], _INDENT)}")
+        self.say(clean_lines(sentence(self.kind, row), _INDENT))
+        self.say(
+            "   "
+            + "  ".join(f"{clean(name)}: {clean_lines(row[name], _INDENT)}" for name in self.pool.columns)
+        )
 
     def _status(self, left: int) -> str:
         done = self.given.total()
@@ -159,13 +165,19 @@ class Session:
             for name, verdict in said.items():
                 common[name] += key in mine
                 same[name] += verdict_of(mine.get(key)) == verdict_of(verdict)
-        told = [f"{name or 'no name'} {same[name]}/{common[name]}" for name in sorted(common) if common[name]]
+        told = [
+            f"{clean(name) or 'no name'} {same[name]}/{common[name]}"
+            for name in sorted(common)
+            if common[name]
+        ]
         return f"; agrees with {', '.join(told)}" if told else ""
 
     def _show_prompt(self, row: dict[str, Any]) -> None:
         prompt = self.prompt_of(row) if self.prompt_of else None
         self.say(
-            shown(prompt) if prompt else "the prompt of this row is not at hand (no journal beside the rows)"
+            clean_lines(prompt, _INDENT)
+            if prompt
+            else "the prompt of this row is not at hand (no journal beside the rows)"
         )
 
 
@@ -182,8 +194,8 @@ def summary(sheet: Sheet) -> str:
     first: dict[str, Record] = sheet.first_records()
     counts = Counter(record["verdict"] for record in sheet.records)
     uniform = sum(record["chosen"] == "uniform" for record in first.values())
-    told = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
+    told = ", ".join(f"{count:,} {clean(verdict)}" for verdict, count in counts.items())
     rows = f"{len(first):,} {'row' if len(first) == 1 else 'rows'} labelled"
     if len(sheet.records) > len(first):
         rows += f", {len(sheet.records):,} verdicts"
-    return f"{sheet.path}: {rows} ({told or 'none'}), {uniform:,} of them drawn uniformly"
+    return f"{clean(sheet.path)}: {rows} ({told or 'none'}), {uniform:,} of them drawn uniformly"

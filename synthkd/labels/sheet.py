@@ -11,11 +11,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from synthkd.display import from_cell, to_cell
 from synthkd.errors import CriticError, StorageError
 from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES
 from synthkd.labels.verdicts import VERDICTS, verdict_of
@@ -31,14 +33,24 @@ except ImportError:  # Windows: without this protection
 META = ("verdict", "annotator", "time", "chosen", "probability", "weight", "design", "why")
 #: Columns that some rows have and others have not; a sheet gets them when they appear.
 OPTIONAL = {*NUMBERS, *SIBLINGS, *SOURCES, "score"}
+#: Columns whose numbers stay numbers in a spreadsheet, below zero too.
+_NUMERIC = {*NUMBERS, *SIBLINGS, "score", "probability", "weight"}
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)")
 Record = dict[str, str]
 
 
 class Sheet:
     """An open sheet. ``records`` hold all its rows as text. Use as a context manager."""
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        """Open or make a sheet; ``columns`` are those that describe a row, beside `id` and `META`."""
+    def __init__(self, path: Path, columns: Sequence[str], formulas: bool = False) -> None:
+        """Open or make a sheet.
+
+        Args:
+            path: The CSV file.
+            columns: Those that describe a row, beside `id` and `META`.
+            formulas: Write texts that a spreadsheet takes for formulas as they are.
+        """
+        self.formulas = formulas
         self.path = path
         self.columns = ["id", *columns, *META]
         self.records: list[Record] = []
@@ -64,7 +76,7 @@ class Sheet:
     def append(self, record: Record) -> None:
         """Add a verdict. It is on the disk when this returns."""
         record = {name: str(record.get(name, "")) for name in self.columns}
-        self._write(_line([record[name] for name in self.columns]))
+        self._write(self._line(record))
         self.records.append(record)
 
     def undo(self, annotator: str) -> Record | None:
@@ -79,8 +91,8 @@ class Sheet:
 
     def rewrite(self) -> None:
         """Write all records anew; a reader sees the old file or the new one."""
-        rows = [self.columns, *([record[name] for name in self.columns] for record in self.records)]
-        write_text(self.path, "".join(_line(row).decode("utf-8") for row in rows))
+        lines = [_line(self.columns), *map(self._line, self.records)]
+        write_text(self.path, b"".join(lines).decode("utf-8"))
         with storage_errors(self.path):
             os.close(self._file)
             self._file = os.open(self.path, os.O_RDWR)
@@ -98,6 +110,13 @@ class Sheet:
     def labelled_by(self, annotator: str) -> set[str]:
         """Ids that an annotator has a verdict for."""
         return {record["id"] for record in self.records if record["annotator"] == annotator}
+
+    def _line(self, record: Record) -> bytes:
+        return _line([self._cell(name, record[name]) for name in self.columns])
+
+    def _cell(self, column: str, text: str) -> str:
+        number = column in _NUMERIC and _NUMBER.fullmatch(text)
+        return text if number else str(to_cell(text, self.formulas))
 
     def _lock(self) -> None:
         if fcntl is not None:
@@ -131,7 +150,7 @@ class Sheet:
                 raise CriticError(
                     f"{self.path} row {number}: {len(row)} fields, the header has {len(self.columns)}"
                 )
-            record = dict(zip(self.columns, row, strict=True))
+            record = dict(zip(self.columns, map(from_cell, row), strict=True))
             if not verdict_of(record["verdict"]):
                 raise CriticError(f"{self.path} row {number}: verdict {record['verdict']!r} is not one")
             self.records.append(record)

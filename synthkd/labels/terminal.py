@@ -61,7 +61,10 @@ class Keys:
         if self._saved is not None and self._number is not None:
             # With line editing and echo, as a terminal has them.
             current = termios.tcgetattr(self._number)
-            termios.tcsetattr(self._number, termios.TCSADRAIN, self._saved)
+            edited = list(self._saved)
+            # What is pasted may hold escape sequences: they are echoed as `^[`.
+            edited[3] |= termios.ECHOCTL
+            termios.tcsetattr(self._number, termios.TCSADRAIN, edited)
             try:
                 ask()
                 return self._line()

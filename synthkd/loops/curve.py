@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+
+from synthkd.display import html_text
 
 Point = tuple[float, float]
 _WIDTH, _HEIGHT, _LEFT, _TOP, _EDGE, _RIGHT = 560, 260, 56, 18, 46, 130
@@ -45,7 +46,7 @@ def curve(
     size = f"width='{_WIDTH}' height='{height}' viewBox='0 0 {_WIDTH} {height}'"
     body = "\n".join(parts)
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>\n<title>{escape(title)}</title>\n"
+        f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>\n<title>{html_text(title)}</title>\n"
         f"<rect width='100%' height='100%' fill='white'/>\n{body}\n</svg>\n"
     )
 
@@ -126,5 +127,5 @@ class _Plot:
             f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2'/>",
             *(f"<circle cx='{x}' cy='{y}' r='3' fill='{colour}'/>" for x, y in points),
             f"<path d='M{left},{height - 4}h18' stroke='{colour}' stroke-width='2'/>",
-            f"<text x='{left + 24}' y='{height}' {_TEXT}>{escape(name)}</text>",
+            f"<text x='{left + 24}' y='{height}' {_TEXT}>{html_text(name)}</text>",
         ]

@@ -19,6 +19,7 @@ from typing import Any
 
 from synthkd import plugins
 from synthkd.corpora.read import load_corpus
+from synthkd.display import clean
 from synthkd.errors import (
     Interrupted,
     RecipeError,
@@ -262,7 +263,7 @@ class Loop:
     def say(self, line: str) -> None:
         """A line for the person who watches."""
         if line and not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(clean(line), file=sys.stderr, flush=True)
 
 
 def clear_strangers(loop: Loop) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from synthkd.display import markdown, markdown_code
 from synthkd.loops.rounds import Round
 from synthkd.loops.task import Task
 from synthkd.loops.words import table
@@ -18,12 +19,11 @@ def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: M
     """Markdown beside `curve.svg`. It holds no times: the same loop, the same report."""
     best = next(one for one in rounds if one.number == manifest["best"])
     head, *lines = table(rounds, task.columns)
-    lines = [[f"**{line[0]}**" if line[0] == str(best.number) else line[0], *line[1:]] for line in lines]
     parts = [
-        f"# {recipe.corpus.title or recipe.name}",
-        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {manifest['ended']}.",
+        f"# {markdown(recipe.corpus.title or recipe.name)}",
+        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
         "![learning curve by rounds](curve.svg)",
-        _table(head, lines),
+        _table(head, lines, best=str(best.number)),
         _rows(task, manifest),
         _classes(rounds[0], best),
         _asked(rounds),
@@ -40,25 +40,24 @@ def _fair(recipe: Recipe) -> str:
 
 def _metric(recipe: Recipe) -> str:
     metric = recipe.loop.metric if recipe.loop else None
-    return f" `{metric}`" if metric else " its figure"
+    return f" {markdown_code(metric)}" if metric else " its figure"
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]], best: str | None = None) -> str:
+    """Rows of a Markdown table; the line that begins with ``best`` is marked."""
     rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in (head, rule, *lines))
-
-
-def _cell(text: str) -> str:
-    return " ".join(str(text).replace("|", "\\|").split())
+    cells = [[markdown(cell) for cell in line] for line in (head, *lines)]
+    marked = [[f"**{line[0]}**" if line[0] == best else line[0], *line[1:]] for line in cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (marked[0], rule, *marked[1:]))
 
 
 def _rows(task: Task[Any], manifest: Mapping[str, Any]) -> str:
     sets = [
-        f"{name} {facts['rows']:,}"
+        f"{markdown(name)} {facts['rows']:,}"
         for name, facts in manifest["rows"].items()
         if isinstance(facts, dict) and "rows" in facts
     ]
-    lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *task.said]
+    lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *map(markdown, task.said)]
     return "\n\n".join(line for line in lines if line)
 
 

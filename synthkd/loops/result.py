@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.display import clean, html_text
 from synthkd.errors import StorageError
 from synthkd.loops.curve import curve
 from synthkd.loops.rounds import Round
@@ -67,8 +67,8 @@ class DistillResult:
         lines = as_text(table(self.rounds, self.columns, self.seconds), self.best)
         work = self.recipe.work_dir
         return (
-            f"{lines}\nended: {self.ended}\nstudent of round {self.best}: {self.recipe.student_path}\n"
-            f"corpus: {self.recipe.corpus_path}\nreport: {work / 'report.md'}"
+            f"{lines}\nended: {clean(self.ended)}\nstudent of round {self.best}: {clean(self.recipe.student_path)}\n"
+            f"corpus: {clean(self.recipe.corpus_path)}\nreport: {clean(work / 'report.md')}"
         )
 
     def __repr__(self) -> str:
@@ -76,15 +76,15 @@ class DistillResult:
 
     def _repr_html_(self) -> str:
         head, *lines = table(self.rounds, self.columns, self.seconds)
-        top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+        top = "".join(f"<th>{html_text(cell)}</th>" for cell in head)
         body = "".join(
             "<tr>"
-            + "".join(f"<td>{'<b>' * bold}{escape(cell)}{'</b>' * bold}</td>" for cell in line)
+            + "".join(f"<td>{'<b>' * bold}{html_text(cell)}{'</b>' * bold}</td>" for cell in line)
             + "</tr>"
             for line in lines
             for bold in [int(line[0] == str(self.best))]
         )
-        caption = escape(f"{repr(self)[1:-1]}; ended: {self.ended}")
+        caption = html_text(f"{repr(self)[1:-1]}; ended: {self.ended}")
         return f"{self.curve}<table><caption>{caption}</caption><tr>{top}</tr>{body}</table>"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from synthkd.display import clean
 from synthkd.loops.rounds import Round
 from synthkd.loops.standing import best_round
 
@@ -75,6 +76,7 @@ def table(
 
 def as_text(lines: Sequence[Sequence[str]], best: int) -> str:
     """The table in plain text; the best round is marked."""
+    lines = [[clean(cell) for cell in line] for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     marked = [lines[0], *lines[1:]]
     return "\n".join(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
+
+import yaml
+
+from synthkd.display import markdown_block, markdown_code
 
 
 def student_card(manifest: dict[str, Any], folder: Path) -> str:
     """Markdown: what it is, what it was trained on, how good it is, how to use it."""
     parts = [
-        f"# Student `{manifest['student']}`",
+        f"# Student {markdown_code(manifest['student'])}",
         _trained(manifest),
         _figures(manifest["figures"]),
         _use(manifest, folder),
@@ -21,9 +26,9 @@ def student_card(manifest: dict[str, Any], folder: Path) -> str:
 def _trained(manifest: dict[str, Any]) -> str:
     source = manifest["source"]
     of = (
-        f"the corpus `{source['path']}` (hash {source['corpus_hash'][:12]})"
+        f"the corpus {markdown_code(source['path'])} (hash {markdown_code(source['corpus_hash'][:12])})"
         if "corpus_hash" in source
-        else f"`{source['path']}`"
+        else markdown_code(source["path"])
     )
     classes = f" of {len(manifest['classes'])} classes" if "classes" in manifest else ""
     what = "examples" if "kind" in manifest else "rows"
@@ -31,9 +36,9 @@ def _trained(manifest: dict[str, Any]) -> str:
         f"Trained on {manifest['rows']:,} {what}{classes} from {of} in {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
     ]
     if source.get("teacher"):
-        lines.append(f"The corpus was written by `{source['teacher']}`.")
+        lines.append(f"The corpus was written by {markdown_code(source['teacher'])}.")
     if manifest["options"]:
-        lines.append(f"Options: `{json.dumps(manifest['options'], ensure_ascii=False)}`.")
+        lines.append(f"Options: {markdown_code(json.dumps(manifest['options'], ensure_ascii=False))}.")
     return " ".join(lines)
 
 
@@ -52,7 +57,7 @@ def _figures(figures: dict[str, Any]) -> str:
     weakest = sorted(
         (one for one in figures["per_class"] if one["f1"] is not None), key=lambda one: one["f1"]
     )[:5]
-    named = ", ".join(f"`{one['label']}` {one['f1']:.2f}" for one in weakest)
+    named = ", ".join(f"{markdown_code(one['label'])} {one['f1']:.2f}" for one in weakest)
     note = (
         ""
         if figures["on"] == "test"
@@ -63,12 +68,18 @@ def _figures(figures: dict[str, Any]) -> str:
 
 def _use(manifest: dict[str, Any], folder: Path) -> str:
     if "kind" in manifest:
+        recipe = {
+            "prompt": {"template": f"{folder}/prompt.j2"},
+            "teacher": {"backend": "transformers", "model": str(folder)},
+        }
+        part = yaml.safe_dump(recipe, default_flow_style=None, sort_keys=False, width=1000)
         return (
-            "## Use it\n\nIt is a transformers checkpoint, and a teacher for the next run:\n\n```yaml\n"
-            f"prompt: {{template: {folder}/prompt.j2}}\nteacher: {{backend: transformers, model: {folder}}}\n```"
+            "## Use it\n\nIt is a transformers checkpoint, and a teacher for the next run:\n\n"
+            + markdown_block(part.rstrip("\n"), "yaml")
         )
-    return (
-        f"## Use it\n\n```\nsynthkd student predict {folder} ROWS OUT\n```\n\n```python\n"
+    code = (
         "from synthkd.students.folders import load_student\n\n"
-        f'student = load_student("{folder}")\nstudent.predict(["..."])\n```'
+        f'student = load_student({json.dumps(str(folder))})\nstudent.predict(["..."])'
     )
+    command = f"synthkd student predict {shlex.quote(str(folder))} ROWS OUT"
+    return f"## Use it\n\n{markdown_block(command)}\n\n{markdown_block(code, 'python')}"

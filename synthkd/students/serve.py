@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from synthkd.display import to_cell
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.keys import content_hash
 from synthkd.rows import read_rows
@@ -45,10 +46,13 @@ def open_classifier(folder: Path, threads: int | None = None) -> Labels:
     return student
 
 
-def predict_file(model: Labels, rows: Path, out: Path, text: str = "text", every: bool = False) -> int:
+def predict_file(
+    model: Labels, rows: Path, out: Path, text: str = "text", every: bool = False, formulas: bool = False
+) -> int:
     """Write each row's key, text, likeliest label and its probability; ``every``: the probability of each class too.
 
-    The key is the row's `id`, or else the hash of its text. The format is that of the suffix of ``out``. Returns how many.
+    The key is the row's `id`, or else the hash of its text. The format is that of the suffix of ``out``. In CSV, a text that a
+    spreadsheet would take for a formula is marked unless ``formulas``. Returns how many.
     """
     _check(rows, out)
     temporary = out.with_name(f".{out.name}.new")
@@ -56,7 +60,7 @@ def predict_file(model: Labels, rows: Path, out: Path, text: str = "text", every
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with _Writer(temporary, out.suffix.lower()) as writer:
+            with _Writer(temporary, out.suffix.lower(), formulas) as writer:
                 for batch in read_rows(rows, batch=BATCH):
                     writer.write(_predicted(model, batch, text, f"{rows}", count, every))
                     count += len(batch)
@@ -110,8 +114,8 @@ def _said(batch: Rows, text: str, where: str, before: int) -> Iterator[str]:
 class _Writer:
     """Rows to CSV, JSON lines or Parquet, a batch at a time."""
 
-    def __init__(self, path: Path, suffix: str) -> None:
-        self._path, self._suffix = path, suffix
+    def __init__(self, path: Path, suffix: str, formulas: bool) -> None:
+        self._path, self._suffix, self._formulas = path, suffix, formulas
         self._file: Any = None
         self._table: Any = None
 
@@ -132,7 +136,9 @@ class _Writer:
             if self._table is None:
                 self._table = csv.DictWriter(self._file, list(rows[0]))
                 self._table.writeheader()
-            self._table.writerows(rows)
+            self._table.writerows(
+                {name: to_cell(value, self._formulas) for name, value in row.items()} for row in rows
+            )
         else:
             self._parquet(rows)
 

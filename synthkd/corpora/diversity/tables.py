@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from synthkd.display import clean
+
 _NAMES = {
     "parsed": "parsed",
     "rules": "after the rules",
@@ -51,6 +53,7 @@ def cost_sentence(found: dict[str, Any]) -> str:
 
 def plain_table(rows: list[tuple[str, ...]]) -> str:
     """A table for a terminal: numbers to the right."""
+    rows = [tuple(map(clean, row)) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

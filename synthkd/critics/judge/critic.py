@@ -19,6 +19,7 @@ from synthkd.critics.judge.forms import Form, find_form
 from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.critics.judge.secrets import refuse_secrets
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
+from synthkd.display import markdown_code
 from synthkd.errors import CriticError
 from synthkd.journal import Journal
 from synthkd.kinds.base import Kind
@@ -102,8 +103,8 @@ class JudgeCritic(Critic):
         said = f"{self._left_out:,} labelled training rows had no readable verdict." if self._left_out else ""
         replies = "one reply" if self.samples == 1 else f"the mean of {self.samples} replies"
         return (
-            f"## The judge\n\n`{self.asker.identity}` was asked with the template `{self.template}`; a verdict has the"
-            f" form `{self.form.name}` and is {replies}. {said}".rstrip()
+            f"## The judge\n\n{markdown_code(self.asker.identity)} was asked with the template {markdown_code(self.template)}; a verdict has the"
+            f" form {markdown_code(self.form.name)} and is {replies}. {said}".rstrip()
         )
 
     # Verdicts

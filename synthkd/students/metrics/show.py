@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
+
+from synthkd.display import clean, html_lines, html_text
 
 if TYPE_CHECKING:
     from synthkd.students.metrics.evaluation import Evaluation
@@ -24,7 +25,7 @@ def as_text(found: Evaluation) -> str:
 def as_html(found: Evaluation) -> str:
     """The same tables for a notebook."""
     tables = (_figures(found), _classes(found), _confusions(found))
-    note = f"<p>{escape(_left(found))}</p>" if _left(found) else ""
+    note = f"<p>{html_lines(_left(found))}</p>" if _left(found) else ""
     return "".join(_table(lines) for lines in tables if lines) + note
 
 
@@ -70,7 +71,7 @@ def _left(found: Evaluation) -> str:
     if (more := len(found.confusions) - SHOWN_CONFUSIONS) > 0:
         said.append(f"{more:,} rarer confusions are not shown")
     if found.missing:
-        names = ", ".join(found.missing[:5]) + (", ..." if len(found.missing) > 5 else "")
+        names = ", ".join(map(clean, found.missing[:5])) + (", ..." if len(found.missing) > 5 else "")
         said.append(f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}")
     return "\n".join(said)
 
@@ -78,6 +79,7 @@ def _left(found: Evaluation) -> str:
 def _aligned(lines: Lines) -> str:
     if not lines:
         return ""
+    lines = [[clean(cell) for cell in line] for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(line)).rstrip()
@@ -86,8 +88,8 @@ def _aligned(lines: Lines) -> str:
 
 
 def _table(lines: Lines) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in lines[0])
+    head = "".join(f"<th>{html_text(cell)}</th>" for cell in lines[0])
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines[1:]
+        "<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in line) + "</tr>" for line in lines[1:]
     )
     return f"<table><tr>{head}</tr>{body}</table>"
