@@ -6,6 +6,8 @@ markup in a page. Nothing is dropped: what cannot be shown as it is stands as it
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import sys
@@ -203,6 +205,13 @@ def from_cell(text: str) -> str:
     return text[2:] if text[:2] == CELL_MARK else text
 
 
+def csv_line(cells: Iterable[Any]) -> str:
+    """Return a line of a CSV file with its line feed; a carriage return in a cell is quoted as a line feed is."""
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow(list(cells))
+    return out.getvalue().removesuffix("\r\n") + "\n"
+
+
 # --- streams ------------------------------------------------------------------------------------------------------
 
 
@@ -283,4 +292,4 @@ def guard_streams() -> None:
 
 def raw_stream(stream: Any) -> TextIO:
     """Return the stream below a `CleanStream`: for what is exact (CSV in a pipe), and for a display of our own."""
-    return stream.inner if isinstance(stream, CleanStream) else stream  # type: ignore[no-any-return]
+    return stream.inner if isinstance(stream, CleanStream) else stream

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from synthkd.cli.options import Formulas
-from synthkd.display import raw_stream, to_cell
+from synthkd.display import csv_line, raw_stream, to_cell
 
 
 def pairs(
@@ -68,7 +67,6 @@ def pairs(
     typer.echo(f"{len(found):,} pairs of {len(things):,} things{fewer}", err=True)
 
 
-def _write(file: object, found: list[tuple[str, str]], formulas: bool) -> None:
-    writer = csv.writer(file, lineterminator="\n")  # type: ignore[arg-type]
-    writer.writerow(["left", "right"])
-    writer.writerows([to_cell(name, formulas) for name in pair] for pair in found)
+def _write(file: TextIO, found: list[tuple[str, str]], formulas: bool) -> None:
+    rows = [("left", "right"), *found]
+    file.writelines(csv_line(to_cell(name, formulas) for name in row) for row in rows)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from synthkd.critics.kb.reference import COLUMNS, enough, read_known
 from synthkd.critics.kb.similar import Similar
 from synthkd.critics.negatives import SLOTS, Known, corrupt
-from synthkd.display import to_cell
+from synthkd.display import csv_line, to_cell
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.storage import write_text
 
@@ -49,13 +47,10 @@ def write_sheet(
     others = read_known(known) if known else []
     made = corrupt(true, Known([*true, *others]), each, seed, similar=_similar(true, hard, seed), hard=hard)
     slots = dict(zip(made.triples, made.slot, strict=True))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, "label", "made"])
-    rows = [[*triple, "true", ""] for triple in true]
+    rows = [[*COLUMNS, "label", "made"]]
+    rows += [[*triple, "true", ""] for triple in true]
     rows += [[*triple, "false", SLOTS[slot]] for triple, slot in slots.items()]
-    writer.writerows([to_cell(cell, formulas) for cell in row] for row in rows)
-    write_text(out, text.getvalue())
+    write_text(out, "".join(csv_line(to_cell(cell, formulas) for cell in row) for row in rows))
     return Counts(len(true), len(slots), len(true) * each - len(slots))
 
 

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from synthkd.display import from_cell, to_cell
+from synthkd.display import csv_line, from_cell, to_cell
 from synthkd.errors import CriticError, StorageError
 from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES
 from synthkd.labels.verdicts import VERDICTS, verdict_of
@@ -231,9 +231,7 @@ def now() -> str:
 
 
 def _line(fields: Sequence[str]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(fields)
-    return out.getvalue().encode("utf-8", "replace")
+    return csv_line(fields).encode("utf-8", "replace")
 
 
 def _whole(data: bytes) -> bytes:

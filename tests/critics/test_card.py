@@ -114,3 +114,34 @@ def test_the_axis_of_precision_is_marked_at_round_numbers(share: float) -> None:
     assert len(marks) == 6
     step = round(marks[1] - marks[0], 6)
     assert step in (0.02, 0.05, 0.1, 0.2)
+
+
+def test_what_a_sheet_says_is_no_markup_on_the_card(tmp_path: Path) -> None:
+    from markdown_it import MarkdownIt
+
+    # A long relation would make each row nearly every other.
+    found = [row | {"relation": f"<b>`|\x1b[2J{row['relation']}"} for row in rows()]
+    name = "l`<img src=x>![a](https:).csv"
+    path = write_csv(tmp_path / name, [*found, found[0] | {"label": False}])
+    train_critic(KIND, read_labels(path, KIND), out=tmp_path / "c")
+    source = card(tmp_path / "c")
+    assert "\x1b" not in source
+    assert "<img" not in source.partition("```")[0]
+    parsed = MarkdownIt("gfm-like", {"linkify": False}).parse(source)
+    tokens = [token for top in parsed for token in (top, *(top.children or []))]
+    images = [token.attrs["src"] for token in tokens if token.type == "image"]
+    assert images == ["precision.svg", "reliability.svg"]
+    assert not {token.type for token in tokens} & {"link_open", "html_inline", "html_block"}
+    # Five rows of the weakest classes at most, four cells each: no `|` of a class cut one.
+    assert sum(token.type == "td_open" for token in tokens) % 2 == 0
+    (command,) = [token.content for token in tokens if token.type == "fence"]
+    assert shlex.split(command)[4] == name
+
+
+def test_pictures_escape_what_they_name() -> None:
+    import xml.etree.ElementTree as ET
+
+    from synthkd.critics.pictures import _Plot
+
+    root = ET.fromstring(_Plot("<x>&\x1b", "y\ufffe'\ud800").svg("</title><script>"))
+    assert not [node for node in root.iter() if "script" in str(node.tag)]

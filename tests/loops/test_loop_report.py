@@ -76,3 +76,29 @@ def test_a_cell_of_a_report_stays_one_cell(tmp_path: Path) -> None:
     from synthkd.loops.page import _table
 
     assert _table(["a"], [["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
+
+
+EVIL = "<img src=x> [a](https://p.example) `b` **c** a|b\r\x1b]52;c;eA==\x07\u202e\ufffe\ud800"
+
+
+def test_a_curve_is_well_formed_whatever_a_figure_is_called() -> None:
+    root = ET.fromstring(curve([{EVIL: [0.5, 0.7]}], [1, 2], title=EVIL))
+    assert not [node for node in root.iter() if str(node.tag).endswith("img")]
+
+
+def test_classes_and_texts_of_a_report_are_no_markup() -> None:
+    from markdown_it import MarkdownIt
+
+    from synthkd.loops.page import _table
+
+    source = _table(["a", EVIL], [[EVIL, "1"], ["2", EVIL]], best="2")
+    tokens = [
+        token
+        for top in MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(source)
+        for token in (top, *(top.children or []))
+    ]
+    assert sum(token.type in ("td_open", "th_open") for token in tokens) == 6
+    assert {token.type for token in tokens if not token.type.startswith(("t", "i"))} == {
+        "code_inline", "strong_open", "strong_close",
+    }  # fmt: skip
+    assert not {token.type for token in tokens} & {"image", "html_inline"}
