@@ -282,9 +282,9 @@ class CleanStream:
         return self.inner.name
 
 
-def guard_streams() -> None:
-    """Let all that the process writes to its terminal or log pass through `CleanStream`."""
-    for name in ("stdout", "stderr"):
+def guard_streams(*names: str) -> None:
+    """Let all that the process writes pass through `CleanStream`: on ``stdout`` and ``stderr``, or those named."""
+    for name in names or ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, CleanStream):
             setattr(sys, name, CleanStream(stream))

@@ -80,16 +80,17 @@ def spending(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Show what each run has spent, has reserved, and was charged for attempts of unknown cost."""
-    import json
     from dataclasses import asdict
 
+    from synthkd.display import clean, json_text
     from synthkd.journal import Journal
 
     with Journal(path, read_only=True) as journal:
         found = {run: journal.spending(run) for run in journal.runs()}
     if as_json:
-        typer.echo(json.dumps({run: asdict(spent) for run, spent in found.items()}, indent=1))
+        typer.echo(json_text({run: asdict(spent) for run, spent in found.items()}, indent=1))
         return
+    found = {clean(run): spent for run, spent in found.items()}
     width = max([len("run"), *map(len, found)])
     typer.echo(f"{'run':<{width}}  {'spent':>24}  {'reserved':>24}  {'unknown cost':>24}")
     for run, spent in found.items():

@@ -176,6 +176,8 @@ class StackCritic(Critic):
         critic.specs = [(member["name"], member["options"]) for member in config["members"]]
         critic.members = []
         for place, member in enumerate(config["members"]):
+            # The name is a file's word and part of a path: it must be that of a critic.
+            plugins.find("critics", member["name"])
             inside = folder / f"member-{place}-{member['name']}"
             check_files(inside, member["files"])
             critic.members.append(Bag.load(inside, kind, member["name"], count))

@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from synthkd.display import guard_streams
 from synthkd.errors import SynthKDError
 from synthkd.filters.reliability import Reliability
 from synthkd.journal import Journal
@@ -73,6 +74,7 @@ def listen(steps: queue.SimpleQueue[str]) -> None:
 
 def main() -> None:
     """Do what comes until stdin ends."""
+    guard_streams("stderr")
     steps: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=listen, args=(steps,), daemon=True).start()
     worker: Worker | None = None

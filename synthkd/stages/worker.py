@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Any
 
+from synthkd.display import guard_streams
 from synthkd.errors import SynthKDError
 from synthkd.journal import Journal
 from synthkd.progress import Progress
@@ -60,6 +61,7 @@ def leave_with_parent() -> None:
 
 def main() -> None:
     """Read the job, do it, report."""
+    guard_streams("stderr")
     # Before `generate` there is nothing to wait for, and after it nothing to stop.
     for number in SIGNALS:
         signal.signal(number, lambda number, _: os._exit(128 + number))

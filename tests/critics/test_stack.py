@@ -272,3 +272,13 @@ def test_a_fold_with_verdicts_of_one_sort_is_refused() -> None:
 def test_a_stack_that_was_not_trained_does_not_score() -> None:
     with pytest.raises(CriticError, match="not trained"):
         StackCritic(KIND, ["column"]).score(drawn(4)[0])
+
+
+def test_a_members_name_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    fitted().save(tmp_path)
+    (tmp_path / "member-0-x").mkdir()
+    arrays, config = read_files(tmp_path, StackCritic.name, 1, set())
+    config["members"][0]["name"] = "x/../../outside"
+    write_files(tmp_path, arrays, {name: value for name, value in config.items() if name != "files"})
+    with pytest.raises(CriticError, match="unknown critic 'x/"):
+        StackCritic.load(tmp_path, KIND)
