@@ -37,12 +37,12 @@ def make_manifest(
         "prompt": None
         if prompt is None
         else {
-            "name": prompt.name,
+            "name": recipe.published(prompt.name, "template"),
             "hash": content_hash([prompt.source, prompt.head.model_dump()]),
             "examples_hash": content_hash(list(prompt.examples)),
             "shots": prompt.shots,
         },
-        "teacher": {"backend": recipe.teacher.backend, "identity": identity},
+        "teacher": {"backend": recipe.teacher.backend, "identity": recipe.published_identity(identity)},
         "critic": critic,
         "seed": recipe.seed,
         "counts": counts,

@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import yaml
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 from jinja2.exceptions import UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from synthkd import safeyaml
 from synthkd.errors import PromptError, nearest
 from synthkd.keys import seed_from
 from synthkd.resources import resource
@@ -142,9 +142,9 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
         raise PromptError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
     match = _HEAD.match(text)
     try:
-        head = Head.model_validate(yaml.safe_load(match.group(1)) or {}) if match else Head()
-    except yaml.YAMLError as error:
-        raise PromptError(f"{path}: its head is not valid YAML: {error}") from None
+        head = Head.model_validate(safeyaml.load(match.group(1)) or {}) if match else Head()
+    except safeyaml.YamlError as error:
+        raise PromptError(f"{path}{error.where}: its head: {error}") from None
     except ValidationError as error:
         item = error.errors()[0]
         key = ".".join(map(str, item["loc"]))

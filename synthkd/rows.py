@@ -200,14 +200,12 @@ def _whole(row: Any) -> Any:
 
 def _yaml(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     """A list of mappings: small files that people write, such as a taxonomy."""
-    import yaml
+    from synthkd import safeyaml
 
     try:
-        rows = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        rows = safeyaml.read(path)
+    except safeyaml.YamlError as error:
+        raise InputError(f"{path}{error.where}: {error}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path}: a list of mappings is needed, one for each row")
     for row in rows:

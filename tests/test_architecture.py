@@ -22,6 +22,8 @@ LEVELS = [
     {"manifest", "journal_io", "testing"},
     {"journal", "prices", "prompts", "plugins", "progress"},
     {"recipe", "requests", "rows", "storage", "resources"},
+    {"safeyaml"},
+    {"secrets"},
     {"display", "errors", "keys", "fastjson", "schemas", "_version"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}

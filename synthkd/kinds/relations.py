@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from synthkd import safeyaml
 from synthkd.errors import KindError, nearest
 from synthkd.resources import resource
 
@@ -60,13 +59,21 @@ def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relat
 
 def _read(path: Path) -> dict[str, Relation]:
     try:
-        raw = yaml.safe_load(path.read_text("utf-8"))
+        raw = safeyaml.read(path)
         relations = {name: Relation(name=name, **fields) for name, fields in raw.items()}
     except FileNotFoundError:
         raise KindError(f"{path}: no such file of relations") from None
-    except (yaml.YAMLError, TypeError, AttributeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise KindError(f"{path}: not readable ({error.strerror})") from None
+    except safeyaml.YamlError as error:
+        raise KindError(
+            f"{path}{error.where}: not a file of relations: {error}; see docs/recipe.md"
+        ) from None
+    except (TypeError, AttributeError) as error:
         raise KindError(f"{path}: not a file of relations: {error}; see docs/recipe.md") from None
     for relation in relations.values():
+        if not isinstance(relation.sentence, str):
+            raise KindError(f"{path}: the sentence of {relation.name!r} is no text")
         if "{head}" not in relation.sentence or "{tail}" not in relation.sentence:
             raise KindError(f"{path}: the sentence of {relation.name!r} lacks {{head}} or {{tail}}")
     return relations

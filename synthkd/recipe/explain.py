@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from synthkd import safeyaml
 from synthkd.errors import RecipeError, nearest
+from synthkd.secrets import masked
 
-_TYPES = ("str", "list[str]")
+#: Parts of a place that name one of several types, and no key.
+_TYPE = re.compile(r"str|list\[.*\]|function-.*")
 
 
-def override(raw: dict[str, Any], override: str) -> None:
+def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) -> None:
+    """Apply ``key.key=value``. What is wrong is said without the value, which may be a secret."""
     key, equals, value = override.partition("=")
+    shown = _shown_key(key, known)
     if not equals or not key:
-        raise RecipeError(f"--set {override!r}: write key=value, such as teacher.sampling.n=5")
+        raise RecipeError(f"--set {shown}: write key=value, such as teacher.sampling.n=5")
     *parents, last = key.split(".")
     target: Any = raw
     for parent in parents:
         target = target.setdefault(parent, {})
         if not isinstance(target, dict):
-            raise RecipeError(f"--set {override!r}: {parent!r} holds no keys")
+            raise RecipeError(f"--set {shown}: {masked(parent)!r} holds no keys")
     try:
-        target[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise RecipeError(f"--set {override!r}: the value is not valid YAML; quote it") from None
+        target[last] = safeyaml.load(value)
+    except safeyaml.YamlError as error:
+        problem = str(error).split(": ")[0]
+        raise RecipeError(f"--set {shown}: the value is {problem}; quote it") from None
+
+
+def _shown_key(key: str, known: Collection[str]) -> str:
+    """The key of an option as far as it is one: a value without a key may be a secret."""
+    plain = re.match(r"[A-Za-z_][\w.-]*", key)
+    if plain is None or (known and plain[0].split(".")[0] not in known):
+        return "…"
+    return masked(plain[0])
 
 
 def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str:
@@ -33,12 +48,14 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
     lines = []
     for item in error.errors():
         # Where a key may be of several types, the place names each of them.
-        place = ".".join(str(part) for part in item["loc"] if part not in _TYPES) or "recipe"
+        keys = [str(part) for part in item["loc"] if not _TYPE.fullmatch(str(part))]
+        place = masked(".".join(keys)) or "recipe"
         if item["type"] == "extra_forbidden":
             known = list(_fields_at(recipe, item["loc"][:-1]))
             lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), known)}")
         else:
-            lines.append(f"{place}: {item['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{place}: {masked(item['msg'].removeprefix('Value error, '))}")
+    lines = list(dict.fromkeys(lines))
     return f"{source}: " + "; ".join(lines)
 
 

@@ -6,16 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from synthkd import safeyaml
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
 from synthkd.recipe.part import Part
 from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Prompt, Rule, VotesPart
+from synthkd.recipe.published import published
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import Limits, TeacherPart
+from synthkd.secrets import clear_secret, expand, masked
 
 
 class Recipe(Part):
@@ -45,6 +47,16 @@ class Recipe(Part):
 
     _folder: Path = Path()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secret_in_clear(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            _refuse_odd_texts(value)
+            if found := clear_secret(_without_typed(value)):
+                place, problem = found
+                raise ValueError(f"{place} {problem}; {_remedy(place)}")
+        return value
+
     @field_validator("rules", mode="before")
     @classmethod
     def _names_are_rules(cls, value: Any) -> Any:
@@ -62,21 +74,19 @@ class Recipe(Part):
         """Read a YAML file; ``overrides`` are ``key.key=value`` with YAML values."""
         path = Path(path)
         try:
-            raw = yaml.safe_load(path.read_text("utf-8"))
+            raw = safeyaml.read(path)
         except FileNotFoundError:
             raise RecipeError(f"{path}: no such recipe") from None
         except IsADirectoryError:
             raise RecipeError(f"{path} is a folder; name the recipe file in it") from None
-        except UnicodeDecodeError as error:
-            raise RecipeError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-            raise RecipeError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        except (OSError, ValueError) as error:
+            if isinstance(error, safeyaml.YamlError):
+                raise RecipeError(f"{path}{error.where}: {error}") from None
+            raise RecipeError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from None
         if not isinstance(raw, dict):
             raise RecipeError(f"{path}: a recipe is a mapping of keys; see docs/recipe.md")
         for change in overrides or []:
-            override(raw, change)
+            override(raw, change, cls.model_fields)
         return cls.from_dict(raw, folder=path.resolve().parent, source=str(path))
 
     @classmethod
@@ -96,11 +106,19 @@ class Recipe(Part):
         return other
 
     def resolve(self, path: str) -> Path:
-        """A path of this recipe as an absolute one, with ``$NAME`` and ``~`` replaced."""
-        expanded = os.path.expanduser(os.path.expandvars(path))
-        if "$" in expanded:
-            raise RecipeError(f"path {path!r} names an environment variable that is not set")
-        return (self._folder / expanded).resolve()
+        """A path of this recipe as an absolute one, with ``$NAME`` and ``~`` replaced.
+
+        Raises:
+            RecipeError: A variable is not set, or no path can have this form.
+        """
+        expanded = os.path.expanduser(expand(path, f"path {masked(path)!r}"))
+        try:
+            if any(len(os.fsencode(part)) > _LONGEST_NAME for part in expanded.split("/")):
+                raise OSError("a name in it is too long")
+            return (self._folder / expanded).resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            shown = path if len(path) <= 80 else f"{path[:60]}…"
+            raise RecipeError(f"path {masked(shown)!r}: no file can have it ({error})") from None
 
     @property
     def work_dir(self) -> Path:
@@ -126,8 +144,61 @@ class Recipe(Part):
 
     def record(self) -> dict[str, Any]:
         """What a corpus' manifest holds: all but the limits, which say how far and how fast, not what; and but what
-        comes after the corpus."""
-        return self.model_dump(mode="json", exclude={"limits", "student", "loop"})
+        comes after the corpus. No secret, and nothing that says whose machine it was."""
+        record: dict[str, Any] = self.published(
+            self.model_dump(mode="json", exclude={"limits", "student", "loop"})
+        )
+        return record
+
+    def published(self, value: Any, key: str = "") -> Any:
+        """A value as a published file may hold it: paths from the recipe's folder or by name, private hosts unnamed."""
+        return published(value, self._folder, key)
+
+    def published_identity(self, identity: str) -> str:
+        """Who answers, without the place of a local model. Keys in the journal hold the identity itself."""
+        model = self.teacher.model
+        if model and (name := self.published(model, "model")) != model:
+            identity = identity.replace(model, name)
+        return str(self.published(identity))
+
+    def for_worker(self) -> dict[str, Any]:
+        """The recipe with its addresses and headers as they were written, for a process of this program alone."""
+        return self.model_dump(mode="json", context={"reveal": True})
+
+
+#: Bytes of a file's name at most, on common file systems.
+_LONGEST_NAME = 255
+
+
+def _refuse_odd_texts(value: Any, place: str = "") -> None:
+    """Refuse characters that no file, path or database holds, with their place."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"{place}: holds a character that no file can hold (NUL, or half of a pair)")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_odd_texts(inner, f"{place}.{masked(str(name))}".lstrip("."))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _refuse_odd_texts(inner, f"{place}.{number}")
+
+
+def _without_typed(raw: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without the fields whose own types refuse a secret."""
+    teacher = raw.get("teacher")
+    if not isinstance(teacher, dict):
+        return raw
+    typed = ("base_url", "proxy", "headers", "api_key_env")
+    return raw | {"teacher": {name: value for name, value in teacher.items() if name not in typed}}
+
+
+def _remedy(place: str) -> str:
+    """Where a secret belongs in place of here."""
+    if place.startswith("teacher.vllm"):
+        return "put it into the environment variable that vLLM reads for it (such as HF_TOKEN)"
+    if place.startswith("teacher.sampling"):
+        return "put it into an environment variable, and send it as a header: teacher.headers with $NAME"
+    return "keep it in an environment variable: teacher.api_key_env names one, and $NAME stands for one in addresses and headers"
 
 
 def _one_key_rule(rule: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
 from synthkd.recipe.part import Part
+from synthkd.secrets import Headers, Url, has_token, random_looking
 
 
 class SamplingPart(Part):
@@ -167,19 +169,23 @@ class TeacherPart(Part):
     identity: str | None = Field(
         None, description="Name for who answers, in place of model and address, in the key."
     )
-    base_url: str | list[str] | None = Field(
+    base_url: Url | list[Url] | None = Field(
         None,
         description="Address of an OpenAI-compatible server, up to and with `/v1`; a list for several endpoints of"
-        " one model, over which the load is balanced.",
+        " one model, over which the load is balanced. `$NAME` is taken from the environment; a password or key in clear"
+        " is refused.",
     )
-    headers: dict[str, str] = Field(
-        default_factory=dict, description="Further headers; `$NAME` is taken from the environment."
+    headers: Headers = Field(
+        default_factory=Headers,
+        description="Further headers; `$NAME` is taken from the environment. Credentials in clear are refused.",
     )
     api_version: str | None = Field(
         None, description="For Azure: sent as `api-version`, with the key in the header `api-key`."
     )
-    proxy: str | None = Field(
-        None, description="HTTP proxy. Default: what `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` say."
+    proxy: Url | None = Field(
+        None,
+        description="HTTP proxy, such as `http://$PROXY_USER:$PROXY_PASSWORD@host:3128`. Default: what `HTTP_PROXY`,"
+        " `HTTPS_PROXY` and `NO_PROXY` say.",
     )
     ca_file: str | None = Field(
         None, description="File of the authorities that TLS certificates may come from."
@@ -229,13 +235,13 @@ class TeacherPart(Part):
     )
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
 
-    @field_validator("proxy")
+    @field_validator("api_key_env")
     @classmethod
-    def _is_an_address(cls, proxy: str | None) -> str | None:
-        if proxy is not None and not proxy.startswith(("http://", "https://")):
-            # Not shown: it may hold a password.
-            raise ValueError("begin it with http:// or https://")
-        return proxy
+    def _is_a_name(cls, name: str) -> str:
+        if name and (not re.fullmatch(r"[A-Za-z_]\w*", name) or has_token(name) or random_looking(name)):
+            # Not shown: it may be the key.
+            raise ValueError("the name of an environment variable is needed here, not the key itself")
+        return name
 
 
 class Limits(Part):

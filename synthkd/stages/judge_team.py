@@ -125,7 +125,7 @@ class _Worker:
         with suppress(BrokenPipeError):
             self._say(
                 {
-                    "recipe": recipe.model_dump(mode="json"), "folder": str(recipe.folder),
+                    "recipe": recipe.for_worker(), "folder": str(recipe.folder),
                     "shared": str(steps.folder), "identity": steps.plan.identity,
                 }
             )  # fmt: skip

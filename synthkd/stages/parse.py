@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,10 @@ class Parser:
         self.came = Came()
         self.schema = pa.schema([*candidate_schema(plan.kind), *FIELDS])
         self._own = (*self.kind.columns, *self.kind.details)
+        # As published: a path of this machine does not go into rows.
+        self._who = cache(plan.recipe.published_identity)
         self._identity = plan.identity
-        self._prompt = plan.prompt.name if plan.prompt else None
+        self._prompt = plan.recipe.published(plan.prompt.name, "template") if plan.prompt else None
         self._questions: dict[tuple[str, ...], str] = {}
         #: Where samples are asked for in rounds: those that were never wanted are not missing.
         self._narrow = adaptive_of(plan, journal)
@@ -69,7 +72,7 @@ class Parser:
         of_completion: list[tuple[Any, ...]] = []
         for asked, index, sample, found in self._samples(batch):
             common = (
-                asked.input_id, completion_key(asked.request.request_id, index), index, sample.model or self._identity,
+                asked.input_id, completion_key(asked.request.request_id, index), index, self._who(sample.model or self._identity),
                 sample.logprob, sample.completion_tokens, sample.finish_reason, sample.text,
             )  # fmt: skip
             rows = found.rows

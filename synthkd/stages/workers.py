@@ -81,7 +81,7 @@ class _Team:
         self._processes.append(process)
         assert process.stdin is not None
         assert process.stdout is not None
-        job = {"recipe": recipe.model_dump(mode="json"), "folder": str(recipe.folder), "shard": shard}
+        job = {"recipe": recipe.for_worker(), "folder": str(recipe.folder), "shard": shard}
         # The pipe stays open: its end would tell the worker that we are gone.
         with suppress(BrokenPipeError):
             process.stdin.write(json.dumps(job) + "\n")

@@ -14,6 +14,7 @@ from serving import GOOD, Answering, Reply, Seen, answering
 from synthkd.errors import QuotaError, RecipeError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Failure
+from synthkd.secrets import Url
 from synthkd.teachers.openai.address import resolve
 from synthkd.testing import FakeServer
 
@@ -76,7 +77,7 @@ def test_an_address_at_azure_gets_its_header_without_being_told(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve(f"https://{host}/openai/v1", part)
+    address = resolve(Url(f"https://{host}/openai/v1"), part)
     assert address.headers["api-key"] == KEY
     assert "Authorization" not in address.headers
 
@@ -324,7 +325,7 @@ def test_no_password_of_the_address_is_in_an_error_though_the_server_repeats_it(
 def test_an_address_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve("https://me:password@host/v1?key=query-4712", part)
+    address = resolve(Url("https://me:password@host/v1?key=query-4712", trusted=True), part)
     assert address.public == "https://host/v1"
     for secret in (KEY, "password", "query-4712"):
         assert secret not in repr(address)
@@ -332,7 +333,7 @@ def test_an_address_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_secret_is_masked_in_each_of_its_forms() -> None:
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve("https://me:pass%20word@host/v1", part)
+    address = resolve(Url("https://me:pass%20word@host/v1", trusted=True), part)
     assert address.mask("a pass word, a pass%20word, a pass+word") == "a ***, a ***, a ***"
 
 

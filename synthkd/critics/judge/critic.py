@@ -17,13 +17,13 @@ from synthkd.critics.files import read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
 from synthkd.critics.judge.forms import Form, find_form
 from synthkd.critics.judge.prompt import JudgePrompt
-from synthkd.critics.judge.secrets import refuse_secrets
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.display import markdown_code
 from synthkd.errors import CriticError
 from synthkd.journal import Journal
 from synthkd.kinds.base import Kind
 from synthkd.requests import Completion
+from synthkd.secrets import clear_secret
 
 #: Rows that are rendered and asked about at a time.
 _SLICE = 16_384
@@ -81,7 +81,8 @@ class JudgeCritic(Critic):
             raise CriticError(
                 "the judge critic needs its option `teacher`: backend and model, as in a recipe's teacher part"
             )
-        refuse_secrets(teacher)
+        if found := clear_secret(teacher, "teacher"):
+            raise CriticError(f"judge: {found[0]}: {found[1]}")
         self.teacher, self.limits, self.samples = dict(teacher), dict(limits or {}), samples
         self.template, self.calibration = template, calibration
         self.form: Form = find_form(form)

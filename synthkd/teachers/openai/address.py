@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
+from urllib.request import getproxies
 
 from synthkd.errors import AuthenticationError, RecipeError
+from synthkd.secrets import Headers, Mask, Url
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -19,42 +22,34 @@ _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 
 @dataclass(frozen=True)
 class Address:
-    """One endpoint. ``secrets`` are texts that must not be shown."""
+    """One endpoint. ``mask`` takes its secrets out of a server's text, should it repeat them."""
 
-    base: str
+    base: str = field(repr=False)
+    #: The address without user, password and query.
+    public: str
     query: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
-    secrets: tuple[str, ...] = field(repr=False)
-
-    @property
-    def public(self) -> str:
-        """The address without user, password and query."""
-        return self.base
+    mask: Mask = field(repr=False)
 
     def url(self, path: str) -> str:
         """The whole address of a path such as ``/chat/completions``."""
         return f"{self.base}{path}" + (f"?{self.query}" if self.query else "")
 
-    def mask(self, text: str) -> str:
-        """A server's message without the secrets, should it repeat them."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
 
-
-def base_urls(part: TeacherPart) -> list[str]:
+def base_urls(part: TeacherPart) -> list[Url]:
     """The addresses that a recipe, or the environment, names."""
     named = part.base_url
     if named is None:
-        named = os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
-    elif not named:
+        try:
+            return [Url(os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL, trusted=True)]
+        except ValueError as error:
+            raise RecipeError(f"OPENAI_BASE_URL: {error}") from None
+    urls = [_url(url) for url in (named if isinstance(named, list) else [named])]
+    if not urls:
         # Else what was meant for one's own server would go elsewhere, and be paid for.
         raise RecipeError("teacher.base_url is empty; name the server, or leave the line out")
-    urls = [named] if isinstance(named, str) else list(named)
     for url in urls:
-        if urlsplit(url).scheme not in ("http", "https"):
-            # The address is not shown: without a scheme, a password in it cannot be told from a path.
-            raise RecipeError("teacher.base_url (or OPENAI_BASE_URL): begin it with http:// or https://")
+        url.parts()
     if len(urls) > 1 and not part.identity:
         raise RecipeError(
             "teacher.base_url names several endpoints: name `teacher.identity` too, so that what was bought is found"
@@ -63,53 +58,62 @@ def base_urls(part: TeacherPart) -> list[str]:
     return urls
 
 
-def public(url: str) -> str:
+def _url(url: Url | str) -> Url:
+    """An address, also where a part was changed without a check (`model_copy`)."""
+    if isinstance(url, Url):
+        return url
+    try:
+        return Url(url)
+    except ValueError as error:
+        raise RecipeError(f"teacher.base_url: {error}") from None
+
+
+def public(url: Url) -> str:
     """An address without user, password and query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rsplit("@", 1)[-1]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    return url.parts().shown
 
 
-def resolve(url: str, part: TeacherPart) -> Address:
+def proxy_of(part: TeacherPart) -> str | None:
+    """The recipe's proxy as it is asked, with user and password; None where it names none."""
+    return None if part.proxy is None else part.proxy.sent("teacher.proxy")
+
+
+def _of_proxies(part: TeacherPart) -> list[str]:
+    """Secrets of the recipe's proxy, or of those that the environment names."""
+    if part.proxy is not None:
+        return part.proxy.secrets("teacher.proxy")
+    found = []
+    for url in getproxies().values():
+        # What is no address is said when it is used.
+        with suppress(ValueError, RecipeError):
+            found += Url(url, trusted=True).secrets()
+    return found
+
+
+def resolve(url: Url, part: TeacherPart) -> Address:
     """An address with its headers: key, user and password, and what the recipe adds."""
-    parts = urlsplit(url)
-    key = _key(part, url)
-    query = dict(parse_qsl(parts.query))
+    parts = url.parts()
+    key = _key(part, parts.base)
+    query = dict(parts.query)
     if part.api_version:
         query["api-version"] = part.api_version
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    secrets = [key, *query.values(), parts.password or ""]
+    secrets = [key, *url.secrets()]
+    secrets += _of_proxies(part)
     if parts.password is not None and not key:
-        pair = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
-        coded = base64.b64encode(pair.encode()).decode()
+        coded = base64.b64encode(f"{parts.user}:{parts.password}".encode()).decode()
         headers["Authorization"] = f"Basic {coded}"
-        secrets.append(coded)
-    elif (parts.hostname or "").endswith(_AZURE) or part.api_version:
+    elif parts.host.endswith(_AZURE) or part.api_version:
         headers["api-key"] = key
     else:
         headers["Authorization"] = f"Bearer {key or 'none'}"
-    for name, value in part.headers.items():
-        expanded = _expanded(name, value)
-        headers[name] = expanded
-        if expanded != value:
-            secrets.append(expanded)
-    return Address(public(url), urlencode(query), headers, _hidden(secrets, part.api_version))
+    own = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
+    headers |= own.sent()
+    secrets += own.secrets()
+    return Address(parts.base, parts.shown, urlencode(query), headers, Mask.of(secrets))
 
 
-def _hidden(secrets: list[str], version: str | None) -> tuple[str, ...]:
-    """Secrets in each form in which a server may repeat them, the longest first."""
-    forms = {
-        form
-        for secret in secrets
-        if secret != version
-        for plain in (secret, unquote(secret))
-        for form in (plain, quote(plain, safe=""), quote_plus(plain))
-    }
-    # Short ones are no secrets, and masking them would spoil every message.
-    return tuple(sorted((form for form in forms if len(form) >= 4), key=len, reverse=True))
-
-
-def _key(part: TeacherPart, url: str) -> str:
+def _key(part: TeacherPart, base: str) -> str:
     """The key, without the white space that a file or a shell left around it; "" where none is needed."""
     key = os.environ.get(part.api_key_env, "").strip()
     if key and not (key.isascii() and key.isprintable()):
@@ -117,17 +121,9 @@ def _key(part: TeacherPart, url: str) -> str:
         raise AuthenticationError(
             f"the key in {part.api_key_env} holds characters that no header can carry; check that variable"
         )
-    if not key and url == DEFAULT_URL:
+    if not key and base == DEFAULT_URL:
         raise AuthenticationError(
             f"no key: set the environment variable {part.api_key_env}, or teacher.base_url for a server"
             " that needs none"
         )
     return key
-
-
-def _expanded(name: str, value: str) -> str:
-    """A header's value with ``$NAME`` from the environment, so that no secret stands in a recipe."""
-    expanded = os.path.expandvars(value)
-    if "$" in expanded:
-        raise RecipeError(f"teacher.headers.{name} names an environment variable that is not set")
-    return expanded

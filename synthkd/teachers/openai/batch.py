@@ -39,7 +39,7 @@ class BatchTeacher:
         if len(urls) > 1:
             raise RecipeError("teacher.base_url: the backend openai-batch takes one address; name one")
         self.part, self.patience, self.base_url = part, patience, urls[0]
-        self.price = discounted(price_of(part, self.base_url), part.batch.discount)
+        self.price = discounted(price_of(part, public(self.base_url)), part.batch.discount)
         self.account: Account | None = None
         self._attached: tuple[Batches, str] | None = None
         self._provider: Provider | None = None

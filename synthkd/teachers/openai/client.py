@@ -6,6 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from synthkd.teachers.openai.address import proxy_of
 from synthkd.teachers.openai.wire import tls_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def client_of(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
         default_query=dict(parse_qsl(address.query)),
         max_retries=part.max_attempts - 1,
         timeout=part.timeout,
-        http_client=openai.DefaultAsyncHttpxClient(proxy=part.proxy, **verify, **hooks),
+        http_client=openai.DefaultAsyncHttpxClient(proxy=proxy_of(part), **verify, **hooks),
     )
 
 

@@ -40,7 +40,7 @@ class OpenAITeacher:
         self.part = part
         self.policy = policy or Policy(part.concurrency, part.max_attempts)
         self.base_urls = base_urls(part)
-        self.price = price_of(part, self.base_urls[0])
+        self.price = price_of(part, public(self.base_urls[0]))
         self.account: Account | None = None
         self._session: aiohttp.ClientSession | None = None
 

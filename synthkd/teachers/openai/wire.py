@@ -14,6 +14,7 @@ from yarl import URL
 from synthkd.errors import AuthenticationError, QuotaError, RecipeError, RequestError, TeacherError
 from synthkd.fastjson import loads
 from synthkd.teachers.dispatch import TransientError, retry_after
+from synthkd.teachers.openai.address import proxy_of
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -52,7 +53,7 @@ class Wire:
         self._headers = CIMultiDict(address.headers)
         self._urls: dict[str, URL] = {}
         # Looked up once: aiohttp's own way reads the environment for each request.
-        self._proxy = part.proxy or _proxy(address.base)
+        self._proxy = proxy_of(part) or _proxy(address.base)
 
     async def post(self, path: str, body: bytes) -> Any:
         """The parsed body of a 200. Raises `TransientError`, `RequestError` or another `TeacherError`."""
