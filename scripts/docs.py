@@ -25,7 +25,15 @@ def recipe_page() -> str:
         "# Recipe reference\n\nMade from the models in `synthkd/recipe/` by `scripts/docs.py`.\n\n"
         "A recipe is a YAML file. Unknown keys are refused, and the nearest known one is named. Relative paths start\n"
         "from the recipe's folder; `$NAME` in a path is taken from the environment. On the command line,\n"
-        "`--set teacher.sampling.n=5` changes a value.\n"
+        "`--set teacher.sampling.n=5` changes a value.\n\n"
+        "**A recipe is as powerful as a program.** It says which hosts are asked and with which environment variables,\n"
+        "which programs are started, whose code is loaded and which files are read and written. Before you run a recipe\n"
+        "of somebody else, let `synthkd run RECIPE --dry-run` list all of it; nothing is sent or started then.\n\n"
+        "**No secret stands in a recipe.** `teacher.api_key_env` names the variable of the key, and `$NAME` stands for a\n"
+        "variable in addresses and headers: `http://$USER_NAME:$PASSWORD@host/v1`, `Authorization: Token $TOKEN`. A\n"
+        "password, key or token in clear is refused; only an address on this machine (127.0.0.1) may hold one, and it is\n"
+        "shown and recorded as `***`. Repeated keys, numbers beyond 64 bits, nesting beyond 64 and aliases that repeat\n"
+        "too much are refused with their line.\n"
     ]
     parts += [model_section(name, model) for name, model in models(Recipe, "")]
     return "\n".join(parts)
@@ -56,6 +64,7 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         kind = str(field.annotation).replace("typing.", "").replace("synthkd.recipe.", "")
         kind = re.sub(r"\b(part|parts|teacher|recipe)\.(?=[A-Z])", "", kind)
+        kind = kind.replace("synthkd.secrets.", "")
         kind = kind.removeprefix("<class '").removesuffix("'>").replace("|", "or")
         default = (
             "required"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from synthkd.display import clean, clean_lines
 from synthkd.journal import Journal
 from synthkd.prices import most_dollars
+from synthkd.reach import Reach, reach_of
 from synthkd.recipe import Price, Recipe
 from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.plan import InputCounts, Plan
@@ -30,6 +31,8 @@ class DryRun:
     cost: float | None
     prompts: list[str]
     warnings: list[str]
+    #: What the recipe would use beyond its folder.
+    reach: Reach = field(default_factory=Reach)
     #: Whether questions may be decided before all of that was asked for.
     in_rounds: bool = False
 
@@ -38,7 +41,7 @@ class DryRun:
         cost = "" if self.cost is None else f", ${self.cost:,.4f} if all of them are"
         return "\n".join(
             [
-                f"{shown}\n---",
+                f"{self.reach}\n{shown}\n---",
                 f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,} samples wanted,"
                 f" {self.held:,} in the journal",
                 f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked for in"
@@ -97,5 +100,6 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         cost,
         prompts,
         plan.warnings,
+        reach_of(recipe),
         recipe.votes is not None and recipe.votes.adaptive is not None,
     )

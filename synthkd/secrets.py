@@ -320,6 +320,13 @@ class Url(_Sealed):
         if re.search(r"[\s\x00-\x1f\x7f\\]", text):
             raise ValueError("holds a space or another character that no address has")
         host = _host_of(text)
+        if (
+            not trusted
+            and "@"
+            in text.partition("://")[2].partition("/")[2] + urlsplit(text).query + urlsplit(text).fragment
+        ):
+            # A password with a / or ? in it would be taken for host and path, and be shown.
+            raise ValueError(f"holds an @ after its host; a password is written as a variable: {_REMEDY}")
         if not trusted and (what := _clear_in_url(text)) and (not is_loopback(host) or variables(text)):
             raise ValueError(f"holds {what} in clear; {_REMEDY}")
 

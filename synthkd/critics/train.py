@@ -27,6 +27,7 @@ from synthkd.critics.siblings import SIBLINGS
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
+from synthkd.recipe.published import published
 from synthkd.storage import read_json, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
@@ -117,7 +118,7 @@ def train_critic(
         "training_rows": rows.num_rows,
         "share_valid": round(float(np.mean(sheet.labels)), 6),
         "read": sheet.how,
-        "options": _without_teachers(options or {}),
+        "options": published(_without_teachers(options or {}), Path.cwd()),
         **_left_out(sheet),
         "annotators": len(sheet.annotators),
         "agreement_alpha": None if sheet.agreement is None else round(sheet.agreement, 6),

@@ -42,7 +42,7 @@ def write_all(
         "format": _FORMAT,
         "synthkd": __version__,
         **facts,
-        "ended": ended,
+        "ended": recipe.published(ended),
         "best": best,
         "rounds": [_short(one) for one in rounds],
         "kept": {"round": best, "student": folder_hash(recipe.student_path)},

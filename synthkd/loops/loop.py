@@ -87,10 +87,10 @@ class Loop:
         identity = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe).identity
         return {
             "recipe": self.recipe.record(),
-            "student": student,
-            "loop": part,
+            "student": self.recipe.published(student),
+            "loop": self.recipe.published(part),
             "rows": self.task.facts(),
-            "teacher": identity,
+            "teacher": self.recipe.published_identity(identity),
             "named": named_files(self.recipe),
         }
 

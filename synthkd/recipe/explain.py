@@ -46,7 +46,12 @@ def _shown_key(key: str, known: Collection[str]) -> str:
 def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str:
     """All that is wrong, each with its place and, for unknown keys, the nearest known name."""
     lines = []
-    for item in error.errors():
+    items = error.errors(include_input=False, include_url=False)
+    said = {item["loc"][:2] for item in items if item["type"] == "value_error"}
+    for item in items:
+        # Where a text is refused for what it says, that it is no list either helps nobody.
+        if item["type"] == "list_type" and item["loc"][:2] in said:
+            continue
         # Where a key may be of several types, the place names each of them.
         keys = [str(part) for part in item["loc"] if not _TYPE.fullmatch(str(part))]
         place = masked(".".join(keys)) or "recipe"
@@ -54,7 +59,8 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
             known = list(_fields_at(recipe, item["loc"][:-1]))
             lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), known)}")
         else:
-            lines.append(f"{place}: {masked(item['msg'].removeprefix('Value error, '))}")
+            problem = masked(item["msg"].removeprefix("Value error, "))
+            lines.append(problem if not keys and item["type"] == "value_error" else f"{place}: {problem}")
     lines = list(dict.fromkeys(lines))
     return f"{source}: " + "; ".join(lines)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from synthkd.secrets import is_private
 
@@ -37,7 +35,7 @@ _PATH_KEYS = frozenset(
     ]
 )
 #: An absolute path in a longer text, such as an identity or a message: two names at least, so that `/v1` is none.
-_WITHIN = re.compile(r"(?<![\w/:.$}~*-])(?:file://)?(/[^\s/:@,;'\"`()\[\]{}<>|]+){2,}/?")
+_WITHIN = re.compile(r"(?<![\w/.$}~*-])(?:file://)?(/[^\s/:@,;'\"`()\[\]{}<>|]+){2,}/?")
 _WINDOWS = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\)")
 _HOST = re.compile(r"(https?://)([^/\s:@'\"]+|\[[^\]\s]+\])")
 
@@ -107,10 +105,3 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _spellings(folder: Path) -> set[str]:
     return {str(folder), os.path.realpath(folder)}
-
-
-def absolute_paths(text: str) -> Iterator[str]:
-    """Absolute paths within a text, for tests of what is published."""
-    for match in _WITHIN.finditer(text):
-        if not urlsplit(match[0]).scheme:
-            yield match[0]

@@ -54,7 +54,9 @@ class Recipe(Part):
             _refuse_odd_texts(value)
             if found := clear_secret(_without_typed(value)):
                 place, problem = found
-                raise ValueError(f"{place} {problem}; {_remedy(place)}")
+                raise ValueError(
+                    f"{place}: {problem}" + ("" if "$NAME" in problem else f"; {_remedy(place)}")
+                )
         return value
 
     @field_validator("rules", mode="before")
@@ -87,7 +89,10 @@ class Recipe(Part):
             raise RecipeError(f"{path}: a recipe is a mapping of keys; see docs/recipe.md")
         for change in overrides or []:
             override(raw, change, cls.model_fields)
-        return cls.from_dict(raw, folder=path.resolve().parent, source=str(path))
+        recipe = cls.from_dict(raw, folder=path.resolve().parent, source=str(path))
+        # Places that are written to are needed at the end, and wrong ones are to be known at the beginning.
+        _ = (recipe.journal_path, recipe.work_dir, recipe.corpus_path, recipe.student_path)
+        return recipe
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any], folder: str | Path = ".", source: str = "recipe") -> Recipe:
@@ -115,6 +120,8 @@ class Recipe(Part):
         try:
             if any(len(os.fsencode(part)) > _LONGEST_NAME for part in expanded.split("/")):
                 raise OSError("a name in it is too long")
+            if len(os.fsencode(expanded)) > _LONGEST_PATH:
+                raise OSError("it is too long")
             return (self._folder / expanded).resolve()
         except (OSError, ValueError, RuntimeError) as error:
             shown = path if len(path) <= 80 else f"{path[:60]}…"
@@ -166,8 +173,9 @@ class Recipe(Part):
         return self.model_dump(mode="json", context={"reveal": True})
 
 
-#: Bytes of a file's name at most, on common file systems.
+#: Bytes of a file's name and of a whole path at most, on common systems.
 _LONGEST_NAME = 255
+_LONGEST_PATH = 4095
 
 
 def _refuse_odd_texts(value: Any, place: str = "") -> None:

@@ -15,6 +15,7 @@ from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.keys import content_hash, file_hash
+from synthkd.recipe.published import published_path
 from synthkd.students.base import Student
 
 #: Packages whose version can change a student.
@@ -43,10 +44,11 @@ def source_of(path: Path | None) -> dict[str, Any] | None:
     """What rows were read: of a corpus its hashes, kind and teacher; of files their hash."""
     if path is None:
         return None
+    shown = published_path(str(path), Path.cwd())
     if (path / MANIFEST).is_file():
         manifest = load_corpus(path).manifest
         return {
-            "path": str(path), "corpus_hash": manifest["corpus_hash"],
+            "path": shown, "corpus_hash": manifest["corpus_hash"],
             "manifest_hash": manifest.get("manifest_hash"), "kind": manifest["kind"]["name"],
             "teacher": manifest["teacher"].get("identity"), "rows": manifest["counts"]["accepted"],
         }  # fmt: skip
@@ -58,8 +60,8 @@ def source_of(path: Path | None) -> dict[str, Any] | None:
             for file in sorted(path.rglob("*"))
             if file.is_file()
         }
-        return {"path": str(path), "hash": content_hash(files)}
-    return {"path": str(path), "hash": file_hash(path)}
+        return {"path": shown, "hash": content_hash(files)}
+    return {"path": shown, "hash": file_hash(path)}
 
 
 def versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import StudentError, TrainingError
 from synthkd.kinds.examples.overlap import normal_text
+from synthkd.recipe.published import published
 from synthkd.rows import read_rows
 from synthkd.storage import write_text
 from synthkd.students.base import Classifier, Student, Texts, known_labels
@@ -69,7 +70,7 @@ def train_student(asked: Training) -> Trained:
     save_student(done.student, asked.out, done.manifest)
     from synthkd.students.card import student_card
 
-    write_text(asked.out / README, student_card(done.manifest, asked.out))
+    write_text(asked.out / README, student_card(done.manifest, Path(asked.out.name)))
     return done
 
 
@@ -192,7 +193,7 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
 
 def _manifest(asked: Training, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "student": asked.student, "options": dict(asked.options), "seed": asked.seed,
+        "student": asked.student, "options": published(dict(asked.options), Path.cwd()), "seed": asked.seed,
         "columns": {"text": asked.text, "label": asked.label},
         "source": source_of(asked.source),
         "validation": source_of(asked.validation), "test": source_of(asked.test),
