@@ -7,7 +7,7 @@ before anything is built of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def load(text: str) -> Any:
     """What a YAML text holds, by the safe loader's types. Raises `YamlError`."""
     try:
         # The pure reader names places better, and libyaml is fast.
-        made = _Small if len(text) <= _SMALL else _Large
+        made: Any = _Small if len(text) <= _SMALL else _Large
         _look_over(text, made)
         loader = made(text)
         try:
@@ -92,42 +92,37 @@ def _short(problem: object) -> str:
 
 def _look_over(text: str, reader: Any) -> None:
     """Refuse what would take more than its share of memory, stack or time."""
-    depth = nodes = aliases = expanded = 0
-    #: Of each open collection: its anchor, and nodes within it so far.
-    open_: list[tuple[str | None, int]] = []
+    nodes = aliases = expanded = 0
+    #: Anchor of each open collection, and nodes within it so far; and nodes of each anchor that is closed.
+    open_: list[tuple[str | None, int]] = [(None, 0)]
     sizes: dict[str, int] = {}
-    for event in yaml.parse(text, Loader=reader):
+    events: Iterator[Any] = yaml.parse(text, Loader=reader)
+    for event in events:
         line = event.start_mark.line + 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append((event.anchor, 1))
+            if len(open_) > MOST_DEPTH + 1:
+                raise YamlError(f"nested more than {MOST_DEPTH} deep", line)
+            continue
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_):
                 raise YamlError("an alias (*name) stands within what it names", line)
+            anchor, size = None, sizes.get(str(event.anchor), 1)
             aliases += 1
-            expanded += sizes.get(event.anchor, 1)
+            expanded += size
             if aliases > MOST_ALIASES or expanded > _MOST_EXPANDED:
                 raise YamlError("its aliases (*name) repeat too much; write it out", line)
-            nodes += sizes.get(event.anchor, 1)
-            # Within an anchored collection what an alias stands for counts too.
-            if open_:
-                open_[-1] = (open_[-1][0], open_[-1][1] + sizes.get(event.anchor, 1))
-        elif isinstance(event, yaml.ScalarEvent):
-            nodes += 1
-            if event.anchor:
-                sizes[event.anchor] = 1
-            if open_:
-                open_[-1] = (open_[-1][0], open_[-1][1] + 1)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            nodes += 1
-            depth += 1
-            if depth > MOST_DEPTH:
-                raise YamlError(f"nested more than {MOST_DEPTH} deep", line)
-            open_.append((event.anchor, 1))
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
             anchor, size = open_.pop()
-            if anchor:
-                sizes[anchor] = size
-            if open_:
-                open_[-1] = (open_[-1][0], open_[-1][1] + size)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, size = event.anchor, 1
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        # Within an anchored collection what an alias stands for counts too.
+        open_[-1] = (open_[-1][0], open_[-1][1] + size)
+        nodes += 1
         if nodes > MOST_NODES:
             raise YamlError(f"more than {MOST_NODES:,} values", line)
 
@@ -180,9 +175,11 @@ class _Strict(yaml.constructor.SafeConstructor):
         return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
-_Strict.add_constructor("tag:yaml.org,2002:int", _Strict.construct_number)
-_Strict.add_constructor("tag:yaml.org,2002:float", _Strict.construct_number)
-_Strict.add_constructor("tag:yaml.org,2002:timestamp", _Strict.construct_time)
+_Strict.yaml_constructors = _Strict.yaml_constructors | {
+    "tag:yaml.org,2002:int": _Strict.construct_number,
+    "tag:yaml.org,2002:float": _Strict.construct_number,
+    "tag:yaml.org,2002:timestamp": _Strict.construct_time,
+}
 
 
 class _Small(_Strict, yaml.SafeLoader):
