@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
+from synthkd.display import clean
 from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.secrets import Headers, masked, variables
@@ -44,7 +45,7 @@ class Reach:
             "reads outside": self.read, "writes outside": self.written,
         }  # fmt: skip
         return [
-            f"{'' if number else name:<15} {masked(line)}"
+            f"{'' if number else name:<15} {masked(clean(line))}"
             for name, found in sorts.items()
             for number, line in enumerate(list(dict.fromkeys(found)) or ["none"])
         ]
