@@ -69,7 +69,7 @@ async def dispatch(
             if not run.answers:
                 if run.fatal is not None and not await run.drained_in_time():
                     raise run.fatal
-                if run.drained:
+                if run.drained and run.fatal is None:
                     return
     finally:
         run.close()
