@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 
 from synthkd.errors import InputError, nearest
 from synthkd.journal import Journal
+from synthkd.marks import check_file, has_columns
 from synthkd.rows import read_rows
-from synthkd.storage import storage_errors
+from synthkd.storage import replaced_file
 
 SCHEMA = pa.schema(
     [
@@ -47,19 +48,16 @@ _BATCH = 4096
 def export_parquet(journal: Path, out: Path) -> int:
     """Write every completion with what was sent. Returns how many."""
     done = 0
-    temporary = out.with_name(f".{out.name}.part")
-    with Journal(journal, read_only=True) as store, storage_errors(out):
-        try:
-            with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-                rows = store.rows("completions")
-                while group := list(islice(rows, _BATCH)):
-                    writer.write_table(
-                        pa.Table.from_pylist([_with_sent(store, row) for row in group], SCHEMA)
-                    )
-                    done += len(group)
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+    check_file(out, has_columns("request_id", "sample_index", "messages"), "an export of a journal")
+    with (
+        Journal(journal, read_only=True) as store,
+        replaced_file(out) as temporary,
+        pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
+    ):
+        rows = store.rows("completions")
+        while group := list(islice(rows, _BATCH)):
+            writer.write_table(pa.Table.from_pylist([_with_sent(store, row) for row in group], SCHEMA))
+            done += len(group)
     return done
 
 

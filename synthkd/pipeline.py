@@ -23,6 +23,8 @@ from synthkd.rows import text_files
 from synthkd.stages.generate import Generated
 from synthkd.stages.generate import generate as _generate
 from synthkd.stages.lock import run_lock
+from synthkd.stages.places import GENERATED as GENERATED
+from synthkd.stages.places import JUDGED_ROWS, REPORT, ReportShape, check_places, claim_work
 from synthkd.stages.plan import Plan
 from synthkd.stages.workers import generate_in
 from synthkd.storage import read_json, write_json
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
     from synthkd.stages.critic import Decision
 
-#: Files of a run's working folder.
-GENERATED, JUDGED, REPORT = "generated.json", "judged", "judged.json"
+#: Rows of a run's working folder.
+JUDGED = JUDGED_ROWS
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def run(
     from synthkd.stages.critic import decide
 
     recipe = _recipe(recipe)
+    check_places(recipe)
     plan = Plan(recipe)
     # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
     decision = decide(plan)
@@ -85,7 +88,9 @@ def run(
 
 def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> Generated:
     """Ask the teacher for what is not in the journal yet, in so many processes."""
-    return _generated(Plan(_recipe(recipe)), quiet, workers)
+    recipe = _recipe(recipe)
+    check_places(recipe)
+    return _generated(Plan(recipe), quiet, workers)
 
 
 def judge(
@@ -104,6 +109,7 @@ def judge(
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
     decision = decision or decide(plan)
+    claim_work(recipe.work_dir)
     with (
         Journal(recipe.journal_path, must_exist=True) as journal,
         Progress("judge", quiet) as progress,
@@ -134,7 +140,7 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
     folder = recipe.work_dir / JUDGED
     if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
         raise StorageError(f"{recipe.work_dir}: nothing was judged yet; run `synthkd judge` first")
-    report = read_json(recipe.work_dir / REPORT)
+    report = read_json(recipe.work_dir / REPORT, ReportShape)
     if report["recipe_hash"] != recipe.fingerprint():
         raise StorageError(f"{recipe.work_dir}: was judged by another recipe; run `synthkd judge` again")
     critic = report["critic"]

@@ -7,7 +7,6 @@ and are not asked for again.
 from __future__ import annotations
 
 import heapq
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from synthkd.stages.generate import generate
 from synthkd.stages.judge import judge
 from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import InputCounts, Plan
+from synthkd.storage import TemporaryFolder
 
 _RESAMPLES = 4000
 
@@ -89,7 +89,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         run_lock(recipe.work_dir),
         Journal(recipe.journal_path) as journal,
         Progress("probe", quiet=True) as quiet,
-        tempfile.TemporaryDirectory(prefix="synthkd-") as folder,
+        TemporaryFolder() as folder,
         journal.claim(recipe.name),
     ):
         open_, chosen = _draw(plan, journal, requests)

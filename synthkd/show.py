@@ -34,7 +34,7 @@ def show_path(path: Path) -> str:
 def _corpus(corpus: Corpus) -> str:
     manifest = corpus.manifest
     columns = manifest["kind"]["columns"]
-    rows = corpus.dataset().head(10, columns=[*columns, "score", "id"]).to_pylist()
+    rows = corpus.head(10, [*columns, "score", "id"])
     lines = [
         repr(corpus)[1:-1],
         clean(f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"),

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from synthkd.errors import StorageError
 from synthkd.resources import resource
-from synthkd.storage import storage_errors, write_text
+from synthkd.storage import check_place, storage_errors, write_text
 
 
 def write_starter(folder: Path) -> Path:
     """Write ``recipe.yaml`` and ``inputs.csv``. A folder that holds something is left alone."""
+    check_place(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StorageError(f"{folder} is not empty; name a new folder")
     text = resource("examples/everyday.yaml").read_text("utf-8")

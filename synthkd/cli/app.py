@@ -289,8 +289,11 @@ app.add_typer(student.app, name="student")
 
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
+    from synthkd.storage import clear_temporary
+
     guard_streams()
     _end_by_signals()
+    clear_temporary()
     try:
         app()
     except SynthKDError as error:
@@ -302,6 +305,12 @@ def main() -> None:
         # The reader of a pipe went away (`synthkd show … | head`); Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # A path that cannot be read or written, wherever it was named; other failures are faults of ours.
+        if error.filename is None or os.environ.get("SYNTHKD_DEBUG"):
+            raise
+        print(f"synthkd: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(4)
     except KeyboardInterrupt as error:
         print("synthkd: interrupted; what was committed is kept", file=sys.stderr)
         sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))

@@ -19,9 +19,28 @@ COLUMNS = ("document_id", "sentence_index", "start", "end", "sentence", "proposi
 OUT = (".jsonl", ".parquet")
 
 
+_MARK = "folder of `synthkd segment`"
+
+
+def _strange(folder: Path) -> str | None:
+    """What shows that a folder is not one of `synthkd segment`."""
+    from synthkd.marks import first_of, has_mark
+
+    if has_mark(folder, _MARK):
+        return None
+    recipe = folder / "recipe.yaml"
+    # Version 0.1.0 wrote no mark.
+    if recipe.is_file() and (folder / "documents.jsonl").is_file():
+        with recipe.open("rb") as file:
+            if b"name: segment" in file.read(1 << 20):
+                return None
+    return f"holds {first_of(folder)}"
+
+
 def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
     """Refuse a file that could not be written, before anything is paid for."""
     from synthkd.errors import InputError
+    from synthkd.marks import check_file, has_fields
 
     if path is None:
         return
@@ -29,20 +48,21 @@ def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
         raise InputError(f"{path}: unknown format {path.suffix!r}; known are {', '.join(endings)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder {str(path.parent)!r}")
+    ours = has_fields("sentence", "proposition") if endings == OUT else has_fields("document_id", "fate")
+    check_file(path, ours, "a file of `synthkd segment`")
 
 
 def gather(files: list[Path], work: Path) -> Path:
     """All documents in one file of the run's folder."""
     from synthkd.errors import InputError
+    from synthkd.marks import FolderKind
     from synthkd.rows import read_rows
-    from synthkd.storage import storage_errors
+    from synthkd.storage import claim_folder, replaced_file
 
     path = work / "documents.jsonl"
-    with storage_errors(work):
-        work.mkdir(parents=True, exist_ok=True)
+    claim_folder(work, FolderKind(_MARK, _strange, "name a folder of its own with --work"))
     seen: dict[str, str] = {}
-    temporary = path.with_suffix(".part")
-    with storage_errors(path), temporary.open("w", encoding="utf-8") as out:
+    with replaced_file(path) as temporary, temporary.open("w", encoding="utf-8") as out:
         for file in files:
             number = 0
             for rows in read_rows(file):
@@ -58,7 +78,6 @@ def gather(files: list[Path], work: Path) -> Path:
                     out.write(json.dumps(document) + "\n")
         if not seen:
             raise InputError(f"{files[0]}: no documents")
-        temporary.replace(path)
     return path
 
 
@@ -136,7 +155,7 @@ def _template(name: str | None) -> str | None:
 
 def write_rows(dataset: Any, out: Path | None) -> None:
     """Accepted rows in the order of documents and sentences, as JSON lines to stdout or in a file."""
-    from synthkd.storage import storage_errors
+    from synthkd.storage import replaced_file
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
     table = dataset.to_table(columns=list(COLUMNS)).sort_by(keys)
@@ -144,8 +163,7 @@ def write_rows(dataset: Any, out: Path | None) -> None:
     if out is None:
         sys.stdout.writelines(lines)
         return
-    with storage_errors(out):
-        temporary = out.with_name(f"{out.name}.part")
+    with replaced_file(out) as temporary:
         if out.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 
@@ -153,7 +171,6 @@ def write_rows(dataset: Any, out: Path | None) -> None:
         else:
             with temporary.open("w", encoding="utf-8") as file:
                 file.writelines(lines)
-        temporary.replace(out)
 
 
 def report(recipe: Recipe, documents: Path, fates: Path | None, quiet: bool) -> None:
@@ -164,7 +181,7 @@ def report(recipe: Recipe, documents: Path, fates: Path | None, quiet: bool) -> 
     from synthkd.kinds.proposition import PropositionKind
     from synthkd.pipeline import JUDGED
     from synthkd.rows import read_rows
-    from synthkd.storage import storage_errors
+    from synthkd.storage import replaced_file
 
     coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / JUDGED)
     reports = []
@@ -172,7 +189,7 @@ def report(recipe: Recipe, documents: Path, fates: Path | None, quiet: bool) -> 
         for row in rows:
             reports.append(coverage.report(row))
     if fates is not None:
-        with storage_errors(fates), fates.open("w", encoding="utf-8") as file:
+        with replaced_file(fates) as temporary, temporary.open("w", encoding="utf-8") as file:
             for rows in read_rows(documents, batch=16):
                 for row in rows:
                     file.writelines(json_text(asdict(one)) + "\n" for one in coverage.sentences(row))

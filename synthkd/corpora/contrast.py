@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import InputError
+from synthkd.storage import TemporaryFolder
 
 #: Rejected rows that say nothing about whether a rationale is good.
 NEITHER = ("duplicate", "malformed")
@@ -44,7 +44,7 @@ def contrastive_pairs(
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     columns = _columns(corpus)
-    with tempfile.TemporaryDirectory(prefix="synthkd-") as folder:
+    with TemporaryFolder() as folder:
         rows = sqlite3.connect(Path(folder) / "rows.sqlite", isolation_level=None)
         try:
             _fill(rows, corpus, columns, set(without))

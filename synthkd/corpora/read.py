@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from synthkd import plugins
-from synthkd.corpora.write import MANIFEST
+from synthkd.corpora.opened import Opened
+from synthkd.corpora.write import parquet_errors
 from synthkd.display import clean, html_text
 from synthkd.errors import InputError
 from synthkd.keys import file_hash
-from synthkd.storage import read_json
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,13 @@ class Corpus:
     path: Path
 
     @cached_property
+    def _opened(self) -> Opened:
+        return Opened(self.path)
+
+    @property
     def manifest(self) -> dict[str, Any]:
         """What was done, with hashes."""
-        return dict(read_json(self.path / MANIFEST))
+        return self._opened.manifest
 
     @property
     def hash(self) -> str:
@@ -35,15 +40,30 @@ class Corpus:
         return str(self.manifest["corpus_hash"])
 
     def dataset(self, split: str = "accepted") -> Any:
-        """The rows of ``accepted`` or ``rejected`` as a pyarrow dataset: lazy, filterable."""
-        # Imported here: it takes as long as all the rest of synthkd, and brings pandas where that is installed.
-        import pyarrow.dataset as ds
+        """The rows of ``accepted`` or ``rejected`` as a pyarrow dataset: lazy, filterable.
 
-        return ds.dataset([str(path) for path in self._files(split)], format="parquet")
+        It reads the files that were there when the corpus was opened, also when the corpus is replaced meanwhile.
+
+        Raises:
+            StorageError: If a file is missing, cut, or not of the manifest.
+        """
+        if split not in ("accepted", "rejected"):
+            raise InputError(f"no split {split!r} in a corpus; there are accepted and rejected")
+        return self._opened.dataset(split)
 
     def table(self, split: str = "accepted") -> pa.Table:
         """All rows of a split as a pyarrow table."""
-        return self.dataset(split).to_table()
+        with self._reading():
+            return self.dataset(split).to_table()
+
+    def head(self, rows: int, columns: list[str]) -> list[dict[str, Any]]:
+        """The first accepted rows, these columns of them."""
+        with self._reading():
+            found: list[dict[str, Any]] = self.dataset().head(rows, columns=columns).to_pylist()
+        return found
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return parquet_errors(self.path, "publish the corpus again")
 
     @cached_property
     def diversity(self) -> dict[str, Any]:
@@ -72,9 +92,9 @@ class Corpus:
         for split in ("accepted", "rejected"):
             field = ds.field("id")
             upper = candidate + "~"
-            yield from (
-                self.dataset(split).to_table(filter=(field >= candidate) & (field < upper)).to_pylist()
-            )
+            with self._reading():
+                rows = self.dataset(split).to_table(filter=(field >= candidate) & (field < upper))
+            yield from rows.to_pylist()
 
     def verify(self) -> None:
         """Check every file against the manifest; `InputError` names the first that differs."""
@@ -92,7 +112,7 @@ class Corpus:
 
     def _repr_html_(self) -> str:
         columns = [*self.manifest["kind"]["columns"], "score", "recurrence"]
-        rows = self.dataset().head(8, columns=columns).to_pylist()
+        rows = self.head(8, columns)
         head = "".join(f"<th>{html_text(name)}</th>" for name in columns)
         body = "".join(
             "<tr>" + "".join(f"<td>{html_text(_short(row[name]))}</td>" for name in columns) + "</tr>"
@@ -100,21 +120,20 @@ class Corpus:
         )
         return f"<p>{html_text(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>"
 
-    def _files(self, split: str) -> list[Path]:
-        if split not in ("accepted", "rejected"):
-            raise InputError(f"no split {split!r} in a corpus; there are accepted and rejected")
-        files = sorted((self.path / "data").glob(f"{split}-*.parquet"))
-        if not files:
-            raise InputError(f"{self.path}: no {split} files; the corpus is not whole")
-        return files
+    def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
+        return Corpus, (self.path,)
 
 
 def load_corpus(path: str | Path) -> Corpus:
-    """Open a corpus folder."""
-    path = Path(path)
-    if not (path / MANIFEST).is_file():
-        raise InputError(f"{path}: no corpus here (no {MANIFEST})")
-    return Corpus(path)
+    """Open a corpus folder. What it reads stays of one writing, also when the folder is replaced meanwhile.
+
+    Raises:
+        InputError: If there is no corpus.
+        StorageError: If its manifest was cut or altered.
+    """
+    corpus = Corpus(Path(path))
+    _ = corpus.manifest
+    return corpus
 
 
 def _short(value: Any) -> str:

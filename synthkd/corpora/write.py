@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from synthkd.corpora.card import dataset_card
 from synthkd.errors import StorageError
 from synthkd.keys import content_hash, file_hash
+from synthkd.marks import CORPUS
 from synthkd.storage import replaced_folder, write_json, write_text
 
 MANIFEST = "manifest.json"
@@ -28,11 +30,13 @@ def write_corpus(
     Rows stand as they were judged: in the order of their questions' hashes, then of their ids, so equal rows give
     equal files. The footer of each file repeats
     ``manifest_hash``. Returns the manifest with the files' hashes and the corpus hash.
+
+    Raises:
+        StorageError: If ``folder`` holds anything but a corpus, or a part is cut.
     """
-    refuse_strangers(folder)
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
     footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
-    with replaced_folder(folder) as temporary:
+    with replaced_folder(folder, CORPUS) as temporary:
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):
             rows = _rows(judged, accepted)
@@ -47,12 +51,19 @@ def write_corpus(
     return manifest
 
 
-def refuse_strangers(folder: Path) -> None:
-    """A folder that holds something else than a corpus is not replaced."""
-    if folder.exists() and not folder.is_dir():
-        raise StorageError(f"{folder} is a file; name a folder in corpus.path")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
-        raise StorageError(f"{folder} holds files that are not a corpus; name another folder in corpus.path")
+@contextmanager
+def parquet_errors(path: Path, remedy: str) -> Iterator[None]:
+    """Name the Parquet file that cannot be read, and what to do."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise StorageError(f"{path}: missing; {remedy}") from None
+    except (OSError, pa.ArrowException, KeyError) as error:
+        # A full disk of the writer is an OSError as well, and is told as one.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise StorageError(f"{path}: cut or altered since it was written ({reason}); {remedy}") from None
 
 
 def _rows(judged: Path, accepted: bool) -> Iterator[pa.Table]:
@@ -73,7 +84,7 @@ def _rows(judged: Path, accepted: bool) -> Iterator[pa.Table]:
 
 def _chosen(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
     for part in sorted(judged.glob("part-*.parquet")):
-        with pq.ParquetFile(part) as file:
+        with parquet_errors(part, "filter the rows again (`synthkd judge`)"), pq.ParquetFile(part) as file:
             for batch in file.iter_batches(65_536):
                 fate = batch.column("rejected_by")
                 keep = pc.is_null(fate) if accepted else pc.is_valid(fate)

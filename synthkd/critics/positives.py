@@ -10,6 +10,7 @@ from synthkd.critics.kb.similar import Similar
 from synthkd.critics.negatives import SLOTS, Known, corrupt
 from synthkd.display import csv_line, to_cell
 from synthkd.errors import CriticError, MissingExtraError
+from synthkd.marks import check_file, has_text
 from synthkd.storage import write_text
 
 
@@ -43,6 +44,7 @@ def write_sheet(
         )
     if out.suffix != ".csv":
         raise CriticError(f"{out}: the sheet is a CSV file; name it so")
+    check_file(out, has_text("head,relation,tail,label,made"), "a sheet of made negatives")
     true = enough(read_known(positives), str(positives))
     others = read_known(known) if known else []
     made = corrupt(true, Known([*true, *others]), each, seed, similar=_similar(true, hard, seed), hard=hard)

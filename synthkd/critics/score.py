@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,37 @@ from synthkd.critics.train import TrainedCritic, load_critic
 from synthkd.errors import InputError
 from synthkd.keys import content_hash, file_hash
 from synthkd.kinds.base import Kind
+from synthkd.marks import MARK, FolderKind, check_file, has_columns, has_mark, unlisted
 from synthkd.rows import read_tables
-from synthkd.storage import storage_errors, write_text
+from synthkd.storage import (
+    check_place,
+    claim_folder,
+    is_scratch,
+    remove_folder,
+    replaced_file,
+    storage_errors,
+    write_text,
+)
 
 #: Rows of a part: what is done again, at most, after a scoring was cut short.
 PART = 65_536
+
+
+def _strange(folder: Path) -> str | None:
+    """What a folder of parts holds beside them."""
+    if not has_mark(folder, PARTS.name):
+        return f"has no mark of ours ({MARK})"
+    ours = {MARK, "of.txt"}
+    for path in folder.iterdir():
+        if path.suffix == ".parquet" and path.stem.isdigit():
+            ours.add(path.name)
+        elif path.is_dir() and is_scratch(path):
+            ours |= {f"{path.name}/{file.name}" for file in path.iterdir()}
+    return unlisted(folder, ours)
+
+
+#: The folder of parts that are done.
+PARTS = FolderKind("folder of scored parts", _strange)
 
 
 def score_file(critic: Path, rows: Path, out: Path, kind: Kind, part: int = PART) -> int:
@@ -34,7 +59,7 @@ def score_file(critic: Path, rows: Path, out: Path, kind: Kind, part: int = PART
         if not parts:
             raise InputError(f"{rows}: no rows")
         count = _joined(parts, out)
-        shutil.rmtree(work)
+        remove_folder(work, PARTS)
     return count
 
 
@@ -47,14 +72,16 @@ def _check(critic: Path, rows: Path, out: Path) -> None:
     for taken in (rows, critic):
         if out.resolve() == taken.resolve() or taken.resolve() in out.resolve().parents:
             raise InputError(f"{out}: this is (in) what is read, {taken}; name another file")
+    check_place(out.parent)
+    check_file(out, has_columns("score"), "a file of scored rows")
 
 
 def _clear_others(work: Path, key: str) -> None:
     """Keep what was begun for the same critic, rows and size of parts; nothing else."""
     said = work / "of.txt"
-    if not said.exists() or said.read_text("utf-8") != key:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+    if not has_mark(work, PARTS.name) or not said.is_file() or said.read_text("utf-8") != key:
+        remove_folder(work, PARTS)
+        claim_folder(work, PARTS)
         write_text(said, key)
 
 
@@ -69,9 +96,8 @@ def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: in
             if "score" in table.schema.names:
                 # Of another critic, or an earlier scoring: one column of a name is all that can be read again.
                 table = table.drop_columns(["score"])
-            temporary = file.with_suffix(".new")
-            pq.write_table(table.append_column("score", scores), temporary, compression="zstd")
-            temporary.replace(file)
+            with replaced_file(file) as temporary:
+                pq.write_table(table.append_column("score", scores), temporary, compression="zstd")
         begin += table.num_rows
         yield file
 
@@ -84,17 +110,15 @@ def _refuse_empty(rows: Path, table: pa.Table, kind: Kind, begin: int) -> None:
 
 
 def _joined(parts: list[Path], out: Path) -> int:
-    temporary = out.with_name(f".{out.name}.new")
     count = 0
-    try:
-        with pq.ParquetWriter(temporary, pq.read_schema(parts[0]), compression="zstd") as writer:
-            for file in parts:
-                table = pq.read_table(file)
-                writer.write_table(table)
-                count += table.num_rows
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replaced_file(out) as temporary,
+        pq.ParquetWriter(temporary, pq.read_schema(parts[0]), compression="zstd") as writer,
+    ):
+        for file in parts:
+            table = pq.read_table(file)
+            writer.write_table(table)
+            count += table.num_rows
     return count
 
 

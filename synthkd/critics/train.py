@@ -27,8 +27,9 @@ from synthkd.critics.siblings import SIBLINGS
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
+from synthkd.marks import CRITIC
 from synthkd.recipe.published import published
-from synthkd.storage import read_json, replaced_folder, write_json, write_text
+from synthkd.storage import check_output, read_json, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
 #: What a promise rests on beside the critic's own files, which it checks itself.
@@ -107,6 +108,8 @@ def train_critic(
 
     ``options`` are the critic's own.
     """
+    if out is not None:
+        check_output(out, CRITIC)
     rows, labels, groups = sheet.part(held_out=False)
     critic = _made(name, kind, options or {})
     critic.fit(rows, labels, groups, sheet.part_weights(held_out=False))
@@ -186,9 +189,7 @@ def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
 
 def save_critic(trained: TrainedCritic, folder: Path) -> None:
     """Write the critic, its held-out rows and its card, whole or not at all."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / FACTS).exists():
-        raise CriticError(f"{folder} holds files that are not a critic; name another folder")
-    with replaced_folder(folder) as temporary:
+    with replaced_folder(folder, CRITIC) as temporary:
         trained.critic.save(temporary)
         pq.write_table(trained.held_out, temporary / HELD_OUT, compression="zstd")
         seen = pa.table({"group": pa.array(sorted(trained.seen), pa.int64())})

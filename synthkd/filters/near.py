@@ -7,7 +7,6 @@ meets another in some band (at a threshold of 0.8).
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -18,6 +17,7 @@ from synthkd.errors import RecipeError
 from synthkd.filters.last import LastFilter
 from synthkd.filters.minhash import Bands, Numbers, greedy
 from synthkd.kinds.examples.overlap import SHINGLE
+from synthkd.storage import TemporaryFolder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ class Spool:
 
     def __init__(self, bands: Bands) -> None:
         self.bands = bands
-        self._folder = tempfile.TemporaryDirectory(prefix="synthkd-near-")
+        self._folder = TemporaryFolder()
         folder = Path(self._folder.name)
         self._paths = [folder / f"{band:03d}" for band in range(self.bands.count)]
         self._files: list[IO[bytes]] = [path.open("wb") for path in self._paths]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.labels.exchange import Answer, Item, read_list
+from synthkd.marks import check_file, has_text
 from synthkd.storage import write_json
 
 _WHAT = "Argilla's records (dataset.records.to_json)"
@@ -21,6 +22,7 @@ _PEOPLE, _TIMES = "annotators", "times"
 
 def write(items: Sequence[Item], path: Path) -> list[Path]:
     """Write the records. `docs/labelling.md` shows the settings of the dataset that takes them."""
+    check_file(path, has_text('"candidate"'), "rows for Argilla")
     write_json(path, [_record(item) for item in items])
     return [path]
 

@@ -14,6 +14,7 @@ from xml.sax.saxutils import quoteattr
 
 from synthkd.labels.exchange import Answer, Item, read_list
 from synthkd.labels.verdicts import VERDICTS
+from synthkd.marks import check_file, has_text
 from synthkd.storage import write_json, write_text
 
 _WHAT = "a list of Label Studio tasks (export as JSON, not JSON-MIN)"
@@ -23,8 +24,10 @@ _BY = "annotator"
 
 def write(items: Sequence[Item], path: Path) -> list[Path]:
     """Write the tasks, and beside them the labelling configuration as ``NAME.xml``."""
-    write_json(path, [_task(item) for item in items])
     config = path.with_suffix(".xml")
+    check_file(path, has_text('"candidate"'), "rows for Label Studio")
+    check_file(config, has_text('name="candidate"'), "a labelling configuration for Label Studio")
+    write_json(path, [_task(item) for item in items])
     write_text(config, configuration(any(item.source for item in items)))
     return [path, config]
 

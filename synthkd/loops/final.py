@@ -4,7 +4,6 @@ report, and `distill.json`, which joins them and is written last."""
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,15 @@ import pyarrow.parquet as pq
 from synthkd import plugins
 from synthkd._version import __version__
 from synthkd.corpora.diversity import judged_diversity
-from synthkd.corpora.write import refuse_strangers, write_corpus
-from synthkd.errors import StorageError
+from synthkd.corpora.write import write_corpus
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.page import report
 from synthkd.loops.result import curve_of
 from synthkd.loops.rounds import Round, added, folder_hash
 from synthkd.loops.task import Task
+from synthkd.marks import STUDENT, check_file, has_columns, has_text
 from synthkd.recipe import Recipe
-from synthkd.storage import read_json, replaced_folder, storage_errors, write_json, write_text
+from synthkd.storage import TemporaryFolder, read_json, replaced_file, replaced_folder, write_json, write_text
 
 MANIFEST, ROWS, REPORT, CURVE = "distill.json", "rows.parquet", "report.md", "curve.svg"
 _FORMAT = 1
@@ -63,21 +62,17 @@ def _short(one: Round) -> dict[str, Any]:
     return {**{name: value for name, value in one.record.items() if name != "told"}, "figures": figures}
 
 
-def check_places(recipe: Recipe) -> None:
-    """Refuse, before anything is done, to replace what is no student and no corpus."""
-    refuse_strangers(recipe.corpus_path)
-    place = recipe.student_path
-    if place.exists() and (
-        not place.is_dir() or (any(place.iterdir()) and not (place / "student.json").exists())
-    ):
-        raise StorageError(
-            f"{place}: holds something else than a student; name another folder in student.path"
-        )
+def check_files(work: Path) -> None:
+    """Refuse, before anything is bought, to replace files in a run's folder that a loop did not write."""
+    check_file(work / ROWS, has_columns("round", "origin", "in_best"), "the rows of a loop")
+    check_file(work / REPORT, has_text("(curve.svg)"), "the report of a loop")
+    check_file(work / CURVE, has_text("<svg"), "the curve of a loop")
+    check_file(work / MANIFEST, has_text('"manifest_hash"'), "the record of a loop")
 
 
 def copy_student(source: Path, place: Path) -> None:
     """Put a copy of a round's student where the recipe has it."""
-    with replaced_folder(place) as folder:
+    with replaced_folder(place, STUDENT) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
@@ -88,7 +83,7 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
         return None
     last = read_json(folders[-1] / "manifest.json")
     kind = plugins.find("kinds", recipe.kind.name)
-    with tempfile.TemporaryDirectory(prefix="synthkd-") as name:
+    with TemporaryFolder() as name:
         parts = Path(name)
         files = [file for folder in folders for file in sorted((folder / "data").glob("*.parquet"))]
         for number, file in enumerate(files):
@@ -120,14 +115,13 @@ def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) 
             pa.field("in_best", pa.bool_()),
         ]
     )
-    with storage_errors(path), pq.ParquetWriter(path.with_suffix(".new"), schema, compression="zstd") as out:
+    with replaced_file(path) as new, pq.ParquetWriter(new, schema, compression="zstd") as out:
         aside = task.aside(rounds[best].student)
         for rows in _rows(task, rounds, columns):
             for row in rows:
                 trained = row["rejected_by"] is None and row["round"] <= best
                 row["in_best"] = trained and row.get("id") not in aside
             out.write_table(pa.Table.from_pylist(rows, schema=schema))
-    path.with_suffix(".new").replace(path)
 
 
 def _rows(task: Task[Any], rounds: Sequence[Round], columns: list[str]) -> Iterator[list[dict[str, Any]]]:

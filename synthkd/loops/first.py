@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from synthkd.loops.loop import Loop
 from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.recipe import Recipe
+from synthkd.storage import TemporaryFolder
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def first_asking(recipe: Recipe) -> Iterator[FirstAsking]:
     """Round 0 where it asks; else the first student is trained, and it is round 1."""
     loop = Loop(recipe, quiet=True)
     said = list(loop.task.said)
-    with tempfile.TemporaryDirectory(prefix="synthkd-") as name:
+    with TemporaryFolder() as name:
         folder, number = Path(name), 0
         inputs = loop.task.first(loop.rows, 0, [])
         if not inputs:

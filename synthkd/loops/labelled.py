@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from synthkd.corpora.read import Corpus
@@ -14,7 +13,7 @@ from synthkd.keys import content_hash, text_hash
 from synthkd.kinds.examples.taxonomy import all_rows
 from synthkd.loops.crossing import Crossed, texts_of
 from synthkd.loops.making import Maker
-from synthkd.loops.preparing import prepared
+from synthkd.loops.preparing import HAD, HELD, prepared
 from synthkd.loops.requests import Requests
 from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.loops.sets import read_sets
@@ -22,6 +21,7 @@ from synthkd.loops.task import Figures, Row, Task
 from synthkd.recipe import LoopPart, Recipe, RowsPart
 from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Plan
+from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Classifier, Texts
 from synthkd.students.folders import load_student, read_manifest, save_student
 from synthkd.students.metrics import Evaluation, evaluate
@@ -38,6 +38,7 @@ class Labelled(Task[Classifier]):
     kind: ClassVar[str] = "example"
     columns: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "macro_f1", "test_accuracy")
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})
+    files: ClassVar[frozenset[str]] = frozenset({HAD, HELD})
 
     def __init__(self, recipe: Recipe) -> None:
         assert recipe.loop is not None
@@ -57,7 +58,7 @@ class Labelled(Task[Classifier]):
     def _try(self) -> None:
         """Render the first prompt of a round, and look at the few-shot examples: what is wrong with a template, a rule or a
         file is found before a student is trained."""
-        with TemporaryDirectory(prefix="synthkd-") as name:
+        with TemporaryFolder() as name:
             folder, rows = Path(name), self.start()
             inputs = self.requests.of_classes(0, {self.sets.classes[0]: 1}, rows, self._had)
             if self.part.allocate == "teacher":

@@ -10,7 +10,6 @@ Kill it anywhere: the same command goes on, buys nothing twice and comes to the 
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from synthkd.errors import (
 )  # fmt: skip
 from synthkd.keys import content_hash
 from synthkd.loops import rounds as store
-from synthkd.loops.final import check_places, write_all
+from synthkd.loops.final import check_files, write_all
 from synthkd.loops.named import named_files
 from synthkd.loops.result import DistillResult, result_of
 from synthkd.loops.rounds import Came, Round
@@ -41,14 +40,15 @@ from synthkd.loops.tasks import task_of
 from synthkd.loops.words import round_line
 from synthkd.recipe import Recipe
 from synthkd.stages.lock import run_lock
-from synthkd.storage import read_json, write_json
+from synthkd.stages.places import check_places
+from synthkd.storage import clear_left, read_json, remove_folder, write_json
 
 #: Askings of round 0, until every class has enough rows to begin with.
 ATTEMPTS = 3
 #: Rounds in a row of which no request was answered, after which the loop ends.
 _REFUSED = 2
 #: Seconds that rounds took: beside the records, which hold no times.
-SECONDS = "seconds.json"
+SECONDS = store.SECONDS
 
 
 def distill(recipe: Recipe | str | Path, quiet: bool = False) -> DistillResult:
@@ -71,8 +71,11 @@ class Loop:
         if recipe.loop is None:
             raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/pgkd.md begins with one")
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
-        check_places(recipe)
+        check_places(recipe, student=True)
+        check_files(recipe.work_dir)
         self.task: Task[Any] = task_of(recipe)
+        self.kind = store.round_kind(self.task.files)
+        store.check_rounds(recipe, self.kind)
         self.settings = content_hash(self.facts())
         self.rows: list[Row] = self.task.start()
         self.asked: list[Row] = []
@@ -161,10 +164,11 @@ class Loop:
             done = Round(folder, record, self._read(came), asked)
         else:
             # What a killed process or another recipe left there; what was bought is in the journal.
-            shutil.rmtree(folder, ignore_errors=True)
+            store.begin_round(folder, self.kind)
             started = time.monotonic()
             begun = self._begin(folder, number)
             if begun is None:
+                remove_folder(folder, self.kind)
                 return None
             done = self._learn(folder, {"round": number, "key": key}, *begun, started)
         self.say(round_line(done, self.rounds))
@@ -255,7 +259,7 @@ class Loop:
 
     def _finish(self, ended: str) -> DistillResult:
         clear_strangers(self)
-        store.clear_left(self.recipe.work_dir)
+        clear_left(self.recipe.work_dir)
         best = best_round(self.rounds)
         write_all(self.recipe, self.task, self.facts(), self.rounds, best, ended)
         return result_of(self.recipe, self.rounds, best, ended, self.task.columns, self.task.falling)
@@ -279,6 +283,6 @@ def clear_strangers(loop: Loop) -> None:
         except (StorageError, KeyError, TypeError):
             same = False
         if not same:
-            shutil.rmtree(folder)
+            remove_folder(folder, loop.kind)
             loop.say(f"{folder}: a round of an earlier recipe, removed; its answers are in the journal")
         number += 1

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,20 @@ from synthkd.errors import InputError, StorageError, TeacherError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.task import Row
+from synthkd.marks import CORPUS, MARK, FolderKind, check_folder, first_of, has_mark, write_mark
+from synthkd.marks import STUDENT as STUDENT_KIND
 from synthkd.recipe import Inputs, Recipe
+from synthkd.stages.places import run_strange
 from synthkd.stages.plan import Plan
-from synthkd.storage import read_json, write_json, write_text
+from synthkd.storage import is_scratch, read_json, remove_folder, storage_errors, write_json, write_text
 
-RECORD, INPUTS, STUDENT = "round.json", "inputs.jsonl", "student"
+RECORD, INPUTS, STUDENT, SECONDS = "round.json", "inputs.jsonl", "student", "seconds.json"
 FORMAT = 1
 #: A further asking of a round moves the sampling seed on by so many: an equal prompt is answered anew, and not as in a later round.
 AGAIN = 1000
-_LEFT = re.compile(r"\..+\.(json|jsonl|md|svg)\.[0-9a-f]{8}")
+_AGAIN = re.compile(r"again-\d+")
+_NUMBER = re.compile(r"\d{3,}")
+_MARK = "round of a loop"
 
 
 @dataclass(frozen=True)
@@ -230,11 +235,61 @@ def _whole(folder: Path, record: Mapping[str, Any]) -> bool:
     return True
 
 
-def clear_left(folder: Path) -> None:
-    """Remove files under temporary names that a killed process left; the loop's lock is held."""
-    for path in folder.glob(".*"):
-        if path.is_file() and _LEFT.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+def round_kind(files: Iterable[str] = ()) -> FolderKind:
+    """A round's folder, as it may be removed; ``files``: what the task writes into it."""
+    known = {RECORD, INPUTS, SECONDS, MARK, *files}
+
+    def strange(folder: Path) -> str | None:
+        if not has_mark(folder, _MARK) and not _is_record(folder / RECORD):
+            return f"has no mark of ours ({MARK}), and holds {first_of(folder)}"
+        return inside(folder)
+
+    def inside(folder: Path) -> str | None:
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            path = Path(entry.path)
+            if not entry.is_dir(follow_symlinks=False):
+                if entry.name not in known:
+                    return f"holds {entry.name}"
+            elif any(path.iterdir()) and not is_scratch(path):
+                look = inside if _AGAIN.fullmatch(entry.name) else _INSIDE.get(entry.name)
+                if look is None:
+                    return f"holds {entry.name}"
+                if (said := look(path)) is not None:
+                    return f"holds {entry.name}, which {said}"
+        return None
+
+    return FolderKind(_MARK, strange, "name another folder in `work`")
+
+
+#: Folders in a round's folder, and what shows that they are not ours.
+_INSIDE = {"run": run_strange, "corpus": CORPUS.strange, STUDENT: STUDENT_KIND.strange}
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        record = read_json(path)
+    except StorageError:
+        return False
+    if not isinstance(record, dict) or not {"round", "key", "student", "figures"} <= set(record):
+        return False
+    return bool(record.get("hash") == content_hash({k: v for k, v in record.items() if k != "hash"}))
+
+
+def check_rounds(recipe: Recipe, kind: FolderKind) -> None:
+    """Refuse, before anything is bought, folders under the names of rounds that are not ours."""
+    rounds = recipe.work_dir / "rounds"
+    if rounds.is_dir():
+        for path in sorted(rounds.iterdir()):
+            if _NUMBER.fullmatch(path.name):
+                check_folder(path, kind)
+
+
+def begin_round(folder: Path, kind: FolderKind) -> None:
+    """Remove what a killed process or another recipe left in a round's folder, and make it anew."""
+    remove_folder(folder, kind)
+    with storage_errors(folder):
+        folder.mkdir(parents=True)
+        write_mark(folder / MARK, _MARK)
 
 
 def folder_hash(folder: Path) -> str:

@@ -45,6 +45,8 @@ class Task(ABC, Generic[S]):
     columns: ClassVar[tuple[str, ...]]
     #: Figures of which more is worse, for the curve.
     falling: ClassVar[frozenset[str]] = frozenset()
+    #: Names of files that `prepare` writes into a round's folder.
+    files: ClassVar[frozenset[str]] = frozenset()
     #: Whether an equal prompt is answered anew in each round: its sampling seed is moved on by the number of the round.
     anew: ClassVar[bool] = True
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from synthkd.errors import NotReachableError, RecipeError, nearest
 from synthkd.kinds.base import Kind
+from synthkd.stages.places import claim_work
 from synthkd.stages.plan import Plan
 from synthkd.stages.shift import Watch
 
@@ -120,6 +121,7 @@ def decide(plan: Plan) -> Decision:
             logging.getLogger("synthkd").warning(
                 "left out, labelled both ways in %s: %s", part.labels, conflict
             )
+        claim_work(plan.recipe.work_dir)
         trained = train_critic(
             plan.kind, sheet, part.name, plan.recipe.work_dir / "critic", _options(plan.recipe)
         )

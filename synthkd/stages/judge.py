@@ -22,6 +22,7 @@ from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.reliability import Pattern
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.journal import Journal
+from synthkd.marks import JUDGED
 from synthkd.progress import Progress
 from synthkd.stages.critic import Decision
 from synthkd.stages.fates import Fates
@@ -44,7 +45,7 @@ def judge(
 ) -> Judged:
     """Write judged candidates as ``part-*.parquet`` into ``folder``, those of one question together; return the
     counts."""
-    with replaced_folder(folder) as temporary:
+    with replaced_folder(folder, JUDGED) as temporary:
         steps = Steps(plan, temporary)
         with _hands(workers, steps, journal, progress) as hands:
             came = hands.parse(count_partitions(plan))

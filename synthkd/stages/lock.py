@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from synthkd.errors import StorageError
+from synthkd.stages.places import LOCK, claim_work
 from synthkd.storage import storage_errors
 
 try:
@@ -20,9 +21,9 @@ except ImportError:  # Windows: without this protection
 def run_lock(folder: Path) -> Iterator[int]:
     """Hold the lock of a run's folder. The descriptor may be handed to worker processes: the lock is free when the
     last of them has ended, however it ended."""
+    claim_work(folder)
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         if fcntl is not None:
             try:

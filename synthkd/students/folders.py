@@ -13,6 +13,7 @@ from synthkd import plugins
 from synthkd._version import __version__
 from synthkd.critics.folders import file_hashes
 from synthkd.errors import StorageError, StudentError
+from synthkd.marks import STUDENT
 from synthkd.storage import read_json, replaced_folder, write_json
 from synthkd.students.base import Student
 
@@ -26,11 +27,7 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
     Raises `StorageError` where the folder holds something else than a student.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / CARD).is_file())):
-        raise StorageError(
-            f"{folder}: holds something else than a student; name another folder, or remove it"
-        )
-    with replaced_folder(folder) as new:
+    with replaced_folder(folder, STUDENT) as new:
         student.save(new)
         card = {"format": FORMAT, "student": student.name, "learns": student.learns, "synthkd": __version__}
         write_json(new / CARD, {**card, "files": file_hashes(new), "manifest": dict(manifest or {})})

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from synthkd.display import to_cell
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.keys import content_hash
+from synthkd.marks import check_file, has_fields
 from synthkd.rows import read_rows
-from synthkd.storage import storage_errors
+from synthkd.storage import check_place, replaced_file
 from synthkd.students.base import Classifier, Floats
 from synthkd.students.folders import load_student
 
@@ -55,20 +56,14 @@ def predict_file(
     spreadsheet would take for a formula is marked unless ``formulas``. Returns how many.
     """
     _check(rows, out)
-    temporary = out.with_name(f".{out.name}.new")
     count = 0
-    with storage_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _Writer(temporary, out.suffix.lower(), formulas) as writer:
-                for batch in read_rows(rows, batch=BATCH):
-                    writer.write(_predicted(model, batch, text, f"{rows}", count, every))
-                    count += len(batch)
-            if not count:
-                raise InputError(f"{rows}: no rows")
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with replaced_file(out) as temporary:
+        with _Writer(temporary, out.suffix.lower(), formulas) as writer:
+            for batch in read_rows(rows, batch=BATCH):
+                writer.write(_predicted(model, batch, text, f"{rows}", count, every))
+                count += len(batch)
+        if not count:
+            raise InputError(f"{rows}: no rows")
     return count
 
 
@@ -79,6 +74,8 @@ def _check(rows: Path, out: Path) -> None:
         raise InputError(f"{out}: a folder; name a file")
     if out.resolve() == rows.resolve() or rows.resolve() in out.resolve().parents:
         raise InputError(f"{out}: this is (in) what is read; name another file")
+    check_place(out.parent)
+    check_file(out, has_fields("label", "probability"), "a file of predictions")
 
 
 def _predicted(model: Labels, batch: Rows, text: str, where: str, before: int, every: bool) -> Rows:

@@ -13,11 +13,12 @@ from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import StudentError, TrainingError
 from synthkd.kinds.examples.overlap import normal_text
+from synthkd.marks import STUDENT
 from synthkd.recipe.published import published
 from synthkd.rows import read_rows
-from synthkd.storage import write_text
+from synthkd.storage import check_output, write_text
 from synthkd.students.base import Classifier, Student, Texts, known_labels
-from synthkd.students.folders import CARD, save_student
+from synthkd.students.folders import save_student
 from synthkd.students.making import make_student, source_of, versions
 from synthkd.students.metrics import Evaluation, evaluate
 from synthkd.students.rows import read_texts
@@ -56,10 +57,7 @@ class Trained:
 def train_student(asked: Training) -> Trained:
     """Train, judge and write. All that can be wrong with what was asked for is said before anything is trained."""
     student = make_student(asked.student, asked.options, asked.seed)
-    if asked.out.exists() and not (asked.out / CARD).is_file() and _occupied(asked.out):
-        raise StudentError(
-            f"{asked.out}: holds something else than a student; name another folder, or remove it"
-        )
+    check_output(asked.out, STUDENT)
     try:
         done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
     except TrainingError as error:
@@ -78,10 +76,6 @@ def _has_good_epoch(student: Student) -> bool:
     """Does a student whose training broke hold the weights of an epoch before?"""
     record, history = getattr(student, "record", {}), getattr(student, "history", {})
     return bool(record.get("best") or history.get("kept"))
-
-
-def _occupied(path: Path) -> bool:
-    return not path.is_dir() or any(path.iterdir())
 
 
 def _classifier(student: Classifier, asked: Training) -> Trained:

@@ -7,7 +7,6 @@ The file has ``input_id``, ``sample_index`` (0 where the column is missing), ``t
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows
+from synthkd.storage import TemporaryFolder
 from synthkd.teachers.groups import in_groups
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RecordedTeacher:
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such file of recorded rows")
         self._index: sqlite3.Connection | None = None
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: TemporaryFolder | None = None
         self._identity = part.identity
 
     @classmethod
@@ -87,7 +87,7 @@ class RecordedTeacher:
 
     def _open(self) -> sqlite3.Connection:
         if self._index is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="synthkd-")
+            self._temporary = TemporaryFolder()
             self._index = sqlite3.connect(Path(self._temporary.name) / "rows.sqlite", check_same_thread=False)
             self._index.execute("PRAGMA synchronous=OFF")
             self._index.execute(

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import MissingExtraError, StorageError, StudentError
+from synthkd.errors import MissingExtraError, StudentError
 from synthkd.keys import file_hash
-from synthkd.storage import replaced_folder, write_json
+from synthkd.marks import ONNX
+from synthkd.storage import check_output, replaced_folder, write_json
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
 
 #: Largest difference of a probability from the student's that an export in float32 may have.
@@ -33,11 +34,8 @@ def export(student: Any, out: Path, int8: bool = False) -> float:
         if find_spec(name) is None:
             raise MissingExtraError("the export to ONNX", "onnx")
     _check(student)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / SETTINGS).is_file())):
-        raise StorageError(
-            f"{out}: holds something else than an exported student; name another folder, or remove it"
-        )
-    with replaced_folder(out) as folder:
+    check_output(out, ONNX)
+    with replaced_folder(out, ONNX) as folder:
         try:
             _write_model(student, folder / MODEL)
             if int8:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from synthkd.critics.encoder.batches import Encoded, for_training
 from synthkd.critics.encoder.models import half, quiet
 from synthkd.errors import TrainingError
+from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Floats, Ints
 from synthkd.students.classifiers.losses import Loss
 
@@ -68,7 +68,7 @@ def tune(module: Any, rows: Rows, loss: Loss, schedule: Schedule, device: str, b
     steps = math.ceil(len(rows.places) / schedule.batch_size) * schedule.epochs
     optimizer = torch.optim.AdamW(_groups(module, schedule))
     pace = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: paced(step, steps, schedule.warmup))
-    with TemporaryDirectory(prefix="synthkd-") as folder, quiet():
+    with TemporaryFolder() as folder, quiet():
         arguments = TrainingArguments(
             output_dir=folder, num_train_epochs=schedule.epochs, per_device_train_batch_size=schedule.batch_size,
             seed=schedule.seed, report_to="none", save_strategy="no", logging_strategy="no", eval_strategy="no",

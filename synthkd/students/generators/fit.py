@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts import Prompt, load_prompt, shipped_prompts
+from synthkd.storage import TemporaryFolder
 from synthkd.students.generators.checkpoint import (
     Adapter,
     context_of,
@@ -184,7 +184,7 @@ def load_base(options: Options, examples: Sequence[Example]) -> tuple[Any, Any]:
 
     settings = {} if options.base == SCRATCH else dict(options.base)
     texts = [text for example in examples for text in (example.prompt, example.completion)]
-    with tempfile.TemporaryDirectory() as folder:
+    with TemporaryFolder() as folder:
         try:
             made = new_checkpoint(Path(folder) / SCRATCH, texts, **{"seed": options.seed, **settings})
         except TypeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from synthkd.critics.encoder.models import quiet
 from synthkd.errors import TrainingError
+from synthkd.storage import TemporaryFolder
 from synthkd.students.generators.batches import Batches, collate
 from synthkd.students.generators.encode import Coded
 from synthkd.students.generators.examples import Example
@@ -141,7 +141,7 @@ class Work:
 
     def run(self, lr: float) -> Trained:
         """Train; the model ends with the best weights. Raises `TrainingError`, and the last good ones stand."""
-        with tempfile.TemporaryDirectory() as folder, quiet(), seeded(self.options.seed):
+        with TemporaryFolder() as folder, quiet(), seeded(self.options.seed):
             trainer = _Trainer(
                 self, model=self.model, args=self._arguments(lr, folder), callbacks=[_Epochs(self)],
                 train_dataset=range(len(self.coded)),

@@ -1,0 +1,158 @@
+"""The places that a run writes to: looked at before anything is bought, and again when they are replaced."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from synthkd.errors import RecipeError, StorageError
+from synthkd.marks import CORPUS, CRITIC, JUDGED, MARK, STUDENT, FolderKind, has_mark
+from synthkd.recipe import Recipe
+from synthkd.storage import (
+    check_output,
+    check_place,
+    claim_folder,
+    is_scratch,
+    read_json,
+    target_of,
+)
+
+#: Files and folders that synthkd writes into the folder of a run.
+GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK = "generated.json", "judged.json", "judged", "rounds", "run.lock"
+_KNOWN = {
+    GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", "distill.json", "rows.parquet",
+    "report.md", "curve.svg",
+}  # fmt: skip
+_INSIDE = {JUDGED_ROWS: JUDGED, "student": STUDENT, "critic": CRITIC}
+_WORK = "folder of a run"
+
+
+class GeneratedShape(BaseModel):
+    """`generated.json`, as far as it is read."""
+
+    asked: int
+    completed: int
+    failed: int
+
+
+class ReportShape(BaseModel):
+    """`judged.json`."""
+
+    counts: dict[str, Any]
+    diversity: dict[str, Any]
+    critic: dict[str, Any] | None
+    recipe_hash: str
+    inputs: dict[str, Any]
+
+
+class _Distilled(BaseModel):
+    format: int
+    best: int
+    manifest_hash: str
+
+
+def work_strange(folder: Path) -> str | None:
+    """What shows that a folder is not one of a run; None where it is one."""
+    if has_mark(folder, _WORK):
+        return None
+    for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape), ("distill.json", _Distilled)):
+        if (folder / name).is_file():
+            try:
+                read_json(folder / name, shape)
+            except StorageError:
+                return f"has a {name} that is not ours"
+            return None
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        inner = Path(entry.path)
+        if is_scratch(inner):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            # Folders of other runs, and what version 0.1.0 wrote when it was killed before its first report.
+            if entry.name in _INSIDE and _INSIDE[entry.name].strange(inner) is None:
+                continue
+            if entry.name not in _KNOWN and (not any(inner.iterdir()) or work_strange(inner) is None):
+                continue
+        elif entry.name == LOCK and entry.stat(follow_symlinks=False).st_size == 0:
+            continue
+        return f"holds {entry.name}"
+    return None
+
+
+def run_strange(folder: Path) -> str | None:
+    """What a run's folder holds beside the files of a run, by which it must not be removed."""
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False):
+            said = JUDGED.strange(Path(entry.path)) if entry.name == JUDGED_ROWS else ""
+            if said is not None and not is_scratch(Path(entry.path)):
+                return f"holds {entry.name}" + (f", which {said}" if said else "")
+        elif entry.name not in (GENERATED, REPORT, LOCK, MARK):
+            return f"holds {entry.name}"
+    return None
+
+
+WORK = FolderKind(_WORK, work_strange, "name a folder of its own in `work`")
+
+
+def claim_work(folder: Path) -> None:
+    """Make the folder of a run, and mark it as ours. Raises `StorageError` for a folder that holds something else."""
+    claim_folder(folder, WORK)
+
+
+def check_places(recipe: Recipe, student: bool = False) -> None:
+    """Refuse places that a run cannot write to, or must not replace; remove what killed processes left there.
+
+    Args:
+        recipe: The run's recipe.
+        student: Whether a student is written, too.
+
+    Raises:
+        RecipeError: For places that hold one another, such as a corpus above its recipe.
+        StorageError: For a folder that is not ours, or a place where nothing can be written.
+    """
+    _check_apart(recipe, student)
+    work = recipe.work_dir
+    places = [(work, WORK), (work / JUDGED_ROWS, JUDGED), (recipe.corpus_path, CORPUS)]
+    if student:
+        places.append((recipe.student_path, STUDENT))
+    for path, kind in places:
+        check_output(path, kind)
+    check_place(recipe.journal_path.parent)
+
+
+def _check_apart(recipe: Recipe, student: bool) -> None:
+    """Refuse a folder that is replaced whole and holds, or lies in, another place of the run."""
+    work, inputs, home = target_of(recipe.work_dir), recipe.inputs.path, Path(os.path.expanduser("~"))
+    kept = {
+        "the recipe's folder": recipe.folder,
+        "the journal": recipe.journal_path,
+        "the home folder": target_of(home),
+        **({} if inputs is None else {"the inputs": recipe.resolve(inputs)}),
+    }
+    for name, path in (
+        ("the root of the file system", Path(work.anchor)),
+        ("the home folder", kept["the home folder"]),
+    ):
+        if work == path:
+            raise RecipeError(f"work: {work} is {name}; name a folder of its own")
+    replaced = {"corpus.path": target_of(recipe.corpus_path)}
+    if student:
+        replaced["student.path"] = target_of(recipe.student_path)
+    for key, path in replaced.items():
+        for name, other in {**kept, "the run's folder (work)": work}.items():
+            if path == target_of(other) or path in target_of(other).parents:
+                raise RecipeError(
+                    f"{key}: {path} is replaced whole, and {name}, {other}, lies in it; name another folder"
+                )
+    for key, path in {**replaced, "journal": target_of(recipe.journal_path)}.items():
+        for name in _KNOWN - ({"student"} if key == "student.path" else set()):
+            if work / name in (path, *path.parents):
+                raise RecipeError(f"{key}: {path} is a place of the run itself (work); name another")
+    if student:
+        one, other = replaced.values()
+        if one == other or one in other.parents or other in one.parents:
+            raise RecipeError(
+                f"student.path: {other} and corpus.path: {one} lie in each other; name separate folders"
+            )
