@@ -227,9 +227,7 @@ def test_a_training_that_goes_wrong_ends_the_loop_with_the_last_good_round_kept(
 def test_a_folder_that_holds_something_else_than_a_student_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    refused(
-        tmp_path, StorageError, "something else than a student", student={"name": "linear", "path": "mine"}
-    )
+    refused(tmp_path, StorageError, "not a student", student={"name": "linear", "path": "mine"})
 
 
 def test_classes_that_the_teacher_never_writes_end_the_loop_before_training(tmp_path: Path) -> None:

@@ -210,7 +210,12 @@ def corpus(folder: Path, example: str, limit: int, *changes: str) -> Recipe:
 
 def test_a_corpus_of_another_kind_is_refused_and_says_what_fits(folder: Path) -> None:
     (folder / "corpus").mkdir()
-    (folder / "corpus" / "manifest.json").write_text('{"kind": {"name": "triple"}}', "utf-8")
+    manifest = {
+        "manifest_version": 1, "kind": {"name": "triple", "columns": ["head", "relation", "tail"]}, "corpus_hash": "0",
+        "counts": {"accepted": 0, "candidates": 0, "rejected": {}}, "teacher": {"identity": "t"}, "files": {},
+        "recipe": {"journal": "j.sqlite", "kind": {"name": "triple"}},
+    }  # fmt: skip
+    (folder / "corpus" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     done = student(folder, "train", "corpus", "s")
     assert done.returncode == 2
     assert "a corpus of the kind 'triple'" in done.stderr
