@@ -29,7 +29,9 @@ def everything(folder: Path) -> dict[str, bytes | None]:
     }
 
 
-def refused(recipe: Recipe, server: FakeServer, kept: Path, said: str | None, error: type[SynthKDError]) -> None:
+def refused(
+    recipe: Recipe, server: FakeServer, kept: Path, said: str | None, error: type[SynthKDError]
+) -> None:
     """Every verb that buys is refused before a request, and nothing is lost."""
     before = everything(kept)
     for verb in (pipeline.run, pipeline.generate):
