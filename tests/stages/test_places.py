@@ -147,7 +147,7 @@ def test_inputs_inside_the_corpus_are_refused(make_recipe: Make, server: FakeSer
     [
         {"corpus": {"path": "inputs.csv"}}, {"corpus": {"path": "inputs.csv/corpus"}}, {"work": "inputs.csv"},
         {"work": "inputs.csv/work"}, {"corpus": {"path": "c" * 300}}, {"corpus": {"path": "c" * 250}},
-        {"corpus": {"path": "/proc/corpus"}}, {"work": "/proc/work"}, {"corpus": {"path": "a\0b"}},
+        {"corpus": {"path": "/proc/corpus"}}, {"work": "/proc/work"},
         {"corpus": {"path": "loop"}}, {"work": "loop/work"}, {"journal": "inputs.csv/j.sqlite"},
         {"corpus": {"path": "d/" * 3000}}, {"journal": "j" * 300},
     ],
