@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from html import escape
 from typing import Any, TextIO
 
@@ -26,25 +27,15 @@ _UNSEEN = (
 _ONE_LINE = re.compile(f"[\\x00-\\x0a{_UNSEEN}]")
 _LINES = re.compile(f"[\\x00-\\x08{_UNSEEN}]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_PICTURE = "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-#: Where such a character belongs to the spelling: the character, and what stands before and after it.
-_SPELT = (
-    # Joiners in words of scripts that need them, and in emoji sequences.
-    (
-        re.compile("[\u200c\u200d]"),
-        re.compile("[\u0620-\u08ff\u0900-\u0dff\u0f00-\u109f\u1780-\u18af\ufb50-\ufdff\ufe70-\ufefc]"),
-        re.compile("[^\u200c\u200d]|$"),
-    ),
-    (re.compile("\u200d"), re.compile(f"[{_PICTURE}\ufe0f]"), re.compile(f"[{_PICTURE}]")),
-    # Variation selectors: one, after an emoji, a keycap or an ideograph.
-    (re.compile("[\ufe0e\ufe0f]"), re.compile(f"[#*0-9{_PICTURE}]"), re.compile("")),
-    (
-        re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]"),
-        re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"),
-        re.compile(""),
-    ),
-    (re.compile("[\u180b-\u180d\u180f]"), re.compile("[\u1820-\u18aa]"), re.compile("")),
-)  # fmt: skip
+#: Ranges of characters, ends included: a run of two is one range.
+_PICTURES = (
+    "\xa9\xa9\xae\xae\u203c\u203c\u2049\u2049\u2122\u2122\u2139\u2139\u2190\u2bff\u3030\u3030\u303d\u303d\u3297\u3297\u3299\u3299"
+    "\U0001f000\U0001faff"
+)
+_JOINED = "\u0620\u08ff\u0900\u0dff\u0f00\u109f\u1780\u18af\ufb50\ufdff\ufe70\ufefc"
+_IDEOGRAPHS = "\u2e80\u9fff\uf900\ufaff\U00020000\U0003ffff"
+#: What may belong to the spelling.
+_SPELLING = "\u180b\u180d\u180f\u180f\u200c\u200d\ufe00\ufe0f\U000e0100\U000e01ef"
 
 
 def clean(text: object, limit: int | None = None) -> str:
@@ -77,13 +68,27 @@ def _visible(match: re.Match[str]) -> str:
 
 def _spelt(match: re.Match[str]) -> bool:
     """Whether a character belongs to the spelling, by its neighbours."""
-    place, text = match.start(), match.string
-    return any(
-        what.match(match[0]) and place and before.match(text[place - 1]) and after.match(text, place + 1)
-        for what, before, after in _SPELT
-    )
+    char, place, text = match[0], match.start(), match.string
+    if not place or not _in(_SPELLING, char):
+        return False
+    before, after = text[place - 1], text[place + 1 : place + 2]
+    if char in "\u200c\u200d":
+        # Joiners in words of scripts that need them, one at a time, and in emoji sequences.
+        if _in(_JOINED, before):
+            return after not in ("\u200c", "\u200d")
+        return char == "\u200d" and (before == "\ufe0f" or _in(_PICTURES, before)) and _in(_PICTURES, after)
+    # Variation selectors, one at a time.
+    if char in "\ufe0e\ufe0f" and (before in "#*0123456789" or _in(_PICTURES, before)):
+        return True
+    return _in("\u1820\u18aa" if char < "\u200c" else _IDEOGRAPHS, before)
 
 
+@lru_cache(1 << 16)
+def _in(ranges: str, char: str) -> bool:
+    return any(low <= char <= high for low, high in zip(ranges[::2], ranges[1::2], strict=True))
+
+
+@lru_cache(1 << 16)
 def _escaped(char: str) -> str:
     code = ord(char)
     return _SHORT.get(char) or (
