@@ -1,28 +1,41 @@
 """JSON for what goes over the wire: orjson where it is to be had, else the standard library.
 
-Never for keys: their bytes must not depend on what is installed (see `keys`).
+What is read does not depend on which it is: a text that orjson refuses (half of a surrogate pair, ``NaN``, a byte order
+mark) goes to the standard library. Never for keys: their bytes must not depend on what is installed (see `keys`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-loads: Callable[[bytes], Any]
-dumps: Callable[[Any], bytes]
+
+def _lenient(data: bytes) -> Any:
+    """The value of a JSON text. Raises `ValueError` for what is none, or is nested too deeply."""
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
 
 try:
     import orjson
 except ImportError:
-    loads = json.loads
+    loads = _lenient
 
     def dumps(value: Any) -> bytes:
         """UTF-8 JSON."""
         return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 else:
-    loads = orjson.loads
+    _strict = orjson.loads
+
+    def loads(data: bytes) -> Any:
+        """The value of a JSON text. Raises `ValueError` for what is none, or is nested too deeply."""
+        try:
+            return _strict(data)
+        except ValueError:
+            return _lenient(data)
 
     def dumps(value: Any) -> bytes:
         """UTF-8 JSON."""

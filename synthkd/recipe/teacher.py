@@ -123,6 +123,11 @@ class BatchPart(Part):
 
     requests: int = Field(50_000, ge=1, description="Requests in one batch at most; providers allow 50,000.")
     megabytes: float = Field(190.0, gt=0, description="Size of one batch's file; providers allow 200 MB.")
+    result_megabytes: float | None = Field(
+        None,
+        gt=0,
+        description="Size of one batch's result at most. Default: from the number of rows and `max_tokens`.",
+    )
     window: str = Field("24h", description="Completion window that is asked for.")
     poll: float = Field(30.0, gt=0, description="Seconds between looks at a batch's state.")
     discount: float = Field(0.5, ge=0, le=1, description="Share of the price that a batch costs.")
@@ -204,6 +209,11 @@ class TeacherPart(Part):
         description="Find how many requests in flight the server bears, up to `concurrency`. False: send as many.",
     )
     timeout: float = Field(120.0, gt=0, description="Seconds until a try counts as hung.")
+    max_answer_megabytes: float = Field(
+        64.0,
+        gt=0,
+        description="Size of an answer's body at most, decoded. What is larger is not read: it counts as a bad response.",
+    )
     deadline: float | None = Field(
         None, gt=0, description="Seconds until a request is given up, all its tries together."
     )

@@ -1,8 +1,30 @@
-"""What came back, as completions and failures."""
+"""The one reader of what a server says: a body as completions and failures, each value checked.
+
+    value                               what is taken                                             else
+    ----------------------------------  --------------------------------------------------------  -------------------------
+    choices                             a list with a dict for a sample that was asked for        `TransientError`
+    choice.index                        all absent, or all whole numbers below the samples asked  taken in order
+    message.content, choice.text        text, null (empty), a list of parts with text             failure `bad_response`
+    message.refusal                     text, where there is no content                           not there
+    finish_reason                       text of up to 64 characters                               "unknown"
+    model                               text of up to 200 characters                              unknown
+    usage.prompt_tokens                 a whole number from 0 to `_most_read`                     unknown
+    usage.completion_tokens             a whole number from 0 to `_most_written`                  unknown
+    …details.cached_tokens              a whole number up to the tokens read                      unknown
+    …details.reasoning_tokens           a whole number up to the tokens written                   unknown
+    logprobs                            numbers from -1e6 to 0.01, null left out                  unknown
+    top_logprobs                        texts of up to 256 characters with such numbers           left out
+
+What is unknown is None: the price of such an answer is unknown too, and the ledger charges its reservation. Half of a
+surrogate pair becomes a replacement character. All that is taken can be stored: whole numbers below 2**53, finite
+floats, text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from synthkd.fastjson import dumps
@@ -12,46 +34,57 @@ from synthkd.teachers.dispatch import TransientError
 if TYPE_CHECKING:
     from synthkd.recipe import Price
 
+#: Tokens that a server may add to a prompt (a template, a system prompt of its own), and those that a sample may have
+#: beyond its bound: servers count the ends of texts, and some do not count thoughts against the bound.
+_FORM, _BEYOND, _THOUGHTS = 8_192, 1_024, 131_072
+#: Characters of a finish reason, a model's name, a token, and words of a server in a failure.
+_REASON, _NAME, _TOKEN, _WORDS = 64, 200, 256, 500
+#: Log-probabilities: servers write -9999 for "next to nothing", and round 0 to a little above.
+_LOWEST, _HIGHEST = -1e6, 0.01
+#: Likeliest tokens of a place that are kept; servers give 20 at most.
+_TOPS = 64
+Mask = Callable[[str], str]
 
-def answers_of(request: Request, body: Any, seconds: float | None, price: Price | None) -> list[Answer]:
+
+def answers_of(
+    request: Request, body: Any, seconds: float | None, price: Price | None, mask: Mask = str
+) -> list[Answer]:
     """The choices of a body, each under the sample index that it was asked for; in whatever order they stand.
 
-    Raises `TransientError` for a body that holds none.
+    ``mask`` takes secrets out of a server's words. Raises `TransientError` for a body that holds no choice.
     """
-    choices = body.get("choices") if isinstance(body, dict) else None
-    if not choices or not isinstance(choices, list) or not all(isinstance(c, dict) for c in choices):
-        raise TransientError("bad_response", "the body has no choices", billed=None)
-    placed = _placed(choices, len(request.sample_indexes))
-    usage = body.get("usage") or {}
-    read = usage.get("prompt_tokens")
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-    thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens")
+    placed = _placed(body, len(request.sample_indexes))
+    read, written, cached, thought = _usage(request, body, len(placed))
     scored = [_logprobs(choice) for _, choice in placed]
-    shares = _shares(usage.get("completion_tokens"), [count for _, count in scored], thought)
+    shares = _shares(written, [count for _, count in scored], thought)
+    model = _model(body.get("model"), mask)
+    seed = request.sampling.seed
+    if seed is not None:
+        seed += request.sample_indexes[0]
     answers: list[Answer] = []
     # The prompt is read once for all choices: the first that has a price bears it.
     bears = True
-    for (place, choice), (logprob, _), written in zip(placed, scored, shares, strict=True):
+    for (place, choice), (logprob, _), share in zip(placed, scored, shares, strict=True):
         index = request.sample_indexes[place]
-        if failure := _withheld(request, index, choice):
+        text = _text(choice)
+        if type(text) is not str or choice.get("finish_reason") == "content_filter":
+            failure = _withheld(request, index, choice, text, mask)
             # Withheld, but billed all the same.
-            answers.append(replace(failure, tokens=written, price=cost_of(price, 0, written)))
+            answers.append(replace(failure, tokens=share, price=cost_of(price, 0, share)))
             continue
         answers.append(
             Completion(
                 request.request_id,
                 index,
-                _text(choice),
-                str(choice.get("finish_reason") or "unknown"),
+                text if text.isascii() else _whole(text),
+                _finish(choice.get("finish_reason"), mask),
                 prompt_tokens=read,
-                completion_tokens=written,
+                completion_tokens=share,
                 logprob=logprob,
                 latency=seconds,
-                price=cost_of(price, read if bears or read is None else 0, written, cached if bears else 0),
-                model=body.get("model"),
-                seed=None
-                if request.sampling.seed is None
-                else request.sampling.seed + request.sample_indexes[0],
+                price=cost_of(price, read if bears or read is None else 0, share, cached if bears else 0),
+                model=model,
+                seed=seed,
                 reasoning_tokens=thought if len(placed) == 1 else None,
                 cached_tokens=cached,
                 first_tokens=_first_tokens(choice),
@@ -67,9 +100,11 @@ def _with_prompt(
 ) -> list[Answer]:
     """Where every choice was withheld, the first bears the prompt."""
     first, *others = answers
-    if isinstance(first, Failure) and first.tokens is not None and read is not None:
-        paid = cost_of(price, read, first.tokens, cached)
-        first = replace(first, tokens=first.tokens + read, price=paid)
+    if isinstance(first, Failure):
+        known = first.tokens is not None and read is not None
+        tokens = first.tokens + read if first.tokens is not None and read is not None else None
+        paid = cost_of(price, read, first.tokens, cached) if known else None
+        first = replace(first, tokens=tokens, price=paid)
     return [first, *others]
 
 
@@ -83,73 +118,227 @@ def cost_of(
     return ((read - old) * price.input + old * (price.cached or 0.0) + written * price.output) / 1e6
 
 
-def _placed(choices: list[dict[str, Any]], wanted: int) -> list[tuple[int, dict[str, Any]]]:
-    """Choices by their own index, each once; a server that numbers none has them in order."""
+def _placed(body: Any, wanted: int) -> list[tuple[int, dict[str, Any]]]:
+    """Choices by their own index, each once; a server whose indexes make no sense has them in order."""
+    choices = body.get("choices") if type(body) is dict else None
+    if type(choices) is not list or not choices:
+        raise TransientError("bad_response", "the body has no choices", billed=None)
+    if wanted == 1 and len(choices) == 1 and type(choices[0]) is dict:
+        return [(0, choices[0])]
     found: dict[int, dict[str, Any]] = {}
     for place, choice in enumerate(choices):
+        if type(choice) is not dict:
+            continue
         index = choice.get("index")
-        found.setdefault(index if isinstance(index, int) else place, choice)
-    if any(not 0 <= index < wanted for index in found):
-        found = {place: choice for place, choice in enumerate(choices) if place < wanted}
-    return sorted(found.items())
+        if index is None:
+            index = place
+        elif type(index) is not int or not 0 <= index < wanted:
+            found = {p: c for p, c in enumerate(choices[:wanted]) if type(c) is dict}
+            break
+        if index < wanted:
+            found.setdefault(index, choice)
+    if not found:
+        raise TransientError("bad_response", "the body has no choices", billed=None)
+    return sorted(found.items(), key=lambda pair: pair[0])
 
 
-def _withheld(request: Request, index: int, choice: dict[str, Any]) -> Failure | None:
+def _usage(
+    request: Request, body: dict[str, Any], choices: int
+) -> tuple[int | None, int | None, int | None, int | None]:
+    """Tokens read, written, read from a cache, and thought; None each where it is not said or cannot be."""
+    usage = body.get("usage")
+    if type(usage) is not dict:
+        return None, None, None, None
+    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    cached = thought = None
+    if type(details := usage.get("prompt_tokens_details")) is dict:
+        cached = details.get("cached_tokens")
+    if type(details := usage.get("completion_tokens_details")) is dict:
+        thought = details.get("reasoning_tokens")
+    if type(read) is not int or not 0 <= read <= _most_read(request):
+        read = None
+    if type(thought) is not int or thought < 0:
+        thought = None
+    if type(written) is not int or not 0 <= written <= _most_written(request, choices, thought):
+        written = None
+    if type(cached) is not int or read is None or not 0 <= cached <= read:
+        cached = None
+    if thought is not None and (written is None or thought > written):
+        thought = None
+    return read, written, cached, thought
+
+
+def _most_read(request: Request) -> int:
+    """Tokens that a prompt may come to: none is shorter than a byte, a character has four bytes at most, and a schema
+    may be written into the prompt."""
+    sampling = request.sampling
+    text = sum([len(message["content"]) for message in request.messages])
+    if sampling.response_format or sampling.extra_body:
+        text += len(sampling.json)
+    return _FORM + 4 * text
+
+
+def _most_written(request: Request, choices: int, thought: int | None) -> int:
+    """Tokens that the samples of a request may come to."""
+    sampling = request.sampling
+    bound = sampling.max_tokens
+    for name in ("max_tokens", "max_completion_tokens") if sampling.extra_body else ():
+        if type(other := sampling.extra_body.get(name)) is int:
+            bound = max(bound, other)
+    beyond = max(bound, _BEYOND) + (_THOUGHTS if thought else 0)
+    return max(choices, len(request.sample_indexes)) * (min(bound, 2**31) + min(beyond, 2**31))
+
+
+def _withheld(request: Request, index: int, choice: dict[str, Any], text: Any, mask: Mask) -> Failure:
+    """A choice without a text, and why."""
+    request_id = request.request_id
     if choice.get("finish_reason") == "content_filter":
-        return Failure(request.request_id, index, "content_filter", "the server withheld the text")
-    message = choice.get("message") or {}
-    if (refusal := message.get("refusal")) and not message.get("content"):
-        return Failure(request.request_id, index, "refusal", str(refusal)[:500])
-    return None
+        return Failure(request_id, index, "content_filter", "the server withheld the text")
+    if isinstance(text, _Refusal):
+        return Failure(request_id, index, "refusal", mask(_whole(text.words))[:_WORDS])
+    detail = f"the text of choice {index} is no text but {type(text).__name__}"
+    return Failure(request_id, index, "bad_response", detail, permanent=False)
 
 
-def _text(choice: dict[str, Any]) -> str:
+class _Refusal:
+    """A model's own refusal, which stands beside an empty content."""
+
+    __slots__ = ("words",)
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+
+def _text(choice: dict[str, Any]) -> Any:
+    """The text of a choice, or a `_Refusal`; all else is no text."""
     message = choice.get("message")
-    text = message.get("content") if message else choice.get("text")
-    return str(text or "")
+    if message is None:
+        content = choice.get("text")
+    elif type(message) is dict:
+        content = message.get("content")
+        if not content and type(refusal := message.get("refusal")) is str and refusal:
+            return _Refusal(refusal)
+    else:
+        return message
+    if content is None:
+        return ""
+    if type(content) is list:
+        return _joined(content)
+    return content
+
+
+def _joined(parts: list[Any]) -> Any:
+    """The text of a list of parts; of no other form is anything known."""
+    texts = [part if type(part) is str else part.get("text") for part in parts if type(part) in (str, dict)]
+    if len(texts) < len(parts):
+        return parts
+    found = [text for text in texts if type(text) is str]
+    return "".join(found) if found or not parts else parts
+
+
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs, which no file can hold."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def _model(name: Any, mask: Mask) -> str | None:
+    """The name of the model that says it answered."""
+    if type(name) is not str or len(name) > _NAME:
+        return None
+    return mask(_whole(name))
+
+
+def _finish(reason: Any, mask: Mask) -> str:
+    if reason == "stop" or reason == "length":
+        return str(reason)
+    if type(reason) is not str or not reason or len(reason) > _REASON:
+        return "unknown"
+    return mask(_whole(reason))
 
 
 def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:
-    """Sum of token log-probabilities in nats, and how many tokens; None where the server gives none."""
+    """Sum of token log-probabilities in nats, and how many tokens; None where the server gives none, or odd ones."""
     found = choice.get("logprobs")
-    if not found:
+    if type(found) is not dict:
         return None, None
     content = found.get("content")
-    values = [item["logprob"] for item in content] if content else found.get("token_logprobs")
-    if not values:
-        return None, None
-    known = [value for value in values if value is not None]
-    return (float(sum(known)) if known else None), len(values)
+    if content and type(content) is list:
+        values = [item.get("logprob") if type(item) is dict else item for item in content]
+    else:
+        values = found.get("token_logprobs")
+        if type(values) is not list or not values:
+            return None, None
+    kinds = set(map(type, values))
+    known = values
+    if kinds != {float}:
+        if not kinds <= {float, int, type(None)}:
+            return None, len(values)
+        # The first token of a text that is repeated has none.
+        known = [value for value in values if value is not None]
+        if not known:
+            return None, len(values)
+    total = sum(known)
+    # NaN is in no range, and makes a sum that is in none either.
+    if not (total == total and min(known) >= _LOWEST and max(known) <= _HIGHEST):
+        return None, len(values)
+    return float(total), len(values)
 
 
 def _first_tokens(choice: dict[str, Any]) -> str | None:
     """The likeliest tokens of the first place that is not blank, as the journal holds them; None where none came."""
     found = choice.get("logprobs")
-    if not found:
+    if type(found) is not dict:
         return None
-    places: list[tuple[Any, Any, Any]]
-    if content := found.get("content"):
-        places = [(item.get("token"), item.get("logprob"), item.get("top_logprobs")) for item in content]
-    else:
-        parts = [found.get(name) or () for name in ("tokens", "token_logprobs", "top_logprobs")]
-        places = list(zip(*parts, strict=False))
-    for token, value, tops in places:
-        if isinstance(token, str) and token.strip():
-            if not tops:
-                return None
+    for token, value, tops in _places(found):
+        if type(token) is str and token.strip():
             # A token that was drawn is not always among the likeliest.
-            pairs = (
-                tops.items() if isinstance(tops, dict) else [(t.get("token"), t.get("logprob")) for t in tops]
-            )
-            known = {t: v for t, v in [(token, value), *pairs] if isinstance(v, int | float)}
-            return dumps(sorted(known.items(), key=lambda pair: -pair[1])).decode()
+            known = {t: v for t, v in [(token, value), *_tops(tops)] if _is_top(t, v)} if tops else {}
+            best = nlargest(_TOPS, known.items(), key=lambda pair: pair[1])
+            return dumps(best).decode() if best else None
     return None
+
+
+def _places(found: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """Token, log-probability and likeliest tokens of each place, in the forms of chat and of plain completions."""
+    content = found.get("content")
+    if content and type(content) is list:
+        for item in content:
+            if type(item) is dict:
+                yield item.get("token"), item.get("logprob"), item.get("top_logprobs")
+        return
+    parts = [found.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    yield from zip(*(part if type(part) is list else () for part in parts), strict=False)
+
+
+def _tops(tops: Any) -> Iterator[tuple[Any, Any]]:
+    if type(tops) is dict:
+        yield from tops.items()
+    elif type(tops) is list:
+        for top in tops:
+            if type(top) is dict:
+                yield top.get("token"), top.get("logprob")
+
+
+def _is_top(token: Any, value: Any) -> bool:
+    return (
+        type(token) is str
+        and len(token) <= _TOKEN
+        and type(value) in (float, int)
+        and _LOWEST <= value <= _HIGHEST
+    )
 
 
 def _shares(total: int | None, counts: list[int | None], thought: int | None) -> list[int | None]:
     """Completion tokens of each choice: counted, or an equal share of what the server counted in all."""
-    if not thought and all(count is not None for count in counts):
-        # Tokens of thought have no log-probabilities, but they are paid for.
+    known = [count for count in counts if count is not None]
+    # Tokens of thought have no log-probabilities, but they are paid for; the ends of texts are counted or not.
+    if len(known) == len(counts) and not thought and (total is None or abs(total - sum(known)) <= len(known)):
         return counts
     if total is None or not counts:
         return [None] * len(counts)

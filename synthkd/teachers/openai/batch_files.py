@@ -7,38 +7,48 @@ outcome   one row of a result, as answers and what is left to ask for
 
 from __future__ import annotations
 
+import errno
 import logging
+import re
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from synthkd.errors import RequestError, TeacherError, UnreachableError
+from synthkd.errors import DiskFullError, RequestError, StorageError, TeacherError, UnreachableError
 from synthkd.fastjson import dumps, loads
 from synthkd.journal.batches import Batch, Row
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures
 from synthkd.teachers.openai.answers import answers_of
+from synthkd.teachers.openai.batch_state import State, id_of, state_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
 from synthkd.teachers.openai.client import client_of
-from synthkd.teachers.openai.wire import Wire
+from synthkd.teachers.openai.refusals import refusal
 
 if TYPE_CHECKING:
-    import aiohttp
     import openai
-    import openai.types
 
     from synthkd.recipe import Price, TeacherPart
     from synthkd.teachers.openai.address import Address
 
 #: Under this name a batch bears our token in its metadata.
 MARK = "synthkd"
+#: What may be the name of a row's failure.
+_CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 #: Seconds by which a provider's clock may differ from ours.
 _CLOCKS = 86_400.0
 #: Loggers that would show the whole address, with what its query holds.
 _LOGGERS = ("httpx", "httpx2", "openai._base_client")
+#: Batches of a list that are looked at: it goes back in time, and may have no end.
+_LISTED = 20_000
+#: Bytes of a result: of any, for each sample, and for each of its tokens (with log-probabilities, for each of the
+#: likeliest too).
+_ANY, _SAMPLE, _TOKEN, _TOP = 64_000_000, 16_384, 64, 256
+#: What a full disk says; some file systems know of quotas.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 # What is sent
@@ -56,7 +66,8 @@ class Draft:
     size: int = 0
 
     def add(self, row: Row, line: bytes, origin: str | None) -> None:
-        self.file.write(line)
+        with disk_in_words("the requests of a batch"):
+            self.file.write(line)
         self.size += len(line)
         self.rows.append(row)
         self.origins.append(origin)
@@ -101,7 +112,7 @@ class Drafts:
     def close(self) -> None:
         self.cut()
         for draft in self.ready:
-            draft.file.close()
+            close(draft.file)
         self.ready.clear()
 
 
@@ -112,6 +123,26 @@ def parts_of(request: Request) -> Iterator[Request]:
         part = left if request.sampling.seed is None else in_a_row(left)
         yield request.only(part)
         left = tuple(index for index in left if index not in part)
+
+
+@contextmanager
+def disk_in_words(what: str) -> Iterator[None]:
+    """A full disk, which temporary files fill like any other, as an error that says which."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFullError(
+            f"{tempfile.gettempdir()}: the disk is full, and {what} go there; free some space, or set TMPDIR to a folder"
+            " elsewhere, and run again: what is with the provider is kept there"
+        ) from None
+
+
+def close(file: IO[bytes]) -> None:
+    """Close a temporary file. On a full disk, what is in its buffer fails once more."""
+    with suppress(OSError):
+        file.close()
 
 
 # What comes back
@@ -139,23 +170,28 @@ def outcome(
 ) -> Outcome:
     """A row of an output or error file, as the wire would have it."""
     response = line.get("response")
-    if not isinstance(response, dict):
+    if type(response) is not dict:
         return _unanswered(provider, request, line.get("error"))
     status = response.get("status_code")
-    if not isinstance(status, int) or status == 200:
-        return _answered(request, response.get("body"), price)
-    found = provider.refusal(status, dumps(response.get("body")))
+    if type(status) is not int or status == 200:
+        return _answered(provider, request, response.get("body"), price)
+    try:
+        body = dumps(response.get("body"))
+    except (ValueError, RecursionError):
+        body = b"(nested too deeply)"
+    found = provider.refusal(status, body)
     if isinstance(found, RequestError):
         return Outcome(failures(request, found.reason, found.detail, attempt, permanent=True))
     if isinstance(found, TransientError):
-        return Outcome([], request.sample_indexes, found.reason, found.detail)
+        unseen = found.billed is None
+        return Outcome([], request.sample_indexes, found.reason, found.detail, unseen=unseen)
     return Outcome([], request.sample_indexes, f"http_{status}", str(found), fatal=found)
 
 
-def _answered(request: Request, body: Any, price: Price | None) -> Outcome:
+def _answered(provider: Provider, request: Request, body: Any, price: Price | None) -> Outcome:
     wanted = request.sample_indexes
     try:
-        answers = answers_of(request, body, None, price)
+        answers = answers_of(request, body, None, price, provider.address.mask)
     except TransientError as error:
         return Outcome([], wanted, error.reason, error.detail, unseen=True)
     have = {answer.sample_index for answer in answers}
@@ -165,16 +201,31 @@ def _answered(request: Request, body: Any, price: Price | None) -> Outcome:
 
 
 def _unanswered(provider: Provider, request: Request, error: Any) -> Outcome:
-    error = error if isinstance(error, dict) else {"message": str(error)}
-    reason = str(error.get("code") or "batch_error")
+    error = error if type(error) is dict else {"message": str(error)}
+    code = error.get("code")
+    reason = code if type(code) is str and _CODE.fullmatch(code) else "batch_error"
     detail = provider.address.mask(str(error.get("message") or reason))[:500]
     return Outcome([], request.sample_indexes, reason, detail)
 
 
-def lines_of(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """The rows of a result. A line that is cut off or odd counts as not there."""
+def result_bytes(part: TeacherPart, rows: Sequence[Row]) -> int:
+    """Bytes that the result of a batch may have at most."""
+    if part.batch.result_megabytes is not None:
+        return int(part.batch.result_megabytes * 1e6)
+    sampling = part.sampling
+    named = [value for value in sampling.extra_body.values() if type(value) is int and 0 < value <= 20]
+    token = _TOKEN + (_TOP * (1 + max(named, default=0)) if sampling.logprobs else 0)
+    return _ANY + sum(len(row.sample_indexes) for row in rows) * (_SAMPLE + sampling.max_tokens * token)
+
+
+def lines_of(file: IO[bytes], most: int) -> Iterator[dict[str, Any]]:
+    """The rows of a result. A line that is cut off, odd or longer than ``most`` bytes counts as not there."""
     file.seek(0)
-    for line in file:
+    while line := file.readline(most):
+        if not line.endswith(b"\n") and len(line) == most:
+            while (rest := file.readline(most)) and not rest.endswith(b"\n"):
+                pass
+            continue
         try:
             found = loads(line)
         except ValueError:
@@ -192,8 +243,6 @@ class Provider:
     def __init__(self, part: TeacherPart, address: Address) -> None:
         self.part, self.address = part, address
         self._client = client_of(part, address)
-        # What a status means is said in one place; nothing is sent through this one.
-        self._wire = Wire(cast("aiohttp.ClientSession", None), address, part)
         self._mask = _Mask(address)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self._mask)
@@ -205,13 +254,14 @@ class Provider:
 
     def refusal(self, status: int, body: bytes, headers: Any = None) -> TeacherError:
         """What a status means for a request or the run."""
-        return self._wire._status(status, headers or {}, body)
+        return refusal(self.address, self.part, status, headers or {}, body)
 
     async def upload(self, name: str, file: IO[bytes]) -> str:
         """Returns the file's id. Tried again where it fails: a file that nobody uses costs nothing."""
-        file.flush()
+        with disk_in_words("the requests of a batch"):
+            file.flush()
         async with self._asking("the upload of a batch's file"):
-            return (await self._client.files.create(file=(name, file), purpose="batch")).id
+            return id_of(await self._client.files.create(file=(name, file), purpose="batch"))
 
     async def create(self, url: str, file_id: str, metadata: dict[str, str]) -> str:
         """One try only, and the batch's id: a try without an answer may have made a batch."""
@@ -223,27 +273,30 @@ class Provider:
                 completion_window=cast(Any, self.part.batch.window),
                 metadata=metadata,
             )
-        return made.id
+            return id_of(made)
 
     async def find(self, token: str, file_id: str | None, since: float) -> str | None:
         """The id of the batch that bears a token, or is made of its file; None where there is none."""
+        seen = 0
         async with self._asking("the list of batches"):
             async for batch in self._client.batches.list(limit=100):
-                if (batch.metadata or {}).get(MARK) == token or (file_id and batch.input_file_id == file_id):
-                    return batch.id
-                if batch.created_at < since - _CLOCKS:
+                seen += 1
+                metadata = batch.metadata if type(batch.metadata) is dict else {}
+                if metadata.get(MARK) == token or (file_id and batch.input_file_id == file_id):
+                    return id_of(batch)
+                if batch.created_at < since - _CLOCKS or seen >= _LISTED:
                     break
         return None
 
-    async def look_up(self, batch: Batch) -> openai.types.Batch | None:
+    async def look_up(self, batch: Batch) -> State | None:
         """How a batch stands; None where this address and key know none of that id."""
         try:
             async with self._asking(f"the state of batch {batch.batch_id}"):
-                return await self._client.batches.retrieve(str(batch.batch_id))
+                return state_of(await self._client.batches.retrieve(str(batch.batch_id)))
         except _NotFoundError:
             return None
 
-    async def state(self, batch: Batch) -> openai.types.Batch:
+    async def state(self, batch: Batch) -> State:
         """How a batch stands that must be there."""
         if (found := await self.look_up(batch)) is not None:
             return found
@@ -252,30 +305,39 @@ class Provider:
             " the address and key that submitted it, or give it up with `synthkd batches cancel`"
         )
 
-    async def download(self, file_id: str) -> IO[bytes]:
-        """A file's content, in a temporary file: whole before any of it is read."""
+    async def download(self, file_id: str, most: int) -> IO[bytes]:
+        """A file's content, in a temporary file: whole before any of it is read.
+
+        Raises `DiskFullError`, and `TeacherError` for a file beyond ``most`` bytes.
+        """
         file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
         try:
-            async with (
-                self._asking(f"the file {file_id}"),
-                self._client.files.with_streaming_response.content(file_id) as response,
-            ):
-                async for data in response.iter_bytes():
-                    file.write(data)
-        except BaseException as error:
-            file.close()
-            if isinstance(error, TeacherError) or not isinstance(error, Exception):
-                raise
-            # The HTTP library's own, which the package does not put into its words while a body is read.
-            raise TransientError(
-                "connection", f"the file {file_id} broke off: {type(error).__name__}"
-            ) from None
+            async with self._asking(f"the file {file_id}"):
+                await self._copy(file_id, file, most)
+        except BaseException:
+            close(file)
+            raise
         return file
 
-    async def cancel(self, batch: Batch) -> openai.types.Batch:
+    async def _copy(self, file_id: str, file: IO[bytes], most: int) -> None:
+        seen = 0
+        with disk_in_words("the results of a batch"):
+            async with self._client.files.with_streaming_response.content(file_id) as response:
+                async for data in response.iter_bytes():
+                    seen += len(data)
+                    if seen > most:
+                        raise TeacherError(
+                            f"{self.address.public}: the file {file_id} is larger than {most / 1e6:,.0f} MB, more than"
+                            " this batch can come to; raise teacher.batch.result_megabytes if it is as it should be"
+                        )
+                    file.write(data)
+            # What is in the buffer finds a full disk here, and not when it is read.
+            file.flush()
+
+    async def cancel(self, batch: Batch) -> State:
         """Ask that no more of a batch is done. What is done is paid for and can be read."""
         async with self._asking(f"the end of batch {batch.batch_id}"):
-            return await self._client.batches.cancel(str(batch.batch_id))
+            return state_of(await self._client.batches.cancel(str(batch.batch_id)))
 
     async def delete_file(self, file_id: str) -> None:
         """Remove an uploaded file."""
@@ -285,16 +347,28 @@ class Provider:
     @asynccontextmanager
     async def _asking(self, what: str) -> AsyncIterator[None]:
         """Errors of the `openai` package in our own words, without the request, whose headers hold the key."""
+        import httpx2
         import openai
 
         try:
             yield
+        except (TeacherError, StorageError):
+            raise
         except openai.APIStatusError as error:
             raise self._refused(what, error) from None
         except openai.APIConnectionError as error:
             raise self._unreached(error) from None
         except openai.OpenAIError as error:
-            raise TransientError("bad_response", self.address.mask(f"{what}: {error}"[:500])) from None
+            raise TransientError("bad_response", self.address.mask(f"{what}: {error}")[:500]) from None
+        except httpx2.HTTPError as error:
+            # While a body is read, the package does not put these into its own words.
+            kind = type(error).__name__
+            raise TransientError(
+                "connection", f"{what}: the connection broke ({kind})", billed=None
+            ) from None
+        except Exception as error:  # noqa: BLE001 (the package checks no types: an odd answer ends in any error)
+            kind = type(error).__name__
+            raise TransientError("bad_response", f"{what}: an answer of another form ({kind})") from None
 
     def _refused(self, what: str, error: openai.APIStatusError) -> TeacherError:
         try:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from synthkd.errors import TeacherError
 from synthkd.journal.batches import Batch, Row
 from synthkd.teachers.openai.batch_files import lines_of
-
-if TYPE_CHECKING:
-    import openai.types
-
+from synthkd.teachers.openai.batch_state import State
 
 #: States that a batch does not leave.
 ENDED = ("completed", "expired", "cancelled", "failed")
@@ -34,21 +31,21 @@ class Result:
     crowded: bool = False
 
 
-def absent(state: openai.types.Batch) -> dict[str, Any]:
+def absent(state: State) -> dict[str, Any]:
     """The error of rows that are in no file of a batch."""
-    first = state.errors.data[0] if state.errors and state.errors.data else None
-    if first is None:
+    if not state.errors:
         code = "batch_missing_row" if state.status == "completed" else f"batch_{state.status}"
         return {"code": code, "message": f"the batch {state.id} ({state.status}) gave nothing for this row"}
+    first = state.errors[0]
     where = f" in line {first.line}" if first.line else ""
     return {"code": f"batch_{state.status}", "message": f"{first.message or first.code}{where}"}
 
 
-def rows_of(result: Result, left: dict[str, Row]) -> Iterator[tuple[Row, dict[str, Any]]]:
+def rows_of(result: Result, left: dict[str, Row], most: int) -> Iterator[tuple[Row, dict[str, Any]]]:
     """The rows of a batch with what the files say of them, in any order; then those that no file names."""
     for file in result.files:
-        for line in lines_of(file):
-            if row := left.pop(str(line.get("custom_id")), None):
+        for line in lines_of(file, most):
+            if row := left.pop(_text(line.get("custom_id")), None):
                 yield row, line
     while left:
         yield left.popitem()[1], {"error": result.absent}
@@ -64,3 +61,7 @@ def chunks(rows: Iterator[tuple[Row, dict[str, Any]]]) -> Iterator[list[tuple[Ro
             chunk = []
     if chunk:
         yield chunk
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str else ""

@@ -68,7 +68,4 @@ async def _ask_of(provider: Provider, batches: Batches, batch: Batch, cancel: bo
         return BatchState(batch, "unknown")
     if cancel and state.status not in (*ENDED, "cancelling"):
         state = await provider.cancel(batch)
-    counts = state.request_counts
-    if counts is None:
-        return BatchState(batch, state.status)
-    return BatchState(batch, state.status, counts.completed, counts.failed, counts.total)
+    return BatchState(batch, state.status, state.done, state.failed, state.total)

@@ -23,7 +23,7 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import TeacherError
+from synthkd.errors import QuotaError, TeacherError
 from synthkd.journal.batches import Batch, Batches, Row
 from synthkd.requests import Answer, Failure, Request, Sampling
 from synthkd.teachers.dispatch import TransientError, failures
@@ -33,14 +33,16 @@ from synthkd.teachers.openai.batch_files import (
     Drafts,
     Outcome,
     Provider,
+    close,
     outcome,
     parts_of,
+    result_bytes,
 )
 from synthkd.teachers.openai.batch_results import ENDED, Result, absent, chunks, rows_of
+from synthkd.teachers.openai.batch_state import State
+from synthkd.teachers.openai.refusals import no_credit_in
 
 if TYPE_CHECKING:
-    import openai.types
-
     from synthkd.teachers.openai.batch import BatchTeacher
 
 #: Seconds without a new request, after which what has come is submitted: the source waits for answers (of a cap
@@ -222,7 +224,7 @@ class BatchStream:
             try:
                 await self._submit(draft)
             finally:
-                draft.file.close()
+                close(draft.file)
             self.touched = self.loop.time()
             self.room.set()
 
@@ -298,7 +300,7 @@ class BatchStream:
                         yield group
             finally:
                 for file in result.files:
-                    file.close()
+                    close(file)
             if result.fatal:
                 raise result.fatal
         self.due = self.loop.time() + self.part.batch.poll
@@ -317,12 +319,12 @@ class BatchStream:
             return None
         result = Result(batch, state.status, absent(state))
         try:
-            for file_id in (state.output_file_id, state.error_file_id):
-                if file_id:
-                    result.files.append(await self.provider.download(file_id))
+            most = result_bytes(self.part, await asyncio.to_thread(self.batches.rows, batch.token))
+            for file_id in state.files:
+                result.files.append(await self.provider.download(file_id, most))
         except BaseException:
             for file in result.files:
-                file.close()
+                close(file)
             raise
         if state.status == "failed" and not result.files:
             self._failed(result, state)
@@ -330,22 +332,24 @@ class BatchStream:
             self.crowded = False
         return result
 
-    def _failed(self, result: Result, state: openai.types.Batch) -> None:
+    def _failed(self, result: Result, state: State) -> None:
         """A batch that was refused as a whole: there is no room for it now, or its rows are wrong."""
-        errors = (state.errors.data if state.errors else None) or []
-        if any(error.code == _CROWDED for error in errors) and result.batch.token not in self.alone:
+        codes = {error.code for error in state.errors}
+        if _CROWDED in codes and result.batch.token not in self.alone:
             self.crowded = result.crowded = True
             return
-        result.fatal = TeacherError(
-            f"{self.provider.address.public}: the batch {state.id} failed ({result.absent['message']}); mend what"
-            " it names and run again: nothing of this batch was done"
+        words = self.provider.address.mask(str(result.absent["message"]))[:500]
+        kind = QuotaError if no_credit_in(codes) else TeacherError
+        result.fatal = kind(
+            f"{self.provider.address.public}: the batch {state.id} failed ({words}); mend what it names and run again:"
+            " nothing of this batch was done"
         )
 
     async def _collect(self, result: Result) -> AsyncGenerator[list[Answer], None]:
         """All rows of a batch, each once: answers, failures, or another try."""
         batch = result.batch
         left = {row.custom_id: row for row in await asyncio.to_thread(self.batches.rows, batch.token)}
-        for lines in chunks(rows_of(result, left)):
+        for lines in chunks(rows_of(result, left, int(self.part.max_answer_megabytes * 1e6))):
             answers, again = await self._judge(result, lines)
             answers = [answer for answer in answers if not self._held_back(answer)]
             if answers:

@@ -126,4 +126,4 @@ class _Asker:
         body = dumps(body_of(request, self.part, chat))
         start = time.perf_counter()
         found = await self.wire.post(CHAT if chat else PLAIN, body)
-        return answers_of(request, found, time.perf_counter() - start, self.price)
+        return answers_of(request, found, time.perf_counter() - start, self.price, self.wire.address.mask)

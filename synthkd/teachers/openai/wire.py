@@ -11,10 +11,13 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from synthkd.errors import AuthenticationError, QuotaError, RecipeError, RequestError, TeacherError
+from synthkd.errors import RecipeError, TeacherError
 from synthkd.fastjson import loads
-from synthkd.teachers.dispatch import TransientError, retry_after
+from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.address import proxy_of
+from synthkd.teachers.openai.bodies import ENCODINGS, read_body, read_error_body
+from synthkd.teachers.openai.connections import LINE, Connector
+from synthkd.teachers.openai.refusals import proxy_refusal, refusal, refused_within
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -28,10 +31,11 @@ def open_session(part: TeacherPart) -> aiohttp.ClientSession:
     """The pool of connections; how many are open is the scheduler's matter."""
     connect = min(_CONNECT, 0.9 * part.timeout)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls_of(part), keepalive_timeout=30),
+        connector=Connector(limit=0, ssl=tls_of(part), keepalive_timeout=30),
         timeout=aiohttp.ClientTimeout(total=part.timeout, sock_connect=connect),
         cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=True,
+        # Decoded by `bodies`, within a bound.
+        auto_decompress=False,
     )
 
 
@@ -51,6 +55,8 @@ class Wire:
     def __init__(self, session: aiohttp.ClientSession, address: Address, part: TeacherPart) -> None:
         self.session, self.address, self.part = session, address, part
         self._headers = CIMultiDict(address.headers)
+        self._headers.setdefault("Accept-Encoding", ENCODINGS)
+        self._most = int(part.max_answer_megabytes * 1e6)
         self._urls: dict[str, URL] = {}
         # Looked up once: aiohttp's own way reads the environment for each request.
         self._proxy = proxy_of(part) or _proxy(address.base)
@@ -60,25 +66,40 @@ class Wire:
         url = self._urls.get(path) or self._urls.setdefault(path, URL(self.address.url(path), encoded=True))
         # Given as what it is, it need not be looked up how to send it.
         payload = aiohttp.BytesPayload(body, content_type="application/json")
+        LINE.set(None)
         try:
             # A redirect of a POST would drop its body, or take the key elsewhere.
             async with self.session.post(
                 url, data=payload, headers=self._headers, proxy=self._proxy, allow_redirects=False
             ) as response:
-                data = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                status = response.status
+                data = await (read_body(response, self._most) if status == 200 else read_error_body(response))
+        except TeacherError:
+            raise
+        except Exception as error:  # noqa: BLE001 (aiohttp and what is below it raise many kinds for odd answers)
             raise self._connection(error) from None
-        if response.status != 200:
-            raise self._status(response.status, response.headers, data)
+        if status != 200:
+            raise refusal(self.address, self.part, status, response.headers, data)
+        line = LINE.get()
+        if line is not None and line.doubtful:
+            detail = "an answer came that was asked for by another request, or by none"
+            raise TransientError("connection", detail, billed=None)
         try:
-            return loads(data)
+            found = loads(data)
         except ValueError:
-            start = self.address.mask(data[:200].decode("utf-8", "replace"))
+            # Masked whole, then cut: of a key across the cut, a part would remain.
+            start = self.address.mask(data.decode("utf-8", "replace"))[:200]
             raise TransientError("bad_response", f"the body is no JSON: {start!r}", billed=None) from None
+        if type(found) is dict and "error" in found and found["error"] and not found.get("choices"):
+            raise refused_within(self.address, self.part, found, data)
+        return found
 
     def _connection(self, error: Exception) -> TeacherError:
         """A connection that never was (`unreachable`), is slow, or broke."""
         where = self.address.public
+        line = LINE.get()
+        # A request that was not written whole cannot have been worked on.
+        billed = None if line is not None and line.wrote else False
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return TeacherError(
                 f"{where}: its TLS certificate is not trusted here ({_cause(error)}); name the authority's file in"
@@ -89,59 +110,18 @@ class Wire:
             return TransientError("unreachable", f"TLS fails at {where} ({_cause(error)}); is it https?")
         if isinstance(error, aiohttp.ClientHttpProxyError):
             # Its own text holds the proxy's address, and so its password.
-            return self._proxy_refuses(error.status)
+            return proxy_refusal(self.address, error.status)
         if isinstance(error, aiohttp.ClientProxyConnectionError):
             return TransientError("unreachable", f"the proxy on the way to {where} does not answer")
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        never = line is None and isinstance(error, TimeoutError)
+        if never or isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             return TransientError(
                 "unreachable", f"nothing answers at {where}; is the server up, and teacher.base_url right?"
             )
         if isinstance(error, TimeoutError):
-            return TransientError("timeout", f"no answer in {self.part.timeout:g} s", billed=None)
-        detail = self.address.mask(f"the connection broke: {type(error).__name__} {error}")
-        return TransientError("connection", detail, billed=None)
-
-    def _proxy_refuses(self, status: int) -> TeacherError:
-        where = f"the proxy on the way to {self.address.public}"
-        if status == 407:
-            return AuthenticationError(
-                f"{where} refuses user and password (407); check them, and teacher.proxy"
-            )
-        return TransientError("connection", f"{where} opens no tunnel ({status})")
-
-    def _status(self, status: int, headers: Any, data: bytes) -> TeacherError:
-        """A status code as what it means for the request or the run."""
-        message, code = _error(data)
-        detail = self.address.mask(message)
-        if status == 401:
-            return AuthenticationError(
-                f"{self.address.public} refuses the key in {self.part.api_key_env} (401); check that variable"
-            )
-        if status == 407:
-            return self._proxy_refuses(status)
-        if code in ("insufficient_quota", "billing_hard_limit_reached"):
-            return QuotaError(f"{self.address.public}: the account has no credit left ({detail})")
-        if status in (408, 409, 425, 429) or status >= 500:
-            asked = retry_after(headers.get("Retry-After"))
-            return TransientError(f"http_{status}", detail, asked)
-        if "context_length" in code or "context length" in detail:
-            return RequestError("context_too_long", detail)
-        if "content_filter" in code or "content_policy" in code:
-            return RequestError("content_filter", detail)
-        return RequestError(f"http_{status}", detail)
-
-
-def _error(data: bytes) -> tuple[str, str]:
-    """Message and code of an error's body, in the forms that servers have for it."""
-    text = data.decode("utf-8", "replace")
-    try:
-        body = loads(data)
-    except ValueError:
-        return text[:500], ""
-    found = body.get("error", body) if isinstance(body, dict) else {}
-    if not isinstance(found, dict):
-        return str(found)[:500], ""
-    return str(found.get("message") or text)[:500], str(found.get("code") or "")
+            return TransientError("timeout", f"no answer in {self.part.timeout:g} s", billed=billed)
+        detail = self.address.mask(f"the connection broke: {type(error).__name__} {error}")[:500]
+        return TransientError("connection", detail, billed=billed)
 
 
 def _cause(error: Exception) -> str:
