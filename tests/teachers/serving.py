@@ -7,10 +7,12 @@ import json
 import select
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -181,3 +183,36 @@ class Proxy(_Server):
     @property
     def url(self) -> str:
         return f"http://{self.address}"
+
+
+@dataclass
+class Authority:
+    """Files of an authority, and a server's side of TLS with a certificate of it."""
+
+    folder: Path
+
+    @property
+    def file(self) -> str:
+        return str(self.folder / "ca.pem")
+
+    def serving(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "server.pem", self.folder / "server.key")
+        return context
+
+
+def made(folder: Path, name: str = "IP:127.0.0.1") -> Authority:
+    """A new authority, with a server's certificate for a name."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test-ca")
+    openssl("req", *new, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=test-server")
+    (folder / "names").write_text(f"subjectAltName={name}\n")
+    openssl(
+        "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+        "-out", "server.pem", "-days", "2", "-extfile", "names",
+    )  # fmt: skip
+    return Authority(folder)

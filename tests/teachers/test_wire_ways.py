@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import shutil
-import ssl
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from asking import KEY, ask, closed_port, completed, failure, forget_environment, request, shown, teacher
-from serving import Answering, Proxy, answering
+from serving import Answering, Authority, Proxy, answering, made
 
 from synthkd.errors import AuthenticationError, RecipeError, TeacherError, UnreachableError
 from synthkd.testing import FakeServer
@@ -21,37 +18,6 @@ from synthkd.testing import FakeServer
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_environment(monkeypatch)
-
-
-@dataclass
-class Authority:
-    """Files of an authority, and a server's side of TLS with a certificate of it."""
-
-    folder: Path
-
-    @property
-    def file(self) -> str:
-        return str(self.folder / "ca.pem")
-
-    def serving(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.folder / "server.pem", self.folder / "server.key")
-        return context
-
-
-def made(folder: Path, name: str = "IP:127.0.0.1") -> Authority:
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
-
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test-ca")
-    openssl("req", *new, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=test-server")
-    (folder / "names").write_text(f"subjectAltName={name}\n")
-    openssl(
-        "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-        "-out", "server.pem", "-days", "2", "-extfile", "names",
-    )  # fmt: skip
-    return Authority(folder)
 
 
 Make = Callable[..., Authority]

@@ -268,6 +268,7 @@ def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:
     if type(found) is not dict:
         return None, None
     content = found.get("content")
+    values: Any
     if content and type(content) is list:
         values = [item.get("logprob") if type(item) is dict else item for item in content]
     else:
@@ -283,9 +284,11 @@ def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:
         known = [value for value in values if value is not None]
         if not known:
             return None, len(values)
+    if min(known) < _LOWEST or max(known) > _HIGHEST:
+        return None, len(values)
     total = sum(known)
-    # NaN is in no range, and makes a sum that is in none either.
-    if not (total == total and min(known) >= _LOWEST and max(known) <= _HIGHEST):
+    # NaN is below and above nothing, but its sum is not itself.
+    if total != total:
         return None, len(values)
     return float(total), len(values)
 

@@ -42,7 +42,7 @@ def client_of(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
     headers: dict[str, Any] = {name: value for name, value in address.headers.items() if name not in own}
     headers.setdefault("Accept-Encoding", ENCODINGS)
     before = [] if "Authorization" in headers else [_without_bearer]
-    hooks = {"request": before, "response": [_bounded(int(part.max_answer_megabytes * 1e6))]}
+    hooks: dict[str, Any] = {"request": before, "response": [_bounded(int(part.max_answer_megabytes * 1e6))]}
     tls = tls_of(part)
     verify: dict[str, Any] = {"verify": tls} if isinstance(tls, ssl.SSLContext) else {}
     return openai.AsyncOpenAI(

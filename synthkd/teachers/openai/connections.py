@@ -68,8 +68,11 @@ class Line(ResponseHandler):
             self.early = True
         super().data_received(data)
         # The answer may have ended in this piece, and with it the use of the connection.
-        if self.idle and self._buffer:
+        if self._over() and self._buffer:
             self.unasked(b"")
+
+    def _over(self) -> bool:
+        return self.idle
 
     @property
     def doubtful(self) -> bool:
@@ -137,7 +140,7 @@ class Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory = functools.partial(Line, loop=self._loop, noticed=self._distrust)
+        self._factory: Any = functools.partial(Line, loop=self._loop, noticed=self._distrust)
         #: Whether a connection is used for more than one request.
         self.reuses = True
         #: Server -> its trial; None once it is over.
@@ -152,7 +155,7 @@ class Connector(aiohttp.TCPConnector):
                 return None
             self._trials[key] = None
         while (connection := await super()._get(key, traces)) is not None:
-            line = connection.protocol
+            line: Any = connection.protocol
             if self.reuses and line.quiet():
                 line.idle = line.wrote = False
                 line.uses += 1
@@ -162,7 +165,7 @@ class Connector(aiohttp.TCPConnector):
         return None
 
     async def _create_connection(self, *args: Any, **named: Any) -> Any:
-        line = await super()._create_connection(*args, **named)
+        line: Any = await super()._create_connection(*args, **named)
         LINE.set(line)
         return line
 
