@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -12,6 +13,7 @@ import pytest
 
 pytest.importorskip("openai")
 
+import openai
 from asking import forget_environment
 
 from synthkd.journal import Journal
@@ -26,6 +28,8 @@ from synthkd.testing.http import Connection, Incoming
 from synthkd.testing.texts import completion
 
 RUN = "run"
+#: The package imports these when they are used: not within the short time that a test gives a run.
+_USED = operator.attrgetter("files", "batches")(openai.AsyncOpenAI(api_key="none"))
 
 
 class Server:

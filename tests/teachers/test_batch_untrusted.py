@@ -22,6 +22,7 @@ from synthkd.errors import DiskFullError, QuotaError, SynthKDError, TeacherError
 from synthkd.journal import Journal
 from synthkd.journal.batches import Row
 from synthkd.requests import Completion, Failure
+from synthkd.secrets import Url
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai import batch_files
 from synthkd.teachers.openai.address import resolve
@@ -170,7 +171,7 @@ def test_a_batch_that_fails_for_lack_of_credit_says_so(journal: Journal) -> None
 
 def provider(url: str = "http://h/v1", **more: Any) -> Provider:
     made = part(url, **more)
-    return Provider(made, resolve(url, made))
+    return Provider(made, resolve(Url(url), made))
 
 
 GOOD = {

@@ -14,6 +14,7 @@ from hostile import Hostile, Peer, good, rendered
 from serving import Authority, made
 
 from synthkd.recipe import TeacherPart
+from synthkd.secrets import Url
 from synthkd.teachers.openai import connections
 from synthkd.teachers.openai.address import resolve
 from synthkd.teachers.openai.wire import Wire, open_session
@@ -94,7 +95,7 @@ async def one_after_the_other(url: str, count: int, pause: float = 0.0, busy: bo
     part = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url})
     found = []
     async with open_session(part) as session:
-        wire = Wire(session, resolve(url, part), part)
+        wire = Wire(session, resolve(Url(url), part), part)
         for number in range(count):
             body = b'{"messages": [{"role": "user", "content": "%d"}]}' % number
             answer = await wire.post("/chat/completions", body)
@@ -128,7 +129,7 @@ def test_a_quiet_connection_is_used_again(
 
         async def go() -> None:
             async with open_session(which) as session:
-                wire = Wire(session, resolve(url, which), which)
+                wire = Wire(session, resolve(Url(url), which), which)
                 for _ in range(6):
                     await wire.post("/chat/completions", b'{"messages": [{"content": "x"}]}')
                     await asyncio.sleep(0.03)

@@ -35,6 +35,7 @@ from synthkd.errors import (
     UnreachableError,
 )
 from synthkd.recipe import TeacherPart
+from synthkd.secrets import Url
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.address import resolve
 from synthkd.teachers.openai.client import served_models
@@ -47,14 +48,13 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_environment(monkeypatch)
 
 
-PART = TeacherPart.model_validate(
-    {"backend": "openai", "model": "fake", "base_url": "http://h/v1", "api_key_env": "K"}
-)
+PART_FIELDS = {"backend": "openai", "model": "fake", "base_url": "http://h/v1", "api_key_env": "K"}
+PART = TeacherPart.model_validate(PART_FIELDS)
 
 
 def means(status: int, body: Any, **headers: str) -> TeacherError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return refusal(resolve("http://h/v1", PART), PART, status, headers, data)
+    return refusal(resolve(Url("http://h/v1"), PART), PART, status, headers, data)
 
 
 NO_CREDIT = [
@@ -160,7 +160,7 @@ def billed(answer: Callable[[Peer], None] | None, url: str | None = None, **part
     async def go(where: str) -> bool | None:
         async with open_session(made) as session:
             with pytest.raises(TeacherError) as caught:
-                await Wire(session, resolve(where, made), made).post("/chat/completions", b"{}")
+                await Wire(session, resolve(Url(where), made), made).post("/chat/completions", b"{}")
             return caught.value.billed
 
     if url is not None or answer is None:
@@ -248,7 +248,7 @@ def test_the_list_of_models_is_not_asked_for_elsewhere(
                     "api_version": version,
                 }
             )
-            assert asyncio.run(served_models(part, resolve(server.url, part))) == []
+            assert asyncio.run(served_models(part, resolve(Url(server.url), part))) == []
         assert (len(server.seen), elsewhere.seen) == (1, [])
 
 
@@ -266,15 +266,15 @@ def test_the_list_of_models_is_not_asked_for_elsewhere(
 )
 def test_an_odd_list_of_models_is_none(body: Any) -> None:
     with Hostile(lambda peer: peer.reply(body)) as server:
-        assert asyncio.run(served_models(PART, resolve(server.url, PART))) == []
+        assert asyncio.run(served_models(PART, resolve(Url(server.url), PART))) == []
 
 
 def test_a_list_of_models_beyond_the_bound_is_none() -> None:
     models = {"object": "list", "data": [{"id": "x" * 100} for _ in range(3_000)]}
     with Hostile(lambda peer: peer.reply(models)) as server:
         part = PART.model_copy(update={"max_answer_megabytes": 0.2})
-        assert asyncio.run(served_models(part, resolve(server.url, part))) == []
-        assert asyncio.run(served_models(PART, resolve(server.url, PART))) == ["x" * 100]
+        assert asyncio.run(served_models(part, resolve(Url(server.url), part))) == []
+        assert asyncio.run(served_models(PART, resolve(Url(server.url), PART))) == ["x" * 100]
 
 
 SECRET = "sk-7Qz9Lm2Xv8Rt4Wp6"
@@ -299,10 +299,12 @@ def test_a_key_at_any_place_of_an_error_is_shown_nowhere(
         "code": {"error": {"code": said, "type": said}},
     }[form]  # fmt: skip
     data = said.encode() if form == "text" else json.dumps(body).encode()
-    part = PART.model_copy(update={"headers": {"X-Key": SECRET[:0] + "$K_IN_TEST"}})
+    part = TeacherPart.model_validate(PART_FIELDS | {"headers": {"X-Key": "$K_IN_TEST"}})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("K_IN_TEST", SECRET)
-        found = refusal(resolve("http://h/v1", part), part, status, {"Location": f"http://{SECRET}.h/"}, data)
+        found = refusal(
+            resolve(Url("http://h/v1"), part), part, status, {"Location": f"http://{SECRET}.h/"}, data
+        )
     assert not parts_of_secret(str(found))
     assert len(str(found)) < 800
 

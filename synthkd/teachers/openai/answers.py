@@ -43,6 +43,8 @@ _REASON, _NAME, _TOKEN, _WORDS = 64, 200, 256, 500
 _LOWEST, _HIGHEST = -1e6, 0.01
 #: Likeliest tokens of a place that are kept; servers give 20 at most.
 _TOPS = 64
+#: JSON's words for what is no text: which numbers are floats depends on the parser.
+_KINDS = {dict: "an object", list: "a list", bool: "true or false"}
 Mask = Callable[[str], str]
 
 
@@ -196,7 +198,7 @@ def _withheld(request: Request, index: int, choice: dict[str, Any], text: Any, m
         return Failure(request_id, index, "content_filter", "the server withheld the text")
     if isinstance(text, _Refusal):
         return Failure(request_id, index, "refusal", mask(_whole(text.words))[:_WORDS])
-    detail = f"the text of choice {index} is no text but {type(text).__name__}"
+    detail = f"the text of choice {index} is no text but {_KINDS.get(type(text), 'a number')}"
     return Failure(request_id, index, "bad_response", detail, permanent=False)
 
 
