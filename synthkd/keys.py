@@ -17,6 +17,10 @@ def canonical(value: Any) -> bytes:
     if type(value) is list and all(type(item) is str for item in value):
         # What most ids are made of, in a third of the time.
         return f"[{','.join(map(encode_basestring, value))}]".encode("utf-8", "surrogatepass")
+    if type(value) is dict and all(type(k) is str and type(v) is str for k, v in value.items()):
+        # An input row, likewise.
+        pairs = [f"{encode_basestring(name)}:{encode_basestring(value[name])}" for name in sorted(value)]
+        return f"{{{','.join(pairs)}}}".encode("utf-8", "surrogatepass")
     return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 

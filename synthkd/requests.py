@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from synthkd.fastjson import dumps
@@ -136,8 +137,24 @@ class Request:
 def request_id(identity: str, messages: tuple[Message, ...], sampling: Sampling) -> str:
     """Content hash (hex) of who is asked, what is asked and how it is sampled."""
     before, between, after = sampling.frame
-    key = (before, canonical(identity), between, canonical(list(messages)), after)
+    key = (before, _identity(identity), between, _messages(messages), after)
     return hashlib.blake2b(b"".join(key), digest_size=16).hexdigest()
+
+
+@lru_cache(16)
+def _identity(identity: str) -> bytes:
+    return canonical(identity)
+
+
+def _messages(messages: tuple[Message, ...]) -> bytes:
+    """Canonical JSON of messages, in a third of the time: all have the same two fields."""
+    if any(len(message) != 2 or "role" not in message for message in messages):
+        return canonical(list(messages))
+    parts = [
+        f'{{"content":{encode_basestring(message["content"])},"role":{encode_basestring(message["role"])}}}'
+        for message in messages
+    ]
+    return f"[{','.join(parts)}]".encode("utf-8", "surrogatepass")
 
 
 def completion_key(request: str, sample_index: int) -> str:

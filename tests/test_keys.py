@@ -39,3 +39,13 @@ def test_a_fraction_lies_in_the_unit_interval(text: str) -> None:
 
 def test_seeds_differ_where_any_part_differs() -> None:
     assert len({seed_from(a, b) for a in range(20) for b in range(20)}) == 400
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=[])), st.text(st.characters(exclude_categories=[]))
+    )
+)
+def test_a_row_of_texts_gives_the_bytes_of_the_json_encoder(row: dict[str, str]) -> None:
+    slow = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert canonical(row) == slow.encode(row).encode("utf-8", "surrogatepass")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.keys import canonical
-from synthkd.requests import KEY_FIELDS, KEY_VERSION, Request, Sampling, completion_key
+from synthkd.requests import KEY_FIELDS, KEY_VERSION, Request, Sampling, completion_key, request_id
 
 BASE = Request("who", ({"role": "user", "content": "hello"},), Sampling(), (0,), "input")
 OTHER = {
@@ -124,3 +124,20 @@ def test_other_samples_of_a_request_keep_its_id_without_making_it_again(indexes:
 def test_a_request_that_was_altered_gets_another_id() -> None:
     assert BASE.request_id
     assert replace(BASE.only(()), identity="x").request_id != BASE.request_id
+
+
+#: Half surrogates too, which a file may hold.
+TEXT = st.text(st.characters(exclude_categories=[]))
+
+
+@given(st.lists(st.fixed_dictionaries({"role": TEXT, "content": TEXT}), max_size=3), TEXT)
+def test_the_fast_way_to_a_key_gives_the_bytes_of_canonical_json(
+    messages: list[dict[str, str]], identity: str
+) -> None:
+    sampling = Sampling()
+    before, between, after = sampling.frame
+    slow = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    parts = [slow.encode(value).encode("utf-8", "surrogatepass") for value in (identity, messages)]
+    whole = before + parts[0] + between + parts[1] + after
+    found = request_id(identity, tuple(messages), sampling)
+    assert found == hashlib.blake2b(whole, digest_size=16).hexdigest()
