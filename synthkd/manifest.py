@@ -38,7 +38,7 @@ def make_manifest(
         if prompt is None
         else {
             "name": recipe.published(prompt.name, "template"),
-            "hash": content_hash([prompt.source, prompt.head.model_dump()]),
+            "hash": prompt.hash,
             "examples_hash": content_hash(list(prompt.examples)),
             "shots": prompt.shots,
         },

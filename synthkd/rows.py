@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,10 @@ FORMATS = ".csv, .tsv, .jsonl, .parquet, .yaml, .txt, .md, .rst"
 TEXTS = (".txt", ".md", ".rst")
 #: Characters of text files that a batch holds, about.
 _TEXT_BATCH = 1 << 22
+#: Characters of a cell in CSV at most: with more, a quotation mark is missing. Python's own limit is 131,072.
+_LONGEST_CELL = 1 << 27
+#: How deep lists and objects of a row may be nested: what reads them all goes down one call for each.
+_DEEPEST = 100
 
 
 def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) -> Iterator[Rows]:
@@ -53,31 +60,90 @@ def read_tables(path: Path, columns: list[str], batch: int = BATCH) -> Iterator[
 
     schema = None
     for file in _files(path):
-        if file.suffix.lower() == ".parquet":
-            parts = (pa.Table.from_batches([part]) for part in _batches(file, None, batch, columns))
-        else:
-            parts = (pa.Table.from_pylist(rows) for rows in read_rows(file, columns, batch))
-        for part in parts:
+        for part in _table_parts(file, columns, batch):
             schema = schema or part.schema
             try:
                 yield part.select(schema.names).cast(schema)
-            except (pa.ArrowInvalid, KeyError) as error:
-                raise InputError(f"{file}: columns or types change on the way: {error}") from None
+            except (pa.ArrowException, KeyError) as error:
+                raise InputError(
+                    f"{file}: columns or types change on the way: {_first_line(error)}"
+                ) from None
+
+
+def _table_parts(file: Path, columns: list[str], batch: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    if file.suffix.lower() == ".parquet":
+        yield from (pa.Table.from_batches([part]) for part in _batches(file, None, batch, columns))
+        return
+    done = 0
+    for rows in read_rows(file, columns, batch):
+        try:
+            part = pa.Table.from_pylist(rows)
+        except (pa.ArrowException, OverflowError, UnicodeError) as error:
+            raise InputError(
+                f"{file} rows {done + 1} to {done + len(rows)}: columns of mixed or impossible values: {_first_line(error)}"
+            ) from None
+        done += len(rows)
+        yield part
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_dir():
-        return [path]
-    # In a corpus, what was accepted is what another run reads.
-    files = sorted(path.glob("data/accepted-*.parquet")) or sorted(path.glob("*.parquet"))
-    files = files or text_files(path)
+    try:
+        if path.is_symlink() and not path.exists():
+            raise InputError(f"{path}: a link to {os.readlink(path)!r}, which is not there")
+        if not path.exists():
+            raise InputError(f"{_short(path)}: no such file")
+        if not path.is_dir():
+            if not path.is_file():
+                raise InputError(f"{path}: not a file, but a pipe or a device; write the rows to a file")
+            return [path]
+        # In a corpus, what was accepted is what another run reads.
+        files = sorted(path.glob("data/accepted-*.parquet")) or sorted(path.glob("*.parquet"))
+        files = files or text_files(path)
+    except (OSError, RuntimeError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{_short(path)}: not readable: {said}") from None
     if not files:
         raise InputError(
             f"{path}: no Parquet files in this folder, and no text files ({', '.join(TEXTS)}) below it"
         )
     return files
+
+
+def _short(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 300 else f"{text[:300]} …"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Put errors of opening and decoding a text file into ours, with the line of a wrong byte."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise InputError(f"{path}{_not_utf8(path)}; save it as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: not readable: {error.strerror or error}") from None
+
+
+def _not_utf8(path: Path) -> str:
+    """The line and byte of a file where it is not UTF-8, in words."""
+    start = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                return ": UTF-16, not UTF-8"
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f" line {number}: not UTF-8 (byte {start + error.start})"
+            start += len(line)
+    return ": not UTF-8"
 
 
 def text_files(path: Path) -> list[Path]:
@@ -97,6 +163,8 @@ def _texts(path: Path, files: list[Path], columns: list[str] | None, batch: int)
     size = 0
     for file in files:
         name = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        # The bytes of a name need not be UTF-8.
+        name = os.fsencode(name).decode("utf-8", "replace")
         row = {"document_id": name, "text": read_text(file)}
         _need(file, columns, list(row))
         group.append({column: row[column] for column in columns or row})
@@ -110,12 +178,8 @@ def _texts(path: Path, files: list[Path], columns: list[str] | None, batch: int)
 
 def read_text(path: Path) -> str:
     """A file of text as it stands, line ends included. Raises `InputError` for one that is empty or no UTF-8 text."""
-    try:
+    with _reading(path):
         text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise InputError(f"{path}: not readable: {error.strerror}") from None
     if (place := text.find("\0")) >= 0:
         raise InputError(f"{path}: binary, not text (a zero byte at {place})")
     if not text.strip():
@@ -130,8 +194,37 @@ def _need(path: Path, columns: list[str] | None, found: list[str]) -> None:
 
 
 def _parquet(path: Path, columns: list[str] | None, batch: int) -> Iterator[Rows]:
+    done = 0
     for part in _batches(path, columns, batch, columns):
-        yield part.to_pylist()
+        try:
+            yield part.to_pylist()
+        except Exception:  # noqa: BLE001 (of many kinds: years, time zones, bytes that are no text …)
+            yield _one_by_one(path, part, done)
+        done += len(part)
+
+
+def _one_by_one(path: Path, part: pa.RecordBatch, done: int) -> Rows:
+    """Rows of a batch with values that Python has no type for, such as the year 10000: those as their text."""
+    values = {
+        name: [_value(path, done + number, name, cell) for number, cell in enumerate(column, 1)]
+        for name, column in zip(part.schema.names, part.columns, strict=True)
+    }
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def _value(path: Path, number: int, name: str, cell: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return cell.as_py()
+    except Exception as error:  # noqa: BLE001
+        try:
+            if pa.types.is_temporal(cell.type):
+                return str(cell.cast(pa.string()).as_py())
+        except pa.ArrowException:
+            pass
+        said = "not UTF-8" if isinstance(error, UnicodeDecodeError) else _first_line(error)
+        raise InputError(f"{path} row {number}: column {name!r} ({cell.type}): {said}") from None
 
 
 def _batches(
@@ -144,28 +237,47 @@ def _batches(
         with pq.ParquetFile(path) as file:
             _need(path, needed, file.schema_arrow.names)
             yield from file.iter_batches(batch_size=batch, columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not readable as Parquet: {str(error).splitlines()[0]}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not readable as Parquet: {_first_line(error)}") from None
 
 
 def _csv(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, delimiter=delimiter, strict=True)
+    allow_long_cells()
+    line = 1
+    with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(_without_zeros(path, file), delimiter=delimiter, strict=True)
+        try:
             names = list(reader.fieldnames or [])
             if not names:
                 raise InputError(f"{path}: empty; a first line with column names is needed")
             _need(path, columns, names)
+            line = reader.line_num + 1
             for row in reader:
                 if None in row or None in row.values():
-                    raise InputError(
-                        f"{path} line {reader.line_num}: {_width(row)} than the header's {len(names)}"
-                    )
+                    raise InputError(f"{path} line {line}: {_width(row)} than the header's {len(names)}")
                 yield {name: from_cell(row[name]) for name in columns or names}
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    except csv.Error as error:
-        raise InputError(f"{path} line {reader.line_num}: not valid CSV: {error}") from None
+                line = reader.line_num + 1
+        except csv.Error as error:
+            said = "a cell has no end: a quotation mark is missing" if _endless(error) else error
+            raise InputError(f"{path} line {line}: not valid CSV: {said}") from None
+
+
+def allow_long_cells() -> None:
+    """Let Python's CSV reader take cells of documents. The limit is one for the whole process, and readers take turns: it is
+    only ever raised."""
+    if csv.field_size_limit() < _LONGEST_CELL:
+        csv.field_size_limit(_LONGEST_CELL)
+
+
+def _endless(error: csv.Error) -> bool:
+    return "field limit" in str(error) or "unexpected end of data" in str(error)
+
+
+def _without_zeros(path: Path, lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise InputError(f"{path} line {number}: a zero byte; this is no text, or not UTF-8")
+        yield line
 
 
 def _width(row: dict[Any, Any]) -> str:
@@ -173,23 +285,35 @@ def _width(row: dict[Any, Any]) -> str:
 
 
 def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
+    with _reading(path), path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            row = _json(f"{path} line {number}", line)
+            if not isinstance(row, dict):
+                raise InputError(f"{path} line {number}: a JSON object is needed on each line")
+            _need(path, columns, list(row))
+            yield {name: row[name] for name in columns or row}
+
+
+def _json(place: str, line: str) -> Any:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                    if "\\ud" in line or "\\uD" in line:
-                        row = _whole(row)
-                except ValueError as error:
-                    raise InputError(f"{path} line {number}: not valid JSON: {error}") from None
-                if not isinstance(row, dict):
-                    raise InputError(f"{path} line {number}: a JSON object is needed on each line")
-                _need(path, columns, list(row))
-                yield {name: row[name] for name in columns or row}
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        if line.count("[") + line.count("{") > _DEEPEST and _depth(line) > _DEEPEST:
+            raise InputError(f"{place}: lists and objects are nested deeper than {_DEEPEST}")
+        row = json.loads(line)
+        return _whole(row) if "\\ud" in line or "\\uD" in line else row
+    except ValueError as error:
+        said = "a number of more than 4,300 digits" if "integer string" in str(error) else error
+        raise InputError(f"{place}: not valid JSON: {said}") from None
+
+
+def _depth(text: str) -> int:
+    """How deep a JSON text is nested, or more: brackets inside of strings are left out."""
+    depth = deepest = 0
+    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
+        depth += (part[0] in "[{") - (part[0] in "]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _whole(row: Any) -> Any:
@@ -203,7 +327,8 @@ def _yaml(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     from synthkd import safeyaml
 
     try:
-        rows = safeyaml.read(path)
+        with _reading(path):
+            rows = safeyaml.read(path)
     except safeyaml.YamlError as error:
         raise InputError(f"{path}{error.where}: {error}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -21,7 +21,7 @@ LEVELS = [
     {"kinds"},
     {"manifest", "journal_io", "testing"},
     {"journal", "prices", "prompts", "plugins", "progress"},
-    {"recipe", "requests", "rows", "storage", "resources"},
+    {"recipe", "requests", "rows", "storage", "resources", "sandbox"},
     {"safeyaml"},
     {"secrets"},
     {"display", "errors", "keys", "marks", "fastjson", "schemas", "_version"},

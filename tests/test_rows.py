@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
+import json
+import os
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from synthkd.errors import InputError
-from synthkd.rows import read_rows
+from synthkd.rows import read_rows, read_tables
 
 ROWS = [{"a": "x", "b": "1"}, {"a": 'ü, "q"', "b": "2"}]
 
@@ -32,7 +39,16 @@ def test_csv_jsonl_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
         ("r.csv", b"a,b\nx,1,2\n", "line 2: more fields"),
         ("r.csv", b"a,b\nx\n", "line 2: fewer fields"),
         ("r.csv", b"", "empty"),
-        ("r.csv", b"a,b\n\xff,1\n", "not UTF-8"),
+        ("r.csv", b"a,b\n\xff,1\n", "line 2: not UTF-8"),
+        ("r.csv", b"a,b\nx,1\n\0,1\n", "line 3: a zero byte"),
+        ("r.csv", b'a,b\nx,1\n"y,1\nz,1\n', "line 3: not valid CSV: a cell has no end"),
+        ("r.csv", b'a,b\nx,"1\n2"\ny\n', "line 4: fewer fields"),
+        ("r.csv", "a,b\n".encode("utf-16"), "UTF-16"),
+        ("r.jsonl", b'{"a": 1}\n' * 3000 + b'{"a": "\xe9"}\n', r"line 3001: not UTF-8 \(byte 27007\)"),
+        ("r.jsonl", b'{"a": ' + b"9" * 5000 + b"}", "more than 4,300 digits"),
+        ("r.jsonl", b"[" * 100_000, "nested deeper than 100"),
+        ("r.yaml", b"- {a: 2024-99-99}", "YAML"),
+        ("r.txt", b"one\ntwo \xff", "line 2: not UTF-8"),
         ("r.jsonl", b'{"a": 1}\n{"a":\n', "line 2: not valid JSON"),
         ("r.jsonl", b"[1]\n", "line 1: a JSON object"),
         ("r.jsonl", b'{"a": "\xff"}\n', "not UTF-8"),
@@ -75,3 +91,101 @@ def test_half_of_a_surrogate_pair_is_a_replacement_character_and_a_whole_pair_st
     (tmp_path / "rows.jsonl").write_text('{"text": "\\ud83d\\ude00 \\ud800 \\\\ud800"}\n')
     (rows,) = read_rows(tmp_path / "rows.jsonl")
     assert rows == [{"text": "\U0001f600 \ufffd \\ud800"}]
+
+
+def test_a_cell_of_a_document_is_read_and_lines_after_it_are_counted_rightly(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    text = "A line of a long document.\n" * 8000
+    path.write_text(f'a,b\nx,"{text}"\ny,1\nz\n')
+    rows = read_rows(path, batch=1)
+    assert next(rows) == [{"a": "x", "b": text}]
+    assert next(rows) == [{"a": "y", "b": "1"}]
+    with pytest.raises(InputError, match="line 8004: fewer fields"):
+        next(rows)
+
+
+def test_brackets_in_texts_are_no_nesting(tmp_path: Path) -> None:
+    text = '[{\\"' * 300
+    (tmp_path / "r.jsonl").write_text(json.dumps({"a": text, "b": [[1]]}))
+    assert all_rows(tmp_path / "r.jsonl") == [{"a": text, "b": [[1]]}]
+
+
+def test_times_that_python_has_no_type_for_are_their_text_and_the_others_stay(tmp_path: Path) -> None:
+    far = 253402300800
+    table = pa.table(
+        {
+            "day": pa.array([0, far // 86400], pa.date32()),
+            "second": pa.array([far, 0], pa.timestamp("s")),
+            "duration": pa.array([2**62, 0], pa.duration("ms")),
+        }
+    )
+    pq.write_table(table, tmp_path / "r.parquet")
+    first, second = all_rows(tmp_path / "r.parquet")
+    assert first["day"] == datetime.date(1970, 1, 1)
+    assert second["second"] == datetime.datetime(1970, 1, 1)
+    assert isinstance(first["second"], str)
+    assert isinstance(second["day"], str)
+
+
+def test_a_cell_that_is_no_text_is_named_with_row_and_column(tmp_path: Path) -> None:
+    array = pa.array([b"a", b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({"a": [1, 2], "b": array}), tmp_path / "r.parquet")
+    with pytest.raises(InputError, match=r"r\.parquet row 2: column 'b' \(string\): not UTF-8"):
+        next(read_rows(tmp_path / "r.parquet"))
+
+
+def test_a_link_to_nothing_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, said in (
+        ("link.csv", "a link to"),
+        ("pipe.csv", "a pipe"),
+        ("x" * 5000, "too long"),
+        ("a\0b", "no such"),
+    ):
+        with pytest.raises(InputError, match=said):
+            all_rows(tmp_path / name)
+
+
+def test_a_file_name_that_is_no_utf8_gives_a_document_id_that_can_be_written(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.txt")).write_text("Cats purr.")
+    (row,) = all_rows(tmp_path)
+    assert row["document_id"] == "caf\ufffd.txt"
+
+
+def test_rows_of_mixed_types_are_refused_as_tables_with_their_place(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"a": 1}\n{"a": "x"}\n')
+    with pytest.raises(InputError, match="rows 1 to 2"):
+        list(read_tables(tmp_path / "r.jsonl", ["a"]))
+    (tmp_path / "r.jsonl").write_text('{"a": 1%s}\n' % ("0" * 400))
+    with pytest.raises(InputError, match="rows 1 to 1"):
+        list(read_tables(tmp_path / "r.jsonl", ["a"]))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "yaml", "txt"])
+@given(data=st.one_of(st.binary(max_size=200), st.text('{}[]",:a1\n\t\\0é-&*', max_size=60).map(str.encode)))
+def test_any_bytes_are_read_or_refused_in_one_line(suffix: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"r.{suffix}"
+        path.write_bytes(data)
+        said = path.name
+        try:
+            for rows in read_rows(path):
+                assert all(isinstance(row, dict) for row in rows)
+        except InputError as error:
+            said = str(error)
+        assert "\n" not in said
+        assert path.name in said
+
+
+@given(st.integers(0, 1 << 16), st.integers(0, 255))
+def test_a_parquet_file_with_a_wrong_byte_is_read_or_refused(place: int, byte: int) -> None:
+    out = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": ["x", "y"], "b": [1.5, None], "c": [[1], []]}), out)
+    data = bytearray(out.getvalue().to_pybytes())
+    data[place % len(data)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "r.parquet"
+        path.write_bytes(data)
+        with contextlib.suppress(InputError):
+            list(read_rows(path))

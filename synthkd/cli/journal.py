@@ -59,10 +59,17 @@ def import_(
     path: JournalPath,
     source: Annotated[Path, typer.Argument(help="A Parquet file of `export`.", show_default=False)],
 ) -> None:
-    """Take in completions that another journal exported; those already here stay as they are."""
+    """Take in completions that another journal exported; those already here stay as they are.
+
+    A row whose key does not match what it says was asked, or with an impossible value, is left out and counted.
+    """
     from synthkd.journal_io import import_parquet
 
-    typer.echo(f"{import_parquet(path, source):,} new completions in {path}")
+    done = import_parquet(path, source)
+    if reasons := done.reasons():
+        typer.echo(reasons, err=True)
+    known = f", {done.known:,} were here already" if done.known else ""
+    typer.echo(f"{done.new:,} new completions in {path}{known}")
 
 
 @app.command()

@@ -51,9 +51,12 @@ def pairs(
     from synthkd.corpora.pairs import make_pairs, read_things
     from synthkd.errors import InputError
     from synthkd.rows import read_rows
+    from synthkd.storage import storage_errors
 
     if out is not None and out.exists():
         raise InputError(f"{out} is there already; name another file, or remove it")
+    if out is not None and not out.parent.is_dir():
+        raise InputError(f"{out}: no such folder {str(out.parent)!r}")
     rows = [row for batch in read_rows(path) for row in batch]
     things = read_things(rows, name, category, by == "category")
     found = make_pairs(things, by, n, seed, embedder)
@@ -61,7 +64,7 @@ def pairs(
         # Exact in a pipe, clean on a terminal.
         _write(sys.stdout if sys.stdout.isatty() else raw_stream(sys.stdout), found, formulas)
     else:
-        with out.open("w", encoding="utf-8", newline="") as file:
+        with storage_errors(out), out.open("w", encoding="utf-8", newline="") as file:
             _write(file, found, formulas)
     fewer = "" if len(found) == n else f" (no more are there; {n:,} were asked)"
     typer.echo(f"{len(found):,} pairs of {len(things):,} things{fewer}", err=True)

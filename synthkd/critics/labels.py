@@ -156,7 +156,7 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
                 raise CriticError(f"{path} row {number}: {name!r} is missing; give it, or leave the row out")
         row["weight"] = _weight(path, number, row.get("weight"))
         row |= {name: _number(path, number, name, row.get(name)) for name in _numbers(row)}
-        key = kind.normalize(row)
+        key = _key(path, number, kind, row)
         said = read.votes.setdefault(key, {})
         who = str(row.get("annotator") or "")
         read.rows.setdefault(key, row)
@@ -168,6 +168,14 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
         if {ACCEPT, REJECT} <= ever:
             read.clashes.add(key)
     return read
+
+
+def _key(path: Path, number: int, kind: Kind, row: dict[str, Any]) -> Key:
+    try:
+        return kind.normalize(row)
+    except (AttributeError, TypeError, ValueError):
+        odd = next((name for name in kind.columns if not isinstance(row[name], str)), kind.columns[0])
+        raise CriticError(f"{path} row {number}: {odd!r} is {row[odd]!r}, which is no text") from None
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -192,7 +200,7 @@ def _weight(path: Path, number: int, value: Any) -> float | None:
         return None
     try:
         weight = float(value)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         weight = float("nan")
     if not 0 < weight < float("inf"):
         raise CriticError(
@@ -282,6 +290,6 @@ def _number(path: Path, number: int, name: str, value: Any) -> float | None:
         return None
     try:
         found = float(value)
-    except (TypeError, ValueError):
-        raise CriticError(f"{path} row {number}: {name} is {value!r}, which is no number") from None
+    except (TypeError, ValueError, OverflowError):
+        raise CriticError(f"{path} row {number}: {name} is {str(value)[:40]!r}, which is no number") from None
     return found if np.isfinite(found) else None

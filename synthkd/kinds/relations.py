@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synthkd import safeyaml
 from synthkd.errors import KindError, nearest
@@ -60,7 +61,6 @@ def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relat
 def _read(path: Path) -> dict[str, Relation]:
     try:
         raw = safeyaml.read(path)
-        relations = {name: Relation(name=name, **fields) for name, fields in raw.items()}
     except FileNotFoundError:
         raise KindError(f"{path}: no such file of relations") from None
     except OSError as error:
@@ -69,11 +69,26 @@ def _read(path: Path) -> dict[str, Relation]:
         raise KindError(
             f"{path}{error.where}: not a file of relations: {error}; see docs/recipe.md"
         ) from None
-    except (TypeError, AttributeError) as error:
-        raise KindError(f"{path}: not a file of relations: {error}; see docs/recipe.md") from None
+    if not isinstance(raw, dict) or not raw:
+        raise KindError(
+            f"{path}: not a file of relations: a mapping of names to sentences is needed; see docs/recipe.md"
+        )
+    relations = {str(name): _relation(path, str(name), fields) for name, fields in raw.items()}
     for relation in relations.values():
-        if not isinstance(relation.sentence, str):
-            raise KindError(f"{path}: the sentence of {relation.name!r} is no text")
         if "{head}" not in relation.sentence or "{tail}" not in relation.sentence:
             raise KindError(f"{path}: the sentence of {relation.name!r} lacks {{head}} or {{tail}}")
     return relations
+
+
+def _relation(path: Path, name: str, fields: Any) -> Relation:
+    known = {"sentence": str, "question": str, "event": bool}
+    if not isinstance(fields, dict) or "sentence" not in fields:
+        raise KindError(f"{path}: the relation {name!r} has no `sentence`; see docs/recipe.md")
+    for field, value in fields.items():
+        if field not in known:
+            raise KindError(f"{path}: the relation {name!r}: {field!r}{nearest(str(field), list(known))}")
+        if not isinstance(value, known[field]):
+            raise KindError(
+                f"{path}: the relation {name!r}: {field} is {value!r}, not {known[field].__name__}"
+            )
+    return Relation(name=name, **fields)

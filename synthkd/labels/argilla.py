@@ -76,7 +76,7 @@ def answers(path: Path) -> tuple[list[Answer], list[str]]:
             problems.append(f"{where}: id {record['id']!r}: its responses are not of Argilla's form")
             continue
         people, times = _pairs(record, _PEOPLE), _pairs(record, _TIMES)
-        whys = {why.get("user_id"): str(why.get("value", "")) for why in responses.get("why", [])}
+        whys = {str(why.get("user_id")): str(why.get("value", "")) for why in responses.get("why", [])}
         if not responses.get("verdict"):
             problems.append(f"{where}: id {record['id']!r} has no response to 'verdict'")
         for response in responses.get("verdict", []):
@@ -86,7 +86,7 @@ def answers(path: Path) -> tuple[list[Answer], list[str]]:
                     f"{where}: id {record['id']!r} by {by!r} is {response['status']}, not submitted"
                 )
                 continue
-            why = whys.get(response.get("user_id"), "")
+            why = whys.get(str(response.get("user_id")), "")
             name = str(record["id"])
             found.append(
                 Answer(

@@ -110,9 +110,13 @@ def read_list(path: Path, what: str) -> list[dict[str, Any]]:
     """A JSON file that holds a list of objects."""
     try:
         found = json.loads(path.read_text("utf-8-sig"))
-    except OSError:
+    except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: not readable: {error.strerror or error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not {what}: its lists and objects are nested too deeply") from None
+    except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise InputError(f"{path}: not {what}: a JSON list of objects is needed")

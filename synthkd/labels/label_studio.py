@@ -126,7 +126,7 @@ def _values(annotation: dict[str, Any], control: str, key: str) -> Iterator[str]
     for result in annotation.get("result") or []:
         if result.get("from_name") == control:
             value = (result.get("value") or {}).get(key) or []
-            yield from [value] if isinstance(value, str) else map(str, value)
+            yield from map(str, value if isinstance(value, list) else [value])
 
 
 def _who(annotation: dict[str, Any]) -> str:
@@ -143,6 +143,6 @@ def _time(text: Any) -> str:
     """ISO 8601, UTC, to the second; empty where there is none."""
     try:
         time = datetime.fromisoformat(str(text))
-    except ValueError:
+        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):
         return ""
-    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

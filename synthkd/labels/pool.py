@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import InputError, KindError, nearest
+from synthkd.errors import InputError, KindError, StorageError, nearest
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 from synthkd.labels.sizes import Floats
@@ -107,7 +107,10 @@ def read_pool(
 def kind_name(path: Path) -> str | None:
     """The kind that a corpus's manifest or the rows of a run name."""
     if (path / "manifest.json").is_file():
-        return str(read_json(path / "manifest.json")["kind"]["name"])
+        kind = _part(path / "manifest.json", "kind")
+        if not isinstance(kind.get("name"), str):
+            raise StorageError(f"{path / 'manifest.json'}: it names no kind; it was cut or altered")
+        return str(kind["name"])
     rows: list[dict[str, Any]] = next(iter(read_rows(_files(path)[0], batch=1)), [{}])
     name = rows[0].get("kind")
     return None if name is None else str(name)
@@ -140,8 +143,16 @@ def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
                     raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
             for row in rows:
                 if _wanted(row, which) and all(row[column] is not None for column in kind.columns):
-                    row["id"] = str(row.get("id") or kind.identity(row))
+                    row["id"] = str(row.get("id") or _identity(file, kind, row))
                     yield row
+
+
+def _identity(file: Path, kind: Kind, row: dict[str, Any]) -> str:
+    try:
+        return kind.identity(row)
+    except (AttributeError, TypeError, ValueError):
+        odd = next((n for n in kind.columns if not isinstance(row[n], str)), kind.columns[0])
+        raise InputError(f"{file}: the column {odd!r} holds {row[odd]!r}, which is no text") from None
 
 
 def _wanted(row: dict[str, Any], which: str) -> bool:
@@ -184,15 +195,24 @@ def _pruned(
 def _threshold(path: Path) -> float | None:
     for name in ("manifest.json", "judged.json"):
         if (path / name).is_file():
-            critic = read_json(path / name).get("critic") or {}
-            return critic.get("threshold")
+            found = _part(path / name, "critic").get("threshold")
+            return float(found) if isinstance(found, int | float) and np.isfinite(found) else None
     return None
+
+
+def _part(path: Path, name: str) -> dict[str, Any]:
+    """An object in a JSON file of ours; empty where there is none."""
+    found = read_json(path)
+    part = (found.get(name) or {}) if isinstance(found, dict) else None
+    if not isinstance(part, dict):
+        raise StorageError(f"{path}: not of its form ({name!r}); it was cut or altered")
+    return part
 
 
 def _score(row: dict[str, Any], value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not np.isfinite(number):
         raise InputError(

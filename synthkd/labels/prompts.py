@@ -11,11 +11,17 @@ from synthkd.journal import Journal
 from synthkd.storage import read_json
 
 
+def _journal_name(manifest: Any) -> str | None:
+    recipe = manifest.get("recipe") if isinstance(manifest, dict) else None
+    named = recipe.get("journal") if isinstance(recipe, dict) else None
+    return Path(named).name if isinstance(named, str) else None
+
+
 def prompt_reader(path: Path) -> Callable[[dict[str, Any]], str | None]:
     """A function from a row to its prompt; to ``None`` where no journal near ``path`` has it."""
     name = "journal.sqlite"
     if (path / "manifest.json").is_file():
-        name = Path(read_json(path / "manifest.json")["recipe"]["journal"]).name
+        name = _journal_name(read_json(path / "manifest.json")) or name
     here = path.resolve()
     journals = [folder / name for folder in [here, *here.parents][:4] if (folder / name).is_file()]
 

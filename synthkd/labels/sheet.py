@@ -12,6 +12,7 @@ import csv
 import io
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from synthkd.display import csv_line, from_cell, to_cell
 from synthkd.errors import CriticError, StorageError
 from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES
 from synthkd.labels.verdicts import VERDICTS, verdict_of
-from synthkd.rows import read_rows
+from synthkd.rows import allow_long_cells, read_rows
 from synthkd.storage import storage_errors, write_text
 
 try:
@@ -57,8 +58,11 @@ class Sheet:
         self._ends: list[int] = []
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            # Without waiting for the other end of a pipe.
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o644)
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise StorageError(f"{path}: not a file, but a pipe or a device; name another label sheet")
             self._lock()
             self._read()
         except BaseException:
@@ -138,6 +142,7 @@ class Sheet:
             self._ends = []
             self._write(_line(self.columns))
             return
+        allow_long_cells()
         try:
             rows = list(csv.reader(io.StringIO(whole.decode("utf-8-sig"), newline=""), strict=True))
         except (UnicodeDecodeError, csv.Error) as error:

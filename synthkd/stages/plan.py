@@ -273,7 +273,7 @@ class Plan:
                     if own_id is not None and not _falls(own_id, shard):
                         continue
                     self._check(number, row)
-                    content = canonical(_plain(row))
+                    content = _content(row)
                     input_id = bytes_hash(content) if own_id is None else own_id
                     if self.only is not None and input_id not in self.only:
                         continue
@@ -289,7 +289,7 @@ class Plan:
                         counts.repeated += 1
                         continue
                     counts.distinct += 1
-                    group.append(self._ask(input_id, row))
+                    group.append(self._ask(input_id, row, number))
                     if len(group) == batch:
                         yield self._narrowed(group)
                         group = []
@@ -313,11 +313,14 @@ class Plan:
     def _all_samples(self) -> tuple[int, ...]:
         return tuple(range(self.sampling.n))
 
-    def _ask(self, input_id: str, row: dict[str, Any]) -> Asked:
+    def _ask(self, input_id: str, row: dict[str, Any], number: int) -> Asked:
         if self.prompt:
-            messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
+            try:
+                messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
+            except PromptError as error:
+                raise PromptError(f"{self.recipe.inputs.path or 'inputs'} row {number}: {error}") from None
         else:
-            messages = ({"role": "prompt", "content": canonical(_plain(row)).decode()},)
+            messages = ({"role": "prompt", "content": _content(row).decode()},)
         request = Request(self.identity, messages, self.sampling, self._all_samples, input_id)
         return Asked(input_id, row, request)
 
@@ -351,6 +354,23 @@ class Seen:
 def _falls(input_id: str, shard: tuple[int, int]) -> bool:
     """Whether an input is of this shard (number, of how many)."""
     return shard[1] == 1 or int(fraction(input_id) * shard[1]) == shard[0]
+
+
+def _content(row: dict[str, Any]) -> bytes:
+    """Canonical JSON of a row."""
+    try:
+        return canonical(_plain(row))
+    except (TypeError, ValueError):
+        # Something inside of a list that JSON cannot hold.
+        return canonical({name: _plain_part(value) for name, value in _plain(row).items()})
+
+
+def _plain_part(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain_part(part) for part in value]
+    if isinstance(value, dict):
+        return {str(name): _plain_part(part) for name, part in value.items()}
+    return value if _is_json(value) else str(value)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

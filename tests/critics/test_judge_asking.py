@@ -40,7 +40,7 @@ def test_the_journal_keeps_the_first_tokens_and_exports_them(tmp_path: Path) -> 
     with FakeServer(answer=sure) as server:
         made(server.url, tmp_path).verdicts(table(4))
     export_parquet(tmp_path / "judge.sqlite", tmp_path / "out.parquet")
-    assert import_parquet(tmp_path / "other.sqlite", tmp_path / "out.parquet") == 4
+    assert import_parquet(tmp_path / "other.sqlite", tmp_path / "out.parquet").new == 4
     with Journal(tmp_path / "other.sqlite") as journal:
         kept = [json.loads(row["first_tokens"]) for row in journal.rows()]
     assert all({token for token, _ in found} == {"Yes", " yes", "No"} for found in kept)

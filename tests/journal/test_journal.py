@@ -103,8 +103,8 @@ def test_what_is_exported_can_be_imported_and_nothing_comes_twice(path: Path, tm
         journal.arrive([completion(0), completion(1, "naïve — text\n")])
     assert export_parquet(path, tmp_path / "out.parquet") == 2
     other = tmp_path / "other.sqlite"
-    assert import_parquet(other, tmp_path / "out.parquet") == 2
-    assert import_parquet(other, tmp_path / "out.parquet") == 0
+    assert import_parquet(other, tmp_path / "out.parquet").new == 2
+    assert import_parquet(other, tmp_path / "out.parquet").new == 0
     with Journal(path) as a, Journal(other) as b:
         assert a.completions([ID]) == b.completions([ID])
         assert a.request(ID) == b.request(ID)

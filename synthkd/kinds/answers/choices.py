@@ -31,6 +31,8 @@ def choices_of(row: Row) -> tuple[str, ...]:
         given = given.get("text", list(given.values()))
     if isinstance(given, str):
         return _from_text(given)
+    if not isinstance(given, list | tuple):
+        given = [given]
     return tuple(_without_label(str(choice)) for choice in given)
 
 
@@ -38,7 +40,7 @@ def _from_text(given: str) -> tuple[str, ...]:
     if given.lstrip().startswith("["):
         try:
             read = json.loads(given)
-        except ValueError:
+        except (ValueError, RecursionError):
             read = None
         if isinstance(read, list):
             return tuple(_without_label(str(choice)) for choice in read)

@@ -107,6 +107,8 @@ def _class(row: Any, source: str, column: str = "label") -> Class:
     near = row.get("near") or ()
     if isinstance(near, str):
         near = [part.strip() for part in near.split("|") if part.strip()]
+    if not isinstance(near, list | tuple):
+        raise KindError(f"{source}: `near` of {row[column]!r} is {near!r}; labels are needed")
     return Class(str(row[column] or "").strip(), str(row.get("description") or ""), tuple(map(str, near)))
 
 
