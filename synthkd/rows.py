@@ -237,7 +237,7 @@ def _batches(
         with pq.ParquetFile(path) as file:
             _need(path, needed, file.schema_arrow.names)
             yield from file.iter_batches(batch_size=batch, columns=columns)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # A name of a column may be no UTF-8.
         raise InputError(f"{path}: not readable as Parquet: {_first_line(error)}") from None
 
 
