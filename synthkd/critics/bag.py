@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -41,10 +42,12 @@ class Bag:
             critic.save(inside)
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind, name: str, count: int) -> Bag:
-        """What `save` wrote of ``count`` critics."""
+    def load(
+        cls, folder: Path, kind: Kind, name: str, count: int, options: Mapping[str, Any] | None = None
+    ) -> Bag:
+        """What `save` wrote of ``count`` critics; ``options`` are those of their `load`."""
         critic: type[Critic] = plugins.find("critics", name)
-        return cls([critic.load(inside, kind) for inside in _folders(folder, count)])
+        return cls([critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)])
 
 
 def logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:

@@ -23,6 +23,10 @@ class Critic(ABC):
     """
 
     name: ClassVar[str]
+    #: Options that `load` takes, for what a folder does not say: who is asked, or where an encoder is.
+    load_options: ClassVar[frozenset[str]] = frozenset()
+    #: Does `score` ask somebody, who may be paid for it?
+    asks: bool = False
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -57,5 +61,9 @@ class Critic(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, kind: Kind) -> Self:
-        """Read what `save` wrote. Raises `CriticError` for what is missing, cut, altered or of another version."""
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
+        """Read what `save` wrote; ``options`` are some of `load_options`.
+
+        A folder may be a stranger's: what it says must not send, start, expand or look up anything.
+        Raises `CriticError` for what is missing, cut, altered or of another version.
+        """

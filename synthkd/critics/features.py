@@ -16,10 +16,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from synthkd.artifacts.arrays import Array
+
 BITS = 18
 #: Quantile bins of each number.
 BINS = 10
 NUMERIC = ("logprob", "logprob_per_token", "recurrence", "length")
+#: Columns that `Scales.dense` makes of them.
+WIDTH = len(NUMERIC) * (BINS + 2)
+#: The arrays of `Scales` in a critic's file.
+SCALES = {
+    "mean": Array("float64", (len(NUMERIC),)),
+    "deviation": Array("float64", (len(NUMERIC),), 1e-12),
+    "edges": Array("float64", (len(NUMERIC), BINS - 1)),
+}
 #: Sizes of character n-grams, in bytes of UTF-8.
 SIZES = (2, 3, 4)
 #: Words of a part that are paired with those of another.

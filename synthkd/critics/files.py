@@ -1,64 +1,65 @@
-"""A critic's files: named arrays (safetensors) and a JSON of settings that holds the arrays' hash.
+"""A critic's own files: arrays (safetensors), settings (JSON), and the hashes of all files of the folder.
 
-Nothing in them can run code, and what was altered or cut is refused.
+Nothing in them can run code. What was altered or cut is refused, and what a stranger wrote is bounded by a schema.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
-
+from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
+from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
+from synthkd.artifacts.settings import (
+    Columns,
+    Name,
+    PluginName,
+    Settings,
+    checked_settings,
+    read_object,
+)
 from synthkd.errors import CriticError
+from synthkd.storage import write_json
 
 ARRAYS, CONFIG = "critic.safetensors", "critic.json"
-Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class CriticSettings(Settings):
+    """What every critic's settings hold; each critic adds its own fields."""
+
+    critic: PluginName
+    version: int
+    kind: Name = ""
+    columns: Columns = []
+
+
+S = TypeVar("S", bound=CriticSettings)
 
 
 def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
-    """Write both into an existing folder."""
-    from safetensors.numpy import save
-
-    # A view of another array would be written as the whole of it.
-    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    (folder / ARRAYS).write_bytes(data)
-    config = {**config, "arrays_sha256": _sha256(data)}
-    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    """Write both into an existing folder, and after them the hashes of all files that are there."""
+    write_arrays(folder / ARRAYS, arrays)
+    write_json(folder / CONFIG, config)
+    write_hashes(folder)
 
 
-def read_files(folder: Path, critic: str, version: int, keys: set[str]) -> tuple[Arrays, dict[str, Any]]:
-    """Read what `write_files` wrote. ``keys`` must be in the settings."""
-    config = _config(folder)
-    missing = ({"critic", "version", "arrays_sha256"} | keys) - set(config)
-    if missing or config["critic"] != critic or config["version"] != version:
+def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tuple[Arrays, S]:
+    """Read what `write_files` wrote, the settings as the model ``settings``."""
+    if not (folder / CONFIG).is_file():
+        raise CriticError(f"{folder}: no critic here (no {CONFIG})")
+    check_hashes(folder, CRITIC)
+    found = read_object(folder / CONFIG, CRITIC)
+    if found.get("critic") != critic or found.get("version") != version:
         raise CriticError(f"{folder / CONFIG}: not a critic `{critic}` of this version; train it again")
-    try:
-        data = (folder / ARRAYS).read_bytes()
-    except OSError:
-        raise CriticError(f"{folder}: {ARRAYS} is missing; train the critic again") from None
-    if _sha256(data) != config["arrays_sha256"]:
-        raise CriticError(f"{folder / ARRAYS}: cut or altered since it was trained; train the critic again")
-    from safetensors.numpy import load
-
-    return load(data), config
+    checked = checked_settings(folder / CONFIG, found, settings, CRITIC)
+    return read_arrays(folder / ARRAYS, CRITIC), checked
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
-    except OSError:
-        raise CriticError(f"{folder}: no critic here (no {CONFIG})") from None
-    except ValueError:
+def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:
+    """Refuse a critic of another kind, or of other columns of it."""
+    if settings.kind != kind.name:
+        raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
+    if settings.columns != list(kind.columns):
         raise CriticError(
-            f"{folder / CONFIG}: not JSON; it was cut or altered; train the critic again"
-        ) from None
-    if not isinstance(config, dict):
-        raise CriticError(f"{folder / CONFIG}: not a critic's settings; train the critic again")
-    return config
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+            f"{folder}: trained on the columns {settings.columns}, the kind has {list(kind.columns)}"
+        )

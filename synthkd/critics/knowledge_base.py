@@ -14,14 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Count, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.files import read_files, write_files
+from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
 from synthkd.critics.kb import shared
 from synthkd.critics.kb.evidence import Evidence
+from synthkd.critics.kb.files import check_evidence
 from synthkd.critics.kb.reference import COLUMNS, distinct, enough, read_known, triples_of
 from synthkd.critics.kb.training import FOLDS, Prepared, Told, fold_of
 from synthkd.critics.kb.trees import Trees
-from synthkd.critics.kb.vectors import load_encoder
+from synthkd.critics.kb.vectors import load_encoder, named_encoder
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
 
@@ -31,6 +35,17 @@ _SLICE = 2048
 _LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
 
 
+class _Settings(CriticSettings):
+    encoder: EncoderName | None
+    known_triples: Count
+    folds: Count
+    hard: Weight
+    seed: int
+    slope: Weight
+    shift: Weight
+    note: Name
+
+
 class KnowledgeBaseCritic(Critic):
     """``reference``: a file of true triples (default: the accepted rows). ``embedder``: folder or hub name of an
     encoder for neighbours by meaning (default: none, words alone). ``hard``: share of the made negatives' heads and
@@ -38,6 +53,7 @@ class KnowledgeBaseCritic(Critic):
     """
 
     name: ClassVar[str] = "knowledge-base"
+    load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
     #: For the card: what whoever shares the critic must know.
     note: ClassVar[str] = (
         "This critic holds hashes, counts and vectors that were made from its reference, and no text of it. The"
@@ -143,12 +159,17 @@ class KnowledgeBaseCritic(Critic):
         features = self._evidence.features(self._evidence.vocabulary.read(triples_of(rows)))
         return self._probability(self._trees.logits(features))
 
+    def _encoder_name(self, folder: Path) -> dict[str, Any] | None:
+        if self._vectors is None or self.embedder is None:
+            return None
+        return EncoderName.of(self.embedder, self._vectors.content, folder).model_dump()
+
     def save(self, folder: Path) -> None:
         assert self._evidence is not None
         assert self._trees is not None
         config: dict[str, Any] = {
             "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(COLUMNS),
-            "embedder": self.embedder, "embedder_content": getattr(self._vectors, "content", None),
+            "encoder": self._encoder_name(folder),
             "known_triples": len(self._evidence.rows), "folds": FOLDS, "hard": self.hard, "seed": self.seed,
             "slope": self._slope, "shift": self._shift,
             "note": self.note,
@@ -156,17 +177,22 @@ class KnowledgeBaseCritic(Critic):
         write_files(folder, self._evidence.arrays() | self._trees.arrays("trees"), config)
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> KnowledgeBaseCritic:
-        arrays, config = read_files(folder, cls.name, 1, {"embedder", "embedder_content", "slope", "shift"})
-        critic = cls(kind, embedder=config["embedder"])
-        content = getattr(critic._vectors, "content", None)
-        if content != config["embedder_content"]:
-            raise CriticError(
-                f"{folder}: trained with another encoder than {config['embedder']!r} is now; train the critic again"
-            )
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> KnowledgeBaseCritic:
+        """``encoder``: folder or hub name of its encoder, if it has one that is not found by itself."""
+        arrays, settings = read_files(folder, cls.name, 1, _Settings)
+        critic = cls(kind)
+        given = options.get("encoder")
+        if settings.encoder is not None:
+            where = None if given is None else str(given)
+            critic._vectors, critic.embedder = named_encoder(settings.encoder, folder, where)
+        elif given is not None:
+            raise CriticError(f"{folder}: it was trained without an encoder; leave `encoder` out")
+        check_evidence(folder / ARRAYS, arrays, critic._vectors)
         critic._evidence = Evidence.from_arrays(arrays, critic._vectors)
         critic._trees = Trees.from_arrays(arrays, "trees")
-        critic._slope, critic._shift = config["slope"], config["shift"]
+        if critic._trees.feature.max(initial=-1) >= critic._evidence.width:
+            raise CRITIC.refuse(folder / ARRAYS, "trees_feature: a feature that the reference does not give")
+        critic._slope, critic._shift = settings.slope, settings.shift
         return critic
 
 

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 
+from synthkd.artifacts.arrays import Array, Arrays, check_arrays
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.features import BITS, Features, Scales, hashed, numbers
-from synthkd.critics.files import Arrays, read_files, write_files
+from synthkd.critics.features import BITS, SCALES, WIDTH, Features, Scales, hashed, numbers
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.regression import choose
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
@@ -22,6 +25,20 @@ VERSION = 2
 #: Rows that are scored at a time: what they come to stays in the processor's cache.
 _SLICE = 2048
 _CHOICES = (1.0, 3.0, 10.0, 30.0, 100.0)
+_SHAPES = {
+    "used": Array("int32", ("used",), 0, (1 << BITS) - 1),
+    "weights": Array("float32", ("used",)),
+    "rarity": Array("float32", ("used",), 0, 100),
+    "rarity_unseen": Array("float32", (1,), 0, 100),
+    "dense": Array("float64", (WIDTH,)),
+    **SCALES,
+}
+
+
+class _Settings(CriticSettings):
+    bits: Literal[18]
+    regularisation_C: Weight  # noqa: N815 (scikit-learn's name)
+    bias: Weight
 
 
 class LinearCritic(Critic):
@@ -91,20 +108,19 @@ class LinearCritic(Critic):
         write_files(folder, arrays, config)
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> Self:
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
         critic = cls(kind)
-        arrays, config = read_files(
-            folder, cls.name, VERSION, {"columns", "bits", "bias", "regularisation_C"}
-        )
-        if config["bits"] != BITS:
-            raise CriticError(f"{folder}: features of another size; train the critic again")
-        critic.columns = tuple(config["columns"])
+        arrays, settings = read_files(folder, cls.name, VERSION, _Settings)
+        check_columns(folder, settings, kind)
+        check_arrays(folder / ARRAYS, arrays, _SHAPES, CRITIC)
         used = arrays["used"]
+        if len(np.unique(used)) != len(used):
+            raise CRITIC.refuse(folder / ARRAYS, "used: a feature stands twice")
         weights, rarity = np.zeros(1 << BITS), np.full(1 << BITS, float(arrays["rarity_unseen"][0]))
         weights[used], rarity[used] = arrays["weights"], arrays["rarity"]
         scales = Scales(arrays["mean"], arrays["deviation"], arrays["edges"])
         critic._model = Model(
-            weights, rarity, arrays["dense"], config["bias"], scales, config["regularisation_C"]
+            weights, rarity, arrays["dense"], settings.bias, scales, settings.regularisation_C
         )
         return critic
 

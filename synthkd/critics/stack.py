@@ -8,22 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from synthkd import plugins
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import PluginName, Settings, Weight
 from synthkd.critics.bag import Bag, logits
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.files import read_files, write_files
-from synthkd.critics.folders import check_files, file_hashes
-from synthkd.errors import CriticError, MissingExtraError
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
+from synthkd.errors import CriticError, MissingExtraError, nearest
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 
 Spec = str | Mapping[str, Mapping[str, Any] | None]
 _VERSION = 1
+_Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Member(Settings):
+    name: PluginName
+    options: dict[str, Any]
+
+
+class _Settings(CriticSettings):
+    members: Annotated[list[_Member], Field(min_length=1, max_length=100)]
+    folds: Annotated[int, Field(ge=1, le=1000)]
+    held_out: _Share
+    refit: bool
+    seed: int
+    bias: Weight
 
 
 class StackCritic(Critic):
@@ -37,6 +56,7 @@ class StackCritic(Critic):
     """
 
     name: ClassVar[str] = "stack"
+    load_options: ClassVar[frozenset[str]] = frozenset({"*"})
 
     def __init__(
         self,
@@ -152,7 +172,7 @@ class StackCritic(Critic):
             inside = folder / f"member-{place}-{name}"
             inside.mkdir()
             member.save(inside)
-            members.append({"name": name, "options": options, "files": file_hashes(inside)})
+            members.append({"name": name, "options": published_options(options)})
         config = {
             "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
             "members": members, "folds": self.folds, "held_out": self.held_out, "refit": self.refit, "seed": self.seed,
@@ -161,29 +181,48 @@ class StackCritic(Critic):
         arrays = {"mean": self._mean, "scale": self._scale, "weights": self._weights}
         write_files(folder, arrays, config)
 
+    @property
+    def asks(self) -> bool:  # type: ignore[override]
+        """Does a member ask somebody?"""
+        return any(critic.asks for bag in self.members for critic in bag.critics)
+
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> StackCritic:
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> StackCritic:
+        """``options`` go to each member that takes them; ``{0-judge: {...}}`` to the member of that place and name."""
         _need_sklearn()
-        arrays, config = read_files(
-            folder, cls.name, _VERSION, {"members", "folds", "held_out", "seed", "bias"}
-        )
+        arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
+        check_columns(folder, settings, kind)
+        count = len(settings.members)
+        shapes = {name: Array("float64", (count,)) for name in ("mean", "weights")}
+        check_arrays(folder / ARRAYS, arrays, shapes | {"scale": Array("float64", (count,), 1e-12)}, CRITIC)
         critic = cls.__new__(cls)
         Critic.__init__(critic, kind)
         critic.unseen = None
-        critic.folds, critic.held_out, critic.seed = config["folds"], config["held_out"], config["seed"]
-        critic.refit = config.get("refit", True)
-        count = 1 if critic.refit else critic.folds
-        critic.specs = [(member["name"], member["options"]) for member in config["members"]]
+        critic.folds, critic.held_out, critic.seed = settings.folds, settings.held_out, settings.seed
+        critic.refit = settings.refit
+        copies = 1 if critic.refit or critic.folds == 1 else critic.folds
+        critic.specs = [(member.name, member.options) for member in settings.members]
         critic.members = []
-        for place, member in enumerate(config["members"]):
-            # The name is a file's word and part of a path: it must be that of a critic.
-            plugins.find("critics", member["name"])
-            inside = folder / f"member-{place}-{member['name']}"
-            check_files(inside, member["files"])
-            critic.members.append(Bag.load(inside, kind, member["name"], count))
+        for place, member in enumerate(settings.members):
+            inside = folder / f"member-{place}-{member.name}"
+            own = options_of_load(plugins.find("critics", member.name), options, f"{place}-{member.name}")
+            critic.members.append(Bag.load(inside, kind, member.name, copies, own))
+        _refuse_unused(options, critic.specs)
         critic._mean, critic._scale, critic._weights = arrays["mean"], arrays["scale"], arrays["weights"]
-        critic._bias = config["bias"]
+        critic._bias = settings.bias
         return critic
+
+
+def _refuse_unused(options: Mapping[str, Any], specs: Sequence[tuple[str, Any]]) -> None:
+    """Refuse an option that no member takes."""
+    takes = {f"{place}-{name}" for place, (name, _) in enumerate(specs)}
+    for name, _ in specs:
+        takes |= plugins.find("critics", name).load_options
+    for name in options:
+        if name not in takes and OF_MEMBERS not in takes:
+            raise CriticError(
+                f"critic 'stack': no member takes the option {name!r} when it is loaded{nearest(name, sorted(takes))}"
+            )
 
 
 def _spec(entry: Spec) -> tuple[str, dict[str, Any]]:

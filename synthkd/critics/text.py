@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Columns, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.files import read_files, write_files
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.reader import Reader
 from synthkd.critics.regression import choose
+from synthkd.critics.siblings import SIBLINGS
+from synthkd.critics.wording import BITS
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
 
@@ -23,6 +29,22 @@ _SLICE = 4096
 _CHOICES = (0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
 _READER = ("answers", "sources", "categories", "siblings")
 _ARRAYS = ("rarity", "common", "mean", "deviation")
+_SHAPES = {
+    "rarity": Array("float64", (1 << BITS,), -100, 100),
+    "common": Array("uint64", ("common",)),
+    "mean": Array("float64", ("numbers",)),
+    "deviation": Array("float64", ("numbers",), 1e-12),
+}
+
+
+class _Settings(CriticSettings):
+    words: Annotated[int, Field(ge=0, le=1_000_000)]
+    bias: Weight
+    regularisation_C: Weight  # noqa: N815 (scikit-learn's name)
+    answers: Columns
+    sources: Columns
+    categories: dict[Name, Columns]
+    siblings: Columns
 
 
 class TextCritic(Critic):
@@ -86,19 +108,28 @@ class TextCritic(Critic):
         write_files(folder, arrays, config | {name: getattr(self.reader, name) for name in _READER})
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> Self:
-        arrays, config = read_files(
-            folder, cls.name, _VERSION, {*_READER, "columns", "words", "bias", "regularisation_C"}
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
+        arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
+        check_columns(folder, settings, kind)
+        for known, given in (
+            (kind.columns, [*settings.answers, *settings.sources, *settings.categories]),
+            (SIBLINGS, settings.siblings),
+        ):
+            for name in given:
+                if name not in known:
+                    raise CRITIC.refuse(folder, f"it reads a column {name!r}, which the kind does not have")
+        sizes = check_arrays(
+            folder / ARRAYS, arrays, {**_SHAPES, "weights": Array("float64", ("features",))}, CRITIC
         )
-        if config["columns"] != list(kind.columns):
-            raise CriticError(
-                f"{folder}: trained on the columns {config['columns']}, the kind has {list(kind.columns)}"
-            )
-        critic = cls(kind, words=config["words"])
-        settings = {name: config[name] for name in _READER} | {name: arrays[name] for name in _ARRAYS}
-        critic._reader = Reader(**settings)
-        critic._weights, critic._bias = arrays["weights"], config["bias"]
-        critic._strength = config["regularisation_C"]
+        plain = sizes["common"] + sizes["numbers"]
+        values = sum(map(len, settings.categories.values()))
+        if sizes["features"] != plain + values * (plain + 1):
+            raise CRITIC.refuse(folder / ARRAYS, "weights: as many as features are needed")
+        critic = cls(kind, words=settings.words)
+        parts = {name: getattr(settings, name) for name in _READER} | {name: arrays[name] for name in _ARRAYS}
+        critic._reader = Reader(**parts)
+        critic._weights, critic._bias = arrays["weights"], settings.bias
+        critic._strength = settings.regularisation_C
         return critic
 
 

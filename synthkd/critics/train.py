@@ -5,6 +5,7 @@ The held-out scores stay beside the critic, so that any precision can be asked o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
@@ -16,24 +17,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd import plugins
+from synthkd.artifacts.arrays import read_table
+from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
+from synthkd.artifacts.settings import checked_settings, read_object
 from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
-from synthkd.critics.folders import check_hashes, write_hashes
+from synthkd.critics.facts import Facts, check_held_out
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
+from synthkd.critics.options import options_of_load, published_options
 from synthkd.critics.pictures import precision_picture, reliability_picture
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
-from synthkd.marks import CRITIC
+from synthkd.marks import CRITIC as CRITIC_FOLDER
 from synthkd.recipe.published import published
-from synthkd.storage import check_output, read_json, replaced_folder, write_json, write_text
+from synthkd.storage import check_output, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
-#: What a promise rests on beside the critic's own files, which it checks itself.
-_CHECKED = (HELD_OUT, FACTS, SEEN)
+#: Held-out rows that a loaded critic scores again, and by how much the middle one may differ. On another machine a few
+#: rows may differ by more, since a number that lies on the edge of a bin is rounded to one side or the other.
+_PROBES, _NEAR = 16, 0.02
 #: Rows that are named in facts and card, of each sort that is left out.
 _NAMED = 20
 #: Columns of the held-out rows that are not the kind's.
@@ -82,7 +88,12 @@ class TrainedCritic:
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
         """Probability of being valid for each row."""
-        return self.critic.score(rows)
+        scores = self.critic.score(rows)
+        if len(scores) and not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
+            raise CriticError(
+                f"critic {self.critic.name!r}: a score is no probability; its files were altered, {CRITIC.remedy}"
+            )
+        return scores
 
     def facts(self) -> dict[str, Any]:
         """Figures for manifest, card and table."""
@@ -109,7 +120,7 @@ def train_critic(
     ``options`` are the critic's own.
     """
     if out is not None:
-        check_output(out, CRITIC)
+        check_output(out, CRITIC_FOLDER)
     rows, labels, groups = sheet.part(held_out=False)
     critic = _made(name, kind, options or {})
     critic.fit(rows, labels, groups, sheet.part_weights(held_out=False))
@@ -121,7 +132,7 @@ def train_critic(
         "training_rows": rows.num_rows,
         "share_valid": round(float(np.mean(sheet.labels)), 6),
         "read": sheet.how,
-        "options": published(_without_teachers(options or {}), Path.cwd()),
+        "options": published(published_options(options or {}), Path.cwd()),
         **_left_out(sheet),
         "annotators": len(sheet.annotators),
         "agreement_alpha": None if sheet.agreement is None else round(sheet.agreement, 6),
@@ -148,15 +159,6 @@ def _left_out(sheet: LabelSheet) -> dict[str, Any]:
         "leaks_left_out": len(sheet.leaks),
         "leaks": sheet.leaks[:_NAMED],
     }
-
-
-def _without_teachers(options: Any) -> Any:
-    """Options without teacher parts at any depth: a critic that asks one keeps it in its own settings."""
-    if isinstance(options, dict):
-        return {key: _without_teachers(value) for key, value in options.items() if key != "teacher"}
-    if isinstance(options, list | tuple):
-        return [_without_teachers(value) for value in options]
-    return options if isinstance(options, str | int | float | None) else str(options)
 
 
 def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
@@ -189,36 +191,59 @@ def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
 
 def save_critic(trained: TrainedCritic, folder: Path) -> None:
     """Write the critic, its held-out rows and its card, whole or not at all."""
-    with replaced_folder(folder, CRITIC) as temporary:
+    with replaced_folder(folder, CRITIC_FOLDER) as temporary:
         trained.critic.save(temporary)
         pq.write_table(trained.held_out, temporary / HELD_OUT, compression="zstd")
         seen = pa.table({"group": pa.array(sorted(trained.seen), pa.int64())})
         pq.write_table(seen, temporary / SEEN, compression="zstd")
         write_json(temporary / FACTS, trained.training)
-        write_hashes(temporary, _CHECKED)
         write_text(temporary / "README.md", critic_card(trained))
         write_text(temporary / "precision.svg", precision_picture(trained.curve))
         write_text(temporary / "reliability.svg", reliability_picture(trained.curve))
+        write_hashes(temporary)
 
 
-def load_critic(folder: Path, kind: Kind) -> TrainedCritic:
-    """Read what `save_critic` wrote; refuse what is altered or was trained for another kind."""
+def load_critic(folder: Path, kind: Kind, options: Mapping[str, Any] | None = None) -> TrainedCritic:
+    """Read what `save_critic` wrote; refuse what is altered or was trained for another kind.
+
+    ``options``: what a folder does not say, by names that the critic's `load` takes: ``teacher``, ``journal`` and ``limits``
+    of a judge, ``encoder`` of a frozen one.
+    """
     if not (folder / FACTS).is_file():
         raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
-    check_hashes(folder, _CHECKED)
-    training = read_json(folder / FACTS)
-    if training["kind"] != kind.name:
-        raise CriticError(f"{folder}: trained for the kind {training['kind']!r}, not {kind.name!r}")
-    critic: Critic = plugins.find("critics", training["critic"]).load(folder, kind)
-    held, seen = _table(folder / HELD_OUT), _table(folder / SEEN)
+    check_hashes(folder, CRITIC)
+    training = read_object(folder / FACTS, CRITIC)
+    facts = checked_settings(folder / FACTS, training, Facts, CRITIC)
+    if facts.kind != kind.name:
+        raise CriticError(f"{folder}: trained for the kind {facts.kind!r}, not {kind.name!r}")
+    made: type[Critic] = plugins.find("critics", facts.critic)
+    own = options_of_load(made, options or {})
+    try:
+        critic = made.load(folder, kind, **own)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CRITIC.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
+    held, seen = read_table(folder / HELD_OUT, CRITIC), read_table(folder / SEEN, CRITIC)
     trained_on = [name for name in held.schema.names if name not in {*_NOT_COLUMNS, verdict_column(kind)}]
     if trained_on != list(kind.columns):
         raise CriticError(f"{folder}: trained on the columns {trained_on}, the kind has {list(kind.columns)}")
-    return TrainedCritic(critic, held, training, frozenset(seen.column("group").to_pylist()))
+    check_held_out(folder / HELD_OUT, held, verdict_column(kind))
+    if seen.schema.names != ["group"] or seen.schema.types != [pa.int64()] or seen.column("group").null_count:
+        raise CRITIC.refuse(folder / SEEN, "not hashes of groups")
+    trained = TrainedCritic(critic, held, training, frozenset(seen.column("group").to_pylist()))
+    if not critic.asks:
+        _check_scores(trained, folder)
+    return trained
 
 
-def _table(path: Path) -> pa.Table:
+def _check_scores(trained: TrainedCritic, folder: Path) -> None:
+    """Refuse a critic that scores its first held-out rows otherwise than it did: the threshold was measured with those."""
+    probe = trained.held_out.slice(0, _PROBES)
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowInvalid):
-        raise CriticError(f"{path}: missing, cut or altered; train the critic again") from None
+        with np.errstate(all="ignore"):
+            again = trained.score(probe.drop_columns([name for name in ("score",) if name in probe.schema.names]))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CRITIC.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
+    if len(again) and np.median(np.abs(again - probe.column("score").to_numpy())) > _NEAR:
+        raise CRITIC.refuse(folder, "it scores its held-out rows otherwise than when it was trained")

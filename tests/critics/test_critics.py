@@ -12,7 +12,7 @@ import pytest
 from conftest import write_csv
 
 from synthkd.critics.files import ARRAYS, CONFIG
-from synthkd.critics.folders import HASHES
+from synthkd.artifacts.folder import HASHES
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
 from synthkd.critics.train import FACTS, HELD_OUT, SEEN, load_critic, train_critic

@@ -78,7 +78,7 @@ def test_it_is_trained_saved_and_loaded_like_any_critic(tmp_path: Path) -> None:
         trained = train_critic(KIND, read_labels(sheet, KIND), "judge", tmp_path / "critic", options)
         assert trained.curve.auc > 0.7
         assert trained.curve.ece < 0.12
-        loaded = load_critic(tmp_path / "critic", KIND)
+        loaded = load_critic(tmp_path / "critic", KIND, options)
         assert (loaded.score(table()) == trained.score(table())).all()
         assert server.requests == 300
 
@@ -101,16 +101,30 @@ def test_a_template_that_was_altered_is_refused(saved: Path) -> None:
         JudgeCritic.load(saved, KIND)
 
 
-def test_a_critic_that_was_calibrated_on_another_judge_is_refused(saved: Path) -> None:
-    config = json.loads((saved / CONFIG).read_text())
-    config["teacher"]["identity"] = "another"
-    (saved / CONFIG).write_text(json.dumps(config))
-    with pytest.raises(CriticError, match=r"calibrated on the answers of fake, and another would answer"):
-        JudgeCritic.load(saved, KIND)
+def teacher_of(saved: Path, **changes: Any) -> dict[str, Any]:
+    """Options of the one who scores: nobody listens there."""
+    teacher = {"backend": "openai", "base_url": "http://127.0.0.1:9/v1", **changes}
+    return {"teacher": teacher, "journal": saved.parent / "judge.sqlite"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"identity": "another"}, "calibrated on the answers of fake, and another would answer"),
+        ({"model": "another"}, "calibrated on the answers of the model 'fake', not 'another'"),
+        ({"sampling": {"max_tokens": 3}}, "other sampling parameters"),
+        ({"sampling": {"extra_body": {"top_k": 3}}}, "other sampling parameters"),
+    ],
+)
+def test_a_critic_that_was_calibrated_on_another_judge_is_refused(
+    saved: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(CriticError, match=said):
+        JudgeCritic.load(saved, KIND, **teacher_of(saved, **changes))
 
 
 def test_rows_that_were_judged_need_no_server(saved: Path) -> None:
-    assert len(JudgeCritic.load(saved, KIND).score(table())) == 100
+    assert len(JudgeCritic.load(saved, KIND, **teacher_of(saved)).score(table())) == 100
 
 
 def test_a_source_is_given_to_a_grounded_judge_and_its_absence_is_named(tmp_path: Path) -> None:
@@ -166,4 +180,5 @@ def test_from_a_thousand_labels_on_the_curve_is_isotonic_and_comes_back_from_its
     assert type(critic.scale).__name__ == "Isotonic"
     (tmp_path / "critic").mkdir()
     critic.save(tmp_path / "critic")
-    assert (JudgeCritic.load(tmp_path / "critic", KIND).score(some) == scores).all()
+    options = {"teacher": teacher_of(tmp_path)["teacher"], "journal": tmp_path / "judge.sqlite"}
+    assert (JudgeCritic.load(tmp_path / "critic", KIND, **options).score(some) == scores).all()

@@ -13,7 +13,7 @@ import pytest
 
 from synthkd import plugins
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
+from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, read_files, write_files
 from synthkd.critics.stack import StackCritic
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
@@ -22,6 +22,11 @@ from synthkd.kinds.triple import TripleKind
 pytest.importorskip("sklearn")
 
 KIND = TripleKind()
+
+
+class ColumnSettings(CriticSettings):
+    column: str
+    offset: float
 
 
 class Column(Critic):
@@ -51,9 +56,9 @@ class Column(Critic):
         )
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> Column:
-        _, config = read_files(folder, cls.name, 1, {"column", "offset"})
-        return cls(kind, config["column"], config["offset"])
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Column:
+        _, settings = read_files(folder, cls.name, 1, ColumnSettings)
+        return cls(kind, settings.column, settings.offset)
 
 
 class Memory(Column):

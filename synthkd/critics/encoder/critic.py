@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Name
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.encoder import models, texts
 from synthkd.critics.encoder.batches import Encoded
 from synthkd.critics.encoder.cross import CrossEncoder
 from synthkd.critics.encoder.frozen import Head, Vectors, compared
 from synthkd.critics.encoder.training import History, Schedule, fine_tune, logits_of
-from synthkd.critics.features import Scales, numbers
-from synthkd.critics.files import read_files, write_files
-from synthkd.critics.folders import check_files, file_hashes
+from synthkd.critics.features import SCALES, WIDTH, Scales, numbers
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.options import published_path
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 
@@ -27,6 +32,21 @@ WINDOW = 16_384
 #: The folder of the fine-tuned encoder; for a frozen one, where a copy may be put.
 MODEL = "encoder"
 _VERSION = 1
+_HEAD = {name: Array("float64", ("features",)) for name in ("head_mean", "head_weight")} | {
+    "head_scale": Array("float64", ("features",), 1e-12),
+    "head_bias_and_C": Array("float64", (2,)),
+    **SCALES,
+}
+
+
+class _Settings(CriticSettings):
+    model: Name
+    frozen: bool
+    max_length: Annotated[int, Field(ge=1, le=1_000_000)]
+    grounded: bool
+    schedule: Schedule
+    history: History
+    encoder: EncoderName | None = None
 
 
 class EncoderCritic(Critic):
@@ -38,6 +58,7 @@ class EncoderCritic(Critic):
     """
 
     name: ClassVar[str] = "encoder"
+    load_options: ClassVar[frozenset[str]] = frozenset({"encoder", "device"})
 
     def __init__(
         self,
@@ -82,6 +103,7 @@ class EncoderCritic(Critic):
         with torch.random.fork_rng():
             torch.manual_seed(self.schedule.seed)
             self._model, self._tokenizer = models.load_model(self.model_name)
+            self.max_length = models.readable_length(self._model, self._tokenizer, self.max_length)
             if self.frozen:
                 self._fit_head(rows, labels, groups, weights)
             else:
@@ -132,63 +154,76 @@ class EncoderCritic(Critic):
             raise CriticError("this critic was not trained yet")
         config: dict[str, Any] = {
             "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
-            "model": self.model_name, "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
+            "model": published_path(self.model_name), "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
             "schedule": asdict(self.schedule), "history": asdict(self.history),
         }  # fmt: skip
         arrays: dict[str, Any] = {}
         if self._vectors is not None and self._head is not None and self._scales is not None:
             arrays = _arrays(self._head, self._scales)
-            config |= {"encoder_sha256": self._vectors.content}
+            config["encoder"] = EncoderName.of(self.model_name, self._vectors.content, folder).model_dump()
         elif self._cross is not None:
             arrays = {name: value.cpu().numpy() for name, value in self._cross.head.state_dict().items()}
             with models.quiet():
                 self._model.save_pretrained(folder / MODEL)
                 self._tokenizer.save_pretrained(folder / MODEL)
-            config |= {"files": file_hashes(folder / MODEL)}
         write_files(folder, arrays, config)
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> EncoderCritic:
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> EncoderCritic:
+        """``encoder``: folder or hub name of a frozen encoder that is not found by itself; ``device`` as in the constructor."""
         models.need_local()
-        keys = {"columns", "model", "frozen", "max_length", "grounded", "schedule", "history"}
-        arrays, config = read_files(folder, cls.name, _VERSION, keys)
-        if config["columns"] != list(kind.columns):
-            raise CriticError(
-                f"{folder}: trained on the columns {config['columns']}, the kind has {list(kind.columns)}"
-            )
+        arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
+        check_columns(folder, settings, kind)
         critic = cls(
             kind,
-            config["model"],
-            frozen=config["frozen"],
-            max_length=config["max_length"],
-            **config["schedule"],
+            settings.model,
+            frozen=settings.frozen,
+            max_length=settings.max_length,
+            device=options.get("device"),
+            **asdict(settings.schedule),
         )
-        critic.grounded, critic.history = config["grounded"], History(**config["history"])
-        if critic.frozen:
-            critic._load_frozen(folder, arrays, config.get("encoder_sha256", ""))
-        else:
-            check_files(folder / MODEL, config.get("files", {}))
+        critic.grounded, critic.history = settings.grounded, settings.history
+        given = options.get("encoder")
+        if not critic.frozen:
+            if given is not None:
+                raise CriticError(f"{folder}: its encoder was fine-tuned and stands in it; leave `encoder` out")
             critic._load_tuned(folder, arrays)
+        elif settings.encoder is None:
+            raise CRITIC.refuse(folder, "critic.json: encoder: a frozen encoder is not named")
+        else:
+            critic._load_frozen(folder, arrays, settings.encoder, None if given is None else str(given))
         return critic
 
     def _load_tuned(self, folder: Path, arrays: dict[str, Any]) -> None:
         import torch
 
-        self._model, self._tokenizer = models.load_model(str(folder / MODEL))
+        if not (folder / MODEL).is_dir():
+            raise CRITIC.refuse(folder / MODEL, "missing")
+        self._model, self._tokenizer = models.load_model(str(folder / MODEL), own=True)
+        width = int(self._model.config.hidden_size)
+        shapes = {"weight": Array("float32", (1, width)), "bias": Array("float32", (1,))}
+        check_arrays(folder / ARRAYS, arrays, shapes, CRITIC)
+        self._check_length(folder)
         self._cross = CrossEncoder(self._model, self.device)
         self._cross.head.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
 
-    def _load_frozen(self, folder: Path, arrays: dict[str, Any], expected: str) -> None:
-        name = str(folder / MODEL) if (folder / MODEL).is_dir() else self.model_name
-        self._model, self._tokenizer = models.load_model(name)
-        content = models.content_hash(self._model, self._tokenizer)
-        if content != expected:
-            raise CriticError(
-                f"{folder}: the encoder {name!r} is another one now than at training; put the right one at"
-                f" {folder / MODEL}, or train the critic again"
+    def _load_frozen(
+        self, folder: Path, arrays: dict[str, Any], encoder: EncoderName, given: str | None
+    ) -> None:
+        self._model, self._tokenizer, self.model_name = models.load_named(encoder, folder, given, CRITIC)
+        sizes = check_arrays(folder / ARRAYS, arrays, _HEAD, CRITIC)
+        width = int(self._model.config.hidden_size)
+        if sizes["features"] not in (width + WIDTH, 5 * width + 1 + WIDTH):
+            raise CRITIC.refuse(
+                folder / ARRAYS, f"{sizes['features']} features, which an encoder of {width} does not give"
             )
-        self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, content)
+        self._check_length(folder)
+        self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, encoder.sha256)
         self._head, self._scales = _head(arrays)
+
+    def _check_length(self, folder: Path) -> None:
+        if models.readable_length(self._model, self._tokenizer, self.max_length) != self.max_length:
+            raise CRITIC.refuse(folder, f"critic.json: max_length: {self.max_length} is more than the encoder reads")
 
 
 def _windows(batch: pa.RecordBatch | pa.Table) -> Iterator[pa.RecordBatch | pa.Table]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.artifacts.checkpoint import unsafe_checkpoint
+from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.folder import Artifact
 from synthkd.errors import CriticError, MissingExtraError, UserError
-
-#: What a folder of weights in an unsafe form has instead of safetensors.
-_UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.h5", "*.msgpack")
 
 
 def need_local() -> None:
@@ -23,24 +23,28 @@ def need_local() -> None:
             raise MissingExtraError("the encoder critic", extra)
 
 
-def load_model(name: str) -> tuple[Any, Any]:
-    """Model and tokenizer by folder or hub name: safetensors only, and never code that comes with them."""
+def load_model(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:
+    """Model and tokenizer by folder or hub name: safetensors only, and never code that comes with them.
+
+    ``own``: the checkpoint stands in the folder of a critic or student, and nothing in it may name code. ``local``: a hub
+    name is read from the cache of this machine and not looked up.
+    """
     from transformers import AutoModel, AutoTokenizer
 
     folder = Path(name)
     if folder.is_dir():
-        if lacking := lacks_safetensors(folder):
-            raise CriticError(f"{lacking}; save the encoder as safetensors")
+        if problem := unsafe_checkpoint(folder, own):
+            raise CriticError(f"{problem}; save the encoder as safetensors, without code")
     elif folder.is_absolute() or name.startswith("."):
         raise CriticError(f"{name}: no such folder of an encoder; name a folder or a model of the hub")
-    safe = {"trust_remote_code": False}
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=local)
             model, told = AutoModel.from_pretrained(
-                name, use_safetensors=True, dtype="float32", output_loading_info=True, **safe
-            )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+                name, trust_remote_code=False, use_safetensors=True, local_files_only=local,
+                dtype="float32", output_loading_info=True,
+            )  # fmt: skip
+    except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CriticError(
             f"encoder {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
@@ -55,13 +59,51 @@ def load_model(name: str) -> tuple[Any, Any]:
     return model.eval(), tokenizer
 
 
-def lacks_safetensors(folder: Path) -> str:
-    """Why no weights can be read from a folder, in words; "" where they can."""
-    if any(folder.glob("*.safetensors")):
-        return ""
-    unsafe = sorted(path.name for pattern in _UNSAFE for path in folder.glob(pattern))
-    found = f" ({unsafe[0]} can run code and is not read)" if unsafe else ""
-    return f"{folder}: no safetensors here{found}"
+def load_named(
+    reference: EncoderName, folder: Path, given: str | None, artifact: Artifact
+) -> tuple[Any, Any, str]:
+    """The encoder that an artefact in ``folder`` was trained on, compared by content, and where it was found.
+
+    ``given``: where the user says that it is. A hub is asked only if the user names one.
+    """
+    for place in reference.candidates(folder, given, artifact):
+        model, tokenizer = load_model(place, local=given is None)
+        if content_hash(model, tokenizer) == reference.sha256:
+            return model, tokenizer, place
+    raise AssertionError("candidates end with an error")
+
+
+def readable_length(model: Any, tokenizer: Any, length: int) -> int:
+    """Tokens of a text that a model reads, ``length`` at most: what it says of itself is tried once.
+
+    In some families positions start after the padding's, so that fewer tokens can be read than there are positions.
+    """
+    limit = getattr(model.config, "max_position_embeddings", None)
+    most = min(length, tokenizer.model_max_length, *([limit] if isinstance(limit, int) and limit > 0 else []))
+    if _reads(model, tokenizer, most):
+        return int(most)
+    low, high = 1, int(most)  # reads the first, not the second
+    after = high - 1 - int(getattr(model.config, "pad_token_id", None) or 0)
+    while high - low > 1:
+        middle = after if low < after < high else (low + high) // 2
+        after = 0
+        low, high = (middle, high) if _reads(model, tokenizer, middle) else (low, middle)
+    return low
+
+
+def _reads(model: Any, tokenizer: Any, length: int) -> bool:
+    """Can the model, on the CPU, read so many tokens? On an accelerator an index out of range would end the process."""
+    import torch
+
+    pad = getattr(model.config, "pad_token_id", None)
+    token = next(one for one in range(2 + len(tokenizer)) if one != pad)
+    ids = torch.full((1, length), token, device=model.device)
+    try:
+        with torch.inference_mode():
+            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    except (IndexError, RuntimeError):
+        return False
+    return True
 
 
 class quiet:

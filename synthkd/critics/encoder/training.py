@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from synthkd.critics.base import Labels, Scores
 from synthkd.critics.calibration import Curve
@@ -19,11 +21,12 @@ from synthkd.keys import fraction
 
 #: The recall at which epochs are compared.
 RECALL = 0.8
+_STRICT = ConfigDict(extra="forbid")
 #: Fewest rows of each verdict in a validation part that may decide.
 _FEWEST = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Schedule:
     """How a fine-tuning goes.
 
@@ -47,7 +50,7 @@ class Schedule:
     seed: int = 0
 
 
-@dataclass
+@dataclass(config=_STRICT)
 class History:
     """What each epoch came to on the validation part, and which one was kept."""
 

@@ -11,19 +11,23 @@ calibration does not. A process that is killed loses what was in flight, and the
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from synthkd import plugins
 from synthkd.errors import CriticError, TeacherError
 from synthkd.journal import Journal, Writer
 from synthkd.journal.ledger import Caps
 from synthkd.prices import PromptTokens, most_dollars
-from synthkd.recipe import Price, Recipe
+from synthkd.recipe import Price, Recipe, TeacherPart
 from synthkd.requests import Completion, Failure, Message, Request, Sampling
 
 #: Requests that are committed together as about to be sent.
@@ -33,6 +37,7 @@ TOP_CHAT, TOP_PLAIN = 20, 5
 #: How a judge is asked, unless the teacher part says otherwise.
 _SAMPLING: dict[str, Any] = {"temperature": 0.0, "max_tokens": 16, "logprobs": True}
 
+_VARIABLE = re.compile(r"\$\{?(\w+)")
 Replies = list[Completion | Failure]
 
 
@@ -126,8 +131,21 @@ class Asker:
                 with journal.claim(self.recipe.name):
                     # Another process may have bought some while this one waited.
                     if missing := self._missing(journal, requests):
+                        self._announce(missing, journal)
                         _run(self._buy(journal, missing))
             return self._read(journal, requests)
+
+    def _announce(self, missing: Sequence[Request], journal: Journal) -> None:
+        """Name what goes where, before anything is sent."""
+        rows, replies = len(missing), sum(len(request.sample_indexes) for request in missing)
+        logging.getLogger("synthkd").warning(
+            "judge: the text of %s goes to %s, %s; journal %s",
+            f"{rows:,} {'row' if rows == 1 else 'rows'}"
+            + (f" ({replies:,} replies)" if replies != rows else ""),
+            reached(self.recipe.teacher, self.teacher),
+            f"model {self.recipe.teacher.model!r}",
+            journal.path,
+        )
 
     @contextmanager
     def _opened(self) -> Iterator[Journal]:
@@ -206,6 +224,19 @@ class Asker:
                 " the same call goes on from there"
             )
         return replies
+
+
+def reached(part: TeacherPart, teacher: Any) -> str:
+    """Who is asked, in words: hosts and environment variables of a server, or the backend in this process."""
+    urls = [str(url) for url in getattr(teacher, "base_urls", ())]
+    if not urls:
+        return f"the backend {part.backend!r} on this machine"
+    hosts = sorted({urlsplit(url).netloc.rsplit("@", 1)[-1] for url in urls})
+    named = {part.api_key_env, *(name for value in part.headers.values() for name in _VARIABLE.findall(str(value)))}
+    variables = sorted(name for name in named if name in os.environ)
+    sent = f" with {', '.join(f'${name}' for name in variables)}" if variables else " without a key"
+    proxy = f" through the proxy {urlsplit(str(part.proxy)).netloc.rsplit('@', 1)[-1]}" if part.proxy else ""
+    return f"{', '.join(hosts)}{sent}{proxy}"
 
 
 class _Round:

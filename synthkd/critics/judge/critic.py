@@ -11,12 +11,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.folder import CRITIC
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
-from synthkd.critics.files import read_files, write_files
+from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
 from synthkd.critics.judge.forms import Form, find_form
-from synthkd.critics.judge.prompt import JudgePrompt
+from synthkd.critics.judge.prompt import JudgePrompt, needs_files
+from synthkd.critics.judge.saved import JudgeSettings, asked_again, public_identity, saved_sampling
+from synthkd.critics.options import published_path
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.display import markdown_code
 from synthkd.errors import CriticError
@@ -25,11 +29,19 @@ from synthkd.kinds.base import Kind
 from synthkd.requests import Completion
 from synthkd.secrets import clear_secret
 
+VERSION = 2
 #: Rows that are rendered and asked about at a time.
 _SLICE = 16_384
 #: Readable labelled rows from which `auto` learns isotonic steps instead of Platt's two numbers.
 MANY = 1_000
 TEMPLATE = "template.j2"
+#: Bytes of a saved template at most.
+_LONGEST = 1 << 18
+_PLATT = {"platt": Array("float64", (3,))}
+_ISOTONIC = {
+    "isotonic_scores": Array("float64", ("knots",)),
+    "isotonic_values": Array("float64", ("knots",), 0, 1),
+}
 #: Characters of an unreadable reply that an error shows.
 _SHOWN = 60
 #: Where a judge's verdict on a row stands: read, or the fate of a row without one.
@@ -62,6 +74,8 @@ class JudgeCritic(Critic):
     """
 
     name: ClassVar[str] = "judge"
+    load_options: ClassVar[frozenset[str]] = frozenset({"teacher", "journal", "limits", "folder"})
+    asks = True
 
     def __init__(
         self,
@@ -88,9 +102,10 @@ class JudgeCritic(Critic):
         self.form: Form = find_form(form)
         self.prompt = JudgePrompt.load(template, kind, columns, Path(folder))
         self.journal = journal
-        self.asker = Asker(
+        self._asker: Asker | None = Asker(
             self.teacher, journal, samples=samples, chat=self.prompt.chat, limits=self.limits, folder=folder
         )  # fmt: skip
+        self._settings: JudgeSettings | None = None
         if calibration not in ("auto", "platt", "isotonic"):
             raise CriticError(f"calibration {calibration!r} is unknown; there are auto, platt and isotonic")
         self.scale: Calibrator | None = None
@@ -99,13 +114,29 @@ class JudgeCritic(Critic):
         self._left_out = 0
 
     @property
+    def asker(self) -> Asker:
+        """Puts the questions. Raises `CriticError` for a loaded judge if nobody said whom to ask."""
+        if self._asker is None:
+            assert self._settings is not None
+            raise CriticError(self._settings.unnamed())
+        return self._asker
+
+    @property
+    def identity(self) -> str:
+        """Whose answers it was calibrated on, without an address."""
+        if self._settings is not None:
+            return self._settings.identity
+        return public_identity(self.asker)
+
+    @property
     def note(self) -> str:
         """What the critic's card says of the judge."""
         said = f"{self._left_out:,} labelled training rows had no readable verdict." if self._left_out else ""
         replies = "one reply" if self.samples == 1 else f"the mean of {self.samples} replies"
         return (
-            f"## The judge\n\n{markdown_code(self.asker.identity)} was asked with the template {markdown_code(self.template)}; a verdict has the"
-            f" form {markdown_code(self.form.name)} and is {replies}. {said}".rstrip()
+            f"## The judge\n\n{markdown_code(self.identity)} was asked with the template"
+            f" {markdown_code(published_path(self.template))}; a verdict has the form {markdown_code(self.form.name)} and is"
+            f" {replies}. {said}".rstrip()
         )
 
     # Verdicts
@@ -168,40 +199,70 @@ class JudgeCritic(Critic):
         if self.scale is None:
             raise CriticError("this critic was not trained yet; there is nothing to save")
         head = self.prompt.prompt.head.model_dump(exclude_defaults=True)
+        if needs_files(self.prompt.prompt.source):
+            raise CriticError(
+                f"the template {self.template!r} includes other files, and a saved judge holds one: put their text into it"
+            )
         write_template(folder / TEMPLATE, head, self.prompt.prompt.source)
-        journal = self.journal.path if isinstance(self.journal, Journal) else self.journal
+        if self._settings is not None:
+            named = {"backend", "model", "identity", "chat", "sampling", "other"}
+            asked = self._settings.model_dump(include=named, exclude_unset=True)
+        else:
+            part = self.asker.recipe.teacher
+            known, other = saved_sampling(part.sampling)
+            asked = {
+                "backend": part.backend, "model": None if part.model is None else published_path(part.model),
+                "identity": self.identity, "chat": part.chat, "sampling": known, "other": other,
+            }  # fmt: skip
         config = {
-            "critic": self.name, "version": 1, "kind": self.kind.name,
-            "template": self.template, "template_hash": self.prompt.hash, "form": self.form.name,
-            "samples": self.samples, "columns": list(self.prompt.columns), "teacher": self.teacher,
-            "limits": self.limits, "journal": str(journal), "calibration": self.calibration,
-            "identity": self.asker.identity, "left_out": self._left_out,
+            "critic": self.name, "version": VERSION, "kind": self.kind.name, "columns": list(self.prompt.columns),
+            "template": published_path(self.template), "template_hash": self.prompt.hash, "form": self.form.name,
+            "samples": self.samples, "calibration": self.calibration, "left_out": self._left_out, **asked,
         }  # fmt: skip
         write_files(folder, self.scale.arrays(), config)
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind) -> JudgeCritic:
-        keys = {
-            "template", "template_hash", "form", "samples", "columns", "teacher", "limits", "journal",
-            "calibration", "identity", "left_out", "kind",
-        }  # fmt: skip
-        arrays, config = read_files(folder, cls.name, 1, keys)
-        if config["kind"] != kind.name:
-            raise CriticError(f"{folder}: trained for the kind {config['kind']!r}, not {kind.name!r}")
-        critic = cls(
-            kind, config["teacher"], str((folder / TEMPLATE).resolve()), config["form"], config["samples"],
-            config["columns"], config["journal"], config["limits"], config["calibration"],
-        )  # fmt: skip
-        critic.template, critic._left_out = config["template"], config["left_out"]
-        if critic.prompt.hash != config["template_hash"]:
-            raise CriticError(f"{folder / TEMPLATE}: altered since the critic was trained; train it again")
-        if critic.asker.identity != config["identity"]:
-            raise CriticError(
-                f"{folder}: calibrated on the answers of {config['identity']}, and {critic.asker.identity} would"
-                " answer now; train the critic again"
-            )
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> JudgeCritic:
+        """A folder names model and identity; ``teacher`` says how it is reached, and without it nothing is asked.
+
+        ``journal``, ``limits`` and ``folder`` are as in the constructor, and never come from the critic's folder.
+        """
+        arrays, settings = read_files(folder, cls.name, VERSION, JudgeSettings)
+        if settings.kind != kind.name:
+            raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
+        expected = _PLATT if "platt" in arrays else _ISOTONIC
+        check_arrays(folder / ARRAYS, arrays, expected, CRITIC)
+        critic = cls.__new__(cls)
+        Critic.__init__(critic, kind)
+        critic._settings, critic.samples = settings, settings.samples
+        critic.template, critic.calibration = settings.template, settings.calibration
+        critic.form, critic.prompt = find_form(settings.form), _prompt(folder, kind, settings)
+        critic.journal, critic.limits = options.get("journal", "judge.sqlite"), dict(options.get("limits") or {})
+        critic.counts, critic._left_out = Counter(), settings.left_out
         critic.scale = calibrator_from(arrays)
+        teacher = options.get("teacher")
+        critic.teacher, critic._asker = dict(teacher or {}), None
+        if teacher is not None:
+            if found := clear_secret(teacher, "teacher"):
+                raise CriticError(f"judge: {found[0]}: {found[1]}")
+            critic._asker = asked_again(
+                settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat, critic.limits,
+                options.get("folder", "."),
+            )  # fmt: skip
         return critic
+
+
+def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
+    """The saved template: one file, which includes no other."""
+    path = folder / TEMPLATE
+    if not path.is_file() or path.stat().st_size > _LONGEST:
+        raise CRITIC.refuse(path, f"missing, or larger than {_LONGEST:,} bytes")
+    prompt = JudgePrompt.load(str(path.resolve()), kind, settings.columns)
+    if prompt.hash != settings.template_hash:
+        raise CRITIC.refuse(path, "altered since the critic was trained")
+    if needs_files(prompt.prompt.source):
+        raise CRITIC.refuse(path, "it includes other files, which a critic's template may not")
+    return prompt
 
 
 def _raws(verdicts: Iterable[Verdict]) -> Scores:

@@ -86,6 +86,15 @@ class JudgePrompt:
         yield from rows
 
 
+def needs_files(source: str) -> bool:
+    """Does a template include, import or extend another file?"""
+    from jinja2 import nodes
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    others = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+    return ImmutableSandboxedEnvironment(autoescape=False).parse(source).find(others) is not None
+
+
 def render_pair(prompt: Prompt, row: Mapping[str, Any]) -> tuple[Message, ...]:
     """What the judge reads about two texts: ``first`` and ``second`` of the row, and whatever else it has."""
     return prompt.render(dict(row), _ROWS, "", 0)

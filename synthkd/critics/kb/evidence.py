@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.files import Arrays
+from synthkd.artifacts.arrays import Arrays
 from synthkd.critics.kb.counts import Counts
 from synthkd.critics.kb.neighbours import Neighbours
 from synthkd.critics.kb.phrases import Phrases, Triples, Vocabulary
@@ -72,6 +72,11 @@ class Evidence:
         if learned.scorer is not None:
             found["score"] = learned.scorer(joined[rows.head], rows.relation, joined[rows.tail])
         return np.stack([np.asarray(values, dtype=np.float64) for values in found.values()], axis=1)
+
+    @property
+    def width(self) -> int:
+        """How many features there are."""
+        return int(self.features(self.vocabulary.read([("a", "b", "c")])).shape[1])
 
     def arrays(self) -> Arrays:
         """Named arrays for a critic's file: hashes, numbers and vectors, no text."""

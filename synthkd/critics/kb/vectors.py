@@ -7,10 +7,13 @@ pointwise mutual information of words and contexts, cut to its first singular ve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.folder import CRITIC
 from synthkd.critics.kb.phrases import Ints, Phrases, Triples, Vocabulary
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -78,7 +81,19 @@ def load_encoder(name: str) -> Any:
     models.need_local()
     model, tokenizer = models.load_model(name)
     content = models.content_hash(model, tokenizer)
-    return Vectors(model, tokenizer, MAX_TOKENS, models.pick_device(None), content)
+    length = models.readable_length(model, tokenizer, MAX_TOKENS)
+    return Vectors(model, tokenizer, length, models.pick_device(None), content)
+
+
+def named_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tuple[Any, str]:
+    """Sentence vectors of the encoder that a critic's folder names, and where it was found."""
+    from synthkd.critics.encoder import models
+    from synthkd.critics.encoder.frozen import Vectors
+
+    models.need_local()
+    model, tokenizer, place = models.load_named(encoder, folder, given, CRITIC)
+    length = models.readable_length(model, tokenizer, MAX_TOKENS)
+    return Vectors(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
 
 
 def _meetings(rows: Triples, words: int, relations: int) -> tuple[Ints, Ints]:

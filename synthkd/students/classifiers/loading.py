@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthkd.critics.encoder.models import load_model
+from synthkd.critics.encoder.models import load_model, readable_length
 from synthkd.errors import CriticError, StudentError
 
 #: Tokens of a text where neither the options nor the checkpoint say less.
 LENGTH = 128
 
 
-def load_encoder(name: str) -> tuple[Any, Any]:
-    """Model and tokenizer by folder or hub name: safetensors only, no code that comes with them.
+def load_encoder(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:
+    """Model and tokenizer by folder or hub name: safetensors only, no code that comes with them (see `load_model`).
 
     Raises `StudentError` for a decoder, an encoder-decoder, a tokenizer with more tokens than the model has vectors for.
     """
     try:
-        model, tokenizer = load_model(name)
+        model, tokenizer = load_model(name, own, local)
     except CriticError as error:
         raise StudentError(str(error)) from None
     if getattr(model.config, "is_encoder_decoder", False):
@@ -37,14 +37,11 @@ def load_encoder(name: str) -> tuple[Any, Any]:
 
 
 def longest(model: Any, tokenizer: Any, asked: int | None) -> int:
-    """Tokens of a text: what was asked for, or as many as the checkpoint reads, 128 at most."""
-    limit = getattr(model.config, "max_position_embeddings", None) or LENGTH
-    if model.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        limit -= 2  # their places start after the padding's
-    limit = min(limit, tokenizer.model_max_length)
-    if asked is not None and asked > limit:
-        raise StudentError(f"`max_length` is {asked}; this checkpoint reads {limit} tokens at most")
-    return asked or min(LENGTH, limit)
+    """Tokens of a text: what was asked for, or as many as the checkpoint reads, 128 at most. The model is on the CPU."""
+    found = readable_length(model, tokenizer, asked or LENGTH)
+    if asked is not None and asked > found:
+        raise StudentError(f"`max_length` is {asked}; this checkpoint reads {found} tokens at most")
+    return found
 
 
 def _looks_back_only(model: Any) -> bool:

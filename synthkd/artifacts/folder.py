@@ -1,0 +1,140 @@
+"""`hashes.json`: the SHA-256 of every file of an artefact's folder, and what else may stand there.
+
+The hashes guard against damage and careless edits. They are no signature: whoever alters a file on purpose can write new
+ones. What a stranger's folder can do is bounded by the schemas of its files (`artifacts.settings`, `artifacts.arrays`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from synthkd.errors import CriticError, StudentError, UserError
+
+HASHES = "hashes.json"
+FORMAT = 2
+#: Folder in an artefact's folder into which a copy of a frozen encoder may be put; compared by content when it is loaded.
+ENCODER = "encoder"
+#: Written for people: no loader reads them, so they may be edited, added and removed.
+_DOCUMENTS = {".md", ".svg", ".png", ".jpg", ".html"}
+_NAMED_DOCUMENTS = ("LICENSE", "LICENCE", "NOTICE", "CITATION")
+#: Bounds of a `hashes.json`.
+_BYTES, _FILES = 1 << 24, 20_000
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A sort of artefact: its noun, the error of one that cannot be read, and what to do then."""
+
+    noun: str
+    error: type[UserError]
+    remedy: str
+
+    def refuse(self, where: Path | str, problem: str) -> UserError:
+        """The error for a folder or file, in one line."""
+        return self.error(f"{where}: {' '.join(problem.split())}; {self.remedy}")
+
+
+CRITIC = Artifact("critic", CriticError, "train the critic again")
+STUDENT = Artifact("student", StudentError, "train the student again")
+EXPORT = Artifact("exported student", StudentError, "export the student again")
+
+
+def write_hashes(folder: Path) -> None:
+    """Write the hash of every file below a folder into its `hashes.json`, which comes last."""
+    (folder / HASHES).unlink(missing_ok=True)
+    text = json.dumps({"format": FORMAT, "files": file_hashes(folder)}, indent=1, ensure_ascii=False)
+    (folder / HASHES).write_text(text + "\n", "utf-8")
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its path there."""
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
+
+
+def check_hashes(folder: Path, artifact: Artifact) -> None:
+    """Refuse a folder in which a file is missing, altered, or not one of its own.
+
+    Documents (a card, pictures, a licence) and hidden files are read by no loader and may differ. A folder with hashes of
+    its own (an export), or a copy of a frozen encoder, may stand inside.
+    """
+    if not folder.is_dir():
+        raise artifact.refuse(folder, "missing")
+    expected = _expected(folder, artifact)
+    for name, digest in expected.items():
+        path = folder / name
+        if _is_document(path):
+            continue
+        if not path.is_file():
+            raise artifact.refuse(path, "missing")
+        if _sha256(path) != digest:
+            raise artifact.refuse(path, "cut or altered since it was written")
+    inside = {str(parent) for name in expected for parent in PurePosixPath(name).parents}
+    for path in _files(folder):
+        name = path.relative_to(folder)
+        if name.as_posix() in expected or name.as_posix() == HASHES or _is_document(path):
+            continue
+        if not _stands_apart(folder, name, inside):
+            raise artifact.error(f"{path}: not a file of this {artifact.noun}; remove it, or {artifact.remedy}")
+
+
+def _expected(folder: Path, artifact: Artifact) -> dict[str, str]:
+    path = folder / HASHES
+    if not path.is_file():
+        raise artifact.refuse(path, "missing")
+    try:
+        if path.stat().st_size > _BYTES:
+            raise ValueError("too large")
+        found: Any = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise artifact.refuse(path, "cut or altered: not JSON") from None
+    if isinstance(found, dict) and found and "files" not in found and "format" not in found:
+        raise artifact.refuse(path, "of an earlier version of synthkd, whose hashes leave files out")
+    if not isinstance(found, dict) or set(found) != {"format", "files"} or found["format"] != FORMAT:
+        raise artifact.refuse(path, f"cut or altered: not hashes of format {FORMAT}")
+    files = found["files"]
+    if not isinstance(files, dict) or len(files) > _FILES or not all(map(_is_entry, files, files.values())):
+        raise artifact.refuse(path, "cut or altered: `files` must map paths inside the folder to SHA-256")
+    return dict(files)
+
+
+def _is_entry(name: str, digest: Any) -> bool:
+    parts = PurePosixPath(name).parts
+    inside = bool(parts) and not name.startswith("/") and not set(parts) & {"..", "."}
+    return inside and not set(name) & set("\\:\0") and isinstance(digest, str) and len(digest) == 64
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Files below a folder in order; those whose name, or whose folder's name, begins with a dot are left out.
+
+    A link to a folder is not followed: it is given as if it were a file.
+    """
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and (path.is_file() or path.is_symlink() or not path.is_dir()):
+            yield path
+
+
+def _is_document(path: Path) -> bool:
+    return path.suffix.lower() in _DOCUMENTS or path.name.upper().startswith(_NAMED_DOCUMENTS)
+
+
+def _stands_apart(folder: Path, name: Path, inside: set[str]) -> bool:
+    """Is it below a folder of which the artefact has no file, with hashes of its own, or the encoder's copy?"""
+    for parent in [name, *name.parents]:
+        if parent.as_posix() in (".", *inside) or not (folder / parent).is_dir():
+            continue
+        if parent.name == ENCODER or (folder / parent / HASHES).is_file():
+            return True
+    return False
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

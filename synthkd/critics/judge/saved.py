@@ -1,0 +1,142 @@
+"""What a saved judge holds: which model, by which identity, asked how. Never an address, a key, a journal or a program.
+
+Where it is asked, and what goes along, comes from the one who scores. A folder may be a stranger's, so its rows go
+nowhere before the user has named the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Count, Name, PluginName, Settings
+from synthkd.critics.files import CriticSettings
+from synthkd.critics.judge.ask import Asker
+from synthkd.critics.options import published_path
+from synthkd.errors import CriticError
+from synthkd.journal import Journal
+from synthkd.keys import content_hash
+from synthkd.recipe.teacher import SamplingPart
+
+#: Backends that a saved judge may name without the user's naming one: all they do is ask the server at ``base_url``.
+_SERVED = ("openai", "openai-batch")
+_SOME = Annotated[float, Field(ge=-100, le=100)]
+
+
+class JudgeSampling(Settings):
+    """Sampling parameters that a folder may bring. Others (`extra_body`, a grammar …) are given again by the user."""
+
+    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    stop: Annotated[list[Name], Field(max_length=16)] | None = None
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
+    presence_penalty: _SOME | None = None
+    frequency_penalty: _SOME | None = None
+    logprobs: bool | None = None
+    reasoning_effort: Annotated[str, Field(pattern="^[a-z]{1,20}$")] | None = None
+
+
+class JudgeSettings(CriticSettings):
+    """`critic.json` of a judge. ``other``: hash of sampling parameters that it does not hold, if there were any."""
+
+    backend: PluginName
+    model: Name | None
+    identity: Name
+    chat: bool | None
+    sampling: JudgeSampling
+    other: Annotated[str, Field(pattern="^[0-9a-f]{32}$")] | None
+    template: Name
+    template_hash: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    form: PluginName
+    samples: Annotated[int, Field(ge=1, le=1000)]
+    calibration: Literal["auto", "platt", "isotonic"]
+    left_out: Count
+
+    def unnamed(self) -> str:
+        """What to say if nobody named whom to ask."""
+        return (
+            f"this critic asks the model {self.model!r}, and its folder does not say where: name the server by --base-url URL"
+            " (and --api-key-env NAME), the option `teacher`, or `critic.options.teacher` in a recipe"
+        )
+
+
+def saved_sampling(part: SamplingPart) -> tuple[dict[str, Any], str | None]:
+    """What a folder keeps of sampling parameters: those that it may bring, and a hash of the others."""
+    said = part.model_dump(exclude={"n"}, exclude_unset=True)
+    known = {name: value for name, value in said.items() if name in JudgeSampling.model_fields}
+    other = {name: value for name, value in said.items() if name not in known and value}
+    return known, content_hash(other) if other else None
+
+
+def public_identity(asker: Asker) -> str:
+    """Who answers, without the address of a server or the path of a model: what a folder may hold."""
+    part = asker.recipe.teacher
+    if part.identity is not None:
+        return part.identity
+    if part.backend in _SERVED:
+        return f"openai:{part.model}"
+    identity = asker.identity
+    return identity.replace(part.model, published_path(part.model)) if part.model else identity
+
+
+def asked_again(
+    settings: JudgeSettings,
+    path: Path,
+    teacher: Mapping[str, Any],
+    journal: str | Path | Journal,
+    chat: bool,
+    limits: Mapping[str, Any],
+    folder: str | Path,
+) -> Asker:
+    """An asker for a loaded judge: the user's teacher part, with the model and sampling of the calibration.
+
+    Raises `CriticError` if the user's part does not say where to ask, or asks another model, or in another way.
+    """
+    if not isinstance(teacher, Mapping):
+        raise CriticError(f"the option `teacher` is a teacher part: a mapping such as base_url: URL, not {teacher!r}")
+    backend = str(teacher.get("backend") or settings.backend)
+    if "backend" not in teacher and not (teacher.get("base_url") and backend in _SERVED):
+        raise CriticError(
+            settings.unnamed()
+            if backend in _SERVED
+            else f"this critic asks the backend {backend!r}, and its folder does not say how: give the option `teacher` with"
+            " backend and model, as in a recipe's teacher part"
+        )
+    if backend not in _SERVED and settings.model is not None and not teacher.get("model"):
+        raise CriticError(
+            f"this critic asks the model {settings.model!r} of the backend {backend!r}: name the model in the option"
+            " `teacher` too, as a folder or hub name of your own"
+        )
+    part = {"model": settings.model, **teacher, "backend": backend}
+    part["sampling"] = {
+        **settings.sampling.model_dump(exclude_unset=True), **dict(teacher.get("sampling") or {}),
+    }  # fmt: skip
+    if settings.chat is not None:
+        part.setdefault("chat", settings.chat)
+    named = published_path(str(teacher.get("model") or settings.model))
+    if settings.model is not None and named != settings.model and not teacher.get("identity"):
+        raise CriticError(
+            f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not {named!r}; ask that one, or"
+            f" {CRITIC.remedy}"
+        )
+    if not settings.identity.startswith((f"{backend}:", "openai:")):
+        part.setdefault("identity", settings.identity)
+    asker = Asker(part, journal, samples=settings.samples, chat=chat, limits=limits, folder=folder)
+    if (found := public_identity(asker)) != settings.identity:
+        raise CriticError(
+            f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would answer now; ask that one,"
+            f" or {CRITIC.remedy}"
+        )
+    known, other = saved_sampling(asker.recipe.teacher.sampling)
+    if JudgeSampling(**known).model_dump() != settings.sampling.model_dump() or other != settings.other:
+        raise CriticError(
+            f"{path.parent}: calibrated on answers with other sampling parameters; give `teacher.sampling` as it was then"
+            f" ({settings.sampling.model_dump(exclude_unset=True)}), or {CRITIC.remedy}"
+        )
+    return asker

@@ -1,0 +1,63 @@
+"""Options of critics: what of them is published with a folder, and what is given again when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from synthkd.critics.base import Critic
+from synthkd.errors import CriticError, nearest
+
+#: Options of the one who trains or scores: a folder says nothing of them.
+_LOCAL = {"teacher", "journal", "limits", "folder", "device"}
+#: Stands for the options of all members, in `load_options` of a critic that has some.
+OF_MEMBERS = "*"
+
+
+def published_options(options: Any) -> Any:
+    """Options as a folder may hold them, at any depth: no teacher part, journal or limits, and of a path its last part."""
+    if isinstance(options, Mapping):
+        return {str(key): published_options(value) for key, value in options.items() if key not in _LOCAL}
+    if isinstance(options, list | tuple):
+        return [published_options(value) for value in options]
+    if isinstance(options, str | Path):
+        return published_path(options)
+    return options if isinstance(options, int | float | None) else str(options)
+
+
+def published_path(text: str | Path) -> str:
+    """The last part of what is a path of this machine; another text as it is."""
+    path = Path(text).expanduser()
+    is_path = isinstance(text, Path) or path.is_absolute() or text.startswith(("./", "../"))
+    try:
+        is_path = is_path or path.exists()
+    except (OSError, ValueError):
+        is_path = False
+    return (path.name or path.resolve().name) if is_path else str(text)
+
+
+def options_of_load(
+    critic: type[Critic], given: Mapping[str, Any], member: str | None = None
+) -> dict[str, Any]:
+    """Those of the given options that a critic's `load` takes; of a stack's member also those under its name.
+
+    Raises `CriticError` for one that it does not take, unless it is for another member.
+    """
+    takes = critic.load_options
+    if OF_MEMBERS in takes:
+        return dict(given)
+    if member is not None:
+        own = given.get(member)
+        if own is not None and not isinstance(own, Mapping):
+            raise CriticError(f"the option {member!r} of the stack is a mapping of that member's options")
+        return {key: value for key, value in given.items() if key in takes} | (
+            options_of_load(critic, own) if own else {}
+        )
+    for name in given:
+        if name not in takes:
+            hint = nearest(name, sorted(takes)) if takes else ""
+            raise CriticError(
+                f"critic {critic.name!r}: no option {name!r} when it is loaded{hint}; its folder says the rest"
+            )
+    return dict(given)
