@@ -8,6 +8,7 @@ hash over the list as its id. Folders of version 0.1.0, which had no such file, 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -23,6 +24,8 @@ from synthkd.errors import StorageError
 from synthkd.keys import content_hash, file_hash
 
 MARK = ".synthkd.json"
+#: Hashes of all files of a critic, a student or an export (`synthkd.artifacts`).
+HASHES = "hashes.json"
 FORMAT = 1
 #: Files that desktops leave everywhere.
 _HARMLESS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -263,17 +266,28 @@ def _onnx_strange(folder: Path) -> str | None:
     settings = _read(folder / "onnx.json")
     if not isinstance(settings, dict) or not isinstance(settings.get("version"), int):
         return f"has no onnx.json of an exported student, and holds {first_of(folder)}"
-    files = settings.get("files")
+    files = _hashed(folder, settings)
     if not _texts(files) or not {"classes", "temperature", "max_length"} <= set(settings):
         return "has an onnx.json that is not an exported student's"
-    return unlisted(folder, {"onnx.json", *files})
+    return unlisted(folder, {"onnx.json", HASHES, *files})
+
+
+def _hashed(folder: Path, card: dict[str, Any]) -> Any:
+    """Files by their hashes: of `hashes.json`, or of the card as version 0.1.0 wrote it."""
+    hashes = _read(folder / HASHES)
+    return hashes.get("files") if isinstance(hashes, dict) else card.get("files")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _student_strange(folder: Path) -> str | None:
     card = _read(folder / "student.json")
     if not isinstance(card, dict):
         return f"has no student.json of a student, and holds {first_of(folder)}"
-    files = card.get("files")
+    files = _hashed(folder, card)
     if (
         not isinstance(card.get("format"), int)
         or not isinstance(card.get("student"), str)
@@ -286,13 +300,13 @@ def _student_strange(folder: Path) -> str | None:
         if entry.is_dir(follow_symlinks=False) and _onnx_strange(Path(entry.path)) is None
         for name in _files(Path(entry.path))
     ]
-    return unlisted(folder, {"student.json", "README.md", *files, *exports})
+    return unlisted(folder, {"student.json", HASHES, "README.md", *files, *exports})
 
 
 #: Files of critics that version 0.1.0 trained, which has no list of them.
 _CRITIC = re.compile(
     r"facts\.json|hashes\.json|held_out\.parquet|trained_on\.parquet|README\.md|(precision|reliability)\.svg"
-    r"|((member-\d+-[\w-]+|fold-\d+)/)*(critic\.(json|safetensors)|template\.j2"
+    r"|((member-\d+-[\w-]+|fold-\d+)/)*(critic\.(json|safetensors)|template\.j2|hashes\.json"
     r"|encoder/[\w.-]+\.(json|safetensors|txt|model|jinja))"
 )
 
@@ -303,7 +317,9 @@ def _critic_strange(folder: Path) -> str | None:
     facts, hashes = _read(folder / "facts.json"), _read(folder / "hashes.json")
     if not isinstance(facts, dict) or not isinstance(hashes, dict):
         return f"has no facts.json of a critic, and holds {first_of(folder)}"
-    if not {"critic", "kind"} <= set(facts) or hashes.get("facts.json") != file_hash(folder / "facts.json"):
+    listed = hashes.get("files") if isinstance(hashes.get("files"), dict) else hashes
+    known = {file_hash(folder / "facts.json"), _sha256(folder / "facts.json")}
+    if not {"critic", "kind"} <= set(facts) or listed.get("facts.json") not in known:
         return "has a facts.json that is not a critic's, or was altered"
     return unlisted(folder, (name for name in _files(folder) if _CRITIC.fullmatch(name)))
 

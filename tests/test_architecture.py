@@ -21,6 +21,7 @@ LEVELS = [
     {"kinds"},
     {"manifest", "journal_io", "testing"},
     {"journal", "prices", "prompts", "plugins", "progress"},
+    {"artifacts"},
     {"recipe", "requests", "rows", "storage", "resources", "sandbox"},
     {"safeyaml"},
     {"secrets"},

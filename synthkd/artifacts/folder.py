@@ -79,7 +79,9 @@ def check_hashes(folder: Path, artifact: Artifact) -> None:
         if name.as_posix() in expected or name.as_posix() == HASHES or _is_document(path):
             continue
         if not _stands_apart(folder, name, inside):
-            raise artifact.error(f"{path}: not a file of this {artifact.noun}; remove it, or {artifact.remedy}")
+            raise artifact.error(
+                f"{path}: not a file of this {artifact.noun}; remove it, or {artifact.remedy}"
+            )
 
 
 def _expected(folder: Path, artifact: Artifact) -> dict[str, str]:

@@ -52,9 +52,7 @@ def read_object(path: Path, artifact: Artifact) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise artifact.refuse(path, "cut or altered: not UTF-8") from None
     try:
-        found = json.loads(
-            text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_distinct
-        )
+        found = json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_distinct)
         _check_depth(found)
     except RecursionError:
         raise artifact.refuse(path, "cut or altered: nested too deeply") from None

@@ -24,6 +24,36 @@ Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet
 Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
 Column = Annotated[str, typer.Option(help="Column of the verdict.")]
 Asked = Annotated[float, typer.Option(help="Precision to show a threshold for, above 0 and below 1.")]
+CriticOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="KEY=VALUE",
+        help="What the critic's folder does not say: `teacher.…`, `journal` and `limits.…` of a judge, `encoder`.",
+        show_default=False,
+    ),
+]  # fmt: skip
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Server that a judge is asked at. A critic's folder never says it.", show_default=False
+    ),
+]
+KeyEnv = Annotated[
+    str | None,
+    typer.Option("--api-key-env", help="Environment variable of the server's key.", show_default=False),
+]
+JournalFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal", help="Where a judge's replies are kept. Default: judge.sqlite here.", show_default=False
+    ),
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or hub name of a frozen encoder that is not beside the critic.", show_default=False
+    ),
+]
 Merge = Annotated[str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")]
 
 
@@ -89,13 +119,18 @@ def eval_(
     kind: KindName = "triple",
     label: Column = "label",
     merge: Merge = "majority",
+    option: CriticOptions = None,
+    base_url: BaseUrl = None,
+    api_key_env: KeyEnv = None,
+    journal: JournalFile = None,
+    encoder: Encoder = None,
 ) -> None:
     """Judge a critic on a label sheet. Rows of groups that it was trained on are left out."""
     from synthkd.critics.evaluate import evaluate
     from synthkd.critics.train import load_critic
 
-    made = _kind(kind)
-    found = evaluate(load_critic(critic, made), _sheet(labels, made, label, 1.0, merge), critic.name)
+    made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
+    found = evaluate(load_critic(critic, made, asked), _sheet(labels, made, label, 1.0, merge), critic.name)
     _show([found])
 
 
@@ -106,13 +141,18 @@ def compare(
     kind: KindName = "triple",
     label: Column = "label",
     merge: Merge = "majority",
+    option: CriticOptions = None,
+    base_url: BaseUrl = None,
+    api_key_env: KeyEnv = None,
+    journal: JournalFile = None,
+    encoder: Encoder = None,
 ) -> None:
     """Judge critics on the same rows: those of groups that none of them was trained on."""
     from synthkd.critics.evaluate import compare as compared
     from synthkd.critics.train import load_critic
 
-    made = _kind(kind)
-    loaded = {str(folder): load_critic(folder, made) for folder in critics}
+    made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
+    loaded = {str(folder): load_critic(folder, made, _taken(folder, asked)) for folder in critics}
     _show(compared(loaded, _sheet(labels, made, label, 1.0, merge)))
 
 
@@ -127,6 +167,11 @@ def calibrate(
     label: Column = "label",
     precision: Asked = 0.9,
     merge: Merge = "majority",
+    option: CriticOptions = None,
+    base_url: BaseUrl = None,
+    api_key_env: KeyEnv = None,
+    journal: JournalFile = None,
+    encoder: Encoder = None,
 ) -> None:
     """Give a critic another calibration part, without training. Rows of groups that it was trained on are left out."""
     from synthkd.critics.evaluate import recalibrated
@@ -135,7 +180,8 @@ def calibrate(
     made = _kind(kind)
     _check_share("--precision", precision)
     sheet = _sheet(labels, made, label, 1.0, merge)
-    done = recalibrated(load_critic(critic, made), sheet)
+    asked = load_options(option, base_url, api_key_env, journal, encoder)
+    done = recalibrated(load_critic(critic, made, asked), sheet)
     save_critic(done, out or critic)
     if left := sheet.rows.num_rows - done.held_out.num_rows:
         typer.echo(f"left out, of groups that the critic was trained on: {left:,} rows", err=True)
@@ -157,11 +203,44 @@ def score(
         Path, typer.Argument(help="A Parquet file: the rows and their `score`.", show_default=False)
     ],
     kind: KindName = "triple",
+    option: CriticOptions = None,
+    base_url: BaseUrl = None,
+    api_key_env: KeyEnv = None,
+    journal: JournalFile = None,
+    encoder: Encoder = None,
 ) -> None:
     """Give each row a probability of being valid. Cut short, the same command goes on."""
     from synthkd.critics.score import score_file
 
-    typer.echo(f"{score_file(critic, rows, out, _kind(kind)):,} rows scored into {out}")
+    asked = load_options(option, base_url, api_key_env, journal, encoder)
+    typer.echo(f"{score_file(critic, rows, out, _kind(kind), options=asked):,} rows scored into {out}")
+
+
+def load_options(
+    option: list[str] | None,
+    base_url: str | None = None,
+    api_key_env: str | None = None,
+    journal: Path | None = None,
+    encoder: str | None = None,
+) -> dict[str, Any]:
+    """What the one who scores says of a critic: who is asked, where replies are kept, where an encoder is."""
+    asked = _options(option or [])
+    for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
+        if value is not None:
+            asked.setdefault("teacher", {})[name] = value
+    for name, value in (("journal", journal), ("encoder", encoder)):
+        if value is not None:
+            asked[name] = str(value)
+    return asked
+
+
+def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """Of the options for several critics those that this one takes."""
+    from synthkd import plugins
+    from synthkd.critics.train import read_facts
+
+    takes = plugins.find("critics", read_facts(folder).critic).load_options
+    return {name: value for name, value in asked.items() if name in takes or "*" in takes}
 
 
 def _kind(name: str) -> Kind:

@@ -71,6 +71,14 @@ CriticFolder = Annotated[
         show_default=False,
     ),
 ]
+CriticOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--critic-option", metavar="KEY=VALUE",
+        help="For `--critic`, what its folder does not say: `teacher.base_url` and others of a judge, `journal`, `encoder`.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Format = Annotated[str, typer.Option("--format", help="label-studio or argilla.")]
 _SHARE = 1 / 3
@@ -96,6 +104,7 @@ def start(
     strategy: Strategy = "uncertain",
     threshold: ThresholdOption = None,
     critic: CriticFolder = None,
+    critic_option: CriticOptions = None,
     which: Which = "critic",
     kind: KindName = None,
     seed: Seed = 0,
@@ -108,7 +117,7 @@ def start(
 
     _check_threshold(threshold)
     made = _kind(rows, kind)
-    pool = _pool(rows, made, which, critic)
+    pool = _pool(rows, made, which, critic, critic_option)
     sheet = sheet or Path(f"{rows.resolve().name.split('.')[0]}-labels.csv")
     with Sheet(sheet, pool.kept, formulas) as opened:
         name, design = _design(pool, opened, strategy, share, threshold, seed)
@@ -144,6 +153,7 @@ def export_(
     strategy: Strategy = "uncertain",
     threshold: ThresholdOption = None,
     critic: CriticFolder = None,
+    critic_option: CriticOptions = None,
     which: Which = "critic",
     kind: KindName = None,
     seed: Seed = 0,
@@ -160,7 +170,7 @@ def export_(
     if is_sheet(rows):
         items = sheet_items(read_records(rows), made)
     else:
-        pool = _pool(rows, made, which, critic)
+        pool = _pool(rows, made, which, critic, critic_option)
         limit = pool.threshold if threshold is None else threshold
         name = fingerprint(pool, strategy, share, limit, seed)
         design = Design.of(
@@ -245,16 +255,17 @@ def _user() -> str:
         return os.environ.get("USER", "")
 
 
-def _pool(path: Path, kind: Kind, which: str, critic: Path | None) -> Pool:
+def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option: list[str] | None) -> Pool:
     from synthkd.labels.pool import read_pool
 
     pool = read_pool(path, kind, which)
     if critic is not None:
         import pyarrow as pa
 
+        from synthkd.cli.critic import load_options
         from synthkd.critics.train import load_critic
 
-        trained = load_critic(critic, kind)
+        trained = load_critic(critic, kind, load_options(critic_option))
         for row, score in zip(pool.rows, trained.score(pa.Table.from_pylist(pool.rows)), strict=True):
             row["score"] = float(score)
         # The corpus's threshold is one of other scores. What this critic cannot reach gives no threshold.

@@ -24,6 +24,13 @@ Label = Annotated[str, typer.Option(help="Column of the label.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads of an exported student.", show_default=False)
 ]
+Encoder = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder or hub name of the frozen encoder of a student on embeddings, if it is not beside the student.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -121,6 +128,7 @@ def eval_(
     text: Text = "text",
     label: Label = "label",
     threads: Threads = None,
+    encoder: Encoder = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Judge a student on labelled rows; one that writes text, by the loss of rows of its kind."""
@@ -132,11 +140,11 @@ def eval_(
     from synthkd.students.train import rows_of, text_figures
 
     if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
-        figures = text_figures(load_student(folder), rows_of(rows))
+        figures = text_figures(load_student(folder, encoder), rows_of(rows))
         said = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
         typer.echo(json_text(figures, indent=1) if as_json else said)
         return
-    model, given = open_classifier(folder, threads), read_texts(rows, text, label)
+    model, given = open_classifier(folder, threads, encoder), read_texts(rows, text, label)
     known_labels(given.labels, model.classes, str(rows))
     found = evaluate(model.probabilities(given.texts), given.labels, model.classes)
     typer.echo(json_text(found.as_dict(), indent=1) if as_json else str(found))
@@ -153,11 +161,12 @@ def predict(
     every: Annotated[bool, typer.Option("--all", help="The probability of each class too.")] = False,
     formulas: Formulas = False,
     threads: Threads = None,
+    encoder: Encoder = None,
 ) -> None:
     """Label rows: each one's key, text, label and probability."""
     from synthkd.students.serve import open_classifier, predict_file
 
-    count = predict_file(open_classifier(folder, threads), rows, out, text, every, formulas)
+    count = predict_file(open_classifier(folder, threads, encoder), rows, out, text, every, formulas)
     typer.echo(f"{count:,} rows labelled into {out}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.errors import InputError, MissingExtraError
 
 
@@ -44,13 +45,14 @@ class EntailmentModel:
         self._torch: Any = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # Safetensors only, and never code that comes with a checkpoint: a pickle could run anything.
-        safe = {"trust_remote_code": False}
+        if problem := unsafe_checkpoint(Path(folder)):
+            raise InputError(f"{problem}; an entailment model is a transformers checkpoint with safetensors")
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, **safe)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model: Any = AutoModelForSequenceClassification.from_pretrained(
-                folder, use_safetensors=True, **safe
+                folder, trust_remote_code=False, use_safetensors=True
             )
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
                 f"{folder}: not loaded: {reason}; an entailment model is a transformers checkpoint with safetensors"

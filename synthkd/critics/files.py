@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import Field
+
 from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
 from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
 from synthkd.artifacts.settings import (
@@ -30,7 +32,7 @@ class CriticSettings(Settings):
     critic: PluginName
     version: int
     kind: Name = ""
-    columns: Columns = []
+    columns: Columns = Field(default_factory=list)
 
 
 S = TypeVar("S", bound=CriticSettings)

@@ -37,7 +37,7 @@ _SHAPES = {
 
 class _Settings(CriticSettings):
     bits: Literal[18]
-    regularisation_C: Weight  # noqa: N815 (scikit-learn's name)
+    regularisation_C: Weight
     bias: Weight
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,13 +46,20 @@ def _strange(folder: Path) -> str | None:
 PARTS = FolderKind("folder of scored parts", _strange)
 
 
-def score_file(critic: Path, rows: Path, out: Path, kind: Kind, part: int = PART) -> int:
+def score_file(
+    critic: Path,
+    rows: Path,
+    out: Path,
+    kind: Kind,
+    part: int = PART,
+    options: Mapping[str, Any] | None = None,
+) -> int:
     """Write the rows and their ``score`` to a Parquet file. Returns how many.
 
-    Parts that are done lie beside ``out`` until all are; they are used again for the same critic and rows only.
+    Parts that are done lie beside ``out`` until all are; they are used again for the same critic and rows only. ``options``: as for `load_critic`.
     """
     _check(critic, rows, out)
-    trained = load_critic(critic, kind)
+    trained = load_critic(critic, kind, options)
     work = out.with_name(f".{out.name}.parts")
     with storage_errors(out):
         _clear_others(work, f"{trained.fingerprint} {_hash(rows)} {part}")

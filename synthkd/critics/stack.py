@@ -215,7 +215,7 @@ class StackCritic(Critic):
 
 def _refuse_unused(options: Mapping[str, Any], specs: Sequence[tuple[str, Any]]) -> None:
     """Refuse an option that no member takes."""
-    takes = {f"{place}-{name}" for place, (name, _) in enumerate(specs)}
+    takes = {"folder"} | {f"{place}-{name}" for place, (name, _) in enumerate(specs)}
     for name, _ in specs:
         takes |= plugins.find("critics", name).load_options
     for name in options:

@@ -40,7 +40,7 @@ _SHAPES = {
 class _Settings(CriticSettings):
     words: Annotated[int, Field(ge=0, le=1_000_000)]
     bias: Weight
-    regularisation_C: Weight  # noqa: N815 (scikit-learn's name)
+    regularisation_C: Weight
     answers: Columns
     sources: Columns
     categories: dict[Name, Columns]

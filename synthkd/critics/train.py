@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 from synthkd import plugins
 from synthkd.artifacts.arrays import read_table
 from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
-from synthkd.artifacts.settings import checked_settings, read_object
+from synthkd.artifacts.settings import read_object, read_settings
 from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
 from synthkd.critics.facts import Facts, check_held_out
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
-from synthkd.critics.options import options_of_load, published_options
+from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
 from synthkd.critics.pictures import precision_picture, reliability_picture
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.errors import CriticError, nearest
@@ -203,24 +203,33 @@ def save_critic(trained: TrainedCritic, folder: Path) -> None:
         write_hashes(temporary)
 
 
-def load_critic(folder: Path, kind: Kind, options: Mapping[str, Any] | None = None) -> TrainedCritic:
+def load_critic(
+    folder: Path, kind: Kind, options: Mapping[str, Any] | None = None, base: Path = Path()
+) -> TrainedCritic:
     """Read what `save_critic` wrote; refuse what is altered or was trained for another kind.
 
     ``options``: what a folder does not say, by names that the critic's `load` takes: ``teacher``, ``journal`` and ``limits``
-    of a judge, ``encoder`` of a frozen one.
+    of a judge, ``encoder`` of a frozen one. Relative paths in a judge's options start at ``base``.
     """
-    if not (folder / FACTS).is_file():
-        raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
+    facts, training = read_facts(folder), read_object(folder / FACTS, CRITIC)
     check_hashes(folder, CRITIC)
-    training = read_object(folder / FACTS, CRITIC)
-    facts = checked_settings(folder / FACTS, training, Facts, CRITIC)
     if facts.kind != kind.name:
         raise CriticError(f"{folder}: trained for the kind {facts.kind!r}, not {kind.name!r}")
     made: type[Critic] = plugins.find("critics", facts.critic)
     own = options_of_load(made, options or {})
+    if made.load_options & {"folder", OF_MEMBERS}:
+        own.setdefault("folder", str(base))
     try:
         critic = made.load(folder, kind, **own)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CRITIC.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
     held, seen = read_table(folder / HELD_OUT, CRITIC), read_table(folder / SEEN, CRITIC)
@@ -236,13 +245,30 @@ def load_critic(folder: Path, kind: Kind, options: Mapping[str, Any] | None = No
     return trained
 
 
+def read_facts(folder: Path) -> Facts:
+    """Which critic stands in a folder, and what it was trained on."""
+    if not (folder / FACTS).is_file():
+        raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
+    return read_settings(folder / FACTS, Facts, CRITIC)
+
+
 def _check_scores(trained: TrainedCritic, folder: Path) -> None:
     """Refuse a critic that scores its first held-out rows otherwise than it did: the threshold was measured with those."""
     probe = trained.held_out.slice(0, _PROBES)
     try:
         with np.errstate(all="ignore"):
-            again = trained.score(probe.drop_columns([name for name in ("score",) if name in probe.schema.names]))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RuntimeError) as error:
+            again = trained.score(
+                probe.drop_columns([name for name in ("score",) if name in probe.schema.names])
+            )
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CRITIC.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
     if len(again) and np.median(np.abs(again - probe.column("score").to_numpy())) > _NEAR:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from synthkd import pipeline
+from synthkd.artifacts.folder import file_hashes
 from synthkd.corpora.read import Corpus, load_corpus
-from synthkd.critics.folders import file_hashes
 from synthkd.errors import InputError, StorageError, TeacherError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash, file_hash

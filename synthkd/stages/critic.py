@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "critic"
 #: Options that may be paths; a name that is none, of a hub say, stays as it is.
-_PATHS = {"reference", "model", "embedder"}
+_PATHS = {"reference", "model", "embedder", "encoder"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def decide(plan: Plan) -> Decision:
             if part.path in shipped_critics()
             else plan.recipe.resolve(part.path)
         )
-        trained = load_critic(path, plan.kind)
+        trained = load_critic(path, plan.kind, _options(plan.recipe), plan.recipe.folder)
     else:
         sheet = read_labels(
             plan.recipe.resolve(str(part.labels)),
@@ -142,13 +142,14 @@ def decide(plan: Plan) -> Decision:
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
-    """The critic's options; paths are read from the recipe's folder."""
+    """The critic's options; paths are read from the recipe's folder. A trained critic takes those that its folder does not
+    say: whom a judge asks, its journal and limits, where an encoder is."""
     assert recipe.critic is not None
     options = dict(recipe.critic.options)
     for name in _PATHS & set(options):
         if isinstance(options[name], str) and (found := recipe.resolve(options[name])).exists():
             options[name] = str(found)
-    if recipe.critic.name == "judge":
+    if recipe.critic.name == "judge" and recipe.critic.path is None:
         options.setdefault("folder", str(recipe.folder))
     return options
 

@@ -85,6 +85,8 @@ class Student(ABC):
     there, before anything is read."""
 
     name: ClassVar[str]
+    #: Options that `load` takes, for what a folder does not say.
+    load_options: ClassVar[frozenset[str]] = frozenset()
     #: What it learns: labels of texts, or knowledge of a kind as text.
     learns: ClassVar[Literal["labels", "text"]]
 
@@ -94,8 +96,8 @@ class Student(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote. Raises `StudentError` for what is missing, cut, altered or of another version."""
+    def load(cls, folder: Path, **options: Any) -> Self:
+        """Read what `save` wrote; ``options`` are some of `load_options`. Raises `StudentError` for what is missing, cut, altered or of another version."""
 
 
 class Classifier(Student):

@@ -1,4 +1,4 @@
-"""A student's folder: its own files, and `student.json` that names the student and the hash of every file.
+"""A student's folder: its own files, `student.json` that names the student, and the hashes of all of them.
 
 What is written is whole or not there; what is read is what was written, or is refused.
 """
@@ -7,18 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from synthkd import plugins
 from synthkd._version import __version__
-from synthkd.critics.folders import file_hashes
-from synthkd.errors import StorageError, StudentError
-from synthkd.marks import STUDENT
-from synthkd.storage import read_json, replaced_folder, write_json
+from synthkd.artifacts.folder import STUDENT, check_hashes, write_hashes
+from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
+from synthkd.errors import StudentError
+from synthkd.marks import STUDENT as STUDENT_FOLDER
+from synthkd.storage import replaced_folder, write_json
 from synthkd.students.base import Student
 
 CARD = "student.json"
-FORMAT = 1
+FORMAT = 2
+
+
+class _Card(Settings):
+    format: Literal[2]
+    student: PluginName
+    learns: Literal["labels", "text"]
+    synthkd: Annotated[str, Field(max_length=100)]
+    manifest: dict[str, Any]
 
 
 def save_student(student: Student, folder: Path | str, manifest: Mapping[str, Any] | None = None) -> Path:
@@ -27,40 +38,59 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
     Raises `StorageError` where the folder holds something else than a student.
     """
     folder = Path(folder)
-    with replaced_folder(folder, STUDENT) as new:
+    with replaced_folder(folder, STUDENT_FOLDER) as new:
         student.save(new)
         card = {"format": FORMAT, "student": student.name, "learns": student.learns, "synthkd": __version__}
-        write_json(new / CARD, {**card, "files": file_hashes(new), "manifest": dict(manifest or {})})
+        write_json(new / CARD, {**card, "manifest": dict(manifest or {})})
+        write_hashes(new)
     return folder
 
 
-def load_student(folder: Path | str) -> Student:
-    """The student that stands in a folder. Raises `StudentError` for what is missing, cut, altered or of another version."""
+def load_student(folder: Path | str, encoder: str | Path | None = None) -> Student:
+    """The student that stands in a folder. Raises `StudentError` for what is missing, cut, altered or of another version.
+
+    ``encoder``: folder or hub name of the frozen encoder of a student on embeddings, if it is not found by itself.
+    """
     folder = Path(folder)
     card = read_card(folder)
-    _check_files(folder, card["files"])
-    student = plugins.find("students", card["student"]).load(folder)
-    if not isinstance(student, Student):
-        raise StudentError(f"{folder}: {card['student']!r} is no student")
+    check_hashes(folder, STUDENT)
+    made: type[Student] = plugins.find("students", card["student"])
+    options: dict[str, Any] = {} if encoder is None else {"encoder": str(encoder)}
+    for name in options:
+        if name not in made.load_options:
+            raise StudentError(
+                f"{folder}: the student {made.name!r} has no frozen encoder; leave `{name}` out"
+            )
+    try:
+        student = made.load(folder, **options)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise STUDENT.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
+    if not isinstance(student, Student) or student.learns != card["learns"]:
+        raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
     return student
 
 
 def read_card(folder: Path | str) -> dict[str, Any]:
-    """`student.json`: format, student, learns, synthkd (version), files (hashes), manifest."""
+    """`student.json`: format, student, learns, synthkd (version), manifest."""
     path = Path(folder) / CARD
     if not path.is_file():
         raise StudentError(f"{folder}: no student here (no {CARD})")
-    try:
-        card = read_json(path)
-    except StorageError as error:
-        raise StudentError(f"{error}; train the student again") from None
-    keys = {"format": int, "student": str, "files": dict, "manifest": dict}
-    if not isinstance(card, dict) or any(not isinstance(card.get(key), kind) for key, kind in keys.items()):
-        raise StudentError(f"{path}: not a student's card; train the student again")
-    if card["format"] != FORMAT:
+    card = read_object(path, STUDENT)
+    if isinstance(card.get("format"), int) and card["format"] != FORMAT:
         raise StudentError(
             f"{path}: format {card['format']}, this version of synthkd reads {FORMAT}; train the student again"
         )
+    checked = checked_settings(path, card, _Card, STUDENT)
+    plugins.find("students", checked.student)
     return card
 
 
@@ -68,13 +98,3 @@ def read_manifest(folder: Path | str) -> dict[str, Any]:
     """What `save_student` was told of the student's making."""
     manifest: dict[str, Any] = read_card(folder)["manifest"]
     return manifest
-
-
-def _check_files(folder: Path, expected: dict[str, str]) -> None:
-    """Refuse a folder in which a file of the student is missing or altered. Others' files (a read-me, an export) may stand
-    beside them."""
-    found = file_hashes(folder)
-    for name, digest in expected.items():
-        if found.get(name) != digest:
-            how = "missing" if name not in found else "cut or altered since it was written"
-            raise StudentError(f"{folder / name}: {how}; train the student again")

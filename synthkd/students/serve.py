@@ -33,13 +33,15 @@ class Labels(Protocol):
     def probabilities(self, texts: Any) -> Floats: ...
 
 
-def open_classifier(folder: Path, threads: int | None = None) -> Labels:
-    """A classifier's folder, or one that was exported to ONNX. ``threads``: of the latter."""
+def open_classifier(folder: Path, threads: int | None = None, encoder: str | None = None) -> Labels:
+    """A classifier's folder, or one that was exported to ONNX. ``threads``: of the latter; ``encoder``: see `load_student`."""
     from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier
 
     if (folder / SETTINGS).is_file():
+        if encoder is not None:
+            raise StudentError(f"{folder}: an exported student has its encoder in it; leave `encoder` out")
         return OnnxClassifier.load(folder, threads)
-    student = load_student(folder)
+    student = load_student(folder, encoder)
     if not isinstance(student, Classifier):
         raise StudentError(
             f"{folder}: a student that writes text has no labels; run it as a teacher: backend transformers, model {folder}"

@@ -13,6 +13,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, DynamicCache
 from transformers.utils import logging as transformers_logging
 
+from synthkd.artifacts.checkpoint import unsafe_checkpoint
+from synthkd.errors import TeacherError
 from synthkd.keys import seed_from
 from synthkd.requests import Answer, Completion, Message, Request, Sampling
 from synthkd.teachers.constraint import Constraints, Matcher
@@ -59,14 +61,21 @@ class Sampler:
         if part.threads:
             torch.set_num_threads(part.threads)
         device = part.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if isinstance(model, Path) and (problem := unsafe_checkpoint(model)):
+            raise TeacherError(f"{problem}; give a checkpoint with safetensors, without code")
         options: dict[str, Any] = {"revision": part.revision} if part.revision else {}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model, **options)
-            seq2seq = AutoConfig.from_pretrained(model, **options).is_encoder_decoder
+            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **options)
+            config = AutoConfig.from_pretrained(model, trust_remote_code=False, **options)
+            seq2seq = config.is_encoder_decoder
             network = (AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM).from_pretrained(
-                model, dtype=getattr(torch, part.dtype), use_safetensors=True, **options
+                model,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=getattr(torch, part.dtype),
+                **options,
             )
-        except (OSError, ValueError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
             raise missing(error, model) from None
         if seq2seq:
             from synthkd.teachers.seq2seq import Seq2SeqSampler

@@ -150,5 +150,5 @@ def _too_long(request: Request, index: int, tokens: int, longest: int) -> Failur
 def missing(error: Exception, model: Any) -> TeacherError:
     """What to say when a model cannot be loaded."""
     return TeacherError(
-        f"cannot load {model}: {str(error).splitlines()[0]}; give a folder that holds a checkpoint, or a hub name"
+        f"cannot load {model}: {(str(error).strip().splitlines() or [type(error).__name__])[0]}; give a folder that holds a checkpoint, or a hub name"
     )

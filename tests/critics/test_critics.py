@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from conftest import write_csv
 
-from synthkd.critics.files import ARRAYS, CONFIG
 from synthkd.artifacts.folder import HASHES
+from synthkd.critics.files import ARRAYS, CONFIG
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
 from synthkd.critics.train import FACTS, HELD_OUT, SEEN, load_critic, train_critic

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from tiny_bert import write_bert
 
+from synthkd.artifacts.folder import HASHES
 from synthkd.critics.encoder import EncoderCritic, batches, models, training
 from synthkd.critics.encoder.frozen import compared
 from synthkd.critics.encoder.training import Schedule
@@ -282,7 +283,7 @@ def test_a_frozen_critic_names_its_encoder_and_does_not_copy_it(
     frozen: EncoderCritic, tmp_path: Path
 ) -> None:
     frozen.save(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {ARRAYS, CONFIG}
+    assert {path.name for path in tmp_path.iterdir()} == {ARRAYS, CONFIG, HASHES}
 
 
 def test_a_frozen_critic_refuses_another_encoder_than_it_was_trained_on(tiny: Path, tmp_path: Path) -> None:

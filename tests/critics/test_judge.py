@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from conftest import write_csv
 from judging import KIND, LABELS, made, rows, spoken, sure, table
 
-from synthkd.critics.files import CONFIG
 from synthkd.critics.judge.critic import TEMPLATE, JudgeCritic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.train import load_critic, train_critic

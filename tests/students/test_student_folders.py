@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StorageError, StudentError
 from synthkd.students.base import Texts
 from synthkd.students.classifiers.linear import LinearStudent
@@ -86,12 +87,13 @@ def test_no_student_is_not_a_traceback(tmp_path: Path) -> None:
         ({"format": 99}, "format 99"),
         ({"student": "nobody"}, "unknown student 'nobody'"),
         ({"student": "encoder"}, "not a student `encoder`"),
-        ({"files": None}, "not a student's card"),
+        ({"files": {}}, "files: a field that is not known here"),
     ],
 )
 def test_a_card_of_something_else_is_refused(folder: Path, change: dict[str, Any], message: str) -> None:
     card = json.loads((folder / "student.json").read_text())
     (folder / "student.json").write_text(json.dumps(card | change))
+    write_hashes(folder)
     with pytest.raises(StudentError, match=message):
         load_student(folder)
 

@@ -186,7 +186,9 @@ class EncoderCritic(Critic):
         given = options.get("encoder")
         if not critic.frozen:
             if given is not None:
-                raise CriticError(f"{folder}: its encoder was fine-tuned and stands in it; leave `encoder` out")
+                raise CriticError(
+                    f"{folder}: its encoder was fine-tuned and stands in it; leave `encoder` out"
+                )
             critic._load_tuned(folder, arrays)
         elif settings.encoder is None:
             raise CRITIC.refuse(folder, "critic.json: encoder: a frozen encoder is not named")
@@ -223,7 +225,9 @@ class EncoderCritic(Critic):
 
     def _check_length(self, folder: Path) -> None:
         if models.readable_length(self._model, self._tokenizer, self.max_length) != self.max_length:
-            raise CRITIC.refuse(folder, f"critic.json: max_length: {self.max_length} is more than the encoder reads")
+            raise CRITIC.refuse(
+                folder, f"critic.json: max_length: {self.max_length} is more than the encoder reads"
+            )
 
 
 def _windows(batch: pa.RecordBatch | pa.Table) -> Iterator[pa.RecordBatch | pa.Table]:

@@ -232,7 +232,10 @@ def reached(part: TeacherPart, teacher: Any) -> str:
     if not urls:
         return f"the backend {part.backend!r} on this machine"
     hosts = sorted({urlsplit(url).netloc.rsplit("@", 1)[-1] for url in urls})
-    named = {part.api_key_env, *(name for value in part.headers.values() for name in _VARIABLE.findall(str(value)))}
+    named = {
+        part.api_key_env,
+        *(name for value in part.headers.values() for name in _VARIABLE.findall(str(value))),
+    }
     variables = sorted(name for name in named if name in os.environ)
     sent = f" with {', '.join(f'${name}' for name in variables)}" if variables else " without a key"
     proxy = f" through the proxy {urlsplit(str(part.proxy)).netloc.rsplit('@', 1)[-1]}" if part.proxy else ""

@@ -20,8 +20,8 @@ from synthkd.critics.judge.ask import Asker, Question, Replies
 from synthkd.critics.judge.forms import Form, find_form
 from synthkd.critics.judge.prompt import JudgePrompt, needs_files
 from synthkd.critics.judge.saved import JudgeSettings, asked_again, public_identity, saved_sampling
-from synthkd.critics.options import published_path
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
+from synthkd.critics.options import published_path
 from synthkd.display import markdown_code
 from synthkd.errors import CriticError
 from synthkd.journal import Journal
@@ -237,7 +237,10 @@ class JudgeCritic(Critic):
         critic._settings, critic.samples = settings, settings.samples
         critic.template, critic.calibration = settings.template, settings.calibration
         critic.form, critic.prompt = find_form(settings.form), _prompt(folder, kind, settings)
-        critic.journal, critic.limits = options.get("journal", "judge.sqlite"), dict(options.get("limits") or {})
+        critic.journal, critic.limits = (
+            options.get("journal", "judge.sqlite"),
+            dict(options.get("limits") or {}),
+        )
         critic.counts, critic._left_out = Counter(), settings.left_out
         critic.scale = calibrator_from(arrays)
         teacher = options.get("teacher")

@@ -99,7 +99,9 @@ def asked_again(
     Raises `CriticError` if the user's part does not say where to ask, or asks another model, or in another way.
     """
     if not isinstance(teacher, Mapping):
-        raise CriticError(f"the option `teacher` is a teacher part: a mapping such as base_url: URL, not {teacher!r}")
+        raise CriticError(
+            f"the option `teacher` is a teacher part: a mapping such as base_url: URL, not {teacher!r}"
+        )
     backend = str(teacher.get("backend") or settings.backend)
     if "backend" not in teacher and not (teacher.get("base_url") and backend in _SERVED):
         raise CriticError(

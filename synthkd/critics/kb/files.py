@@ -44,7 +44,11 @@ def check_evidence(path: Path, arrays: Arrays, vectors: Any) -> None:
     own = {name: array for name, array in arrays.items() if name not in layers}
     sizes = check_arrays(path, own, _SHAPES, CRITIC)
     encoded = {"encoder_mean", "encoder_axes"} & set(arrays)
-    _require(path, len(encoded) == (2 if vectors is not None else 0), "encoder_mean and encoder_axes: of another encoder")
+    _require(
+        path,
+        len(encoded) == (2 if vectors is not None else 0),
+        "encoder_mean and encoder_axes: of another encoder",
+    )
     near, joined = sizes["axes"] if encoded else sizes["width"], sizes["width"] + sizes.get("axes", 0)
     _require(path, sizes["near"] == near, "near: of another width than the vectors")
     _require(path, sizes["vectors"] == sizes["words"] + 1, "word_vectors: as many as words, and one")
@@ -69,7 +73,9 @@ def _check_places(path: Path, arrays: Arrays, sizes: dict[str, int]) -> None:
         ("known", sizes["phrases"] + 1), ("flat", sizes["words"] + 1), ("relation", sizes["relations"] + 1),
         ("head", sizes["distinct"]), ("tail", sizes["distinct"]),
     ):  # fmt: skip
-        _require(path, not arrays[name].size or arrays[name].max() < count, f"{name}: a place that is not there")
+        _require(
+            path, not arrays[name].size or arrays[name].max() < count, f"{name}: a place that is not there"
+        )
 
 
 def _check_trees(path: Path, arrays: Arrays, nodes: int) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.folder import STUDENT
+from synthkd.critics.options import published_path
 from synthkd.errors import StudentError
 from synthkd.students.base import Classifier, Floats, Texts
 from synthkd.students.classifiers import files
@@ -27,6 +31,11 @@ _WINDOW = 16_384
 #: One row in so many is held out of a first training where no validation rows are given.
 _FOLDS = 5
 _VERSION = 1
+
+
+class _Settings(files.ClassifierSettings):
+    max_length: Annotated[int, Field(ge=1, le=1_000_000)]
+    history: dict[str, Any]
 
 
 class EncoderStudent(Classifier):
@@ -147,35 +156,41 @@ class EncoderStudent(Classifier):
             self.tokenizer.save_pretrained(folder / MODEL)
         head = {name: value.cpu().numpy() for name, value in self.model.head.state_dict().items()}
         settings = {
-            "classes": list(self.classes), "seed": self.seed, "options": self.options(), "max_length": self.max_length,
+            "classes": list(self.classes), "seed": self.seed,
+            "options": {**self.options(), "base": published_path(self.base)}, "max_length": self.max_length,
             "temperature": self.temperature, "history": self.history,
         }  # fmt: skip
         files.write(folder, self.name, _VERSION, settings, head)
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        settings, arrays = files.read(folder, cls.name, _VERSION)
-        with files.fitting(folder):
-            student = cls(tuple(settings["classes"]), settings["seed"], **settings["options"])
-            student.max_length, student.temperature = (
-                int(settings["max_length"]),
-                float(settings["temperature"]),
-            )
-            student.history = settings["history"]
-            student._stand(folder / MODEL, arrays)
+    def load(cls, folder: Path, **options: Any) -> Self:
+        settings, arrays = files.read(folder, cls.name, _VERSION, _Settings)
+        try:
+            student = cls(tuple(settings.classes), settings.seed, **settings.options)
+        except TypeError as error:
+            raise STUDENT.refuse(folder / files.SETTINGS, f"options: {error}") from None
+        student.max_length, student.temperature = settings.max_length, settings.temperature
+        student.history = settings.history
+        student._stand(folder, arrays)
         return student
 
     def _stand(self, folder: Path, head: dict[str, Any]) -> None:
         import torch
 
+        from synthkd.critics.encoder.models import readable_length
         from synthkd.students.classifiers.loading import load_encoder
         from synthkd.students.classifiers.module import EncoderClassifier
 
-        if not folder.is_dir():
-            raise StudentError(f"{folder}: missing; train the student again")
-        encoder, self.tokenizer = load_encoder(str(folder))
-        if head["weight"].shape != (len(self.classes), encoder.config.hidden_size):
-            raise ValueError(f"a head of shape {head['weight'].shape}")
+        if not (folder / MODEL).is_dir():
+            raise STUDENT.refuse(folder / MODEL, "missing")
+        encoder, self.tokenizer = load_encoder(str(folder / MODEL), own=True)
+        count, width = len(self.classes), int(encoder.config.hidden_size)
+        shapes = {"weight": Array("float32", (count, width)), "bias": Array("float32", (count,))}
+        check_arrays(folder / files.ARRAYS, head, shapes, STUDENT)
+        if readable_length(encoder, self.tokenizer, self.max_length) != self.max_length:
+            raise STUDENT.refuse(
+                folder / files.SETTINGS, f"max_length: {self.max_length} is more than the encoder reads"
+            )
         unit = self.settings.start == "contrastive"
         self.model = EncoderClassifier(encoder, len(self.classes), unit, self.settings.dropout)
         self.model.head.load_state_dict(

@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-import numpy as np
+from pydantic import Field
 
-from synthkd.errors import StorageError, StudentError
-from synthkd.storage import read_json, write_json
+from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
+from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
+from synthkd.errors import StudentError
+from synthkd.storage import write_json
+from synthkd.students.classifiers.temperature import HIGHEST, LOWEST
 
 SETTINGS, ARRAYS = "classifier.json", "classifier.safetensors"
 
+Classes = Annotated[list[Name], Field(min_length=2, max_length=1_000_000)]
+Temperature = Annotated[float, Field(ge=LOWEST / 2, le=HIGHEST * 2)]
 
-def write(folder: Path, student: str, version: int, settings: dict[str, Any], arrays: dict[str, Any]) -> None:
+
+class ClassifierSettings(Settings):
+    """What the settings of every classifier hold."""
+
+    student: PluginName
+    version: int
+    classes: Classes
+    seed: Annotated[int, Field(ge=0, lt=1 << 32)]
+    options: dict[str, Any]
+    temperature: Temperature
+
+
+S = TypeVar("S", bound=ClassifierSettings)
+
+
+def write(folder: Path, student: str, version: int, settings: dict[str, Any], arrays: Arrays) -> None:
     """Write both into an existing folder."""
-    from safetensors.numpy import save
-
     write_json(folder / SETTINGS, {"student": student, "version": version, **settings})
-    # A view of another array would be written as the whole of it.
-    data = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    (folder / ARRAYS).write_bytes(data)
+    write_arrays(folder / ARRAYS, arrays)
 
 
-def read(folder: Path, student: str, version: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings and arrays that `write` wrote."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        settings = read_json(folder / SETTINGS)
-        data = (folder / ARRAYS).read_bytes()
-    except (StorageError, OSError) as error:
-        raise StudentError(f"{folder}: no whole student here ({error}); train it again") from None
-    if not isinstance(settings, dict) or settings.get("student") != student:
-        raise StudentError(f"{folder / SETTINGS}: not a student `{student}`")
-    if settings.get("version") != version:
+def read(folder: Path, student: str, version: int, model: type[S]) -> tuple[S, Arrays]:
+    """Settings, as a ``model``, and arrays that `write` wrote."""
+    path = folder / SETTINGS
+    found = read_object(path, STUDENT)
+    if found.get("student") != student:
+        raise StudentError(f"{path}: not a student `{student}`")
+    if found.get("version") != version:
         raise StudentError(
-            f"{folder / SETTINGS}: written in format {settings.get('version')!r}, this version of synthkd reads {version};"
+            f"{path}: written in format {found.get('version')!r}, this version of synthkd reads {version};"
             " train the student again"
         )
-    try:
-        return settings, load(data)
-    except SafetensorError as error:
-        raise StudentError(f"{folder / ARRAYS}: cut or altered ({error}); train the student again") from None
-
-
-@contextmanager
-def fitting(folder: Path) -> Iterator[None]:
-    """Settings and arrays that lack something or contradict each other are said to."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise StudentError(
-            f"{folder}: the files of the student do not fit together ({error!r}); train it again"
-        ) from None
+    settings = checked_settings(path, found, model, STUDENT)
+    if len(set(settings.classes)) != len(settings.classes):
+        raise STUDENT.refuse(path, "classes: one stands twice")
+    return settings, read_arrays(folder / ARRAYS, STUDENT)

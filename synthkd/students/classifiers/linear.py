@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.settings import Name
 from synthkd.errors import MissingExtraError, StudentError, nearest
 from synthkd.students.base import Classifier, Floats, Ints, Texts
 from synthkd.students.classifiers import files
@@ -20,7 +25,15 @@ from synthkd.students.classifiers.words import Words
 STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
 #: Texts that are in memory as features at a time.
 _WINDOW = 4096
-_VERSION = 1
+_VERSION = 2
+#: Numbers in a matrix of weights at most: 4 GB.
+_MOST = 1 << 30
+
+
+class _Settings(files.ClassifierSettings):
+    rows: Annotated[int, Field(ge=1, le=1 << 40)]
+    vocabularies: list[list[Name]] | None = None
+    encoder: EncoderName | None = None
 
 
 class LinearStudent(Classifier):
@@ -35,6 +48,7 @@ class LinearStudent(Classifier):
     """
 
     name: ClassVar[str] = "linear"
+    load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
 
     def __init__(
         self,
@@ -64,13 +78,15 @@ class LinearStudent(Classifier):
         self._words = Words(bits if features == "hashing" else None)
         self._head: Head | None = None
         self._encoder_hash = ""
+        #: Of a loaded student on embeddings: what its folder says of the encoder, the folder, and what the user says.
+        self._named: tuple[EncoderName, Path, str | None] | None = None
 
     def fit(self, train: Texts, validation: Texts | None = None) -> Self:
         self.classes = self._asked
         self.check(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
-        self._head, self._encoder_hash = None, ""
+        self._head, self._encoder_hash, self._named = None, "", None
         rows, train = len(train), with_names(train, self.classes, self.class_names)
         places, count = self.places(train.labels), len(self.classes)
         weights = row_weights(train, places, count, self.class_weights == "balanced")
@@ -110,8 +126,13 @@ class LinearStudent(Classifier):
         """(n, d) features: CSR of words, or an array of vectors."""
         if self.features != "embeddings":
             return self._words.of(texts)
-        from synthkd.students.classifiers.vectors import encode, vectors_of
+        from synthkd.students.classifiers.vectors import encode, named_vectors, vectors_of
 
+        if self._named is not None:
+            reference, folder, given = self._named
+            vectors, self.encoder = named_vectors(reference, folder, given, self.max_length, self.device)
+            self._named = None
+            return encode(vectors, texts)
         assert self.encoder is not None
         vectors = vectors_of(self.encoder, self.max_length, self.device)
         if self._encoder_hash not in ("", vectors.content) and self._head is not None:
@@ -135,8 +156,14 @@ class LinearStudent(Classifier):
         arrays: dict[str, Any] = {"bias": self._head.bias, "weight": self._head.weight}
         settings: dict[str, Any] = {
             "classes": list(self.classes), "seed": self.seed, "options": self.options(),
-            "temperature": self.temperature, "rows": self._head.rows, "encoder_sha256": self._encoder_hash,
+            "temperature": self.temperature, "rows": self._head.rows,
         }  # fmt: skip
+        if self.encoder is not None:
+            named = (
+                self._named[0] if self._named else EncoderName.of(self.encoder, self._encoder_hash, folder)
+            )
+            settings["encoder"] = named.model_dump()
+            settings["options"]["encoder"] = named.name
         if self.features != "embeddings":
             arrays |= {f"idf_{number}": block.idf for number, block in enumerate(self._words.blocks)}
         if self.features == "tfidf":
@@ -155,22 +182,71 @@ class LinearStudent(Classifier):
         }  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        settings, arrays = files.read(folder, cls.name, _VERSION)
-        with files.fitting(folder):
-            student = cls(tuple(settings["classes"]), settings["seed"], **settings["options"])
-            student.temperature = float(settings["temperature"])
-            student._encoder_hash = settings["encoder_sha256"]
-            weight = arrays["weight"]
-            for number, block in enumerate(student._words.blocks if student.features != "embeddings" else ()):
-                block.idf = arrays[f"idf_{number}"]
-                if student.features == "tfidf":
-                    block.vocabulary = {word: at for at, word in enumerate(settings["vocabularies"][number])}
-            if student.features == "hashing":
-                weight = np.zeros((2 << student.bits, len(student.classes)), dtype=np.float32)
-                weight[arrays["columns"]] = arrays["weight"]
-            student._head = Head(weight, arrays["bias"], int(settings["rows"]))
+    def load(cls, folder: Path, **options: Any) -> Self:
+        """``encoder``: folder or hub name of its encoder, if it has one that is not found by itself."""
+        settings, arrays = files.read(folder, cls.name, _VERSION, _Settings)
+        student = cls(tuple(settings.classes), settings.seed, **_options(folder, settings))
+        student.temperature = settings.temperature
+        given = options.get("encoder")
+        if (student.features == "embeddings") != (settings.encoder is not None):
+            raise STUDENT.refuse(
+                folder / files.SETTINGS, "encoder: needed for `features: embeddings`, and for no other"
+            )
+        if settings.encoder is not None:
+            student._encoder_hash = settings.encoder.sha256
+            student._named = (settings.encoder, folder, None if given is None else str(given))
+        elif given is not None:
+            raise StudentError(f"{folder}: it was trained without an encoder; leave `encoder` out")
+        student._head = student._read_head(folder, settings, arrays)
         return student
+
+    def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> Head:
+        """Weights, and what the features learnt, checked against each other."""
+        path, count = folder / files.ARRAYS, len(self.classes)
+        widths: list[int] = []
+        if self.features == "tfidf":
+            vocabularies = settings.vocabularies or []
+            if len(vocabularies) != 2 or any(len(set(words)) != len(words) for words in vocabularies):
+                raise STUDENT.refuse(
+                    folder / files.SETTINGS, "vocabularies: two lists of distinct words are needed"
+                )
+            widths = [len(words) for words in vocabularies]
+            for block, words in zip(self._words.blocks, vocabularies, strict=True):
+                block.vocabulary = {word: at for at, word in enumerate(words)}
+        elif self.features == "hashing":
+            widths = [1 << self.bits] * 2
+        shapes = {
+            "bias": Array("float64", (count,), infinite=True),
+            "weight": Array("float32", ("used" if self.features == "hashing" else "width", count)),
+        } | {f"idf_{number}": Array("float64", (width,), 0, 100) for number, width in enumerate(widths)}
+        if self.features == "hashing":
+            shapes["columns"] = Array("int64", ("used",), 0, sum(widths) - 1)
+        check_arrays(path, arrays, shapes, STUDENT, **({"width": sum(widths)} if widths else {}))
+        if not np.isfinite(arrays["bias"]).any():
+            raise STUDENT.refuse(path, "bias: no class has one")
+        for number, block in enumerate(self._words.blocks if widths else ()):
+            block.idf = arrays[f"idf_{number}"]
+        weight = arrays["weight"]
+        if self.features == "hashing":
+            if sum(widths) * count > _MOST:
+                raise STUDENT.refuse(
+                    folder / files.SETTINGS, f"bits: {sum(widths):,} columns of {count:,} classes"
+                )
+            weight = np.zeros((sum(widths), count), dtype=np.float32)
+            weight[arrays["columns"]] = arrays["weight"]
+        return Head(weight, arrays["bias"], settings.rows)
+
+
+def _options(folder: Path, settings: _Settings) -> dict[str, Any]:
+    """The options as the constructor takes them: those that it knows, of its folder's."""
+    known = {
+        "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length", "calibrate",
+    }  # fmt: skip
+    if set(settings.options) != known:
+        raise STUDENT.refuse(
+            folder / files.SETTINGS, f"options: {', '.join(sorted(known))} are needed, and no other"
+        )
+    return settings.options
 
 
 def _need(encoder: bool) -> None:

@@ -9,26 +9,37 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from synthkd.errors import MissingExtraError, StorageError, StudentError
-from synthkd.keys import file_hash
-from synthkd.storage import read_json
+from synthkd.artifacts.folder import EXPORT, check_hashes
+from synthkd.artifacts.settings import Settings, checked_settings, read_object
+from synthkd.errors import MissingExtraError, StudentError
 from synthkd.students.base import Floats, Ints
 from synthkd.students.classifiers.fields import whole
+from synthkd.students.classifiers.files import Classes, Temperature
 from synthkd.students.classifiers.temperature import softened
 
 if TYPE_CHECKING:
     from synthkd.students.base import Student
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "onnx.json"
-VERSION = 1
+VERSION = 2
 #: Places (rows times the longest row's tokens) of one batch.
 PLACES = 512
 #: Texts that are in memory as tokens at a time.
 _WINDOW = 8192
+
+
+class _Settings(Settings):
+    version: Literal[2]
+    classes: Classes
+    temperature: Temperature
+    max_length: Annotated[int, Field(ge=1, le=1_000_000)]
+    pad: Annotated[int, Field(ge=0, le=1 << 31)]
+    int8: bool
 
 
 def export_onnx(student: Student, out: Path, int8: bool = False) -> float:
@@ -83,17 +94,17 @@ class OnnxClassifier:
             raise StudentError(
                 f"{folder}: cannot be read ({_line(error)}); export the student again"
             ) from None
-        tokenizer.enable_truncation(settings["max_length"])
+        tokenizer.enable_truncation(settings.max_length)
         tokenizer.no_padding()
         return cls(
-            classes=tuple(settings["classes"]),
-            temperature=settings["temperature"],
-            int8=settings["int8"],
+            classes=tuple(settings.classes),
+            temperature=settings.temperature,
+            int8=settings.int8,
             places=places,
             _session=session,
             _tokenizer=tokenizer,
             _inputs=tuple(one.name for one in session.get_inputs()),
-            _pad=settings["pad"],
+            _pad=settings.pad,
         )
 
     def probabilities(self, texts: Sequence[str]) -> Floats:
@@ -144,24 +155,20 @@ def _batches(lengths: Ints, places: int) -> Iterator[Ints]:
         start += size
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    """What `export_onnx` wrote down, after the files were compared with it."""
-    try:
-        settings = read_json(folder / SETTINGS)
-    except StorageError as error:
+def _settings(folder: Path) -> _Settings:
+    """What `export_onnx` wrote down, after the files were compared with their hashes."""
+    if not (folder / SETTINGS).is_file():
         raise StudentError(
-            f"{error}: no exported student here; `synthkd student export` writes one"
-        ) from None
-    if not isinstance(settings, dict) or settings.get("version") != VERSION:
-        raise StudentError(f"{folder / SETTINGS}: of another version; export the student again")
-    if missing := {"classes", "temperature", "max_length", "pad", "int8", "files"} - settings.keys():
-        raise StudentError(
-            f"{folder / SETTINGS}: no {min(missing)!r}; it was cut or altered, export the student again"
+            f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export` writes one"
         )
-    for name, expected in settings["files"].items():
-        path = folder / Path(name).name
-        if not path.is_file() or file_hash(path) != expected:
-            raise StudentError(f"{path}: missing, cut or altered; export the student again")
+    found = read_object(folder / SETTINGS, EXPORT)
+    if found.get("version") != VERSION:
+        raise StudentError(f"{folder / SETTINGS}: of another version; export the student again")
+    settings = checked_settings(folder / SETTINGS, found, _Settings, EXPORT)
+    check_hashes(folder, EXPORT)
+    for name in (MODEL, TOKENIZER):
+        if not (folder / name).is_file():
+            raise EXPORT.refuse(folder / name, "missing")
     return settings
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import MissingExtraError, StudentError
-from synthkd.keys import file_hash
 from synthkd.marks import ONNX
 from synthkd.storage import check_output, replaced_folder, write_json
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
@@ -52,9 +52,9 @@ def export(student: Any, out: Path, int8: bool = False) -> float:
             {
                 "version": VERSION, "classes": list(student.classes), "temperature": float(student.temperature),
                 "max_length": int(student.max_length), "pad": 0 if pad is None else int(pad), "int8": int8,
-                "files": {name: file_hash(folder / name) for name in (MODEL, TOKENIZER)},
             },
         )  # fmt: skip
+        write_hashes(folder)
         difference = float(
             np.abs(
                 OnnxClassifier.load(folder, 1).probabilities(_PROBES) - student.probabilities(_PROBES)

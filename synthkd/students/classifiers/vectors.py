@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.folder import STUDENT
 from synthkd.critics.encoder import models
 from synthkd.critics.encoder.frozen import Vectors
 from synthkd.students.base import Floats
@@ -16,12 +18,26 @@ from synthkd.students.classifiers.loading import load_encoder, longest
 _LOADED: dict[tuple[Any, ...], Vectors] = {}
 
 
-def vectors_of(name: str, max_length: int | None, device: str | None) -> Vectors:
-    """The vectors of an encoder by folder or hub name. Raises `StudentError` for what is no encoder with safetensors."""
+def named_vectors(
+    reference: EncoderName, folder: Path, given: str | None, max_length: int | None, device: str | None
+) -> tuple[Vectors, str]:
+    """The vectors of the encoder that a student's folder names, compared by content, and where it was found."""
+    for place in reference.candidates(folder, given, STUDENT):
+        vectors = vectors_of(place, max_length, device, local=given is None)
+        if vectors.content == reference.sha256:
+            return vectors, place
+    raise AssertionError("candidates end with an error")
+
+
+def vectors_of(name: str, max_length: int | None, device: str | None, local: bool = False) -> Vectors:
+    """The vectors of an encoder by folder or hub name. Raises `StudentError` for what is no encoder with safetensors.
+
+    ``local``: a hub name is read from the cache of this machine and not looked up.
+    """
     device = models.pick_device(device)
     key = (name, _state(Path(name)), max_length, device)
     if key not in _LOADED:
-        model, tokenizer = load_encoder(name)
+        model, tokenizer = load_encoder(name, local=local)
         _LOADED.clear()  # one encoder at a time is in memory
         length = longest(model, tokenizer, max_length)
         content = models.content_hash(model, tokenizer)

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from synthkd.critics.encoder.models import lacks_safetensors, pick_device, quiet
+from synthkd.artifacts.checkpoint import unsafe_checkpoint
+from synthkd.critics.encoder.models import pick_device, quiet
+from synthkd.critics.options import published_path
 from synthkd.errors import MissingExtraError, StudentError
 
 #: Name of the embedded teacher's checkpoint, as in recipes.
@@ -23,8 +25,10 @@ def need_students() -> None:
         raise MissingExtraError("the generator student", "students")
 
 
-def load_checkpoint(name: str, dtype: str = "float32", device: str | None = None) -> tuple[Any, Any]:
-    """Model, on its device, and tokenizer by folder or hub name: safetensors only, and never code that comes with them.
+def load_checkpoint(
+    name: str, dtype: str = "float32", device: str | None = None, own: bool = False
+) -> tuple[Any, Any]:
+    """Model, on its device, and tokenizer by folder or hub name: safetensors only, and never code that comes with them. ``own``: it stands in a student's folder, in which nothing may name code.
 
     Raises `StudentError` for what cannot write text: no such folder, other weights, an encoder, a tokenizer that does not
     belong to the model or has no end token.
@@ -40,27 +44,29 @@ def load_checkpoint(name: str, dtype: str = "float32", device: str | None = None
         name = str(Path(__file__).parents[2] / "teachers" / "everyday")
     folder = Path(name)
     if folder.is_dir():
-        _refuse_unreadable(folder)
+        _refuse_unreadable(folder, own)
     elif folder.is_absolute() or name.startswith((".", "~")):
         raise StudentError(
             f"{name}: no such folder of a checkpoint; name a folder, a model of the hub, or scratch"
         )
-    safe = {"trust_remote_code": False}
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(name, **safe)
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
             seq2seq = type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
             if not seq2seq and not _decodes(config, MODEL_FOR_CAUSAL_LM_MAPPING):
                 raise StudentError(
                     f"checkpoint {name!r} is a {config.model_type!r} that reads and cannot write; name a causal or a"
                     " sequence-to-sequence model"
                 )
-            tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             made = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
             model, told = made.from_pretrained(
-                name, use_safetensors=True, dtype=getattr(torch, dtype), output_loading_info=True, **safe
-            )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+                name, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, dtype),
+                output_loading_info=True,
+            )  # fmt: skip
+    except StudentError:
+        raise
+    except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StudentError(
             f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
@@ -124,11 +130,11 @@ def context_of(model: Any) -> int | None:
     return None
 
 
-def _refuse_unreadable(folder: Path) -> None:
+def _refuse_unreadable(folder: Path, own: bool) -> None:
     if not (folder / "config.json").is_file():
         raise StudentError(f"{folder}: no config.json here; a transformers checkpoint has one")
-    if lacking := lacks_safetensors(folder):
-        raise StudentError(f"{lacking}; save the checkpoint as safetensors")
+    if problem := unsafe_checkpoint(folder, own):
+        raise StudentError(f"{problem}; save the checkpoint as safetensors, without code")
 
 
 def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
@@ -155,6 +161,9 @@ class Adapter:
         from peft import get_peft_model_state_dict
 
         self.config = dressed_model.peft_config["default"]
+        if self.config.base_model_name_or_path:
+            # A folder of this machine is named by its last part alone: the student may be published.
+            self.config.base_model_name_or_path = published_path(self.config.base_model_name_or_path)
         self.tensors = {
             name: tensor.detach().cpu().clone().contiguous()
             for name, tensor in get_peft_model_state_dict(dressed_model).items()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
+from pydantic import Field
 
-from synthkd.errors import StorageError, StudentError
+from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
+from synthkd.critics.options import published_path
+from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
 from synthkd.prompts import Prompt, load_prompt
-from synthkd.storage import read_json, write_json
+from synthkd.storage import write_json
 from synthkd.students.generators.checkpoint import ADAPTER, load_checkpoint, need_students, write_checkpoint
 from synthkd.students.generators.examples import Writer
 from synthkd.students.generators.fit import tasks_of
@@ -24,6 +28,24 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="GeneratorStudent")
 SETTINGS, TEMPLATE = "generator.json", "prompt.j2"
 FORMAT = 1
+
+
+class _Settings(Settings):
+    student: Literal["generator"]
+    format: Literal[1]
+    options: dict[str, Any]
+    kind: dict[str, Any] | None
+    #: `prompt.j2` of the folder, or a shipped template that includes others.
+    prompt: Annotated[str, Field(pattern=r"^(prompt\.j2|[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)$")]
+    variables: dict[Name, Any]
+    max_tokens: Annotated[int, Field(ge=1, le=1_000_000)] | None
+    record: dict[str, Any]
+
+
+class _KindName(Settings):
+    name: PluginName
+
+
 #: Tags of a template that need other files.
 _NEEDS_FILES = re.compile(r"{%[-+]?\s*(include|extends|import|from)\b")
 
@@ -37,15 +59,30 @@ def write_folder(student: GeneratorStudent, folder: Path) -> None:
     whole = not _NEEDS_FILES.search(prompt.source)
     if whole:
         (folder / TEMPLATE).write_text(template_text(prompt), "utf-8")
-    options = {name: value for name, value in student.options.record().items() if not callable(value)}
+    options = {
+        name: published_path(value) if name in ("base", "prompt") and isinstance(value, str) else value
+        for name, value in student.options.record().items()
+        if not callable(value) and name != "device"
+    }
     write_json(
         folder / SETTINGS,
         {
-            "student": student.name, "format": FORMAT, "options": options, "kind": student._kind_record,
+            "student": student.name, "format": FORMAT, "options": options, "kind": _without_places(student._kind_record),
             "prompt": TEMPLATE if whole else prompt.name, "variables": prompt.variables,
             "max_tokens": student.max_tokens, "record": student.record,
         },
     )  # fmt: skip
+
+
+def _without_places(record: Any) -> Any:
+    """A kind's record in which an absolute path is its last part: a file of that name beside the student serves."""
+    if isinstance(record, dict):
+        return {key: _without_places(value) for key, value in record.items()}
+    if isinstance(record, list):
+        return [_without_places(value) for value in record]
+    if isinstance(record, str) and (record.startswith("~") or Path(record).is_absolute()):
+        return Path(record).name
+    return record
 
 
 def template_text(prompt: Prompt) -> str:
@@ -61,20 +98,27 @@ def template_text(prompt: Prompt) -> str:
 def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
     """The student that `write_folder` wrote."""
     need_students()
-    try:
-        settings = read_json(folder / SETTINGS)
-        known, record = settings["options"], settings["kind"]
-        name, variables = str(settings["prompt"]), dict(settings["variables"])
-        most, done, version = settings["max_tokens"], dict(settings["record"]), settings["format"]
-    except (StorageError, KeyError, TypeError, ValueError) as error:
-        raise StudentError(f"{folder}: no whole generator student here ({error}); train it again") from None
-    if version != FORMAT:
+    path = folder / SETTINGS
+    if not path.is_file():
+        raise StudentError(f"{folder}: no whole generator student here (no {SETTINGS}); train it again")
+    found = read_object(path, STUDENT)
+    if isinstance(found.get("format"), int) and found["format"] != FORMAT:
         raise StudentError(
-            f"{folder}: of format {version}; this version of synthkd reads {FORMAT}; train it again"
+            f"{folder}: of format {found['format']}; this version of synthkd reads {FORMAT}; train it again"
         )
-    student = cls(**Options.checked(known).record())
+    settings = checked_settings(path, found, _Settings, STUDENT)
+    record = settings.kind
+    if record is not None:
+        checked_settings(path, {"name": record.get("name")}, _KindName, STUDENT)
+        if record != _without_places(record):
+            raise STUDENT.refuse(path, "kind: it names a file by an absolute path")
+    name, variables, most, done = settings.prompt, settings.variables, settings.max_tokens, settings.record
+    try:
+        student = cls(**Options.checked(settings.options).record())
+    except TypeError as error:
+        raise STUDENT.refuse(path, f"options: {error}") from None
     student.model, student.tokenizer = load_checkpoint(
-        str(folder), student.options.dtype, student.options.device
+        str(folder), student.options.dtype, student.options.device, own=True
     )
     student.model.eval()
     if kind is None and record is None:
