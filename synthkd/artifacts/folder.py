@@ -75,10 +75,10 @@ def check_hashes(folder: Path, artifact: Artifact) -> None:
             raise artifact.refuse(path, "cut or altered since it was written")
     inside = {str(parent) for name in expected for parent in PurePosixPath(name).parents}
     for path in _files(folder):
-        name = path.relative_to(folder)
-        if name.as_posix() in expected or name.as_posix() == HASHES or _is_document(path):
+        place = path.relative_to(folder)
+        if place.as_posix() in expected or place.as_posix() == HASHES or _is_document(path):
             continue
-        if not _stands_apart(folder, name, inside):
+        if not _stands_apart(folder, place, inside):
             raise artifact.error(
                 f"{path}: not a file of this {artifact.noun}; remove it, or {artifact.remedy}"
             )

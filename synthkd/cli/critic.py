@@ -228,9 +228,9 @@ def load_options(
     for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
         if value is not None:
             asked.setdefault("teacher", {})[name] = value
-    for name, value in (("journal", journal), ("encoder", encoder)):
-        if value is not None:
-            asked[name] = str(value)
+    asked |= {
+        name: str(value) for name, value in (("journal", journal), ("encoder", encoder)) if value is not None
+    }
     return asked
 
 

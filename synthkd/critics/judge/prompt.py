@@ -91,8 +91,9 @@ def needs_files(source: str) -> bool:
     from jinja2 import nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    parsed = ImmutableSandboxedEnvironment(autoescape=False).parse(source)
     others = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-    return ImmutableSandboxedEnvironment(autoescape=False).parse(source).find(others) is not None
+    return any(parsed.find(other) is not None for other in others)
 
 
 def render_pair(prompt: Prompt, row: Mapping[str, Any]) -> tuple[Message, ...]:

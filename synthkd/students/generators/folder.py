@@ -125,7 +125,7 @@ def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
         raise StudentError(
             f"{folder}: its kind was made by hand; give it: GeneratorStudent.load(folder, kind=...)"
         )
-    kind = kind or kind_of(record, folder)
+    kind = kind or kind_of(record or {}, folder)
     prompt = load_prompt(name, folder)
     prompt.variables.update(variables)
     student.writer = Writer(kind, prompt, tasks_of(student.options, kind))

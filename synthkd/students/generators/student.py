@@ -193,7 +193,7 @@ class GeneratorStudent(Student):
         write_folder(self, Path(folder))
 
     @classmethod
-    def load(cls, folder: Path, kind: Kind | None = None) -> Self:
+    def load(cls, folder: Path, kind: Kind | None = None, **options: Any) -> Self:
         """Read what `save` wrote. ``kind``: where the student's own cannot be made from its record (relations or a taxonomy
         in a file that is not there)."""
         from synthkd.students.generators.folder import read_folder
