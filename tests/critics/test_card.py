@@ -75,11 +75,17 @@ def test_an_option_stands_in_the_command_and_a_teacher_part_does_not(tmp_path: P
     stack = {"critics": ["linear", "linear"], "folds": 2}
     train_critic(KIND, read_labels(path, KIND), "stack", tmp_path / "c", stack)
     assert '--option \'critics=["linear", "linear"]\' --option folds=2' in card(tmp_path / "c")
-    from synthkd.critics.train import _without_teachers
+    from synthkd.critics.options import published_options
 
-    assert _without_teachers({"critics": [{"judge": {"teacher": {"key": "x"}, "samples": 2}}]}) == {
-        "critics": [{"judge": {"samples": 2}}]
-    }
+    options = {"critics": [{"judge": {"teacher": {"key": "x"}, "samples": 2, "journal": "/home/me/j.sqlite"}}]}
+    assert published_options(options) == {"critics": [{"judge": {"samples": 2}}]}
+
+
+def test_a_path_of_this_machine_is_published_as_its_last_part(tmp_path: Path) -> None:
+    from synthkd.critics.options import published_options
+
+    found = published_options({"model": str(tmp_path / "encoders" / "small"), "reference": "org/name", "epochs": 2})
+    assert found == {"model": "small", "reference": "org/name", "epochs": 2}
 
 
 def test_a_row_is_as_new_as_its_words_and_its_rest_are() -> None:
