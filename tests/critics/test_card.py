@@ -77,14 +77,18 @@ def test_an_option_stands_in_the_command_and_a_teacher_part_does_not(tmp_path: P
     assert '--option \'critics=["linear", "linear"]\' --option folds=2' in card(tmp_path / "c")
     from synthkd.critics.options import published_options
 
-    options = {"critics": [{"judge": {"teacher": {"key": "x"}, "samples": 2, "journal": "/home/me/j.sqlite"}}]}
+    options = {
+        "critics": [{"judge": {"teacher": {"key": "x"}, "samples": 2, "journal": "/home/me/j.sqlite"}}]
+    }
     assert published_options(options) == {"critics": [{"judge": {"samples": 2}}]}
 
 
 def test_a_path_of_this_machine_is_published_as_its_last_part(tmp_path: Path) -> None:
     from synthkd.critics.options import published_options
 
-    found = published_options({"model": str(tmp_path / "encoders" / "small"), "reference": "org/name", "epochs": 2})
+    found = published_options(
+        {"model": str(tmp_path / "encoders" / "small"), "reference": "org/name", "epochs": 2}
+    )
     assert found == {"model": "small", "reference": "org/name", "epochs": 2}
 
 

@@ -103,5 +103,5 @@ def test_it_is_trained_saved_loaded_and_not_asked_twice(
     monkeypatch.setattr(
         "synthkd.teachers.transformers.TransformersTeacher.stream", lambda *_: pytest.fail("asked again")
     )
-    loaded = load_critic(tmp_path / "critic", KIND)
+    loaded = load_critic(tmp_path / "critic", KIND, options)
     np.testing.assert_array_equal(loaded.score(table(120)), trained.score(table(120)))

@@ -60,9 +60,14 @@ class JudgeSettings(CriticSettings):
 
     def unnamed(self) -> str:
         """What to say if nobody named whom to ask."""
+        how = (
+            "name the server by --base-url URL (and --api-key-env NAME), the option `teacher`"
+            if self.backend in _SERVED
+            else f"give its backend ({self.backend}) and model by the option `teacher`"
+        )
         return (
-            f"this critic asks the model {self.model!r}, and its folder does not say where: name the server by --base-url URL"
-            " (and --api-key-env NAME), the option `teacher`, or `critic.options.teacher` in a recipe"
+            f"this critic asks the model {self.model!r}, and its folder does not say where: {how}, or"
+            " `critic.options.teacher` in a recipe"
         )
 
 
@@ -104,12 +109,7 @@ def asked_again(
         )
     backend = str(teacher.get("backend") or settings.backend)
     if "backend" not in teacher and not (teacher.get("base_url") and backend in _SERVED):
-        raise CriticError(
-            settings.unnamed()
-            if backend in _SERVED
-            else f"this critic asks the backend {backend!r}, and its folder does not say how: give the option `teacher` with"
-            " backend and model, as in a recipe's teacher part"
-        )
+        raise CriticError(settings.unnamed())
     if backend not in _SERVED and settings.model is not None and not teacher.get("model"):
         raise CriticError(
             f"this critic asks the model {settings.model!r} of the backend {backend!r}: name the model in the option"
