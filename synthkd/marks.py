@@ -317,9 +317,9 @@ def _critic_strange(folder: Path) -> str | None:
     facts, hashes = _read(folder / "facts.json"), _read(folder / "hashes.json")
     if not isinstance(facts, dict) or not isinstance(hashes, dict):
         return f"has no facts.json of a critic, and holds {first_of(folder)}"
-    listed = hashes.get("files") if isinstance(hashes.get("files"), dict) else hashes
-    known = {file_hash(folder / "facts.json"), _sha256(folder / "facts.json")}
-    if not {"critic", "kind"} <= set(facts) or listed.get("facts.json") not in known:
+    listed = hashes.get("files", hashes)
+    known = [file_hash(folder / "facts.json"), _sha256(folder / "facts.json")]
+    if not {"critic", "kind"} <= set(facts) or not _texts(listed) or listed.get("facts.json") not in known:
         return "has a facts.json that is not a critic's, or was altered"
     return unlisted(folder, (name for name in _files(folder) if _CRITIC.fullmatch(name)))
 

@@ -47,7 +47,7 @@ def test_saving_again_replaces_the_student_and_leaves_nothing_beside_it(folder: 
 
 def test_a_folder_that_holds_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(StorageError, match="something else"):
+    with pytest.raises(StorageError, match="not a student"):
         save_student(LinearStudent().fit(ROWS), tmp_path)
     assert (tmp_path / "letters.txt").is_file()
 

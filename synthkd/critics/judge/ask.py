@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from synthkd.journal.ledger import Caps
 from synthkd.prices import PromptTokens, most_dollars
 from synthkd.recipe import Price, Recipe, TeacherPart
 from synthkd.requests import Completion, Failure, Message, Request, Sampling
+from synthkd.secrets import Url
 
 #: Requests that are committed together as about to be sent.
 _DEPARTURE = 64
@@ -37,7 +37,6 @@ TOP_CHAT, TOP_PLAIN = 20, 5
 #: How a judge is asked, unless the teacher part says otherwise.
 _SAMPLING: dict[str, Any] = {"temperature": 0.0, "max_tokens": 16, "logprobs": True}
 
-_VARIABLE = re.compile(r"\$\{?(\w+)")
 Replies = list[Completion | Failure]
 
 
@@ -228,14 +227,13 @@ class Asker:
 
 def reached(part: TeacherPart, teacher: Any) -> str:
     """Who is asked, in words: hosts and environment variables of a server, or the backend in this process."""
-    urls = [str(url) for url in getattr(teacher, "base_urls", ())]
+    urls = list(getattr(teacher, "base_urls", ()))
     if not urls:
         return f"the backend {part.backend!r} on this machine"
-    hosts = sorted({urlsplit(url).netloc.rsplit("@", 1)[-1] for url in urls})
-    named = {
-        part.api_key_env,
-        *(name for value in part.headers.values() for name in _VARIABLE.findall(str(value))),
-    }
+    hosts = sorted({urlsplit(str(url)).netloc.rsplit("@", 1)[-1] or str(url) for url in urls})
+    named = {part.api_key_env, *part.headers.variables()}
+    for url in (*urls, part.proxy):
+        named |= set(url.variables()) if isinstance(url, Url) else set()
     variables = sorted(name for name in named if name in os.environ)
     sent = f" with {', '.join(f'${name}' for name in variables)}" if variables else " without a key"
     proxy = f" through the proxy {urlsplit(str(part.proxy)).netloc.rsplit('@', 1)[-1]}" if part.proxy else ""
