@@ -88,12 +88,7 @@ class TrainedCritic:
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
         """Probability of being valid for each row."""
-        scores = self.critic.score(rows)
-        if len(scores) and not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
-            raise CriticError(
-                f"critic {self.critic.name!r}: a score is no probability; its files were altered, {CRITIC.remedy}"
-            )
-        return scores
+        return _scored(self.critic, rows)
 
     def facts(self) -> dict[str, Any]:
         """Figures for manifest, card and table."""
@@ -106,6 +101,15 @@ class TrainedCritic:
                 str(r): round(self.curve.precision_at_recall(r), 6) for r in (0.5, 0.6, 0.7, 0.8, 0.9)
             },
         }
+
+
+def _scored(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
+    scores = critic.score(rows)
+    if len(scores) and not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
+        raise CriticError(
+            f"critic {critic.name!r}: a score is no probability; its files were altered, {CRITIC.remedy}"
+        )
+    return scores
 
 
 def train_critic(
@@ -257,9 +261,7 @@ def _check_scores(trained: TrainedCritic, folder: Path) -> None:
     probe = trained.held_out.slice(0, _PROBES)
     try:
         with np.errstate(all="ignore"):
-            again = trained.score(
-                probe.drop_columns([name for name in ("score",) if name in probe.schema.names])
-            )
+            again = _scored(trained.critic, probe.drop_columns(["score"]))
     except (
         KeyError,
         TypeError,
