@@ -139,9 +139,9 @@ class Prompt:
         return PromptError(f"template {self.name}{where}: {cause_of(error)}{hint}")
 
     @cached_property
-    def _rng(self) -> random.Random:
+    def _rng(self) -> LateRandom:
         """Seeded anew for each input: making one takes longer than seeding it."""
-        return random.Random()  # noqa: S311 (a draw, not a secret)
+        return LateRandom()
 
     @cached_property
     def _pools(self) -> dict[str, list[dict[str, Any]]]:
@@ -162,7 +162,7 @@ class Prompt:
     def render(self, row: Row, kind: Speaker, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
         """The messages for one input. The draw depends on the seed and the input's id, not on its place."""
         rng = self._rng
-        rng.seed(seed_from("prompt", seed, input_id))
+        rng.seed_late("prompt", seed, input_id)
         context = {**self.variables, **kind.context(row, self.draw(row, kind, rng), rng)}
         template = self._template
         try:
@@ -173,6 +173,31 @@ class Prompt:
             return ({"role": "prompt", "content": text},)
         system = [{"role": "system", "content": self.head.system}] if self.head.system else []
         return (*system, {"role": "user", "content": text})
+
+
+class LateRandom(random.Random):
+    """Seeds itself when something is drawn: most prompts draw nothing, and seeding costs as much as rendering one."""
+
+    _parts: tuple[Any, ...] | None = None
+
+    def seed_late(self, *parts: Any) -> None:
+        """As `seed` with `seed_from` of the parts, at the next draw."""
+        self._parts = parts
+
+    def random(self) -> float:
+        """As `random.Random.random`."""
+        self._seed_now()
+        return super().random()
+
+    def getrandbits(self, k: int, /) -> int:
+        """As `random.Random.getrandbits`."""
+        self._seed_now()
+        return super().getrandbits(k)
+
+    def _seed_now(self) -> None:
+        if self._parts is not None:
+            parts, self._parts = self._parts, None
+            self.seed(seed_from(*parts))
 
 
 def lint(prompt: Prompt, available: Sequence[str]) -> None:

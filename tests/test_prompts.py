@@ -109,3 +109,28 @@ def test_a_template_cannot_reach_out_of_its_sandbox(tmp_path: Path, attack: str)
 @pytest.mark.parametrize("name", shipped_prompts())
 def test_every_shipped_template_loads_and_says_what_it_is_for(name: str) -> None:
     assert load_prompt(name).head.about
+
+
+def test_a_random_that_is_seeded_late_draws_what_one_seeded_at_once_draws() -> None:
+    import random
+
+    from synthkd.keys import seed_from
+    from synthkd.prompts import LateRandom
+
+    late, soon = LateRandom(), random.Random()
+    for number in range(20):
+        late.seed_late("prompt", 0, str(number))
+        soon.seed(seed_from("prompt", 0, str(number)))
+        for draw in ("sample", "choice", "random", "shuffle", "gauss", "randrange"):
+            found = []
+            for rng in (late, soon):
+                values = list(range(50))
+                take = {
+                    "sample": (values, 7),
+                    "choice": (values,),
+                    "shuffle": (values,),
+                    "gauss": (0, 1),
+                    "randrange": (9,),
+                }
+                found.append((getattr(rng, draw)(*take.get(draw, ())), values))
+            assert found[0] == found[1]
