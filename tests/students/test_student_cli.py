@@ -128,7 +128,6 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
         (["train", "rows.csv", "s", "--option", "strenght=1"], "did you mean 'strength'"),
         (["train", "rows.csv", "s", "--label", "lable"], "did you mean 'label'"),
         (["train", "none.csv", "s"], "none.csv: no such file"),
-        (["train", "rows.csv", "."], "holds something else"),
         (["train", "rows.csv", "s", "--student", "generator"], "name the kind with --kind"),
         (["train", "rows.csv", "s", "--test", "odd.csv"], "odd.csv row 1: 'odd' is none of the 2 classes"),
         (["train", "gap.jsonl", "s"], "gap.jsonl row 2: no column 'label'"),
@@ -220,6 +219,13 @@ def test_a_corpus_of_another_kind_is_refused_and_says_what_fits(folder: Path) ->
     assert done.returncode == 2
     assert "a corpus of the kind 'triple'" in done.stderr
     assert "--student generator" in done.stderr
+
+
+def test_a_folder_that_holds_something_of_others_is_refused_before_training(folder: Path) -> None:
+    done = student(folder, "train", "rows.csv", ".")
+    assert done.returncode == 4
+    assert "not a student" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_recipe_names_its_corpus_and_its_student(folder: Path) -> None:
