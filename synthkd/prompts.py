@@ -163,7 +163,16 @@ class Prompt:
         """The messages for one input. The draw depends on the seed and the input's id, not on its place."""
         rng = self._rng
         rng.seed_late("prompt", seed, input_id)
-        context = {**self.variables, **kind.context(row, self.draw(row, kind, rng), rng)}
+        shown = self.draw(row, kind, rng)
+        try:
+            context = {**self.variables, **kind.context(row, shown, rng)}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            if not shown:
+                raise
+            said = f"no column {error}" if isinstance(error, KeyError) else cause_of(error)
+            raise PromptError(
+                f"template {self.name}: the few-shot rows do not fit the kind: {said}"
+            ) from None
         template = self._template
         try:
             text = self._environment.rendered(template, context).strip()

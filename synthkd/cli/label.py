@@ -116,6 +116,7 @@ def start(
     from synthkd.labels.sheet import Sheet
 
     _check_threshold(threshold)
+    _check_share(share)
     made = _kind(rows, kind)
     pool = _pool(rows, made, which, critic, critic_option)
     sheet = sheet or Path(f"{rows.resolve().name.split('.')[0]}-labels.csv")
@@ -166,6 +167,7 @@ def export_(
 
     written = format_of(format_)
     _check_threshold(threshold)
+    _check_share(share)
     made = _kind(rows, kind)
     if is_sheet(rows):
         items = sheet_items(read_records(rows), made)
@@ -290,6 +292,13 @@ def _check_threshold(threshold: float | None) -> None:
 
     if threshold is not None and not math.isfinite(threshold):
         raise InputError(f"--threshold is {threshold}; give a number, such as 0.7")
+
+
+def _check_share(share: float) -> None:
+    from synthkd.errors import InputError
+
+    if not 0 <= share <= 1:
+        raise InputError(f"--share is {share:g}; it must lie between 0 and 1")
 
 
 def _prompts(path: Path) -> Any:

@@ -41,7 +41,9 @@ def read_things(
     rows: Sequence[Mapping[str, Any]], name: str | None, category: str | None, needed: bool
 ) -> list[Thing]:
     """Distinct things of a table, in its order. ``needed``: a category column must be there."""
-    have = list(rows[0]) if rows else []
+    if not rows:
+        raise InputError("no rows; at least two things are needed")
+    have = list(rows[0])
     name = _column(name, have, NAMES, "names") or have[0]
     category = _column(category, have, CATEGORIES, "categories")
     if needed and category is None:

@@ -223,7 +223,7 @@ class PropositionKind(Kind):
 
     @staticmethod
     def _source(chunk: Row) -> str:
-        return " ".join(part for part in (chunk.get("before"), *chunk["sentences"]) if part)
+        return " ".join(str(part) for part in (chunk.get("before"), *chunk["sentences"]) if part)
 
     # Candidates
 

@@ -55,8 +55,8 @@ class TripleKind(Kind):
 
     def check(self, row: Row) -> str | None:
         problem = super().check(row)
-        if problem is None and row["relation"] not in self.relations:
-            name = str(row["relation"])
+        name = str(row.get("relation"))
+        if problem is None and (not isinstance(row["relation"], str) or name not in self.relations):
             problem = f"unknown relation {name!r}{nearest(name, list(self.relations))}"
         return problem
 

@@ -11,6 +11,7 @@ import pytest
 from making import KIND, label, make_pool, pool_rows
 
 from synthkd.errors import InputError
+from synthkd.labels import argilla, label_studio
 from synthkd.labels.argilla import user_id
 from synthkd.labels.exchange import drawn_items, format_of, sheet_columns, sheet_items, take_in
 from synthkd.labels.sheet import Sheet, read_records
@@ -185,3 +186,84 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, tool: str, text: str)
 def test_an_unknown_tool_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'argilla'"):
         format_of("argila")
+
+
+def _json(path: Path, value: object) -> Path:
+    path.write_text(json.dumps(value))
+    return path
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        {"result": [{"from_name": "verdict", "value": {"choices": 5}}]},
+        {"result": [{"from_name": "verdict", "value": {"choices": {"a": 1}}}]},
+        {"result": [{"from_name": "verdict", "value": {"choices": [[1], None]}}], "completed_by": [1]},
+        {
+            "created_at": "9999-12-31T23:59:59-23:00",
+            "result": [{"from_name": "verdict", "value": {"choices": ["?"]}}],
+        },
+        {"created_at": "0001-01-01T00:00:00+23:00", "result": [{"from_name": "why", "value": {"text": 5}}]},
+        {"result": None},
+        {"result": [{"from_name": [1], "value": None, "meta": None}]},
+        5,
+        None,
+    ],
+)
+def test_an_odd_annotation_is_read_as_far_as_it_goes(tmp_path: Path, annotation: object) -> None:
+    path = _json(tmp_path / "a.json", [{"data": {"id": "1"}, "annotations": [annotation]}])
+    found, problems = label_studio.answers(path)
+    assert len(found) + len(problems) == 1
+    assert all(isinstance(value, str) for answer in found for value in vars(answer).values())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {
+            "id": "1",
+            "responses": {
+                "verdict": [{"user_id": [1], "value": ["a"]}],
+                "why": [{"user_id": [1], "value": {}}],
+            },
+        },
+        {
+            "id": "1",
+            "responses": {"verdict": [{"value": None}]},
+            "metadata": {"annotators": 5, "times": [None, "a"]},
+        },
+        {"id": "1", "responses": {"verdict": [{"value": "accept", "status": "draft"}]}, "metadata": []},
+        {"id": [1], "responses": {"verdict": []}},
+        {"id": "1", "responses": {"verdict": {"a": 1}}},
+        {"id": {}, "responses": None},
+    ],
+)
+def test_an_odd_record_is_read_as_far_as_it_goes(tmp_path: Path, record: object) -> None:
+    found, problems = argilla.answers(_json(tmp_path / "a.json", [record]))
+    assert len(found) + len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "not JSON"),
+        (b"\xff", "not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"9" * 5000, "not JSON"),
+        (b"{}", "a JSON list of objects is needed"),
+        (b"[1]", "a JSON list of objects is needed"),
+        (None, "Is a directory"),
+    ],
+)
+def test_a_file_that_is_no_export_is_refused_in_one_line(
+    tmp_path: Path, data: bytes | None, said: str
+) -> None:
+    path = tmp_path / "a.json"
+    if data is None:
+        path.mkdir()
+    else:
+        path.write_bytes(data)
+    for read in (label_studio.answers, label_studio.items, argilla.answers, argilla.items):
+        with pytest.raises(InputError, match=said) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
