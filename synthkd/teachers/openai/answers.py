@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: beyond its bound: servers count the ends of texts, and some do not count thoughts against the bound.
 _FORM, _BEYOND, _THOUGHTS = 8_192, 1_024, 131_072
 #: Characters of a finish reason, a model's name, a token, and words of a server in a failure.
-_REASON, _NAME, _TOKEN, _WORDS = 64, 200, 256, 500
+_REASON, NAME, _TOKEN, _WORDS = 64, 200, 256, 500
 #: Log-probabilities: servers write -9999 for "next to nothing", and round 0 to a little above.
 _LOWEST, _HIGHEST = -1e6, 0.01
 #: Likeliest tokens of a place that are kept; servers give 20 at most.
@@ -157,11 +157,16 @@ def _usage(
         cached = details.get("cached_tokens")
     if type(details := usage.get("completion_tokens_details")) is dict:
         thought = details.get("reasoning_tokens")
-    if type(read) is not int or not 0 <= read <= _most_read(request):
+    # The usual counts need no look at the request.
+    if type(read) is not int or read < 0 or (read > _FORM and read > _most_read(request)):
         read = None
     if type(thought) is not int or thought < 0:
         thought = None
-    if type(written) is not int or not 0 <= written <= _most_written(request, choices, thought):
+    if (
+        type(written) is not int
+        or written < 0
+        or (written > _BEYOND and written > _most_written(request, choices, thought))
+    ):
         written = None
     if type(cached) is not int or read is None or not 0 <= cached <= read:
         cached = None
@@ -251,7 +256,7 @@ def _whole(text: str) -> str:
 
 def _model(name: Any, mask: Mask) -> str | None:
     """The name of the model that says it answered."""
-    if type(name) is not str or len(name) > _NAME:
+    if type(name) is not str or len(name) > NAME:
         return None
     return mask(_whole(name))
 

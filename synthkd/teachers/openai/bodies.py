@@ -9,10 +9,12 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING
+
 from synthkd.teachers.dispatch import TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import aiohttp
 
@@ -24,24 +26,33 @@ ERROR_BYTES = 256 * 1024
 _MEMBERS = 1000
 
 
+def is_short(headers: Mapping[str, str], most: int) -> bool:
+    """Whether a body is not encoded and of a known length within the bound: it can be read at once."""
+    length = headers.get(CONTENT_LENGTH)
+    return (
+        length is not None
+        and len(length) < 16
+        and length.isdecimal()
+        and int(length) <= most
+        and CONTENT_ENCODING not in headers
+        and TRANSFER_ENCODING not in headers
+    )
+
+
 async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
     """The decoded body of a 200. Raises `TransientError` for one beyond ``most`` bytes, or that does not decode."""
-    headers = response.headers
-    length, encoding = headers.get("Content-Length", ""), headers.get("Content-Encoding")
-    plain = encoding is None or encoding.strip().lower() in ("", "identity")
-    if plain and length.isdecimal() and "Transfer-Encoding" not in headers:
-        if int(length[:20]) > most:
-            raise _too_large(most)
+    if is_short(response.headers, most):
         return await response.read()
-    data = await _read(response, most, decoder(encoding if not plain and encoding else ""))
+    data = await _read(response, most, decoder(response.headers.get(CONTENT_ENCODING, "")))
     if len(data) > most:
-        raise _too_large(most)
+        detail = f"the body is larger than teacher.max_answer_megabytes ({most / 1e6:g} MB), decoded"
+        raise TransientError("bad_response", detail, billed=None)
     return data
 
 
 async def read_error_body(response: aiohttp.ClientResponse) -> bytes:
     """The decoded beginning of an error's body; as it came where it does not decode."""
-    encoding = response.headers.get("Content-Encoding", "")
+    encoding = response.headers.get(CONTENT_ENCODING, "")
     try:
         decode = decoder(encoding)
     except TransientError:
@@ -61,11 +72,6 @@ async def _read(response: aiohttp.ClientResponse, most: int, decode: Callable[[b
     if len(found) <= most:
         decode(b"", 0)
     return bytes(found)
-
-
-def _too_large(most: int) -> TransientError:
-    detail = f"the body is larger than teacher.max_answer_megabytes ({most / 1e6:g} MB), decoded"
-    return TransientError("bad_response", detail, billed=None)
 
 
 def _plain(data: bytes, most: int) -> bytes:

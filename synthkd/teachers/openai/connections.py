@@ -17,7 +17,6 @@ from __future__ import annotations
 import functools
 import select
 import time
-from collections import defaultdict
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +28,15 @@ if TYPE_CHECKING:
 
 #: Connections to a new server that rest, and seconds without anything until it is trusted: the shorter time is enough
 #: once it has given many answers, as the others must not wait on a fast server.
-_RESTING, _REST, _SHORT_REST, _MANY = 2, 1.0, 0.06, 128
+_RESTING, _REST, _SHORT_REST, _MANY = 2, 1.0, 0.03, 128
 #: The connection of the current task's request: None until there is one.
 LINE: ContextVar[Line | None] = ContextVar("LINE", default=None)
 #: What some load balancers send on an idle connection before they close it.
 _GOODBYE = (b"HTTP/1.1 408", b"HTTP/1.0 408")
+
+
+#: Bound once: they are called for each request.
+_start_timeout, _data_received = ResponseHandler.start_timeout, ResponseHandler.data_received
 
 
 class Line(ResponseHandler):
@@ -49,15 +52,18 @@ class Line(ResponseHandler):
 
     def __init__(self, loop: Any, noticed: Callable[[], None] = lambda: None) -> None:
         super().__init__(loop)
-        self.wrote = self.early = self.idle = self.extra = False
+        self.wrote = self.early = self.extra = False
+        self.idle: Any = False
         self.uses = 1
+        #: The trial that its server stands, while it does.
+        self.trial: _Trial | None = None
         self._noticed = noticed
-        self._readable: Callable[[], bool] | None = None
+        self._look: Callable[[int], Any] | None = None
 
     def start_timeout(self) -> None:
         """aiohttp calls this when a request is written."""
         self.wrote = True
-        super().start_timeout()
+        _start_timeout(self)
 
     def data_received(self, data: bytes) -> None:
         if self.idle:
@@ -66,13 +72,10 @@ class Line(ResponseHandler):
             return
         if not self.wrote and data:
             self.early = True
-        super().data_received(data)
+        _data_received(self, data)
         # The answer may have ended in this piece, and with it the use of the connection.
-        if self._over() and self._buffer:
+        if self._buffer and self.idle:
             self.unasked(b"")
-
-    def _over(self) -> bool:
-        return self.idle
 
     @property
     def doubtful(self) -> bool:
@@ -90,25 +93,24 @@ class Line(ResponseHandler):
             self.transport.abort()
 
     def quiet(self) -> bool:
-        """Whether nothing came since the last answer, neither here nor in the socket."""
-        if self.extra or self.should_close or self.transport is None:
-            return False
-        if self._readable is None:
-            self._readable = _looker(self.transport)
-        return not self._readable()
+        """Whether the socket has nothing to read, its end included. What was read, `data_received` has seen."""
+        look = self._look
+        if look is None:
+            look = self._look = _looker(self.transport)
+        return not look(0)
 
 
-def _looker(transport: Any) -> Callable[[], bool]:
-    """A function that says whether a transport's socket has something to read (its end included)."""
+def _looker(transport: Any) -> Callable[[int], Any]:
+    """A function that says whether a transport's socket has something to read."""
     socket = transport.get_extra_info("socket")
     number = socket.fileno() if socket is not None else -1
     if number < 0:
-        return lambda: False
+        return bool
     if not hasattr(select, "poll"):  # pragma: no cover (Windows)
-        return lambda: bool(select.select([number], [], [], 0)[0])
+        return lambda wait: select.select([number], [], [], wait)[0]
     poll = select.poll()
     poll.register(number, select.POLLIN)
-    return lambda: bool(poll.poll(0))
+    return poll.poll
 
 
 class _Trial:
@@ -117,6 +119,7 @@ class _Trial:
     def __init__(self) -> None:
         self.resting: list[tuple[Line, float]] = []
         self.answers = 0
+        self.over = False
 
     def takes(self, line: Line) -> bool:
         """Count an answer; whether its connection is to rest, and not to be closed."""
@@ -135,6 +138,9 @@ class _Trial:
         return any(since <= until and line.is_connected() and line.quiet() for line, since in self.resting)
 
 
+_get, _release = aiohttp.TCPConnector._get, aiohttp.TCPConnector._release
+
+
 class Connector(aiohttp.TCPConnector):
     """A pool that hands out connections on which nothing came while they were idle."""
 
@@ -143,20 +149,23 @@ class Connector(aiohttp.TCPConnector):
         self._factory: Any = functools.partial(Line, loop=self._loop, noticed=self._distrust)
         #: Whether a connection is used for more than one request.
         self.reuses = True
-        #: Server -> its trial; None once it is over.
-        self._trials: defaultdict[Any, _Trial | None] = defaultdict(_Trial)
+        #: Servers whose trial goes on, and those that passed.
+        self._trials: dict[Any, _Trial] = {}
+        self._passed: set[Any] = set()
 
     def _distrust(self) -> None:
         self.reuses = False
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        if (trial := self._trials[key]) is not None and self.reuses:
+        if self._trials and self.reuses and (trial := self._trials.get(key)) is not None:
             if not trial.passed:
                 return None
-            self._trials[key] = None
-        while (connection := await super()._get(key, traces)) is not None:
+            trial.over = True
+            del self._trials[key]
+            self._passed.add(key)
+        while (connection := await _get(self, key, traces)) is not None:
             line: Any = connection.protocol
-            if self.reuses and line.quiet():
+            if self.reuses and not line.extra and line.quiet():
                 line.idle = line.wrote = False
                 line.uses += 1
                 LINE.set(line)
@@ -164,16 +173,22 @@ class Connector(aiohttp.TCPConnector):
             connection.close()
         return None
 
-    async def _create_connection(self, *args: Any, **named: Any) -> Any:
-        line: Any = await super()._create_connection(*args, **named)
+    async def _create_connection(self, req: Any, *args: Any, **named: Any) -> Any:
+        line: Any = await super()._create_connection(req, *args, **named)
+        if (key := req.connection_key) not in self._passed:
+            line.trial = self._trials.setdefault(key, _Trial())
         LINE.set(line)
         return line
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         protocol.idle = True
-        if protocol._buffer and not should_close:
-            protocol.unasked(b"")
-        close = should_close or not self.reuses or protocol.should_close
-        if not close and (trial := self._trials[key]) is not None:
-            close = not trial.takes(protocol)
-        super()._release(key, protocol, should_close=close)
+        close = should_close or not self.reuses
+        if not close:
+            if protocol._buffer:
+                protocol.unasked(b"")
+            if (trial := protocol.trial) is not None and not protocol.should_close:
+                if trial.over:
+                    protocol.trial = None
+                else:
+                    close = not trial.takes(protocol)
+        _release(self, key, protocol, should_close=close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from synthkd.errors import RecipeError, StalledError, nearest
@@ -15,7 +16,7 @@ from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import Policy, Send, UnfinishedError, dispatch
 from synthkd.teachers.dispatch.rates import Rates
 from synthkd.teachers.openai.address import base_urls, public, resolve
-from synthkd.teachers.openai.answers import answers_of
+from synthkd.teachers.openai.answers import NAME, answers_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class _Asker:
 
     def __init__(self, wire: Wire, part: TeacherPart, price: Price | None) -> None:
         self.wire, self.part, self.price = wire, part, price
+        # Models' names and the like are the same in all answers.
+        self._names = lru_cache(64)(wire.address.mask)
 
     async def ask_all(self, request: Request) -> list[Answer]:
         """The samples of a request. Raises `UnfinishedError` where a server gives fewer than asked."""
@@ -126,4 +129,7 @@ class _Asker:
         body = dumps(body_of(request, self.part, chat))
         start = time.perf_counter()
         found = await self.wire.post(CHAT if chat else PLAIN, body)
-        return answers_of(request, found, time.perf_counter() - start, self.price, self.wire.address.mask)
+        return answers_of(request, found, time.perf_counter() - start, self.price, self._mask)
+
+    def _mask(self, text: str) -> str:
+        return self._names(text) if len(text) <= NAME else self.wire.address.mask(text)

@@ -15,7 +15,7 @@ from synthkd.errors import RecipeError, TeacherError
 from synthkd.fastjson import loads
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.address import proxy_of
-from synthkd.teachers.openai.bodies import ENCODINGS, read_body, read_error_body
+from synthkd.teachers.openai.bodies import ENCODINGS, is_short, read_body, read_error_body
 from synthkd.teachers.openai.connections import LINE, Connector
 from synthkd.teachers.openai.refusals import proxy_refusal, refusal, refused_within
 
@@ -73,7 +73,13 @@ class Wire:
                 url, data=payload, headers=self._headers, proxy=self._proxy, allow_redirects=False
             ) as response:
                 status = response.status
-                data = await (read_body(response, self._most) if status == 200 else read_error_body(response))
+                if status != 200:
+                    data = await read_error_body(response)
+                elif is_short(response.headers, self._most):
+                    # As nearly every answer is.
+                    data = await response.read()
+                else:
+                    data = await read_body(response, self._most)
         except TeacherError:
             raise
         except Exception as error:  # noqa: BLE001 (aiohttp and what is below it raise many kinds for odd answers)
