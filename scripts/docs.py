@@ -103,9 +103,9 @@ def cli_page() -> str:
     for verb in verbs:
         result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)
         parts.append(f"## `{' '.join(['synthkd', *verb])}`\n\n```\n{result.output.strip()}\n```\n")
-    statuses = "| status | meaning |\n|---|---|\n| 0 | done |\n| 2 | something in the recipe, a file or the command to mend |\n"
+    statuses = "| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | a fault of synthkd itself; `SYNTHKD_DEBUG=1` shows where |\n| 2 | something in the recipe, a file or the command to mend |\n"
     statuses += "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem; what was committed is kept |\n"
-    statuses += "| 5 | the asked precision cannot be had; nothing was published |\n| 6 | a training went wrong; what was good before is kept |\n| 130 | Ctrl-C |\n"
+    statuses += "| 5 | the asked precision cannot be had; nothing was published |\n| 6 | a training went wrong; what was good before is kept |\n| 130, 143, 129 | Ctrl-C, SIGTERM, SIGHUP; what was committed is kept |\n"
     return "\n".join([*parts, "## Exit statuses\n\n" + statuses])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -199,3 +200,25 @@ def test_the_documented_recipe_for_real_candidates_runs_and_prints_its_auc(
     assert result.returncode == 0, result.stderr
     auc = float(result.stdout.split("AUC ")[1].split()[0])
     assert auc > 0.80
+
+
+def test_a_fault_of_the_program_is_one_line_that_says_how_to_see_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = importlib.import_module("synthkd.cli.app")
+
+    def broken() -> None:
+        raise KeyError("something\nodd \x1b[2J")
+
+    monkeypatch.setattr(app, "app", broken)
+    monkeypatch.delenv("SYNTHKD_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as end:
+        app.main()
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "a fault of synthkd itself (KeyError" in said
+    assert "\x1b" not in said
+    monkeypatch.setenv("SYNTHKD_DEBUG", "1")
+    with pytest.raises(KeyError):
+        app.main()

@@ -314,6 +314,16 @@ def main() -> None:
     except KeyboardInterrupt as error:
         print("synthkd: interrupted; what was committed is kept", file=sys.stderr)
         sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
+    except Exception as error:
+        if os.environ.get("SYNTHKD_DEBUG"):
+            raise
+        # A mistake of a user never comes here: the tests of mistakes refuse this status.
+        said = clean(f"{type(error).__name__}: {error}", 500)
+        print(
+            f"synthkd: a fault of synthkd itself ({said}); SYNTHKD_DEBUG=1 shows where, please report it",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 def _end_by_signals() -> None:
