@@ -35,9 +35,8 @@ def parsed() -> Any:
 
 def chosen(only: str | None, quick: bool) -> list[Job]:
     """Jobs by the beginnings of their names; a quick run leaves out those that need torch."""
-    if only is None:
-        return [job for job in JOBS if not (quick and job.heavy)]
-    found = [job for job in JOBS if job.name.startswith(tuple(only.split(",")))]
+    wanted = tuple(only.split(",")) if only else ("",)
+    found = [job for job in JOBS if job.name.startswith(wanted) and not (quick and job.heavy)]
     if not found:
         raise SystemExit(f"unknown: {only}; known are {', '.join(job.name for job in JOBS)}")
     return found

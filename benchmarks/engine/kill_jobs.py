@@ -104,9 +104,10 @@ def _recorded(folder: Path, url: str) -> None:
     _table(folder / "recorded.csv", rows)
     _triples(
         folder, url, 1500,
+        inputs={"path": "inputs.csv", "id": "id"},
         teacher={"backend": "recorded", "path": "recorded.csv", "sampling": {"n": 2}},
     )  # fmt: skip
-    inputs = [{"input_id": f"r{i}", "head": f"thing {i}", "relation": "UsedFor"} for i in range(1500)]
+    inputs = [{"id": f"r{i}", "head": f"thing {i}", "relation": "UsedFor"} for i in range(1500)]
     _table(folder / "inputs.csv", inputs)
 
 

@@ -69,6 +69,15 @@ class Kill:
         return not (self.differing or self.lost or self.beyond_flight or self.left_over or self.wrong_ends)
 
 
+@dataclass
+class _Twin:
+    """What an undisturbed start leaves, how many seconds it takes, and how many requests it sends."""
+
+    files: dict[str, str]
+    seconds: float
+    requests: int
+
+
 class Killing:
     """Jobs in a folder, with their server and the process that starts them. Use as a context manager."""
 
@@ -81,7 +90,7 @@ class Killing:
         self._output = folder / "output.txt"
         self._server = FakeServer(answer=answer, latency=0.05)
         self._starter = Starter(list(dict.fromkeys(name for job in self.jobs for name in job.modules)))
-        self._twins: dict[str, tuple[dict[str, str], float, int]] = {}
+        self._twins: dict[str, _Twin] = {}
         self._mark = ""
 
     def __enter__(self) -> Killing:
@@ -93,20 +102,25 @@ class Killing:
         self._server.__exit__()
 
     def kill(self, job: Job, name: str) -> Kill:
-        """Send a signal to a job, start it again, and compare."""
-        twin, usual, wanted = self._twin(job)
+        """Send a signal to a job, start it again, and compare. If the job had ended before, nothing is compared."""
+        twin = self._twin(job)
         self._reset(job)
         kill = Kill(job.name, name, self._rng.random())
+        begin = time.monotonic()
         with self._started(job) as running:
             if not running.process.ready():
                 kill.ended_before = True
             elif job.typed:
-                running.type(VERDICTS, stop=int(kill.at * (len(VERDICTS) + 1)))
+                running.type(VERDICTS, stop=int(kill.at * (len(VERDICTS) + 2)))
                 time.sleep(self._rng.random() * 0.01)
             else:
-                kill.ended_before = running.process.wait(kill.at * usual) is not None
-            running.process.send(getattr(signal, name))
+                kill.ended_before = running.process.wait(kill.at * twin.seconds) is not None
+            if not kill.ended_before:
+                running.process.send(getattr(signal, name))
             kill.status = running.wait()
+        if kill.ended_before:
+            twin.seconds = min(twin.seconds, time.monotonic() - begin)
+            return kill
         self._look_after_signal(kill, getattr(signal, name))
         committed = _committed(self._here)
         first = len(self._server.bodies)
@@ -118,20 +132,20 @@ class Killing:
             status = running.wait()
         if status != 0:
             kill.wrong_ends.append(f"the second start ended with {status}: {self._said()}")
-        self._look_after_all(kill, twin)
+        self._look_after_all(kill, twin.files)
         now = _committed(self._here)
         kill.lost = sum(now.get(row) != text for row, text in committed.items())
         if job.buys:
-            kill.requests = wanted
+            kill.requests = twin.requests
             kill.bought_twice = sum(self._server.sent.values()) - len(self._server.sent)
             # What was in flight is waited for after SIGTERM and SIGINT.
             most = 2 * CONCURRENCY if name == "SIGKILL" else 0
             kill.beyond_flight = max(0, kill.bought_twice - min(kill.in_flight, most))
-            kill.beyond_flight += abs(len(self._server.sent) - wanted)
+            kill.beyond_flight += abs(len(self._server.sent) - twin.requests)
         return kill
 
-    def _twin(self, job: Job) -> tuple[dict[str, str], float, int]:
-        """What an undisturbed start leaves, how long it takes, and how many requests it sends."""
+    def _twin(self, job: Job) -> _Twin:
+        """Made at the first kill of a job."""
         if job.name not in self._twins:
             prepared = self._prepared / job.name.replace(" ", "-").replace(",", "")
             prepared.mkdir(parents=True)
@@ -146,7 +160,7 @@ class Killing:
             if status != 0:
                 raise RuntimeError(f"{job.name} ends with {status} by itself: {self._said()}")
             seconds = time.monotonic() - begin
-            self._twins[job.name] = (_fingerprint(self._here), seconds, len(self._server.sent))
+            self._twins[job.name] = _Twin(_fingerprint(self._here), seconds, len(self._server.sent))
         return self._twins[job.name]
 
     def _reset(self, job: Job) -> None:
