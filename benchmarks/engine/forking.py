@@ -182,5 +182,8 @@ if __name__ == "__main__":
     sys.path.pop(0)
     for module in ("synthkd.cli.app", *sys.argv[1:]):
         importlib.import_module(module)
+    if "pyarrow.parquet" in sys.modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("pandas")
     _serve()
     importlib.import_module("synthkd.cli.app").main()

@@ -98,16 +98,16 @@ def _run(folder: Path, url: str) -> None:
 def _recorded(folder: Path, url: str) -> None:
     rows = [
         {"input_id": f"r{i}", "sample_index": k, "text": answer(f"{i}", k, 0)}
-        for i in range(1500)
+        for i in range(800)
         for k in range(2)
     ]
     _table(folder / "recorded.csv", rows)
     _triples(
-        folder, url, 1500,
+        folder, url, 800,
         inputs={"path": "inputs.csv", "id": "id"},
         teacher={"backend": "recorded", "path": "recorded.csv", "sampling": {"n": 2}},
     )  # fmt: skip
-    inputs = [{"id": f"r{i}", "head": f"thing {i}", "relation": "UsedFor"} for i in range(1500)]
+    inputs = [{"id": f"r{i}", "head": f"thing {i}", "relation": "UsedFor"} for i in range(800)]
     _table(folder / "inputs.csv", inputs)
 
 
@@ -129,7 +129,7 @@ def _labels(folder: Path, _url: str) -> None:
     rng = random.Random(1)
     things = _THINGS.split()
     rows = []
-    for i in range(1500):
+    for i in range(800):
         head, tail = rng.sample(things, 2)
         rows.append(
             {
@@ -244,17 +244,24 @@ def _export(folder: Path, _url: str) -> None:
             "created": 1.0, "identity": "fake", "messages": json.dumps([{"role": "user", "content": str(i)}]),
             "sampling": json.dumps({"n": 2}),
         }
-        for i in range(15_000)
+        for i in range(8_000)
         for k in range(2)
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "export.parquet")
 
 
-_RUN = ("synthkd.pipeline", "synthkd.stages.judge", "synthkd.corpora.write", "synthkd.corpora.diversity",
-        "synthkd.teachers.openai.teacher", "synthkd.filters.near")  # fmt: skip
-_CRITIC = ("synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear", "sklearn.linear_model")
-_STUDENT = ("synthkd.students.train", "synthkd.students.classifiers.linear", "sklearn.linear_model")
-_TORCH = (*_STUDENT, "torch", "transformers", "transformers.trainer")
+# Whatever a verb would import after the fork stands here, too: pyarrow imports pandas where it is installed.
+_BASE = ("pydantic", "typer.rich_utils", "synthkd.recipe", "synthkd.journal", "synthkd.journal_io", "pyarrow.parquet")
+_RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.judge", "synthkd.corpora.write", "synthkd.corpora.diversity",
+        "synthkd.teachers.openai.wire", "synthkd.teachers.recorded", "synthkd.filters.near", "synthkd.manifest",
+        "synthkd.kinds.triple", "rensa")  # fmt: skip
+_CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear", "synthkd.kinds.triple",
+           "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
+_STUDENT = (*_BASE, "synthkd.students.train", "synthkd.students.card", "synthkd.students.classifiers.linear",
+            "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
+_LOOP = (*_RUN, *_STUDENT, "synthkd.loops.loop", "synthkd.loops.labelled", "synthkd.kinds.example", "synthkd.filters.labelled")
+_LABEL = (*_BASE, "synthkd.labels.session", "synthkd.labels.rounds", "synthkd.labels.terminal", "synthkd.kinds.triple")
+_TORCH = (*_STUDENT, "torch", "transformers.trainer", "safetensors.torch")
 
 JOBS = [
     Job("run", ["run", "recipe.yaml"], _run, _RUN, buys=True),
@@ -266,15 +273,15 @@ JOBS = [
     Job("critic train", ["critic", "train", "labels.csv", "critic"], _labels, _CRITIC),
     Job("critic score", ["critic", "score", "critic", "rows.csv", "scores.parquet"], _critic, _CRITIC),
     Job("student train", ["student", "train", "rows.csv", "student", "--test", "test.csv"], _student, _STUDENT),
-    Job("distill", ["distill", "recipe.yaml"], _loop, (*_RUN, *_STUDENT, "synthkd.loops.loop"), buys=True),
+    Job("distill", ["distill", "recipe.yaml"], _loop, _LOOP, buys=True),
     Job(
         "label",
         ["label", "rows.csv", "labels.csv", "--annotator", "ann"],
         _pool,
-        ("synthkd.labels.session", "synthkd.labels.rounds"),
+        _LABEL,
         typed=True,
     ),
-    Job("journal import", ["journal", "import", "journal.sqlite", "export.parquet"], _export, ("synthkd.journal_io",)),
+    Job("journal import", ["journal", "import", "journal.sqlite", "export.parquet"], _export, _BASE),
     Job(
         "student train, encoder",
         [

@@ -292,9 +292,9 @@ def main() -> None:
     from synthkd.storage import clear_temporary
 
     guard_streams()
-    _end_by_signals()
-    clear_temporary()
+    received = _end_by_signals()
     try:
+        clear_temporary()
         app()
     except SynthKDError as error:
         if os.environ.get("SYNTHKD_DEBUG"):
@@ -311,9 +311,12 @@ def main() -> None:
             raise
         print(f"synthkd: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(4)
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, SystemExit) as error:
+        # typer turns KeyboardInterrupt into this status, whichever signal came.
+        if isinstance(error, SystemExit) and error.code != 128 + signal.SIGINT:
+            raise
         print("synthkd: interrupted; what was committed is kept", file=sys.stderr)
-        sys.exit(128 + (error.args[0] if error.args else signal.SIGINT))
+        sys.exit(128 + (received[0] if received else signal.SIGINT))
     except Exception as error:
         if os.environ.get("SYNTHKD_DEBUG"):
             raise
@@ -326,10 +329,16 @@ def main() -> None:
         sys.exit(1)
 
 
-def _end_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are given back."""
+def _end_by_signals() -> list[int]:
+    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are given back.
+
+    Returns:
+        The signals that came, filled in as they come.
+    """
+    received: list[int] = []
 
     def handle(number: int, _frame: object) -> None:
+        received.append(number)
         raise KeyboardInterrupt(number)
 
     for name in ("SIGTERM", "SIGHUP"):
@@ -337,3 +346,4 @@ def _end_by_signals() -> None:
         # A signal that is ignored, as `nohup` has it, stays ignored.
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, handle)
+    return received
