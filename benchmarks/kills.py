@@ -18,8 +18,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from common import options, table, write
-from engine.kill_jobs import JOBS, Job
-from engine.kills import SIGNALS, Kill, Killing
+from kill_parts.jobs import JOBS, Job
+from kill_parts.killing import SIGNALS, Kill, Killing
 
 #: Tries of a kill whose job had ended before the signal.
 _TRIES = 4
@@ -35,7 +35,7 @@ def parsed() -> Any:
 
 def chosen(only: str | None, quick: bool) -> list[Job]:
     """Jobs by the beginnings of their names; a quick run leaves out those that need torch."""
-    wanted = tuple(only.split(",")) if only else ("",)
+    wanted = tuple(filter(None, only.split(","))) if only else ("",)
     found = [job for job in JOBS if job.name.startswith(wanted) and not (quick and job.heavy)]
     if not found:
         raise SystemExit(f"unknown: {only}; known are {', '.join(job.name for job in JOBS)}")
@@ -61,7 +61,9 @@ def killed(jobs: Sequence[Job], times: int, seed: int, folder: Path) -> list[Kil
 def tell(kill: Kill, number: int) -> None:
     """One line for each kill, and all that was wrong with it."""
     end = "had ended" if kill.ended_before else f"at {kill.at:.0%}"
-    print(f"{number + 1:>4} {kill.job}, {kill.signal} {end}, status {kill.status}", file=sys.stderr, flush=True)
+    print(
+        f"{number + 1:>4} {kill.job}, {kill.signal} {end}, status {kill.status}", file=sys.stderr, flush=True
+    )
     for what in ("differing", "lost", "beyond_flight", "left_over", "wrong_ends"):
         if value := getattr(kill, what):
             print(f"     {what}: {value}", file=sys.stderr, flush=True)

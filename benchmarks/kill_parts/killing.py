@@ -22,9 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.forking import MARK, Started, Starter, children
-from engine.kill_jobs import CONCURRENCY, VERDICTS, Job, answer
-
+from kill_parts.forking import MARK, Started, Starter, children
+from kill_parts.jobs import CONCURRENCY, VERDICTS, Job, answer
 from synthkd.testing import FakeServer
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
@@ -308,7 +307,9 @@ def _committed(folder: Path) -> dict[tuple[str, Any], str]:
     if (folder / "journal.sqlite").exists():
         return {(row[0], row[1]): row[2] for row in _rows(folder / "journal.sqlite", _JOURNAL[0])}
     if (folder / "labels.csv").exists():
-        return {("", row["id"]): row["verdict"] for row in _sheet(folder / "labels.csv") if row.get("verdict")}
+        return {
+            ("", row["id"]): row["verdict"] for row in _sheet(folder / "labels.csv") if row.get("verdict")
+        }
     return {}
 
 

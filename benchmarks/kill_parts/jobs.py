@@ -251,7 +251,14 @@ def _export(folder: Path, _url: str) -> None:
 
 
 # Whatever a verb would import after the fork stands here, too: pyarrow imports pandas where it is installed.
-_BASE = ("pydantic", "typer.rich_utils", "synthkd.recipe", "synthkd.journal", "synthkd.journal_io", "pyarrow.parquet")
+_BASE = (
+    "pydantic",
+    "typer.rich_utils",
+    "synthkd.recipe",
+    "synthkd.journal",
+    "synthkd.journal_io",
+    "pyarrow.parquet",
+)
 _RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.judge", "synthkd.corpora.write", "synthkd.corpora.diversity",
         "synthkd.teachers.openai.wire", "synthkd.teachers.recorded", "synthkd.filters.near", "synthkd.manifest",
         "synthkd.kinds.triple", "rensa")  # fmt: skip
@@ -259,8 +266,21 @@ _CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.cr
            "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
 _STUDENT = (*_BASE, "synthkd.students.train", "synthkd.students.card", "synthkd.students.classifiers.linear",
             "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
-_LOOP = (*_RUN, *_STUDENT, "synthkd.loops.loop", "synthkd.loops.labelled", "synthkd.kinds.example", "synthkd.filters.labelled")
-_LABEL = (*_BASE, "synthkd.labels.session", "synthkd.labels.rounds", "synthkd.labels.terminal", "synthkd.kinds.triple")
+_LOOP = (
+    *_RUN,
+    *_STUDENT,
+    "synthkd.loops.loop",
+    "synthkd.loops.labelled",
+    "synthkd.kinds.example",
+    "synthkd.filters.labelled",
+)
+_LABEL = (
+    *_BASE,
+    "synthkd.labels.session",
+    "synthkd.labels.rounds",
+    "synthkd.labels.terminal",
+    "synthkd.kinds.triple",
+)
 _TORCH = (*_STUDENT, "torch", "transformers.trainer", "safetensors.torch")
 
 JOBS = [
