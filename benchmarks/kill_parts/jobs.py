@@ -236,17 +236,20 @@ def _export(folder: Path, _url: str) -> None:
     import pyarrow.parquet as pq
 
     from synthkd.journal_io import SCHEMA
+    from synthkd.requests import Request, Sampling
 
-    rows = [
-        {
-            "request_id": f"{seed_from(str(i), 0, 0):032x}", "sample_index": k, "text": answer(str(i), k, 0),
-            "finish_reason": "stop", "prompt_tokens": 5, "completion_tokens": 2, "model": "fake",
-            "created": 1.0, "identity": "fake", "messages": json.dumps([{"role": "user", "content": str(i)}]),
-            "sampling": json.dumps({"n": 2}),
-        }
-        for i in range(8_000)
-        for k in range(2)
-    ]  # fmt: skip
+    sampling, rows = Sampling(n=2), []
+    for i in range(8_000):
+        request = Request("fake", ({"role": "user", "content": str(i)},), sampling, (0, 1), str(i))
+        rows += [
+            {
+                "request_id": request.request_id, "sample_index": k, "text": answer(str(i), k, 0),
+                "finish_reason": "stop", "prompt_tokens": 5, "completion_tokens": 2, "model": "fake",
+                "created": 1.0, "identity": "fake", "messages": request.messages_json,
+                "sampling": sampling.json,
+            }
+            for k in range(2)
+        ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "export.parquet")
 
 
