@@ -123,10 +123,13 @@ class Killing:
             if not kill.ended_before:
                 running.process.send(getattr(signal, name))
             kill.status = running.wait()
-        if kill.ended_before:
+        done = _fingerprint(self._here) == twin.files
+        if done:
+            # The next signal is to fall into the work, not into the end of the interpreter.
             twin.seconds = min(twin.seconds, time.monotonic() - begin)
+        if kill.ended_before:
             return kill
-        self._look_after_signal(kill, getattr(signal, name), twin.files)
+        self._look_after_signal(kill, getattr(signal, name), done)
         committed = _committed(self._here)
         first = len(self._server.bodies)
         kill.in_flight = first - len({request for request, _ in committed if request}) if job.buys else 0
@@ -193,12 +196,12 @@ class Killing:
         text = self._output.read_text("utf-8", "replace") if self._output.exists() else ""
         return text[-2000:].strip()
 
-    def _look_after_signal(self, kill: Kill, number: int, files: dict[str, str]) -> None:
+    def _look_after_signal(self, kill: Kill, number: int, done: bool) -> None:
         """The exit status, and what a process that ended by itself should have taken away."""
         said = self._said()
         wanted = {0, -signal.SIGKILL} if number == signal.SIGKILL else {0, 128 + number}
-        if kill.status == -number and _fingerprint(self._here) == files:
-            # All was done, and the interpreter, which was ending, no longer handled signals.
+        if done:
+            # The interpreter, which was ending, no longer handled signals.
             wanted.add(-number)
         if kill.status not in wanted or (number != signal.SIGKILL and "Traceback" in said):
             kill.wrong_ends.append(f"ended with {kill.status}: {said}")
