@@ -31,6 +31,7 @@ SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 #: Times, and what the stages of a run count: a run that goes on counts what was there already.
 _LEFT_OUT = {"seconds.json", "generated.json", "run.lock"}
 _SECONDS = re.compile(rb'"training_seconds": [\d.]+| in [\d,.]+ s, seed')
+_FAULT = re.compile("Traceback|a fault of synthkd")
 _JOURNAL = (
     "SELECT request_id, sample_index, text, finish_reason, prompt_tokens, completion_tokens, logprob, model"
     " FROM completions ORDER BY 1, 2",
@@ -139,7 +140,7 @@ class Killing:
                 running.type(VERDICTS[len(committed) :])
             status = running.wait()
         if status != 0:
-            kill.wrong_ends.append(f"the second start ended with {status}: {self._said()}")
+            kill.wrong_ends.append(f"the second start ended with {status}: {self._said()[-2000:]}")
         self._look_after_all(kill, twin.files)
         now = _committed(self._here)
         kill.lost = sum(now.get(row) != text for row, text in committed.items())
@@ -194,7 +195,7 @@ class Killing:
 
     def _said(self) -> str:
         text = self._output.read_text("utf-8", "replace") if self._output.exists() else ""
-        return text[-2000:].strip()
+        return text.strip()
 
     def _look_after_signal(self, kill: Kill, number: int, done: bool) -> None:
         """The exit status, and what a process that ended by itself should have taken away."""
@@ -203,8 +204,8 @@ class Killing:
         if done:
             # The interpreter, which was ending, no longer handled signals.
             wanted.add(-number)
-        if kill.status not in wanted or (number != signal.SIGKILL and "Traceback" in said):
-            kill.wrong_ends.append(f"ended with {kill.status}: {said}")
+        if kill.status not in wanted or (number != signal.SIGKILL and _FAULT.search(said)):
+            kill.wrong_ends.append(f"ended with {kill.status}: {said[-2000:]}")
         kill.left_over += self._alive()
         if number != signal.SIGKILL:
             kill.left_over += [f"{path} after {kill.signal}" for path in _left(self._temporary, self._here)]
