@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from synthkd.errors import CriticError, StudentError, UserError
+from synthkd.keys import content_hash
 
 HASHES = "hashes.json"
 FORMAT = 2
@@ -47,8 +48,13 @@ EXPORT = Artifact("exported student", StudentError, "export the student again")
 def write_hashes(folder: Path) -> None:
     """Write the hash of every file below a folder into its `hashes.json`, which comes last."""
     (folder / HASHES).unlink(missing_ok=True)
-    text = json.dumps({"format": FORMAT, "files": file_hashes(folder)}, indent=1, ensure_ascii=False)
-    (folder / HASHES).write_text(text + "\n", "utf-8")
+    (folder / HASHES).write_text(_text(file_hashes(folder)), "utf-8")
+
+
+def _text(files: dict[str, str]) -> str:
+    """What `hashes.json` holds: the hashes, and a hash over all of them."""
+    found = {"format": FORMAT, "id": content_hash(files), "files": files}
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
@@ -91,16 +97,19 @@ def _expected(folder: Path, artifact: Artifact) -> dict[str, str]:
     try:
         if path.stat().st_size > _BYTES:
             raise ValueError("too large")
-        found: Any = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        found: Any = json.loads(text)
     except (OSError, ValueError, RecursionError):
         raise artifact.refuse(path, "cut or altered: not JSON") from None
     if isinstance(found, dict) and found and "files" not in found and "format" not in found:
         raise artifact.refuse(path, "of an earlier version of synthkd, whose hashes leave files out")
-    if not isinstance(found, dict) or set(found) != {"format", "files"} or found["format"] != FORMAT:
+    if not isinstance(found, dict) or set(found) != {"format", "id", "files"} or found["format"] != FORMAT:
         raise artifact.refuse(path, f"cut or altered: not hashes of format {FORMAT}")
     files = found["files"]
     if not isinstance(files, dict) or len(files) > _FILES or not all(map(_is_entry, files, files.values())):
         raise artifact.refuse(path, "cut or altered: `files` must map paths inside the folder to SHA-256")
+    if text != _text(files):
+        raise artifact.refuse(path, "cut or altered since it was written")
     return dict(files)
 
 
