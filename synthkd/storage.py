@@ -160,6 +160,14 @@ def replaced_folder(path: Path, kind: FolderKind | None = None) -> Iterator[Path
             _sync(target.parent)
 
 
+def place_of(path: Path) -> Path:
+    """Return where a path will stand that is being written within `replaced_folder`; any other path as it is."""
+    for parent in (path, *path.parents):
+        if parent.name == _NEW and (match := re.fullmatch(r"\.(.+)\.[0-9a-f]{8}", parent.parent.name)):
+            return parent.parent.with_name(match[1]) / path.relative_to(parent)
+    return path
+
+
 def remove_folder(path: Path, kind: FolderKind) -> None:
     """Remove a folder of ours whole: a kill meanwhile leaves it where it is, or under a temporary name.
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import ENCODER, Artifact
 from synthkd.artifacts.settings import Settings, Sha256
+from synthkd.storage import place_of
 
 #: Folders above the artefact's in which an encoder of that name is looked for: it may be a fold of a member of a stack.
 _ABOVE = 3
@@ -66,7 +67,7 @@ class EncoderName(Settings):
 
 def _between(folder: Path, place: Path) -> str | None:
     """The relative path from a folder to a place; None if it would name what lies above the project or the home folder."""
-    here, there = folder.resolve(), place.resolve()
+    here, there = place_of(folder.resolve()), place.resolve()
     try:
         common = Path(os.path.commonpath([here, there]))
     except ValueError:  # on two drives
