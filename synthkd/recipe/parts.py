@@ -127,7 +127,10 @@ class CriticPart(Part):
     """A trained critic, or the label sheet to train one from, and the precision that is asked of it."""
 
     name: str = Field("linear", description="Which critic, when one is trained.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Options of that critic.")
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of that critic. With `path`, what its folder does not say: `teacher`, `journal` and `limits` of a judge, `encoder`.",
+    )
     path: str | None = Field(None, description="Folder of a trained critic; `everyday` is the shipped one.")
     labels: str | None = Field(
         None,

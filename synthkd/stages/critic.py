@@ -154,6 +154,25 @@ def _options(recipe: Recipe) -> dict[str, Any]:
     return options
 
 
+def check_options(recipe: Recipe) -> None:
+    """Refuse, before anything is bought, a trained critic that could not be asked. One may be trained later."""
+    from synthkd import plugins
+    from synthkd.critics.options import options_of_load
+    from synthkd.critics.train import FACTS, read_facts
+    from synthkd.errors import CriticError
+
+    assert recipe.critic is not None
+    folder = recipe.resolve(str(recipe.critic.path))
+    if recipe.critic.path in shipped_critics() or not (folder / FACTS).is_file():
+        return
+    critic = plugins.find("critics", read_facts(folder).critic)
+    options_of_load(critic, recipe.critic.options)
+    if critic.asks is True and not recipe.critic.options.get("teacher"):
+        raise CriticError(
+            f"{folder}: this critic asks a language model, and its folder does not say where: give critic.options.teacher"
+        )
+
+
 def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:
     """A threshold for each value of a column, the promise for all of them at once."""
     from synthkd.critics.calibration import Threshold, choose_by_group

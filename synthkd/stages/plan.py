@@ -63,6 +63,10 @@ class Plan:
         #: Leaves of each request in a batch the samples that are wanted now; None for all.
         self.narrow: Callable[[list[Asked]], list[Asked]] | None = None
         self._lint()
+        if recipe.critic is not None and recipe.critic.path is not None:
+            from synthkd.stages.critic import check_options
+
+            check_options(recipe)
 
     def _find_kind(self) -> Kind:
         part = self.recipe.kind

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_csv
+from conftest import Make, write_csv
 from judging import KIND, rows, sure, table
 from typer.testing import CliRunner
 
@@ -219,3 +219,19 @@ def test_facts_that_name_a_teacher_reach_nobody(critic: Path) -> None:
     write_hashes(critic)
     with pytest.raises(CriticError, match="its folder does not say where"):
         load_critic(critic, KIND).score(table(2))
+
+
+def test_a_recipe_that_does_not_say_where_to_ask_is_refused_before_anything_is_bought(
+    critic: Path, make_recipe: Make
+) -> None:
+    from synthkd.stages.plan import Plan
+
+    with FakeServer(answer=sure) as server:
+        for options, said in (
+            ({}, "give critic.options.teacher"),
+            ({"teechar": {}}, "did you mean 'teacher'"),
+        ):
+            with pytest.raises(CriticError, match=said):
+                Plan(make_recipe(server.url, critic={"path": str(critic), "options": options}))
+        Plan(make_recipe(server.url, critic={"path": str(critic), "options": reached(server)}))
+        assert server.requests == 0

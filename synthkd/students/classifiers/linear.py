@@ -134,7 +134,9 @@ class LinearStudent(Classifier):
             self._named = None
             width = int(vectors.model.config.hidden_size)
             if self._head is not None and len(self._head.weight) != width:
-                raise STUDENT.refuse(folder / files.ARRAYS, f"weight: {width} rows are needed for this encoder")
+                raise STUDENT.refuse(
+                    folder / files.ARRAYS, f"weight: {width} rows are needed for this encoder"
+                )
             return encode(vectors, texts)
         assert self.encoder is not None
         vectors = vectors_of(self.encoder, self.max_length, self.device)
