@@ -174,7 +174,7 @@ def test_an_export_replaces_an_export_and_nothing_else(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     for place in (tmp_path, tmp_path / "thesis.txt"):
-        with pytest.raises(StorageError, match="not an exported student"):
+        with pytest.raises(StorageError, match=r"not an exported student|is a file"):
             export_onnx(exported[0], place)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
     export_onnx(bert(), exported[1])
