@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StudentError
 
 pytest.importorskip("torch")
@@ -16,6 +18,7 @@ pytest.importorskip("accelerate")
 
 from tiny_generator import KIND, QUICK, ROWS, TINY, checkpoint, tiny
 
+from synthkd.students.folders import load_student, save_student
 from synthkd.students.generators.scratch import new_checkpoint
 from synthkd.students.generators.student import GeneratorStudent
 
@@ -141,3 +144,61 @@ def test_rows_may_come_as_a_table_and_weigh_by_any_column() -> None:
     student = GeneratorStudent(base=TINY, weight="recurrence", **{**QUICK, "epochs": 6})
     student.fit_rows(pa.Table.from_pylist(rows), KIND)
     assert student.loss(pa.Table.from_pylist(rows[1:2]))[0] < student.loss(rows[:1])[0]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    student = tiny(ROWS[:12], epochs=1)
+    return save_student(student, tmp_path_factory.mktemp("generator") / "student")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("prompt", "/etc/passwd", "generator.json: prompt"),
+        ("prompt", "../outside.j2", "generator.json: prompt"),
+        ("max_tokens", 1e300, "generator.json: max_tokens"),
+        ("max_tokens", -1, "generator.json: max_tokens"),
+        ("kind", {"name": "../x"}, "generator.json: name"),
+        ("kind", {"name": "triple", "relations": "/etc/passwd"}, "absolute path"),
+        ("options", {"base": "x", "trust_remote_code": True}, "trust_remote_code"),
+        ("variables", [], "generator.json: variables"),
+        ("more", 1, "generator.json: more: a field that is not known"),
+    ],
+)
+def test_an_odd_field_of_a_generators_folder_is_named(
+    written: Path, tmp_path: Path, name: str, value: Any, said: str
+) -> None:
+    folder = shutil.copytree(written, tmp_path / "student")
+    found = json.loads((folder / "generator.json").read_text())
+    (folder / "generator.json").write_text(json.dumps(found | {name: value}))
+    write_hashes(folder)
+    with pytest.raises(StudentError, match=said) as caught:
+        load_student(folder)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "adapter_config.json", "own.py"])
+def test_a_generators_folder_with_code_or_another_base_is_refused_even_if_listed(
+    written: Path, tmp_path: Path, name: str
+) -> None:
+    folder = shutil.copytree(written, tmp_path / "student")
+    (folder / name).write_text("{}")
+    with pytest.raises(StudentError, match="not a file of this student"):
+        load_student(folder)
+    write_hashes(folder)
+    with pytest.raises(StudentError, match=name.replace(".", r"\.")):
+        load_student(folder)
+
+
+def test_no_file_of_a_generator_holds_a_path_of_this_machine(written: Path, tmp_path: Path) -> None:
+    again = (
+        tiny(ROWS[:12], epochs=1, base=str(written), lora={"r": 2})
+        if importlib.util.find_spec("peft")
+        else None
+    )
+    folders = [written] + ([save_student(again, tmp_path / "again")] if again else [])
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                assert str(written.parent).encode() not in path.read_bytes(), path
