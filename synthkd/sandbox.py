@@ -659,7 +659,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         """Render a compiled template. Raises whatever jinja and Python raise, and `LimitError`."""
         _HERE.meter = _Meter()
         parts, total = [], 0
-        for part in template.root_render_func(template.new_context(context)):
+        # jinja's own way goes through a chain of mappings, name by name, for each rendering.
+        whole = self.context_class(self, {**self.globals, **context}, template.name, template.blocks)
+        for part in template.root_render_func(whole):
             total += len(part)
             if total > LONGEST:
                 _HERE.meter.text(total)

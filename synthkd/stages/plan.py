@@ -330,9 +330,13 @@ class Plan:
 
 
 class Seen:
-    """Which ids have come, with a hash of their content, in a temporary file: memory stays flat."""
+    """Which ids have come, with a hash of their content: the first in memory, more in a temporary file."""
+
+    #: Ids in memory at most, some 10 MB.
+    few = 65_536
 
     def __enter__(self) -> Seen:
+        self._first: dict[str, bytes] = {}
         # Without a name: the system removes the file however the process ends.
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.execute("PRAGMA synchronous=OFF")
@@ -349,6 +353,11 @@ class Seen:
         import hashlib
 
         digest = hashlib.blake2b(content, digest_size=8).digest()
+        if len(self._first) < self.few:
+            before = self._first.setdefault(key, digest)
+            return True if before is digest else False if before == digest else None
+        if (known := self._first.get(key)) is not None:
+            return False if known == digest else None
         if self._db.execute("INSERT OR IGNORE INTO seen VALUES (?,?)", (key, digest)).rowcount:
             return True
         (before,) = self._db.execute("SELECT content FROM seen WHERE id=?", (key,)).fetchone()
