@@ -57,3 +57,14 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_each_sentence_on_security_names_tests_that_exist() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    sentences = re.findall(r"^- .*(?:\n  .*)*", page, re.MULTILINE)
+    assert len(sentences) > 40
+    for sentence in sentences:
+        named = re.findall(r"`(tests/\S+\.py)::(\w+)`", sentence)
+        assert named, sentence
+        for file, test in named:
+            assert f"def {test}(" in (ROOT / file).read_text(), (file, test)
