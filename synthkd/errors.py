@@ -20,7 +20,7 @@
     │   └── DiskFullError         no space is left; what was committed is kept
     ├── TrainingError             a student's training went wrong; what was good before it is kept (exit status 6)
     ├── NotReachableError         no threshold keeps the precision that was asked for (exit status 5)
-    └── Interrupted               Ctrl-C; what was paid for is in the journal (exit status 130)
+    └── Interrupted               Ctrl-C, SIGTERM, SIGHUP; what was paid for is in the journal (130, 143, 129)
 
 Each message is one line: what happened, where, and what to do.
 """

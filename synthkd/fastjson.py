@@ -25,7 +25,11 @@ except ImportError:
 
     def dumps(value: Any) -> bytes:
         """UTF-8 JSON."""
-        return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        try:
+            return json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            # Lone surrogates as escapes, which every reader of JSON takes.
+            return json.dumps(value).encode()
 
 else:
     _strict = orjson.loads

@@ -92,7 +92,7 @@ class Imported:
         self.left_out[reason] = (count + 1, first)
 
     def reasons(self) -> str:
-        """What was left out, in words; "" where nothing was."""
+        """Return what was left out, in words; "" if nothing was."""
         total = sum(count for count, _ in self.left_out.values())
         told = ", ".join(
             f"{count:,} {reason} (first: row {first:,})"

@@ -43,6 +43,12 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_hash(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes, as other tools compute it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def text_hash(text: str) -> str:
     """Short hex hash (6 bytes) of a text's letters, digits and marks: case, spaces and punctuation do not matter. By it a loop
     tells a teacher which texts it has, without showing them."""

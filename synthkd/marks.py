@@ -8,7 +8,6 @@ hash over the list as its id. Folders of version 0.1.0, which had no such file, 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from typing import Any, TypeGuard
 
 from synthkd._version import __version__
 from synthkd.errors import StorageError
-from synthkd.keys import content_hash, file_hash
+from synthkd.keys import content_hash, file_hash, sha256_hash
 
 MARK = ".synthkd.json"
 #: Hashes of all files of a critic, a student or an export (`synthkd.artifacts`).
@@ -145,7 +144,7 @@ def has_mark(folder: Path, kind: str) -> bool:
 
 
 def signed_strange(folder: Path, kind: str | None = None) -> str | None:
-    """What a folder holds beside the files that its mark lists."""
+    """Name what a folder holds beside the files that its mark lists; None if there is nothing."""
     mark = _read(folder / MARK)
     if not _is_mark(mark) or (kind is not None and mark["kind"] != kind) or mark["files"] is None:
         return f"has no mark of ours ({MARK}), and holds {first_of(folder)}"
@@ -278,11 +277,6 @@ def _hashed(folder: Path, card: dict[str, Any]) -> Any:
     return hashes.get("files") if isinstance(hashes, dict) else card.get("files")
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _student_strange(folder: Path) -> str | None:
     card = _read(folder / "student.json")
     if not isinstance(card, dict):
@@ -318,7 +312,7 @@ def _critic_strange(folder: Path) -> str | None:
     if not isinstance(facts, dict) or not isinstance(hashes, dict):
         return f"has no facts.json of a critic, and holds {first_of(folder)}"
     listed = hashes.get("files", hashes)
-    known = [file_hash(folder / "facts.json"), _sha256(folder / "facts.json")]
+    known = [file_hash(folder / "facts.json"), sha256_hash(folder / "facts.json")]
     if not {"critic", "kind"} <= set(facts) or not _texts(listed) or listed.get("facts.json") not in known:
         return "has a facts.json that is not a critic's, or was altered"
     return unlisted(folder, (name for name in _files(folder) if _CRITIC.fullmatch(name)))

@@ -1,4 +1,4 @@
-"""What a recipe would use beyond its own folder: a recipe is as powerful as a program."""
+"""List what a recipe would use beyond its own folder: a recipe is as powerful as a program."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Reach:
     written: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """One line for each thing, the sort before the first of it; `none` where there is nothing."""
+        """One line for each thing, the sort before the first of it; `none` if there is nothing."""
         sorts = {
             "hosts": self.hosts, "variables": self.variables, "programs": self.programs, "code of others": self.code,
             "reads outside": self.read, "writes outside": self.written,

@@ -40,7 +40,7 @@ class YamlError(ValueError):
 
 
 def read(path: Path) -> Any:
-    """What a YAML file holds.
+    """Read a YAML file.
 
     Raises:
         YamlError: It is too large, no UTF-8, no YAML, or more than a reader should build.
@@ -58,7 +58,7 @@ def read(path: Path) -> Any:
 
 
 def load(text: str) -> Any:
-    """What a YAML text holds, by the safe loader's types. Raises `YamlError`."""
+    """Read a YAML text into the safe loader's types. Raises `YamlError`."""
     try:
         # The pure reader names places better, and libyaml is fast.
         made: Any = _Small if len(text) <= _SMALL else _Large
@@ -128,7 +128,7 @@ def _look_over(text: str, reader: Any) -> None:
 
 
 class _Strict(yaml.constructor.SafeConstructor):
-    """What the safe loader builds; a key that comes twice, a number of any length and a date that is none are errors with a line."""
+    """The safe loader; a key that comes twice, an endless number and a date that is none are errors with a line."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         if isinstance(node, yaml.MappingNode):

@@ -63,7 +63,7 @@ class LimitError(Exception):
 
 
 class _Meter:
-    """What one rendering has made so far."""
+    """Count what one rendering has made so far."""
 
     __slots__ = ("end", "ticks", "units")
 
@@ -699,7 +699,7 @@ def place_of(error: BaseException) -> tuple[str | None, int] | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """What went wrong, in one short line."""
+    """Return what went wrong, in one short line."""
     if isinstance(error, RecursionError):
         return "it calls itself too deeply, or is nested too deeply"
     if isinstance(error, MemoryError):

@@ -221,7 +221,7 @@ class _Sealed:
 
     @property
     def public(self) -> Any:
-        """What may be shown, recorded and hashed."""
+        """The form that may be shown, recorded and hashed."""
         raise NotImplementedError
 
     def reveal(self) -> Any:
@@ -361,7 +361,7 @@ class Url(_Sealed):
         return [] if self._trusted else variables(self._sealed)
 
     def parts(self, place: str = "teacher.base_url") -> UrlParts:
-        """What is really asked, with ``$NAME`` from the environment.
+        """Resolve the address that is really asked, with ``$NAME`` from the environment.
 
         Raises:
             RecipeError: A variable is not set, or what it holds is no address.
@@ -419,7 +419,7 @@ class Url(_Sealed):
 
 
 def _host_of(text: str) -> str:
-    """The host of an address; a ValueError that repeats nothing where it is none."""
+    """The host of an address; a ValueError that repeats nothing if there is none."""
     try:
         parts = urlsplit(text)
         host = parts.hostname
@@ -465,7 +465,7 @@ def is_private(host: str) -> bool:
 
 
 def _clear_in_url(text: str) -> str | None:
-    """What secret stands in clear in an address, in words."""
+    """Name the secret that stands in clear in an address; None if there is none."""
     parts = urlsplit(text)
     user, at, _ = parts.netloc.rpartition("@")
     name, colon, password = user.partition(":")
@@ -593,7 +593,7 @@ def clear_secret(value: Any, place: str = "") -> tuple[str, str] | None:
     """The first secret that stands in clear in a tree of mappings and lists.
 
     Returns:
-        Its place and what to do, without the secret; None where there is none.
+        Its place and what to do, without the secret; None if there is none.
     """
     if isinstance(value, _Sealed):
         return None
@@ -617,7 +617,7 @@ def clear_secret(value: Any, place: str = "") -> tuple[str, str] | None:
 
 
 def _clear_by_name(name: str, value: Any) -> str | None:
-    """What is secret in a field of this name: an address, headers or a credential in options."""
+    """Name what is secret in a field of this name: an address, headers or a credential in options."""
     if name == "headers" and isinstance(value, Mapping):
         try:
             Headers(value)

@@ -12,6 +12,7 @@ from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
 from synthkd.recipe import Recipe
 from synthkd.report import vote_rows
+from synthkd.stages.places import GENERATED, REPORT, GeneratedShape, ReportShape
 from synthkd.storage import read_json
 
 
@@ -19,7 +20,7 @@ def show_path(path: Path) -> str:
     """What stands at a path, in words."""
     if (path / MANIFEST).is_file():
         return _corpus(load_corpus(path))
-    if (path / "generated.json").is_file() or (path / "judged.json").is_file():
+    if (path / GENERATED).is_file() or (path / REPORT).is_file():
         return _run(path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         recipe = Recipe.load(path)
@@ -57,9 +58,9 @@ def _line(row: dict[str, Any], columns: list[str]) -> str:
 
 def _run(folder: Path) -> str:
     lines = [f"run in {clean(folder)}"]
-    for name in ("generated.json", "judged.json"):
+    for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape)):
         if (folder / name).is_file():
-            found = read_json(folder / name)
+            found = read_json(folder / name, shape)
             counts = found.get("counts", found)
             lines.append(f"{name.removesuffix('.json')}:")
             lines += [clean(f"  {key}: {value}") for key, value in counts.items()]

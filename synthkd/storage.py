@@ -124,6 +124,8 @@ def replaced_file(path: Path) -> Iterator[Path]:
             if before is not None:
                 temporary.chmod(stat.S_IMODE(before.st_mode))
             temporary.replace(target)
+            with suppress(OSError):  # A folder that may be written and not read.
+                _sync(target.parent)
 
 
 @contextmanager
@@ -163,8 +165,8 @@ def replaced_folder(path: Path, kind: FolderKind | None = None) -> Iterator[Path
 def place_of(path: Path) -> Path:
     """Return where a path will stand that is being written within `replaced_folder`; any other path as it is."""
     for parent in (path, *path.parents):
-        if parent.name == _NEW and (match := re.fullmatch(r"\.(.+)\.[0-9a-f]{8}", parent.parent.name)):
-            return parent.parent.with_name(match[1]) / path.relative_to(parent)
+        if parent.name == _NEW and (match := _SCRATCH.fullmatch(parent.parent.name)):
+            return parent.parent.with_name(match["of"]) / path.relative_to(parent)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -222,3 +223,31 @@ def test_a_fault_of_the_program_is_one_line_that_says_how_to_see_more(
     monkeypatch.setenv("SYNTHKD_DEBUG", "1")
     with pytest.raises(KeyError):
         app.main()
+
+
+@pytest.mark.parametrize(("code", "status"), [(errno.ENOSPC, 4), (errno.ENOTCONN, 1)])
+def test_an_error_of_the_system_without_a_path_is_one_line(
+    code: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = importlib.import_module("synthkd.cli.app")
+
+    def broken() -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(app, "app", broken)
+    with pytest.raises(SystemExit) as ended:
+        app.main()
+    assert ended.value.code == status
+    said = capsys.readouterr().err
+    assert os.strerror(code) in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"asked": "many"}'])
+def test_show_names_a_run_file_of_another_form(content: str, tmp_path: Path) -> None:
+    from synthkd.errors import StorageError
+    from synthkd.show import show_path
+
+    (tmp_path / "generated.json").write_text(content)
+    with pytest.raises(StorageError, match=r"generated\.json: not what synthkd writes there"):
+        show_path(tmp_path)

@@ -72,7 +72,7 @@ class Kill:
 
 @dataclass
 class _Twin:
-    """What an undisturbed start leaves, how many seconds it takes, and how many requests it sends."""
+    """An undisturbed start: the files that it leaves, its seconds and its requests."""
 
     files: dict[str, str]
     seconds: float
@@ -312,7 +312,7 @@ def _content(path: Path) -> bytes:
 
 
 def _committed(folder: Path) -> dict[tuple[str, Any], str]:
-    """What must never be lost: completions by request and sample, verdicts by row."""
+    """Read the rows that must never be lost: completions by request and sample, verdicts by row."""
     if (folder / "journal.sqlite").exists():
         return {(row[0], row[1]): row[2] for row in _rows(folder / "journal.sqlite", _JOURNAL[0])}
     if (folder / "labels.csv").exists():

@@ -20,7 +20,7 @@ ROWS, BYTES, _BATCH = 20_000_000, 1 << 31, 1024
 
 @dataclass(frozen=True)
 class Array:
-    """What an array must be: its type (such as ``float32``), its shape, and bounds of its values.
+    """Schema of an array: its type (such as ``float32``), its shape, and bounds of its values.
 
     A shape holds sizes, and names that stand for the same size in all arrays of a file. ``infinite``: minus infinity may
     stand in it. ``optional``: it may be missing.

@@ -1,4 +1,4 @@
-"""What a transformers checkpoint may hold before it is loaded: safetensors, and nothing that names code.
+"""Check a transformers checkpoint before it is loaded: safetensors, and nothing that names code.
 
 All loaders pass ``trust_remote_code=False`` and ``use_safetensors=True`` besides.
 """

@@ -18,7 +18,7 @@ _ABOVE = 3
 
 
 class EncoderName(Settings):
-    """What a folder keeps of its encoder: no absolute path, so that nothing of the machine is published.
+    """Name of an encoder in an artefact's folder, without an absolute path: nothing of the machine is published.
 
     ``name`` of the folder, or on the hub (``hub``); ``path`` from the artefact's folder to it, unless that would lead
     through the root or above the home folder.

@@ -6,17 +6,17 @@ ones. What a stranger's folder can do is bounded by the schemas of its files (`a
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from synthkd.errors import CriticError, StudentError, UserError
-from synthkd.keys import content_hash
+from synthkd.keys import content_hash, sha256_hash
+from synthkd.marks import HASHES as HASHES
 
-HASHES = "hashes.json"
 FORMAT = 2
 #: Folder in an artefact's folder into which a copy of a frozen encoder may be put; compared by content when it is loaded.
 ENCODER = "encoder"
@@ -39,6 +39,15 @@ class Artifact:
         """The error for a folder or file, in one line."""
         return self.error(f"{where}: {' '.join(problem.split())}; {self.remedy}")
 
+    @contextmanager
+    def fitting(self, folder: Path) -> Iterator[None]:
+        """Refuse a folder whose files contradict each other, of which numpy and others tell by errors of many kinds."""
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise self.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
+
 
 CRITIC = Artifact("critic", CriticError, "train the critic again")
 STUDENT = Artifact("student", StudentError, "train the student again")
@@ -52,7 +61,7 @@ def write_hashes(folder: Path) -> None:
 
 
 def _text(files: dict[str, str]) -> str:
-    """What `hashes.json` holds: the hashes, and a hash over all of them."""
+    """Return the text of `hashes.json`: the hashes, and a hash over all of them."""
     found = {"format": FORMAT, "id": content_hash(files), "files": files}
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
@@ -145,7 +154,4 @@ def _stands_apart(folder: Path, name: Path, inside: set[str]) -> bool:
 
 
 def _sha256(path: Path) -> str:
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_hash(path) if path.is_file() else ""

@@ -64,7 +64,7 @@ def read_object(path: Path, artifact: Artifact) -> dict[str, Any]:
 
 
 def checked_settings(path: Path, found: dict[str, Any], model: type[S], artifact: Artifact) -> S:
-    """What `read_object` gave, as a model."""
+    """Validate what `read_object` gave as a model."""
     try:
         # Through JSON, where a strict model takes a list for a tuple and an object for a dataclass.
         return model.model_validate_json(json.dumps(found), strict=True)

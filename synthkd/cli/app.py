@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -72,6 +73,8 @@ Grace = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that do the work.")]
+#: Errors of a disk, which need not come with a path.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -305,12 +308,6 @@ def main() -> None:
         # The reader of a pipe went away (`synthkd show … | head`); Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:
-        # A path that cannot be read or written, wherever it was named; other failures are faults of ours.
-        if error.filename is None or os.environ.get("SYNTHKD_DEBUG"):
-            raise
-        print(f"synthkd: {error.filename}: {error.strerror}", file=sys.stderr)
-        sys.exit(4)
     except (KeyboardInterrupt, SystemExit) as error:
         # typer turns KeyboardInterrupt into this status, whichever signal came.
         if isinstance(error, SystemExit) and error.code != 128 + signal.SIGINT:
@@ -320,6 +317,11 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SYNTHKD_DEBUG"):
             raise
+        if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
+            # A path that cannot be read or written, wherever it was named, or a disk that takes no more.
+            place = "" if error.filename is None else f"{error.filename}: "
+            print(f"synthkd: {place}{error.strerror}", file=sys.stderr)
+            sys.exit(4)
         # A mistake of a user never comes here: the tests of mistakes refuse this status.
         said = clean(f"{type(error).__name__}: {error}", 500)
         print(

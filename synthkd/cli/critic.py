@@ -223,7 +223,7 @@ def load_options(
     journal: Path | None = None,
     encoder: str | None = None,
 ) -> dict[str, Any]:
-    """What the one who scores says of a critic: who is asked, where replies are kept, where an encoder is."""
+    """Collect the scorer's options of a critic: who is asked, where replies are kept, where an encoder is."""
     asked = _options(option or [])
     for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
         if value is not None:
@@ -237,10 +237,11 @@ def load_options(
 def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Of the options for several critics those that this one takes."""
     from synthkd import plugins
+    from synthkd.critics.options import OF_MEMBERS
     from synthkd.critics.train import read_facts
 
     takes = plugins.find("critics", read_facts(folder).critic).load_options
-    return {name: value for name, value in asked.items() if name in takes or "*" in takes}
+    return {name: value for name, value in asked.items() if name in takes or OF_MEMBERS in takes}
 
 
 def _kind(name: str) -> Kind:

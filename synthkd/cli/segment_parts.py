@@ -23,7 +23,7 @@ _MARK = "folder of `synthkd segment`"
 
 
 def _strange(folder: Path) -> str | None:
-    """What shows that a folder is not one of `synthkd segment`."""
+    """Name what shows that a folder is not one of `synthkd segment`; None if it is one."""
     from synthkd.marks import first_of, has_mark
 
     if has_mark(folder, _MARK):

@@ -45,7 +45,7 @@ class Bag:
     def load(
         cls, folder: Path, kind: Kind, name: str, count: int, options: Mapping[str, Any] | None = None
     ) -> Bag:
-        """What `save` wrote of ``count`` critics; ``options`` are those of their `load`."""
+        """Read what `save` wrote of ``count`` critics; ``options`` are those of their `load`."""
         critic: type[Critic] = plugins.find("critics", name)
         return cls([critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)])
 

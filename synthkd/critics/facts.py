@@ -1,4 +1,4 @@
-"""What a critic's `facts.json` and held-out rows may hold."""
+"""Schemas of a critic's `facts.json` and held-out rows."""
 
 from __future__ import annotations
 

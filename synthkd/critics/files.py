@@ -27,7 +27,7 @@ ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 
 
 class CriticSettings(Settings):
-    """What every critic's settings hold; each critic adds its own fields."""
+    """Settings of every critic; each critic adds its own fields."""
 
     critic: PluginName
     version: int

@@ -30,7 +30,7 @@ PART = 65_536
 
 
 def _strange(folder: Path) -> str | None:
-    """What a folder of parts holds beside them."""
+    """Name what a folder of parts holds beside them; None if there is nothing."""
     if not has_mark(folder, PARTS.name):
         return f"has no mark of ours ({MARK})"
     ours = {MARK, "of.txt"}

@@ -56,7 +56,7 @@ class StackCritic(Critic):
     """
 
     name: ClassVar[str] = "stack"
-    load_options: ClassVar[frozenset[str]] = frozenset({"*"})
+    load_options: ClassVar[frozenset[str]] = frozenset({OF_MEMBERS})
 
     def __init__(
         self,

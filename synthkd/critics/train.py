@@ -223,19 +223,8 @@ def load_critic(
     own = options_of_load(made, options or {})
     if made.load_options & {"folder", OF_MEMBERS}:
         own.setdefault("folder", str(base))
-    try:
+    with CRITIC.fitting(folder):
         critic = made.load(folder, kind, **own)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        IndexError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CRITIC.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
     held, seen = read_table(folder / HELD_OUT, CRITIC), read_table(folder / SEEN, CRITIC)
     trained_on = [name for name in held.schema.names if name not in {*_NOT_COLUMNS, verdict_column(kind)}]
     if trained_on != list(kind.columns):
@@ -259,19 +248,7 @@ def read_facts(folder: Path) -> Facts:
 def _check_scores(trained: TrainedCritic, folder: Path) -> None:
     """Refuse a critic that scores its first held-out rows otherwise than it did: the threshold was measured with those."""
     probe = trained.held_out.slice(0, _PROBES)
-    try:
-        with np.errstate(all="ignore"):
-            again = _scored(trained.critic, probe.drop_columns(["score"]))
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        IndexError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CRITIC.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
+    with CRITIC.fitting(folder), np.errstate(all="ignore"):
+        again = _scored(trained.critic, probe.drop_columns(["score"]))
     if len(again) and np.median(np.abs(again - probe.column("score").to_numpy())) > _NEAR:
         raise CRITIC.refuse(folder, "it scores its held-out rows otherwise than when it was trained")

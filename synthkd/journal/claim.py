@@ -36,29 +36,37 @@ class Claim:
     """A run that this process, or the parent of this worker, is at. Use `take` or `join`."""
 
     def __init__(self, path: Path, run: str, descriptor: int, owner: bool) -> None:
-        self.path, self.run, self.descriptor, self._owner = path, run, descriptor, owner
+        self.path, self.run, self.descriptor, self.owner = path, run, descriptor, owner
         self._pid = os.getpid()
 
     def sent(self, request_id: str) -> None:
-        """Mark a request as on the wire. Call before its first byte is written."""
-        os.write(self.descriptor, b"+%b\n" % request_id.encode())
+        """Mark a request as on the wire. Call before its first byte is written.
+
+        Raises:
+            StorageError: The mark cannot be written, so that nobody could tell after a kill.
+        """
+        with storage_errors(self.path):
+            os.write(self.descriptor, b"+%b\n" % request_id.encode())
 
     def cleared(self, request_ids: Iterable[str]) -> None:
         """Take marks back: nothing more can be billed for these requests."""
         if text := "".join(f"-{request_id}\n" for request_id in request_ids):
-            os.write(self.descriptor, text.encode())
+            # On a full disk a mark stays, and a kill charges more than it has to: no reason to end the run.
+            with suppress(OSError):
+                os.write(self.descriptor, text.encode())
 
     def begin(self) -> None:
         """Forget the marks of the process before, once its reservations are settled."""
-        os.ftruncate(self.descriptor, 0)
-        os.write(self.descriptor, f"{_HEAD}{self.run} on {boot_id()}\n".encode())
+        with storage_errors(self.path):
+            os.ftruncate(self.descriptor, 0)
+            os.write(self.descriptor, f"{_HEAD}{self.run} on {boot_id()}\n".encode())
 
     def end(self, remove: bool) -> None:
         """Give the run back; ``remove`` the file if nothing is left to settle."""
         # A forked child shares the lock, which is the parent's to give back.
         if self.descriptor < 0 or os.getpid() != self._pid:
             return
-        if self._owner and remove:
+        if self.owner and remove:
             # Removed while it is locked: who waits for the lock sees that its file is gone, and takes a new one.
             with suppress(OSError):
                 os.unlink(self.path)

@@ -1,4 +1,4 @@
-"""What a file must be to be taken for a journal, and whether it is still the file that was opened."""
+"""Refuse files that are no journal, and notice when the file that was opened is gone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Place:
         self._size = self._was.st_size
 
     def trouble(self) -> str:
-        """What happened to the file; empty if nothing did."""
+        """Return what happened to the file, in words; empty if nothing did."""
         try:
             now = os.stat(self.path)
         except FileNotFoundError:

@@ -27,7 +27,7 @@ class Caps:
 
 @dataclass(frozen=True)
 class Spending:
-    """What a run has paid for, was charged for attempts of unknown cost (``lost``), and has in flight at most."""
+    """Spending of a run: paid, charged for attempts of unknown cost (``lost``), and at most in flight."""
 
     dollars: float = 0.0
     tokens: int = 0
@@ -191,7 +191,11 @@ def in_batches(db: sqlite3.Connection, run: str, ids: str) -> set[str]:
 
 def set_lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
     """Set what a run was charged for attempts of unknown cost."""
-    db.execute("UPDATE spending SET lost_dollars=?, lost_tokens=? WHERE run=?", (dollars, tokens, run))
+    db.execute(
+        "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
+        " lost_dollars = excluded.lost_dollars, lost_tokens = excluded.lost_tokens",
+        (run, dollars, tokens),
+    )
 
 
 def _lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:

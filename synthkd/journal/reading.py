@@ -1,4 +1,4 @@
-"""What is read of a journal: completions, failures, requests, counts and spending."""
+"""Read a journal: completions, failures, requests, counts and spending."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class JournalReader:
         return found
 
     def request(self, request_id: str) -> dict[str, Any] | None:
-        """What was sent under a request id: identity, messages, sampling."""
+        """Return what was sent under a request id: identity, messages, sampling."""
         row = self._read(
             "SELECT identity, messages, sampling FROM requests WHERE request_id=?", (request_id,)
         )
@@ -110,15 +110,21 @@ class JournalReader:
         if table not in ("completions", "failures", "flights", "requests"):
             raise JournalError(f"no table {table!r} in a journal")
         order = "request_id" if table == "requests" else "request_id, sample_index"
-        cursor = self._reader.execute(f"SELECT * FROM {table} ORDER BY {order}")
-        names = [column[0] for column in cursor.description]
-        for row in cursor:
-            yield dict(zip(names, row, strict=True))
+        try:
+            cursor = self._reader.execute(f"SELECT * FROM {table} ORDER BY {order}")
+            names = [column[0] for column in cursor.description]
+            for row in cursor:
+                yield dict(zip(names, row, strict=True))
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from None
 
     def spending(self, run: str) -> Spending:
-        """What a run has paid, over all its resumptions, and what it has in flight."""
-        with self._reading:
-            return ledger.spending(self._reader, run)
+        """Sum up what a run has paid, over all its resumptions, and what it has in flight."""
+        try:
+            with self._reading:
+                return ledger.spending(self._reader, run)
+        except sqlite3.Error as error:
+            raise explained(error, self.path) from None
 
     def runs(self) -> list[str]:
         """Names of the runs that have spent or reserved something."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from synthkd.errors import JournalError, nearest
+from synthkd.errors import InputError, JournalError, nearest
 from synthkd.journal import claim, ledger
 from synthkd.journal.claim import Claim
 from synthkd.journal.guard import Place, rescue
@@ -318,7 +318,10 @@ class Journal(JournalReader):
 
         Raises:
             JournalError: A process is at the run, or the journal knows no such run.
+            InputError: A sum that no bill can come to.
         """
+        if not (0 <= dollars < float("inf") and 0 <= tokens < 2**53):
+            raise InputError(f"${dollars} and {tokens} tokens: no bill comes to that; give what it says")
         if run not in (known := self.runs()):
             raise JournalError(f"{self.path}: no run {run!r} has spent anything{nearest(run, known)}")
         if claim.is_alive(self.path, run):

@@ -49,7 +49,7 @@ def storable(answer: Answer) -> bool:
 
 
 def odd(answer: Answer) -> Failure:
-    """What becomes of an answer that cannot be stored: a failure of unknown cost."""
+    """Turn an answer that cannot be stored into a failure of unknown cost."""
     detail = "the backend gave an answer with fields of odd types or sizes"
     return Failure(answer.request_id, answer.sample_index, "bad_answer", detail, 1, False, None)
 
@@ -61,7 +61,7 @@ def json_text(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def representable(value: Any) -> Any:
-    """A value as SQLite can hold it (see `_json`)."""
+    """A value as SQLite can hold it (see `json_text`)."""
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -66,6 +66,9 @@ class Writer:
             # Callers that were cancelled left their results to callbacks.
             await asyncio.sleep(0)
         self._settle()
+        if self._claim is not None and not self._claim.owner:
+            # Opened for this writer alone; the run's own is given back by who took it.
+            self._claim.end(remove=False)
 
     def _settle(self) -> None:
         """Release what was reserved and not sent, and charge what is still on the wire."""

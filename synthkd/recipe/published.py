@@ -1,4 +1,4 @@
-"""What a published file may hold of a recipe: no absolute path, no name of a user, a folder or a private machine."""
+"""Values as a published file may hold them: no absolute path, no name of a user, a folder or a private machine."""
 
 from __future__ import annotations
 

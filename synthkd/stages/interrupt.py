@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do to a run."""
+"""Stop a run by Ctrl-C, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class _Distilled(BaseModel):
 
 
 def work_strange(folder: Path) -> str | None:
-    """What shows that a folder is not one of a run; None where it is one."""
+    """Name what shows that a folder is not one of a run; None if it is one."""
     if has_mark(folder, _WORK):
         return None
     for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape), ("distill.json", _Distilled)):
@@ -82,7 +82,7 @@ def work_strange(folder: Path) -> str | None:
 
 
 def run_strange(folder: Path) -> str | None:
-    """What a run's folder holds beside the files of a run, by which it must not be removed."""
+    """Name what a run's folder holds beside the files of a run, for which it must not be removed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
             said = JUDGED.strange(Path(entry.path)) if entry.name == JUDGED_ROWS else ""

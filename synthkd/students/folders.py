@@ -61,19 +61,8 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
             raise StudentError(
                 f"{folder}: the student {made.name!r} has no frozen encoder; leave `{name}` out"
             )
-    try:
+    with STUDENT.fitting(folder):
         student = made.load(folder, **options)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        IndexError,
-        AttributeError,
-        ArithmeticError,
-        RuntimeError,
-    ) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise STUDENT.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
     if not isinstance(student, Student) or student.learns != card["learns"]:
         raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
     return student

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -11,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from synthkd.errors import JournalError
-from synthkd.journal import Journal, claim
+from synthkd.errors import DiskFullError, JournalError, StorageError
+from synthkd.journal import Journal, Writer, claim
 from synthkd.journal.ledger import Caps, Spending
 from synthkd.requests import Completion, Request, Sampling
 
@@ -204,3 +206,33 @@ def test_kills_under_a_cap_cost_at_most_what_was_on_the_wire(
         assert journal.spending(RUN).lost_dollars == pytest.approx(0.25 * kills)
         room = Caps(dollars=0.25 * kills + 1.0)
         assert len(journal.depart([request(i) for i in range(9)], RUN, [(0.5, 1)] * 9, room).go) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_on_a_full_disk_no_request_goes_unmarked_and_a_mark_may_stay(path: Path) -> None:
+    held = claim.Claim(path, RUN, os.open("/dev/full", os.O_WRONLY), owner=False)
+    with pytest.raises(DiskFullError, match="the disk is full"):
+        held.sent("a")
+    with pytest.raises(StorageError):
+        held.begin()
+    # More is charged after a kill than has to be; the run goes on.
+    held.cleared(["a"])
+    held.end(remove=False)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_a_writer_of_a_worker_closes_the_claim_that_it_joined(path: Path) -> None:
+    async def write(journal: Journal) -> None:
+        async with Writer(journal, RUN):
+            pass
+
+    parent = claim.take(path, RUN)
+    try:
+        with Journal(path) as journal:
+            before = len(os.listdir("/proc/self/fd"))
+            for _ in range(3):
+                asyncio.run(write(journal))
+            assert len(os.listdir("/proc/self/fd")) == before
+        assert claim.is_alive(path, RUN)
+    finally:
+        parent.end(remove=True)

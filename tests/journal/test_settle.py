@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from synthkd.errors import JournalError
-from synthkd.journal import Journal
+from synthkd.errors import InputError, JournalError
+from synthkd.journal import Journal, claim
 from synthkd.journal.ledger import Spending
 from synthkd.requests import Completion, Failure, Request, Sampling
 
@@ -91,3 +91,32 @@ def test_what_only_looks_neither_creates_nor_alters(path: Path, verb: str) -> No
     assert path.read_bytes() == before
     assert synthkd(verb, path.parent / "none.sqlite").returncode == 4
     assert not (path.parent / "none.sqlite").exists()
+
+
+@pytest.mark.parametrize("dollars", [float("nan"), float("inf"), -1.0])
+def test_settle_refuses_a_sum_that_no_bill_comes_to(path: Path, dollars: float) -> None:
+    with Journal(path) as journal, pytest.raises(InputError, match="no bill"):
+        journal.settle("first", dollars, 0)
+
+
+def test_settle_holds_for_a_run_that_has_only_reserved(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.depart([request(9)], "other", [(0.25, 100)])
+        # As a process leaves it that was killed before it had sent anything.
+        held = claim.take(path, "other")
+        held.begin()
+        held.end(remove=False)
+        journal.settle("other", 0.1, 7)
+        assert journal.spending("other") == Spending(0.0, 0, 0.1, 7)
+
+
+def test_damaged_pages_are_told_as_a_damaged_journal(path: Path) -> None:
+    with Journal(path) as journal:
+        journal.checkpoint()
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\x5a" * (len(data) - 4096)
+    path.write_bytes(data)
+    with Journal(path, read_only=True) as journal:
+        for read in (lambda: list(journal.rows()), lambda: journal.spending("first")):
+            with pytest.raises(JournalError, match="damaged"):
+                read()

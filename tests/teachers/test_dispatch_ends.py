@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
 from sending import (
     QUICK,
     completions,
@@ -19,9 +20,9 @@ from sending import (
     until_error,
 )
 
-from synthkd.errors import AuthenticationError, UnreachableError
+from synthkd.errors import AuthenticationError, DiskFullError, UnreachableError
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.dispatch import GONE_AFTER, Policy
+from synthkd.teachers.dispatch import GONE_AFTER, Policy, TransientError, dispatch
 
 
 def test_a_wrong_key_ends_the_run() -> None:
@@ -139,3 +140,33 @@ def test_a_success_in_between_lets_a_shaky_server_go_on() -> None:
     answers = gather(several(100), send, policy)
     assert sum(isinstance(answer, Completion) for answer in answers) == 10
     assert sum(isinstance(answer, Failure) for answer in answers) == 90
+
+
+class FullAccount:
+    """An account whose file cannot be written any more, for marks or for charges."""
+
+    def __init__(self, marks: bool) -> None:
+        self.marks = marks
+
+    def sent(self, asked: Request) -> None:
+        if self.marks:
+            raise DiskFullError("the disk is full")
+
+    def unbilled(self, asked: Request) -> None:
+        pass
+
+    async def unknown(self, asked: Request) -> bool:
+        raise DiskFullError("the disk is full")
+
+
+@pytest.mark.parametrize("marks", [True, False])
+def test_an_account_that_cannot_be_written_ends_the_run(marks: bool) -> None:
+    async def broken(asked: Request) -> list[Answer]:
+        raise TransientError("connection", "it broke", billed=None)
+
+    async def collect() -> None:
+        async for _ in dispatch(several(3), broken, QUICK, FullAccount(marks)):
+            pass
+
+    with pytest.raises(DiskFullError):
+        asyncio.run(asyncio.wait_for(collect(), 10))

@@ -127,7 +127,7 @@ class Asker:
         requests = [self.request(question) for question in questions]
         with self._opened() as journal:
             if self._missing(journal, requests):
-                with journal.claim(self.recipe.name):
+                with journal.claim(self.recipe.name, logging.getLogger("synthkd").warning):
                     # Another process may have bought some while this one waited.
                     if missing := self._missing(journal, requests):
                         self._announce(missing, journal)

@@ -1,4 +1,4 @@
-"""What a saved judge holds: which model, by which identity, asked how. Never an address, a key, a journal or a program.
+"""Settings of a saved judge: model, identity, sampling. Never an address, a key, a journal or a program.
 
 Where it is asked, and what goes along, comes from the one who scores. A folder may be a stranger's, so its rows go
 nowhere before the user has named the place.
@@ -59,7 +59,7 @@ class JudgeSettings(CriticSettings):
     left_out: Count
 
     def unnamed(self) -> str:
-        """What to say if nobody named whom to ask."""
+        """Return the message for a judge of which nobody named whom to ask."""
         how = (
             "name the server by --base-url URL (and --api-key-env NAME), the option `teacher`"
             if self.backend in _SERVED
@@ -72,7 +72,7 @@ class JudgeSettings(CriticSettings):
 
 
 def saved_sampling(part: SamplingPart) -> tuple[dict[str, Any], str | None]:
-    """What a folder keeps of sampling parameters: those that it may bring, and a hash of the others."""
+    """Split sampling parameters into those that a folder may bring, and a hash of the others."""
     said = part.model_dump(exclude={"n"}, exclude_unset=True)
     known = {name: value for name, value in said.items() if name in JudgeSampling.model_fields}
     other = {name: value for name, value in said.items() if name not in known and value}

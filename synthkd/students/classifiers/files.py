@@ -21,7 +21,7 @@ Temperature = Annotated[float, Field(ge=LOWEST / 2, le=HIGHEST * 2)]
 
 
 class ClassifierSettings(Settings):
-    """What the settings of every classifier hold."""
+    """Settings of every classifier."""
 
     student: PluginName
     version: int

@@ -156,7 +156,7 @@ def _batches(lengths: Ints, places: int) -> Iterator[Ints]:
 
 
 def _settings(folder: Path) -> _Settings:
-    """What `export_onnx` wrote down, after the files were compared with their hashes."""
+    """Read what `export_onnx` wrote down, after the files were compared with their hashes."""
     if not (folder / SETTINGS).is_file():
         raise StudentError(
             f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export` writes one"

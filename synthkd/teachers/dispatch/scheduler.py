@@ -229,6 +229,9 @@ class _Scheduler:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            # Of the account: what cannot be recorded as sent or charged must not go on in silence.
+            self._end(error)
         if not (self.tasks or self.waiting):
             self.breaker.idle(self.loop.time())
         self.pump()

@@ -16,7 +16,7 @@ _ERRORS, _ROWS = 1000, 2**53
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a provider has to say against a batch. ``line`` is 0 where it names none."""
+    """An error that a provider names for a batch. ``line`` is 0 if it names none."""
 
     code: str
     message: str

@@ -99,7 +99,7 @@ _MAYBE_BILLED = (504, 520, 524)
 def refusal(
     address: Address, part: TeacherPart, status: int, headers: Mapping[str, str], data: bytes
 ) -> TeacherError:
-    """What a status other than 200 means."""
+    """Return the error that a status other than 200 means."""
     message, codes = _said(data)
     # Masked whole, then cut: of a key across the cut, a part would remain.
     detail = address.mask(message)[:_WORDS]
@@ -120,7 +120,7 @@ def refusal(
 
 
 def refused_within(address: Address, part: TeacherPart, found: dict[str, Any], data: bytes) -> TeacherError:
-    """What an error means that came with status 200, as from gateways whose server failed midway."""
+    """Return the meaning of an error that came with status 200, as from gateways whose server failed midway."""
     error = found.get("error")
     code = error.get("code") if type(error) is dict else None
     if type(code) is int and 400 <= code < 600:
