@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,10 +113,13 @@ def test_settle_holds_for_a_run_that_has_only_reserved(path: Path) -> None:
 
 
 def test_damaged_pages_are_told_as_a_damaged_journal(path: Path) -> None:
-    with Journal(path) as journal:
-        journal.checkpoint()
+    with closing(sqlite3.connect(path)) as db:
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        roots = db.execute("SELECT rootpage FROM sqlite_master WHERE name IN ('completions', 'spending')")
+        pages = [page for (page,) in roots]
     data = bytearray(path.read_bytes())
-    data[4096:] = b"\x5a" * (len(data) - 4096)
+    for page in pages:
+        data[(page - 1) * size : page * size] = b"\x5a" * size
     path.write_bytes(data)
     with Journal(path, read_only=True) as journal:
         for read in (lambda: list(journal.rows()), lambda: journal.spending("first")):
