@@ -22,12 +22,20 @@ from synthkd.errors import InputError, StorageError, TeacherError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.task import Row
-from synthkd.marks import CORPUS, MARK, FolderKind, check_folder, first_of, has_mark, write_mark
+from synthkd.marks import CORPUS, MARK, FolderKind, check_folder, first_of, has_mark
 from synthkd.marks import STUDENT as STUDENT_KIND
 from synthkd.recipe import Inputs, Recipe
 from synthkd.stages.places import run_strange
 from synthkd.stages.plan import Plan
-from synthkd.storage import is_scratch, read_json, remove_folder, storage_errors, write_json, write_text
+from synthkd.storage import (
+    claim_folder,
+    clear_left,
+    is_scratch,
+    read_json,
+    remove_folder,
+    write_json,
+    write_text,
+)
 
 RECORD, INPUTS, STUDENT, SECONDS = "round.json", "inputs.jsonl", "student", "seconds.json"
 FORMAT = 1
@@ -281,15 +289,16 @@ def check_rounds(recipe: Recipe, kind: FolderKind) -> None:
     if rounds.is_dir():
         for path in sorted(rounds.iterdir()):
             if _NUMBER.fullmatch(path.name):
+                clear_left(path)
                 check_folder(path, kind)
 
 
 def begin_round(folder: Path, kind: FolderKind) -> None:
     """Remove what a killed process or another recipe left in a round's folder, and make it anew."""
+    clear_left(folder)
     remove_folder(folder, kind)
-    with storage_errors(folder):
-        folder.mkdir(parents=True)
-        write_mark(folder / MARK, _MARK)
+    # Marked whole or not at all: a half mark would be a stranger's after a kill.
+    claim_folder(folder, kind)
 
 
 def folder_hash(folder: Path) -> str:

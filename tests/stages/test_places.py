@@ -15,7 +15,7 @@ from conftest import Make
 from synthkd import pipeline
 from synthkd.errors import RecipeError, StorageError, SynthKDError
 from synthkd.loops.rounds import begin_round, round_kind, write_inputs
-from synthkd.marks import MARK
+from synthkd.marks import MARK, write_temporary_mark
 from synthkd.recipe import Recipe
 from synthkd.storage import remove_folder, replaced_folder
 from synthkd.testing import FakeServer
@@ -210,3 +210,12 @@ def test_a_folder_under_the_name_of_a_round_is_kept(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="symbolic link"):
         begin_round(tmp_path / "001", ROUND)
     assert (tmp_path / "000" / "inputs.jsonl").is_file()
+
+
+def test_a_round_whose_process_was_killed_while_it_was_marked_is_begun_anew(tmp_path: Path) -> None:
+    left = tmp_path / "000" / "..synthkd.json.0123abcd"
+    left.mkdir(parents=True)
+    write_temporary_mark(left, "0123abcd")
+    (left / "half").write_text("{")
+    begin_round(tmp_path / "000", ROUND)
+    assert [path.name for path in (tmp_path / "000").iterdir()] == [MARK]
