@@ -113,7 +113,8 @@ def replaced_file(path: Path) -> Iterator[Path]:
             raise StorageError(f"{path}: a folder; name a file")
         target.parent.mkdir(parents=True, exist_ok=True)
         with _scratch(target) as scratch:
-            temporary = scratch / target.name
+            # A mark that is written must not take the place of the temporary folder's own.
+            temporary = scratch / (_NEW if target.name == MARK else target.name)
             yield temporary
             _sync(temporary)
             before = target.stat() if target.exists() else None

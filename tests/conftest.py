@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,16 @@ def data() -> Path:
         if folder and Path(folder).is_dir():
             return Path(folder)
     pytest.skip("no real rows here: neither SYNTHKD_DATA nor ../shared/data")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Set signals back: the program's `main` leaves them to end the process."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -19,12 +19,13 @@ from pydantic import BaseModel
 
 from synthkd import storage
 from synthkd.errors import StorageError
-from synthkd.marks import MARK
+from synthkd.marks import MARK, has_mark, write_mark
 from synthkd.storage import (
     TemporaryFolder,
     check_place,
     claim_folder,
     clear_temporary,
+    is_scratch,
     read_json,
     remove_folder,
     replaced_file,
@@ -427,3 +428,11 @@ def test_a_folder_is_claimed_once_and_a_foreign_one_never(tmp_path: Path) -> Non
     with pytest.raises(StorageError, match="is foreign"):
         claim_folder(tmp_path / "mine", kind)
     assert names(tmp_path / "mine") == ["thesis.txt"]
+
+
+def test_the_temporary_folder_of_a_mark_keeps_its_own_mark(tmp_path: Path) -> None:
+    with replaced_file(tmp_path / MARK) as temporary:
+        write_mark(temporary, "run")
+        assert is_scratch(temporary.parent)
+    assert has_mark(tmp_path, "run")
+    assert [path.name for path in tmp_path.iterdir()] == [MARK]

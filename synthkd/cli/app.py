@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -292,10 +293,11 @@ app.add_typer(student.app, name="student")
 
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
+    from synthkd.stages.interrupt import SIGNALS
     from synthkd.storage import clear_temporary
 
     guard_streams()
-    received = _end_by_signals()
+    received = _end_by_signals(SIGNALS)
     try:
         clear_temporary()
         app()
@@ -329,9 +331,14 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    finally:
+        # From here on a signal would interrupt what Python does at its exit, with a traceback.
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
 
 
-def _end_by_signals() -> list[int]:
+def _end_by_signals(numbers: Sequence[int]) -> list[int]:
     """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are given back.
 
     Returns:
@@ -343,9 +350,8 @@ def _end_by_signals() -> list[int]:
         received.append(number)
         raise KeyboardInterrupt(number)
 
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # A signal that is ignored, as `nohup` has it, stays ignored.
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+    for number in numbers:
+        # A signal that is ignored, as `nohup` has it, stays ignored; Python itself handles SIGINT.
+        if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, handle)
     return received
