@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -57,7 +58,7 @@ def export_parquet(journal: Path, out: Path) -> int:
     done = 0
     check_file(out, has_columns("request_id", "sample_index", "messages"), "an export of a journal")
     with (
-        Journal(journal, read_only=True) as store,
+        Journal(journal, must_exist=True, read_only=not os.access(journal.parent, os.W_OK)) as store,
         replaced_file(out) as temporary,
         pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
     ):

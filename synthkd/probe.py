@@ -90,7 +90,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         Journal(recipe.journal_path) as journal,
         Progress("probe", quiet=True) as quiet,
         TemporaryFolder() as folder,
-        journal.claim(recipe.name),
+        journal.claim(recipe.name, Progress("probe").say),
     ):
         open_, chosen = _draw(plan, journal, requests)
         if not chosen:

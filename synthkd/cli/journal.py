@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -144,6 +145,7 @@ def copy(
     """Copy a journal to a new file, also while a run is on. (The SQLite file alone may lack what its log holds.)"""
     from synthkd.journal import Journal
 
-    with Journal(path, read_only=True) as journal:
+    # Not read-only, if that can be: a run that begins meanwhile waits for the copy, or is waited for.
+    with Journal(path, must_exist=True, read_only=not os.access(path.parent, os.W_OK)) as journal:
         journal.copy(out)
         typer.echo(f"{journal.counts().completions:,} completions copied to {out}")

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("openai")
 
 from asking import KEY
-from batching import Server, all_collected, ask, completed, part, quick, requests_of, run_stage
+from batching import RUN, Server, all_collected, ask, completed, part, quick, requests_of, run_stage
 from hostile import Hostile, Peer
 
 from synthkd.errors import DiskFullError, QuotaError, SynthKDError, TeacherError
@@ -302,3 +302,16 @@ def test_odd_usage_in_a_result_keeps_the_completion(journal: Journal) -> None:
     with Odd(FakeBatches()) as server:
         answers = completed(ask(server, journal, 3))
     assert {(answer.prompt_tokens, answer.completion_tokens) for answer in answers} == {(None, None)}
+
+
+@pytest.mark.parametrize("status", [307, 400, 401, 403, 404])
+def test_what_was_never_submitted_is_not_reserved_any_more(journal: Journal, status: int) -> None:
+    def refused(peer: Peer) -> None:
+        peer.reply({"error": {"message": "no"}}, status=status)
+
+    with Hostile(answering(file=refused)) as server:
+        who = BatchTeacher(part(server.url))
+        with pytest.raises(TeacherError):
+            run_stage(who, journal, requests_of(who, 3))
+    journal.give_up_flights(RUN)
+    assert journal.counts().in_flight == 0

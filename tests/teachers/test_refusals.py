@@ -353,3 +353,19 @@ def test_an_error_shows_no_secret_of_a_broken_answer(monkeypatch: pytest.MonkeyP
         except SynthKDError as error:
             text = shown(error)
     assert not parts_of_secret(text)
+
+
+@pytest.mark.parametrize("said", ["your key is {}", "{}", "Bearer {}\nand more", "a{}b"])
+def test_a_key_that_a_completion_repeats_is_not_kept(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with Hostile(lambda peer: peer.reply(good(said.format(KEY)))) as server:
+        (answer,) = completed(ask(teacher(server.url), request()))
+    assert KEY not in answer.text
+    assert "***" in answer.text
+
+
+def test_a_word_that_serves_as_a_key_stays_in_completions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with Hostile(lambda peer: peer.reply(good("none of them"))) as server:
+        (answer,) = completed(ask(teacher(server.url), request()))
+    assert answer.text == "none of them"

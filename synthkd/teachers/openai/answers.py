@@ -45,6 +45,8 @@ _LOWEST, _HIGHEST = -1e6, 0.01
 _TOPS = 64
 #: JSON's words for what is no text: which numbers are floats depends on the parser.
 _KINDS = {dict: "an object", list: "a list", bool: "true or false"}
+#: Characters of a secret that is looked for in texts: a key such as "none" must not spoil them.
+_SECRET = 12
 Mask = Callable[[str], str]
 
 
@@ -95,6 +97,24 @@ def answers_of(
         )
         bears = False
     return _with_prompt(answers, read, cached, price) if bears else answers
+
+
+def without_secrets(answers: list[Answer], mask: Mask, forms: tuple[str, ...]) -> list[Answer]:
+    """Take a key out of texts that repeat it, as a server that shows what it was sent may.
+
+    Args:
+        mask: Takes all known secrets out of a text.
+        forms: The forms of secrets that are looked for; no word that a text may hold for itself.
+    """
+    for place, answer in enumerate(answers):
+        if isinstance(answer, Completion) and any(form in answer.text for form in forms):
+            answers[place] = replace(answer, text=mask(answer.text), first_tokens=None)
+    return answers
+
+
+def unmistakable(forms: tuple[str, ...]) -> tuple[str, ...]:
+    """Those forms of secrets that no ordinary text holds: long, and not of letters alone."""
+    return tuple(form for form in forms if len(form) >= _SECRET and not form.isalpha())
 
 
 def _with_prompt(

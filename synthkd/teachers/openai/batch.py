@@ -72,7 +72,7 @@ class BatchTeacher:
                 async for answers in groups:
                     yield answers
         except TransientError as error:
-            raise lasting(error) from None
+            raise lasting(error, bool(self._stream and self._stream.open)) from None
         finally:
             self._stream = None
 

@@ -22,7 +22,7 @@ from synthkd.fastjson import dumps, loads
 from synthkd.journal.batches import Batch, Row
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures
-from synthkd.teachers.openai.answers import answers_of
+from synthkd.teachers.openai.answers import answers_of, unmistakable, without_secrets
 from synthkd.teachers.openai.batch_state import State, id_of, state_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
 from synthkd.teachers.openai.client import client_of
@@ -191,7 +191,10 @@ def outcome(
 def _answered(provider: Provider, request: Request, body: Any, price: Price | None) -> Outcome:
     wanted = request.sample_indexes
     try:
-        answers = answers_of(request, body, None, price, provider.address.mask)
+        mask = provider.address.mask
+        answers = without_secrets(
+            answers_of(request, body, None, price, mask), mask, unmistakable(mask.forms)
+        )
     except TransientError as error:
         return Outcome([], wanted, error.reason, error.detail, unseen=True)
     have = {answer.sample_index for answer in answers}
@@ -398,9 +401,12 @@ class Provider:
         return TransientError("connection", f"{where}: the connection broke ({kind})", billed=None)
 
 
-def lasting(error: TransientError) -> TeacherError:
+def lasting(error: TransientError, open_batches: bool) -> TeacherError:
     """The error of a run in which a trouble did not pass."""
-    detail = f"{error.detail}; open batches go on at the provider, and the same command picks them up"
+    goes_on = (
+        "; open batches go on at the provider, and the same command picks them up" if open_batches else ""
+    )
+    detail = f"{error.detail}{goes_on}"
     return (
         UnreachableError(detail)
         if error.reason == "unreachable"

@@ -47,7 +47,7 @@ async def _ask_of_each(part: TeacherPart, journal: Journal, run: str, cancel: bo
     try:
         return [await _ask_of(provider, batches, batch, cancel) for batch in batches.open(run)]
     except TransientError as error:
-        raise lasting(error) from None
+        raise lasting(error, open_batches=True) from None
     finally:
         await provider.close()
 

@@ -229,13 +229,23 @@ class BatchStream:
             self.room.set()
 
     async def _submit(self, draft: Draft) -> None:
-        """Each step is on disk before the next. An error leaves the intent, and the next run looks what came of it."""
+        """Each step is on disk before the next.
+
+        An error leaves the intent, and the next run looks what came of it; but for one with which no batch can have
+        been made: its requests are not reserved any more.
+        """
         token = await asyncio.to_thread(self.batches.intent, self.run, draft.rows)
         await self._take_over(token, draft)
-        file_id = await self.provider.upload(f"{MARK}-{token}.jsonl", draft.file)
-        await asyncio.to_thread(self.batches.uploaded, token, file_id)
-        batch = Batch(token, self.run, "submitted", None, file_id, time.time())
-        batch_id = await self._create(draft.url, batch)
+        file_id = None
+        try:
+            file_id = await self.provider.upload(f"{MARK}-{token}.jsonl", draft.file)
+            await asyncio.to_thread(self.batches.uploaded, token, file_id)
+            batch = Batch(token, self.run, "submitted", None, file_id, time.time())
+            batch_id = await self._create(draft.url, batch)
+        except TeacherError as error:
+            if file_id is None or not isinstance(error, TransientError):
+                await asyncio.to_thread(self.batches.dropped, token)
+            raise
         await asyncio.to_thread(self.batches.submitted, token, batch_id)
         if not self.open:
             self.alone.add(token)

@@ -16,7 +16,7 @@ from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import Policy, Send, UnfinishedError, dispatch
 from synthkd.teachers.dispatch.rates import Rates
 from synthkd.teachers.openai.address import base_urls, public, resolve
-from synthkd.teachers.openai.answers import NAME, answers_of
+from synthkd.teachers.openai.answers import NAME, answers_of, unmistakable, without_secrets
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class _Asker:
         self.wire, self.part, self.price = wire, part, price
         # Models' names and the like are the same in all answers.
         self._names = lru_cache(64)(wire.address.mask)
+        self._secrets = unmistakable(wire.address.mask.forms)
 
     async def ask_all(self, request: Request) -> list[Answer]:
         """The samples of a request. Raises `UnfinishedError` where a server gives fewer than asked."""
@@ -129,7 +130,8 @@ class _Asker:
         body = dumps(body_of(request, self.part, chat))
         start = time.perf_counter()
         found = await self.wire.post(CHAT if chat else PLAIN, body)
-        return answers_of(request, found, time.perf_counter() - start, self.price, self._mask)
+        answers = answers_of(request, found, time.perf_counter() - start, self.price, self._mask)
+        return without_secrets(answers, self.wire.address.mask, self._secrets) if self._secrets else answers
 
     def _mask(self, text: str) -> str:
         return self._names(text) if len(text) <= NAME else self.wire.address.mask(text)
