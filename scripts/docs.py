@@ -64,7 +64,7 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         kind = str(field.annotation).replace("typing.", "").replace("synthkd.recipe.", "")
         kind = re.sub(r"\b(part|parts|teacher|recipe)\.(?=[A-Z])", "", kind)
-        kind = kind.replace("synthkd.secrets.", "")
+        kind = re.sub(r"synthkd\.secrets\.\w+\.", "", kind)
         kind = kind.removeprefix("<class '").removesuffix("'>").replace("|", "or")
         default = (
             "required"
