@@ -64,7 +64,7 @@ def test_propositions_come_with_their_places_and_a_second_run_sends_nothing(fold
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "a.txt: empty"), (b"\xff\xfe", "a.txt: not UTF-8"), (b"a\x00b", "a.txt: binary"), (b" \r\n\n", "a.txt: empty")],
+    [(b"", "a.txt: empty"), (b"\xff\xfe", "a.txt: UTF-16, not UTF-8"), (b"a\x00b", "a.txt: binary"), (b" \r\n\n", "a.txt: empty")],
 )  # fmt: skip
 def test_a_file_that_is_no_text_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)
