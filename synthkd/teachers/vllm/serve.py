@@ -184,21 +184,22 @@ class Server:
                 await asyncio.sleep(_LOOK)
         raise TeacherError(
             f"the vLLM server was not ready in {seconds:g} s; raise teacher.vllm.startup, or see why in its log"
-            f" {self.log}, which ends:\n{self._end_of_log()}"
+            f" {self.log}, which ends: {self._end_of_log()}"
         )
 
     def ended(self, when: str) -> TeacherError:
         """What to say when the server is gone."""
         return TeacherError(
             f"the vLLM server ended {when} (exit status {self.process.poll()}); mend what its log {self.log} says,"
-            f" then the same command goes on. The log ends:\n{self._end_of_log()}"
+            f" then the same command goes on. The log ends: {self._end_of_log()}"
         )
 
     def _end_of_log(self) -> str:
         lines = [
             line.rstrip() for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()
         ]
-        return "\n".join(f"  {line[:300]}" for line in lines[-_LINES:]) or "  (it is empty)"
+        # An error is one line; a bar stands for the ends of the log's.
+        return " | ".join(line.strip()[:300] for line in lines[-_LINES:]) or "(it is empty)"
 
     async def stop(self, keep_log: bool = False) -> None:
         """End the group: asked first, then made to. The log of a server that ended by itself is kept."""
