@@ -30,7 +30,7 @@ def critic(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--held-out", "1"], "--held-out is 1; it must lie between 0 and 1"),
         (["--precision", "1.5"], "--precision is 1.5; it must lie between 0 and 1"),
         (["--option", "foo=1"], "critic 'linear': unknown option 'foo'"),
-        (["--option", "foo"], "--option 'foo': write key=value"),
+        (["--option", "foo"], "--option foo: write key=value"),
         (["--merge", "majorty"], "did you mean 'majority'"),
         (["--critic", "linaer"], "did you mean 'linear'"),
         (["--kind", "tripel"], "did you mean 'triple'"),
