@@ -18,17 +18,17 @@ from synthkd.secrets import is_private
 from synthkd.students.train import Training, train_student
 from synthkd.testing import FakeServer
 
-FOLDER = Path("/home/telltale/work")
+FOLDER = Path("/elsewhere/telltale/work")
 
 
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
         ("heads.csv", "heads.csv"), ("../data/heads.csv", "../data/heads.csv"), ("$DATA/heads.csv", "$DATA/heads.csv"),
-        ("~/heads.csv", "~/heads.csv"), ("/home/telltale/work/a/heads.csv", "a/heads.csv"), ("/home/telltale/work", "."),
-        ("/home/telltale/work/../x/heads.csv", "heads.csv"), ("/data/heads.csv", "heads.csv"), ("~telltale/heads.csv", "heads.csv"),
-        ("C:\\Users\\telltale\\heads.csv", "heads.csv"), ("file:///home/telltale/heads.csv", "heads.csv"), ("/", "path"),
-        ("/home/telltale/working/heads.csv", "heads.csv"),
+        ("~/heads.csv", "~/heads.csv"), ("/elsewhere/telltale/work/a/heads.csv", "a/heads.csv"), ("/elsewhere/telltale/work", "."),
+        ("/elsewhere/telltale/work/../x/heads.csv", "heads.csv"), ("/rows/heads.csv", "heads.csv"), ("~telltale/heads.csv", "heads.csv"),
+        ("C:\\Users\\telltale\\heads.csv", "heads.csv"), ("file:///elsewhere/telltale/heads.csv", "heads.csv"), ("/", "path"),
+        ("/elsewhere/telltale/working/heads.csv", "heads.csv"),
     ],
 )  # fmt: skip
 def test_a_path_is_shown_from_the_folder_or_by_its_name(path: str, shown: str) -> None:
@@ -39,8 +39,8 @@ def test_a_path_is_shown_from_the_folder_or_by_its_name(path: str, shown: str) -
     ("text", "shown"),
     [
         ("/no_think", "/no_think"), ("and/or", "and/or"), ("http://example.org/a/b", "http://example.org/a/b"),
-        ("transformers:/home/telltale/m@abc:float32", "transformers:m@abc:float32"),
-        ("stopped; see /home/telltale/work/runs/r/log, please", "stopped; see runs/r/log, please"),
+        ("transformers:/elsewhere/telltale/m@abc:float32", "transformers:m@abc:float32"),
+        ("stopped; see /elsewhere/telltale/work/runs/r/log, please", "stopped; see runs/r/log, please"),
         ("openai:http://gpu-box-7:8000/v1:m", "openai:http://private-host:8000/v1:m"),
         ("openai:http://127.0.0.1:8000/v1:m", "openai:http://127.0.0.1:8000/v1:m"),
     ],
@@ -63,7 +63,10 @@ def test_this_machine_and_public_hosts_are_no_private_ones(host: str) -> None:
 
 def test_options_of_any_depth_are_shortened() -> None:
     raw = {
-        "options": {"taxonomy": "/home/telltale/work/t.yaml", "deep": [{"x": "/home/telltale/a/b.csv"}]},
+        "options": {
+            "taxonomy": "/elsewhere/telltale/work/t.yaml",
+            "deep": [{"x": "/elsewhere/telltale/a/b.csv"}],
+        },
         "n": 3,
     }
     assert published(raw, FOLDER) == {"options": {"taxonomy": "t.yaml", "deep": [{"x": "b.csv"}]}, "n": 3}
