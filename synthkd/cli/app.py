@@ -146,7 +146,7 @@ def run(
 
 
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
-    """Whether to go on after a probe: asked on a terminal; elsewhere only `--yes` goes on."""
+    """Return whether to go on after a probe: asked on a terminal; elsewhere only `--yes` goes on."""
     from synthkd.probe import probe
 
     found = probe(recipe, requests)

@@ -235,7 +235,7 @@ def load_options(
 
 
 def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    """Of the options for several critics those that this one takes."""
+    """Select, of the options for several critics, those that this one takes."""
     from synthkd import plugins
     from synthkd.critics.options import OF_MEMBERS
     from synthkd.critics.train import read_facts

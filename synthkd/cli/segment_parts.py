@@ -1,4 +1,4 @@
-"""What `synthkd segment` is made of: documents gathered, a recipe written, rows and fates put out."""
+"""Parts of `synthkd segment`: documents gathered, a recipe written, rows and fates put out."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
 
 
 def gather(files: list[Path], work: Path) -> Path:
-    """All documents in one file of the run's folder."""
+    """Write all documents into one file of the run's folder."""
     from synthkd.errors import InputError
     from synthkd.marks import FolderKind
     from synthkd.rows import read_rows

@@ -106,7 +106,7 @@ def train(
 
 
 def _show(done: Trained) -> None:
-    """What the student did on the rows that judge it."""
+    """Evaluate the student on the rows that judge it."""
     figures = done.manifest["figures"]
     if not figures:
         return
@@ -196,7 +196,7 @@ def export(
 def _training(
     source: Path, out: Path | None, student: str | None, options: dict[str, Any], seed: int | None
 ) -> Training:
-    """What a recipe or the command line asks for; the command line wins."""
+    """Read what a recipe or the command line asks for; the command line wins."""
     from synthkd.errors import InputError
     from synthkd.students.train import Training
 
