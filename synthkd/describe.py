@@ -14,7 +14,7 @@ from synthkd.stages.critic import shipped_critics
 
 
 def describe() -> dict[str, dict[str, Any]]:
-    """Kinds, backends, rules, critics, templates, and the JSON schema of a recipe."""
+    """List kinds, backends, rules, critics, students, templates, and the JSON schema of a recipe."""
     return {
         "kinds": {name: _kind(name) for name in plugins.names("kinds")},
         "backends": {
@@ -23,6 +23,9 @@ def describe() -> dict[str, dict[str, Any]]:
         "rules": {name: _rule(name) for name in plugins.names("rules")},
         "critics": {
             name: {"about": _about(plugins.find("critics", name))} for name in plugins.names("critics")
+        },
+        "students": {
+            name: {"about": _about(plugins.find("students", name))} for name in plugins.names("students")
         },
         "shipped critics": {
             name: {"about": "trained on candidates of the embedded teacher"} for name in shipped_critics()
@@ -53,4 +56,5 @@ def _rule(name: str) -> dict[str, Any]:
 
 
 def _about(thing: Any) -> str:
-    return (inspect.getdoc(thing) or "").splitlines()[0]
+    """Return the first line of a plug-in's own docstring; a plug-in need not have one."""
+    return (inspect.cleandoc(thing.__doc__ or "").splitlines() or [""])[0]

@@ -173,6 +173,9 @@ def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
     ):
         for line in plan.warnings:
             progress.say(line)
+        if not quiet and (recipe.votes is None or recipe.votes.adaptive is None):
+            # Adaptive rounds ask for fewer samples than all.
+            progress.expect(plan.count() * plan.sampling.n)
         with journal.claim(recipe.name, progress.say) as claim:
             if workers > 1:
                 generated = generate_in(workers, recipe, progress, (lock, claim.descriptor))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from synthkd.errors import StorageError
+from synthkd.errors import InputError
 from synthkd.resources import resource
 from synthkd.storage import check_place, storage_errors, write_text
 
@@ -14,7 +14,7 @@ def write_starter(folder: Path) -> Path:
     """Write ``recipe.yaml`` and ``inputs.csv``. A folder that holds something is left alone."""
     check_place(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StorageError(f"{folder} is not empty; name a new folder")
+        raise InputError(f"{folder} is not empty; name a new folder")
     text = resource("examples/everyday.yaml").read_text("utf-8")
     text = text.replace("../corpora/everyday/inputs.csv", "inputs.csv").replace("../demo/", "")
     with storage_errors(folder):

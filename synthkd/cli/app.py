@@ -225,7 +225,9 @@ def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_
 
 @app.command()
 def show(
-    path: Annotated[Path, typer.Argument(help="A corpus, a run's folder, or a recipe.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="A corpus, the folder of a run or a loop, or a recipe.", show_default=False)
+    ],
     candidate: Annotated[
         str | None,
         typer.Argument(
@@ -244,7 +246,7 @@ def show(
 def describe(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """List kinds, backends, rules, critics and templates, with their options and schemas."""
+    """List kinds, backends, rules, critics, students and templates, with their options and schemas."""
     from synthkd.describe import describe as description
 
     found = description()

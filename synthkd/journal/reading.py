@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from synthkd.errors import JournalError
+from synthkd.errors import InputError, nearest
 from synthkd.journal import ledger
 from synthkd.journal.ledger import Spending
 from synthkd.journal.opening import explained
@@ -107,8 +107,9 @@ class JournalReader:
 
     def rows(self, table: str = "completions") -> Iterator[dict[str, Any]]:
         """Every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
-        if table not in ("completions", "failures", "flights", "requests"):
-            raise JournalError(f"no table {table!r} in a journal")
+        tables = ["completions", "failures", "flights", "requests"]
+        if table not in tables:
+            raise InputError(f"no table {table!r} in a journal{nearest(table, tables)}")
         order = "request_id" if table == "requests" else "request_id, sample_index"
         try:
             cursor = self._reader.execute(f"SELECT * FROM {table} ORDER BY {order}")

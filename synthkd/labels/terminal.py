@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from types import TracebackType
@@ -26,6 +27,7 @@ class Keys:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdin
         self._saved: list[Any] | None = None
+        self._handler: Any = None
         try:
             self._number: int | None = self._stream.fileno()
         except (OSError, ValueError):
@@ -35,6 +37,9 @@ class Keys:
         if termios is not None and self._number is not None and os.isatty(self._number):
             self._saved = termios.tcgetattr(self._number)
             tty.setcbreak(self._number)
+            # A process that a shell started in the background inherits SIGINT as ignored; Ctrl-C typed here is a key.
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+                self._handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
     def __exit__(
@@ -43,6 +48,9 @@ class Keys:
         if self._saved is not None and self._number is not None:
             termios.tcsetattr(self._number, termios.TCSADRAIN, self._saved)
             self._saved = None
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            self._handler = None
 
     def key(self) -> str:
         """The next key; ``END`` at the end of the stream or for Ctrl-D."""

@@ -227,6 +227,16 @@ def read_round(folder: Path, key: str) -> dict[str, Any] | None:
     return record if _whole(folder, record) else None
 
 
+def read_records(folders: Iterable[Path]) -> list[Round]:
+    """Read the records of rounds, without their rows. Raises `StorageError` for one that is none."""
+    rounds = []
+    for folder in folders:
+        if not _is_record(folder / RECORD):
+            raise StorageError(f"{folder / RECORD}: not the record of a round, or altered")
+        rounds.append(Round(folder, read_json(folder / RECORD)))
+    return rounds
+
+
 def _whole(folder: Path, record: Mapping[str, Any]) -> bool:
     """Whether corpora and student are as they were written."""
     student = folder.parent / str(record["student"])

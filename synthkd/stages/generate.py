@@ -288,6 +288,8 @@ class _Run:
         self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
         if group:
             yield group
+        # Repeated inputs are not asked again: what became known is the whole.
+        self.progress.expect(None)
 
     def _open(self, batch: list[Asked]) -> list[Request]:
         """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
@@ -303,7 +305,10 @@ class _Run:
                 refused = {i for i, failure in failures if failure.permanent or self.further}
                 have = held.get(request_id, set()) | refused
                 missing = tuple(index for index in wanted if index not in have)
-            self.done.held += len(wanted) - len(missing) - self.picked_up.pop(request_id, 0)
+            had = len(wanted) - len(missing) - self.picked_up.pop(request_id, 0)
+            self.done.held += had
+            if self.plan.narrow is None:
+                self.progress.skip(had)
             if missing and request_id not in found and request_id not in self.flying:
                 found[request_id] = asked.request.only(missing)
         return list(found.values())

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from synthkd.errors import TeacherError
+from synthkd.errors import InputError, SynthKDError, TeacherError
 from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.reliability import Pattern
 from synthkd.filters.votes import NAME as VOTES
@@ -50,7 +50,7 @@ def judge(
         with _hands(workers, steps, journal, progress) as hands:
             came = hands.parse(count_partitions(plan))
             if not came.completed:
-                raise TeacherError(_nothing(came))
+                raise _nothing(came)
             done = _decide_all(steps, hands, decision, came.judged(), progress)
             order(plan, temporary, done)
             decide_last(plan, temporary, done)
@@ -161,13 +161,14 @@ def count_partitions(plan: Plan) -> int:
     return count
 
 
-def _nothing(came: Came) -> str:
+def _nothing(came: Came) -> SynthKDError:
+    """Make the error of a recipe without a completion: a verb too early, or a teacher that refused everything."""
     if not came.failures:
-        return (
+        return InputError(
             "nothing to judge: no completion of this recipe is in the journal; run `synthkd generate` first"
         )
     reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(came.failures.items()))
-    return (
+    return TeacherError(
         f"nothing to judge: all {came.failures.total():,} requests failed ({reasons}); `synthkd journal list JOURNAL"
         " --table failures` shows what was said, `synthkd journal retry JOURNAL` lets the next run ask again"
     )

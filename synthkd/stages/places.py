@@ -22,8 +22,10 @@ from synthkd.storage import (
 
 #: Files and folders that synthkd writes into the folder of a run.
 GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK = "generated.json", "judged.json", "judged", "rounds", "run.lock"
+#: What a loop writes when it has ended.
+LOOP = "distill.json"
 _KNOWN = {
-    GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", "distill.json", "rows.parquet",
+    GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", LOOP, "rows.parquet",
     "report.md", "curve.svg",
 }  # fmt: skip
 _INSIDE = {JUDGED_ROWS: JUDGED, "student": STUDENT, "critic": CRITIC}
@@ -48,9 +50,12 @@ class ReportShape(BaseModel):
     inputs: dict[str, Any]
 
 
-class _Distilled(BaseModel):
+class LoopShape(BaseModel):
+    """`distill.json`, as far as it is read."""
+
     format: int
     best: int
+    ended: str
     manifest_hash: str
 
 
@@ -58,7 +63,7 @@ def work_strange(folder: Path) -> str | None:
     """Name what shows that a folder is not one of a run; None if it is one."""
     if has_mark(folder, _WORK):
         return None
-    for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape), ("distill.json", _Distilled)):
+    for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape), (LOOP, LoopShape)):
         if (folder / name).is_file():
             try:
                 read_json(folder / name, shape)

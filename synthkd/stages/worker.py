@@ -28,11 +28,14 @@ class Reporter(Progress):
 
     def __init__(self) -> None:
         super().__init__("generate", quiet=True)
-        self._more = self._rows = self._tokens = 0
+        self._more = self._skipped = self._rows = self._tokens = 0
         self._told = time.monotonic()
 
     def more(self, rows: int) -> None:
         self._more += rows
+
+    def skip(self, rows: int) -> None:
+        self._skipped += rows
 
     def advance(self, rows: int, tokens: int = 0, cost: float | None = None) -> None:
         self._rows += rows
@@ -42,8 +45,16 @@ class Reporter(Progress):
             self.tell()
 
     def tell(self) -> None:
-        say({"more": self._more, "rows": self._rows, "tokens": self._tokens, "cost": self.cost})
-        self._more = self._rows = self._tokens = 0
+        say(
+            {
+                "more": self._more,
+                "skipped": self._skipped,
+                "rows": self._rows,
+                "tokens": self._tokens,
+                "cost": self.cost,
+            }
+        )
+        self._more = self._skipped = self._rows = self._tokens = 0
         self._told = time.monotonic()
 
 

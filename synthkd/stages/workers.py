@@ -121,6 +121,7 @@ class _Team:
                 self._fail(error)
                 return True
             self.progress.more(message["more"])
+            self.progress.skip(message["skipped"])
             self._costs[number] = message["cost"] or 0.0
             cost = sum(self._costs.values()) or None
             self.progress.advance(message["rows"], tokens=message["tokens"], cost=cost)
@@ -147,6 +148,7 @@ class _Team:
             raise self.stopping.interrupted(
                 "stopped: what came is in the journal; the same command goes on from there"
             )
+        self.progress.expect(None)
         return self.done
 
     def end(self) -> None:

@@ -19,6 +19,7 @@ from making import pool_rows
 from synthkd.labels.sheet import read_records
 
 pty = pytest.importorskip("pty")
+import fcntl  # noqa: E402
 import termios  # noqa: E402
 
 
@@ -121,18 +122,23 @@ def test_agreement_is_told(folder: Path) -> None:
 
 
 class Terminal:
-    """The program on a terminal of its own."""
+    """The program on a terminal of its own; ``background``: as a shell without job control starts it with `&`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, background: bool = False) -> None:
         self.master, slave = pty.openpty()
         self.slave = slave
         self.before = termios.tcgetattr(slave)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "synthkd", "label", "rows.csv", "l.csv", "--annotator", "ann"],
             stdin=slave, stdout=slave, stderr=slave, cwd=folder, start_new_session=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: self._begin(background),
         )  # fmt: skip
         self.seen = ""
+
+    @staticmethod
+    def _begin(background: bool) -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.SIG_DFL)
 
     def until(self, text: str) -> None:
         end = time.monotonic() + 30
@@ -149,9 +155,9 @@ class Terminal:
         return self.process.wait(30)
 
 
-@pytest.fixture
-def terminal(folder: Path) -> Iterator[Terminal]:
-    running = Terminal(folder)
+@pytest.fixture(params=[False])
+def terminal(folder: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
+    running = Terminal(folder, request.param)
     yield running
     if running.process.poll() is None:
         running.process.kill()
@@ -179,7 +185,11 @@ def test_on_a_terminal_a_key_needs_no_return_and_is_on_the_disk_at_once(
     assert [(row["verdict"], row["why"]) for row in rows] == [("accept", ""), ("reject", "not so")]
 
 
-@pytest.mark.parametrize("key", ["q", "\x03", "\x04"])
+@pytest.mark.parametrize(
+    ("key", "terminal"),
+    [("q", False), ("\x03", False), ("\x03", True), ("\x04", False)],
+    indirect=["terminal"],
+)
 def test_the_terminal_is_as_before_when_a_session_ends(folder: Path, terminal: Terminal, key: str) -> None:
     terminal.until("1 of 60")
     terminal.type("a")

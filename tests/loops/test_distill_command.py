@@ -11,7 +11,8 @@ from looping import loop_recipe, rows_of
 from typer.testing import CliRunner
 
 from synthkd.cli import app
-from synthkd.errors import RecipeError
+from synthkd.corpora.read import load_corpus
+from synthkd.errors import RecipeError, StorageError
 
 
 @pytest.fixture
@@ -67,3 +68,43 @@ def test_a_budget_without_prices_of_the_teacher_is_fine_where_it_costs_nothing(r
 def test_an_unknown_option_of_the_loop_is_refused_with_the_nearest(recipe: Path) -> None:
     with pytest.raises(RecipeError, match=r"loop.pateince: unknown key .*patience"):
         call(recipe, "--set", "loop.pateince=3")
+
+
+def shown(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["show", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_show_tells_of_a_loop_by_its_recipe_or_its_folder(recipe: Path) -> None:
+    call(recipe, "-q")
+    said = shown(recipe)
+    assert "ended: all 2 rounds are done" in said
+    assert [line.split()[0] for line in said.splitlines()[1:5]] == ["round", "0", "1", "2"]
+    assert shown(recipe.parent / "runs" / "loop") == said
+
+
+def test_show_tells_of_a_loop_that_has_not_ended(recipe: Path) -> None:
+    call(recipe, "-q")
+    work = recipe.parent / "runs" / "loop"
+    (work / "distill.json").unlink()
+    assert "not ended: the same `synthkd distill` goes on" in shown(work)
+
+
+def test_show_finds_a_row_of_a_loop_and_what_was_asked_for_it(recipe: Path) -> None:
+    call(recipe, "-q")
+    work = recipe.parent / "runs" / "loop"
+    row = load_corpus(recipe.parent / "corpus").accepted.to_pylist()[0]
+    said = shown(work, row["id"])
+    assert row["text"] in said
+    assert "sent to" in said
+    assert "sent to" in shown(work / "rounds" / "001" / "run", row["id"])
+
+
+def test_show_refuses_a_record_of_a_round_that_was_altered(recipe: Path) -> None:
+    call(recipe, "-q")
+    record = recipe.parent / "runs" / "loop" / "rounds" / "001" / "round.json"
+    record.write_text(record.read_text().replace('"added": ', '"added": 1'))
+    result = CliRunner().invoke(app, ["show", str(recipe)])
+    assert isinstance(result.exception, StorageError)
+    assert "round.json: not the record of a round, or altered" in str(result.exception)
