@@ -9,11 +9,12 @@ some hundred rows.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import StorageError
+from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
@@ -109,6 +110,8 @@ def judge(
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
     decision = decision or decide(plan)
+    if not os.path.lexists(recipe.journal_path):
+        raise InputError(f"{recipe.journal_path}: no journal here; `synthkd generate` makes one")
     claim_work(recipe.work_dir)
     with (
         Journal(recipe.journal_path, must_exist=True) as journal,
