@@ -14,13 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT, write_csv
+from program import synthkd
 
 from synthkd.testing import FakeServer
-
-
-def synthkd(*args: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "synthkd", *args]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=os.environ | environment)
 
 
 def write(folder: Path, url: str = "http://127.0.0.1:9/v1", **changes: Any) -> Path:

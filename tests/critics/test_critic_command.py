@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import write_csv
+from program import synthkd
 from test_critics import sheet_rows
 
 
@@ -18,10 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def critic(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "synthkd", "critic", *arguments],
-        text=True, capture_output=True, cwd=folder, timeout=60,
-    )  # fmt: skip
+    return synthkd("critic", *arguments, cwd=folder)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import program
 import pytest
 from conftest import write_csv
 
@@ -102,9 +101,7 @@ def test_another_calibration_changes_the_promise_and_not_the_scores(
 
 
 def synthkd(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "synthkd", "critic", *words], capture_output=True, text=True, check=False
-    )
+    done = program.synthkd("critic", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -123,11 +120,7 @@ def test_the_verbs_print_figures_and_calibrate(
 
 
 def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "synthkd", "critic", "train", str(folder / "fresh.csv"), str(folder / "x"),
-         "--option", "size=3"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = program.synthkd("critic", "train", folder / "fresh.csv", folder / "x", "--option", "size=3")
     assert done.returncode != 0
     assert "critic 'linear'" in done.stderr
     assert "size" in done.stderr

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
+import program
 import pytest
 
 from synthkd.errors import InputError, JournalError
@@ -33,8 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def synthkd(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "synthkd", "journal", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return program.synthkd("journal", *arguments)
 
 
 def test_spending_shows_what_each_run_spent_reserved_and_was_charged(path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import write_csv
 from making import pool_rows
+from program import synthkd
 
 from synthkd.labels.sheet import read_records
 
@@ -24,10 +25,7 @@ import termios  # noqa: E402
 
 
 def label(folder: Path, *arguments: str, keys: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "synthkd", "label", *arguments],
-        input=keys, text=True, capture_output=True, cwd=folder, timeout=60,
-    )  # fmt: skip
+    return synthkd("label", *arguments, keys=keys, cwd=folder)
 
 
 @pytest.fixture

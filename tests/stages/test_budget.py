@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import program
 import pytest
 import yaml
 from conftest import Make, write_csv
@@ -47,7 +48,7 @@ def command(recipe: Path, *options: str) -> list[str]:
 
 
 def synthkd(recipe: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(recipe, *options), capture_output=True, text=True, timeout=120)
+    return program.synthkd("generate", recipe, "--quiet", *options)
 
 
 def billed(server: FakeServer, unbilled: tuple[str, ...] = ()) -> int:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import program
 import pytest
 import yaml
 from conftest import Make, write_csv
@@ -45,8 +46,7 @@ def write_recipe(folder: Path, url: str) -> Path:
 
 
 def synthkd(*args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "synthkd", "run", *args, "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    return program.synthkd("run", *args, "--quiet")
 
 
 def on_a_terminal(answer: bytes, *args: str) -> tuple[int, str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT, write_csv
+from program import synthkd
 
 pytest.importorskip("sklearn")
 
@@ -43,10 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def student(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "synthkd", "student", *arguments],
-        text=True, capture_output=True, cwd=folder, timeout=120,
-    )  # fmt: skip
+    return synthkd("student", *arguments, cwd=folder)
 
 
 def trained(folder: Path) -> Path:
