@@ -25,7 +25,7 @@ LEVELS = [
     {"recipe", "requests", "rows", "storage", "resources", "sandbox"},
     {"safeyaml"},
     {"secrets"},
-    {"display", "errors", "keys", "marks", "fastjson", "schemas", "_version"},
+    {"display", "errors", "keys", "marks", "fastjson", "schemas", "thoughts", "_version"},
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 FILES = sorted((ROOT / "synthkd").rglob("*.py"))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, ClassVar
 
 from synthkd.keys import content_hash
+from synthkd.thoughts import ONLY_THOUGHTS, split_thoughts
 
 Row = Mapping[str, Any]
 
@@ -25,8 +27,35 @@ class Malformed:
     detail: str = ""
 
 
+Parse = Callable[[Any, str, Row], "list[dict[str, Any]] | Malformed"]
+
+
+def without_thoughts(text: str) -> str | Malformed:
+    """Return the answer in a reply, or that the reply is nothing but a model's thoughts."""
+    found = split_thoughts(text)
+    if found.unclosed:
+        return Malformed(ONLY_THOUGHTS, "the thoughts have no end")
+    if found.thoughts and not found.text.strip():
+        return Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts")
+    return found.text
+
+
+def _of_answers(parse: Parse) -> Parse:
+    """Make a parser read the answer proper, so that no kind needs to know of thoughts."""
+
+    @wraps(parse)
+    def parsed(self: Any, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+        answer = without_thoughts(text)
+        return answer if isinstance(answer, Malformed) else parse(self, answer, row)
+
+    return parsed
+
+
 class Kind(ABC):
     """One kind of knowledge.
+
+    What a kind parses never holds the thoughts of a reasoning model: each `parse` is given the answer behind them (see
+    `synthkd.thoughts`), and a reply that is thoughts alone is malformed before it is asked.
 
     ``columns`` are the flat string columns that hold a candidate's content, in order;
     ``input_columns`` are those that an input row must have;
@@ -51,6 +80,13 @@ class Kind(ABC):
     several: bool = False
     #: Rows of the usual size that an answer comes to, about: into how many parts judging is cut.
     answer_size: float = 1.0
+    #: Characters that a text of a structured answer may have.
+    longest_answer: ClassVar[int] = 400
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "parse" in vars(cls):
+            cls.parse = _of_answers(cls.parse)  # type: ignore[method-assign]
 
     @property
     def answer_columns(self) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ class ExampleKind(Kind):
     rule_column = "text"
     default_rules: tuple[str, ...] = ("empty", "label_known")  # type: ignore[misc]
     keeps = "winner"
+    longest_answer = 4000
     details: Mapping[str, str]  # type: ignore[misc]
 
     def __init__(

@@ -46,6 +46,7 @@ class RationaleKind(Kind):
         "steps_wrong": "int32",
     }
     default_rules = ("empty", "arithmetic")
+    longest_answer = 4000
     keeps = "winner"
 
     def __init__(

@@ -1,6 +1,7 @@
 """Answers as JSON: the schema that a server is asked to keep to, and reading what came.
 
-What came is checked again here, whatever the server promised. Repaired is only this, and it is counted:
+What came is checked again here, whatever the server promised. A model's thoughts are taken off first, around the JSON and
+inside its texts. Repaired is only this, and it is counted:
 
 1. a Markdown fence around the JSON is taken off;
 2. text before and after the first whole JSON object is left out.
@@ -20,9 +21,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from synthkd.kinds.base import Malformed
+from synthkd.kinds.base import Malformed, without_thoughts
 
-#: Bounds that keep a constrained model from running on: characters of a text, answers of one completion.
+#: Bounds that keep a constrained model from running on: characters of a text, unless the kind says more (see
+#: `Kind.longest_answer`), and answers of one completion.
 LONGEST, MOST = 400, 50
 _FENCE = re.compile(r"^```[a-zA-Z]*\s*\n(.*?)\n?```\s*$", re.DOTALL)
 #: How an object begins; a brace in prose goes on otherwise.
@@ -37,9 +39,9 @@ class Answer:
     repaired: bool
 
 
-def answer_model(columns: Sequence[str], several: bool) -> type[BaseModel]:
+def answer_model(columns: Sequence[str], several: bool, longest: int = LONGEST) -> type[BaseModel]:
     """The shape of an answer: an object with these texts, or a list of such objects under ``answers``."""
-    text: Any = (str, Field(min_length=1, max_length=LONGEST))
+    text: Any = (str, Field(min_length=1, max_length=longest))
     config = ConfigDict(extra="forbid", strict=True)
     fields: Any = dict.fromkeys(columns, text)
     item: type[BaseModel] = create_model("Item", __config__=config, **fields)
@@ -62,14 +64,35 @@ def read_answer(text: str, model: type[BaseModel]) -> Answer | Malformed:
     if not stripped:
         return Malformed("no_text")
     found, repaired = _parsed(stripped)
+    if found is None or repaired:
+        answer = without_thoughts(stripped)
+        if isinstance(answer, Malformed):
+            return answer
+        found, repaired = _parsed(answer.strip())
     if found is None:
         return Malformed("not_json")
+    found = _clean(found)
+    if isinstance(found, Malformed):
+        return found
     try:
         return Answer(model.model_validate(found).model_dump(), repaired)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "answer"
         return Malformed("off_schema", f"{place}: {first['msg']}")
+
+
+def _clean(value: Any) -> Any:
+    """A value whose texts hold no thoughts, or why one of them is no answer."""
+    if isinstance(value, str):
+        return without_thoughts(value)
+    if isinstance(value, dict):
+        value = {name: _clean(part) for name, part in value.items()}
+        return next((part for part in value.values() if isinstance(part, Malformed)), value)
+    if isinstance(value, list):
+        value = [_clean(part) for part in value]
+        return next((part for part in value if isinstance(part, Malformed)), value)
+    return value
 
 
 def _parsed(text: str) -> tuple[Any, bool]:

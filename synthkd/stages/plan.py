@@ -203,7 +203,7 @@ class Plan:
             raise RecipeError(
                 "teacher.structured and teacher.sampling.response_format say the same: leave one out"
             )
-        return answer_model(self.kind.answer_columns, self.kind.several)
+        return answer_model(self.kind.answer_columns, self.kind.several, self.kind.longest_answer)
 
     @cached_property
     def warnings(self) -> list[str]:

@@ -1,0 +1,215 @@
+"""Split a reply into a model's thoughts and its answer: one table, for kinds and judges alike.
+
+    form                                          models
+    --------------------------------------------  --------------------------------------------------------------
+    <think>…</think>, and the names of `NAMES`    DeepSeek-R1, Qwen3, GLM, MiniMax, Nemotron, EXAONE, Claude, …
+    [THINK]…[/THINK]                              Magistral
+    ◁think▷…◁/think▷                              Kimi-VL
+    <|channel|>analysis<|message|>…               gpt-oss (harmony); also with its special tokens left out
+    <|channel>thought…<channel|>                  Gemma
+    <|START_THINKING|>…<|END_THINKING|>           Command A
+    <|begin_of_thought|>…<|end_of_thought|>       Sky-T1, OpenThinker
+    <details type="reasoning">…</details>         front ends such as Open WebUI
+    Here is my thought process: …                 Granite 3.2
+
+The answer is what stands after the last closing tag, with or without an opening one: chat templates of reasoning models
+open the thoughts themselves. Thoughts that are opened and never closed leave no answer. Names are read in any case, with
+blanks and attributes. A tag that an answer speaks of (in quotes or backticks, or "the <think> tag") opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+#: Names of tags whose content is thought, in angle brackets.
+NAMES = (
+    "think",
+    "thinking",
+    "thought",
+    "thoughts",
+    "thought_process",
+    "reason",
+    "reasoning",
+    "reasoning_content",
+    "reflection",
+    "chain_of_thought",
+    "cot",
+    "scratchpad",
+    "scratch_pad",
+    "inner_monologue",
+    "internal_monologue",
+    "inner_thoughts",
+    "deliberation",
+    "seed:think",
+    "seed:cot_budget_reflect",
+    "ant:thinking",
+    "antml:thinking",
+    "antthinking",
+)
+#: Why a reply that holds thoughts and no answer is malformed.
+ONLY_THOUGHTS = "only_thoughts"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply in its parts.
+
+    ``text`` is the answer proper; "" if there is none. ``thoughts`` holds what the model wrote before it. ``unclosed``:
+    the thoughts have no end, so nothing of the reply is an answer.
+    """
+
+    text: str
+    thoughts: str = ""
+    unclosed: bool = False
+
+
+_LT, _GT = "(?:<|&lt;)", "(?:>|&gt;)"
+_NAMED = "|".join(map(re.escape, sorted(NAMES, key=len, reverse=True)))
+_MARK = re.compile(
+    rf"(?P<named>{_LT}\s*(?P<slash>/)?\s*(?:{_NAMED})(?:\s[^<>\n]{{0,200}}?)?\s*(?P<empty>/)?\s*{_GT})"
+    r"|(?P<square>\[\s*(?P<square_slash>/)?\s*think\s*\])"
+    r"|(?P<wedge>◁\s*(?P<wedge_slash>/)?\s*think(?:ing)?\s*▷)"
+    # Harmony, whole and as decoders leave it that drop special tokens.
+    r"|(?P<begin><\|channel\|>\s*(?:analysis|commentary)\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
+    r"|<\|channel>\s*(?:thought|analysis)\b|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|inner_prefix\|>"
+    r"|<details\s[^<>\n]{0,200}type=\"?reasoning\"?[^<>\n]{0,200}>"
+    r"|\A\s*(?-i:analysis(?=[A-Z]))|\A\s*here(?:'s|’s| is) my thought process:)"
+    r"|(?P<end><\|channel\|>\s*final\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
+    r"|<channel\|>|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|inner_suffix\|>)"
+    r"|(?P<details></details>)|(?P<bare>assistantfinal)|(?P<granite>here(?:'s|’s| is) my response:)",
+    re.IGNORECASE,
+)
+#: How replies begin that need no sign of a tag to be thoughts.
+_BARE = ("analysis", "here")
+#: What a mark is that closes nothing unless its own form was opened before.
+_ONLY_AFTER = {"details": "<details", "bare": "analysis", "granite": "thought process"}
+#: Signs around a tag that an answer speaks of.
+_QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
+_SPOKEN_OF = re.compile(r"[ -](?:tags?|tokens?|elements?|markers?|blocks?)\b", re.IGNORECASE)
+_SPEAKS_OF = re.compile(
+    r"\b(?:an?|the|of|with|in|by|and|or|its|each|opening|closing|start|end) \Z", re.IGNORECASE
+)
+#: Wrappers of an answer that stands behind thoughts, and the tokens that end it.
+_WRAPPED = re.compile(
+    r"\s*(?:<(?P<name>answer|response|output|final_answer|solution)\s*>|<\|START_RESPONSE\|>|<\|begin_of_solution\|>)"
+    r"(?P<text>.*?)(?:</(?P=name)\s*>|<\|END_RESPONSE\|>|<\|end_of_solution\|>)?\s*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_ENDS = re.compile(r"(?:\s*<\|(?:return|end|im_end|endoftext|END_OF_TURN_TOKEN)\|>)+\s*\Z")
+_OPEN_AT_END = re.compile(
+    rf"(?:{_LT}\s*(?:{_NAMED})\s*{_GT}|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|channel\|>analysis<\|message\|>)\s*\Z",
+    re.IGNORECASE,
+)
+
+
+def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
+    """Split a reply into thoughts and answer. Never raises, whatever the text.
+
+    Args:
+        text: What the model wrote.
+        reasoning: Thoughts that the server has parsed out of the text already.
+    """
+    before = reasoning or ""
+    # A quick look: nearly every answer has none of these.
+    if not (
+        "<" in text
+        or "[" in text
+        or "◁" in text
+        or "&lt;" in text
+        or text.lstrip()[:8].lower().startswith(_BARE)
+    ):
+        return Answer(text, before)
+    last, opened = None, False
+    for mark, opens in _marks(text):
+        if opens:
+            opened = True
+        else:
+            last, opened = mark, False
+    if opened:
+        return Answer("", before + text, unclosed=True)
+    if last is None:
+        return Answer(text, before)
+    answer = text[last.end() :]
+    if wrapped := _WRAPPED.match(answer):
+        answer = wrapped["text"]
+    return Answer(_ENDS.sub("", answer).strip("\r\n\t "), before + text[: last.end()])
+
+
+def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
+    """The marks of a reply that are no mere mention, and whether each opens thoughts."""
+    for mark in _MARK.finditer(text):
+        form = str(mark.lastgroup)
+        if form in ("slash", "empty", "named"):
+            if _is_mention(text, mark):
+                continue
+            # `<think/>` is a thought of nothing.
+            yield mark, not (mark["slash"] or mark["empty"])
+        elif form in ("square", "square_slash", "wedge", "wedge_slash"):
+            if not _is_mention(text, mark):
+                yield mark, not (mark["square_slash"] or mark["wedge_slash"])
+        elif form in _ONLY_AFTER:
+            if _ONLY_AFTER[form] in text[: mark.start()].lower():
+                yield mark, False
+        else:
+            yield mark, form == "begin"
+
+
+def _is_mention(text: str, mark: re.Match[str]) -> bool:
+    """Whether an answer, or a thought, speaks of a tag instead of using it."""
+    before, after = text[mark.start() - 1 : mark.start()], text[mark.end() : mark.end() + 1]
+    if before in _QUOTES and before:
+        line = text[mark.end() : mark.end() + 400].partition("\n")[0]
+        # `<think>…</think>` in one pair of backticks is spoken of as a whole.
+        return after == _QUOTES[before] or (before == "`" and "`" in line)
+    if after == "`" and text.rfind("`", max(0, mark.start() - 400), mark.start()) > text.rfind(
+        "\n", 0, mark.start()
+    ):
+        return True
+    said = _SPOKEN_OF.match(text, mark.end()) and _SPEAKS_OF.search(
+        text, max(0, mark.start() - 20), mark.start()
+    )
+    return bool(said)
+
+
+def opened_by(prompt: str) -> str:
+    """The tag by which a rendered prompt opens the thoughts for the model; "" if it does not."""
+    found = _OPEN_AT_END.search(prompt[-100:])
+    return found.group().strip() if found else ""
+
+
+def own_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
+    """Find the tokens of an answer among those of a whole reply.
+
+    Blanks are not looked at, since tokenizers and servers differ in where they put them.
+
+    Args:
+        tokens: The reply's tokens as texts, in order; thoughts and special tokens may be among them.
+        answer: The answer proper.
+
+    Returns:
+        The first token of the answer and the one after its last; None if it does not stand there whole.
+    """
+    wanted = "".join(answer.split())
+    if not wanted:
+        return None
+    pieces = ["".join(token.split()) for token in tokens]
+    stop = len(pieces)
+    while (
+        stop
+        and (not pieces[stop - 1] or _SPECIAL.fullmatch(pieces[stop - 1]))
+        and not wanted.endswith(pieces[stop - 1] or "\0")
+    ):
+        stop -= 1
+    left, start = len(wanted), stop
+    while left > 0 and start:
+        start -= 1
+        left -= len(pieces[start])
+    if left or "".join(pieces[start:stop]) != wanted:
+        return None
+    return start, stop
+
+
+#: Tokens that end a reply and are no part of it: `<|im_end|>`, `</s>`, `<eos>`, `<end_of_turn>`.
+_SPECIAL = re.compile(r"<[|/]?[\w｜▁:-]{1,40}[|]?>|<｜[^<>]{1,40}｜>")
