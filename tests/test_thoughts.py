@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
+from synthkd.kinds.event import EventKind
 from synthkd.kinds.example import ExampleKind
 from synthkd.kinds.rationale import RationaleKind
 from synthkd.kinds.structured import answer_model, read_answer
-from synthkd.kinds.event import EventKind
 from synthkd.thoughts import NAMES, Answer, opened_by, own_tokens, split_thoughts
 
 HARMONY = "<|channel|>analysis<|message|>We need a use.<|end|><|start|>assistant<|channel|>final<|message|>to row<|return|>"
@@ -141,9 +141,11 @@ def test_no_kind_is_given_thoughts(kind: object) -> None:
     )
     assert kind.parse(thought, row) == kind.parse(plain, row)  # type: ignore[attr-defined]
     found = kind.parse("<think>The answer is 8.", row)  # type: ignore[attr-defined]
-    assert isinstance(found, Malformed) and found.reason == "only_thoughts"
+    assert isinstance(found, Malformed)
+    assert found.reason == "only_thoughts"
     found = kind.parse("<think>The answer is 8.</think>\n", row)  # type: ignore[attr-defined]
-    assert isinstance(found, Malformed) and found.reason == "only_thoughts"
+    assert isinstance(found, Malformed)
+    assert found.reason == "only_thoughts"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,8 @@ def test_no_kind_is_given_thoughts(kind: object) -> None:
 )
 def test_a_structured_answer_stands_behind_thoughts_too(reply: str) -> None:
     found = read_answer(reply, answer_model(["tail"], several=False))
-    assert not isinstance(found, Malformed) and found.value == {"tail": "to row"}
+    assert not isinstance(found, Malformed)
+    assert found.value == {"tail": "to row"}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,8 @@ def test_a_structured_answer_stands_behind_thoughts_too(reply: str) -> None:
 )
 def test_a_structured_answer_of_thoughts_alone_is_malformed(reply: str) -> None:
     found = read_answer(reply, answer_model(["tail"], several=False))
-    assert isinstance(found, Malformed) and found.reason == "only_thoughts"
+    assert isinstance(found, Malformed)
+    assert found.reason == "only_thoughts"
 
 
 @pytest.mark.parametrize(
