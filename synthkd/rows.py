@@ -6,11 +6,13 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthkd.cells import arrow_values, text_cell
 from synthkd.display import from_cell
 from synthkd.errors import InputError, nearest
 
@@ -31,10 +33,13 @@ _DEEPEST = 100
 
 
 def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) -> Iterator[Rows]:
-    """Batches of rows as dicts. A folder stands for its Parquet files in the order of their names, or else for the text
+    """Read batches of rows as dicts. A folder stands for its Parquet files in the order of their names, or else for the text
     files in it and in the folders below; a text's ``document_id`` is its path from there.
 
-    Raises `InputError` for a file that is missing, broken, not UTF-8 or lacks a column.
+    A cell with NaN is None, as an empty one is; bytes that are UTF-8 are text. What has no value in Python is an
+    `Unread`, which matters only where it is used; `text_cell` makes text of a cell.
+
+    Raises `InputError` for a file that is missing, broken, not UTF-8, lacks a column or has it twice.
     """
     files = _files(path)
     if files[0].suffix.lower() in TEXTS:
@@ -55,7 +60,8 @@ def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) 
 
 
 def read_tables(path: Path, columns: list[str], batch: int = BATCH) -> Iterator[pa.Table]:
-    """As `read_rows`, in Arrow tables: a Parquet file's rows never become Python objects. All have one schema."""
+    """Read as `read_rows` does, into Arrow tables whose ``columns`` are text (null where a cell is empty). Parquet brings its
+    other columns along as they are. All tables have one schema."""
     import pyarrow as pa
 
     schema = None
@@ -73,19 +79,26 @@ def read_tables(path: Path, columns: list[str], batch: int = BATCH) -> Iterator[
 def _table_parts(file: Path, columns: list[str], batch: int) -> Iterator[pa.Table]:
     import pyarrow as pa
 
-    if file.suffix.lower() == ".parquet":
-        yield from (pa.Table.from_batches([part]) for part in _batches(file, None, batch, columns))
-        return
     done = 0
+    if file.suffix.lower() == ".parquet":
+        for part in _batches(file, None, batch, columns):
+            table = pa.Table.from_batches([part])
+            for name in columns:
+                if not pa.types.is_string(part.schema.field(name).type):
+                    values = arrow_values(part.column(name), str(file), name, done + 1)
+                    texts = pa.array(_texts_of(values, file, done, name), pa.string())
+                    table = table.set_column(part.schema.get_field_index(name), name, texts)
+            done += len(part)
+            yield table
+        return
     for rows in read_rows(file, columns, batch):
-        try:
-            part = pa.Table.from_pylist(rows)
-        except (pa.ArrowException, OverflowError, UnicodeError) as error:
-            raise InputError(
-                f"{file} rows {done + 1} to {done + len(rows)}: columns of mixed or impossible values: {_first_line(error)}"
-            ) from None
+        found = {name: _texts_of([row[name] for row in rows], file, done, name) for name in columns}
         done += len(rows)
-        yield part
+        yield pa.table(found, pa.schema([(name, pa.string()) for name in columns]))
+
+
+def _texts_of(values: list[Any], file: Path, done: int, name: str) -> list[str | None]:
+    return [text_cell(value, f"{file} row {done + number}", name) for number, value in enumerate(values, 1)]
 
 
 def _first_line(error: Exception) -> str:
@@ -193,38 +206,23 @@ def _need(path: Path, columns: list[str] | None, found: list[str]) -> None:
             raise InputError(f"{path}: no column {column!r}{nearest(column, found)}")
 
 
+def _refuse_twice(place: str, names: Sequence[str], columns: list[str] | None) -> None:
+    """Refuse columns of one name, of which one would hide the other: a join went wrong."""
+    for name, count in Counter(names).items():
+        if count > 1 and name and (columns is None or name in columns):
+            raise InputError(f"{place}: two columns have the name {name!r}; rename one or leave it out")
+
+
 def _parquet(path: Path, columns: list[str] | None, batch: int) -> Iterator[Rows]:
     done = 0
     for part in _batches(path, columns, batch, columns):
-        try:
-            yield part.to_pylist()
-        except Exception:  # noqa: BLE001 (of many kinds: years, time zones, bytes that are no text …)
-            yield _one_by_one(path, part, done)
+        names = part.schema.names
+        values = [
+            arrow_values(column, str(path), name, done + 1)
+            for name, column in zip(names, part.columns, strict=True)
+        ]
+        yield [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] or [{}] * len(part)
         done += len(part)
-
-
-def _one_by_one(path: Path, part: pa.RecordBatch, done: int) -> Rows:
-    """Rows of a batch with values that Python has no type for, such as the year 10000: those as their text."""
-    values = {
-        name: [_value(path, done + number, name, cell) for number, cell in enumerate(column, 1)]
-        for name, column in zip(part.schema.names, part.columns, strict=True)
-    }
-    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-
-
-def _value(path: Path, number: int, name: str, cell: Any) -> Any:
-    import pyarrow as pa
-
-    try:
-        return cell.as_py()
-    except Exception as error:  # noqa: BLE001
-        try:
-            if pa.types.is_temporal(cell.type):
-                return str(cell.cast(pa.string()).as_py())
-        except pa.ArrowException:
-            pass
-        said = "not UTF-8" if isinstance(error, UnicodeDecodeError) else _first_line(error)
-        raise InputError(f"{path} row {number}: column {name!r} ({cell.type}): {said}") from None
 
 
 def _batches(
@@ -236,6 +234,7 @@ def _batches(
     try:
         with pq.ParquetFile(path) as file:
             _need(path, needed, file.schema_arrow.names)
+            _refuse_twice(str(path), file.schema_arrow.names, needed)
             yield from file.iter_batches(batch_size=batch, columns=columns)
     except (pa.ArrowException, OSError, ValueError) as error:  # A name of a column may be no UTF-8.
         raise InputError(f"{path}: not readable as Parquet: {_first_line(error)}") from None
@@ -245,17 +244,28 @@ def _csv(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[dict
     allow_long_cells()
     line = 1
     with _reading(path), path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(_without_zeros(path, file), delimiter=delimiter, strict=True)
+        reader = csv.reader(_without_zeros(path, file), delimiter=delimiter, strict=True)
         try:
-            names = list(reader.fieldnames or [])
+            names = next((row for row in reader if row), [])
             if not names:
                 raise InputError(f"{path}: empty; a first line with column names is needed")
             _need(path, columns, names)
+            _refuse_twice(f"{path} line {reader.line_num}", names, columns)
+            unnamed = [place for place, name in enumerate(names) if not name] if names.count("") > 1 else []
             line = reader.line_num + 1
             for row in reader:
-                if None in row or None in row.values():
-                    raise InputError(f"{path} line {line}: {_width(row)} than the header's {len(names)}")
-                yield {name: from_cell(row[name]) for name in columns or names}
+                if not row:
+                    line = reader.line_num + 1
+                    continue
+                if len(row) != len(names):
+                    what = "more fields" if len(row) > len(names) else "fewer fields"
+                    raise InputError(f"{path} line {line}: {what} than the header's {len(names)}")
+                if any(row[place].strip() for place in unnamed):
+                    raise InputError(
+                        f"{path} line {line}: a cell of a column without a name; name it in the header"
+                    )
+                cells = dict(zip(names, row, strict=True))
+                yield {name: from_cell(cells[name]) for name in columns or cells}
                 line = reader.line_num + 1
         except csv.Error as error:
             said = "a cell has no end: a quotation mark is missing" if _endless(error) else error
@@ -280,10 +290,6 @@ def _without_zeros(path: Path, lines: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def _width(row: dict[Any, Any]) -> str:
-    return "more fields" if None in row else "fewer fields"
-
-
 def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
     with _reading(path), path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, 1):
@@ -292,16 +298,33 @@ def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
             row = _json(f"{path} line {number}", line)
             if not isinstance(row, dict):
                 raise InputError(f"{path} line {number}: a JSON object is needed on each line")
-            _need(path, columns, list(row))
-            yield {name: row[name] for name in columns or row}
+            if columns is not None:
+                if not all(name in row for name in columns):
+                    _need(Path(f"{path} line {number}"), columns, list(row))
+                row = {name: row[name] for name in columns}
+            yield {name: None if value != value else value for name, value in row.items()}
+
+
+class _Twice(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise _Twice(f"the key {name!r} stands in one object twice; leave one out")
+    return found
 
 
 def _json(place: str, line: str) -> Any:
     try:
         if line.count("[") + line.count("{") > _DEEPEST and _depth(line) > _DEEPEST:
             raise InputError(f"{place}: lists and objects are nested deeper than {_DEEPEST}")
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_object)
         return _whole(row) if "\\ud" in line or "\\uD" in line else row
+    except _Twice as error:
+        raise InputError(f"{place}: {error}") from None
     except ValueError as error:
         said = "a number of more than 4,300 digits" if "integer string" in str(error) else error
         raise InputError(f"{place}: not valid JSON: {said}") from None
@@ -333,9 +356,12 @@ def _yaml(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
         raise InputError(f"{path}{error.where}: {error}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path}: a list of mappings is needed, one for each row")
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        for name in row:
+            if not isinstance(name, str):
+                raise InputError(f"{path} row {number}: the key {name!r} is no text; quote it")
         _need(path, columns, list(row))
-        yield {name: row[name] for name in columns or row}
+        yield {name: None if row[name] != row[name] else row[name] for name in columns or row}
 
 
 def _grouped(rows: Iterator[dict[str, Any]], batch: int) -> Iterator[Rows]:

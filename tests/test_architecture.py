@@ -23,6 +23,7 @@ LEVELS = [
     {"journal", "prices", "prompts", "plugins", "progress"},
     {"artifacts"},
     {"recipe", "requests", "rows", "storage", "resources", "sandbox"},
+    {"cells"},
     {"safeyaml"},
     {"secrets"},
     {"display", "errors", "keys", "marks", "fastjson", "schemas", "thoughts", "_version"},

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -127,11 +128,13 @@ def test_times_that_python_has_no_type_for_are_their_text_and_the_others_stay(tm
     assert isinstance(second["day"], str)
 
 
-def test_a_cell_that_is_no_text_is_named_with_row_and_column(tmp_path: Path) -> None:
+def test_a_cell_that_cannot_be_read_is_named_with_row_and_column_where_it_is_used(tmp_path: Path) -> None:
     array = pa.array([b"a", b"\xff"]).view(pa.string())
     pq.write_table(pa.table({"a": [1, 2], "b": array}), tmp_path / "r.parquet")
-    with pytest.raises(InputError, match=r"r\.parquet row 2: column 'b' \(string\): not UTF-8"):
-        next(read_rows(tmp_path / "r.parquet"))
+    first, second = next(read_rows(tmp_path / "r.parquet"))
+    assert (first["b"], second["a"]) == ("a", 2)
+    with pytest.raises(InputError, match=r"r\.parquet row 2: column 'b': is not UTF-8"):
+        str(second["b"])
 
 
 def test_a_link_to_nothing_and_a_pipe_are_refused(tmp_path: Path) -> None:
@@ -153,13 +156,73 @@ def test_a_file_name_that_is_no_utf8_gives_a_document_id_that_can_be_written(tmp
     assert row["document_id"] == "caf\ufffd.txt"
 
 
-def test_rows_of_mixed_types_are_refused_as_tables_with_their_place(tmp_path: Path) -> None:
-    (tmp_path / "r.jsonl").write_text('{"a": 1}\n{"a": "x"}\n')
-    with pytest.raises(InputError, match="rows 1 to 2"):
-        list(read_tables(tmp_path / "r.jsonl", ["a"]))
-    (tmp_path / "r.jsonl").write_text('{"a": 1%s}\n' % ("0" * 400))
-    with pytest.raises(InputError, match="rows 1 to 1"):
-        list(read_tables(tmp_path / "r.jsonl", ["a"]))
+def test_columns_of_mixed_types_are_text_in_tables_and_a_list_is_refused_with_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"a": 1}\n{"a": "x"}\n{"a": 2.0}\n{"a": true}\n{"a": NaN}\n{"a": 1%s}\n' % ("0" * 400))
+    (table,) = read_tables(path, ["a"])
+    assert table.column("a").to_pylist() == ["1", "x", "2", "true", None, "1" + "0" * 400]
+    path.write_text('{"a": "x"}\n{"a": ["x"]}\n')
+    with pytest.raises(
+        InputError, match=r"r\.jsonl row 2: 'a' is a list of 1, where a text is needed; give each"
+    ):
+        list(read_tables(path, ["a"]))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([7, None]),
+        pa.array([7.0, float("nan")]),
+        pa.array(["7", None], pa.large_string()),
+        pa.array([b"7", None]),
+        pa.array(["7", None]).dictionary_encode(),
+        pa.array([Decimal("7"), None]),
+    ],
+    ids=lambda column: str(column.type)[:12],
+)
+def test_a_parquet_column_of_any_plain_type_is_text_in_tables(tmp_path: Path, column: pa.Array) -> None:
+    pq.write_table(pa.table({"a": column, "other": [[1], [2]]}), tmp_path / "r.parquet")
+    (table,) = read_tables(tmp_path / "r.parquet", ["a"])
+    assert table.column("a").to_pylist() == ["7", None]
+    assert table.column("other").to_pylist() == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("r.csv", b"head,relation,head\na,b,c\n", r"r\.csv line 1: two columns have the name 'head'"),
+        ("r.tsv", b"\n\nhead\thead\na\tb\n", r"r\.tsv line 3: two columns have the name 'head'"),
+        ("r.jsonl", b'{"a": 1}\n{"head": "a", "head": "b"}\n', r"r\.jsonl line 2: the key 'head' stands"),
+        ("r.jsonl", b'{"a": {"b": 1, "b": 1}}\n', r"line 1: the key 'b' stands in one object twice"),
+        ("r.yaml", b"- a: 1\n- {head: a, head: b}\n", r"r\.yaml line 2, column 13: .*the key 'head' stands here twice"),
+        ("r.csv", b"a,,\n1,,\n2,,x\n", r"r\.csv line 3: a cell of a column without a name"),
+        ("r.yaml", b"- yes: a\n", r"r\.yaml row 1: the key True is no text; quote it"),
+    ],
+)  # fmt: skip
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        all_rows(tmp_path / name)
+
+
+def test_a_doubled_parquet_column_is_refused_unless_nobody_asked_for_it(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["x", "y", "x"])
+    pq.write_table(table, tmp_path / "r.parquet")
+    assert list(read_rows(tmp_path / "r.parquet", ["y"])) == [[{"y": "b"}]]
+    for columns in (None, ["x"]):
+        with pytest.raises(InputError, match=r"r\.parquet: two columns have the name 'x'"):
+            list(read_rows(tmp_path / "r.parquet", columns))
+
+
+def test_empty_columns_without_a_name_that_a_spreadsheet_leaves_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("a,,\n1,,\n")
+    assert all_rows(tmp_path / "r.csv") == [{"a": "1", "": ""}]
+
+
+def test_the_line_of_a_wrong_row_counts_blank_lines_and_lines_in_cells(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text('a,b\n"1\n2",3\n\n\nx\n')
+    with pytest.raises(InputError, match=r"r\.csv line 6: fewer fields"):
+        all_rows(tmp_path / "r.csv")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "yaml", "txt"])

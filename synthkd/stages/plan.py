@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from synthkd import plugins
+from synthkd.cells import Unread
 from synthkd.errors import InputError, KindError, PromptError, RecipeError, nearest
 from synthkd.filters.base import Filter
 from synthkd.keys import bytes_hash, canonical, fraction
@@ -383,12 +384,16 @@ def _plain_part(value: Any) -> Any:
         return [_plain_part(part) for part in value]
     if isinstance(value, dict):
         return {str(name): _plain_part(part) for name, part in value.items()}
-    return value if _is_json(value) else str(value)
+    return value if _is_json(value) else _in_words(value)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as JSON can hold it: what Parquet may bring beyond that (dates, bytes) as text."""
-    return {name: value if _is_json(value) else str(value) for name, value in row.items()}
+    """A row as JSON can hold it: what a file may bring beyond that (dates, bytes) as a text that stands for it."""
+    return {name: value if _is_json(value) else _in_words(value) for name, value in row.items()}
+
+
+def _in_words(value: Any) -> str:
+    return value.content if isinstance(value, Unread) else str(value)
 
 
 def _is_json(value: Any) -> bool:
