@@ -1,15 +1,19 @@
-"""Which classes get how many of a round's rows.
+"""Allocate a round's rows to classes, as pure functions of counts and figures.
 
-`own` takes a class's loss to fall with its rows as a power law, L (h / n)^b for n rows where h are there now, and gives the
-rows so that the sum of these losses is least: n is in proportion to (L h^b)^(1 / (1 + b)), and no class loses rows. Losses
-from few validation rows are shrunk to the mean of all first, the more the less they differ beyond what their noise explains:
-from five rows a class hardly anything is believed, and what is left is that classes with fewer training rows get more.
+`uniform` gives every class equally many rows. `own` leans towards classes of high validation loss as far as the losses are
+evidence: it mixes the uniform rows with rows by need, and the weight of the latter is the share of the losses' variance that
+the noise of so few validation rows does not explain (0 for most sets with five rows a class). By need, a class's loss is taken
+to fall with its rows as a power law, L (h / n)^b for n rows where h are there now, and the rows are given so that the sum of
+these losses is least: n is in proportion to (L h^b)^(1 / (1 + b)), and no class loses rows.
+
+Both keep to a room for each class (`supply` finds it), so that what one class cannot deliver goes to the others, and `own`
+gives no class more than ``most`` times the rows of a uniform allocation.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -17,32 +21,45 @@ from synthkd.students.base import Floats, Ints
 
 #: How fast a loss falls with rows.
 POWER = 1.0
-#: Share of the rows that is given out equally, so that no class is forgotten because its few validation rows look easy.
-EVEN = 0.0
+#: Largest weight of the losses.
+TRUST = 1.0
+#: Rows of one class at most, in multiples of its rows in a uniform allocation.
+MOST = 3.0
 #: Variance of the losses of a class's rows, in squares of the mean loss: most are near 0, a few are large. Measured on parts of
 #: BANKING77's training rows (5.6 to 6.5); a smaller one believes noise, and costs accuracy there.
 SPREAD = 6.0
+#: A loss above counts as this.
+_HIGHEST = 1e6
+_HALVINGS = 100
 
 
-def shrunk(losses: Sequence[float] | Floats, counts: Sequence[int] | Ints) -> Floats:
-    """(C,) losses, each moved to the mean of all by k / (n + k), n its rows and k the rows at which half is believed.
+def evidence(losses: Sequence[float] | Floats, counts: Sequence[int] | Ints) -> tuple[Floats, float]:
+    """Shrink losses to their mean by empirical Bayes, and say how much of their variance is no noise.
 
-    Empirical Bayes by moments: the losses of single rows have the variance v = `SPREAD` m^2 (m the mean loss), so the means of
-    n rows have the noise v / n, and k = v / (variance of the means - mean noise); all are m where that is not above 0. A
-    class without rows (or with a loss that is no number) gets m.
+    The losses of single rows have the variance v = `SPREAD` m^2 (m the mean loss), so the means of n rows have the noise v / n.
+    A class of n rows keeps n / (n + k) of its distance to the mean, with k = v / (variance of the means - mean noise).
+
+    Args:
+        losses: (C,) mean losses in nats; one that is no finite number or is below 0 counts as unknown.
+        counts: (C,) validation rows of each.
+
+    Returns:
+        (C,) losses, unknown ones at the mean; and the share from 0 to 1 of the variance beyond its noise.
     """
     given, rows = np.asarray(losses, dtype=float), np.asarray(counts, dtype=float)
-    known = np.isfinite(given) & (rows > 0)
+    known = np.isfinite(given) & (given >= 0) & (rows > 0)
     if not known.any():
-        return np.ones(len(given))
+        return np.ones(len(given)), 0.0
+    given = np.minimum(given, _HIGHEST)
     mean = float(np.average(given[known], weights=rows[known]))
-    spread = SPREAD * mean**2
-    beyond = float(given[known].var()) - spread * float(np.mean(1 / rows[known]))
+    noise, variance = SPREAD * mean**2, float(given[known].var())
+    beyond = variance - noise * float(np.mean(1 / rows[known]))
+    if not beyond > 0:
+        return np.full(len(given), mean), 0.0
     keep = np.zeros(len(given))
-    if beyond > 0:
-        keep[known] = rows[known] / (rows[known] + spread / beyond)
-    result: Floats = mean + keep * (np.where(known, given, mean) - mean)
-    return result
+    keep[known] = rows[known] / (rows[known] + noise / beyond)
+    shrunk: Floats = mean + keep * (np.where(known, given, mean) - mean)
+    return shrunk, beyond / variance
 
 
 def own(
@@ -50,48 +67,105 @@ def own(
     counts: Sequence[int] | Ints,
     rows: int,
     have: Sequence[int] | Ints | None = None,
+    *,
+    room: Sequence[float] | Floats | None = None,
+    held: Sequence[bool] | None = None,
+    most: float = MOST,
+    trust: float = TRUST,
     power: float = POWER,
-    even: float = EVEN,
 ) -> Ints:
-    """(C,) rows for each class; they sum to ``rows``. ``losses`` (C,) on ``counts`` (C,) validation rows, in nats; ``have``
-    (C,): training rows that are there (default: equally many)."""
-    need = np.maximum(shrunk(losses, counts), 1e-9)
+    """Allocate rows by need, shrunk towards a uniform allocation.
+
+    Args:
+        losses: (C,) mean validation losses, in nats.
+        counts: (C,) validation rows.
+        rows: rows of the round.
+        have: (C,) training rows that are there (default: equally many).
+        room: (C,) rows that each class can take (default: any number).
+        held: (C,) classes that get no more than in a uniform allocation.
+        most: rows of a class at most, in multiples of the largest number of a uniform allocation.
+        trust: largest weight of the losses, from 0 (uniform) to 1.
+
+    Returns:
+        (C,) rows; they sum to ``rows``, or to all the room there is.
+    """
+    free = _room(len(losses), room)
+    rows = int(min(rows, free.sum()))
+    need, weight = evidence(losses, counts)
     there = np.ones(len(need)) if have is None else np.maximum(np.asarray(have, dtype=float), 1.0)
-    spread = round(even * rows)
-    wanted = _filled(there, (need * there**power) ** (1 / (1 + power)), rows - spread)
-    return _whole(wanted + spread / len(need), rows, need)
+    even = _filled(np.zeros(len(need)), np.ones(len(need)), rows, free)
+    cap = np.minimum(free, np.ceil(most * even.max(initial=0.0)))
+    if held is not None:
+        cap = np.where(held, np.minimum(cap, np.ceil(even)), cap)
+    share = (np.maximum(need, 1e-9) * there**power) ** (1 / (1 + power))
+    wanted = even + trust * weight * (_filled(there, share, rows, cap) - even)
+    return whole(wanted, rows, cap, need)
 
 
-def uniform(classes: int, rows: int, have: Sequence[int] | Ints | None = None) -> Ints:
-    """(C,) equally many rows for each class; what is left over goes to those that have fewest, then to the first."""
-    order = np.argsort(np.zeros(classes) if have is None else np.asarray(have), kind="stable")
-    found = np.full(classes, rows // classes, dtype=np.int64)
-    found[order[: rows % classes]] += 1
-    return found
+def uniform(
+    classes: int,
+    rows: int,
+    have: Sequence[int] | Ints | None = None,
+    room: Sequence[float] | Floats | None = None,
+) -> Ints:
+    """Allocate equally many rows to each class; the rest goes to those that have fewest, then to the first.
+
+    Returns:
+        (C,) rows; they sum to ``rows``, or to all the ``room`` there is.
+    """
+    free = _room(classes, room)
+    rows = int(min(rows, free.sum()))
+    wanted = _filled(np.zeros(classes), np.ones(classes), rows, free)
+    return whole(wanted, rows, free, np.zeros(classes) if have is None else -np.asarray(have, dtype=float))
 
 
-def _filled(there: Floats, share: Floats, rows: int) -> Floats:
-    """What brings the classes to numbers in proportion to ``share``; a class that has more already gets none."""
-    order = np.argsort(there / share, kind="stable")
-    level = 0.0
-    for end in range(1, len(order) + 1):
-        among = order[:end]
-        level = (rows + there[among].sum()) / share[among].sum()
-        if end == len(order) or level <= there[order[end]] / share[order[end]]:
-            break
-    result: Floats = np.maximum(level * share - there, 0.0)
+def whole(wanted: Floats, rows: int, room: Floats | Ints, need: Floats | Ints | None = None) -> Ints:
+    """Round to whole numbers of a given sum by largest remainder.
+
+    Of equal remainders the class of more ``need`` comes first, then the first. No class gets more than its ``room``; the sum
+    is ``rows``, or all the room there is.
+    """
+    found = np.minimum(np.floor(np.asarray(wanted, dtype=float) + 1e-9), room)
+    keys = np.arange(len(found)), np.zeros(len(found)) if need is None else -np.asarray(need)
+    # Sums of floats that should be equal are equal after rounding.
+    order = np.lexsort((*keys, -np.round(wanted - found, 9)))
+    missing = int(min(rows, np.sum(room))) - int(found.sum())
+    while missing > 0:
+        for place in order[found[order] < np.asarray(room)[order]][:missing]:
+            found[place] += 1
+            missing -= 1
+    result: Ints = found.astype(np.int64)
     return result
 
 
-def _whole(wanted: Floats, rows: int, need: Floats) -> Ints:
-    """Largest remainder; of equal remainders the class of more need, then the first."""
-    found: Ints = np.floor(wanted + 1e-9).astype(np.int64)
-    order = np.lexsort((np.arange(len(wanted)), -need, -(wanted - found)))
-    found[order[: max(0, rows - int(found.sum()))]] += 1
-    return found
+def _room(classes: int, room: Sequence[float] | Floats | None) -> Floats:
+    if room is None:
+        return np.full(classes, math.inf)
+    result: Floats = np.maximum(np.floor(np.asarray(room, dtype=float)), 0.0)
+    return result
+
+
+def _filled(there: Floats, share: Floats, rows: int, room: Floats) -> Floats:
+    """Rows that bring the classes to numbers in proportion to ``share``, as far as their room goes.
+
+    A class that has more already gets none. The sum is ``rows``, or all the room there is. The level is found by bisection.
+    """
+
+    def at(level: float) -> Floats:
+        found: Floats = np.clip(level * share - there, 0.0, room)
+        return found
+
+    if not rows or room.sum() <= rows:
+        return np.zeros(len(there)) if not rows else room.copy()
+    low, high = 0.0, 1.0
+    while at(high).sum() < rows:
+        low, high = high, 2 * high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if at(middle).sum() < rows else (low, middle)
+    return at(high)
 
 
 def by_label(classes: Sequence[str], numbers: Ints) -> dict[str, int]:
     """Classes that get rows, with their numbers."""
-    pairs: Any = zip(classes, numbers.tolist(), strict=True)
-    return {label: number for label, number in pairs if number}
+    return {label: number for label, number in zip(classes, numbers.tolist(), strict=True) if number}

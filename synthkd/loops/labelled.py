@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from synthkd.kinds.examples.taxonomy import all_rows
 from synthkd.loops.crossing import Crossed, texts_of
 from synthkd.loops.making import Maker
 from synthkd.loops.preparing import HAD, HELD, prepared
-from synthkd.loops.requests import Requests
+from synthkd.loops.requests import Allocation, Requests
 from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.loops.sets import read_sets
 from synthkd.loops.task import Figures, Row, Task
@@ -49,6 +49,8 @@ class Labelled(Task[Classifier]):
         self.maker = Maker(recipe, self.sets.classes)
         self.crossed = Crossed(self.part, self.maker, self.sets)
         self.requests = Requests(recipe, self.sets.classes, len(self.sets.start))
+        #: Of the last round that was asked for.
+        self._allocation = Allocation({})
         #: For each class, short hashes of the texts that were answered for it, kept or not.
         self._had: dict[str, set[str]] = {label: set() for label in self.sets.classes}
         for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True):
@@ -163,15 +165,27 @@ class Labelled(Task[Classifier]):
         return evaluate(student.probabilities(rows.texts), rows.labels, student.classes, draws=0)
 
     def ask(
-        self, number: int, student: Classifier, figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
+        self,
+        number: int,
+        student: Classifier,
+        figures: Figures,
+        rows: Sequence[Row],
+        asked: Sequence[Row],
+        before: Sequence[Mapping[str, Any]] = (),
     ) -> list[Row]:
         kept = self.crossed.kept(rows)
+        if self.part.allocate != "teacher":
+            have = Counter(row["label"] for row in kept)
+            self._allocation = self.requests.allocation(figures.held, have, before)
+            if not self._allocation.wanted:
+                return []
         mined, answers = self.crossed.mined(student, rows, kept)
         # The rule `contaminated` of a recipe may be laxer than `loop.near`, and may miss a near copy.
         free = [i for i, text in enumerate(mined.texts) if self.sets.held.find(text) is None]
         mined, answers = mined.take(free), None if answers is None else answers[free]
         showable = [row for row in kept if self.sets.held.find(row["text"]) is None]
-        return self.requests.of_round(number, figures.held, mined, answers, showable, self._had)
+        wanted = self._allocation.wanted
+        return self.requests.of_round(number, figures.held, mined, answers, showable, self._had, wanted)
 
     def check(self, inputs: Sequence[Row]) -> None:
         for row in inputs:
@@ -208,6 +222,7 @@ class Labelled(Task[Classifier]):
             # What the teacher wrote for another class than it was asked for: its own label counts.
             "other_class": sum(number for (was, label), number in other.items() if was not in ("", label)),
             "came": dict(sorted(Counter(row["label"] for row in rows).items())),
+            "allocation": dict(self._allocation.notes),
             "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[:_EXAMPLES],
         }
 

@@ -179,7 +179,8 @@ class Loop:
         if number == 0:
             return self._first(folder)
         student, figures = self._last()
-        inputs = self.task.ask(number, student, figures, self.rows, self.asked)
+        before = [one.record for one in self.rounds]
+        inputs = self.task.ask(number, student, figures, self.rows, self.asked, before)
         return (inputs, [self._send(number, folder, inputs, self.rows)]) if inputs else None
 
     def _first(self, folder: Path) -> tuple[list[Row], list[Came]]:

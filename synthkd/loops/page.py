@@ -8,11 +8,17 @@ from typing import Any
 from synthkd.display import markdown, markdown_code
 from synthkd.loops.rounds import Round
 from synthkd.loops.task import Task
-from synthkd.loops.words import table
+from synthkd.loops.words import LIMITS, table
 from synthkd.recipe import Recipe
 
 #: Classes of a table, and classes that a line names.
 _CLASSES, _NAMED = 20, 12
+#: Why a class was held back; its rows went to the others.
+_LIMITS = {
+    "ended": "no more rows of it came",
+    "short": "fewer rows of it came than were asked for",
+    "unmoved": "its loss did not fall with more rows than an equal share",
+}
 
 
 def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: Mapping[str, Any]) -> str:
@@ -27,6 +33,7 @@ def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: M
         _rows(task, manifest),
         _classes(rounds[0], best),
         _asked(rounds),
+        _limits(rounds),
         _hard(rounds),
         _cost(rounds),
         _hashes(manifest),
@@ -107,6 +114,22 @@ def _asked(rounds: Sequence[Round]) -> str:
     return (
         f"## What was asked\n\n{_table(['round', 'asked', 'accepted', 'rejected'], lines)}" if lines else ""
     )
+
+
+def _limits(rounds: Sequence[Round]) -> str:
+    """Classes that held the allocation back, each in the rounds in which it did."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for one in rounds:
+        for name, labels in (one.record["told"].get("allocation") or {}).items():
+            for label in labels:
+                found.setdefault((name, label), []).append(one.number)
+    order = sorted(found, key=lambda key: (list(LIMITS).index(key[0]), -len(found[key]), key[1]))
+    lines = [
+        [label, _LIMITS[name], ", ".join(map(str, found[name, label]))] for name, label in order[:_CLASSES]
+    ]
+    more = f"\n\n{len(order) - _CLASSES} more lines are in `round.json`." if len(order) > _CLASSES else ""
+    table = _table(["class", "why it got fewer rows", "rounds"], lines)
+    return f"## Classes that were held back\n\n{table}{more}" if lines else ""
 
 
 def _numbers(found: Mapping[str, int]) -> str:

@@ -10,12 +10,15 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from synthkd.errors import RecipeError
 from synthkd.keys import fraction
 from synthkd.kinds.example import AXES, ExampleKind
 from synthkd.loops.allocate import by_label, own, uniform
 from synthkd.loops.mining import Mined, mine
+from synthkd.loops.supply import due, supply_of, unmoved
 from synthkd.loops.task import Row
 from synthkd.loops.told import report_text
 from synthkd.recipe import Recipe
@@ -26,6 +29,15 @@ from synthkd.students.metrics import Evaluation
 _CONTRASTS = 3
 
 Had = Mapping[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Rows of a round by class, and what held the allocation back, as JSON for the round's record: `ended` (classes that bring
+    nothing any more), `short` (rows that a class which brings few may be asked for), `unmoved` (classes held to an equal share)."""
+
+    wanted: Mapping[str, int]
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Requests:
@@ -47,6 +59,35 @@ class Requests:
         counts = uniform(len(self.classes), rows, [have.get(label, 0) for label in self.classes])
         return by_label(self.classes, counts)
 
+    def allocation(
+        self, measured: Evaluation, have: Mapping[str, int], before: Sequence[Mapping[str, Any]]
+    ) -> Allocation:
+        """Allocate a round's rows; ``before`` are the records of the rounds so far, ``have`` the training rows of each class."""
+        asked, came = ([one["told"].get(name, {}) for one in before] for name in ("asked", "came"))
+        supply = supply_of(asked, came, self.classes)
+        again = due(asked, supply.ended)
+        if len(supply.ended) == len(self.classes):
+            again = supply.ended  # Whatever it was, it may be over: patience ends the loop, not a guess.
+        room, there = supply.of(self.classes, again), [have.get(label, 0) for label in self.classes]
+        notes: dict[str, Any] = {
+            "ended": [label for label in supply.ended if label not in again],
+            "short": {label: rows for label, rows in supply.room.items() if rows},
+        }
+        if self.part.allocate == "uniform":
+            numbers = uniform(len(self.classes), self.part.rows, there, room)
+        else:
+            options = self.part.allocation
+            losses = [_losses(one["figures"]["details"].get("validation") or {}) for one in before]
+            notes["unmoved"] = unmoved(losses, asked, self.classes, options.unmoved)
+            numbers = own(
+                [math.nan if one.loss is None else one.loss for one in measured.per_class],
+                [one.rows for one in measured.per_class], self.part.rows, there, room=room,
+                held=[label in notes["unmoved"] for label in self.classes], most=options.most, trust=options.trust,
+            )  # fmt: skip
+        return Allocation(
+            by_label(self.classes, numbers), {name: note for name, note in notes.items() if note}
+        )
+
     def of_round(
         self,
         number: int,
@@ -55,8 +96,10 @@ class Requests:
         probabilities: Floats | None,
         rows: Sequence[Row],
         had: Had,
+        wanted: Mapping[str, int],
     ) -> list[Row]:
-        """Inputs of a round: ``measured`` on validation rows; ``mined`` rows with what the student says of them, (n, C)."""
+        """Inputs of a round: ``measured`` on validation rows; ``mined`` rows with what the student says of them, (n, C);
+        ``wanted`` rows of each class, which a teacher that chooses the classes itself is not told."""
 
         def shown(label: str | None) -> Mined:
             if probabilities is None:
@@ -65,13 +108,6 @@ class Requests:
 
         if self.part.allocate == "teacher":
             return self._open(number, measured, shown(None), rows, had)
-        have = Counter(row["label"] for row in rows)
-        wanted = self.even(self.part.rows, have)
-        if self.part.allocate == "own":
-            losses = [math.nan if one.loss is None else one.loss for one in measured.per_class]
-            counts = [one.rows for one in measured.per_class]
-            numbers = own(losses, counts, self.part.rows, [have[label] for label in self.classes])
-            wanted = by_label(self.classes, numbers)
         reports = {label: report_text(measured, focus=label) if self.part.report else "" for label in wanted}
         return self.of_classes(number, wanted, rows, had, {label: shown(label) for label in wanted}, reports)
 
@@ -176,3 +212,8 @@ class Requests:
         start = int(fraction(f"{self.seed}:{label}") * len(combinations))
         chosen = combinations[(start + number + draw) % len(combinations)]
         return {name: str(value) for name, value in zip(self._axes, chosen, strict=True)}
+
+
+def _losses(validation: Mapping[str, Any]) -> dict[str, float | None]:
+    """Validation losses by class, of the details in a round's record."""
+    return {one["label"]: one["loss"] for one in validation.get("per_class", [])}

@@ -94,10 +94,16 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def ask(
-        self, number: int, student: S, figures: Figures, rows: Sequence[Row], asked: Sequence[Row]
+        self,
+        number: int,
+        student: S,
+        figures: Figures,
+        rows: Sequence[Row],
+        asked: Sequence[Row],
+        before: Sequence[Mapping[str, Any]] = (),
     ) -> list[Row]:
-        """Inputs of round ``number``, from the last student, all rows and the inputs of all rounds so far; [] where there is
-        nothing more to ask for, which ends the loop."""
+        """Inputs of round ``number``, from the last student, all rows, and the inputs and records (``before``) of all rounds so
+        far; [] where there is nothing more to ask for, which ends the loop."""
 
     def check(self, inputs: Sequence[Row]) -> None:
         """A last look before anything is sent. Raises where an input shows what no teacher may see."""

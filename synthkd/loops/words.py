@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthkd.display import clean
@@ -14,7 +14,13 @@ NAMES = {
     "loss": "val loss", "accuracy": "val acc", "macro_f1": "macro-F1", "test_accuracy": "test acc",
     "accepted": "answers accepted", "test_validity": "test validity", "test_gold": "test gold",
 }  # fmt: skip
-#: Reasons that a line names.
+#: What holds an allocation back, in words.
+LIMITS = {
+    "ended": "no more rows come, and none were asked for, of",
+    "short": "few rows come, and fewer were asked for, of",
+    "unmoved": "the loss did not fall with more rows, so no more than an equal share for",
+}
+#: Reasons and classes that a line names.
 _NAMED = 3
 
 
@@ -32,9 +38,27 @@ def round_line(done: Round, before: Sequence[Round]) -> str:
     )
     if other := record["told"].get("other_class"):
         said += f"; {other:,} rows of another class than asked for"
+    if limits := limits_of(record["told"], before[-1].record["told"] if before else {}):
+        said += f"; {limits}"
     if all(done.score > one.score for one in before):
         return said + ("; the best so far" if before else "")
     return said + f"; no better than round {best_round(before)}"
+
+
+def limits_of(told: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """What held a round's allocation back and did not hold back the one before it, in words; "" where nothing did."""
+    new, old = (one.get("allocation") or {} for one in (told, before))
+    parts = [
+        f"{said} {_classes(labels)}"
+        for name, said in LIMITS.items()
+        if (labels := [label for label in new.get(name, ()) if label not in old.get(name, ())])
+    ]
+    return "; ".join(parts)
+
+
+def _classes(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    return ", ".join(map(repr, labels[:_NAMED])) + more
 
 
 def _lost(counts: dict[str, Any]) -> str:

@@ -53,6 +53,33 @@ class MinePart(Part):
     shots: int = Field(16, ge=0, description="Labelled examples, whatever the student says of them.")
 
 
+class AllocationPart(Part):
+    """How far `allocate: own` may go from equally many rows of each class."""
+
+    trust: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        strict=True,
+        description="Largest weight of the validation losses; it is lower where they differ by chance. 0: equally many rows.",
+    )
+    most: float = Field(
+        3.0,
+        ge=1,
+        le=100,
+        strict=True,
+        description="Rows of one class at most, in multiples of an equal share.",
+    )
+    unmoved: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        strict=True,
+        description="A class that got more than an equal share for so many rounds, without a lower loss, is held to an equal"
+        " share.",
+    )
+
+
 class LoopPart(Part):
     """PGKD (arXiv 2411.05045): the student's errors decide what the teacher writes next."""
 
@@ -89,6 +116,9 @@ class LoopPart(Part):
         description="Which classes get how many rows: by the student's validation losses (`own`), by the teacher that reads"
         " the report (`teacher`), or equally (`uniform`).",
     )
+    allocation: AllocationPart = Field(
+        default_factory=AllocationPart, description="Options of `allocate: own` for labelled text."
+    )
     report: bool = Field(
         True, description="Show the teacher the report: figures of each class, and confusions."
     )
@@ -119,4 +149,6 @@ class LoopPart(Part):
             raise ValueError(f"`validation` is a share above 0 and below 1, or rows; not {self.validation}")
         if (self.mine.by == "pool") != (self.pool is not None):
             raise ValueError("`mine.by: pool` and the rows of `pool` belong together")
+        if self.allocation != AllocationPart() and self.allocate != "own":
+            raise ValueError(f"`allocation` has the options of `allocate: own`, not of `{self.allocate}`")
         return self

@@ -191,6 +191,58 @@ def test_uniform_allocation_asks_for_equally_many_of_each_class(tmp_path: Path) 
         assert result.rounds[1].record["told"]["asked"] == dict.fromkeys(WORDS, 4)
 
 
+def without_refunds(prompt: str, index: int, seed: int) -> str:
+    """A teacher that has nothing to say of one class."""
+    return "[]" if 'all of the class "refund"' in prompt else write(prompt, index, seed)
+
+
+@pytest.mark.parametrize("allocate", ["own", "uniform"])
+def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
+    tmp_path: Path, allocate: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FakeServer(answer=without_refunds) as server:
+        loop = {"rounds": 6, "patience": 9, "allocate": allocate}
+        result = distill(loop_recipe(tmp_path, server.url, loop=loop))
+    asked = [one.record["told"]["asked"] for one in result.rounds[1:]]
+    assert [one.get("refund", 0) for one in asked] == [4, 4, 0, 0, 0, 1]
+    assert [sum(one.values()) for one in asked] == [12] * 6
+    ended = [one.record["told"]["allocation"].get("ended") for one in result.rounds]
+    assert ended == [None] * 3 + [["refund"]] * 3 + [None]
+    said = [line for line in capsys.readouterr().err.splitlines() if "no more rows come" in line]
+    assert [line.split(":")[0] for line in said] == ["round 3"]
+    assert "of 'refund'" in said[0]
+    report = (result.recipe.work_dir / "report.md").read_text()
+    assert "| refund | no more rows of it came | 3, 4, 5 |" in report
+
+
+def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_patience(tmp_path: Path) -> None:
+    sent: list[str] = []
+
+    def dries(prompt: str, index: int, seed: int) -> str:
+        sent.append(prompt)
+        return write(prompt, index, seed) if len(sent) <= 9 else "[]"
+
+    with FakeServer(answer=dries) as server:
+        loop = {"rounds": 9, "patience": 9, "allocate": "uniform"}
+        result = distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
+    assert [one.record["wanted"] for one in result.rounds[1:]] == [12] * 5 + [3] * 4
+    assert result.ended == "all 9 rounds are done"
+
+
+def test_a_loop_under_other_options_of_allocation_keeps_to_its_cap(tmp_path: Path) -> None:
+    write_csv(tmp_path / "start.csv", rows_of(2, 1))
+    write_csv(
+        tmp_path / "validation.csv", rows_of(60, 2, own=1) + rows_of(300, 4, own=6, labels=("account",))
+    )
+    write_csv(tmp_path / "test.csv", rows_of(8, 3))
+    with FakeServer(answer=write) as server:
+        loop = {"rounds": 2, "allocate": "own", "allocation": {"most": 1.5}}
+        result = distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
+    for one in result.rounds[1:]:
+        assert max(one.record["told"]["asked"].values()) <= 6
+        assert sum(one.record["told"]["asked"].values()) == 12
+
+
 def test_a_teacher_that_chooses_the_classes_is_asked_once_a_round(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         result = distill(

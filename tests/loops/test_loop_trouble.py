@@ -258,3 +258,29 @@ def test_test_rows_that_copy_validation_rows_are_told(
     with FakeServer(answer=write) as server:
         distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1}))
     assert "loop.test: 1 of 25 rows copy validation rows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("allocation", "said"),
+    [
+        ({"most": 0.5}, "allocation.most"),
+        ({"most": "3"}, "allocation.most"),
+        ({"most": float("nan")}, "allocation.most"),
+        ({"trust": 1.5}, "allocation.trust"),
+        ({"trust": True}, "allocation.trust"),
+        ({"unmoved": 2.0}, "allocation.unmoved"),
+        ({"unmoved": 0}, "allocation.unmoved"),
+        ({"mosst": 3}, "allocation.mosst"),
+    ],
+)
+def test_options_of_an_allocation_are_checked_by_type_and_bound(
+    tmp_path: Path, allocation: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        loop_recipe(tmp_path, loop={"allocate": "own", "allocation": allocation})
+
+
+@pytest.mark.parametrize("allocate", ["uniform", "teacher"])
+def test_options_of_an_allocation_that_has_none_are_refused(tmp_path: Path, allocate: str) -> None:
+    with pytest.raises(RecipeError, match="`allocation` has the options of `allocate: own`"):
+        loop_recipe(tmp_path, loop={"allocate": allocate, "allocation": {"most": 2}})

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthkd.loops.allocate import whole
 from synthkd.students.base import Floats, Ints
 
 #: How fast the error falls with rows.
@@ -125,17 +126,4 @@ def _least(there: Floats, error: Floats, gain: Floats, left: Ints, questions: in
 def _spread(left: Floats, questions: float) -> Floats:
     """(R,) shares of so many questions, in proportion to what is left."""
     found: Floats = questions * left / max(1.0, float(left.sum()))
-    return found
-
-
-def whole(wanted: Floats, questions: int, left: Ints) -> Ints:
-    """(R,) whole numbers by largest remainder, the first of equal ones first; none above what is left."""
-    found: Ints = np.minimum(np.floor(wanted + 1e-9).astype(np.int64), left)
-    order = np.lexsort((np.arange(len(wanted)), -(wanted - found)))
-    missing = questions - int(found.sum())
-    while missing > 0:
-        for place in order:
-            if missing and found[place] < left[place]:
-                found[place] += 1
-                missing -= 1
     return found

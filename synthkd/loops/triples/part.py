@@ -18,6 +18,7 @@ _MEANINGLESS = {
     "texts": "a prompt asks one question",
     "recheck": "the critic has judged the rows",
     "near": "heads are kept apart whole, not by likeness",
+    "allocation": "relations are allocated by yield and need",
 }
 METRICS = ("validity", "accepted", "loss")
 

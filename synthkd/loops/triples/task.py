@@ -8,7 +8,7 @@ pool of questions ──┬── heads kept apart: the student answers, the cri
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,6 +152,7 @@ class Triples(Task["GeneratorStudent"]):
         figures: Figures,
         rows: Sequence[Row],
         asked: Sequence[Row],
+        before: Sequence[Mapping[str, Any]] = (),
     ) -> list[Row]:
         if self.loop.allocate == "uniform":
             return self.asking.uniform(asked, self.loop.rows)
