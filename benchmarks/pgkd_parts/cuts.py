@@ -1,7 +1,8 @@
-"""BANKING77 cut for a loop: a start, validation rows, and the rest of train as the teacher's pool."""
+"""Real rows cut for a loop: a start, validation rows, and the rest of train as the teacher's pool."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synthkd.keys import fraction
 from synthkd.loops.leaks import Held
+
+Lot = list[dict[str, str]]
 
 #: Validation rows of each class: what a person would label besides the start.
 VALIDATION = 5
@@ -18,6 +22,10 @@ VALIDATION = 5
 DEV = 20
 #: Rows at the start for the part `skewed`, and how often a class has so many.
 SKEWED = ([1, 2, 4, 8, 16], [0.3, 0.25, 0.2, 0.15, 0.1])
+#: Rows of the pool in classes that are scarce.
+SCARCE = 6
+#: Test rows of each class, and all rows that are taken of it at most, where a set has no split of its own.
+TEST, MOST = 30, 150
 
 
 @dataclass(frozen=True)
@@ -29,39 +37,98 @@ class Cut:
     rows: dict[str, int]
 
 
-def cut(data: Path, folder: Path, seed: int, shots: int, dev: bool = False) -> Cut:
-    """Write start.parquet, validation.parquet, pool.parquet and test.parquet. ``shots`` 0: as many as `SKEWED` has it. ``dev``:
-    rows of train stand for the test rows.
+def cut(
+    data: Path,
+    folder: Path,
+    seed: int,
+    shots: int,
+    dev: bool = False,
+    source: str = "banking77",
+    scarce: bool = False,
+    judged: int = VALIDATION,
+) -> Cut:
+    """Write start.parquet, validation.parquet, pool.parquet and test.parquet.
 
     Copies of validation and test rows are left out of the pool and the start, so that each round can bring as many rows as
-    it asks for."""
-    train = pq.read_table(data / "banking77" / "train.parquet").select(["text", "label"]).to_pylist()
+    it asks for.
+
+    Args:
+        data: folder of the real rows.
+        folder: where the files go.
+        seed: of the draw.
+        shots: rows of each class at the start; 0: as many as `SKEWED` has it.
+        dev: rows of train stand for the test rows.
+        source: one of `SOURCES`.
+        scarce: of each second class, by chance, the pool has no more than `SCARCE` rows.
+        judged: validation rows of each class.
+    """
+    train, test = SOURCES[source](data)
     classes = tuple(sorted({row["label"] for row in train}))
     rng = np.random.default_rng([77, seed])
-    test = (
-        []
-        if dev
-        else pq.read_table(data / "banking77" / "test.parquet").select(["text", "label"]).to_pylist()
-    )
+    test = [] if dev else test
     validation, rest = [], []
     for label in classes:
         own = [train[i] for i in rng.permutation([i for i, row in enumerate(train) if row["label"] == label])]
         held = min(DEV, len(own) // 4) if dev else 0
         test += own[:held]
-        validation += own[held : held + VALIDATION]
-        rest.append(own[held + VALIDATION :])
+        validation += own[held : held + judged]
+        rest.append(own[held + judged :])
     found = Held([row["text"] for row in (*validation, *test)])
     start, pool = [], []
     for own in rest:
         many = shots or int(rng.choice(SKEWED[0], p=SKEWED[1]))
         clean = [row for row in own if found.find(row["text"]) is None]
         start += clean[:many]
-        pool += clean[many:]
+        pool += clean[many:][: int(rng.choice([SCARCE, len(clean)])) if scarce else len(clean)]
     lots = {"start": start, "validation": validation, "pool": pool, "test": test}
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in lots.items():
         pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
     return Cut(folder, classes, {name: len(rows) for name, rows in lots.items()})
+
+
+def _banking(data: Path) -> tuple[Lot, Lot]:
+    """Intents of messages to a bank: 77 classes, with a test split of its own."""
+    train, test = (pq.read_table(data / "banking77" / f"{name}.parquet") for name in ("train", "test"))
+    return train.select(["text", "label"]).to_pylist(), test.select(["text", "label"]).to_pylist()
+
+
+def _names(data: Path) -> tuple[Lot, Lot]:
+    """Names in sentences on AI, music and science (CrossNER), by type: classes of very unequal sizes."""
+    rows = pq.read_table(data / "crossner" / "spans.parquet").select(["text", "label"]).to_pylist()
+    return _parted(rows, 90)
+
+
+def _pairs(data: Path) -> tuple[Lot, Lot]:
+    """Pairs of names, by the Wikidata relation between them (ParaRel): 40 classes, some of which are nearly the same."""
+    columns = ["subject", "object", "relation_label"]
+    rows = pq.read_table(data / "pararel" / "facts.parquet").select(columns).to_pylist()
+    return _parted(
+        [{"text": f"{row['subject']}, {row['object']}", "label": row["relation_label"]} for row in rows], 90
+    )
+
+
+def _parted(rows: Lot, least: int) -> tuple[Lot, Lot]:
+    """Train and test rows, the same in each call: `TEST` rows of each class are test. Each text once; classes of fewer than
+    ``least`` texts are left out, and of others no more than `MOST` are taken."""
+    first = {" ".join(row["text"].split()): row["label"] for row in reversed(rows)}
+    by_class: dict[str, list[str]] = {}
+    for text in sorted(first, key=fraction):
+        by_class.setdefault(first[text], []).append(text)
+    train, test = Lot(), Lot()
+    for label in sorted(by_class):
+        if len(own := by_class[label][:MOST]) >= least:
+            test += [{"text": text, "label": label} for text in own[:TEST]]
+            train += [{"text": text, "label": label} for text in own[TEST:]]
+    return train, test
+
+
+#: Name -> what reads its train and test rows.
+SOURCES: dict[str, Callable[[Path], tuple[Lot, Lot]]] = {
+    "banking77": _banking,
+    "names": _names,
+    "pairs": _pairs,
+}
 
 
 def minilm() -> str | None:

@@ -1,10 +1,11 @@
 """Allocate a round's rows to classes, as pure functions of counts and figures.
 
-`uniform` gives every class equally many rows. `own` leans towards classes of high validation loss as far as the losses are
-evidence: it mixes the uniform rows with rows by need, and the weight of the latter is the share of the losses' variance that
-the noise of so few validation rows does not explain (0 for most sets with five rows a class). By need, a class's loss is taken
-to fall with its rows as a power law, L (h / n)^b for n rows where h are there now, and the rows are given so that the sum of
-these losses is least: n is in proportion to (L h^b)^(1 / (1 + b)), and no class loses rows.
+`uniform` gives every class equally many rows. `own` evens out the classes: its rows bring them to equally many training rows,
+which is the same where they start alike. From there it leans towards classes of high validation loss as far as the losses are
+evidence: the weight of rows by need is the share of the losses' variance that the noise of so few validation rows does not
+explain, 0 for most sets with five rows a class. By need, a class's loss is taken to fall with its rows as a power law,
+L (h / n)^b for n rows where h are there now, and the rows are given so that the sum of these losses is least: n is in
+proportion to (L h^b)^(1 / (1 + b)), and no class loses rows.
 
 Both keep to a room for each class (`supply` finds it), so that what one class cannot deliver goes to the others, and `own`
 gives no class more than ``most`` times the rows of a uniform allocation.
@@ -74,7 +75,7 @@ def own(
     trust: float = TRUST,
     power: float = POWER,
 ) -> Ints:
-    """Allocate rows by need, shrunk towards a uniform allocation.
+    """Allocate rows so that the classes get even, and by need as far as the losses are evidence.
 
     Args:
         losses: (C,) mean validation losses, in nats.
@@ -84,7 +85,7 @@ def own(
         room: (C,) rows that each class can take (default: any number).
         held: (C,) classes that get no more than in a uniform allocation.
         most: rows of a class at most, in multiples of the largest number of a uniform allocation.
-        trust: largest weight of the losses, from 0 (uniform) to 1.
+        trust: largest weight of the losses, from 0 (none) to 1.
 
     Returns:
         (C,) rows; they sum to ``rows``, or to all the room there is.
@@ -92,11 +93,13 @@ def own(
     free = _room(len(losses), room)
     rows = int(min(rows, free.sum()))
     need, weight = evidence(losses, counts)
-    there = np.ones(len(need)) if have is None else np.maximum(np.asarray(have, dtype=float), 1.0)
-    even = _filled(np.zeros(len(need)), np.ones(len(need)), rows, free)
-    cap = np.minimum(free, np.ceil(most * even.max(initial=0.0)))
+    there = np.ones(len(need)) if have is None else np.asarray(have, dtype=float)
+    equal = _filled(np.zeros(len(need)), np.ones(len(need)), rows, free)
+    cap = np.minimum(free, np.ceil(most * equal.max(initial=0.0)))
     if held is not None:
-        cap = np.where(held, np.minimum(cap, np.ceil(even)), cap)
+        cap = np.where(held, np.minimum(cap, np.ceil(equal)), cap)
+    even = _filled(there, np.ones(len(need)), rows, cap)
+    there = np.maximum(there, 1.0)
     share = (np.maximum(need, 1e-9) * there**power) ** (1 / (1 + power))
     wanted = even + trust * weight * (_filled(there, share, rows, cap) - even)
     return whole(wanted, rows, cap, need)

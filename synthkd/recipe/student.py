@@ -54,14 +54,15 @@ class MinePart(Part):
 
 
 class AllocationPart(Part):
-    """How far `allocate: own` may go from equally many rows of each class."""
+    """How far `allocate: own` may go from an equal share for each class."""
 
     trust: float = Field(
         1.0,
         ge=0,
         le=1,
         strict=True,
-        description="Largest weight of the validation losses; it is lower where they differ by chance. 0: equally many rows.",
+        description="Largest weight of the validation losses; it is lower where they differ by chance. 0: the classes are"
+        " evened out, whatever their losses.",
     )
     most: float = Field(
         3.0,
@@ -113,8 +114,8 @@ class LoopPart(Part):
     )
     allocate: Literal["own", "teacher", "uniform"] = Field(
         "own",
-        description="Which classes get how many rows: by the student's validation losses (`own`), by the teacher that reads"
-        " the report (`teacher`), or equally (`uniform`).",
+        description="Which classes get how many rows: those that have few, and those of high validation loss as far as it is"
+        " evidence (`own`); as the teacher chooses, which reads the report (`teacher`); or equally many (`uniform`).",
     )
     allocation: AllocationPart = Field(
         default_factory=AllocationPart, description="Options of `allocate: own` for labelled text."

@@ -82,10 +82,28 @@ def test_of_classes_alike_but_for_their_loss_the_one_of_more_loss_gets_no_fewer(
 
 @given(case=rounds())
 @settings(max_examples=40)
-def test_without_trust_or_without_evidence_own_is_uniform_but_for_the_last_row(case: dict[str, Any]) -> None:
-    for change in ({"trust": 0.0}, {"losses": [1.0] * len(case["losses"])}):
-        found = own_of({**case, "held": None, **change})
-        assert (np.abs(found - uniform_of(case)) <= 1).all()
+def test_without_trust_or_evidence_classes_that_are_even_get_equally_many_but_for_the_last_row(
+    case: dict[str, Any],
+) -> None:
+    size = len(case["losses"])
+    for change in ({"trust": 0.0}, {"losses": [1.0] * size}):
+        alike = {**case, "have": [7] * size, "held": None, **change}
+        assert (np.abs(own_of(alike) - uniform_of(alike)) <= 1).all()
+
+
+@given(case=rounds())
+@settings(max_examples=40)
+def test_without_evidence_a_class_that_has_more_gets_no_more_and_no_class_is_brought_beyond_the_others(
+    case: dict[str, Any],
+) -> None:
+    size = len(case["losses"])
+    alike = {**case, "losses": [1.0] * size, "room": None, "held": None}
+    found, have = own_of(alike), np.array(case["have"])
+    in_order = found[np.argsort(have, kind="stable")]
+    assert (in_order - np.minimum.accumulate(in_order) <= 1).all()
+    cap = math.ceil(case["most"] * case["rows"] / size)
+    reached = (have + found)[(found > 0) & (found < cap)]
+    assert len(reached) == 0 or reached.max() - reached.min() <= 1
 
 
 @pytest.mark.parametrize(
@@ -111,6 +129,12 @@ def test_a_class_of_more_loss_gets_more_rows_where_the_losses_are_evidence() -> 
     found = own([2.0, 1.0, 0.5], [1000] * 3, 30)
     assert found.tolist() == sorted(found, reverse=True)
     assert found[0] > found[2]
+
+
+def test_classes_are_brought_to_equally_many_rows_as_far_as_the_cap_goes() -> None:
+    assert own([1.0] * 4, [5] * 4, 16, [1, 2, 8, 16], most=9).tolist() == [8, 7, 1, 0]
+    assert own([1.0] * 3, [5] * 3, 9, [1, 4, 20], most=9).tolist() == [6, 3, 0]
+    assert own([1.0] * 3, [5] * 3, 9, [1, 4, 20], most=1).tolist() == [3, 3, 3]
 
 
 def test_a_hand_worked_allocation() -> None:

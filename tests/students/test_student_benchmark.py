@@ -22,6 +22,16 @@ def test_the_classifiers_part_compares_ours_with_scikit_learn_on_the_same_rows(d
     assert found["sklearn_minus_ours_5shot_low"] <= found["sklearn_minus_ours_5shot"] < 0
 
 
+def test_the_baseline_takes_the_strength_that_is_most_accurate_in_cross_validation() -> None:
+    rng = np.random.default_rng(0)
+    labels = ["a", "b"] * 40
+    # A column of large noise beside one of small signal: a weak C sees the noise alone.
+    signal = np.where(np.array(labels) == "a", 0.05, -0.05)
+    features = np.stack([signal, rng.normal(size=80)], 1)
+    assert classifiers.sklearn_head(features, labels, 0, (1e-4, 1e4)).C == 1e4
+    assert classifiers.sklearn_head(features, labels, 0, (1e-4,)).C == 1e-4
+
+
 def test_a_draw_has_so_many_rows_of_each_class_and_depends_on_its_seed(data: Path) -> None:
     train = banking.split(data, "train")
     few = banking.draw(train, 5, 0)
