@@ -132,7 +132,7 @@ def whole(wanted: Floats, rows: int, room: Floats | Ints, need: Floats | Ints | 
     keys = np.arange(len(found)), np.zeros(len(found)) if need is None else -np.asarray(need)
     # Sums of floats that should be equal are equal after rounding.
     order = np.lexsort((*keys, -np.round(wanted - found, 9)))
-    missing = int(min(rows, np.sum(room))) - int(found.sum())
+    missing = int(min(float(rows), float(np.sum(room)))) - int(found.sum())
     while missing > 0:
         for place in order[found[order] < np.asarray(room)[order]][:missing]:
             found[place] += 1
