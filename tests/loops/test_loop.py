@@ -196,12 +196,11 @@ def without_refunds(prompt: str, index: int, seed: int) -> str:
     return "[]" if 'all of the class "refund"' in prompt else write(prompt, index, seed)
 
 
-@pytest.mark.parametrize("allocate", ["own", "uniform"])
 def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
-    tmp_path: Path, allocate: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with FakeServer(answer=without_refunds) as server:
-        loop = {"rounds": 6, "patience": 9, "allocate": allocate}
+        loop = {"rounds": 6, "patience": 9, "allocate": "uniform"}
         result = distill(loop_recipe(tmp_path, server.url, loop=loop))
     asked = [one.record["told"]["asked"] for one in result.rounds[1:]]
     assert [one.get("refund", 0) for one in asked] == [4, 4, 0, 0, 0, 1]
@@ -213,6 +212,14 @@ def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
     assert "of 'refund'" in said[0]
     report = (result.recipe.work_dir / "report.md").read_text()
     assert "| refund | no more rows of it came | 3, 4, 5 |" in report
+
+
+def test_a_class_that_fell_behind_is_made_up_for_until_its_supply_ends(tmp_path: Path) -> None:
+    with FakeServer(answer=without_refunds) as server:
+        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 3, "patience": 9}), quiet=True)
+    asked = [one.record["told"]["asked"] for one in result.rounds[1:]]
+    assert [one.get("refund", 0) for one in asked] == [4, 6, 0]
+    assert [sum(one.values()) for one in asked] == [12] * 3
 
 
 def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_patience(tmp_path: Path) -> None:
