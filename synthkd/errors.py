@@ -105,10 +105,12 @@ class StalledError(TeacherError):
 class RequestError(TeacherError):
     """One request failed for good. ``reason`` is a short name such as ``context_too_long``."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, parameter: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        #: The parameter that the server refuses, as far as its words tell.
+        self.parameter = parameter
 
 
 class StorageError(SynthKDError):

@@ -13,7 +13,8 @@ from typing import Any
 def _lenient(data: bytes) -> Any:
     """The value of a JSON text. Raises `ValueError` for what is none, or is nested too deeply."""
     try:
-        return json.loads(data)
+        # Some servers write control characters into texts as they stand.
+        return json.loads(data, strict=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

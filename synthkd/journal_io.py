@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         ("reasoning_tokens", pa.int64()),
         ("cached_tokens", pa.int64()),
         ("first_tokens", pa.string()),
+        ("reasoning", pa.string()),
         ("created", pa.float64()),
         ("identity", pa.string()),
         ("messages", pa.string()),
@@ -44,7 +45,7 @@ SCHEMA = pa.schema(
 )
 _SENT = ("identity", "messages", "sampling")
 #: Columns that exports of an earlier version do not have.
-_LATER = ("first_tokens",)
+_LATER = ("first_tokens", "reasoning")
 _BATCH = 4096
 #: Characters that are taken in at once; bounds of what can stand in a row.
 _CHARACTERS, _SHORT, _LONGEST_TOKENS = 1 << 24, 1000, 1 << 20
@@ -213,7 +214,7 @@ def _wrong(row: dict[str, Any]) -> str:
     for name in ("request_id", "text", "finish_reason"):
         if not isinstance(row[name], str):
             return f"without {name}"
-    for name in ("model", "first_tokens"):
+    for name in ("model", "first_tokens", "reasoning"):
         if row.get(name) is not None and not isinstance(row[name], str):
             return f"with a {name} that is no text"
     if len(row["finish_reason"]) > _SHORT or len(row["model"] or "") > _SHORT:

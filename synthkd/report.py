@@ -24,7 +24,7 @@ def report_rows(
         why = f" ({generated.stopped})" if generated.stopped else ""
         rows.append(("not asked yet", f"{counts['missing']:,}{why}"))
     rows += [
-        ("malformed", f"{counts['malformed']:,}"),
+        ("malformed", _with_reasons(counts["malformed"], counts.get("malformed_reasons") or {})),
         *([("repaired", f"{counts['repaired']:,}")] if counts["repaired"] else []),
         ("parsed", f"{counts['candidates']:,} candidates"),
         *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
@@ -71,8 +71,12 @@ def _bought(generated: Generated) -> str:
 
 
 def _failed(counts: dict[str, Any]) -> str:
-    reasons = ", ".join(f"{name} {value:,}" for name, value in counts["failures"].items())
-    return f"{counts['failed']:,}" + (f" ({reasons})" if reasons else "")
+    return _with_reasons(counts["failed"], counts["failures"])
+
+
+def _with_reasons(count: int, reasons: dict[str, int]) -> str:
+    said = ", ".join(f"{name} {value:,}" for name, value in reasons.items())
+    return f"{count:,}" + (f" ({said})" if said else "")
 
 
 def _critic(critic: dict[str, Any] | None) -> Rows:

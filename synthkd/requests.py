@@ -164,7 +164,7 @@ def completion_key(request: str, sample_index: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One text that came back. ``logprob`` is the sum over its tokens, in nats."""
+    """One text that came back. ``logprob`` is the sum over the tokens of its answer, in nats."""
 
     request_id: str
     sample_index: int
@@ -182,6 +182,8 @@ class Completion:
     #: JSON list of [token, log-probability]: the likeliest tokens of the first place that is not blank, where the
     #: request asked for them (``top_logprobs`` in `extra_body`). A judge's verdict is read from them.
     first_tokens: str | None = None
+    #: The model's thoughts, where the server gives them apart from the text. No kind and no judge reads them.
+    reasoning: str | None = None
     #: The prompt is read once for all choices of an answer; the first of them bears it.
     bears_prompt: bool = True
 

@@ -20,7 +20,7 @@ blanks and attributes. A tag that an answer speaks of (in quotes or backticks, o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 #: Names of tags whose content is thought, in angle brackets.
@@ -179,6 +179,13 @@ def opened_by(prompt: str) -> str:
     return found.group().strip() if found else ""
 
 
+def special_marks(tokens: Iterable[str]) -> frozenset[str]:
+    """Return those of a tokenizer's special tokens that mark thoughts: they must not be left out of a text."""
+    known = frozenset(tokens)
+    marks = {token for token in known if _MARK.fullmatch(token)}
+    return frozenset(marks | (known & _HARMONY if "<|channel|>" in known else set()))
+
+
 def own_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
     """Find the tokens of an answer among those of a whole reply.
 
@@ -211,5 +218,6 @@ def own_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
     return start, stop
 
 
+_HARMONY = frozenset(["<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|return|>"])
 #: Tokens that end a reply and are no part of it: `<|im_end|>`, `</s>`, `<eos>`, `<end_of_turn>`.
 _SPECIAL = re.compile(r"<[|/]?[\w｜▁:-]{1,40}[|]?>|<｜[^<>]{1,40}｜>")

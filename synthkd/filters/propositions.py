@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from synthkd.errors import KindError, MissingExtraError, nearest
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
+from synthkd.finish import Finish, meaning_of
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.propositions.align import (
     CUT,
@@ -67,7 +68,7 @@ class HasProposition(PropositionRule):
 
     def check(self, row: Row, kind: Kind) -> str | None:
         flaw = str(row.get("flaw") or "")
-        if flaw == CUT and row.get("finish_reason") == "stop":
+        if flaw == CUT and meaning_of(row.get("finish_reason")) is Finish.WHOLE:
             # It ended of itself: a teacher that writes no full stops.
             return None
         if flaw in _SAID:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from synthkd.filters.base import Filter, Reasons
+from synthkd.finish import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.text import normal_phrase
 
@@ -241,11 +242,14 @@ class Unfinished(RowRule):
         if "finish_reason" not in batch.schema.names:
             return [word not in self._OPEN for word in last]
         ends = batch.column("finish_reason").to_pylist()
-        return [end != "length" and word not in self._OPEN for word, end in zip(last, ends, strict=True)]
+        return [
+            meaning_of(end) is not Finish.CUT and word not in self._OPEN
+            for word, end in zip(last, ends, strict=True)
+        ]
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        if row.get("finish_reason") == "length":
-            return "cut by max_tokens"
+        if meaning_of(row.get("finish_reason")) is Finish.CUT:
+            return why_not_whole(row["finish_reason"])
         words = normal_phrase(self.text(row, kind)).split()
         return f"ends in {words[-1]!r}" if words and words[-1] in self._OPEN else None
 

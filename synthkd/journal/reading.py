@@ -30,6 +30,9 @@ class Sample(NamedTuple):
     logprob: float | None
     price: float | None
     model: str | None
+    reasoning_tokens: int | None = None
+    #: Whether the server gave thoughts apart from the text.
+    thought: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class JournalReader:
         """request id -> sample index -> what a judge reads of a completion: for many rows, faster than
         `completions`."""
         found: dict[str, dict[int, Sample]] = {}
-        columns = "text, finish_reason, completion_tokens, logprob, price, model"
+        columns = "text, finish_reason, completion_tokens, logprob, price, model, reasoning_tokens, reasoning IS NOT NULL"
         query = f"SELECT request_id, sample_index, {columns} FROM completions"
         for request, index, *said in self._select(query, request_ids):
             found.setdefault(request, {})[index] = Sample(*said)

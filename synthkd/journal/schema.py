@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 
 # Content hashes come in no order. Kept apart from the texts, their index is small: a commit of many rows then
 # touches few pages.
@@ -60,6 +60,7 @@ CREATE TABLE batch_rows (
 ) WITHOUT ROWID;
 """,
     3: "ALTER TABLE completions ADD COLUMN first_tokens TEXT;",
+    4: "ALTER TABLE completions ADD COLUMN reasoning TEXT;",
 }
 
 

@@ -35,7 +35,7 @@ def storable(answer: Answer) -> bool:
             answer.cached_tokens,
         )
         numbers = (answer.price, answer.latency, answer.logprob)
-        texts = (answer.model, answer.first_tokens)
+        texts = (answer.model, answer.first_tokens, answer.reasoning)
     for count in counts:
         if count is not None and (type(count) is not int or not 0 <= count <= _LARGEST):
             return False

@@ -203,6 +203,15 @@ class TeacherPart(Part):
         None,
         description="Chat (true) or plain completions (false), for `openai`. Default: what the template says.",
     )
+    token_limit: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        None,
+        description="Name under which `sampling.max_tokens` is sent. Default: what the server takes, as its refusal tells.",
+    )
+    finish_reasons: list[str] = Field(
+        default_factory=list,
+        description="Further finish reasons of this server that mean a whole answer; `unknown` for answers that come"
+        " without one. All that is not known to mean so is rejected.",
+    )
     concurrency: int = Field(64, ge=1, description="Requests in flight at most.")
     adaptive: bool = Field(
         True,
@@ -277,6 +286,12 @@ class Limits(Part):
         gt=0,
         le=1,
         description="Share of the last 200 requests that may fail for one reason, until the run is stopped.",
+    )
+    useless_answers: int | None = Field(
+        20,
+        ge=1,
+        description="So many first answers that are all empty, thoughts alone or cut stop the run, with what to set. Null:"
+        " never.",
     )
     grace: float = Field(
         30.0,

@@ -108,6 +108,8 @@ class Adaptive:
     def _votes(self, completion: Completion, asked: Asked) -> set[str]:
         """The answers for which a completion votes, once the rules have looked at it."""
         kind = self.plan.kind
+        if self.plan.not_whole(completion.finish_reason):
+            return set()
         found = self._read(completion.text, asked.row)
         if isinstance(found, Malformed):
             return set()

@@ -12,10 +12,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from synthkd.errors import StalledError
 from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.first_answers import FirstAnswers
 from synthkd.stages.interrupt import Stopping, stopped_by_signals
 from synthkd.stages.loop import rare_collections, run_async
 from synthkd.stages.money import Bounds
@@ -82,6 +84,8 @@ def generate(plan: Plan, journal: Journal, progress: Progress, shard: tuple[int,
             f"stopped: {run.done.completed:,} completions of this run are in {journal.path}{lost};"
             " the same command goes on from there"
         )
+    if run.first.why:
+        raise StalledError(run.first.why)
     # A file that was removed at the very end is no place for what was paid for.
     journal.look_at_place()
     return run.done
@@ -94,6 +98,7 @@ class _Run:
         self.plan, self.journal, self.progress, self.shard = plan, journal, progress, shard
         self.bounds = Bounds.of(plan)
         self.done = Generated()
+        self.first = FirstAnswers(plan)
         self.reasons: Counter[str] = Counter()
         #: request id -> samples that are departed and not arrived.
         self.flying: Counter[str] = Counter()
@@ -171,7 +176,7 @@ class _Run:
                 self.further = number > 0
                 sent, self.done.asked, narrow.saved = self.done.sent, 0, 0
                 await self._round(teacher, writer)
-                if self.done.sent == sent or self.done.stopped or self.stopping.is_set():
+                if self.done.sent == sent or self.done.stopped or self._is_ending():
                     break
         finally:
             self.plan.narrow = None
@@ -186,10 +191,17 @@ class _Run:
                 await writer.arrive(answers)
                 self._count(answers)
                 self.arrived.set()
+                if self.first.why:
+                    self._end_early()
         finally:
             # Left early, by an error of the journal say, the backend's tasks end here and not at the loop's end.
             if isinstance(stream, AsyncGenerator):
                 await stream.aclose()
+
+    def _end_early(self) -> None:
+        """Send nothing more; what is in flight is waited for, and kept."""
+        if stop := getattr(self.plan.teacher, "stop", None):
+            stop()
 
     async def _ahead(self, writer: Writer) -> AsyncIterator[Request]:
         """The requests, one group ahead: the next is committed while the teacher takes this one."""
@@ -209,7 +221,7 @@ class _Run:
                 if isinstance(group, Exception):
                     raise group
                 for request in group:
-                    if self.stopping.is_set():
+                    if self._is_ending():
                         return
                     self.done.sent += len(request.sample_indexes)
                     yield request
@@ -222,7 +234,7 @@ class _Run:
         async for batch in self._asked():
             async for group in self._within_caps(writer, self._open(batch)):
                 yield group
-            if self.done.stopped or self.stopping.is_set():
+            if self.done.stopped or self._is_ending():
                 return
         async for group in self._of_others(writer):
             yield group
@@ -232,7 +244,7 @@ class _Run:
         self.flying.update({request.request_id: len(request.sample_indexes) for request in requests})
         self.progress.more(sum(len(request.sample_indexes) for request in requests))
         while requests:
-            if self.stopping.is_set():
+            if self._is_ending():
                 return
             self.arrived.clear()
             departed = await writer.depart(requests, self.bounds.of_each(requests))
@@ -247,7 +259,7 @@ class _Run:
     async def _of_others(self, writer: Writer) -> AsyncIterator[list[Request]]:
         """Wait for the answers that another run has in flight, and ask for those that it does not get."""
         said = False
-        while self.others and not (self.stopping.is_set() or self.done.stopped):
+        while self.others and not (self._is_ending() or self.done.stopped):
             waited_for, self.others = list(self.others.values()), {}
             self.done.held -= sum(len(request.sample_indexes) for request in waited_for)
             asked = self.done.asked
@@ -295,6 +307,8 @@ class _Run:
         """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
         ids = [asked.request.request_id for asked in batch]
         held, failed = self.journal.held(ids), self.journal.failures(ids)
+        if self.first.open and held:
+            self._look_at_held(list(held))
         found: dict[str, Request] = {}
         for asked, request_id in zip(batch, ids, strict=True):
             wanted = asked.request.sample_indexes
@@ -312,6 +326,16 @@ class _Run:
             if missing and request_id not in found and request_id not in self.flying:
                 found[request_id] = asked.request.only(missing)
         return list(found.values())
+
+    def _is_ending(self) -> bool:
+        """Whether nothing more is to be sent: after a signal, or since nothing of use comes."""
+        return self.stopping.is_set() or bool(self.first.why)
+
+    def _look_at_held(self, ids: list[str]) -> None:
+        """Look whether what an earlier run bought is of use."""
+        for request_id, samples in self.journal.samples(ids).items():
+            for sample in samples.values():
+                self.first.look(request_id, sample.text, sample.finish_reason, bool(sample.thought))
 
     async def _room(self, refused: list[Request]) -> bool:
         """Wait until something in flight has come and given back of its reservation; False: the caps are reached."""
@@ -343,6 +367,7 @@ class _Run:
             if isinstance(answer, Completion):
                 if left < 0:
                     self.picked_up[answer.request_id] += 1
+                self.first.look(answer.request_id, answer.text, answer.finish_reason, bool(answer.reasoning))
                 done.completed += 1
                 done.tokens += answer.completion_tokens or 0
                 if answer.price is not None:

@@ -26,6 +26,7 @@ class Judged:
     failures: dict[str, int] = field(default_factory=dict)
     candidates: int = 0
     malformed: int = 0
+    malformed_reasons: dict[str, int] = field(default_factory=dict)
     repaired: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     accepted: int = 0
@@ -50,6 +51,7 @@ class Came:
     failures: Counter[str] = field(default_factory=Counter)
     candidates: int = 0
     malformed: int = 0
+    malformed_reasons: Counter[str] = field(default_factory=Counter)
     repaired: int = 0
     tokens: int = 0
     price: int | None = None
@@ -60,13 +62,14 @@ class Came:
     def add(self, other: dict[str, Any]) -> None:
         """Take in what another process found, as `as_dict` gives it."""
         for name, value in other.items():
-            if name == "failures":
-                self.failures.update(value)
+            if isinstance(own := getattr(self, name), Counter):
+                own.update(value)
             elif value is not None:
                 setattr(self, name, (getattr(self, name) or 0) + value)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"failures": dict(self.failures)}
+        counters = {"failures": dict(self.failures), "malformed_reasons": dict(self.malformed_reasons)}
+        return asdict(self) | counters
 
     def judged(self) -> Judged:
         """The counts so far; fates are still to come."""
@@ -77,6 +80,7 @@ class Came:
             missing=self.missing,
             failures=dict(sorted(self.failures.items())),
             candidates=self.candidates,
+            malformed_reasons=dict(sorted(self.malformed_reasons.items())),
             repaired=self.repaired,
             tokens=self.tokens,
             cost=None if self.price is None else self.price / _PARTS,

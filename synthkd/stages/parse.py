@@ -28,13 +28,17 @@ from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.judged import Came
 from synthkd.stages.plan import Asked, Plan
 from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
+from synthkd.thoughts import ONLY_THOUGHTS, split_thoughts
 
 MALFORMED = "malformed"
+#: What rejects a row whose text is not known to be whole; one that a limit cut is the rule `unfinished`'s matter.
+NOT_WHOLE = "finish_reason"
 #: Columns that differ from completion to completion, and those that its text alone decides for an input.
 _OF_COMPLETION = (
     "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason", "raw",
 )  # fmt: skip
 _OF_TEXT = ("id", "text", QUESTION, ANSWER, "rejected_by", "reason")
+_FATE = _OF_TEXT.index("rejected_by")
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,18 @@ class Parser:
         of_text: list[tuple[Any, ...]] = []
         of_completion: list[tuple[Any, ...]] = []
         for asked, index, sample, found in self._samples(batch):
+            logprob, tokens = _own(sample)
             common = (
                 asked.input_id, completion_key(asked.request.request_id, index), index, self._who(sample.model or self._identity),
-                sample.logprob, sample.completion_tokens, sample.finish_reason, sample.text,
+                logprob, tokens, sample.finish_reason, sample.text,
             )  # fmt: skip
             rows = found.rows
             if found.malformed is not None:
                 rows = [self._nothing(found.malformed, asked, common[1])]
                 self.came.malformed += 1
+                self.came.malformed_reasons[found.malformed.reason] += 1
+            elif reason := self.plan.not_whole(sample.finish_reason):
+                rows = [(*row[:_FATE], NOT_WHOLE, reason, *row[_FATE + 2 :]) for row in rows]
             self.came.candidates += len(found.rows)
             for row in rows:
                 of_text.append(row)
@@ -94,7 +102,7 @@ class Parser:
         held, failed = self.journal.samples(ids), self.journal.failures(ids)
         for asked, request_id in zip(batch, ids, strict=True):
             samples, failures = held.get(request_id, {}), failed.get(request_id, {})
-            known: dict[str, _Found] = {}
+            known: dict[tuple[str, bool], _Found] = {}
             came.asked += len(asked.request.sample_indexes)
             for index in asked.request.sample_indexes:
                 sample = samples.get(index)
@@ -104,9 +112,11 @@ class Parser:
                     else:
                         came.missing += 1
                     continue
-                found = known.get(sample.text)
+                # Two texts that are equal may have come to nothing for different reasons.
+                key = sample.text, bool(sample.thought)
+                found = known.get(key)
                 if found is None:
-                    found = known[sample.text] = self._parse(sample.text, asked.row)
+                    found = known[key] = self._parse(sample, asked.row)
                 came.completed += 1
                 came.repaired += found.repaired
                 came.tokens += sample.completion_tokens or 0
@@ -114,9 +124,11 @@ class Parser:
                     came.paid(sample.price)
                 yield asked, index, sample, found
 
-    def _parse(self, text: str, row: Row) -> _Found:
+    def _parse(self, sample: Sample, row: Row) -> _Found:
         """The candidates of a completion, plain or structured."""
-        kind, repaired = self.kind, False
+        kind, repaired, text = self.kind, False, sample.text
+        if sample.thought and not text.strip():
+            return _Found([], Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"))
         if self.plan.answer is None:
             found = kind.parse(text, row)
         else:
@@ -168,6 +180,17 @@ class Parser:
             for field in self.schema
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _own(sample: Sample) -> tuple[float | None, int | None]:
+    """Log-probability and tokens of a completion's answer, without those of its thoughts; None where they are not known
+    apart."""
+    written = sample.completion_tokens
+    if sample.reasoning_tokens and written is not None:
+        return sample.logprob, max(0, written - sample.reasoning_tokens)
+    if sample.thought or split_thoughts(sample.text).thoughts:
+        return None, None
+    return sample.logprob, written
 
 
 def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:

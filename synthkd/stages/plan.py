@@ -15,6 +15,8 @@ from synthkd import plugins
 from synthkd.cells import Unread
 from synthkd.errors import InputError, KindError, PromptError, RecipeError, nearest
 from synthkd.filters.base import Filter
+from synthkd.filters.refusal import Refusal
+from synthkd.finish import Finish, meaning_of, why_not_whole
 from synthkd.keys import bytes_hash, canonical, fraction
 from synthkd.kinds.base import Kind
 from synthkd.kinds.structured import answer_model, response_format
@@ -104,7 +106,21 @@ class Plan:
                 said = re.sub(r"(\w+\.)?__init__\(\) ", "", str(error))
                 raise RecipeError(f"rule {name!r}: {said}") from None
             self._check_column(name, getattr(rules[-1], "column", None))
+        # A base model continues a text; what answers a chat may decline to.
+        if (
+            chosen is None
+            and (self.prompt is None or self.prompt.head.chat)
+            and not rules_named(rules, Refusal.name)
+        ):
+            rules.append(Refusal())
         return rules
+
+    def not_whole(self, reason: str) -> str | None:
+        """Why a completion with this finish reason is not known to be whole; None if it is, or if a limit cut it."""
+        meaning = meaning_of(reason)
+        if meaning in (Finish.WHOLE, Finish.CUT) or reason in self.recipe.teacher.finish_reasons:
+            return None
+        return f"{why_not_whole(reason)}; if it does, name {reason!r} in teacher.finish_reasons"
 
     def _check_column(self, rule: str, column: Any) -> None:
         """Refuse a rule on a column that no row has, before anything is paid for."""
@@ -328,6 +344,11 @@ class Plan:
             messages = ({"role": "prompt", "content": _content(row).decode()},)
         request = Request(self.identity, messages, self.sampling, self._all_samples, input_id)
         return Asked(input_id, row, request)
+
+
+def rules_named(rules: list[Filter], name: str) -> bool:
+    """Whether a rule is among these."""
+    return any(rule.name == name for rule in rules)
 
 
 class Seen:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import InputError, RecipeError, nearest
+from synthkd.finish import RECORDED
 from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows
@@ -79,7 +80,7 @@ class RecordedTeacher:
                     request.request_id,
                     sample,
                     text,
-                    "recorded",
+                    RECORDED,
                     logprob=logprob,
                     model=model,
                     price=0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,14 @@ from synthkd.keys import seed_from
 from synthkd.requests import Answer, Completion, Message, Request, Sampling
 from synthkd.teachers.constraint import Constraints, Matcher
 from synthkd.teachers.transformers import missing
+from synthkd.thoughts import opened_by, own_tokens, special_marks, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
 
 Encoded = tuple[list[int], Request]
+#: Tokens at the end of a prompt in which a tag that opens the thoughts may stand.
+_TAIL = 24
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Row:
     index: int
     draws: np.ndarray[Any, np.dtype[np.float64]]
     tokens: list[int]
-    logprob: float = 0.0
+    logprobs: list[float] = field(default_factory=list)
     text: str = ""
     finish: str = ""
     first_tokens: str | None = None
@@ -50,6 +53,9 @@ class Sampler:
         ends = model.generation_config.eos_token_id
         self.ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+        marks = special_marks(map(str, tokenizer.all_special_tokens))
+        #: Ids of special tokens that mark thoughts.
+        self._marks = {int(tokenizer.convert_tokens_to_ids(mark)): mark for mark in marks}
         self.constraints = Constraints(tokenizer, int(model.config.vocab_size))
         self._endings: dict[tuple[str, ...], np.ndarray[Any, np.dtype[np.bool_]]] = {}
 
@@ -121,7 +127,7 @@ class Sampler:
             mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
             logits = self._step(tokens[:, None], cache, mask)
         seconds = time.perf_counter() - start
-        return [self._completion(row, len(batch[o][0]), seconds) for row, o in zip(rows, owner, strict=True)]
+        return [self._completion(row, batch[o][0], seconds) for row, o in zip(rows, owner, strict=True)]
 
     def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
         """Read prompts, padded on the left: logits (prompts, vocabulary), cache, mask (prompts, length)."""
@@ -164,7 +170,7 @@ class Sampler:
             chosen[index] = found.clamp(max=logits.shape[-1] - 1)
         gained = likelihood.gather(1, chosen[:, None])[:, 0].tolist()
         for row, value in zip(rows, gained, strict=True):
-            row.logprob += value
+            row.logprobs.append(value)
         self._note_first(rows, likelihood, chosen)
         return chosen
 
@@ -173,12 +179,19 @@ class Sampler:
         for place, row in enumerate(rows):
             sampling = row.request.sampling
             many = int(sampling.extra_body.get("top_logprobs", 0)) if sampling.logprobs else 0
-            if not many or row.first_tokens is not None or not self._decode([int(chosen[place])]).strip():
+            if not many or not self._decode([int(chosen[place])]).strip():
+                continue
+            if row.first_tokens is not None and not self._is_first(row):
                 continue
             top = likelihood[place].topk(min(many, likelihood.shape[-1]))
             ids = [*dict.fromkeys([*top.indices.tolist(), int(chosen[place])])]
             pairs = [[self.tokenizer.decode([i]), float(likelihood[place, i])] for i in ids]
             row.first_tokens = json.dumps(pairs, ensure_ascii=False)
+
+    def _is_first(self, row: Row) -> bool:
+        """Whether the next token begins the answer: all before it are thoughts, and they are closed."""
+        before = split_thoughts(self._decode(row.tokens))
+        return bool(before.thoughts) and not before.unclosed and not before.text.strip()
 
     def _take(self, row: Row, token: int) -> bool:
         """Add a token to a sample; whether it ends there."""
@@ -215,25 +228,52 @@ class Sampler:
         return self._endings[stop]
 
     def _decode(self, tokens: list[int]) -> str:
+        if self._marks and not self._marks.keys().isdisjoint(tokens):
+            place = next(place for place, token in enumerate(tokens) if token in self._marks)
+            rest = self._decode(tokens[place + 1 :])
+            return self._decode(tokens[:place]) + self._marks[tokens[place]] + rest
         return str(
             self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
 
-    def _completion(self, row: Row, prompt_tokens: int, seconds: float) -> Completion:
+    def _completion(self, row: Row, prompt: list[int], seconds: float) -> Completion:
+        # A chat template may open the thoughts; without the tag, those that were cut would look like an answer.
+        opened = opened_by(str(self.tokenizer.decode(prompt[-_TAIL:])))
+        text = f"{opened}\n{row.text}" if opened else row.text
+        logprob, apart = self._own(row, text)
         return Completion(
             request_id=row.request.request_id,
             sample_index=row.index,
-            text=row.text,
+            text=text,
             finish_reason=row.finish,
-            prompt_tokens=prompt_tokens,
+            prompt_tokens=len(prompt),
             completion_tokens=len(row.tokens),
-            logprob=row.logprob,
+            logprob=logprob,
+            reasoning_tokens=apart,
             latency=seconds,
             price=0.0,
             model=self.name,
             seed=row.request.sampling.seed,
             first_tokens=row.first_tokens,
         )
+
+    def _own(self, row: Row, text: str) -> tuple[float | None, int | None]:
+        """Log-probability of a sample's answer, and how many tokens its thoughts have."""
+        answer = split_thoughts(text)
+        if not answer.thoughts:
+            return _total(row.logprobs), None
+        own = own_tokens([str(self.tokenizer.decode([token])) for token in row.tokens], answer.text)
+        if own is None:
+            return None, None
+        return _total(row.logprobs[slice(*own)]), len(row.tokens) - (own[1] - own[0])
+
+
+def _total(values: list[float]) -> float:
+    """The sum in the order of the tokens, without the correction of Python's own: it must be the same in all versions."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
 
 
 def _masked(logits: torch.Tensor, rows: list[Row]) -> torch.Tensor:

@@ -11,6 +11,6 @@ Faults are given as a script, one for each request as they come, or as shares of
 
 from synthkd.testing.faults import FAULTS
 from synthkd.testing.server import FakeServer
-from synthkd.testing.texts import Scored, words
+from synthkd.testing.texts import Finished, Scored, words
 
-__all__ = ["FAULTS", "FakeServer", "Scored", "words"]
+__all__ = ["FAULTS", "FakeServer", "Finished", "Scored", "words"]

@@ -28,6 +28,18 @@ class Scored(str):
         return answer
 
 
+class Finished(str):
+    """An answer with a finish reason of its own, and thoughts that stand beside it."""
+
+    finish: str | None
+    reasoning: str | None
+
+    def __new__(cls, text: str, finish: str | None = "stop", reasoning: str | None = None) -> Finished:
+        answer = super().__new__(cls, text)
+        answer.finish, answer.reasoning = finish, reasoning
+        return answer
+
+
 def words(prompt: str, index: int, seed: int) -> str:
     """The default answer: two words that depend on prompt, seed and choice alone."""
     drawn = seed_from(prompt, index, seed)
@@ -58,12 +70,14 @@ def _withheld(fault: str, index: int) -> bool:
 
 
 def _choice(chat: bool, index: int, text: str, body: dict[str, Any], withheld: bool) -> dict[str, Any]:
-    reason = "content_filter" if withheld else "stop"
+    reason = "content_filter" if withheld else getattr(text, "finish", "stop")
     choice: dict[str, Any] = {"index": index, "finish_reason": reason, "logprobs": None}
     if body.get("logprobs"):
         choice["logprobs"] = _logprobs(chat, text, body)
     if chat:
         choice["message"] = {"role": "assistant", "content": text}
+        if reasoning := getattr(text, "reasoning", None):
+            choice["message"]["reasoning_content"] = reasoning
     else:
         choice["text"] = text
     return choice

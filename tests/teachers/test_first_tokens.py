@@ -18,10 +18,10 @@ from synthkd.teachers.openai.answers import answers_of
 LIKELIEST = {"top_logprobs": 5}
 
 
-def of_body(logprobs: Any) -> Any:
+def of_body(logprobs: Any, text: str = "Yes") -> Any:
     """What is kept of a choice with these log-probabilities."""
     asked = Request("who", ({"role": "user", "content": "x"},), Sampling(), (0,), "i")
-    choice = {"index": 0, "message": {"content": "Yes"}, "finish_reason": "stop", "logprobs": logprobs}
+    choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop", "logprobs": logprobs}
     (answer,) = answers_of(asked, {"choices": [choice]}, None, None)
     assert isinstance(answer, Completion)
     return None if answer.first_tokens is None else json.loads(answer.first_tokens)
@@ -37,17 +37,17 @@ def test_a_chat_has_them_in_its_content_from_the_likeliest_down() -> None:
 
 
 def test_a_drawn_token_that_is_not_among_the_likeliest_is_added() -> None:
-    assert of_body({"content": [place("Well", -9.0, Yes=-0.1)]}) == [["Yes", -0.1], ["Well", -9.0]]
+    assert of_body({"content": [place("Well", -9.0, Yes=-0.1)]}, "Well") == [["Yes", -0.1], ["Well", -9.0]]
 
 
 def test_blank_tokens_are_passed_over() -> None:
-    found = of_body({"content": [place("\n", -0.1, Yes=-3), place("No", -0.2, No=-0.2)]})
+    found = of_body({"content": [place("\n", -0.1, Yes=-3), place("No", -0.2, No=-0.2)]}, "No")
     assert found == [["No", -0.2]]
 
 
 def test_a_plain_completion_has_them_as_a_mapping() -> None:
     found = of_body(
-        {"tokens": [" No"], "token_logprobs": [-0.4], "top_logprobs": [{" No": -0.4, " Yes": -1.2}]}
+        {"tokens": [" No"], "token_logprobs": [-0.4], "top_logprobs": [{" No": -0.4, " Yes": -1.2}]}, "No"
     )
     assert found == [[" No", -0.4], [" Yes", -1.2]]
 

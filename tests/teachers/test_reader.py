@@ -287,6 +287,16 @@ def test_whatever_a_body_says_its_answers_are_sound_and_can_be_committed(
     )
 
 
+@pytest.mark.parametrize("load", [fastjson.loads, fastjson._lenient])
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a": "x"}', b'\xef\xbb\xbf{"a": "x"}', b'{"a": "x", "b": NaN}', b'{"a": "x", "b": [-Infinity, Infinity]}',
+     b'{"b": "\\ud83d", "a": "x"}', b'{"a": "x", "b": "two\nlines"}', b'{"a": "x", "b": 123456789012345678901234567890}'],
+)  # fmt: skip
+def test_json_that_is_nearly_json_is_read_alike_with_and_without_orjson(load: Any, text: bytes) -> None:
+    assert load(text)["a"] == "x"
+
+
 def outcome(load: Any, text: bytes, count: int) -> list[Answer] | str:
     try:
         return read(load(text), count)

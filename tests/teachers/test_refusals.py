@@ -218,7 +218,8 @@ def test_a_request_that_was_not_written_whole_is_not_billed() -> None:
 @pytest.mark.parametrize(
     ("target", "told"),
     [("https://me:hunter22@elsewhere.example:8443/v1?key=sk-hunter22", "https://elsewhere.example:8443"),
-     ("/v2/chat", "another path"), ("", "another path"), ("http://[", "an address that is none")],
+     ("/v2/chat", "/v2/chat, which is not followed"), ("", "does not say where to"),
+     ("http://[", "an address that is none")],
 )  # fmt: skip
 def test_a_redirect_is_told_with_its_host_and_without_its_secrets(
     status: int, target: str, told: str

@@ -285,7 +285,8 @@ class _Scheduler:
         elif isinstance(error, RequestError):
             self._settle(item, [])
             self._reach()
-            self._finish(failures(item.request, error.reason, error.detail, item.attempt, True), now)
+            tokens = None if error.billed is None else 0
+            self._finish(failures(item.request, error.reason, error.detail, item.attempt, True, tokens), now)
         elif isinstance(error, TeacherError):
             self._end(error)
         else:

@@ -4,9 +4,11 @@
     ----------------------------------  --------------------------------------------------------  -------------------------
     choices                             a list with a dict for a sample that was asked for        `TransientError`
     choice.index                        all absent, or all whole numbers below the samples asked  taken in order
+    error, choice.error                 nothing that says an error (`error_in`)                   `TransientError`
     message.content, choice.text        text, null (empty), a list of parts with text             failure `bad_response`
     message.refusal                     text, where there is no content                           not there
-    finish_reason                       text of up to 64 characters                               "unknown"
+    message.reasoning_content …         text, or parts of it (`_reasoning`)                       not there
+    finish_reason                       text of up to 64 characters, or an object with a `type`   "unknown"
     model                               text of up to 200 characters                              unknown
     usage.prompt_tokens                 a whole number from 0 to `_most_read`                     unknown
     usage.completion_tokens             a whole number from 0 to `_most_written`                  unknown
@@ -14,6 +16,9 @@
     …details.reasoning_tokens           a whole number up to the tokens written                   unknown
     logprobs                            numbers from -1e6 to 0.01, null left out                  unknown
     top_logprobs                        texts of up to 256 characters with such numbers           left out
+
+A choice whose finish reason says that the server failed midway is asked again; one that was withheld is a failure. A
+log-probability is that of the answer's own tokens: where thoughts stand among them, theirs are left out, or it is unknown.
 
 What is unknown is None: the price of such an answer is unknown too, and the ledger charges its reservation. Half of a
 surrogate pair becomes a replacement character. All that is taken can be stored: whole numbers below 2**53, finite
@@ -23,13 +28,18 @@ floats, text.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import nlargest
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from synthkd.errors import TeacherError
 from synthkd.fastjson import dumps
+from synthkd.finish import MISSING, Finish, meaning_of
+from synthkd.journal.values import representable
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.teachers.dispatch import TransientError
+from synthkd.thoughts import own_tokens, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import Price
@@ -48,19 +58,49 @@ _KINDS = {dict: "an object", list: "a list", bool: "true or false"}
 #: Characters of a secret that is looked for in texts: a key such as "none" must not spoil them.
 _SECRET = 12
 Mask = Callable[[str], str]
+#: An error's value as what it means for the request or the run.
+Refused = Callable[[Any], TeacherError]
+#: Codes and words of an "error" that is none.
+_NO_ERROR = (None, "", 0, False, "0", 200, "200", "ok", "OK", "success", "Success", "none", "null")
 
 
 def answers_of(
-    request: Request, body: Any, seconds: float | None, price: Price | None, mask: Mask = str
+    request: Request,
+    body: Any,
+    seconds: float | None,
+    price: Price | None,
+    mask: Mask = str,
+    refused: Refused | None = None,
 ) -> list[Answer]:
     """The choices of a body, each under the sample index that it was asked for; in whatever order they stand.
 
-    ``mask`` takes secrets out of a server's words. Raises `TransientError` for a body that holds no choice.
+    Args:
+        request: What was asked.
+        body: The parsed body.
+        seconds: How long it took.
+        price: Prices, if known.
+        mask: Takes secrets out of a server's words.
+        refused: Tells what an error means that stands inside a choice.
+
+    Raises:
+        TransientError: The body holds no choice, or the server failed within some; it bears the others' answers.
+        TeacherError: An error inside a choice after which no other request fares better.
     """
     placed = _placed(body, len(request.sample_indexes))
+    failed = [pair for pair in placed if _failed(pair[1])]
+    if failed:
+        error = _failure_of(failed[0][1], mask, refused)
+        if len(failed) == len(placed) or not isinstance(error, TransientError):
+            raise error
+        good = [pair for pair in placed if not _failed(pair[1])]
+        # What the failed choices were billed is nowhere said: the usage is for all of them.
+        rest = {"choices": [choice | {"index": None} for _, choice in good], "model": body.get("model")}
+        whole = request.only(tuple(request.sample_indexes[place] for place, _ in good))
+        error.answers = answers_of(whole, rest, seconds, price, mask)
+        raise error
     read, written, cached, thought = _usage(request, body, len(placed))
-    scored = [_logprobs(choice) for _, choice in placed]
-    shares = _shares(written, [count for _, count in scored], thought)
+    scored = [_scores(choice) for _, choice in placed]
+    shares = _shares(written, [found.tokens for found in scored], thought)
     model = _model(body.get("model"), mask)
     seed = request.sampling.seed
     if seed is not None:
@@ -68,30 +108,38 @@ def answers_of(
     answers: list[Answer] = []
     # The prompt is read once for all choices: the first that has a price bears it.
     bears = True
-    for (place, choice), (logprob, _), share in zip(placed, scored, shares, strict=True):
+    for (place, choice), score, share in zip(placed, scored, shares, strict=True):
         index = request.sample_indexes[place]
         text = _text(choice)
-        if type(text) is not str or choice.get("finish_reason") == "content_filter":
-            failure = _withheld(request, index, choice, text, mask)
+        reason = _finish(choice.get("finish_reason"), mask)
+        if type(text) is not str or (reason != "stop" and meaning_of(reason) is Finish.WITHHELD):
+            failure = _withheld(request, index, reason, text, mask)
             # Withheld, but billed all the same.
             answers.append(replace(failure, tokens=share, price=cost_of(price, 0, share)))
             continue
+        # The share of thoughts is known where the tokens of the answer are.
+        apart = share - score.own if share is not None and score.own is not None else None
         answers.append(
             Completion(
                 request.request_id,
                 index,
-                text if text.isascii() else _whole(text),
-                _finish(choice.get("finish_reason"), mask),
+                text if text.isascii() else representable(text),
+                reason,
                 prompt_tokens=read,
                 completion_tokens=share,
-                logprob=logprob,
+                logprob=score.logprob,
                 latency=seconds,
                 price=cost_of(price, read if bears or read is None else 0, share, cached if bears else 0),
                 model=model,
                 seed=seed,
-                reasoning_tokens=thought if len(placed) == 1 else None,
+                reasoning_tokens=apart
+                if apart is not None and apart >= 0
+                else thought
+                if len(placed) == 1
+                else None,
                 cached_tokens=cached,
-                first_tokens=_first_tokens(choice),
+                first_tokens=score.first_tokens,
+                reasoning=_reasoning(choice, mask),
                 bears_prompt=bears,
             )
         )
@@ -216,15 +264,63 @@ def _most_written(request: Request, choices: int, thought: int | None) -> int:
     return max(choices, len(request.sample_indexes)) * (min(bound, 2**31) + min(beyond, 2**31))
 
 
-def _withheld(request: Request, index: int, choice: dict[str, Any], text: Any, mask: Mask) -> Failure:
+def _withheld(request: Request, index: int, reason: str, text: Any, mask: Mask) -> Failure:
     """A choice without a text, and why."""
     request_id = request.request_id
-    if choice.get("finish_reason") == "content_filter":
-        return Failure(request_id, index, "content_filter", "the server withheld the text")
     if isinstance(text, _Refusal):
-        return Failure(request_id, index, "refusal", mask(_whole(text.words))[:_WORDS])
+        return Failure(request_id, index, "refusal", mask(representable(text.words))[:_WORDS])
+    if meaning_of(reason) is Finish.WITHHELD:
+        said = "" if reason == "content_filter" else f" ({reason})"
+        name = "refusal" if reason == "refusal" else "content_filter"
+        return Failure(request_id, index, name, f"the server withheld the text{said}")
     detail = f"the text of choice {index} is no text but {_KINDS.get(type(text), 'a number')}"
-    return Failure(request_id, index, "bad_response", detail, permanent=False)
+    if type(text) is list:
+        kinds = sorted(
+            {str(part.get("type"))[:40] for part in text if type(part) is dict and part.get("type")}
+        )
+        detail += f" (parts of the types {', '.join(kinds)})" if kinds else ""
+    return Failure(request_id, index, "bad_response", mask(representable(detail))[:_WORDS], permanent=False)
+
+
+def error_in(found: Any) -> Any:
+    """The error that a body or a choice bears: its value, or None. Some servers say "no error" in many words."""
+    if type(found) is not dict:
+        return None
+    error = found.get("error")
+    if type(error) is dict:
+        said = [error.get(name) for name in ("message", "code", "type", "status", "msg", "detail")]
+        return error if any(not _is_nothing(value) for value in said) else None
+    if not _is_nothing(error):
+        return error
+    # MiniMax says it beside null choices.
+    state = found.get("base_resp")
+    if type(state) is dict and not _is_nothing(state.get("status_code")):
+        return {"code": state.get("status_code"), "message": state.get("status_msg")}
+    return None
+
+
+def _is_nothing(value: Any) -> bool:
+    return type(value) in (str, int, bool, type(None)) and value in _NO_ERROR
+
+
+def _failed(choice: dict[str, Any]) -> bool:
+    """Whether the server failed within a choice, so that it may be asked again."""
+    reason = choice.get("finish_reason")
+    if reason == "stop":
+        return error_in(choice) is not None
+    return error_in(choice) is not None or meaning_of(_finish(reason, str)) is Finish.FAILED
+
+
+def _failure_of(choice: dict[str, Any], mask: Mask, refused: Refused | None) -> TeacherError:
+    """What a choice that failed means; its attempt may be billed."""
+    error = error_in(choice)
+    if error is not None and refused is not None:
+        return refused(error)
+    reason = mask(str(_finish(choice.get("finish_reason"), str)))
+    detail = f"the server broke the text off ({reason})"
+    if error is not None:
+        detail = f"{detail}: {mask(representable(str(error)))}"
+    return TransientError("broken_off", detail[:_WORDS], billed=None)
 
 
 class _Refusal:
@@ -254,84 +350,187 @@ def _text(choice: dict[str, Any]) -> Any:
     return content
 
 
+#: Types of parts that are text of the answer, and those that are thoughts.
+_TEXT_PARTS = (None, "text", "output_text", "input_text")
+_THOUGHT_PARTS = frozenset(
+    [
+        "thinking",
+        "reasoning",
+        "thought",
+        "redacted_thinking",
+        "reasoning_content",
+        "reasoning_text",
+        "summary_text",
+    ]
+)
+
+
 def _joined(parts: list[Any]) -> Any:
-    """The text of a list of parts; of no other form is anything known."""
-    texts = [part if type(part) is str else part.get("text") for part in parts if type(part) in (str, dict)]
-    if len(texts) < len(parts):
-        return parts
-    found = [text for text in texts if type(text) is str]
-    return "".join(found) if found or not parts else parts
+    """The text of a list of parts, without those that hold thoughts; of no other form is anything known."""
+    texts = []
+    for part in parts:
+        if type(part) is str:
+            texts.append(part)
+        elif type(part) is not dict:
+            return parts
+        elif _is_thought(part):
+            continue
+        elif part.get("type") == "refusal" and type(words := part.get("refusal")) is str:
+            return _Refusal(words)
+        elif part.get("type") in _TEXT_PARTS and type(part.get("text")) is str:
+            texts.append(part["text"])
+        elif "text" in part:
+            return parts
+    return (
+        "".join(texts) if texts or all(type(part) is dict and _is_thought(part) for part in parts) else parts
+    )
 
 
-def _whole(text: str) -> str:
-    """A text without halves of surrogate pairs, which no file can hold."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+def _is_thought(part: dict[str, Any]) -> bool:
+    kind = part.get("type")
+    return (type(kind) is str and kind in _THOUGHT_PARTS) or part.get("thought") is True
+
+
+def _reasoning(choice: dict[str, Any], mask: Mask) -> str | None:
+    """The thoughts that a server has parsed out of the text; None where it gives none."""
+    message = choice.get("message")
+    said: list[str] = []
+    for found in (message, choice):
+        if type(found) is not dict:
+            continue
+        for name in (
+            "reasoning_content",
+            "reasoning",
+            "thinking",
+            "reasoning_text",
+            "reasoning_details",
+            "thinking_blocks",
+        ):
+            if name in found and not said:
+                said = _texts(found[name], 0)
+        content = found.get("content")
+        if not said and type(content) is list:
+            said = [
+                t for part in content if type(part) is dict and _is_thought(part) for t in _texts(part, 0)
+            ]
+    text = "".join(said)
+    return mask(representable(text)) if text else None
+
+
+def _texts(value: Any, depth: int) -> list[str]:
+    """The texts inside of thoughts: a text, or parts of them."""
+    if type(value) is str:
+        return [value]
+    if depth > 4:
+        return []
+    if type(value) is list:
+        return [text for part in value for text in _texts(part, depth + 1)]
+    if type(value) is dict:
+        names = ("thinking", "reasoning", "reasoning_content", "text", "content", "summary")
+        return next((found for name in names if (found := _texts(value.get(name), depth + 1))), [])
+    return []
 
 
 def _model(name: Any, mask: Mask) -> str | None:
     """The name of the model that says it answered."""
     if type(name) is not str or len(name) > NAME:
         return None
-    return mask(_whole(name))
+    return mask(representable(name))
 
 
 def _finish(reason: Any, mask: Mask) -> str:
     if reason == "stop" or reason == "length":
         return str(reason)
+    # SGLang's own form.
+    if type(reason) is dict:
+        reason = reason.get("type")
     if type(reason) is not str or not reason or len(reason) > _REASON:
-        return "unknown"
-    return mask(_whole(reason))
+        return MISSING
+    return mask(str(representable(reason)))
 
 
-def _logprobs(choice: dict[str, Any]) -> tuple[float | None, int | None]:
-    """Sum of token log-probabilities in nats, and how many tokens; None where the server gives none, or odd ones."""
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    """What the log-probabilities of a choice say.
+
+    ``tokens`` counts those of the whole choice, ``own`` those of its answer where thoughts stand beside it.
+    """
+
+    logprob: float | None = None
+    tokens: int | None = None
+    own: int | None = None
+    first_tokens: str | None = None
+
+
+_UNSCORED = _Scores()
+
+
+def _scores(choice: dict[str, Any]) -> _Scores:
+    """Sum of the answer's log-probabilities, and its likeliest first tokens."""
     found = choice.get("logprobs")
     if type(found) is not dict:
-        return None, None
+        return _UNSCORED
+    values = _values(found)
+    if values is None:
+        return _Scores(first_tokens=_first_tokens(found, choice, 0))
+    text = _text(choice)
+    answer = split_thoughts(text, _reasoning(choice, str)) if type(text) is str else None
+    if answer is None or not answer.thoughts:
+        return _Scores(_sum(values), len(values), None, _first_tokens(found, choice, 0))
+    tokens = [token if type(token) is str else "" for token, _, _ in _places(found)]
+    own = own_tokens(tokens, answer.text)
+    if own is None or len(tokens) != len(values):
+        return _Scores(None, len(values))
+    first, end = own
+    return _Scores(_sum(values[first:end]), len(values), end - first, _first_tokens(found, choice, first))
+
+
+def _values(found: dict[str, Any]) -> list[Any] | None:
+    """The log-probability of each token, whatever it is; None where the server gives none."""
     content = found.get("content")
-    values: Any
     if content and type(content) is list:
-        values = [item.get("logprob") if type(item) is dict else item for item in content]
-    else:
-        values = found.get("token_logprobs")
-        if type(values) is not list or not values:
-            return None, None
+        return [item.get("logprob") if type(item) is dict else item for item in content]
+    values = found.get("token_logprobs")
+    return values if type(values) is list and values else None
+
+
+def _sum(values: list[Any]) -> float | None:
+    """Sum in nats; None for odd values."""
     kinds = set(map(type, values))
     known = values
     if kinds != {float}:
         if not kinds <= {float, int, type(None)}:
-            return None, len(values)
+            return None
         # The first token of a text that is repeated has none.
         known = [value for value in values if value is not None]
         if not known:
-            return None, len(values)
+            return None
     if min(known) < _LOWEST or max(known) > _HIGHEST:
-        return None, len(values)
+        return None
     total = sum(known)
     # NaN is below and above nothing, but its sum is not itself.
-    if total != total:
-        return None, len(values)
-    return float(total), len(values)
+    return float(total) if total == total else None
 
 
-def _first_tokens(choice: dict[str, Any]) -> str | None:
-    """The likeliest tokens of the first place that is not blank, as the journal holds them; None where none came."""
-    found = choice.get("logprobs")
-    if type(found) is not dict:
-        return None
-    for token, value, tops in _places(found):
+def _first_tokens(found: dict[str, Any], choice: dict[str, Any], first: int) -> str | None:
+    """The likeliest tokens at the answer's first place that is not blank, as the journal holds them.
+
+    None where none came, or the token that was drawn there does not begin the answer: some servers give the
+    log-probabilities of thoughts that they have taken out of the text.
+    """
+    for token, value, tops in islice(_places(found), first, None):
         if type(token) is str and token.strip():
             # A token that was drawn is not always among the likeliest.
             known = {t: v for t, v in [(token, value), *_tops(tops)] if _is_top(t, v)} if tops else {}
             best = nlargest(_TOPS, known.items(), key=lambda pair: pair[1])
-            return dumps(best).decode() if best else None
+            return dumps(best).decode() if best and _begins(choice, token) else None
     return None
+
+
+def _begins(choice: dict[str, Any], token: str) -> bool:
+    """Whether a token begins the answer of a choice."""
+    text = _text(choice)
+    return type(text) is str and split_thoughts(text).text.lstrip().startswith(token.strip())
 
 
 def _places(found: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:

@@ -22,11 +22,13 @@ from synthkd.fastjson import dumps, loads
 from synthkd.journal.batches import Batch, Row
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures
-from synthkd.teachers.openai.answers import answers_of, unmistakable, without_secrets
+from synthkd.teachers.openai.answers import answers_of, error_in, unmistakable, without_secrets
 from synthkd.teachers.openai.batch_state import State, id_of, state_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
 from synthkd.teachers.openai.client import client_of
-from synthkd.teachers.openai.refusals import refusal
+from synthkd.teachers.openai.learned import Learned
+from synthkd.teachers.openai.refusals import refusal, refused_within
+from synthkd.teachers.openai.wire import ANSWERS
 
 if TYPE_CHECKING:
     import openai
@@ -76,8 +78,8 @@ class Draft:
 class Drafts:
     """Cuts requests into batches within the limits of a recipe."""
 
-    def __init__(self, part: TeacherPart) -> None:
-        self._part = part
+    def __init__(self, part: TeacherPart, learned: Learned | None = None) -> None:
+        self._part, self._learned = part, learned or Learned()
         self._bytes = int(part.batch.megabytes * 1e6)
         self.filling: Draft | None = None
         self.ready: deque[Draft] = deque()
@@ -89,7 +91,7 @@ class Drafts:
         """Take a request in. False: alone it is larger than a file may be."""
         chat = is_chat(request, self._part)
         row, url = Row.of(request, attempt), "/v1" + (CHAT if chat else PLAIN)
-        body = body_of(request, self._part, chat)
+        body = body_of(request, self._part, chat, self._learned)
         line = dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
         if len(line) > self._bytes:
             return False
@@ -173,7 +175,7 @@ def outcome(
     if type(response) is not dict:
         return _unanswered(provider, request, line.get("error"))
     status = response.get("status_code")
-    if type(status) is not int or status == 200:
+    if type(status) is not int or status in ANSWERS:
         return _answered(provider, request, response.get("body"), price)
     try:
         body = dumps(response.get("body"))
@@ -181,6 +183,11 @@ def outcome(
         body = b"(nested too deeply)"
     found = provider.refusal(status, body)
     if isinstance(found, RequestError):
+        if provider.learned.another_limit(found.parameter, found.parameter):
+            return Outcome([], request.sample_indexes, found.reason, found.detail)
+        if len(request.sample_indexes) > 1 and found.parameter == "n":
+            provider.learned.single = True
+            return Outcome([], request.sample_indexes, found.reason, found.detail, few=True)
         return Outcome(failures(request, found.reason, found.detail, attempt, permanent=True))
     if isinstance(found, TransientError):
         unseen = found.billed is None
@@ -190,13 +197,21 @@ def outcome(
 
 def _answered(provider: Provider, request: Request, body: Any, price: Price | None) -> Outcome:
     wanted = request.sample_indexes
+    mask = provider.address.mask
     try:
-        mask = provider.address.mask
-        answers = without_secrets(
-            answers_of(request, body, None, price, mask), mask, unmistakable(mask.forms)
-        )
-    except TransientError as error:
-        return Outcome([], wanted, error.reason, error.detail, unseen=True)
+        if (error := error_in(body)) is not None:
+            raise provider.refused(error)
+        answers = answers_of(request, body, None, price, mask, provider.refused)
+    except TransientError as broken:
+        answers = without_secrets(broken.answers, mask, unmistakable(mask.forms))
+        have = {answer.sample_index for answer in answers}
+        left = tuple(index for index in wanted if index not in have)
+        return Outcome(answers, left, broken.reason, broken.detail, unseen=True)
+    except RequestError as error:
+        return Outcome(failures(request, error.reason, error.detail, 1, permanent=True, tokens=None))
+    except TeacherError as error:
+        return Outcome([], wanted, "refused", str(error), fatal=error)
+    answers = without_secrets(answers, mask, unmistakable(mask.forms))
     have = {answer.sample_index for answer in answers}
     left = tuple(index for index in wanted if index not in have)
     detail = f"the server gave {len(answers)} of {len(wanted)} choices"
@@ -245,6 +260,7 @@ class Provider:
 
     def __init__(self, part: TeacherPart, address: Address) -> None:
         self.part, self.address = part, address
+        self.learned = Learned()
         self._client = client_of(part, address)
         self._mask = _Mask(address)
         for name in _LOGGERS:
@@ -254,6 +270,13 @@ class Provider:
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._mask)
         await self._client.close()
+
+    def refused(self, error: Any) -> TeacherError:
+        """What an error means that stands in a row's body."""
+        found = {"error": error}
+        meaning = refused_within(self.address, self.part, found, dumps(found))
+        meaning.billed = None
+        return meaning
 
     def refusal(self, status: int, body: bytes, headers: Any = None) -> TeacherError:
         """What a status means for a request or the run."""

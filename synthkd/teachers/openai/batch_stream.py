@@ -61,7 +61,7 @@ class BatchStream:
         self.teacher, self.provider, self.batches, self.run = teacher, provider, batches, run
         self.part = teacher.part
         self.loop = asyncio.get_running_loop()
-        self.drafts = Drafts(self.part)
+        self.drafts = Drafts(self.part, provider.learned)
         #: token -> batch, of those with the provider.
         self.open: dict[str, Batch] = {}
         #: Batches from before this stream: request id -> sample index -> token of the last that holds it.

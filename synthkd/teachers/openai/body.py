@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synthkd.requests import Request
+from synthkd.teachers.openai.learned import Learned
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -27,15 +28,22 @@ def is_chat(request: Request, part: TeacherPart) -> bool:
     return any(message["role"] != "prompt" for message in request.messages)
 
 
-def body_of(request: Request, part: TeacherPart, chat: bool) -> dict[str, Any]:
-    """The JSON body. Only parameters that are given are sent."""
+def limit_of(request: Request, part: TeacherPart, learned: Learned) -> str:
+    """Name of the limit on tokens. Reasoning models refuse the old name, other servers do not know the new one."""
+    named = learned.limit or part.token_limit
+    return named or ("max_completion_tokens" if request.sampling.reasoning_effort else "max_tokens")
+
+
+def body_of(request: Request, part: TeacherPart, chat: bool, learned: Learned) -> dict[str, Any]:
+    """The JSON body. Only parameters that are given are sent, in the form that the server has shown to take."""
     sampling = request.sampling
-    body: dict[str, Any] = {"model": part.model, "n": len(request.sample_indexes)}
+    body: dict[str, Any] = {"model": part.model}
+    if not (learned.single and len(request.sample_indexes) == 1):
+        body["n"] = len(request.sample_indexes)
     for name in _SAME_NAME:
         if (value := getattr(sampling, name)) is not None:
             body[name] = value
-    # Reasoning models refuse the old name, other servers do not know the new one.
-    body["max_completion_tokens" if sampling.reasoning_effort else "max_tokens"] = sampling.max_tokens
+    body[limit_of(request, part, learned)] = sampling.max_tokens
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.seed is not None:

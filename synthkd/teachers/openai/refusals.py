@@ -3,7 +3,8 @@
     401, 407, 403 and 400 with the code of a wrong key      AuthenticationError   ends the run
     402, and any other status with a code of no credit      QuotaError            ends the run; nothing failed for good
     408, 409, 425, 429, 5xx                                 TransientError        tried again
-    3xx, and all else                                       RequestError          this request fails for good
+    3xx, and all else                                       RequestError          this request fails for good; its
+                                                                                  ``parameter`` is what was refused
 
 Each says truthfully whether the try may be billed (``billed``): of these only a gateway that gave up waiting for the
 server behind it leaves that open.
@@ -14,11 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
-from synthkd.errors import AuthenticationError, QuotaError, RequestError, TeacherError
+from synthkd.errors import AuthenticationError, QuotaError, RecipeError, RequestError, TeacherError
 from synthkd.fastjson import loads
+from synthkd.secrets import Url
 from synthkd.teachers.dispatch import TransientError, retry_after
+from synthkd.teachers.openai.learned import refused_parameter
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -100,7 +103,7 @@ def refusal(
     address: Address, part: TeacherPart, status: int, headers: Mapping[str, str], data: bytes
 ) -> TeacherError:
     """Return the error that a status other than 200 means."""
-    message, codes = _said(data)
+    message, codes, param = _said(data)
     # Masked whole, then cut: of a key across the cut, a part would remain.
     detail = address.mask(message)[:_WORDS]
     if found := _account(address, part, status, codes, message, detail):
@@ -116,20 +119,26 @@ def refusal(
         return RequestError("context_too_long", detail)
     if any("content_filter" in code or "content_policy" in code for code in codes):
         return RequestError("content_filter", detail)
-    return RequestError(f"http_{status}", detail)
+    return RequestError(f"http_{status}", detail, refused_parameter(message, param))
 
 
 def refused_within(address: Address, part: TeacherPart, found: dict[str, Any], data: bytes) -> TeacherError:
     """Return the meaning of an error that came with status 200, as from gateways whose server failed midway."""
     error = found.get("error")
     code = error.get("code") if type(error) is dict else None
+    if type(code) is str and re.fullmatch(r"[45]\d\d", code):
+        code = int(code)
     if type(code) is int and 400 <= code < 600:
         return refusal(address, part, code, {}, data)
-    message, codes = _said(data)
+    message, codes, _ = _said(data)
     detail = address.mask(message)[:_WORDS]
     if no_credit_in(codes):
         return _no_credit(address, detail)
-    return TransientError("bad_response", f"an error in the place of an answer: {detail}", billed=None)
+    if any("content_filter" in named or "content_policy" in named for named in codes):
+        return RequestError("content_filter", detail)
+    named = address.mask(", ".join(sorted(codes)))[:_WORDS]
+    said = f"{named}: {detail}" if named and named not in detail else detail
+    return TransientError("bad_response", f"an error in the place of an answer: {said}"[:_WORDS], billed=None)
 
 
 def no_credit_in(codes: Iterable[str]) -> bool:
@@ -170,15 +179,22 @@ def _no_credit(address: Address, detail: str) -> QuotaError:
 def _redirected(address: Address, headers: Mapping[str, str]) -> str:
     """Where a redirect leads, without what its address may hold of a secret. It is not followed: it would drop the
     body, or take the key elsewhere."""
+    location = str(headers.get("Location") or "")
+    if not location:
+        return (
+            "teacher.base_url: the server redirects, and does not say where to; name the address that serves"
+        )
     try:
-        parts = urlsplit(str(headers.get("Location") or ""))
-        where = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-        target = where if parts.scheme and parts.hostname else "another path of its own"
-    except ValueError:
-        target = "an address that is none"
+        joined = urljoin(f"{address.base}/", location)
+        target = Url(joined, trusted=True).parts().shown
+    except (ValueError, RecipeError):
+        return (
+            "teacher.base_url: the server redirects to an address that is none; name the address that serves"
+        )
+    base = re.sub(r"(/chat)?/completions/?$", "", target)
     return (
-        f"teacher.base_url: the server redirects to {address.mask(target)[:200]}, which is not followed; name the"
-        " address that serves"
+        f"teacher.base_url: the server redirects to {address.mask(target)[:200]}, which is not followed; set"
+        f" teacher.base_url to {address.mask(base)[:200]} if you trust it"
     )
 
 
@@ -188,16 +204,22 @@ def _wait(headers: Mapping[str, str]) -> float | None:
     return retry_after(headers.get("Retry-After")) if seconds is None else seconds / 1000
 
 
-def _said(data: bytes) -> tuple[str, frozenset[str]]:
-    """The message of an error's body, whole, and its codes, in the forms that servers have for them."""
+def _said(data: bytes) -> tuple[str, frozenset[str], str]:
+    """The message of an error's body, whole, its codes and the parameter that it names, in the forms of servers."""
     text = data.decode("utf-8", "replace")
     try:
         body = loads(data)
     except ValueError:
-        return text, frozenset()
+        return text, frozenset(), ""
     found = body.get("error", body) if type(body) is dict else {}
     if type(found) is not dict:
-        return str(found) if found else text, frozenset()
+        return str(found) if found else text, frozenset(), ""
     codes = (found.get("code"), found.get("type"), found.get("status"))
     named = frozenset(str(code).lower() for code in codes if type(code) in (str, int))
-    return str(found.get("message") or text), named
+    message = str(found.get("message") or text)
+    # A gateway's own words ("Provider returned error") say less than those of the server behind it.
+    behind = found.get("metadata")
+    if type(behind) is dict and type(raw := behind.get("raw")) is str and raw not in message:
+        message = f"{message}: {raw}"
+    param = found.get("param")
+    return message, named, param if type(param) is str else ""

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from synthkd.errors import RecipeError, StalledError, nearest
+from synthkd.errors import RecipeError, RequestError, StalledError, TeacherError, nearest
 from synthkd.fastjson import dumps
 from synthkd.prices import price_of
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Account
-from synthkd.teachers.dispatch import Policy, Send, UnfinishedError, dispatch
+from synthkd.teachers.dispatch import Policy, Send, TransientError, UnfinishedError, dispatch
 from synthkd.teachers.dispatch.rates import Rates
 from synthkd.teachers.openai.address import base_urls, public, resolve
 from synthkd.teachers.openai.answers import NAME, answers_of, unmistakable, without_secrets
-from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
+from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat, limit_of
+from synthkd.teachers.openai.learned import Learned, remedy_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from synthkd.recipe import Price, Recipe, TeacherPart
     from synthkd.teachers.openai.address import Address
     from synthkd.teachers.openai.wire import Wire
+
+
+#: Characters of a server's words beside a remedy.
+_DETAIL = 300
 
 
 class OpenAITeacher:
@@ -105,10 +111,11 @@ def policy_of(recipe: Recipe) -> Policy:
 
 
 class _Asker:
-    """Asks one endpoint."""
+    """Asks one endpoint, and remembers which forms of a request it takes."""
 
     def __init__(self, wire: Wire, part: TeacherPart, price: Price | None) -> None:
         self.wire, self.part, self.price = wire, part, price
+        self.learned = Learned()
         # Models' names and the like are the same in all answers.
         self._names = lru_cache(64)(wire.address.mask)
         self._secrets = unmistakable(wire.address.mask.forms)
@@ -116,21 +123,74 @@ class _Asker:
     async def ask_all(self, request: Request) -> list[Answer]:
         """The samples of a request. Raises `UnfinishedError` where a server gives fewer than asked."""
         wanted = request.sample_indexes
-        if len(wanted) == 1:
-            return await self._ask(request)
         # With a seed, one request cannot bridge a gap in the samples.
         part = wanted if request.sampling.seed is None else in_a_row(wanted)
-        answers = await self._ask(request.only(part))
+        if self.learned.single:
+            part = wanted[:1]
+        try:
+            answers = await self._ask(request.only(part))
+        except RequestError as error:
+            if len(part) == 1 or not self._may_be_several(error):
+                raise self._with_remedy(error) from None
+            answers = await self._one_of(request.only(part[:1]), error)
         if len(answers) < len(wanted):
             raise UnfinishedError(answers)
         return answers
 
-    async def _ask(self, request: Request) -> list[Answer]:
+    def _may_be_several(self, error: RequestError) -> bool:
+        """Whether a request may have been refused since it asks for several choices."""
+        # One that samples nothing would give the same text each time.
+        if "greedy" in error.detail or error.parameter not in ("", "n"):
+            return False
+        return error.parameter == "n" or (
+            error.reason in ("http_400", "http_422", "http_501") and self.learned.probes > 0
+        )
+
+    async def _one_of(self, request: Request, error: RequestError) -> list[Answer]:
+        """Ask for one sample alone. If that goes well, the server takes one choice at a time, and is asked so."""
+        self.learned.probes -= error.parameter != "n"
+        try:
+            answers = await self._ask(request, single=True)
+        except RequestError:
+            raise self._with_remedy(error) from None
+        self.learned.single = True
+        return answers
+
+    def _with_remedy(self, error: RequestError) -> TeacherError:
+        """What to set for a server that refuses a parameter. If nothing was answered yet, no other request fares better."""
+        if not (remedy := remedy_of(error.parameter)):
+            return error
+        if self.learned.answered:
+            return RequestError(error.reason, f"{error.detail[:_DETAIL]} ({remedy})", error.parameter)
+        return TeacherError(
+            f"{self.wire.address.public} refuses what it was sent ({error.detail[:_DETAIL]}); {remedy}"
+        )
+
+    async def _ask(self, request: Request, single: bool = False) -> list[Answer]:
         chat = is_chat(request, self.part)
-        body = dumps(body_of(request, self.part, chat))
+        learned = replace(self.learned, single=True) if single else self.learned
         start = time.perf_counter()
-        found = await self.wire.post(CHAT if chat else PLAIN, body)
-        answers = answers_of(request, found, time.perf_counter() - start, self.price, self._mask)
+        while True:
+            sent = limit_of(request, self.part, learned)
+            body = dumps(body_of(request, self.part, chat, learned))
+            try:
+                found = await self.wire.post(CHAT if chat else PLAIN, body)
+                break
+            except RequestError as error:
+                if not learned.another_limit(error.parameter, sent):
+                    raise
+                self.learned.limit = learned.limit
+        self.learned.answered = True
+        try:
+            answers = answers_of(
+                request, found, time.perf_counter() - start, self.price, self._mask, self.wire.refused
+            )
+        except TransientError as error:
+            error.answers = self._clear(error.answers)
+            raise
+        return self._clear(answers)
+
+    def _clear(self, answers: list[Answer]) -> list[Answer]:
         return without_secrets(answers, self.wire.address.mask, self._secrets) if self._secrets else answers
 
     def _mask(self, text: str) -> str:

@@ -12,9 +12,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from synthkd.errors import RecipeError, TeacherError
-from synthkd.fastjson import loads
+from synthkd.fastjson import dumps, loads
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.address import proxy_of
+from synthkd.teachers.openai.answers import error_in
 from synthkd.teachers.openai.bodies import ENCODINGS, is_short, read_body, read_error_body
 from synthkd.teachers.openai.connections import LINE, Connector
 from synthkd.teachers.openai.refusals import proxy_refusal, refusal, refused_within
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
     from synthkd.teachers.openai.address import Address
 
+#: Statuses with which an answer comes.
+ANSWERS = (200, 201, 203)
 #: Seconds until an address that takes no connection counts as unreachable.
 _CONNECT = 10.0
 
@@ -62,7 +65,7 @@ class Wire:
         self._proxy = proxy_of(part) or _proxy(address.base)
 
     async def post(self, path: str, body: bytes) -> Any:
-        """The parsed body of a 200. Raises `TransientError`, `RequestError` or another `TeacherError`."""
+        """The parsed body of an answer. Raises `TransientError`, `RequestError` or another `TeacherError`."""
         url = self._urls.get(path) or self._urls.setdefault(path, URL(self.address.url(path), encoded=True))
         # Given as what it is, it need not be looked up how to send it.
         payload = aiohttp.BytesPayload(body, content_type="application/json")
@@ -73,7 +76,8 @@ class Wire:
                 url, data=payload, headers=self._headers, proxy=self._proxy, allow_redirects=False
             ) as response:
                 status = response.status
-                if status != 200:
+                # Gateways answer a POST with 201 too.
+                if status not in ANSWERS:
                     data = await read_error_body(response)
                 elif is_short(response.headers, self._most):
                     # As nearly every answer is.
@@ -84,7 +88,7 @@ class Wire:
             raise
         except Exception as error:  # noqa: BLE001 (aiohttp and what is below it raise many kinds for odd answers)
             raise self._connection(error) from None
-        if status != 200:
+        if status not in ANSWERS:
             raise refusal(self.address, self.part, status, response.headers, data)
         line = LINE.get()
         if line is not None and line.doubtful:
@@ -96,9 +100,18 @@ class Wire:
             # Masked whole, then cut: of a key across the cut, a part would remain.
             start = self.address.mask(data.decode("utf-8", "replace"))[:200]
             raise TransientError("bad_response", f"the body is no JSON: {start!r}", billed=None) from None
-        if type(found) is dict and "error" in found and found["error"] and not found.get("choices"):
-            raise refused_within(self.address, self.part, found, data)
+        # Beside choices too: what stands in them is not known to be whole.
+        if (inside := error_in(found)) is not None:
+            raise self.refused(inside, beside=bool(found.get("choices")))
         return found
+
+    def refused(self, error: Any, beside: bool = True) -> TeacherError:
+        """The meaning of an error that stands in a body, or ``beside`` a text in it, which may be billed."""
+        found = {"error": error}
+        meaning = refused_within(self.address, self.part, found, dumps(found))
+        if beside:
+            meaning.billed = None
+        return meaning
 
     def _connection(self, error: Exception) -> TeacherError:
         """A connection that never was (`unreachable`), is slow, or broke."""

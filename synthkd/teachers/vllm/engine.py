@@ -27,6 +27,7 @@ from synthkd.teachers.openai.answers import cost_of
 from synthkd.teachers.openai.body import in_a_row, is_chat
 from synthkd.teachers.vllm.serve import QUIET, Guard
 from synthkd.teachers.vllm.teacher import engine_args
+from synthkd.thoughts import opened_by, own_tokens, special_marks, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -155,18 +156,19 @@ class Asker:
         # A local model costs nothing where the recipe names no price.
         self.price = part.price or Price()
         self._numbers = count()
+        self.marks = special_marks(map(str, getattr(tokenizer, "all_special_tokens", ())))
 
     async def ask(self, request: Request) -> list[Answer]:
         """All samples of a request. Over a gap in their indexes it takes several engine requests, as seeds count on."""
-        ids = self._encode(request)
+        ids, opened = self._encode(request)
         room = self.longest - request.sampling.max_tokens
         if len(ids) > room:
             detail = f"{len(ids)} tokens and {request.sampling.max_tokens} to write, the model holds {self.longest}"
             raise RequestError("context_too_long", detail)
-        parts = await asyncio.gather(*(self._ask(one, ids) for one in _pieces(request)))
+        parts = await asyncio.gather(*(self._ask(one, ids, opened) for one in _pieces(request)))
         return [answer for answers in parts for answer in answers]
 
-    async def _ask(self, request: Request, ids: list[int]) -> list[Answer]:
+    async def _ask(self, request: Request, ids: list[int], opened: str) -> list[Answer]:
         start = time.perf_counter()
         name = f"{request.request_id}-{next(self._numbers)}"
         found = None
@@ -186,15 +188,16 @@ class Asker:
         except Exception as error:
             # What generate() raises besides these is its refusal of this request's parameters.
             raise RequestError("refused", _first_line(error)) from error
-        return self._answers(request, found, time.perf_counter() - start)
+        return self._answers(request, found, time.perf_counter() - start, opened)
 
-    def _encode(self, request: Request) -> list[int]:
+    def _encode(self, request: Request) -> tuple[list[int], str]:
+        """Token ids of a request's prompt, and the tag by which it opens the model's thoughts."""
         if not is_chat(request, self.part):
-            return list(self.tokenizer(request.prompt)["input_ids"])
+            return list(self.tokenizer(request.prompt)["input_ids"]), opened_by(request.prompt)
         messages = [{**m, "role": "user"} if m["role"] == "prompt" else m for m in request.messages]
         return self._chat(messages, request.sampling)
 
-    def _chat(self, messages: list[Message], sampling: Sampling) -> list[int]:
+    def _chat(self, messages: list[Message], sampling: Sampling) -> tuple[list[int], str]:
         options = dict(sampling.extra_body.get("chat_template_kwargs") or {})
         if sampling.reasoning_effort:
             options.setdefault("reasoning_effort", sampling.reasoning_effort)
@@ -208,7 +211,7 @@ class Asker:
                 f"{self.part.model} takes no such chat ({_first_line(error)}); use a plain prompt template, or"
                 " teacher.chat: false"
             ) from None
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]), opened_by(text)
 
     def _params(self, request: Request) -> Any:
         """vLLM's sampling parameters. Only what is given is set."""
@@ -219,6 +222,9 @@ class Asker:
         values |= {"n": len(request.sample_indexes), "max_tokens": sampling.max_tokens}
         values |= {"stop": list(sampling.stop), "output_kind": self.vllm.final_only}
         values["seed"] = _seed(request)
+        if self.marks:
+            # Else the thoughts would stand in the text without their tags.
+            values["skip_special_tokens"] = False
         if sampling.logprobs:
             # The token that was drawn, and as many of the likeliest as a judge asks for.
             values["logprobs"] = int(sampling.extra_body.get("top_logprobs", 0))
@@ -239,7 +245,7 @@ class Asker:
                 )
         return extra
 
-    def _answers(self, request: Request, found: Any, seconds: float) -> list[Answer]:
+    def _answers(self, request: Request, found: Any, seconds: float, opened: str = "") -> list[Answer]:
         read = len(found.prompt_token_ids)
         answers: list[Answer] = []
         for output in sorted(found.outputs, key=lambda output: output.index):
@@ -251,21 +257,25 @@ class Asker:
             # The prompt is read once for all samples: the first bears it.
             bears = not answers
             written, cached = len(output.token_ids), found.num_cached_tokens
+            # Without the tag of the template, thoughts that were cut would look like an answer.
+            text = f"{opened}\n{output.text}" if opened else output.text
+            first, logprob, apart = _own(output, text)
             answers.append(
                 Completion(
                     request.request_id,
                     index,
-                    output.text,
+                    text,
                     str(output.finish_reason),
                     prompt_tokens=read,
                     completion_tokens=written,
-                    logprob=output.cumulative_logprob if request.sampling.logprobs else None,
+                    logprob=logprob if request.sampling.logprobs else None,
                     latency=seconds,
                     price=cost_of(self.price, read if bears else 0, written, cached if bears else 0),
                     model=self.part.model,
                     seed=_seed(request),
+                    reasoning_tokens=apart,
                     cached_tokens=cached,
-                    first_tokens=_first_tokens(output)
+                    first_tokens=_first_tokens(output, first)
                     if "top_logprobs" in request.sampling.extra_body
                     else None,
                     bears_prompt=bears,
@@ -274,9 +284,24 @@ class Asker:
         return answers
 
 
-def _first_tokens(output: Any) -> str | None:
-    """The likeliest tokens of the first place that is not blank, as the journal holds them."""
-    for drawn, place in zip(output.token_ids, output.logprobs or (), strict=False):
+def _own(output: Any, text: str) -> tuple[int | None, float | None, int | None]:
+    """The first token of an answer, the answer's log-probability, and how many tokens stand beside it: its thoughts."""
+    answer = split_thoughts(text)
+    if not answer.thoughts:
+        return 0, output.cumulative_logprob, None
+    drawn = [place[token] for token, place in zip(output.token_ids, output.logprobs or (), strict=False)]
+    own = own_tokens([str(one.decoded_token) for one in drawn], answer.text)
+    if own is None:
+        return None, None, None
+    first, end = own
+    return first, sum(one.logprob for one in drawn[first:end]), len(output.token_ids) - (end - first)
+
+
+def _first_tokens(output: Any, first: int | None) -> str | None:
+    """The likeliest tokens at the answer's first place that is not blank, as the journal holds them."""
+    if first is None:
+        return None
+    for drawn, place in list(zip(output.token_ids, output.logprobs or (), strict=False))[first:]:
         if str(place[drawn].decoded_token).strip():
             likeliest = sorted(place.values(), key=lambda token: -token.logprob)
             return json.dumps([[str(token.decoded_token), token.logprob] for token in likeliest])

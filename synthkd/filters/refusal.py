@@ -1,0 +1,208 @@
+"""Texts that are no answer: refusals, a model's words about itself, placeholders, errors of a server.
+
+The patterns are anchored, and each asks for more than one sign, since knowledge and utterances may begin alike: *I'm sorry,
+my card has not come* and *I can't log in* are no refusals. Measured in `tests/filters/test_refusal.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from synthkd.filters.rules import RowRule
+from synthkd.kinds.base import Kind, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_QUOTE = r"[\s\"'“”‘’`*_(\[<>{}]*"
+_END = r"[\s.!…:;,\"'“”’`*_)\]<>{}]*$"
+#: A text that is one of these words and no more.
+_PLACEHOLDERS = (
+    "none", "null", "nil", "nan", "undefined", "unknown", r"n\s?/\s?a", "not applicable", "not available",
+    "not specified", "not provided", "not known", "no answer", "no response", "no output", "no result", "no results",
+    "no data", r"none (?:given|found|available|applicable|known|provided)", "tbd", "todo", "placeholder",
+    "lorem ipsum.*", "(?:(?:your|insert) )?(?:answer|response|text) (?:goes )?here", "insert .{1,40} here", "empty string", "无", "没有", "不知道", "なし", "нет данных", "keine angabe", "sin respuesta",
+)  # fmt: skip
+_NOT = r"(?:can\s?not|can['’]?t|could not|couldn['’]t|won['’]?t|will not|am (?:unable|not able|not allowed) to|['’]m (?:unable|not able|not allowed) to|do not|don['’]t|am not|['’]m not)"
+_SORRY = r"(?:i['’]?\s?a?m (?:very |so |really )?(?:sorry|afraid)|(?:very |so )?sorry|my apologies|apologies|i (?:must |have to )?apologi[sz]e|unfortunately|regrettably)"
+#: What a model does for its user, and a customer does not for a bank.
+_SERVE = (
+    r"(?:answer(?: (?:that|this|the|your|such|any)\b.*)?$|assist\b|comply\b|fulfil+\b|generate\b|provide (?:an? |any |the |that |this |such |you |information|content|assistance|medical|legal|financial)|"
+    r"(?:help|do|discuss|engage in|continue|participate in|create|write|complete|produce|support|process)(?: you)?(?: with)? (?:that|this|your request|such|content|requests?|topics?)\b|"
+    r"feel comfortable (?:answering|assisting|helping|providing|discussing|writing|creating|generating|with th)|have (?:access to (?:real|current|the internet|external|live|up-to-date|your|any|that|this|such|information)|enough (?:information|context|data)|the (?:ability|capability) to|personal|real-time|feelings|opinions)|"
+    r"fulfil|respond\b|determine\b|browse\b|see (?:the |any )?(?:image|picture|attachment)|understand (?:the|your) (?:question|request|prompt)|be able to (?:answer|help|assist|comply|provide|generate|fulfil|do (?:that|this))\b)"
+)
+_AI = r"(?:an? )?(?:ai|a\.i\.|artificial intelligence|(?:large |ai )?language model|ai (?:language )?model|(?:ai |virtual )?assistant|chatbot|llm)\b"
+_PATTERNS: dict[str, str] = {
+    "is a placeholder": rf"^{_QUOTE}(?:{'|'.join(_PLACEHOLDERS)}){_END}",
+    "speaks of itself as a model": (
+        rf"^{_QUOTE}(?:{_SORRY}[,.]? (?:but )?)?(?:as {_AI}|being {_AI}|i(?:['’]?\s?a?m| am)(?: just| only| merely)? {_AI}(?! for\b))"
+        r"|^\W*(?:als (?:ein )?(?:ki|sprachmodell)|en tant qu['’](?:ia\b|intelligence artificielle|un modèle de langage)"
+        r"|como (?:un |uma? )?(?:ia\b|modelo de (?:lenguaje|linguagem)|inteligencia artificial)|come (?:ia\b|modello linguistico)"
+        r"|как (?:языковая модель|искусственный интеллект|ии\b)|作为(?:一个|一名)?(?:人工智能|ai|语言模型|大型语言模型)|私はai)"
+    ),
+    "refuses": (
+        rf"^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but |that )?)?i {_NOT} {_SERVE}"
+        rf"|^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but |that )?)?i{_NOT} {_SERVE}"
+        rf"|^{_QUOTE}{_SORRY}[,.!]? ?(?:but |that )?i (?:can\s?not|can['’]t|won['’]t)(?: do (?:that|this))?{_END}"
+        rf"|^{_QUOTE}i (?:can\s?not|can['’]t|won['’]t) (?:do (?:that|this)|help(?: you)?(?: with (?:that|this))?){_END}"
+        rf"|^{_QUOTE}i (?:must |have to |will have to )?(?:decline|refuse) to (?:answer|help|assist|provide|write|generate|create)\b"
+        r"|^\W*(?:es tut mir leid,? (?:aber )?(?:ich|dabei|das) kann|lo siento,? (?:pero )?no puedo|je (?:suis désolée?|regrette),? (?:mais )?je ne peux"
+        r"|desculpe,? (?:mas )?(?:eu )?não posso|mi dispiace,? (?:ma )?non posso|извините,? (?:но )?я не могу|к сожалению,? я не могу"
+        r"|(?:很)?(?:抱歉|对不起)[，, ]*(?:但)?我(?:无法|不能|不会)|申し訳(?:ありません|ございません)|죄송(?:합니다|하지만))"
+    ),
+    "says that it does not know": (
+        rf"^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but )?)?(?:i (?:do not|don['’]t|really don['’]t) know(?: (?:the answer|that|this|what you mean))?(?:[,.] (?:sorry|i['’]m sorry))?"
+        r"|i(?: have|['’]ve)?(?: got)? no idea|i(?:['’]m| am) not (?:sure|certain)(?: about (?:that|this))?|not sure|no idea|idk|(?:it )?(?:cannot|can['’]t|can not) be determined"
+        r"|(?:there is )?(?:not enough|insufficient) (?:information|context|data)(?: (?:to|is|was|given|provided)\b.*)?"
+        rf"|ich wei(?:ß|ss) (?:es )?nicht|no (?:lo )?sé|je ne sais pas|не знаю|わかりません|모르겠(?:습니다|어요)){_END}"
+    ),
+    "announces an answer and gives none": (
+        rf"^{_QUOTE}(?:(?:sure|certainly|of course|absolutely|okay|ok|great|yes|no problem|happy to help|got it|alright|understood|here you go)(?: thing)?[,.!:]* *)+"
+        rf"(?:(?:i(?:['’]d| would) be (?:happy|glad) to(?: help)?(?: (?:you )?with (?:that|this))?|i can help(?: you)? with (?:that|this)|let me (?:help|think|see)|here (?:is|are|it is|you are|you go)|here['’]s)(?: (?:an?|the|your|my|some|one|\d+))?(?: (?:possible|short|brief|requested|final|completed|new|example))*(?: (?:answers?|responses?|lists?|completions?|texts?|examples?|output|sentences?|ones?|results?))?(?: (?:for you|below|to (?:your|the) (?:question|request)))?){_END}"
+        rf"|^{_QUOTE}(?:sure(?: thing)?|certainly|absolutely|of course)[!:]+{_END}"
+        rf"|^{_QUOTE}here(?: (?:is|are)|['’]s) (?:an?|the|your|my|some) (?:(?:possible|short|brief|requested|final|completed) )*(?:answers?|responses?|lists?|completions?|output|results?){_END}"
+    ),
+    "is an error of a server": (
+        rf"^{_QUOTE}(?:error|exception|fatal|failed|http(?: error)?|status(?: code)?|code)?[\s:,\d#-]*(?:an? |the )?(?:(?:api|server|internal|request|connection|network|unknown|unexpected) )*"
+        r"(?:(?:rate|token|usage|request) ?limit(?:s|ed)? (?:exceeded|reached|error)|quota (?:exceeded|reached)|too many requests|internal server error|bad gateway|gateway time-?out"
+        r"|service (?:temporarily )?unavailable|(?:request|connection|read|api) (?:timed out|time-?out|refused|reset|failed)|error (?:occurred|while processing|generating|\d{3})|context (?:length|window) exceeded)\b"
+        rf"|^{_QUOTE}(?:traceback \(most recent call last\)|<!doctype html|\{{[\"']?error[\"']?\s*:)"
+        rf"|^{_QUOTE}error[:,] .{{0,60}}\b(?:limit|quota|exceeded|timeout|timed out|unauthori[sz]ed|forbidden|unavailable|server|token|request|api key)\b"
+    ),
+}  # fmt: skip
+_COMPILED = {why: re.compile(pattern, re.IGNORECASE) for why, pattern in _PATTERNS.items()}
+#: The first words of all patterns: most texts begin otherwise, and are looked at no further.
+_FIRST = frozenset(
+    [
+        "none",
+        "null",
+        "nil",
+        "nan",
+        "undefined",
+        "unknown",
+        "n",
+        "not",
+        "no",
+        "tbd",
+        "todo",
+        "placeholder",
+        "lorem",
+        "your",
+        "insert",
+        "answer",
+        "response",
+        "text",
+        "empty",
+        "as",
+        "being",
+        "i",
+        "im",
+        "sorry",
+        "very",
+        "so",
+        "really",
+        "my",
+        "apologies",
+        "unfortunately",
+        "regrettably",
+        "als",
+        "en",
+        "como",
+        "come",
+        "как",
+        "es",
+        "lo",
+        "je",
+        "desculpe",
+        "mi",
+        "извините",
+        "к",
+        "sure",
+        "certainly",
+        "of",
+        "absolutely",
+        "okay",
+        "ok",
+        "great",
+        "yes",
+        "happy",
+        "got",
+        "alright",
+        "understood",
+        "here",
+        "error",
+        "exception",
+        "fatal",
+        "failed",
+        "http",
+        "status",
+        "code",
+        "api",
+        "server",
+        "internal",
+        "request",
+        "connection",
+        "network",
+        "unexpected",
+        "rate",
+        "token",
+        "usage",
+        "quota",
+        "too",
+        "bad",
+        "gateway",
+        "service",
+        "read",
+        "context",
+        "traceback",
+        "doctype",
+        "ich",
+        "не",
+        "there",
+        "insufficient",
+        "it",
+        "cannot",
+        "can",
+        "idk",
+        "keine",
+        "sin",
+        "нет",
+    ]
+)
+_WORD = re.compile(r"[^\W\d_]+")
+#: From here on, scripts without blanks between words.
+_WIDE = "\u1100"
+#: Characters of a text that are looked at: a non-answer says so at its beginning.
+_HEAD = 300
+
+
+class Refusal(RowRule):
+    """A refusal, a placeholder such as ``None``, or another text that is no answer.
+
+    On by default where a chat is asked.
+    """
+
+    name: ClassVar[str] = "refusal"
+
+    def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        return [not _may_be_none(text) for text in self.texts(batch, kind)]
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        return why_no_answer(self.text(row, kind))
+
+
+def why_no_answer(text: str) -> str | None:
+    """Why a text is no answer; None if nothing says so."""
+    if not _may_be_none(text):
+        return None
+    head = text[:_HEAD]
+    return next((why for why, pattern in _COMPILED.items() if pattern.match(head)), None)
+
+
+def _may_be_none(text: str) -> bool:
+    """Whether a text begins with a word with which one begins that is no answer."""
+    first = _WORD.search(text, 0, _HEAD)
+    return first is not None and (first.group().lower() in _FIRST or first.group()[0] >= _WIDE)

@@ -1,0 +1,92 @@
+"""Look at a run's first answers, so that it does not pay for hundreds that are all empty or cut."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from synthkd.finish import RECORDED, Finish, meaning_of
+from synthkd.thoughts import split_thoughts
+
+if TYPE_CHECKING:
+    from synthkd.stages.plan import Plan
+
+#: Requests that the first answers come from at least: many samples of one odd input say little.
+_REQUESTS = 8
+
+
+class FirstAnswers:
+    """Whether the first answers of a run are all of no use.
+
+    An answer is of no use if it is empty, holds a model's thoughts alone, was cut by a limit where the rule `unfinished`
+    rejects those, or ended for a reason that is not known to mean that it is whole. Answers that the journal holds count like
+    new ones, so that a run which was stopped so does not pay again to find the same; with another `max_tokens` or effort
+    the requests are others, and the look begins anew. The first answer of use ends the look.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._most = plan.recipe.limits.useless_answers
+        self._cut = any(rule.name == "unfinished" for rule in plan.rules)
+        self._requests: set[str] = set()
+        self._answers = 0
+        self._counts: Counter[str] = Counter()
+        self._odd: Counter[str] = Counter()
+        #: Whether it is not known yet.
+        self.open = self._most is not None
+        #: Why the run is to stop; "" if it is not.
+        self.why = ""
+
+    def look(self, request_id: str, text: str, finish_reason: str, reasoning: bool) -> None:
+        """Take in one answer. ``reasoning``: the server gave thoughts beside the text."""
+        if not self.open:
+            return
+        if finish_reason == RECORDED or not (faults := self._faults(text, finish_reason, reasoning)):
+            self.open = False
+            return
+        self._counts.update(faults)
+        self._requests.add(request_id)
+        self._answers += 1
+        assert self._most is not None
+        if self._answers >= self._most and len(self._requests) >= min(_REQUESTS, self._most):
+            self.open = False
+            self.why = self._said()
+
+    def _faults(self, text: str, finish_reason: str, reasoning: bool) -> list[str]:
+        """Why an answer is of no use; nothing if it is of use."""
+        found = []
+        answer = split_thoughts(text)
+        empty = not answer.text.strip()
+        if empty:
+            found.append("thoughts" if answer.thoughts or reasoning else "empty")
+        if meaning_of(finish_reason) is Finish.CUT and (empty or self._cut):
+            found.append("cut")
+        if self.plan.not_whole(finish_reason):
+            self._odd[finish_reason] += 1
+            found.append("odd")
+        return found
+
+    def _said(self) -> str:
+        counts, sampling = self._counts, self.plan.recipe.teacher.sampling
+        (odd, _), *_ = self._odd.most_common(1) or [("", 0)]
+        words = {
+            "empty": "empty",
+            "thoughts": "with thoughts and no answer",
+            "cut": "cut by a limit on tokens",
+            "odd": f"ended with {odd!r}, which is not known to mean that a text is whole",
+        }
+        said = ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])
+        if counts["cut"]:
+            remedy = f"raise teacher.sampling.max_tokens ({sampling.max_tokens} now)"
+            if counts["thoughts"] or counts["empty"]:
+                remedy += ", which counts a reasoning model's thoughts too, or set teacher.sampling.reasoning_effort: low"
+        elif counts["odd"]:
+            remedy = f"if it means that, name it in teacher.finish_reasons: [{odd}]"
+        elif counts["thoughts"]:
+            remedy = "ask for the answer in the template, or set teacher.sampling.reasoning_effort: low"
+        else:
+            remedy = "look at teacher.sampling.stop and the template (`synthkd probe` shows what comes)"
+        return (
+            f"stopped: the first {self._answers:,} answers are of no use ({said}); {remedy}. What came is kept; the same"
+            " command goes on with the new setting (limits.useless_answers: null goes on as it is)"
+        )
