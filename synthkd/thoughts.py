@@ -73,11 +73,11 @@ _MARK = re.compile(
     r"|(?P<wedge>◁\s*(?P<wedge_slash>/)?\s*think(?:ing)?\s*▷)"
     # Harmony, whole and as decoders leave it that drop special tokens.
     r"|(?P<begin><\|channel\|>\s*(?:analysis|commentary)\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
-    r"|<\|channel>\s*(?:thought|analysis)\b|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|inner_prefix\|>"
+    r"|<\|channel>\s*(?:thought|analysis)\b|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|inner_prefix\|>|<unused94>thought\b"
     r"|<details\s[^<>\n]{0,200}type=\"?reasoning\"?[^<>\n]{0,200}>"
     r"|\A\s*(?-i:analysis(?=[A-Z]))|\A\s*here(?:'s|’s| is) my thought process:)"
     r"|(?P<end><\|channel\|>\s*final\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
-    r"|<channel\|>|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|inner_suffix\|>)"
+    r"|<channel\|>|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|inner_suffix\|>|<unused95>)"
     r"|(?P<details></details>)|(?P<bare>assistantfinal)|(?P<granite>here(?:'s|’s| is) my response:)",
     re.IGNORECASE,
 )
@@ -93,8 +93,8 @@ _SPEAKS_OF = re.compile(
 )
 #: Wrappers of an answer that stands behind thoughts, and the tokens that end it.
 _WRAPPED = re.compile(
-    r"\s*(?:<(?P<name>answer|response|output|final_answer|solution)\s*>|<\|START_RESPONSE\|>|<\|begin_of_solution\|>)"
-    r"(?P<text>.*?)(?:</(?P=name)\s*>|<\|END_RESPONSE\|>|<\|end_of_solution\|>)?\s*\Z",
+    r"\s*(?:<(?P<name>answer|response|output|final_answer|solution)\s*>|<\|START_RESPONSE\|>|<\|begin_of_solution\|>|<\|begin_of_box\|>)"
+    r"(?P<text>.*?)(?:(?:</(?P=name)\s*>|<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|end_of_box\|>).*)?\Z",
     re.IGNORECASE | re.DOTALL,
 )
 _ENDS = re.compile(r"(?:\s*<\|(?:return|end|im_end|endoftext|END_OF_TURN_TOKEN)\|>)+\s*\Z")
@@ -163,10 +163,10 @@ def _is_mention(text: str, mark: re.Match[str]) -> bool:
         line = text[mark.end() : mark.end() + 400].partition("\n")[0]
         # `<think>…</think>` in one pair of backticks is spoken of as a whole.
         return after == _QUOTES[before] or (before == "`" and "`" in line)
-    if after == "`" and text.rfind("`", max(0, mark.start() - 400), mark.start()) > text.rfind(
-        "\n", 0, mark.start()
-    ):
-        return True
+    if after == "`":
+        begin = text.rfind("`", max(0, mark.start() - 400), mark.start()) + 1
+        if begin and "\n" not in text[begin : mark.start()] and _MARK.match(text, begin):
+            return True
     said = _SPOKEN_OF.match(text, mark.end()) and _SPEAKS_OF.search(
         text, max(0, mark.start() - 20), mark.start()
     )

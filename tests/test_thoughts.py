@@ -44,6 +44,10 @@ HARMONY = "<|channel|>analysis<|message|>We need a use.<|end|><|start|>assistant
         "<think>I must end with `</think>` and say it.</think>to row",
         "<think>they ask about the <think> tag</think>to row",
         "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>to row<|END_RESPONSE|>",
+        "<think>hm</think><answer>to row</answer>\n<note>x</note>",
+        "<think>a `b` c</think>`to row`",
+        "<think>hm</think>\n<|begin_of_box|>to row<|end_of_box|>",
+        "<unused94>thought\nhm<unused95>to row",
         "<|begin_of_thought|>hm<|end_of_thought|><|begin_of_solution|>to row<|end_of_solution|>",
         "<|channel>thought\nhm<channel|>to row",
         HARMONY,
@@ -55,7 +59,7 @@ HARMONY = "<|channel|>analysis<|message|>We need a use.<|end|><|start|>assistant
 )  # fmt: skip
 def test_the_answer_is_what_stands_behind_the_thoughts(reply: str) -> None:
     found = split_thoughts(reply)
-    assert (found.text.strip(), found.unclosed) == ("to row", False)
+    assert (found.text.strip(" `"), found.unclosed) == ("to row", False)
     # Once taken off, there is nothing left to take off.
     assert split_thoughts(found.text) == Answer(found.text)
 
