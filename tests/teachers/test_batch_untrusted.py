@@ -315,3 +315,33 @@ def test_what_was_never_submitted_is_not_reserved_any_more(journal: Journal, sta
             run_stage(who, journal, requests_of(who, 3))
     journal.give_up_flights(RUN)
     assert journal.counts().in_flight == 0
+
+
+def test_a_row_refused_for_the_name_of_its_limit_is_asked_again_with_the_other() -> None:
+    who, asked = BatchTeacher(part("http://h/v1")), provider()
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    line = {"response": {"status_code": 400, "body": {"error": {"message": message, "param": "max_tokens"}}}}
+    for request in requests_of(who, 3):
+        found = outcome(asked, request, line, 1, None)
+        assert (found.answers, found.left, found.unseen) == ([], (0,), False)
+    assert asked.learned.limit == "max_completion_tokens"
+
+
+def test_a_row_refused_for_its_choices_is_asked_again_for_each() -> None:
+    who, asked = BatchTeacher(part("http://h/v1")), provider()
+    line = {"response": {"status_code": 400, "body": {"error": {"message": "n > 1 is not supported"}}}}
+    found = outcome(asked, requests_of(who, 1, (0, 1))[0], line, 1, None)
+    assert (found.left, found.few, asked.learned.single) == ((0, 1), True, True)
+
+
+def test_an_error_beside_the_choices_of_a_row_is_no_answer() -> None:
+    who = BatchTeacher(part("http://h/v1"))
+    line = {
+        "response": {
+            "status_code": 200,
+            "body": GOOD | {"error": {"code": "cut", "message": "closed midway"}},
+        }
+    }
+    found = outcome(provider(), requests_of(who, 1)[0], line, 1, None)
+    assert (found.answers, found.unseen) == ([], True)
+    assert "cut: closed midway" in found.detail
