@@ -59,9 +59,11 @@ class FirstAnswers:
         empty = not answer.text.strip()
         if empty:
             found.append("thoughts" if answer.thoughts or reasoning else "empty")
-        if meaning_of(finish_reason) is Finish.CUT and (empty or self._cut):
-            found.append("cut")
-        if self.plan.not_whole(finish_reason):
+        unknown = self.plan.not_whole(finish_reason) is not None
+        if meaning_of(finish_reason) is Finish.CUT:
+            if empty or self._cut or unknown:
+                found.append("cut")
+        elif unknown:
             self._odd[finish_reason] += 1
             found.append("odd")
         return found

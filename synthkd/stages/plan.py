@@ -115,11 +115,21 @@ class Plan:
             rules.append(Refusal())
         return rules
 
+    @cached_property
+    def _takes_cut(self) -> bool:
+        """Whether completions that a limit cut are left to the rules."""
+        return self.recipe.rules is not None or self.kind.several or rules_named(self.rules, "unfinished")
+
     def not_whole(self, reason: str) -> str | None:
-        """Why a completion with this finish reason is not known to be whole; None if it is, or if a limit cut it."""
+        """Why rows of a completion with this finish reason are rejected, whatever they say; None if they are not.
+
+        One that a limit cut is the rule `unfinished`'s matter, or that of a kind whose answers hold several candidates.
+        """
         meaning = meaning_of(reason)
-        if meaning in (Finish.WHOLE, Finish.CUT) or reason in self.recipe.teacher.finish_reasons:
+        if meaning is Finish.WHOLE or reason in self.recipe.teacher.finish_reasons:
             return None
+        if meaning is Finish.CUT:
+            return None if self._takes_cut else why_not_whole(reason)
         return f"{why_not_whole(reason)}; if it does, name {reason!r} in teacher.finish_reasons"
 
     def _check_column(self, rule: str, column: Any) -> None:

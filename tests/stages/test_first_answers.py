@@ -141,3 +141,23 @@ def test_a_chat_has_the_rule_refusal_and_a_base_model_has_not(tmp_path: Path) ->
             update={"prompt": asked.prompt.model_copy(update={"template": "triple/everyday-plain"})}
         )
         assert "refusal" not in run(plain, quiet=True).counts["rejected"]
+
+
+@pytest.mark.parametrize(("rules", "accepted"), [(None, 0), (["empty"], 1)])
+def test_a_text_that_a_limit_cut_is_rejected_also_for_kinds_without_the_rule_unfinished(
+    tmp_path: Path, rules: list[str] | None, accepted: int
+) -> None:
+    (tmp_path / "write.j2").write_text("---\nkind: example\n---\nWrite a message about {{ label }}.")
+    write_csv(tmp_path / "labels.csv", [{"label": "refund"}])
+    with answering("Please give me my mon", "length") as server:
+        raw = {
+            "name": "cut",
+            "inputs": {"path": "labels.csv"},
+            "kind": {"name": "example"},
+            "prompt": {"template": "write.j2"},
+            "teacher": {"backend": "openai", "model": "fake", "base_url": server.url},
+            "corpus": {"path": "corpus"},
+            **({} if rules is None else {"rules": rules}),
+        }
+        counts = run(Recipe.from_dict(raw, tmp_path), quiet=True).counts
+    assert (counts["accepted"], counts["rejected"]) == (accepted, {} if accepted else {"finish_reason": 1})

@@ -140,8 +140,7 @@ def test_vllm_in_this_process_scores_the_answer_alone() -> None:
 
 def test_thoughts_that_the_template_opens_are_opened_in_the_text_too() -> None:
     """Else those that are cut would look like an answer."""
-    (answer,) = asyncio.run(
-        asker(Engine()).ask(request(messages=({"role": "prompt", "content": "Why? <think>"},), max_tokens=8))
-    )
+    asked = request(messages=({"role": "prompt", "content": "Why? <think>"},), max_tokens=8)
+    (answer,) = asyncio.run(asker(Thinking()).ask(asked))
     assert isinstance(answer, Completion)
-    assert answer.text.startswith("<think>\ntext")
+    assert answer.text == "<think>\nNo</think>\n\nYes"
