@@ -128,7 +128,9 @@ def _decide_all(steps: Steps, hands: Hands, decision: Decision, done: Judged, pr
     names = [*(rule.name for rule in plan.rules), *([VOTES] if ballot.part else []), DUPLICATE]
     if decision.trained is not None:
         names.append(decision.name)
-    done.rejected = {name: fates[name] for name in dict.fromkeys(names)}
+    # A critic may give outcomes of its own, such as a judge's reply that cannot be read.
+    others = sorted(name for name in fates if name not in names)
+    done.rejected = {name: fates[name] for name in dict.fromkeys([*names, *others])}
     if ballot.part:
         sure = ballot.teachers.sure
         saved = done.votes or {}

@@ -36,6 +36,10 @@ def answering(text: str, finish: str | None = "stop", reasoning: str | None = No
     return FakeServer(answer=lambda prompt, index, seed: Finished(text, finish, reasoning))
 
 
+def rejected(counts: dict[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in counts["rejected"].items() if count}
+
+
 @pytest.mark.parametrize(
     ("text", "finish", "reasoning", "told"),
     [
@@ -109,8 +113,7 @@ def test_a_text_that_is_not_known_to_be_whole_is_rejected_by_name(
 ) -> None:
     with answering("cutting bread", finish) as server:
         counts = run(recipe(tmp_path, server.url, {"useless_answers": None}), quiet=True).counts
-    by = {name: count for name, count in counts["rejected"].items() if name != "duplicate"}
-    assert by == ({rejected_by: HEADS} if rejected_by else {})
+    assert rejected(counts) == ({rejected_by: HEADS} if rejected_by else {})
 
 
 def test_a_finish_reason_that_the_recipe_trusts_is_whole_and_costs_nothing(tmp_path: Path) -> None:
@@ -126,7 +129,7 @@ def test_a_finish_reason_that_the_recipe_trusts_is_whole_and_costs_nothing(tmp_p
 def test_a_row_has_the_tokens_and_the_log_probability_of_its_answer_alone(tmp_path: Path) -> None:
     with FakeServer(answer=lambda prompt, index, seed: "<think> not that </think> cutting bread") as server:
         done = run(recipe(tmp_path, server.url, logprobs=True), quiet=True)
-    rows = done.corpus.accepted().to_pylist()
+    rows = done.corpus.accepted.to_pylist()
     assert {(row["tail"], row["tokens"], round(row["logprob"], 6)) for row in rows} == {
         ("cutting bread", 2, -1.4)
     }
@@ -160,4 +163,4 @@ def test_a_text_that_a_limit_cut_is_rejected_also_for_kinds_without_the_rule_unf
             **({} if rules is None else {"rules": rules}),
         }
         counts = run(Recipe.from_dict(raw, tmp_path), quiet=True).counts
-    assert (counts["accepted"], counts["rejected"]) == (accepted, {} if accepted else {"finish_reason": 1})
+    assert (counts["accepted"], rejected(counts)) == (accepted, {} if accepted else {"finish_reason": 1})
