@@ -144,7 +144,7 @@ def _checked_groups(source: Path, done: Imported) -> Iterator[Group]:
             continue
         requests[row["request_id"]] = (row["request_id"], *(row[name] for name in _SENT))
         completions.append(tuple(row.get(name) for name in names))
-        size += len(row["text"]) + len(row["messages"])
+        size += len(row["text"]) + len(row["messages"]) + len(row.get("reasoning") or "")
         if len(completions) >= _BATCH or size > _CHARACTERS:
             yield list(requests.values()), completions
             requests, completions, size = {}, [], 0

@@ -18,8 +18,7 @@ _REQUESTS = 8
 class FirstAnswers:
     """Whether the first answers of a run are all of no use.
 
-    An answer is of no use if it is empty, holds a model's thoughts alone, was cut by a limit where the rule `unfinished`
-    rejects those, or ended for a reason that is not known to mean that it is whole. Answers that the journal holds count like
+    An answer is of no use if it is empty, holds a model's thoughts alone, was cut by a limit and is rejected for that, or ended for a reason that is not known to mean that it is whole. Answers that the journal holds count like
     new ones, so that a run which was stopped so does not pay again to find the same; with another `max_tokens` or effort
     the requests are others, and the look begins anew. The first answer of use ends the look.
     """
@@ -27,7 +26,8 @@ class FirstAnswers:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._most = plan.recipe.limits.useless_answers
-        self._cut = any(rule.name == "unfinished" for rule in plan.rules)
+        # A list that was cut has whole candidates before its last.
+        self._cut = not plan.kind.several and any(rule.name == "unfinished" for rule in plan.rules)
         self._requests: set[str] = set()
         self._answers = 0
         self._counts: Counter[str] = Counter()

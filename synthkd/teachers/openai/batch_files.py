@@ -199,8 +199,8 @@ def _answered(provider: Provider, request: Request, body: Any, price: Price | No
     wanted = request.sample_indexes
     mask = provider.address.mask
     try:
-        if (error := error_in(body)) is not None:
-            raise provider.refused(error)
+        if (inside := error_in(body)) is not None:
+            raise provider.refused(inside)
         answers = answers_of(request, body, None, price, mask, provider.refused)
     except TransientError as broken:
         answers = without_secrets(broken.answers, mask, unmistakable(mask.forms))
