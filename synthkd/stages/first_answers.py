@@ -18,9 +18,10 @@ _REQUESTS = 8
 class FirstAnswers:
     """Whether the first answers of a run are all of no use.
 
-    An answer is of no use if it is empty, holds a model's thoughts alone, was cut by a limit and is rejected for that, or ended for a reason that is not known to mean that it is whole. Answers that the journal holds count like
-    new ones, so that a run which was stopped so does not pay again to find the same; with another `max_tokens` or effort
-    the requests are others, and the look begins anew. The first answer of use ends the look.
+    An answer is of no use if it is empty, holds a model's thoughts alone, was cut by a limit and is rejected for that, or
+    ended for a reason that is not known to mean that it is whole. Answers that the journal holds count like new ones, so
+    that a run which was stopped does not pay again to find the same. With another `max_tokens` or effort the requests
+    are others, and the look begins anew. The first answer of use ends the look.
     """
 
     def __init__(self, plan: Plan) -> None:
