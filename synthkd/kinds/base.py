@@ -86,7 +86,7 @@ class Kind(ABC):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "parse" in vars(cls):
-            cls.parse = _of_answers(cls.parse)  # type: ignore[method-assign]
+            cls.parse = _of_answers(cls.parse)  # type: ignore[assignment, method-assign]
 
     @property
     def answer_columns(self) -> tuple[str, ...]:
