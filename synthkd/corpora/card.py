@@ -20,6 +20,8 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         "configs": [
             {
                 "config_name": "default",
+                # `datasets` keeps what it loaded under the folder's last name and this head: it must differ with the rows.
+                "description": f"corpus {manifest['corpus_hash']}",
                 "data_files": [
                     {"split": split, "path": f"data/{split}-*.parquet"} for split in _splits(counts)
                 ],
@@ -129,7 +131,7 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     rows = [(*columns, "score")]
     for row in sample[::step][:8]:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
-        rows.append((*(str(row[column]) for column in columns), score))
+        rows.append((*("" if row[column] is None else str(row[column]) for column in columns), score))
     return "## Some accepted rows\n\n" + _table(rows)
 
 

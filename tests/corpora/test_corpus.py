@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -46,6 +48,34 @@ def test_a_corpus_without_rejects_loads_as_well(make_recipe: Make, tmp_path: Pat
     assert corpus.rejected.num_rows == 0
     found = datasets.load_dataset(str(corpus.path), cache_dir=str(tmp_path / "cache"))
     assert found["accepted"].num_rows == 15
+
+
+def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_another_process(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    cache = str(tmp_path / "cache")
+
+    def published(path: str, **parts: object) -> Corpus:
+        return run(make_recipe(server.url, heads=40, corpus={"path": path}, **parts), quiet=True).corpus
+
+    def loaded(corpus: Corpus) -> int:
+        return int(datasets.load_dataset(str(corpus.path), split="accepted", cache_dir=cache).num_rows)
+
+    first = published("one/corpus")
+    assert loaded(first) == len(first)
+    # The same place with other rules, and another folder of the same last name.
+    again = published("one/corpus", rules=[{"too_short": {"min_characters": 8}}])
+    assert loaded(again) == len(again) != len(first)
+    other = published("two/corpus", rules=[])
+    code = (
+        "import datasets, sys;"
+        "print(datasets.load_dataset(sys.argv[1], split='accepted', cache_dir=sys.argv[2]).num_rows)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(other.path), cache], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) == len(other) not in (len(first), len(again))
 
 
 def test_every_file_bears_the_hash_of_the_manifest(corpus: Corpus) -> None:
