@@ -5,8 +5,9 @@ size (`sandbox`), and a variable that no input has is an error, found before any
 its own folder.
 
 Head: ``about`` (one line), ``kind``, ``chat`` (true: a message of role user; false: text to complete),
-``system`` (an optional system message), ``examples`` (a file of few-shot rows, beside the prompts),
-``shots`` (how many to show), ``by`` (draw only rows that share this column), ``stop``.
+``system`` (an optional system message, rendered as the rest is), ``examples`` (a file of few-shot rows, beside the
+prompts), ``shots`` (how many to show), ``by`` (draw only rows that share this column), ``stop``, ``needs`` (variables
+that must not be empty).
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from typing import Any, ClassVar, Protocol
 
 from jinja2 import Template, meta, nodes
 from jinja2.exceptions import TemplateNotFound, UndefinedError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthkd import safeyaml
+from synthkd.cells import CellError, cell_text, is_empty
 from synthkd.errors import PromptError, nearest
 from synthkd.keys import content_hash, file_hash, seed_from
 from synthkd.resources import resource
@@ -34,12 +36,22 @@ from synthkd.sandbox import (
     BoundedEnvironment,
     FolderLoader,
     LimitError,
+    NoTextError,
     cause_of,
     place_of,
     read_source,
 )
 
-_HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+#: A head may follow blanks and empty lines; its marks may be followed by blanks or a comment.
+_HEAD = re.compile(
+    r"\A[\s\ufeff\u200b\u2060]*?^---[^\S\n]*(?:#[^\n]*)?\n(.*?)^---[^\S\n]*(?:#[^\n]*)?(?:\n|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+#: The beginning of a head that does not end, or does not stand first.
+_UNREAD_HEAD = re.compile(
+    r"^[^\S\n]*---[^\n]*\n(?:[^\n]*\n){0,40}?[^\S\n]*(?:about|kind|chat|system|examples|shots|by|stop|needs)[^\S\n]*:",
+    re.MULTILINE,
+)
 
 
 Row = Mapping[str, Any]
@@ -63,9 +75,14 @@ class Head(BaseModel):
     chat: bool = True
     system: str | None = None
     examples: str | None = None
-    shots: int = 0
+    shots: int = Field(0, ge=0)
     by: str | None = None
     stop: list[str] = []
+    needs: list[str] = []
+
+    def record(self) -> dict[str, Any]:
+        """What a hash of the template covers."""
+        return self.model_dump(exclude=None if self.needs else {"needs"})
 
 
 @dataclass(frozen=True)
@@ -97,10 +114,20 @@ class Prompt:
         except Exception as error:  # noqa: BLE001 (jinja and Python's compiler raise of many kinds)
             raise self.error(error) from None
 
+    @cached_property
+    def _system(self) -> Template | None:
+        """The system message as a template; None for one that is sent as it stands."""
+        if self.head.system is None or not re.search(r"\{[{%#]", self.head.system):
+            return None
+        try:
+            return self._environment.compiled(self.head.system)
+        except Exception as error:  # noqa: BLE001
+            raise self.error(error, system=True) from None
+
     @property
     def hash(self) -> str:
         """Content hash of the source, the head and the files that the source includes."""
-        return content_hash([self.source, self.head.model_dump(), *filter(None, [self.included()])])
+        return content_hash([self.source, self.head.record(), *filter(None, [self.included()])])
 
     def included(self) -> dict[str, str]:
         """Name and hash of each file that the template may include, extend or import, directly or by another.
@@ -108,7 +135,7 @@ class Prompt:
         Of a name that is put together while rendering, its beginning and its end choose the files.
         """
         found: dict[str, str] = {}
-        sources = [self.source]
+        sources = [self.source, self.head.system or ""]
         while sources:
             try:
                 tree = self._environment.parse(sources.pop())
@@ -127,16 +154,67 @@ class Prompt:
                     raise self.error(error) from None
         return found
 
-    def error(self, error: Exception, known: Sequence[str] = ()) -> PromptError:
-        """An error of compiling or rendering with its place, in one line."""
+    def error(
+        self, error: Exception, context: Mapping[str, Any] | None = None, system: bool = False
+    ) -> PromptError:
+        """Return an error of compiling or rendering with its place, in one line.
+
+        Args:
+            error: What was raised.
+            context: The variables that it was rendered with.
+            system: Whether it comes from the head's system message.
+        """
         place, where = place_of(error), ""
         if place is not None:
             name, line = place
-            where = f", included {name} line {line}" if name else f" line {line + self.head_lines}"
-        hint = (
-            f"; inputs have {', '.join(sorted(known))}" if isinstance(error, UndefinedError) and known else ""
-        )
+            if name:
+                where = f", included {name} line {line}"
+            else:
+                where = ", its `system`" if system else f" line {line + self.head_lines}"
+        hint = ""
+        if context and isinstance(error, UndefinedError):
+            hint = f"; inputs have {', '.join(sorted(context))}"
+        elif context and isinstance(error, NoTextError):
+            odd = sorted(name for name in self.used & set(context) if _has_no_text(context[name]))
+            hint = f" ({', '.join(odd)})" if odd else ""
         return PromptError(f"template {self.name}{where}: {cause_of(error)}{hint}")
+
+    @cached_property
+    def _trees(self) -> tuple[nodes.Template, ...]:
+        """The template and its system message, parsed."""
+        found = []
+        for source in (self.source, self.head.system or ""):
+            try:
+                found.append(self._environment.parse(source))
+            except Exception as error:  # noqa: BLE001 (a deep nest is a RecursionError)
+                raise self.error(error, system=source is not self.source) from None
+        return tuple(found)
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether the template includes, extends or imports another file."""
+        others = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+        return any(next(tree.find_all(others), None) is not None for tree in self._trees)
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """Variables that the template and its system message name."""
+        try:
+            return frozenset(name for tree in self._trees for name in meta.find_undeclared_variables(tree))
+        except PromptError:
+            raise
+        except Exception as error:  # noqa: BLE001 (an unknown filter, a deep nest)
+            raise self.error(error) from None
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """Variables of which the template asks whether there are any (``is defined``, ``default``)."""
+        return frozenset(
+            node.node.name
+            for tree in self._trees
+            for node in tree.find_all((nodes.Test, nodes.Filter))
+            if node.name in ("defined", "undefined", "default", "d") and isinstance(node.node, nodes.Name)
+        )
 
     @cached_property
     def _rng(self) -> LateRandom:
@@ -147,16 +225,19 @@ class Prompt:
     def _pools(self) -> dict[str, list[dict[str, Any]]]:
         pools: dict[str, list[dict[str, Any]]] = {}
         for example in self.examples:
-            pools.setdefault(str(example.get(self.by)) if self.by else "", []).append(example)
+            pools.setdefault(_shared(example, self.by), []).append(example)
         return pools
+
+    def pool(self, row: Row) -> list[dict[str, Any]]:
+        """The few-shot rows that may be drawn for an input: those that share its value of ``by``."""
+        return self._pools.get(_shared(row, self.by), [])
 
     def draw(self, row: Row, kind: Speaker, rng: random.Random) -> list[dict[str, Any]]:
         """Few-shot examples for one input; never one about the input's own group (it would tell the answer)."""
         if not self.shots:
             return []
-        pool = self._pools.get(str(row.get(self.by)) if self.by else "", [])
         own = str(row.get(kind.group_column))
-        pool = [example for example in pool if str(example.get(kind.group_column)) != own]
+        pool = [example for example in self.pool(row) if str(example.get(kind.group_column)) != own]
         return rng.sample(pool, min(self.shots, len(pool)))
 
     def render(self, row: Row, kind: Speaker, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
@@ -173,15 +254,47 @@ class Prompt:
             raise PromptError(
                 f"template {self.name}: the few-shot rows do not fit the kind: {said}"
             ) from None
-        template = self._template
-        try:
-            text = self._environment.rendered(template, context).strip()
-        except Exception as error:  # noqa: BLE001 (an expression can raise anything)
-            raise self.error(error, list(context)) from None
+        for name in self.head.needs:
+            if is_empty(context.get(name)):
+                raise PromptError(f"template {self.name} needs a value of {name!r}, which is empty here")
+        text = self._rendered(self._template, context, rng).strip()
+        if not text:
+            raise PromptError(f"template {self.name}: the prompt is empty")
         if not self.head.chat:
             return ({"role": "prompt", "content": text},)
-        system = [{"role": "system", "content": self.head.system}] if self.head.system else []
-        return (*system, {"role": "user", "content": text})
+        if not self.head.system:
+            return ({"role": "user", "content": text},)
+        template, system = self._system, self.head.system
+        if template is not None:
+            system = self._rendered(template, context, rng, system=True)
+            if not system.strip():
+                raise PromptError(f"template {self.name}: its `system` is empty")
+        return ({"role": "system", "content": system}, {"role": "user", "content": text})
+
+    def _rendered(
+        self, template: Template, context: dict[str, Any], rng: random.Random, system: bool = False
+    ) -> str:
+        try:
+            return self._environment.rendered(template, context, rng)
+        except Exception as error:  # noqa: BLE001 (an expression can raise anything)
+            raise self.error(error, context, system) from None
+
+
+def _shared(row: Row, by: str | None) -> str:
+    """A row's value of the column that examples are drawn by; two of one text are the same."""
+    if by is None:
+        return ""
+    try:
+        return cell_text(row.get(by)) or ""
+    except CellError:
+        return ""
+
+
+def _has_no_text(value: Any) -> bool:
+    try:
+        return cell_text(value) is None
+    except CellError:
+        return not callable(value)
 
 
 class LateRandom(random.Random):
@@ -210,14 +323,10 @@ class LateRandom(random.Random):
 
 
 def lint(prompt: Prompt, available: Sequence[str]) -> None:
-    """Refuse a template that names a variable which no input has."""
-    environment = prompt._environment
-    try:
-        used = meta.find_undeclared_variables(environment.parse(prompt.source))
-    except Exception as error:  # noqa: BLE001 (a deep nest is a RecursionError)
-        raise prompt.error(error) from None
-    _ = prompt._template
-    for name in sorted(used - set(available) - set(environment.globals)):
+    """Refuse a template that names a variable which no input has, unless it asks whether there is one."""
+    missing = prompt.used - prompt.optional - set(available) - set(prompt._environment.globals)
+    _ = (prompt._template, prompt._system)
+    for name in sorted(missing):
         raise PromptError(
             f"template {prompt.name} uses {name!r}, which no input has"
             f"{nearest(name, list(available))}; add a column or `prompt.variables.{name}`"
@@ -234,11 +343,18 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
     except OSError as error:
         raise PromptError(f"{path}: not readable: {error.strerror}") from None
     match = _HEAD.match(text)
+    if match is None and (begun := _UNREAD_HEAD.search(text)):
+        line = text.count("\n", 0, begun.start()) + 1
+        raise PromptError(
+            f"{path} line {line}: a head stands first in the file, between two lines of `---`; this one does not, and would"
+            " be sent to the teacher"
+        )
     try:
         head = Head.model_validate(safeyaml.load(match.group(1)) or {}) if match else Head()
     except safeyaml.YamlError as error:
         if error.line is not None:
-            error.line += 1  # The head begins below its first `---`.
+            assert match is not None
+            error.line += text.count("\n", 0, match.start(1))  # The head begins below its first `---`.
         raise PromptError(f"{path}{error.where}: its head: {error}") from None
     except ValidationError as error:
         item = error.errors()[0]

@@ -5,6 +5,9 @@ characters can ask for a gigabyte. Here whatever makes a value is counted before
 methods, literals, slices, buffers), loops and calls look at the clock, and both limits hold for one rendering:
 `LONGEST` characters of a text, `UNITS` in all, `SECONDS` of processor time.
 
+What is printed is a text or a number: an empty cell (null), a list or an object is refused, so that no prompt holds
+Python's way of writing one (``None``, ``['a']``). `cells` says how a number, a date or a truth value is written.
+
 A text counts its characters, any other value `_NODE` units; a container counts all that is printed with it, so that a list
 that holds another twice, sixty levels deep, is refused when it grows and not when it is printed.
 """
@@ -12,6 +15,7 @@ that holds another twice, sixty levels deep, is refused when it grows and not wh
 from __future__ import annotations
 
 import functools
+import random
 import re
 import threading
 import time
@@ -26,11 +30,12 @@ from jinja2 import (
     Template,
     TemplateNotFound,
     TemplateSyntaxError,
+    Undefined,
     nodes,
 )
 from jinja2.exceptions import SecurityError
 from jinja2.ext import Extension
-from jinja2.filters import FILTERS
+from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.loaders import split_template_path
 from jinja2.runtime import LoopContext, markup_join
 from jinja2.sandbox import (
@@ -39,9 +44,11 @@ from jinja2.sandbox import (
     SandboxedFormatter,
 )
 from jinja2.tests import TESTS
-from jinja2.utils import Namespace, pass_eval_context
+from jinja2.utils import Namespace, pass_context, pass_eval_context
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
+
+from synthkd.cells import CellError, cell_text
 
 #: Characters that a template's file, a rendered prompt or any text on the way to it may have.
 LONGEST_FILE, LONGEST = 1 << 20, 1 << 22
@@ -60,6 +67,10 @@ _GLANCE, _SHORT = 1 << 14, 64
 
 class LimitError(Exception):
     """A template asks for more than a rendering may take."""
+
+
+class NoTextError(Exception):
+    """A template prints a value that has no text: an empty cell, a list, an object."""
 
 
 class _Meter:
@@ -102,6 +113,8 @@ class _Thread(threading.local):
 
     def __init__(self) -> None:
         self.meter = _Meter()
+        #: Of draws in a template; None where a rendering has no seed.
+        self.rng: random.Random | None = None
 
 
 _HERE = _Thread()
@@ -139,6 +152,30 @@ def _size(value: Any) -> int:
         if total + len(left) > LONGEST:
             return max(total, LONGEST + 1)
     return total
+
+
+def _text(value: Any) -> Any:
+    """A value as it is printed. An undefined one raises its own error when it is made a text."""
+    if type(value) is str or isinstance(value, str | Undefined):
+        return value
+    try:
+        text = cell_text(value)
+    except CellError as error:
+        raise NoTextError(f"{error} is printed, where a text is needed{_what_to_do(value)}") from None
+    if text is None:
+        raise NoTextError(
+            "an empty cell (null or NaN) is printed, where a text is needed; leave the row out, or write"
+            ' `{{ name or "unknown" }}` or `{% if name %}`'
+        )
+    return text
+
+
+def _what_to_do(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return '; write `{{ name | join(", ") }}`, or loop over it'
+    if isinstance(value, Mapping):
+        return "; name the part that is meant: `{{ name.part }}`"
+    return ""
 
 
 def _sized(value: Any) -> Any:
@@ -198,7 +235,7 @@ def _joined(context: Any, parts: list[Any]) -> str:
     for part in parts:
         if type(part) is not str:
             _sized(part)
-            part = part if isinstance(part, Markup) else str(part)
+            part = part if isinstance(part, Markup) else str(_text(part))
         total += len(part)
         kept.append(part)
     _HERE.meter.text(total)
@@ -247,6 +284,10 @@ def _check_percent(form: str | bytes, values: Any) -> None:
         widest = sum(map(_size, values)) // max(1, text.count("%"))
     else:
         widest = _size(values)
+    for value in (
+        values.values() if isinstance(values, Mapping) else values if isinstance(values, tuple) else (values,)
+    ):
+        _text(value)
     # Each place may also be padded.
     _HERE.meter.text(len(text) + text.count("%") * widest)
 
@@ -263,7 +304,7 @@ class _Fields:
     def format_field(self, value: Any, format_spec: str) -> Any:
         if re.search(r"\d{5,}", format_spec):
             raise LimitError("a width in a format is larger than 9,999")
-        _sized(value)
+        _text(_sized(value))
         return _sized(super().format_field(value, format_spec))  # type: ignore[misc]
 
 
@@ -389,6 +430,29 @@ _PASSING = {
 _SPREADING = {"map", "batch", "slice", "sum"}
 
 
+#: Filters that make a text of whatever they are given.
+_TEXTUAL = {
+    "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "replace", "safe", "string",
+    "striptags", "title", "trim", "truncate", "upper", "urlize", "wordcount", "wordwrap",
+}  # fmt: skip
+
+
+@pass_eval_context
+def _join(context: Any, value: Any, d: Any = "", attribute: Any = None) -> Any:
+    """The filter `join`, of parts that have a text."""
+    if attribute is not None:
+        value = map(make_attrgetter(context.environment, attribute), value)
+    return FILTERS["join"](context, [_text(part) for part in value], _text(d))
+
+
+@pass_context
+def _random(context: Any, value: Any) -> Any:
+    """The filter `random`: draws with the seed of the rendering, so that the same input has the same prompt."""
+    if _HERE.rng is None:
+        raise LimitError("`random` has no seed here; leave it out")
+    return _HERE.rng.choice(value) if value else context.environment.undefined("nothing to draw from")
+
+
 def _bounded(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
     """A filter with its value and its result counted. What it makes one by one becomes a list."""
     first = int(hasattr(work, "jinja_pass_arg"))
@@ -404,6 +468,12 @@ def _bounded(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
                 value = list(_turns(value))
                 args = (*args[:first], value, *args[first + 1 :])
             taken(value)
+            if name in _TEXTUAL:
+                args = (
+                    *args[:first],
+                    *map(_text, args[first : first + (3 if name == "replace" else 1)]),
+                    *args[first + (3 if name == "replace" else 1) :],
+                )
         if check is not None:
             check(*args[first:], **named)
         made = work(*args, **named)
@@ -559,7 +629,7 @@ def read_source(path: Path) -> str:
     if len(data) > LONGEST_FILE:
         raise LimitError(f"{path} has more than {LONGEST_FILE:,} bytes; that is no template")
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise LimitError(f"{path} line {line}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
@@ -580,6 +650,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             loader=loader,
             extensions=[_Short],
             undefined=StrictUndefined,
+            finalize=_text,
             trim_blocks=True,
             lstrip_blocks=True,
             autoescape=False,
@@ -655,9 +726,12 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         _HERE.meter = _Meter()
         return self.from_string(source)
 
-    def rendered(self, template: Template, context: dict[str, Any]) -> str:
-        """Render a compiled template. Raises whatever jinja and Python raise, and `LimitError`."""
-        _HERE.meter = _Meter()
+    def rendered(self, template: Template, context: dict[str, Any], rng: random.Random | None = None) -> str:
+        """Render a compiled template; ``rng`` draws for the filter `random`.
+
+        Raises whatever jinja and Python raise, `LimitError` and `NoTextError`.
+        """
+        _HERE.meter, _HERE.rng = _Meter(), rng
         parts, total = [], 0
         # jinja's own way goes through a chain of mappings, name by name, for each rendering.
         whole = self.context_class(self, {**self.globals, **context}, template.name, template.blocks)
@@ -675,7 +749,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "%": _remainder,
     "+": _add,
 }
-_FILTERS: dict[str, Callable[..., Any]] = {name: _bounded(name, work) for name, work in FILTERS.items()} | {
+_FILTERS: dict[str, Callable[..., Any]] = {
+    name: _bounded(name, work) for name, work in {**FILTERS, "join": _join, "random": _random}.items()
+} | {
     "_sized": _sized,
     "_joined": _joined,
     "_looked_at": _looked_at,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -165,17 +167,103 @@ def test_ordinary_templates_say_what_they_said_before() -> None:
     for source, said in (
         ("{% for name, value in {'a': 1, 'b': none}.items() if value %}{{ name }}={{ value }};{% endfor %}", "a=1;"),
         ("{% for e in [3, 1, 2] | sort %}{{ loop.index }}{{ '.' if loop.last else ',' }}{% endfor %}", "1,2,3."),
-        ("{{ [1, 2, 3] | batch(2, 0) | list }}", "[[1, 2], [3, 0]]"),
+        ("{{ [1, 2, 3] | batch(2, 0) | list | tojson }}", "[[1, 2], [3, 0]]"),
         ("{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | join('-') }}", "1-2"),
-        ("{{ 'x' ~ 1 ~ none }} {{ head.upper() }} {{ '%s-%03d' % ('a', 7) }}", "x1None KNIFE a-007"),
-        ("{{ '{:>5}|{a}'.format('b', a=1) }} {{ 'a,b'.split(',')[1:] }}", "    b|1 ['b']".strip()),
+        ("{{ 'x' ~ 1 ~ 2.0 }} {{ head.upper() }} {{ '%s-%03d' % ('a', 7) }}", "x12 KNIFE a-007"),
+        ("{{ '{:>5}|{a}'.format('b', a=1) }} {{ 'a,b'.split(',')[1:] | first }}", "    b|1 b".strip()),
         ("{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{% set j = joiner(', ') %}{{ j() }}{{ j() }}", "ab,"),
         ("{% macro f(x, y=2) %}<{{ x }}{{ y }}{{ caller() }}>{% endmacro %}{% call f(1) %}c{% endcall %}", "<12c>"),
         ("{% filter upper %}a{% endfilter %}{% set x %}b{% endset %}{{ x | length }}{{ 7 // 2 ** 2 % 5 }}", "A11"),
-        ("{{ head is string }}{{ 'n' in head }}{{ (1, 2) == (1, 2) }}{{ range(3) | list }}", "TrueTrueTrue[0, 1, 2]"),
+        ("{{ head is string }}{{ 'n' in head }}{{ (1, 2) == (1, 2) }}{{ range(3) | join }}", "truetruetrue012"),
         ("{% autoescape true %}{{ '<' ~ ('<' | safe) }}{% endautoescape %}{{ 'a' | tojson }}", "&lt;<\"a\""),
     ):  # fmt: skip
         assert rendered(source) == said.strip()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "an empty cell"),
+        (float("nan"), "an empty cell"),
+        (["a", "b"], r"a list of 2 is printed, .* join"),
+        ((), "an empty list"),
+        ({"text": "a"}, r"an object \(text\) is printed, .* name.part"),
+        (b"\xff", "bytes that are not UTF-8"),
+        (datetime.timedelta(1), "a duration"),
+        (float("inf"), "an infinite number"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ note }}",
+        "{% set x = note %}{% if true %}{{ x }}{% endif %}",
+        "{{ head ~ note }}",
+        "{{ note | upper }}",
+        "{{ note | string }}",
+        "{{ head | replace('k', note) }}",
+        "{{ [head, note] | join(' ') }}",
+        "{{ [{'a': note}] | map(attribute='a') | join }}",
+        "{{ [{'a': note}] | join('', attribute='a') }}",
+        "{{ '%s' % note if note is not mapping and note != () else note }}",
+        "{{ '%s' | format(note) }}",
+        "{{ '{}'.format(note) }}",
+        "{{ '{:}{a}'.format(1, a=note) }}",
+        "{% macro f(x) %}{{ x }}{% endmacro %}{{ f(note) }}",
+        "{% filter upper %}{{ note }}{% endfilter %}",
+        "{% block b %}{{ note }}{% endblock %}",
+    ],
+)
+def test_what_has_no_text_is_not_printed_however_it_is_written(value: object, said: str, source: str) -> None:
+    prompt = Prompt("t.j2", Head(), source, Path("/nowhere"), variables={"note": value})
+    with pytest.raises(PromptError, match=said) as caught:
+        prompt.render(ROW, KIND, "id", 0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3.0, "3"), (2.5, "2.5"), (7, "7"), (True, "true"), (Decimal("1.50"), "1.50"),
+        (datetime.date(2024, 5, 1), "2024-05-01"), ("None", "None"), ("nan", "nan"), ("", ""), (b"a", "a"),
+    ],
+)  # fmt: skip
+def test_a_value_is_printed_as_a_cell_is_read(value: object, text: str) -> None:
+    prompt = Prompt(
+        "t.j2", Head(), "<{{ v }}><{{ '' ~ v }}><{{ [v] | join }}>", Path("/nowhere"), variables={"v": value}
+    )
+    assert prompt.render(ROW, KIND, "id", 0)[0]["content"] == f"<{text}>" * 3
+
+
+def test_what_a_template_asks_about_may_be_empty() -> None:
+    for source in (
+        "a{% if note %}{{ note }}{% endif %}",
+        "a{{ note or '' }}",
+        "a{{ note | default('', true) }}",
+        "a{{ '' if note is none else note }}",
+        "a{% for x in tags %}{{ x }}{% endfor %}",
+    ):
+        prompt = Prompt("t.j2", Head(), source, Path("/nowhere"), variables={"note": None, "tags": []})
+        assert prompt.render(ROW, KIND, "id", 0)[0]["content"] == "a"
+
+
+def test_a_draw_depends_on_the_seed_and_the_input_and_an_empty_one_is_refused() -> None:
+    prompt = Prompt("t.j2", Head(), "{{ range(1000) | random }}", Path("/nowhere"))
+
+    def drawn(input_id: str, seed: int) -> str:
+        return prompt.render(ROW, KIND, input_id, seed)[0]["content"]
+
+    assert drawn("a", 0) == drawn("a", 0)
+    assert len({drawn(f"{i}", 0) for i in range(9)}) > 5
+    assert drawn("a", 0) != drawn("a", 1)
+    assert "nothing to draw from" in refused("{{ [] | random }}")
+
+
+def test_things_of_jinja_are_not_printed() -> None:
+    for source in ("{{ namespace() }}", "{{ dict }}", "{% macro m() %}{% endmacro %}{{ m }}", "{{ range(3) }}",
+                   "{{ 'ab' | map('upper') }}", "{% for x in [1] %}{{ loop }}{% endfor %}"):  # fmt: skip
+        assert "is printed" in refused(source)
 
 
 _PIECES = st.sampled_from(
@@ -284,7 +372,7 @@ def test_a_template_without_includes_has_the_hash_it_had(tmp_path: Path) -> None
     from synthkd.keys import content_hash
 
     prompt = Prompt("t.j2", Head(), "{{ head }}", tmp_path)
-    assert prompt.hash == content_hash(["{{ head }}", Head().model_dump()])
+    assert prompt.hash == content_hash(["{{ head }}", Head().model_dump(exclude={"needs"})])
 
 
 @pytest.mark.parametrize("name", shipped_prompts())

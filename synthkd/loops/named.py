@@ -40,7 +40,7 @@ def _template(recipe: Recipe) -> dict[str, str]:
     if recipe.prompt.template is None:
         return {}
     prompt = load_prompt(recipe.prompt.template, recipe.folder)
-    found = {"template": content_hash([prompt.head.model_dump(mode="json"), prompt.source])}
+    found = {"template": content_hash([prompt.head.record(), prompt.source])}
     found |= {f"template.included.{name}": value for name, value in prompt.included().items()}
     if prompt.head.examples:
         beside = prompt.folder / prompt.head.examples

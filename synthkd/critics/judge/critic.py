@@ -18,7 +18,7 @@ from synthkd.critics.calibration.probability import Calibrator, calibrator_from,
 from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
 from synthkd.critics.judge.forms import Form, find_form
-from synthkd.critics.judge.prompt import JudgePrompt, needs_files
+from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.critics.judge.saved import JudgeSettings, asked_again, public_identity, saved_sampling
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.critics.options import published_path
@@ -199,7 +199,7 @@ class JudgeCritic(Critic):
         if self.scale is None:
             raise CriticError("this critic was not trained yet; there is nothing to save")
         head = self.prompt.prompt.head.model_dump(exclude_defaults=True)
-        if needs_files(self.prompt.prompt.source):
+        if self.prompt.prompt.needs_files:
             raise CriticError(
                 f"the template {self.template!r} includes other files, and a saved judge holds one: put their text into it"
             )
@@ -263,7 +263,7 @@ def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
     prompt = JudgePrompt.load(str(path.resolve()), kind, settings.columns)
     if prompt.hash != settings.template_hash:
         raise CRITIC.refuse(path, "altered since the critic was trained")
-    if needs_files(prompt.prompt.source):
+    if prompt.prompt.needs_files:
         raise CRITIC.refuse(path, "it includes other files, which a critic's template may not")
     return prompt
 

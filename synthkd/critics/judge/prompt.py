@@ -61,7 +61,7 @@ class JudgePrompt:
     @property
     def hash(self) -> str:
         """Content hash of the template with its head."""
-        return content_hash([self.prompt.source, self.prompt.head.model_dump()])
+        return content_hash([self.prompt.source, self.prompt.head.record()])
 
     def messages(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
         """What the judge reads about one candidate."""
@@ -84,16 +84,6 @@ class JudgePrompt:
             if empty:
                 raise CriticError(f"row {place} of the batch: {empty[0]!r} is null; a judge cannot read it")
         yield from rows
-
-
-def needs_files(source: str) -> bool:
-    """Does a template include, import or extend another file?"""
-    from jinja2 import nodes
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    parsed = ImmutableSandboxedEnvironment(autoescape=False).parse(source)
-    others = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-    return any(parsed.find(other) is not None for other in others)
 
 
 def render_pair(prompt: Prompt, row: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -46,17 +45,13 @@ class _KindName(Settings):
     name: PluginName
 
 
-#: Tags of a template that need other files.
-_NEEDS_FILES = re.compile(r"{%[-+]?\s*(include|extends|import|from)\b")
-
-
 def write_folder(student: GeneratorStudent, folder: Path) -> None:
     """Write into an existing folder."""
     write_checkpoint(student.model, student.tokenizer, folder)
     if student.adapter is not None:
         student.adapter.save(folder / ADAPTER)
     prompt = student.prompt
-    whole = not _NEEDS_FILES.search(prompt.source)
+    whole = not prompt.needs_files
     if whole:
         (folder / TEMPLATE).write_text(template_text(prompt), "utf-8")
     options = {
