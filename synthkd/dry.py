@@ -99,7 +99,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         written,
         cost,
         prompts,
-        plan.warnings,
+        [*plan.warnings, *plan.without_examples()],
         reach_of(recipe),
         recipe.votes is not None and recipe.votes.adaptive is not None,
     )

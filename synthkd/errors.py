@@ -149,7 +149,16 @@ def nearest(word: str, known: list[str]) -> str:
     """A hint for a misspelt name: ``" (did you mean 'x'?)"``, or the known names where none is near."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
-    if close:
+    same = [name for name in known if folded(name) == folded(word)]
+    if close := same or get_close_matches(word, known, n=1, cutoff=0.6):
         return f" (did you mean {close[0]!r}?)"
     return f" (known: {', '.join(sorted(known))})" if known else ""
+
+
+def folded(name: str) -> str:
+    """A name without case, blanks, joining signs and characters that cannot be seen: ``Head``, ``head `` and ``head`` agree."""
+    import re
+    import unicodedata
+
+    text = unicodedata.normalize("NFKC", name).casefold()
+    return re.sub(r"[\s_\-\ufeff\u200b-\u200f\u2060]+", "", text)

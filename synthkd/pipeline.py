@@ -174,7 +174,8 @@ def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
         Journal(recipe.journal_path) as journal,
         Progress("generate", quiet) as progress,
     ):
-        for line in plan.warnings:
+        plan.look_ahead()
+        for line in (*plan.warnings, *plan.without_examples()):
             progress.say(line)
         if not quiet and (recipe.votes is None or recipe.votes.adaptive is None):
             # Adaptive rounds ask for fewer samples than all.

@@ -302,7 +302,9 @@ def _jsonl(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]]:
                 if not all(name in row for name in columns):
                     _need(Path(f"{path} line {number}"), columns, list(row))
                 row = {name: row[name] for name in columns}
-            yield {name: None if value != value else value for name, value in row.items()}
+            if "NaN" in line:
+                row = {name: None if value != value else value for name, value in row.items()}
+            yield row
 
 
 class _Twice(ValueError):
@@ -317,11 +319,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+#: Made once: `json.loads` makes one for each text.
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+
+
 def _json(place: str, line: str) -> Any:
     try:
         if line.count("[") + line.count("{") > _DEEPEST and _depth(line) > _DEEPEST:
             raise InputError(f"{place}: lists and objects are nested deeper than {_DEEPEST}")
-        row = json.loads(line, object_pairs_hook=_object)
+        row = _DECODER.decode(line)
         return _whole(row) if "\\ud" in line or "\\uD" in line else row
     except _Twice as error:
         raise InputError(f"{place}: {error}") from None

@@ -82,14 +82,17 @@ def gather(files: list[Path], work: Path) -> Path:
 
 
 def _document(file: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
+    from synthkd.cells import text_cell
     from synthkd.errors import InputError, nearest
 
-    if not isinstance(row.get("text"), str):
+    place = f"{file} row {number}"
+    texts = {key: text_cell(row.get(key), place, key) for key in ("text", "document_id", "id", "markup")}
+    if texts["text"] is None:
         known = nearest("text", [str(name) for name in row])
-        raise InputError(f"{file} row {number}: no column 'text' with the document's text{known}")
-    name = next((row[key] for key in ("document_id", "id") if row.get(key)), f"{file.name}:{number}")
-    markup = {"markup": str(row["markup"])} if row.get("markup") else {}
-    return {"document_id": str(name), "text": row["text"], **markup}
+        raise InputError(f"{place}: no column 'text' with the document's text{known}")
+    name = texts["document_id"] or texts["id"] or f"{file.name}:{number}"
+    markup = {"markup": texts["markup"]} if texts["markup"] else {}
+    return {"document_id": name, "text": texts["text"], **markup}
 
 
 def make_recipe(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.cells import CellError, cell_text, text_cell
 from synthkd.errors import InputError, MissingExtraError, nearest
 from synthkd.kinds.comparatives.nouns import entity_key
 
@@ -51,14 +52,14 @@ def read_things(
             f"no column of categories (there are: {', '.join(have)}); name it with --category, or take --by similar"
         )
     found: dict[str, Thing] = {}
-    for row in rows:
-        said = str(row.get(name) or "").strip()
+    for number, row in enumerate(rows, 1):
+        said = (text_cell(row.get(name), f"row {number}", name) or "").strip()
         key = entity_key(said)
         if not key:
             continue
-        cell = str(row.get(category) or "") if category else ""
+        cell = (text_cell(row.get(category), f"row {number}", category) or "") if category else ""
         own = tuple(part.strip() for part in cell.split(_SPLIT) if part.strip())
-        text = " ".join(str(value) for value in row.values() if value not in (None, ""))
+        text = " ".join(filter(None, map(_said, row.values())))
         before = found.get(key)
         found[key] = (
             Thing(said, own, text)
@@ -68,6 +69,14 @@ def read_things(
     if len(found) < 2:
         raise InputError(f"{len(found)} things in column {name!r}: at least two are needed")
     return list(found.values())
+
+
+def _said(value: Any) -> str | None:
+    """A cell's text; nothing for what has none, since the column need not be meant."""
+    try:
+        return cell_text(value)
+    except CellError:
+        return None
 
 
 def make_pairs(

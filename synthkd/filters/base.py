@@ -25,6 +25,13 @@ class Filter(ABC):
 
     name: ClassVar[str]
 
+    def ready(self, kind: Kind) -> None:
+        """Raise `UserError` where the rule cannot judge rows of this kind: a package, a model or a column is missing.
+
+        It is called before anything is bought. Default: it can.
+        """
+        return
+
     @abstractmethod
     def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         """For each row ``None``, or the reason why it is rejected. Length: rows of the batch."""

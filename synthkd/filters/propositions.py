@@ -119,6 +119,10 @@ class OneClaim(RowRule):
             raise ValueError("max_words: must be at least 1")
         self.max_words, self.model = max_words, model
 
+    def ready(self, kind: Kind) -> None:
+        if self.model is not None:
+            _ = self._nlp
+
     @cached_property
     def _nlp(self) -> Any:
         try:

@@ -40,6 +40,7 @@ class ComparativeKind(Kind):
     name = "comparative"
     columns = ("left", "right", "attribute", "direction", "comparative", "adverb", "quantifier")
     input_columns = ("left", "right")
+    optional_columns = ("left_plural", "right_plural", "comparative", "auxiliary")
     group_column = "left"
     class_column = "attribute"
     details: ClassVar[dict[str, str]] = {"auxiliary": "string", "third": "string"}

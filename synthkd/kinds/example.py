@@ -81,6 +81,7 @@ class ExampleKind(Kind):
         for row in self.real:
             self._pools.setdefault(row.label, []).append({"text": row.text, "label": row.label})
         self.details = {**dict.fromkeys(self.axes, "string"), CONTRAST: "string"}
+        self.optional_columns = tuple(self.details)
         if self.evaluation:
             self.default_rules = (*type(self).default_rules, "contaminated")
         self._refuse([(row.text, row.place) for row in self.real])

@@ -44,6 +44,7 @@ class PropositionKind(Kind):
     name = "proposition"
     columns = ("document_id", "sentence", "proposition")
     input_columns = ("document_id", "text")
+    optional_columns = ("markup",)
     group_column = "document_id"
     details: ClassVar[dict[str, str]] = {
         "sentence_index": "int32",
@@ -130,7 +131,7 @@ class PropositionKind(Kind):
         for chunk in chunks(document, self.units(row), self.chunk_sentences, self.chunk_words):
             sentences = [readable(document[unit.start : unit.end]) for unit in chunk]
             yield {
-                "document_id": str(row["document_id"]),
+                "document_id": str(row["document_id"] or ""),
                 "text": document[chunk[0].start : chunk[-1].end],
                 "sentences": sentences,
                 "before": " ".join(before),

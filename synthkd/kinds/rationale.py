@@ -37,6 +37,7 @@ class RationaleKind(Kind):
     name = "rationale"
     columns = ("question", "rationale", "answer")
     input_columns = ("question",)
+    optional_columns = ("gold", "numbers")
     group_column = "question"
     details: ClassVar[dict[str, str]] = {
         "gold": "string",

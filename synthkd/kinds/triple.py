@@ -45,7 +45,7 @@ class TripleKind(Kind):
         source: Any = recipe.kind.relations
         if isinstance(source, str) and source.endswith((".yaml", ".yml")):
             source = recipe.resolve(source)
-        return cls(load_relations(source), several=recipe.kind.several)
+        return cls(load_relations(source), **{"several": recipe.kind.several, **recipe.kind.options})
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
         """A row without a relation stands for one row with each relation."""
@@ -59,6 +59,15 @@ class TripleKind(Kind):
         if problem is None and (not isinstance(row["relation"], str) or name not in self.relations):
             problem = f"unknown relation {name!r}{nearest(name, list(self.relations))}"
         return problem
+
+    def check_shown(self, rows: Sequence[Row]) -> None:
+        """Refuse few-shot examples of which no sentence can be made, or one that says what they do not."""
+        for number, row in enumerate(rows, 1):
+            for column in ("head", "tail") if len(self.relations) == 1 else self.columns:
+                if not str(row.get(column) or "").strip():
+                    raise KindError(
+                        f"few-shot row {number}: {column!r} is empty or missing; give it, or leave the row out"
+                    )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """Adds ``question``, ``stem`` and, to each example, ``sentence``; people get names."""
@@ -86,6 +95,13 @@ class TripleKind(Kind):
 
     def _example(self, relation: Relation, example: Row, names: tuple[str, str] | None) -> dict[str, Any]:
         head, tail = str(example["head"]), str(example["tail"])
+        # An example says what its own relation says, which need not be the input's.
+        asked, relation = relation, self._of_example(example, relation)
+        if (asked.event or relation.event) and asked is not relation:
+            raise KindError(
+                f"a few-shot example of {relation.name!r} for an input of {asked.name!r}: examples about events are of the"
+                " input's own relation; set `prompt.examples.by: relation`"
+            )
         x, y = names or ("", "")
         if names:
             head, tail = put_names(head, x, y), put_names(tail, x, y)
@@ -93,6 +109,14 @@ class TripleKind(Kind):
         if names:
             sentence = put_names(sentence, x, y)
         return {**example, "head": head, "tail": tail, "x": x, "y": y, "sentence": sentence}
+
+    def _of_example(self, example: Row, asked: Relation) -> Relation:
+        name = str(example.get("relation") or asked.name)
+        if name not in self.relations:
+            raise KindError(
+                f"few-shot example: unknown relation {name!r}{nearest(name, list(self.relations))}"
+            )
+        return self.relations[name]
 
     def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
         relation = self.relations.get(str(row["relation"]))

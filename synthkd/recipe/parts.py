@@ -52,7 +52,10 @@ class Examples(Part):
 
     path: str = Field(description="CSV, JSONL or Parquet file of examples.")
     n: int = Field(5, ge=0, description="How many are shown.")
-    by: str | None = Field(None, description="Draw only from rows that share this column with the input.")
+    by: str | None = Field(
+        None,
+        description="Draw only from rows that share this column with the input; null draws from all. Default: the template's.",
+    )
 
 
 class Prompt(Part):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
 
 from synthkd import plugins
-from synthkd.cells import Unread
-from synthkd.errors import InputError, KindError, PromptError, RecipeError, nearest
+from synthkd.cells import Unread, is_empty, text_cell
+from synthkd.errors import CriticError, InputError, KindError, PromptError, RecipeError, folded, nearest
 from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
 from synthkd.finish import Finish, meaning_of, why_not_whole
@@ -28,6 +30,9 @@ from synthkd.rows import read_rows
 from synthkd.schemas import lint_schema
 from synthkd.teachers.base import Teacher
 
+#: Arguments of a kind's constructor that a recipe has elsewhere.
+_TAKEN = ("relations", "seed", "resolve")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -36,6 +41,10 @@ class Asked:
     input_id: str
     row: dict[str, Any]
     request: Request
+
+
+#: Rows that are rendered before the first request is sent, so that a mistake in one costs nothing.
+LOOKED_AT = 2048
 
 
 @dataclass
@@ -65,7 +74,15 @@ class Plan:
         self.only: set[str] | None = None
         #: Leaves of each request in a batch the samples that are wanted now; None for all.
         self.narrow: Callable[[list[Asked]], list[Asked]] | None = None
+        #: Inputs of which no few-shot example was found, by their value of ``by``.
+        self.bare: Counter[str] = Counter()
+        self._known_names: set[tuple[str, ...]] = set()
         self._lint()
+        if recipe.critic is not None and recipe.critic.options and recipe.critic.path is None:
+            named = recipe.critic.name
+            plugins.check_options(
+                plugins.find("critics", named), recipe.critic.options, f"critic {named!r}", CriticError
+            )
         if recipe.critic is not None and recipe.critic.path is not None:
             from synthkd.stages.critic import check_options
 
@@ -74,6 +91,7 @@ class Plan:
     def _find_kind(self) -> Kind:
         part = self.recipe.kind
         made = plugins.find("kinds", part.name)
+        plugins.check_options(made, part.options, f"kind {part.name!r}", RecipeError, _TAKEN)
         try:
             kind: Kind = (
                 made.from_recipe(self.recipe) if hasattr(made, "from_recipe") else made(**part.options)
@@ -100,12 +118,14 @@ class Plan:
         rules: list[Filter] = []
         for name, options in pairs:
             rule = plugins.find("rules", name)
+            plugins.check_options(rule, options, f"rule {name!r}", RecipeError)
             try:
                 rules.append(rule(**options))
             except (TypeError, ValueError) as error:
                 said = re.sub(r"(\w+\.)?__init__\(\) ", "", str(error))
                 raise RecipeError(f"rule {name!r}: {said}") from None
             self._check_column(name, getattr(rules[-1], "column", None))
+            rules[-1].ready(self.kind)
         # A base model continues a text; what answers a chat may decline to.
         if (
             chosen is None
@@ -161,21 +181,45 @@ class Plan:
                 f"template {part.template} is for the kind {prompt.head.kind!r}, the recipe's is {self.kind.name!r}"
             )
         shots = prompt.shots if part.shots is None else part.shots
-        by, source = prompt.by, None
+        by, source, place = prompt.by, None, ""
         if part.examples:
-            source, shots, by = (
+            source, shots, place = (
                 self.recipe.resolve(part.examples.path),
                 part.examples.n,
-                part.examples.by,
+                part.examples.path,
             )
+            if "by" in part.examples.model_fields_set:
+                by = part.examples.by
         elif prompt.head.examples:
-            beside = prompt.folder / prompt.head.examples
-            source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")
+            place = prompt.head.examples
+            beside = prompt.folder / place
+            source = beside if beside.is_file() else resource(f"prompts/{place}")
         examples = [row for rows in read_rows(source) for row in rows] if source and shots else []
-        if shots and not part.examples:
-            examples = self.kind.shown() or examples
+        if source and shots and not examples:
+            raise InputError(f"{place}: no few-shot rows in it")
+        if shots and not part.examples and (shown := self.kind.shown()):
+            examples, place = shown, "few-shot"
+        examples = [self._shown_texts(row, f"{place} row {i}") for i, row in enumerate(examples, 1)]
+        if by is not None and examples:
+            self._check_by(by, examples, place)
         self.kind.check_shown(examples)
         return replace(prompt, examples=examples, shots=shots, by=by, variables=part.variables)
+
+    def _shown_texts(self, row: dict[str, Any], place: str) -> dict[str, Any]:
+        """A few-shot row whose content is text."""
+        wanted = {*self.kind.columns, *self.kind.optional_columns}
+        return {
+            name: text_cell(value, place, name) if name in wanted else value for name, value in row.items()
+        }
+
+    def _check_by(self, by: str, examples: list[dict[str, Any]], place: str) -> None:
+        """Refuse to draw few-shot examples by a column that some of them do not have."""
+        for number, row in enumerate(examples, 1):
+            if is_empty(row.get(by)):
+                raise PromptError(
+                    f"{place} row {number}: no {by!r}{'' if by in row else nearest(by, list(row))}, by which examples are drawn;"
+                    " add the column, or set `prompt.examples.by: null` to draw from all"
+                )
 
     def _lint(self) -> None:
         """Check the first input and the template's variables before anything else is done."""
@@ -191,6 +235,12 @@ class Plan:
         if self.prompt:
             context = self.kind.context(row, [], _rng())
             lint(self.prompt, [*context, *self.prompt.variables])
+            by = self.prompt.by
+            if by is not None and self.prompt.shots and self.prompt.examples and by not in row:
+                raise PromptError(
+                    f"few-shot examples are drawn by {by!r}, which no input has{nearest(by, list(map(str, row)))};"
+                    " set `prompt.examples.by` to a column of both"
+                )
         _ = self.sampling
         if self.recipe.votes is not None and self.recipe.votes.adaptive is not None:
             from synthkd.stages.adaptive import check_adaptive
@@ -239,6 +289,28 @@ class Plan:
         schema = (asked.get("json_schema") or {}).get("schema") if isinstance(asked, dict) else None
         return [] if schema is None else [f"schema {line}" for line in lint_schema(schema)]
 
+    def without_examples(self) -> list[str]:
+        """Inputs rendered so far for which no few-shot example was found, in words."""
+        if not self.bare or self.prompt is None:
+            return []
+        (value, _), *others = self.bare.most_common()
+        more = f" and {len(others):,} more" if others else ""
+        return [
+            f"{self.bare.total():,} inputs have no few-shot example: none is of {self.prompt.by} {value!r}{more}"
+        ]
+
+    def look_ahead(self, most: int = LOOKED_AT) -> None:
+        """Render the first inputs, before anything is bought. Raises `UserError` for one that cannot be asked about."""
+        seen = 0
+        for number, raw in self._raw():
+            rows = self._checked(number, raw)
+            for row in rows:
+                own_id = None if len(rows) > 1 else self._own_id(number, row)
+                self._ask(bytes_hash(_content(row)) if own_id is None else own_id, row, number)
+                seen += 1
+            if seen >= most:
+                break
+
     def _raw(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered rows of the input file, renamed and limited."""
         part = self.recipe.inputs
@@ -252,20 +324,38 @@ class Plan:
             if part.limit and number > part.limit:
                 return
             if part.id and part.id not in row:
-                raise InputError(f"{part.path}: no column {part.id!r} (named by inputs.id)")
+                raise InputError(
+                    f"{part.path} row {number}: no column {part.id!r} (named by inputs.id){nearest(part.id, list(map(str, row)))}"
+                )
             if part.rename:
+                if number == 1:
+                    self._check_rename(row)
                 row = {part.rename.get(name, name): value for name, value in row.items()}
             yield number, row
 
+    def _check_rename(self, row: dict[str, Any]) -> None:
+        """Refuse to rename a column that is not there, or to a name that another has."""
+        part = self.recipe.inputs
+        for name in part.rename:
+            if name not in row:
+                raise InputError(
+                    f"{part.path}: no column {name!r} (named by inputs.rename){nearest(name, list(map(str, row)))}"
+                )
+        for name, count in Counter(part.rename.get(name, name) for name in row).items():
+            if count > 1:
+                raise InputError(
+                    f"{part.path}: two columns would have the name {name!r} (inputs.rename); leave one out by inputs.columns"
+                )
+
     def _checked(self, number: int, row: dict[str, Any]) -> list[dict[str, Any]]:
-        rows = self._expanded(row)
+        rows = self._expanded(number, row)
         for expanded in rows:
             self._check(number, expanded)
         return rows
 
-    def _expanded(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        """The inputs that a row stands for; it has the columns that the kind needs."""
-        rows = self.kind.expand(row)
+    def _expanded(self, number: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """The inputs that a row stands for; it has the columns that the kind needs, as texts."""
+        rows = self.kind.expand(self._as_texts(number, row))
         for column in self.kind.input_columns:
             if rows and column not in rows[0]:
                 have = ", ".join(map(str, row))
@@ -274,6 +364,39 @@ class Plan:
                     f" (there are: {have}); `inputs.rename` gives a column another name"
                 )
         return rows
+
+    @cached_property
+    def _text_columns(self) -> tuple[str, ...]:
+        """Columns that the kind reads as text."""
+        return (*self.kind.input_columns, *self.kind.optional_columns)
+
+    def _as_texts(self, number: int, row: dict[str, Any]) -> dict[str, Any]:
+        names = tuple(row)
+        if names not in self._known_names:
+            self._check_names(number, row)
+            self._known_names.add(names)
+        for column in self._text_columns:
+            value = row.get(column)
+            if type(value) is not str and value is not None:
+                row[column] = text_cell(value, f"{self.recipe.inputs.path} row {number}", column)
+        return row
+
+    def _check_names(self, number: int, row: dict[str, Any]) -> None:
+        """Refuse a column whose name is nearly one that the kind looks for: it would be passed over in silence."""
+        used = self.prompt.used if self.prompt else frozenset[str]()
+        for column in self._text_columns:
+            if column in row:
+                continue
+            close = [name for name in map(str, row) if folded(name) == folded(column)]
+            if not close and column in self.kind.input_columns:
+                close = get_close_matches(
+                    column, [name for name in map(str, row) if name not in used], 1, 0.8
+                )
+            if close:
+                raise InputError(
+                    f"{self.recipe.inputs.path} row {number}: no column {column!r}, but {close[0]!r}; rename it, or set"
+                    f" `inputs.rename: {{{close[0]!r}: {column}}}`"
+                )
 
     def _check(self, number: int, row: dict[str, Any]) -> None:
         if problem := self.kind.check(row):
@@ -297,10 +420,10 @@ class Plan:
         with Seen() as seen:
             group: list[Asked] = []
             for number, raw in self._raw():
-                rows = self._expanded(raw)
+                rows = self._expanded(number, raw)
                 for row in rows:
                     # The inputs of other shards are passed over as fast as may be: all shards read all rows.
-                    own_id = None if len(rows) > 1 else self._own_id(row)
+                    own_id = None if len(rows) > 1 else self._own_id(number, row)
                     if own_id is not None and not _falls(own_id, shard):
                         continue
                     self._check(number, row)
@@ -330,10 +453,21 @@ class Plan:
     def _narrowed(self, group: list[Asked]) -> list[Asked]:
         return group if self.narrow is None else self.narrow(group)
 
-    def _own_id(self, row: dict[str, Any]) -> str | None:
+    def _own_id(self, number: int, row: dict[str, Any]) -> str | None:
         """The id that the inputs give a row; None where they give none."""
         column = self.recipe.inputs.id
-        return None if column is None else str(row[self.recipe.inputs.rename.get(column, column)])
+        if column is None:
+            return None
+        value = row[self.recipe.inputs.rename.get(column, column)]
+        if type(value) is str and value:
+            return value
+        place = f"{self.recipe.inputs.path} row {number}"
+        text = text_cell(value, place, column)
+        if not text:
+            raise InputError(
+                f"{place}: the id ({column!r}) is empty; give each row its own, or leave out inputs.id"
+            )
+        return text
 
     @cached_property
     def identity(self) -> str:
@@ -348,8 +482,10 @@ class Plan:
         if self.prompt:
             try:
                 messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
-            except PromptError as error:
-                raise PromptError(f"{self.recipe.inputs.path or 'inputs'} row {number}: {error}") from None
+            except (PromptError, KindError) as error:
+                raise type(error)(f"{self.recipe.inputs.path or 'inputs'} row {number}: {error}") from None
+            if self.prompt.by and self.prompt.shots and self.prompt.examples and not self.prompt.pool(row):
+                self.bare[str(row.get(self.prompt.by))] += 1
         else:
             messages = ({"role": "prompt", "content": _content(row).decode()},)
         request = Request(self.identity, messages, self.sampling, self._all_samples, input_id)

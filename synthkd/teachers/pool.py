@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthkd.cells import text_cell
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
 from synthkd.requests import Answer, Completion, Failure, Request
@@ -207,9 +208,10 @@ def _read(path: Path, content: str, text: str, label: str) -> Rows:
                     f"{path}: no column {column!r}{nearest(column, list(rows[0]))} (teacher.columns)"
                 )
         for row in rows:
-            said, of = str(row[text] or "").strip(), str(row[label] or "").strip()
+            place = f"{path} row {len(texts) + 1}"
+            said, of = ((text_cell(row[name], place, name) or "").strip() for name in (text, label))
             if not said or not of:
-                raise InputError(f"{path} row {len(texts) + 1}: an empty {label if said else text}")
+                raise InputError(f"{place}: an empty {label if said else text}")
             classes.setdefault(of, []).append(len(texts))
             texts.append(" ".join(said.split()))
     if not texts:

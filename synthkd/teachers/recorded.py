@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthkd.cells import text_cell
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.finish import RECORDED
 from synthkd.keys import file_hash
@@ -109,7 +110,8 @@ class RecordedTeacher:
                     )
             try:
                 index.executemany(
-                    "INSERT INTO rows VALUES (?,?,?,?,?)", [_values(row, names) for row in rows]
+                    "INSERT INTO rows VALUES (?,?,?,?,?)",
+                    [_values(row, names, f"{self.path} row {n}") for n, row in enumerate(rows, seen + 1)],
                 )
             except sqlite3.IntegrityError:
                 raise InputError(
@@ -128,11 +130,22 @@ class RecordedTeacher:
             self._temporary = None
 
 
-def _values(row: dict[str, Any], names: dict[str, str]) -> tuple[Any, ...]:
+def _values(row: dict[str, Any], names: dict[str, str], place: str) -> tuple[Any, ...]:
+    texts = {field: text_cell(row.get(name), place, name) for field, name in names.items()}
+    if not texts["input_id"]:
+        raise InputError(f"{place}: {names['input_id']!r} is empty; it says which input the text answers")
     return (
-        str(row[names["input_id"]]),
-        int(row.get(names["sample_index"]) or 0),
-        "" if row[names["text"]] is None else str(row[names["text"]]),
-        None if row.get(names["logprob"]) in (None, "") else float(row[names["logprob"]]),
-        row.get(names["model"]),
+        texts["input_id"],
+        _number(texts["sample_index"] or "0", int, place, names["sample_index"]),
+        texts["text"] or "",
+        None if not texts["logprob"] else _number(texts["logprob"], float, place, names["logprob"]),
+        texts["model"],
     )
+
+
+def _number(text: str, kind: type[int] | type[float], place: str, name: str) -> float:
+    try:
+        return kind(text)
+    except (ValueError, OverflowError):
+        what = "a whole number" if kind is int else "a number"
+        raise InputError(f"{place}: {name!r} is {text[:60]!r}, where {what} is needed") from None

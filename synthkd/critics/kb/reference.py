@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from synthkd.cells import text_cell
 from synthkd.critics.negatives import Triple
 from synthkd.errors import CriticError
 from synthkd.kinds.text import normal_phrase
@@ -62,12 +63,14 @@ def triples_of(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
 
 
 def _whole(row: Mapping[str, Any], where: str) -> Triple:
-    for column in COLUMNS:
-        if not _text(row[column]).strip():
+    found = [text_cell(row[column], where, column) or "" for column in COLUMNS]
+    for column, text in zip(COLUMNS, found, strict=True):
+        if not text.strip():
             raise CriticError(
                 f"{where}: the {column} is empty; a known triple needs all three, fill or remove it"
             )
-    return _text(row["head"]), _text(row["relation"]), _text(row["tail"])
+    head, relation, tail = found
+    return head, relation, tail
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synthkd.cells import text_cell
 from synthkd.errors import KindError, nearest
 from synthkd.kinds.examples.overlap import normal_text
 from synthkd.rows import read_rows
@@ -88,20 +89,21 @@ def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
         column = str(given.get("label", "label"))
         path = resolve(str(given["path"]))
         return Taxonomy(
-            [_class(row, str(given["path"]), column) for row in all_rows(path)], str(given["path"])
+            [_class(row, str(given["path"]), n, column) for n, row in enumerate(all_rows(path), 1)], str(given["path"])
         )
     if isinstance(given, str):
-        return Taxonomy([_class(row, given) for row in all_rows(resolve(given))], given)
+        return Taxonomy([_class(row, given, n) for n, row in enumerate(all_rows(resolve(given)), 1)], given)
     if isinstance(given, Mapping):
-        return Taxonomy([Class(str(label), str(told or "")) for label, told in given.items()])
+        return Taxonomy([_class({"label": label, "description": told}, "taxonomy", n) for n, (label, told) in enumerate(given.items(), 1)])
     if isinstance(given, Sequence):
-        return Taxonomy([_class(row, "taxonomy") for row in given])
+        return Taxonomy([_class(row, "taxonomy", n) for n, row in enumerate(given, 1)])
     raise ValueError(f"taxonomy: a file, a list or a mapping is needed, not {given!r}")
 
 
-def _class(row: Any, source: str, column: str = "label") -> Class:
+def _class(row: Any, source: str, number: int, column: str = "label") -> Class:
+    place = f"{source} row {number}"
     if not isinstance(row, Mapping):
-        return Class(str(row))
+        return Class(_label(row, place, column))
     if column not in row:
         raise KindError(f"{source}: no column {column!r}{nearest(column, list(map(str, row)))}")
     near = row.get("near") or ()
@@ -109,7 +111,15 @@ def _class(row: Any, source: str, column: str = "label") -> Class:
         near = [part.strip() for part in near.split("|") if part.strip()]
     if not isinstance(near, list | tuple):
         raise KindError(f"{source}: `near` of {row[column]!r} is {near!r}; labels are needed")
-    return Class(str(row[column] or "").strip(), str(row.get("description") or ""), tuple(map(str, near)))
+    told = text_cell(row.get("description"), place, "description") or ""
+    return Class(_label(row[column], place, column), told, tuple(_label(one, place, "near") for one in near))
+
+
+def _label(value: Any, place: str, column: str) -> str:
+    if isinstance(value, bool):
+        # YAML reads the words yes, no, on and off so.
+        raise KindError(f"{place}: {column!r} is {'true' if value else 'false'}; quote the word if it is a label")
+    return (text_cell(value, place, column) or "").strip()
 
 
 def all_rows(path: Path) -> list[dict[str, Any]]:
@@ -143,7 +153,10 @@ def read_texts(given: Any, resolve: Resolve, option: str) -> list[Text]:
                 raise KindError(
                     f"{path}: no column {column!r}{nearest(column, list(row))} (named by {option})"
                 )
-            found.append(Text(str(row[column] or ""), str(row.get(label) or ""), f"{path} row {number}"))
+            place = f"{path} row {number}"
+            found.append(
+                Text(text_cell(row[column], place, column) or "", text_cell(row.get(label), place, label) or "", place)
+            )
     return found
 
 

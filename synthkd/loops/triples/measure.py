@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from synthkd.cells import text_cell
 from synthkd.errors import InputError, KindError
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
@@ -95,6 +96,9 @@ def read_triples(recipe: Recipe, kind: Kind, part: RowsPart, what: str, tails: b
 
 
 def _row(kind: Kind, row: Row, needed: Sequence[str], where: str) -> Row:
+    row = {
+        name: text_cell(value, where, name) if name in kind.columns else value for name, value in row.items()
+    }
     for column in needed:
         if not str(row.get(column) or "").strip():
             have = "" if column in row else f" (there are: {', '.join(map(str, row))})"
