@@ -300,16 +300,34 @@ class Plan:
         ]
 
     def look_ahead(self, most: int = LOOKED_AT) -> None:
-        """Render the first inputs, before anything is bought. Raises `UserError` for one that cannot be asked about."""
-        seen = 0
-        for number, raw in self._raw():
-            rows = self._checked(number, raw)
-            for row in rows:
-                own_id = None if len(rows) > 1 else self._own_id(number, row)
-                self._ask(bytes_hash(_content(row)) if own_id is None else own_id, row, number)
-                seen += 1
-            if seen >= most:
-                break
+        """Check the inputs before anything is bought: render the first ones; where they have ids, compare all of those.
+
+        Raises `UserError` for an input that cannot be asked about.
+        """
+        rendered = 0
+        with Seen() as seen:
+            for number, raw in self._raw():
+                rows = self._checked(number, raw)
+                for row in rows:
+                    own_id = None if len(rows) > 1 else self._own_id(number, row)
+                    if own_id is not None and seen.add(own_id, _content(row)) is None:
+                        raise self._twice(number, own_id)
+                    if rendered < most:
+                        input_id = bytes_hash(_content(row)) if own_id is None else own_id
+                        self._ask(input_id, row, number)
+                        rendered += 1
+                if rendered >= most and self.recipe.inputs.id is None:
+                    break
+
+    def _twice(self, number: int, input_id: str) -> InputError:
+        return InputError(
+            f"{self._file} row {number}: the id {input_id!r} stands on another row with other content; ids must be distinct"
+        )
+
+    @property
+    def _file(self) -> str:
+        """The inputs' file as messages name it."""
+        return self.recipe.inputs.path or "inputs"
 
     def _raw(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered rows of the input file, renamed and limited."""
@@ -360,7 +378,7 @@ class Plan:
             if rows and column not in rows[0]:
                 have = ", ".join(map(str, row))
                 raise InputError(
-                    f"{self.recipe.inputs.path}: no column {column!r}, which the kind {self.kind.name!r} needs"
+                    f"{self._file}: no column {column!r}, which the kind {self.kind.name!r} needs"
                     f" (there are: {have}); `inputs.rename` gives a column another name"
                 )
         return rows
@@ -378,7 +396,7 @@ class Plan:
         for column in self._text_columns:
             value = row.get(column)
             if type(value) is not str and value is not None:
-                row[column] = text_cell(value, f"{self.recipe.inputs.path} row {number}", column)
+                row[column] = text_cell(value, f"{self._file} row {number}", column)
         return row
 
     def _check_names(self, number: int, row: dict[str, Any]) -> None:
@@ -394,13 +412,13 @@ class Plan:
                 )
             if close:
                 raise InputError(
-                    f"{self.recipe.inputs.path} row {number}: no column {column!r}, but {close[0]!r}; rename it, or set"
+                    f"{self._file} row {number}: no column {column!r}, but {close[0]!r}; rename it, or set"
                     f" `inputs.rename: {{{close[0]!r}: {column}}}`"
                 )
 
     def _check(self, number: int, row: dict[str, Any]) -> None:
         if problem := self.kind.check(row):
-            raise KindError(f"{self.recipe.inputs.path} row {number}: {problem}")
+            raise KindError(f"{self._file} row {number}: {problem}")
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The inputs' rows, checked, repeated ones included. Nothing is rendered."""
@@ -435,10 +453,7 @@ class Plan:
                         continue
                     fresh = seen.add(input_id, content)
                     if fresh is None:
-                        raise InputError(
-                            f"{self.recipe.inputs.path} row {number}: the id {input_id!r} stands on another row with"
-                            " other content; ids must be distinct"
-                        )
+                        raise self._twice(number, input_id)
                     if not fresh:
                         counts.repeated += 1
                         continue
@@ -461,7 +476,7 @@ class Plan:
         value = row[self.recipe.inputs.rename.get(column, column)]
         if type(value) is str and value:
             return value
-        place = f"{self.recipe.inputs.path} row {number}"
+        place = f"{self._file} row {number}"
         text = text_cell(value, place, column)
         if not text:
             raise InputError(
@@ -483,7 +498,7 @@ class Plan:
             try:
                 messages = self.prompt.render(row, self.kind, input_id, self.recipe.seed)
             except (PromptError, KindError) as error:
-                raise type(error)(f"{self.recipe.inputs.path or 'inputs'} row {number}: {error}") from None
+                raise type(error)(f"{self._file} row {number}: {error}") from None
             if self.prompt.by and self.prompt.shots and self.prompt.examples and not self.prompt.pool(row):
                 self.bare[str(row.get(self.prompt.by))] += 1
         else:

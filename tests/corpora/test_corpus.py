@@ -56,8 +56,8 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     datasets = pytest.importorskip("datasets")
     cache = str(tmp_path / "cache")
 
-    def published(path: str, **parts: object) -> Corpus:
-        return run(make_recipe(server.url, heads=40, corpus={"path": path}, **parts), quiet=True).corpus
+    def published(path: str, heads: int = 40, **parts: object) -> Corpus:
+        return run(make_recipe(server.url, heads=heads, corpus={"path": path}, **parts), quiet=True).corpus
 
     def loaded(corpus: Corpus) -> int:
         return int(datasets.load_dataset(str(corpus.path), split="accepted", cache_dir=cache).num_rows)
@@ -67,7 +67,7 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     # The same place with other rules, and another folder of the same last name.
     again = published("one/corpus", rules=[{"too_short": {"min_characters": 8}}])
     assert loaded(again) == len(again) != len(first)
-    other = published("two/corpus", rules=[])
+    other = published("two/corpus", rules=[], heads=20)
     code = (
         "import datasets, sys;"
         "print(datasets.load_dataset(sys.argv[1], split='accepted', cache_dir=sys.argv[2]).num_rows)"
