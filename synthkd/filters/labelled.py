@@ -61,9 +61,12 @@ class Contaminated(Filter):
         self._equal: dict[str, int] = {}
         self._sorted: list[tuple[Numbers, Numbers]] = []
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def ready(self, kind: Kind) -> None:
         if not getattr(kind, "evaluation", None):
             raise RecipeError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        self.ready(kind)
         texts = [str(text or "") for text in batch.column(kind.rule_column or "text").to_pylist()]
         return [None if found is None else _told(kind, *found) for found in self.find(texts, kind)]
 

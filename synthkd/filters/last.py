@@ -20,6 +20,9 @@ class LastFilter(Filter):
     no row is rejected for one that is itself rejected.
     """
 
+    def ready(self, kind: Kind) -> None:
+        _ = self.columns(kind)
+
     def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         """Nothing yet."""
         return [None] * batch.num_rows

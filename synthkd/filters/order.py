@@ -170,10 +170,13 @@ class OrderRule(Filter):
             raise ValueError(f"against: a number from 0 on is needed, not {against!r}")
         self.by, self.against = by, against
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        """Nothing yet: the judge asks `put_in_order` when all rows are known."""
+    def ready(self, kind: Kind) -> None:
         if not hasattr(kind, "claim"):
             raise RecipeError(f"rule 'order': rows of the kind {kind.name!r} say of nothing that it is more")
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        """Nothing yet: the judge asks `put_in_order` when all rows are known."""
+        self.ready(kind)
         return [None] * batch.num_rows
 
     def strength(self, votes: Numbers, agreement: Numbers, margin: Numbers, score: Numbers) -> Numbers:

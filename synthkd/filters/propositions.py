@@ -120,6 +120,7 @@ class OneClaim(RowRule):
         self.max_words, self.model = max_words, model
 
     def ready(self, kind: Kind) -> None:
+        super().ready(kind)
         if self.model is not None:
             _ = self._nlp
 

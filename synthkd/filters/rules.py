@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
+from synthkd.errors import RecipeError, nearest
 from synthkd.filters.base import Filter, Reasons
 from synthkd.finish import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind, Row
@@ -31,6 +32,22 @@ class RowRule(Filter):
 
     def __init__(self, column: str | None = None) -> None:
         self.column = column
+
+    def ready(self, kind: Kind) -> None:
+        """Refuse a rule that looks at a column which rows of the kind do not have."""
+        row = dict.fromkeys(
+            [*row_columns(kind), *kind.details, *([self.column] if self.column else [])], "word"
+        )
+        try:
+            self.check(row, kind)
+        except KeyError as error:
+            column = error.args[0] if error.args else None
+            if isinstance(column, str) and column not in row and column != "word":
+                raise RecipeError(
+                    f"rule {self.name!r}: no column {column!r} in rows of the kind {kind.name!r}{nearest(column, list(row))}"
+                ) from None
+        except (TypeError, ValueError, AttributeError, IndexError):
+            pass  # Of a made-up row; what it says of real ones is not known.
 
     def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         # One that reads its text elsewhere has its own idea of it.

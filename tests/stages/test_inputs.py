@@ -205,8 +205,21 @@ def test_an_option_that_does_not_fit_is_refused_before_anything_is_bought(
     assert what in said(RecipeError, tmp_path, [ROW], **parts)
 
 
-def test_a_rule_that_cannot_judge_is_refused_before_anything_is_bought(tmp_path: Path) -> None:
-    assert "no spaCy model" in said(KindError, tmp_path, [ROW], rules=[{"one_claim": {"model": "xx_none"}}])
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [
+        ("label_known", "rule 'label_known': no column 'label' in rows of the kind 'triple'"),
+        ("comparative_form", "rule 'comparative_form': no column 'comparative'"),
+        ("order", "rule 'order': rows of the kind 'triple' say of nothing that it is more"),
+        ("contaminated", "rule 'contaminated': name the evaluation set"),
+        ("label_noise", "rule 'label_noise': rows of the kind 'triple' have no text and label"),
+        ({"near_duplicate": {"within": "label"}}, "rule 'near_duplicate': rows of the kind 'triple' have no column 'label'"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_judge_the_kind_is_refused_before_anything_is_bought(
+    tmp_path: Path, rule: Any, what: str
+) -> None:
+    assert what in said(RecipeError, tmp_path, [ROW], rules=[rule])
 
 
 # Few-shot examples
