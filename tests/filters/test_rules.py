@@ -189,7 +189,7 @@ def test_a_rule_may_look_at_any_column_of_a_row() -> None:
     [
         ({"empty": {"column": "tial"}}, "rule 'empty': no column 'tial' in rows of the kind 'triple' .did you mean 'tail'"),
         ({"empty": {"column": "votes"}}, "rule 'empty': no column 'votes'"),
-        ({"empty": {"colum": "tail"}}, "rule 'empty': got an unexpected keyword argument 'colum'"),
+        ({"empty": {"colum": "tail"}}, "rule 'empty': no option 'colum'"),
     ],
 )  # fmt: skip
 def test_a_rule_on_a_column_that_is_not_there_is_refused_before_anything_is_asked(
