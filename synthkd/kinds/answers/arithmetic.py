@@ -1,7 +1,7 @@
 """Expressions: a small parser that gives a tree, and exact values of trees. Nothing is ever evaluated as code.
 
-expression := term (+|- term)*     term := factor (*|/|of factor)*     factor := -factor | atom (^ integer)
-atom := [$] number [%] [unit words] | ( expression ) [unit words]
+expression := term (+|- term)*     term := factor (*|/|of factor)*     factor := -factor | atom (^ [-]integer)
+atom := [$] number [magnitude] [%|°|$] [unit words] | ( expression ) [unit words] | √ atom
 """
 
 from __future__ import annotations
@@ -9,17 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isqrt
 
+from synthkd.kinds.answers.spelled import (
+    CHARACTER_MAGNITUDES,
+    CHARACTER_NUMBERS,
+    FOREIGN_MAGNITUDES,
+    MAGNITUDES,
+)
 from synthkd.kinds.answers.tokens import Token
 
 #: What is beyond is no arithmetic that anybody wrote for people.
 _DEEPEST, _HIGHEST_POWER, _MOST_UNIT_WORDS = 30, 64, 5
 _MOST_BITS, _MOST_OPERATIONS = 4096, 100
 #: Words that stand for a number: where one takes part, nothing can be checked.
-_UNKNOWN = frozenset(["some", "unknown", "total", "number", "amount", "remaining"])
+_UNKNOWN = frozenset(["some", "unknown", "total", "number", "amount", "remaining", "pi"])
 #: Those of them that may stand behind a number: 29 total.
 _COUNTED = frozenset(["total", "remaining"])
 _LETTER_UNITS = frozenset("mghlscLkK")
+#: Letters that multiply a number which they touch; those of the second line only one with a currency.
+_LETTER_MAGNITUDES = {"k": 3, "K": 3}
+_MONEY_MAGNITUDES = {"m": 6, "M": 6, "mm": 6, "MM": 6, "b": 9, "B": 9, "t": 12, "T": 12}
 #: Words after which a number's unit is over.
 _NO_UNITS = frozenset(
     [
@@ -64,10 +74,14 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Number:
+    """A number and how it was written. ``certain`` and ``other`` are those of its `Numeral`."""
+
     value: Fraction
     places: int = 0
     percent: bool = False
     units: tuple[str, ...] = ()
+    certain: bool = True
+    other: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +184,28 @@ class _Parser:
                 raise Unreadable
             inner, place = self._factor(place + 1, depth + 1)
             if isinstance(inner, Number):
-                return Number(-inner.value, inner.places, inner.percent, inner.units), place
+                other = None if inner.other is None else -inner.other
+                return (
+                    Number(-inner.value, inner.places, inner.percent, inner.units, inner.certain, other),
+                    place,
+                )
             return Operation("-", Number(Fraction(0)), inner), place
         tree, place = self._atom(place, depth)
-        if self.kind(place) == "op" and self.text(place) == "^" and self.kind(place + 1) == "number":
-            return Operation("^", tree, Number(self.found[place + 1].value)), place + 2
+        if self._is_op(place, "^"):
+            negative = self._is_op(place + 1, "-")
+            at = place + 1 + negative
+            if self.kind(at) == "number" and not self._is_op(at + 1, "^"):
+                power = self.found[at].value
+                _, after = self._unit_words(at + 1)
+                return Operation("^", tree, Number(-power if negative else power)), after
+            raise Unreadable
         if self.kind(place) == "open" and self._touches(place):
             inner, after = self._atom(place, depth)
             return Operation("*", tree, inner), after
         return tree, place
+
+    def _is_op(self, place: int, op: str) -> bool:
+        return self.kind(place) == "op" and self.text(place) == op
 
     def _touches(self, place: int) -> bool:
         """Whether nothing stands between a token and the one before: `2(3+4)`, but not `5 (left: 5 8)`."""
@@ -194,21 +221,70 @@ class _Parser:
             self._refuse_unknown(place + 1)
             _, place = self._unit_words(place + 1)
             return tree, place
-        if self.kind(place) == "currency":
+        if self._is_op(place, "√"):
+            tree, place = self._atom(place + 1, depth + 1)
+            return Number(_root(value(tree))), place
+        money = self.kind(place) == "currency"
+        if money:
             place += 1
-            if self.kind(place) == "op" and self.text(place) == "-":
+            if self._is_op(place, "-"):
                 tree, place = self._atom(place + 1, depth + 1)
                 return Operation("-", Number(Fraction(0)), tree), place
+            if self.kind(place) == "open":
+                return self._atom(place, depth + 1)
         if self.kind(place) != "number":
             raise Unreadable
+        return self._number(place, money)
+
+    def _number(self, place: int, money: bool) -> tuple[Tree, int]:
         token = self.found[place]
-        place += 1
-        percent = self.kind(place) == "percent" or self.text(place).casefold() == "percent"
+        scale, place = self._magnitude(place + 1, money)
+        percent = self.kind(place) == "percent" or self.text(place).casefold() in ("percent", "pct")
         place += percent
-        self._refuse_unknown(place)
-        currency = ("dollar",) if self.kind(place - 2 - percent) == "currency" and place > 1 + percent else ()
+        if self.kind(place) == "degree":
+            place += 1
+            place += self.kind(place) == "word" and self.text(place) in ("C", "F")
+        if self.kind(place) == "currency" and self.kind(place + 1) != "number":
+            # "5 €"; or the closing sign of "$5$".
+            money, place = True, place + 1
+        if self.text(place).casefold() not in _COUNTED:
+            self._refuse_unknown(place)
+        currency = ("dollar",) if money else ()
         units, place = self._unit_words(place)
-        return Number(token.value, token.places, percent, currency + units), place
+        if scale is None:
+            made = Number(token.value, token.places, percent, currency + units, token.certain, token.other)
+        else:
+            made = Number(token.value * scale, 0, percent, currency + units, False)
+        return made, place
+
+    def _magnitude(self, place: int, money: bool) -> tuple[Fraction | None, int]:
+        """What the words behind a number multiply it by (`3 million`, `5k`), and the place after them."""
+        scale = None
+        while self.units and self.kind(place) == "word":
+            word = self.text(place)
+            low = word.casefold()
+            if low in FOREIGN_MAGNITUDES:
+                raise Unreadable
+            by = MAGNITUDES.get(low)
+            if by is None and scale is None and (self._touches(place) or word[0] in CHARACTER_NUMBERS):
+                by = self._letters(word, money)
+            if by is None or (low.endswith("s") and scale is not None):
+                break
+            scale = by if scale is None else scale * by
+            place += 1
+        return scale, place
+
+    def _letters(self, word: str, money: bool) -> Fraction | None:
+        """Letters and characters that multiply where they touch a number: `$5m`, `3万円`."""
+        power = _LETTER_MAGNITUDES.get(word) or (_MONEY_MAGNITUDES.get(word) if money else None)
+        if power:
+            return Fraction(10**power)
+        if word[0] in CHARACTER_NUMBERS:
+            by = CHARACTER_MAGNITUDES.get(word[0])
+            if by is None or any(character in CHARACTER_NUMBERS for character in word[1:]):
+                raise Unreadable
+            return by
+        return None
 
     def _unit_words(self, place: int) -> tuple[tuple[str, ...], int]:
         """`minutes`, `shirts per minute`, `miles / hour`, `t - shirts`."""
@@ -224,19 +300,39 @@ class _Parser:
                 raise Unreadable
             words.append(word)
             place += 1
+            if self._is_op(place, "^"):
+                place = self._after_power(place)
             if self._operator(place) in ("/", "-") and self.kind(place + 1) == "word":
                 self._refuse_unknown(place + 1)
                 place += 1
         return tuple(words), place
+
+    def _after_power(self, place: int) -> int:
+        """The place after the power of a unit: m^2, s^-1."""
+        at = place + 1 + self._is_op(place + 1, "-")
+        if self.kind(at) != "number" or self.found[at].value.denominator != 1:
+            raise Unreadable
+        return at + 1
 
     def _refuse_unknown(self, place: int) -> None:
         if self.kind(place) != "word":
             return
         word = self.text(place)
         article = word in ("a", "A", "I") and not self._touches(place)
-        letter = len(word) == 1 and word not in _LETTER_UNITS and not article
+        # A character of Chinese, Japanese or Korean is a word, and no unknown.
+        letter = len(word) == 1 and word < "\u2e80" and word not in _LETTER_UNITS and not article
         if letter or word.casefold() in _UNKNOWN:
             raise Unreadable
+
+
+def _root(number: Fraction | None) -> Fraction:
+    """The exact square root. Raises `Unreadable` if there is none."""
+    if number is None or number < 0 or number.numerator.bit_length() > _MOST_BITS:
+        raise Unreadable
+    root = Fraction(isqrt(number.numerator), isqrt(number.denominator))
+    if root * root != number:
+        raise Unreadable
+    return root
 
 
 def _named(tree: Tree) -> bool:

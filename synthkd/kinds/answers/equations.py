@@ -1,7 +1,8 @@
 """The equations of a text, and whether they hold: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12 shirts = 1 dozen`.
 
 An equation is checked only where both sides are numbers and operators. One with an unknown (`some - 8 = 6`), or with
-units that turn into each other (`2 hours = 120 minutes`), is let alone.
+units that turn into each other (`2 hours = 120 minutes`), is let alone; so is one with a number that can be read in
+two ways (`3,5`, `1 thousand`) unless it holds in one of them.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _MULTIPLIERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """Two sides as written. ``holds`` is None where they cannot be compared."""
+    """Two sides as written. ``holds`` is None if they cannot be compared; ``stated`` is the right one with its percent
+    as a number (25 for `25%`)."""
 
     text: str
     left: Fraction | None
@@ -44,10 +46,13 @@ class Equation:
     holds: bool | None
     start: int
     end: int
+    stated: Fraction | None = None
 
 
 def equations(text: str) -> list[Equation]:
     """Every equation of two numeric sides, in their order; a chain ``a = b = c`` gives two."""
+    if "=" not in text and "quals" not in text and "＝" not in text and "﹦" not in text:
+        return []
     text = plain(text)
     notes = [equation for note in _NOTE.finditer(text) for equation in _in(note[1])]
     return notes + _in(without_notes(text))
@@ -74,7 +79,7 @@ def _segments(found: list[Token]) -> list[list[Token]]:
     """Runs of tokens without an end between them, where an equals sign stands in them."""
     runs: list[list[Token]] = [[]]
     for token in found:
-        if token.kind == "end":
+        if token.kind in ("end", "bad"):
             runs.append([])
         else:
             runs[-1].append(token)
@@ -158,12 +163,17 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
         alone = i > 0 or (start == 0 and isinstance(left, Number) and not left.units)
         if isinstance(left, Operation) or (alone and isinstance(right, Operation)):
             holds = _holds(left, right) or _holds_loosely(left, right)
+            if holds is False and _holds_by_points(left, right):
+                holds = True
             if holds is False and i + 2 < len(sides):
                 holds = _goes_along(left, right, sides[i + 2][0])
-            if holds is False and (_converts(left, right) or _goes_further(text, run, end)):
+            if holds is False and (
+                _uncertain(left, right) or _converts(left, right) or _goes_further(text, run, end)
+            ):
                 holds = None
         first, last = run[start].start, run[end - 1].end
-        found.append(Equation(text[first:last], value(left), value(right), holds, first, last))
+        stated = value(right, percent_as_part=False)
+        found.append(Equation(text[first:last], value(left), value(right), holds, first, last, stated))
     return found
 
 
@@ -187,6 +197,34 @@ def _holds_loosely(left: Tree, right: Tree) -> bool | None:
     """Two more ways to read what was written: `3 / 1/4` as 3 / (1/4), and `= 2 sets of 30` as 2."""
     left, right = _by_fraction(left), _without_of(right)
     return _holds(left, right)
+
+
+def _holds_by_points(left: Tree, right: Tree) -> bool | None:
+    """Whether the sides hold if points separate thousands: `1.500 + 500 = 2.000`."""
+    if not any(number.other is not None for side in (left, right) for number in numbers(side)):
+        return False
+    return _holds(_with_points(left), _with_points(right))
+
+
+def _with_points(tree: Tree) -> Tree:
+    if isinstance(tree, Operation):
+        return Operation(tree.op, _with_points(tree.left), _with_points(tree.right))
+    return tree if tree.other is None else Number(tree.other, 0, tree.percent, tree.units)
+
+
+def _uncertain(left: Tree, right: Tree) -> bool:
+    """Whether a number can be read in two ways, or an `of` is no product: `42 of 50 = 84%`."""
+    return any(not number.certain for side in (left, right) for number in numbers(side)) or any(
+        _part_of_whole(side) for side in (left, right)
+    )
+
+
+def _part_of_whole(tree: Tree) -> bool:
+    if isinstance(tree, Number):
+        return False
+    if tree.op == "of" and isinstance(tree.left, Number) and tree.left.value >= 1 and not tree.left.percent:
+        return True
+    return _part_of_whole(tree.left) or _part_of_whole(tree.right)
 
 
 def _by_fraction(tree: Tree) -> Tree:

@@ -63,8 +63,8 @@ def find(
     refused: Malformed | None = None
     every = phrases(text)
     for phrase in reversed(deque(every, _MOST_PHRASES)) if last else islice(every, _MOST_PHRASES):
-        segment = phrase.line if kind in ("choice", "expression") else phrase.sentence
-        answer = read(phrase.sentence if kind != "choice" else segment, choices)
+        segment = phrase.line if kind == "choice" else phrase.sentence
+        answer = read(segment, choices, question)
         if not isinstance(answer, Malformed):
             return Found(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
         if phrase.sentence.strip():
@@ -80,31 +80,31 @@ def _expression(text: str) -> Found | Malformed:
     return Found(text[:start].strip(), expression, "phrase")
 
 
-def _number(text: str, choices: Sequence[str]) -> str | Malformed:
-    read = read_number(text)
+def _number(text: str, choices: Sequence[str], question: str) -> str | Malformed:
+    read = read_number(text, question)
     return read if isinstance(read, Malformed) else write_number(read)
 
 
-def _choice(text: str, choices: Sequence[str]) -> str | Malformed:
+def _choice(text: str, choices: Sequence[str], question: str) -> str | Malformed:
     return read_choice(text, choices)
 
 
-def _yes_no(text: str, choices: Sequence[str]) -> str | Malformed:
+def _yes_no(text: str, choices: Sequence[str], question: str) -> str | Malformed:
     return read_yes_no(text)
 
 
-def _text(text: str, choices: Sequence[str]) -> str | Malformed:
+def _text(text: str, choices: Sequence[str], question: str) -> str | Malformed:
     return read_text(text)
 
 
-def _auto(text: str, choices: Sequence[str]) -> str | Malformed:
+def _auto(text: str, choices: Sequence[str], question: str) -> str | Malformed:
     number = exact(text)
     if number is not None:
         return write_number(number)
     return read_text(text)
 
 
-_READERS: dict[str, Callable[[str, Sequence[str]], str | Malformed]] = {
+_READERS: dict[str, Callable[[str, Sequence[str], str], str | Malformed]] = {
     "number": _number,
     "choice": _choice,
     "yes_no": _yes_no,
@@ -116,9 +116,11 @@ _READERS: dict[str, Callable[[str, Sequence[str]], str | Malformed]] = {
 def _without_phrase(text: str, kind: str, question: str, choices: Sequence[str]) -> Found | Malformed:
     """Answers that no phrase announces; ``by`` tells how each was found, since some ways are weaker."""
     if kind == "number":
-        number = last_number(text)
+        number = last_number(text, question)
+        if isinstance(number, Malformed):
+            return number
         if number is None:
-            words = read_number(last_sentence(text))
+            words = read_number(last_sentence(text), question)
             return (
                 Malformed("no_answer")
                 if isinstance(words, Malformed)
@@ -138,7 +140,7 @@ def _without_phrase(text: str, kind: str, question: str, choices: Sequence[str])
         )
     if not is_short(text):
         return Malformed("no_answer")
-    said = _READERS[kind](text, choices)
+    said = _READERS[kind](text, choices, question)
     return said if isinstance(said, Malformed) else Found("", said, "bare")
 
 

@@ -1,59 +1,149 @@
-"""Numbers as answers: read from a piece of text, compared exactly, written in one way."""
+"""Numbers as answers: read as a whole, compared exactly, written in one way.
+
+Part of a number is never the number: a piece of text gives one number, or it is malformed.
+
+| form | read as |
+|---|---|
+| `5`, `+5`, `-5`, `- 5`, `−5`, `minus five`, `negative 5` | signed number |
+| numerals of `numerals.py`, `1 200`, `9{,}500`, `９`, `٣`, `३` | thousands in every common writing, other scripts' digits |
+| `3/4`, `1 1/2`, `½`, `3½`, `\\frac{3}{4}`, `5 and a half`, `two thirds` | fraction |
+| `1e5`, `1.2 × 10^5`, `10⁵`, `10**5`, `2^{10}`, `√16`, `\\sqrt{16}` | exact value; `√2`, `3√5`, `2π`, `5!`, `3i`, `2x` are malformed |
+| `3 million`, `$2.5m`, `3k`, `2 dozen`, `half a million`, `5 lakh`, `3万` | multiplied, unless the question asks for that unit (`How many dozen …?`); `5m`, `5M` are malformed |
+| `twenty-three`, `two hundred and five`, `five (5)` | number in words, if there are no digits or the same ones |
+| `25%`, `25 percent`, `12°C`, `5 km/h`, `42 m^2`, `5km`, `3 pm`, `3rd` | without sign, unit or ending; `5‰` is malformed |
+| `$5`, `5 €`, `US$5`, `5 dollars`, `50 cents`, `50¢` | the amount in the unit that is written |
+| `~5`, `≈ 5`, `about 5` | 5: the answer that the writer settles on |
+| `x = 5`, `12 - 5 = 7`, `(10 - 6)` | what the equation or the bracket comes to |
+| `> 5`, `at least 5`, `5 or more`, `± 5`, `5+`, `half of 60`, `not 5` | malformed |
+| `3-5`, `3 to 5`, `between 3 and 5`, `3, 4 and 5`, `[3, 4]`, `3:4`, `1 in 4`, `42 of 50` | malformed |
+| `5 feet 6 inches`, `5'6"`, `3:30`, `2024-05-01`, `May 5`, `1.2.3`, `555-1234`, `($5)`, `0x10`, `101₂` | malformed |
+"""
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
-from synthkd.kinds.answers.arithmetic import Unreadable, parse, value
+from synthkd.kinds.answers.arithmetic import Number, Unreadable, parse, value
+from synthkd.kinds.answers.context import (
+    NO_NUMBER,
+    REASONS,
+    begin_of,
+    begins,
+    ended,
+    grouped,
+    is_apart,
+    is_bracketed_money,
+    is_name,
+    is_range,
+    read_words,
+)
 from synthkd.kinds.answers.equations import equations, without_notes
-from synthkd.kinds.answers.tokens import NUMBER_WORDS, Token, plain, tokens
+from synthkd.kinds.answers.spelled import MAGNITUDES, read_spelled, spelled_words, take_spelled
+from synthkd.kinds.answers.tokens import Token, plain, tokens
 from synthkd.kinds.base import Malformed
 
-_JOINS = frozenset(["and", "or", "to", "through", "versus", "vs"])
 #: Equals signs of an answer.
 _LONGEST_CHAIN = 20
-#: Words after which reasons come, and no more of the answer.
-_REASONS = frozenset(["because", "since", "as", "so", "and", "if", "when"])
+#: Tokens before a last number that may belong to it.
+_LOOK_BACK = 40
 #: A decimal that is written out; beyond, the fraction is.
 _MOST_PLACES = 12
+_MARKUP = " \t*_`\"'"
+_EMPHASIS = re.compile(r"(?<!\S)[*_]([^\s*_][^*_\n]*)[*_](?=[\s.,;:!?]|$)")
+_ASKED = re.compile(
+    r"\b(?:how\s+many|number\s+of|in)\s+(?:whole\s+|full\s+|more\s+)?"
+    rf"({'|'.join(sorted(MAGNITUDES, key=len, reverse=True))}|quarters?|thirds?|halves|tenths?|hundredths?)\b",
+    re.IGNORECASE,
+)
 
 
-def read_number(text: str) -> Fraction | Malformed:
-    """The number that a piece of text gives: `$1,200`, `20 shirts`, `3/4`, `(10 - 6)`, `12 - 5 = 7`, `seven`."""
-    text = without_notes(plain(text))
+def read_number(text: str, question: str = "") -> Fraction | Malformed:
+    """Read the one number that a piece of text gives.
+
+    Args:
+        text: The text of an answer.
+        question: What was asked; a unit in it (`How many dozen …?`) is no factor of the answer.
+    """
+    text = _without_asked(_EMPHASIS.sub(r"\1", without_notes(plain(text)).strip(_MARKUP)), question)
+    left: Fraction | None = None
     for _ in range(_LONGEST_CHAIN):
-        read = _read(text)
-        if not isinstance(read, str):
+        read = _read(text, _signed(tokens(text), text))
+        if isinstance(read, Malformed):
             return read
-        text = read
+        if isinstance(read, Fraction):
+            if left is not None and left != read:
+                # "5 feet = 60 inches": two numbers, and no sum of which one is the result.
+                return Malformed("ambiguous", f"{write_number(left)} and {write_number(read)}")
+            return read
+        behind, left = read
+        text = text[behind:]
     return _not_a_number(text)
 
 
-def _read(text: str) -> Fraction | Malformed | str:
-    """The number, or the text behind an equals sign in which it is."""
-    found = tokens(text)
-    start = _begin(found)
-    if start is None:
-        return _in_words(found, text)
+def _without_asked(text: str, question: str) -> str:
+    """Text in which a unit that the question asks for (`How many dozen …?`) multiplies nothing."""
+    stems = {word.casefold().removesuffix("s") for word in _ASKED.findall(question)} if question else ()
+    for stem in stems:
+        text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
+    return text
+
+
+def _signed(found: list[Token], text: str) -> list[Token]:
+    """Tokens of an answer: a minus that begins it is a sign, and no mark of a list."""
+    if found and found[0].kind == "end" and found[0].text in ("-", "+"):
+        found[0] = found[0]._replace(kind="op")
+    return grouped(text, found)
+
+
+def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fraction | None]:
+    """The number; or the place behind an equals sign after which it comes, and the number before that sign."""
+    numerals = [place for place, token in enumerate(found) if token.kind in ("number", "bad")]
+    if not numerals:
+        return _named(read_words(found), text)
+    first = numerals[0]
     try:
-        tree, after = parse(found, start)
+        tree, after = parse(found, start := begin_of(text, found, first))
     except Unreadable:
         return _not_a_number(text)
     if (behind := _equals(found, after)) is not None:
-        return text[behind:]
-    read = value(tree, percent_as_part=False)
-    if read is None or _part_of_more(found, start, after):
+        alone = isinstance(tree, Number) and not tree.percent and not is_name(found, first)
+        alone = alone and found[after].text != "!"
+        return behind, value(tree) if alone else None
+    if is_name(found, first) and len(numerals) > 1:
         return _not_a_number(text)
-    other = _another(found, after)
-    if other is not None and other != read:
-        return Malformed("ambiguous", f"{write_number(read)} and {write_number(other)}")
-    return read
+    return _around(text, found, start, after)
+
+
+def _around(text: str, found: list[Token], start: int, after: int) -> Fraction | Malformed:
+    """The value of an expression, unless what stands around it makes it a piece of more."""
+    tree, _ = parse(found, start)
+    read = value(tree, percent_as_part=False)
+    end = max(place for place in range(start, after) if found[place].kind == "number")
+    if (
+        read is None
+        or is_range(text, found, tree, start, end)
+        or is_bracketed_money(found[start:after])
+        or not begins(found, start, read)
+    ):
+        return _not_a_number(text)
+    return _named(ended(text, found, tree, read, end), text)
+
+
+def _named(read: Fraction | str, text: str) -> Fraction | Malformed:
+    return Malformed(read, " ".join(text.split())[:80]) if isinstance(read, str) else read
 
 
 def _equals(found: list[Token], after: int) -> int | None:
     """The place behind an equals sign that follows a number and its unit: what comes then is the answer."""
     for token in found[after:]:
-        if token.kind == "end" or token.text.casefold() in _REASONS:
+        low = token.text.casefold()
+        if (
+            (token.kind == "end" and token.text != "!")
+            or token.kind == "bad"
+            or low in REASONS
+            or low == "and"
+        ):
             return None
         if token.kind == "equals":
             return token.end
@@ -61,86 +151,54 @@ def _equals(found: list[Token], after: int) -> int | None:
 
 
 def _not_a_number(text: str) -> Malformed:
-    return Malformed("not_a_number", " ".join(text.split())[:80])
+    return Malformed(NO_NUMBER, " ".join(text.split())[:80])
 
 
-def _begin(found: list[Token]) -> int | None:
-    """The first token that an expression may begin with."""
-    for place, token in enumerate(found):
-        if token.kind == "number" or (token.kind == "open" and _holds_number(found, place)):
-            sign = place and found[place - 1].kind == "op" and found[place - 1].text == "-"
-            if place and found[place - 1].kind == "currency":
-                sign = place > 1 and found[place - 2].kind == "op" and found[place - 2].text == "-"
-                return place - 1 - bool(sign and _is_sign(found, place - 2))
-            return place - 1 if sign and _is_sign(found, place - 1) else place
-    return None
-
-
-def _is_sign(found: list[Token], place: int) -> bool:
-    """A minus that touches what follows, with no operand before it."""
-    touches = found[place].end == found[place + 1].start
-    operand = place > 0 and found[place - 1].kind in ("number", "close", "word")
-    return (
-        touches
-        and not (operand and found[place - 1].end == found[place].start)
-        and not (place > 0 and found[place - 1].kind in ("number", "close"))
-    )
-
-
-def _holds_number(found: list[Token], place: int) -> bool:
-    """Whether a bracket opens an expression, and not a remark."""
-    inside = found[place + 1 : place + 4]
-    return any(token.kind == "number" for token in inside) or any(
-        token.kind == "op" for token in found[place + 1 : place + 6]
-    )
-
-
-def _part_of_more(found: list[Token], start: int, after: int) -> bool:
-    """`some - 8`, `3:2`, `2x`: what was read is a piece of something else."""
-    if (
-        start
-        and found[start - 1].kind == "op"
-        and (start < 2 or found[start - 2].kind in ("word", "close", "open"))
-    ):
-        return True
-    if after + 1 < len(found) and found[after].text in (":", "/") and found[after + 1].kind == "number":
-        return found[after].end == found[after + 1].start
-    return False
-
-
-def _another(found: list[Token], after: int) -> Fraction | None:
-    """A second number that is named with the first: `71 tomatoes and 12 potatoes`."""
-    joined = False
-    for token in found[after : after + 6]:
-        if token.kind == "word" and token.text.casefold() in _JOINS:
-            joined = True
-        elif token.kind == "number":
-            return token.value if joined else None
-        elif token.kind == "end" or (joined and token.kind not in ("currency", "open")):
-            return None
-    return None
-
-
-def _in_words(found: list[Token], text: str) -> Fraction | Malformed:
-    said = {NUMBER_WORDS[token.text.casefold()] for token in found if token.text.casefold() in NUMBER_WORDS}
-    if len(said) == 1:
-        return said.pop()
-    return Malformed("ambiguous", f"{len(said)} number words") if said else _not_a_number(text)
-
-
-def last_number(text: str) -> Fraction | None:
-    """What the last equation of a text comes to, or the last number in it, whichever comes later."""
-    text = without_notes(plain(text))
-    found = [token for token in tokens(text) if token.kind == "number"]
-    sums = [equation for equation in equations(text) if equation.right is not None]
-    if sums and (not found or sums[-1].end >= found[-1].start):
-        return sums[-1].right
-    if not found:
+def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
+    """What the last equation of a text comes to, or the last number in it, whichever comes later; None without one."""
+    text = _without_asked(without_notes(plain(text)), question)
+    found = tokens(text)
+    last = next((i for i in range(len(found) - 1, -1, -1) if found[i].kind in ("number", "bad")), None)
+    if last is None:
         return None
-    token = found[-1]
-    before = text[max(0, token.start - 3) : token.start].rstrip("$ ")
-    negative = before.endswith("-") and not before[:-1].rstrip().endswith(tuple("0123456789)"))
-    return -token.value if negative and before[:-1][-1:] in ("", " ", "=", "(") else token.value
+    sums = [equation for equation in equations(text) if equation.stated is not None]
+    if sums and sums[-1].end >= found[last].start:
+        return sums[-1].stated
+    if found[last].kind == "bad":
+        return _not_a_number(found[last].text)
+    first, end = _sentence(found, last)
+    return _last_of(text, found[first:end], found[last])
+
+
+def _sentence(found: list[Token], last: int) -> tuple[int, int]:
+    """The tokens of the sentence in which a number stands."""
+    ends = [place for place in range(len(found)) if _ends_sentence(found, place)]
+    first = max((place + 1 for place in ends if place < last), default=0)
+    return first, min((place for place in ends if place > last), default=len(found))
+
+
+def _ends_sentence(found: list[Token], place: int) -> bool:
+    token = found[place]
+    if token.kind != "end" or token.text not in (".", "!", "?", "\n", ";"):
+        return False
+    return token.text == "\n" or place + 1 == len(found) or found[place + 1].start > token.end
+
+
+def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed:
+    found = grouped(text, found)
+    place = next(i for i, token in enumerate(found) if token.end == last.end)
+    for start in range(max(0, place - _LOOK_BACK), place + 1):
+        if found[start].kind not in ("number", "currency", "open", "op"):
+            continue
+        try:
+            _, after = parse(found, start)
+        except Unreadable:
+            continue
+        if after > place:
+            if not is_apart(found, start):
+                return _not_a_number(last.text)
+            return _around(text, found, start, after)
+    return _not_a_number(last.text)
 
 
 def write_number(number: Fraction) -> str:
@@ -156,13 +214,16 @@ def write_number(number: Fraction) -> str:
 
 
 def exact(text: str) -> Fraction | None:
-    """A number that is all of a text (`1,200`, `$5`, `20%`, `3/4`, `84.0`, `1e3`); None for anything else."""
+    """A number that is all of a text (`1,200`, `$5`, `20%`, `3/4`, `84.0`, `1e3`, `seven`); None for anything else."""
     text = plain(text).strip().rstrip(".").strip()
-    found = tokens(text)
+    found = _signed(tokens(text), text)
     if not any(token.kind == "number" for token in found):
-        return NUMBER_WORDS.get(text.casefold())
+        words = spelled_words([token.text for token in found])
+        return read_spelled(words) if words and take_spelled(words, 0) == len(words) else None
     try:
         tree, after = parse(found, 0, units=False)
     except Unreadable:
         return None
-    return value(tree, percent_as_part=False) if after == len(found) else None
+    if after != len(found) or is_range(text, found, tree, 0, len(found) - 1) or is_bracketed_money(found):
+        return None
+    return value(tree, percent_as_part=False)

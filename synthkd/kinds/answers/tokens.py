@@ -4,87 +4,131 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
-#: Longer numbers are no answer to anything, and cost time.
-_MOST_DIGITS = 40
-_SIGNS = {"−": "-", "–": "-", "×": "*", "·": "*", "∗": "*", "⋅": "*", "÷": "/", "⁄": "/"}
+from synthkd.kinds.answers.numerals import RUN, read_numeral
+
+_ZERO = Fraction(0)
+#: Typographic signs as plain ones, each of one character.
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("−–‑‐﹣－", "-"),
+        **dict.fromkeys("×·∗⋅＊∙", "*"),
+        **dict.fromkeys("÷⁄∕／", "/"),
+        **dict.fromkeys("＋﹢", "+"),
+        **dict.fromkeys("＝﹦", "="),
+        **dict.fromkeys("％﹪٪", "%"),
+        **dict.fromkeys("（﹙", "("),
+        **dict.fromkeys("）﹚", ")"),
+        **dict.fromkeys("，﹐٬", ","),
+        **dict.fromkeys("．﹒٫", "."),
+        **dict.fromkeys("：﹕∶", ":"),
+        **dict.fromkeys("＾ˆ", "^"),
+        **dict.fromkeys("’‘ʼ′＇´", "'"),
+        **dict.fromkeys("″“”", '"'),
+        **dict.fromkeys("＄﹩", "$"),
+        **dict.fromkeys("￥", "¥"),
+        **dict.fromkeys("￡", "£"),
+        **dict.fromkeys("º˚", "°"),
+        **dict.fromkeys("∼～〜", "~"),
+        # Blanks that keep the groups of a number together.
+        **dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u2005\u2006\u202f", "\u202f"),
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\ufe0f"),
+    }
+)
 _LATEX = [
-    (re.compile(r"\\d?frac\{([^{}]*)\}\{([^{}]*)\}"), r"(\1)/(\2)"),
-    (re.compile(r"\\(?:boxed|text|mathrm|mathbf)\{([^{}]*)\}"), r"\1"),
-    (re.compile(r"\\(?:times|cdot)\b"), "*"),
+    # Groups: 9{,}500, 9\\,500.
+    (re.compile(r"(?<=\d)(?:,\\!|\{,\}|\{\\,\}|\\[,;: !])(?=\d{3}(?!\d))"), "\u202f"),
+    (re.compile(r"(?<=\d)\{([.,])\}(?=\d)"), r"\1"),
+    (re.compile(r"\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ\b)|\\degree\b"), "°"),
+    (re.compile(r"\^\s*\{\s*([-+]?\d+)\s*\}"), r"^\1"),
+    (re.compile(r"\\(?:left|right|displaystyle|textstyle|big|Big|bigg)\b"), ""),
+    (re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\d))"), r"√(\1\2)"),
+    (re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r"(\1\2)/(\3\4)"),
+    (
+        re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|textit|mbox|operatorname)\s*\{([^{}]*)\}"),
+        r" \1",
+    ),
+]
+#: Done once, after the nested ones above.
+_LATEX_SIGNS = [
+    (re.compile(r"\\(?:times|cdot|ast)\b"), "*"),
     (re.compile(r"\\div\b"), "/"),
-    (re.compile(r"\\([%$])"), r"\1"),
-    (re.compile(r"\\[()\[\],;!]"), " "),
-    (re.compile(r"(?<=\d)\*\*(?=\d)"), "^"),
+    (re.compile(r"\\(?:approx|simeq|cong)\b"), "≈"),
+    (re.compile(r"\\(?:pm|mp)\b"), "±"),
+    (re.compile(r"\\(?:leq?|leqslant|lt)\b"), "<"),
+    (re.compile(r"\\(?:geq?|geqslant|gt)\b"), ">"),
+    (re.compile(r"\\neq?\b"), "≠"),
+    (re.compile(r"\\(?:l?dots|cdots)\b"), "…"),
+    (re.compile(r"\\(?:quad|qquad)\b"), " "),
+    (re.compile(r"\\([%$£€])"), r"\1"),
+    (re.compile(r"\\[()\[\],;:! ]"), " "),
+    (re.compile(r"(?<=\d)\*\*(?=-?\d)"), "^"),
     (re.compile(r"\*\*|__|`"), ""),
 ]
-_VULGAR = re.compile(r"(?:(?<!\d)(\d{1,9}) ?)?([¼½¾⅐-⅞])")
+_MOST_NESTED = 5
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_RAISED = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+)(?:/([₀₁₂₃₄₅₆₇₈₉]+))?")
+_LEVEL = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉", "0123456789+-0123456789")
+_VULGAR = re.compile(r"(?:(?<![\d.,'])(\d{1,9}) ?)?([¼½¾⅐-⅞↉])")
 _TOKEN = re.compile(
-    r"(?P<mixed>(?<![\d./])\d{1,9} \d{1,9}/\d{1,9}(?![\d/]))"
-    r"|(?P<num>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d])|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
+    r"(?P<mixed>(?<![\d./])\d{1,9}[ \u202f]\d{1,9}/\d{1,9}(?![\d/]|[.,]\d))"
+    rf"|(?P<num>{RUN})"
+    r"|(?P<currency>(?:\b(?:US|CA|AU|NZ|HK|SG|[ACRS]))?\$|[€£¥₹₽₩₪₫₴₦฿₺₱¢])"
     r"|(?P<times>(?<=[\d\s)%])[xX](?= ?[\d$(.]))"
-    r"|(?P<word>[^\W\d_][\w'’]*(?:-[^\W\d_][\w'’]*)*)"
+    r"|(?P<word>[^\W\d_][\w']*(?:-[^\W\d_][\w']*)*)"
     r"|(?P<equals>(?<![<>=!~])=(?![=>]))"
-    r"|(?P<op>[-+*/^])"
+    r"|(?P<op>[-+*/^√])"
     r"|(?P<bracket>[()])"
     r"|(?P<percent>%)"
-    r"|(?P<currency>[$€£¥])"
+    r"|(?P<degree>[°℃℉])"
     r"|(?P<end>\S|\n)"
 )
-_WORDS = {"times": "*", "plus": "+", "minus": "-", "equals": "="}
-_SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
-#: Number words, read only where an answer has no digit.
-NUMBER_WORDS = {word: Fraction(i) for i, word in enumerate(_SMALL)} | {
-    word: Fraction(10 * i)
-    for i, word in enumerate(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 3)
-}
+_WORDS = {"times": "*", "plus": "+", "minus": "-", "negative": "-", "equals": "="}
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """``kind`` is number, op, open, close, percent, currency, equals, word or end; ``places`` are the decimals that
-    a number was written with."""
+class Token(NamedTuple):
+    """``kind`` is number, bad (a numeral that says nothing certain), op, open, close, percent, currency, degree,
+    equals, word or end; ``places`` are the decimals that a number was written with; see `Numeral` for the last two."""
 
     kind: str
     text: str
     start: int
     end: int
-    value: Fraction = Fraction(0)
+    value: Fraction = _ZERO
     places: int = 0
+    certain: bool = True
+    other: Fraction | None = None
 
 
 def plain(text: str) -> str:
-    """Typographic signs, vulgar fractions and LaTeX as plain arithmetic."""
-    for sign, ascii_sign in _SIGNS.items():
-        text = text.replace(sign, ascii_sign)
+    """Write typographic signs, other scripts' digits, vulgar fractions and LaTeX as plain arithmetic."""
+    if not text.isascii():
+        text = text.translate(_SIGNS)
+        text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
+        text = _VULGAR.sub(_vulgar, _RAISED.sub(_raised, text))
+    if "\\" in text or "{" in text:
+        text = _without_latex(text)
     if "\\" in text or "**" in text or "`" in text or "__" in text:
+        for pattern, put in _LATEX_SIGNS:
+            text = pattern.sub(put, text)
+    return text
+
+
+def _without_latex(text: str) -> str:
+    for _ in range(_MOST_NESTED):
+        before = text
         for pattern, put in _LATEX:
             text = pattern.sub(put, text)
-    return _VULGAR.sub(_vulgar, text)
+        if text == before:
+            break
+    return text
+
+
+def _raised(found: re.Match[str]) -> str:
+    digits = found[1].translate(_LEVEL)
+    return f"{digits}/{found[2].translate(_LEVEL)}" if found[2] else f"^{digits}"
 
 
 def _vulgar(found: re.Match[str]) -> str:
@@ -98,15 +142,17 @@ def _vulgar(found: re.Match[str]) -> str:
 
 def tokens(text: str) -> list[Token]:
     """The tokens of plain text, in their order; nothing but space is left out."""
-    found = []
+    found: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind, word = match.lastgroup or "end", match.group()
-        if kind in ("num", "mixed"):
-            found.append(_number(match, kind, word))
-        elif kind == "times":
-            found.append(_token("op", match, "*") if _after_number(found) else _token("word", match))
+        if kind == "num":
+            found.append(_number(match, word))
         elif kind == "word":
             found.append(_word(match, word))
+        elif kind == "mixed":
+            found.append(_mixed(match, word))
+        elif kind == "times":
+            found.append(_token("op", match, "*") if _after_number(found) else _token("word", match))
         elif kind == "bracket":
             found.append(_token("open" if word == "(" else "close", match))
         elif kind == "op" and _is_list_mark(text, match):
@@ -120,31 +166,25 @@ def _token(kind: str, match: re.Match[str], text: str | None = None) -> Token:
     return Token(kind, text or match.group(), match.start(), match.end())
 
 
-def _number(match: re.Match[str], kind: str, word: str) -> Token:
-    if len(word) > _MOST_DIGITS or not word.isascii():
-        return _token("end", match)
-    if kind == "mixed":
-        whole, _, part = word.partition(" ")
-        above, _, below = part.partition("/")
-        if not 0 < int(above) < int(below):
-            # "5 3/2" is no mixed number, and what else it is nobody knows.
-            return _token("end", match)
-        return Token(
-            "number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below))
-        )
-    if len(word) > 1 and word[0] == "0" and word[1] != ".":
-        # A time or a code: 0900.
-        return _token("end", match)
-    digits = word.replace(",", "")
-    places = len(digits.partition(".")[2])
-    return Token("number", word, match.start(), match.end(), Fraction(digits), places)
+def _number(match: re.Match[str], word: str) -> Token:
+    read = read_numeral(word)
+    if read is None:
+        return _token("bad", match)
+    return Token("number", word, match.start(), match.end(), *read)
+
+
+def _mixed(match: re.Match[str], word: str) -> Token:
+    whole, part = word.split()
+    above, _, below = part.partition("/")
+    if whole[0] == "0" or not 0 < int(above) < int(below):
+        # "5 3/2" is no mixed number, and what else it is nobody knows.
+        return _token("bad", match)
+    return Token("number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below)))
 
 
 def _word(match: re.Match[str], word: str) -> Token:
-    low = word.casefold()
-    if low in _WORDS:
-        return _token("equals" if low == "equals" else "op", match, _WORDS[low])
-    return _token("word", match)
+    low = _WORDS.get(word.casefold())
+    return _token("word", match) if low is None else _token("equals" if low == "=" else "op", match, low)
 
 
 def _after_number(found: list[Token]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from fractions import Fraction
 from typing import Any
 
-from synthkd.kinds.answers.tokens import NUMBER_WORDS
+from synthkd.kinds.answers.spelled import NUMBER_WORDS
 
 #: Words that point at something said before, where a text begins with them.
 POINTERS = frozenset(
