@@ -5,92 +5,255 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
+from synthkd.kinds.answers.numeric import read_number
 from synthkd.kinds.base import Malformed, Row
 from synthkd.kinds.text import normal_phrase
 
-_INLINE = re.compile(r"\(([A-Za-z])\)\s*(.+?)(?=\s*[,;]?\s*\([A-Za-z]\)|\s*\n|\s*$)")
-_LABELLED = re.compile(r"^\s*[(\[]?([A-Za-z])[)\].:]\s*(.+?)\s*$", re.MULTILINE)
-_PAREN = re.compile(r"[(\[{]\s*([A-Za-z])\s*[)\]}]")
-_BARE = re.compile(r"\W*(?:option\s+|choice\s+)?([A-Za-z])(?:\s*[).:,\]'\"]|\s*$|(?=\s))", re.IGNORECASE)
+#: Letters by which choices are named, script by script; the first is used for choices without labels of their own.
+_ALPHABETS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    "абвгдежзик",
+    "αβγδεζηθικ",
+    "ابجدهوزح",
+    "אבגדהוזח",
+    "कखगघङच",
+    "অআইঈউঊ",
+    "কখগঘঙচ",
+    "กขคงจฉ",
+    "アイウエオカキ",
+    "あいうえおかき",
+    "가나다라마바사",
+    "甲乙丙丁戊己庚",
+)
+_NUMBERED = tuple(str(number) for number in range(1, 27))
+_LETTER = "[" + "A-Z" + "".join(_ALPHABETS) + "]"
+_INLINE = re.compile(rf"(?<![\w(])\(\s*({_LETTER}|\d{{1,2}})\s*\)\s*", re.IGNORECASE)
+_LABELLED = re.compile(
+    rf"^[ \t]*[(\[]?({_LETTER}|\d{{1,2}})[)\].:、．：）]\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE
+)
+_OWN_LABEL = re.compile(rf"\s*[(\[]?({_LETTER}|\d{{1,2}})(?:[)\]]|(?<=\w)[.:]\s)\s*(?=\S)", re.IGNORECASE)
+_NESTED = re.compile(rf"(?:and|or|und|oder|et|ou|y|o|,|&|/)\b|[(\[]{_LETTER}[)\]]", re.IGNORECASE)
 _ARTICLES = frozenset(["a", "an", "the", "his", "her", "their", "your", "my", "its", "our", "it", "them"])
 _ENDINGS = ("ing", "ed", "es", "er", "s", "e")
 _LAST_LETTER = re.compile(r"[.?!]\s*[(\[{]([A-Za-z])[)\]}][.\s]*$")
 #: Words in which a lone choice is an answer, and not one of the things that a text speaks of.
 _SHORT = 8
+#: Characters in which a label is looked for at the beginning, and a negation before it.
+_NEAR = 120
+#: What may stand before a label.
+_LEAD = (
+    r"(?:option|choice|letter|answer|alternative|number|statement|boxed|text|textbf|mathbf|mathrm|the|correct|right|best"
+    r"|either|both|is|be|must|would|should|will|has|to|definitely|clearly|likely|most|probably|indeed|certainly|simply"
+    r"|therefore|thus|hence|so|still|again)"
+)
+#: What follows a label that is one, though it could be an article or a pronoun.
+_AFTER = (
+    r"(?:because|since|as|is|was|would|must|should|due|for\s+the\s+reason|given|which|based|seems|makes|fits|not|rather"
+    r"|instead|and|or|nor|but|therefore)\b"
+)
+_MARKED = re.compile(r"\s*[).:,;\]}'\"”’»*_`$>\\–—→=!?）】」]|\s*$|\s*[^\w\s(]|\s+-\s|\s*\n")
+_OPENED = frozenset("([{<*_`$\"'“‘«「【（\\")
+_JOIN = r"[^\w,/&+|;]*+(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus|[,/&+|;])(?![^\W_])[\W_]*+)++"
+_NEGATION = re.compile(
+    r"(?:\b(?:not|never|neither|nor|except|excluding|without|cannot|than|of)|n['’]t)\W*(?:be\s+|is\s+)?"
+    r"(?:(?:the|option|choice|letter|answer)\s+)*[\W_]*$",
+    re.IGNORECASE,
+)
 
 
-def choices_of(row: Row) -> tuple[str, ...]:
-    """The choices of an input: its column `choices` (a list, JSON, lines, or `(a) x (b) y`), or those in its question."""
+class Choices(tuple[str, ...]):
+    """The texts of choices, with the labels that name them."""
+
+    labels: tuple[str, ...]
+
+    def __new__(cls, texts: Iterable[str], labels: Iterable[str] = ()) -> Choices:
+        made = super().__new__(cls, texts)
+        made.labels = tuple(labels) or tuple(_ALPHABETS[0][: len(made)])
+        return made
+
+
+def choices_of(row: Row) -> Choices:
+    """The choices of an input: its column `choices`, or those in its question.
+
+    The column is a list (of texts, or of objects with `label` and `text`), an object (`{"label": [...], "text": [...]}`,
+    `{"A": ..., "B": ...}`), JSON, lines, or `(a) x (b) y`.
+    """
     given: Any = row.get("choices")
     if given is None or given == "":
-        return _labelled(str(row.get("question") or ""))
-    if isinstance(given, dict):
-        given = given.get("text", list(given.values()))
+        return _labelled(str(row.get("question") or ""), numbered=False) or Choices(())
     if isinstance(given, str):
         return _from_text(given)
+    return _from_object(given)
+
+
+def _from_object(given: Any) -> Choices:
+    if isinstance(given, dict):
+        texts = given.get("text", given.get("texts"))
+        if isinstance(texts, list | tuple):
+            labels = given.get("label", given.get("labels"))
+            return _with_labels([str(text) for text in texts], labels)
+        return _with_labels([str(text) for text in given.values()], list(given))
     if not isinstance(given, list | tuple):
         given = [given]
-    return tuple(_without_label(str(choice)) for choice in given)
+    if given and all(isinstance(choice, dict) and "text" in choice for choice in given):
+        return _with_labels(
+            [str(choice["text"]) for choice in given], [choice.get("label") for choice in given]
+        )
+    return _without_labels([str(choice) for choice in given])
 
 
-def _from_text(given: str) -> tuple[str, ...]:
-    if given.lstrip().startswith("["):
+def _with_labels(texts: list[str], labels: Any) -> Choices:
+    """Choices by their labels, in the order of those; labels that no alphabet begins with are none."""
+    if isinstance(labels, list | tuple) and len(labels) == len(texts):
+        named = sorted(zip((_plain_label(str(label)) for label in labels), texts, strict=True), key=_place_of)
+        if _in_order([label for label, _ in named]):
+            return Choices((text for _, text in named), (label for label, _ in named))
+    return _without_labels(texts)
+
+
+def _place_of(named: tuple[str, str]) -> tuple[int, str]:
+    return len(named[0]), named[0]
+
+
+def _plain_label(label: str) -> str:
+    return unicodedata.normalize("NFKC", label).strip(" ().[]:").casefold()
+
+
+def _in_order(labels: Sequence[str]) -> bool:
+    """Whether labels are the first of an alphabet, or 1, 2, 3 …"""
+    return len(labels) > 1 and any(
+        tuple(labels) == tuple(letters[: len(labels)]) for letters in (*_ALPHABETS, _NUMBERED)
+    )
+
+
+def _from_text(given: str) -> Choices:
+    if given.lstrip().startswith(("[", "{")):
         try:
             read = json.loads(given)
         except (ValueError, RecursionError):
             read = None
-        if isinstance(read, list):
-            return tuple(_without_label(str(choice)) for choice in read)
-    labelled = _labelled(given)
+        if isinstance(read, list | dict):
+            return _from_object(read)
+    labelled = _labelled(given, numbered=True)
     if labelled:
         return labelled
     separator = "\n" if "\n" in given.strip() else "|" if "|" in given else ";" if ";" in given else ","
-    return tuple(part.strip() for part in given.split(separator) if part.strip())
+    return Choices(part.strip() for part in given.split(separator) if part.strip())
 
 
-def _labelled(text: str) -> tuple[str, ...]:
-    """`(a) x (b) y`, or one labelled choice on each line; labels must be a, b, c … in this order."""
-    for pattern in (_INLINE, _LABELLED):
-        found = pattern.findall(text)
-        letters = [letter.lower() for letter, _ in found]
-        if len(found) > 1 and letters == [chr(ord("a") + i) for i in range(len(letters))]:
-            return tuple(choice.strip(" ,;") for _, choice in found)
-    return ()
+def _labelled(text: str, numbered: bool) -> Choices | None:
+    """One labelled choice on each line, or `(a) x (b) y`; labels must be the first of an alphabet, in its order."""
+    text = text if text.isascii() else _WIDE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    found = _LABELLED.findall(text)
+    labels = [label.casefold() for label, _ in found]
+    if _in_order(labels) and (numbered or not labels[0].isdigit()):
+        return Choices((choice.strip(" ,;") for _, choice in found), labels)
+    return _inline(text, numbered)
 
 
-def _without_label(choice: str) -> str:
-    return re.sub(r"^\s*[(\[][A-Za-z][)\]]\s*(?=\S)", "", choice).strip()
+#: Full-width and circled letters, digits and brackets.
+_WIDE = re.compile(r"[（）［］：．\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]|[\u2460-\u24ff]")
+
+
+def _inline(text: str, numbered: bool) -> Choices | None:
+    """`(a) x (b) y`. A label that is not the next one belongs to its choice's text: `(c) both (a) and (b)`."""
+    alphabets = (*_ALPHABETS, _NUMBERED) if numbered else _ALPHABETS
+    marks = [(match[1].casefold(), match.start(), match.end()) for match in _INLINE.finditer(text)]
+    for letters in alphabets:
+        first = next((place for place, mark in enumerate(marks) if mark[0] == letters[0]), None)
+        if first is None:
+            continue
+        taken: list[tuple[str, int, int]] = []
+        for mark in marks[first:]:
+            if len(taken) < len(letters) and mark[0] == letters[len(taken)]:
+                taken.append(mark)
+        if len(taken) > 1:
+            ends = [start for _, start, _ in taken[1:]] + [len(text)]
+            texts = [text[mark[2] : end].partition("\n")[0] for mark, end in zip(taken, ends, strict=True)]
+            return Choices((choice.strip().rstrip(" ,;") for choice in texts), (mark[0] for mark in taken))
+    return None
+
+
+def _without_labels(texts: list[str]) -> Choices:
+    """Choices whose texts begin with their labels, without them; labels are taken off all of them or none."""
+    found = [_OWN_LABEL.match(text) for text in texts]
+    labels = [match[1].casefold() for match in found if match]
+    rests = [text[match.end() :] for text, match in zip(texts, found, strict=True) if match]
+    if len(rests) == len(texts) and _in_order(labels) and not any(_NESTED.match(rest) for rest in rests):
+        return Choices((rest.strip() for rest in rests), labels)
+    return Choices(text.strip() for text in texts)
+
+
+def labels_of(choices: Sequence[str]) -> tuple[str, ...]:
+    """The labels of choices, in lower case."""
+    return choices.labels if isinstance(choices, Choices) else tuple(_ALPHABETS[0][: len(choices)])
 
 
 def with_choices(question: str, choices: Sequence[str]) -> str:
     """A question with its choices behind it, unless it names them itself."""
-    if not choices or _labelled(question):
+    if not choices or _labelled(question, numbered=False):
         return question
-    listed = " ".join(f"({chr(ord('a') + i)}) {choice}" for i, choice in enumerate(choices[:26]))
-    return f"{question} {listed}"
+    named = list(zip(labels_of(choices), choices, strict=False))
+    # A label inside a choice's text (`both (a) and (b)`) would be taken for that of a choice.
+    mark = "\n" if any(_INLINE.search(choice) for choice in choices) else " "
+    return question + "".join(f"{mark}({label}) {choice}" for label, choice in named)
+
+
+@lru_cache(256)
+def _patterns(labels: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Patterns of a label at the beginning, of another one behind a join, and of one in brackets."""
+    label = rf"(?P<label>{'|'.join(re.escape(label) for label in labels) or '(?!)'})(?![^\W_]|['’]\w)"
+    return (
+        re.compile(rf"[\W_]*+(?:{_LEAD}(?![^\W_])[\W_]*+)*+{label}", re.IGNORECASE),
+        re.compile(rf"(?:{_JOIN})(?:{_LEAD}(?![^\W_])[\W_]*+)*+{label}", re.IGNORECASE),
+        re.compile(rf"(?:[(\[{{]\s*+|\b(?:option|choice|letter)\s[\W_]*+){label}", re.IGNORECASE),
+    )
 
 
 def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
-    """The choice that the text after an answer phrase names: by letter, or by its words."""
+    """The choice that the text after an answer phrase names: by its label, by its words, or by both.
+
+    Decorations (bold, quotes, brackets, LaTeX, bullets, emoji, full-width letters) are looked through. Several labels, or
+    a label and the words of another choice, are `ambiguous`.
+    """
+    text = text if text.isascii() else unicodedata.normalize("NFKC", text)
     names = [normal_phrase(choice) for choice in choices]
-    lettered = _letters(text, names)
-    if lettered:
-        said = {names[place] for place in lettered}
-        if len(said) > 1:
-            return Malformed("ambiguous", " and ".join(sorted(said)))
-        return _agreeing(text, choices, names, lettered[0])
-    bad = _PAREN.match(text.strip()) if choices else None
-    if bad and bad.end() == len(text.strip().rstrip(".")):
-        return Malformed("not_a_choice", text.strip()[:80])
-    whole = normal_phrase(text)
-    if whole in names:
-        return choices[names.index(whole)]
-    begun = first_choice(text, choices)
-    if begun is not None and not _joined(text, begun):
+    labels = labels_of(choices)
+    whole = _letters_only(text)
+    same = [place for place, choice in enumerate(choices) if whole and _letters_only(choice) == whole]
+    bare = _plain_label(whole)
+    if same and bare in labels and names[labels.index(bare)] != names[same[0]]:
+        return Malformed("ambiguous", f"{bare!r} is a label and the text of another choice")
+    if same:
+        return choices[same[0]]
+    begun = _begun(text, names, labels)
+    if isinstance(begun, Malformed):
         return begun
+    if begun is not None:
+        return choices[begun]
+    numeric = _by_number(text, choices)
+    if numeric is not None:
+        return numeric
+    lettered = _bracketed(text, labels)
+    said = {names[place] for place in lettered if place < len(names)}
+    if len(said) > 1:
+        return Malformed("ambiguous", " and ".join(sorted(said)))
+    if said:
+        named = first_choice(text, choices)
+        if named is not None and normal_phrase(named) not in said:
+            return Malformed("ambiguous", f"the label is that of {said.pop()!r}, the text says {named!r}")
+        return choices[lettered[0]]
+    if choices and re.fullmatch(r"\W*\w\W*", text.strip()):
+        return Malformed("not_a_choice", text.strip()[:80])
+    words = first_choice(text, choices)
+    if words is not None and not _joined(text, words):
+        return words
     named = read_named(text, choices)
     stems = (
         named_by_stems(text, choices) if isinstance(named, Malformed) and named.reason != "ambiguous" else []
@@ -98,41 +261,125 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     return stems[0] if len(stems) == 1 else named
 
 
+def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malformed | None:
+    """The place of the choice whose label a text begins with; None if it begins with none."""
+    head, joined, _ = _patterns(labels)
+    found = head.match(text, 0, _NEAR)
+    if found is None or not _is_label(text, found, names, labels):
+        return None
+    place = labels.index(found["label"].casefold())
+    if place >= len(names):
+        return None
+    end, said = _behind_own(text, found.end(), names[place]), {names[place]}
+    while again := joined.match(text, end):
+        other = labels.index(again["label"].casefold())
+        if other >= len(names) or not _is_label(text, again, names, labels):
+            break
+        said.add(names[other])
+        end = _behind_own(text, again.end(), names[other])
+    rest = text[found.end() :]
+    lone = re.fullmatch(r"[\W_]*((?:\w(?![\w])[\W_]*)+)", rest)
+    if lone:
+        said |= {
+            names[labels.index(c)] for c in lone[1].casefold() if c in labels and labels.index(c) < len(names)
+        }
+    if len(said) > 1:
+        return Malformed("ambiguous", " and ".join(sorted(said)))
+    words = normal_phrase(
+        re.split(r"[.,;\n(]|\b(?:because|since|as)\b", rest.strip(" ).:]}*_`$\"'-–—=>(\\"), maxsplit=1)[
+            0
+        ].strip(" )*_`$\"'")
+    )
+    if words and words != names[place] and words in names:
+        return Malformed("ambiguous", f"the label is that of {names[place]!r}, the text says {words!r}")
+    return place
+
+
+_ARTICLE = re.compile(r"[\W_]*(?:(?:an?|the)\s+)?", re.IGNORECASE)
+
+
+def _behind_own(text: str, end: int, name: str) -> int:
+    """The place behind a label and the text of its choice, if that follows."""
+    lead = _ARTICLE.match(text, end)
+    start = lead.end() if lead else end
+    return start + len(name) if name and text[start : start + len(name)].casefold() == name else end
+
+
+def label_alone(line: str, choices: Sequence[str]) -> str | None:
+    """The choice of a line that is its label, with its text at most: `**A**`, `A) River`."""
+    line = line if line.isascii() else unicodedata.normalize("NFKC", line)
+    place = (
+        _begun(line, [normal_phrase(choice) for choice in choices], labels_of(choices))
+        if is_short(line)
+        else None
+    )
+    if not isinstance(place, int):
+        return None
+    said = _letters_only(line).replace("_", " ").split()
+    label, name = labels_of(choices)[place], _letters_only(choices[place]).split()
+    while said and said[0] in ("option", "choice", "answer", "letter"):
+        said = said[1:]
+    return choices[place] if said in ([label], [label, *name]) else None
+
+
+def _is_label(text: str, found: re.Match[str], names: list[str], labels: tuple[str, ...]) -> bool:
+    """Whether a lone letter is a label, and not an article or a pronoun."""
+    label, start, end = found["label"], found.start("label"), found.end("label")
+    if (start and text[start - 1] in _OPENED) or _MARKED.match(text, end):
+        return True
+    if label.isdigit() and len(label) < 3:
+        return bool(re.match(rf"\s*{_AFTER}", text[end:], re.IGNORECASE))
+    if re.match(rf"\s+{_AFTER}", text[end:], re.IGNORECASE):
+        return True
+    rest, place = normal_phrase(text[end:]), labels.index(label.casefold())
+    if place < len(names) and names[place] and rest.startswith(names[place]):
+        return label.isupper() or label not in "ai"
+    if label in "aAiI":
+        return bool(re.match(r"\s+\(", text[end:])) and label.isupper()
+    return label.isupper() or not label.isascii() or bool(re.match(r"\s+\(", text[end:]))
+
+
+def _bracketed(text: str, labels: tuple[str, ...]) -> list[int]:
+    """Places of the labels that stand in brackets, or after `option`, each once, unless they are ruled out."""
+    found = []
+    for match in _patterns(labels)[2].finditer(text):
+        label = match["label"]
+        if match[0][0] in "([{" and text[match.end() : match.end() + 5].lstrip()[:1] not in (")", "]", "}"):
+            continue
+        if not _NEGATION.search(text[max(0, match.start() - _NEAR) : match.start()]):
+            found.append(labels.index(label.casefold()))
+    return list(dict.fromkeys(found))
+
+
+@lru_cache(1 << 12)
+def _numbers_of(choices: tuple[str, ...]) -> tuple[Fraction, ...]:
+    """The numbers that choices are; nothing unless all of them are numbers, and different ones."""
+    if not all(any(character.isdigit() for character in choice) for choice in choices):
+        return ()
+    read = [read_number(choice) for choice in choices]
+    found = [number for number in read if not isinstance(number, Malformed)]
+    return tuple(found) if len(found) == len(choices) == len(set(found)) else ()
+
+
+def _by_number(text: str, choices: Sequence[str]) -> str | Malformed | None:
+    """The choice of the number that a text gives, if all choices are numbers: -5 is not 5."""
+    numbers = _numbers_of(tuple(choices))
+    if not numbers or not any(character.isdigit() for character in text):
+        return None
+    said = read_number(text)
+    if isinstance(said, Malformed):
+        return said if said.reason == "ambiguous" else Malformed("not_a_choice", said.detail)
+    if said in numbers:
+        return choices[numbers.index(said)]
+    return Malformed("not_a_choice", " ".join(text.split())[:80])
+
+
 def _joined(text: str, begun: str) -> bool:
     """Whether the choice that a text begins with is one of several: `library or bookstore`."""
     rest = _letters_only(text)[len(_letters_only(begun)) :].split()
+    if rest and rest[0] in ("not", "rather", "instead", "because", "since"):
+        return False
     return (bool(rest) and rest[0] in ("or", "and")) or "," in text[len(begun) : len(begun) + 2]
-
-
-def _agreeing(text: str, choices: Sequence[str], names: list[str], place: int) -> str | Malformed:
-    """The lettered choice, unless the words behind the letter are another choice."""
-    behind = re.split(r"[(\[]?\b[A-Za-z]\b[)\].:]", text, maxsplit=1)
-    words = normal_phrase(behind[1]) if len(behind) > 1 else ""
-    if words and words != names[place] and words in names:
-        return Malformed("ambiguous", f"the letter is that of {names[place]!r}, the text says {words!r}")
-    return choices[place]
-
-
-def _letters(text: str, names: list[str]) -> list[int]:
-    """Places of the choices whose letters are named, each once."""
-    found = [ord(letter.lower()) - ord("a") for letter in _PAREN.findall(text)]
-    if not found:
-        bare = _BARE.match(text)
-        if bare and _is_letter(text, bare, names):
-            found = [ord(bare[1].lower()) - ord("a")]
-    return [place for place in dict.fromkeys(found) if place < len(names)]
-
-
-def _is_letter(text: str, bare: re.Match[str], names: list[str]) -> bool:
-    """Whether a lone letter is a label, and not the article or a pronoun."""
-    rest = text[bare.end() :].strip()
-    marked = bare[0].rstrip()[-1:] in ").:]'\"" or not rest
-    place = ord(bare[1].lower()) - ord("a")
-    if marked:
-        return True
-    if place < len(names) and normal_phrase(rest).startswith(names[place]) and names[place]:
-        return bare[1].isupper()
-    return bare[1].isupper() and bare[1] not in "AI"
 
 
 def read_named(text: str, choices: Sequence[str], question: str = "") -> str | Malformed:
@@ -208,7 +455,13 @@ def _places(low: str, name: str) -> list[int]:
 
 
 def _letters_only(text: str) -> str:
-    return " ".join(re.sub(r"[^\w'$%.]+|(?<!\d)\.|\.(?!\d)", " ", text.casefold().replace("’", "'")).split())
+    """Words and numbers in lower case; signs that carry meaning stay: -5, C++, A-."""
+    return " ".join(_DROPPED.sub(" ", text.casefold().replace("’", "'").replace("−", "-")).split())
+
+
+_DROPPED = re.compile(
+    r"(?!(?<!\w)[-+](?=\d)|(?<=[a-z])#(?!\w)|(?<=[a-z])\+(?!\w)|(?<=\+)\+|(?<=\b[a-z])-(?!\w))[^\w'$%.]|(?<!\d)\.|\.(?!\d)"
+)
 
 
 def is_short(text: str) -> bool:

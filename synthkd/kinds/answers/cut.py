@@ -11,8 +11,9 @@ from dataclasses import dataclass
 STOP_MARKS = ("Q:", "Question:")
 _PHRASE = re.compile(
     r"(?P<lead>(?:\b(?:and\s+)?(?:so|hence|thus|therefore|then)\b,?\s+)?)"
-    r"(?:\bthe\s+(?:final\s+|correct\s+|right\s+|best\s+)*(?:answer|choice|option)"
-    r"(?:\s+to\s+(?:the|this)\s+question)?\s*(?:\*\*)?\s*(?:is|:|=)(?!\s+not\b)(?:\s+(?:either|therefore|thus))?"
+    r"(?:\b(?:the|my|final|correct)\s+(?:final\s+|correct\s+|right\s+|best\s+)*(?:answer|choice|option)"
+    r"(?:\s+to\s+(?:the|this)\s+question)?\s*(?:\*\*)?\s*"
+    r"(?:(?:must|would|should|will|has\s+to)\s+be\b|is|:|=)(?!\s+not\b)(?:\s+(?:either|therefore|thus))?"
     r"|(?:\bfinal\s+)?\banswer\s*(?:is)?\s*(?:\*\*)?\s*:"
     r"|(?:^|(?<=\n))[ \t*]*A:"
     r"|####"
@@ -23,7 +24,9 @@ _PHRASE = re.compile(
 #: Characters of a line that may hold an answer.
 _LONGEST_LINE = 2000
 _IS = re.compile(r"\bthe\s+(?:final\s+|correct\s+|right\s+)*answer\s+is\b", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"[.!?](?=[\s\"')\]*]|$)|\n")
+_SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bca)[.!?](?=[\s\"')\]*]|$)(?!\s*=)|\n")
+#: A list's mark on the line after an answer phrase.
+_BULLET = re.compile(r"[-+•]\s+")
 _LABEL = re.compile(
     r"\s*(?:\*\*)?(?:rationale|explanation|reasoning|solution)(?:\*\*)?\s*:\s*(?:\*\*)?", re.IGNORECASE
 )
@@ -69,6 +72,8 @@ def phrases(text: str) -> Iterator[Phrase]:
         end = found.end()
         while (again := _PHRASE.match(text, end)) and again.end() > end:
             end = again.end()
+        if "\n" in text[found.start() : end] and (bullet := _BULLET.match(text, end)):
+            end = bullet.end()
         line = text[end : end + _LONGEST_LINE].partition("\n")[0]
         # "A: There were 7 roses ... The answer is 13": a label before the steps is no answer phrase.
         if "answer is" not in found[0].casefold() and _IS.search(line):

@@ -11,6 +11,7 @@ from itertools import islice
 from synthkd.kinds.answers.choices import (
     first_choice,
     is_short,
+    label_alone,
     letter_at_end,
     named_by_stems,
     read_choice,
@@ -155,6 +156,11 @@ def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> 
         said = read_choice(text.strip().partition("\n")[0], choices)
         if not isinstance(said, Malformed):
             return Found(text.strip().partition("\n")[2].strip(), said, "bare")
+    head, tail = text.strip().split("\n", 1)[0], text.strip().rpartition("\n")
+    if (named := label_alone(tail[2], choices)) is not None:
+        return Found(tail[0].strip(), named, "bare")
+    if (named := label_alone(head, choices)) is not None:
+        return Found(text.strip().partition("\n")[2].strip(), named, "bare")
     if last := letter_at_end(text):
         said = read_choice(last, choices)
         if not isinstance(said, Malformed):

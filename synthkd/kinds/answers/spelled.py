@@ -186,7 +186,7 @@ def take_spelled(words: Sequence[str], start: int) -> int:
             or (part_of(word) and (place > start or word == "half"))
         ):
             place = last = place + 1
-        elif (word == "and" and last > start) or word in ("a", "an"):
+        elif (word == "and" and last > start) or (word in ("a", "an") and place - last < 2):
             place += 1
         elif word == "point" and last > start:
             place = last = place + 1
