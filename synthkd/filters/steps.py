@@ -92,7 +92,7 @@ def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
 class AgreesWithGold(RowRule):
     """The answer is not the one that the input gives as ``gold``; for expressions, not what was asked for.
 
-    Rows without a gold answer pass.
+    Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`) is not taken for one.
     """
 
     name: ClassVar[str] = "agrees_with_gold"
@@ -101,14 +101,15 @@ class AgreesWithGold(RowRule):
         if "right" not in batch.schema.names:
             return [None] * batch.num_rows
         columns = [batch.column(name).to_pylist() for name in ("right", "answer", "gold")]
-        return [
-            None
-            if right is not False
-            else f"{answer!r}, not {gold!r}"
-            if gold
-            else f"{answer!r} is not right"
-            for right, answer, gold in zip(*columns, strict=True)
-        ]
+        return [_disagreement(right, answer, gold) for right, answer, gold in zip(*columns, strict=True)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         return None if row.get("right") is not False else "not right"
+
+
+def _disagreement(right: bool | None, answer: str | None, gold: str | None) -> str | None:
+    if right is None and gold and answer is not None:
+        return f"gold {gold!r} cannot be compared"
+    if right is not False:
+        return None
+    return f"{answer!r}, not {gold!r}" if gold else f"{answer!r} is not right"

@@ -17,7 +17,7 @@ from synthkd.kinds.answers.cut import STOP_MARKS, own_text
 from synthkd.kinds.answers.equations import equations
 from synthkd.kinds.answers.expression import given_numbers, objection
 from synthkd.kinds.answers.find import Found, find, same_form, type_of
-from synthkd.kinds.answers.numeric import exact, read_number
+from synthkd.kinds.answers.numeric import read_number, write_number
 from synthkd.kinds.answers.words import read_yes_no
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.text import normal_phrase
@@ -128,7 +128,8 @@ class RationaleKind(Kind):
             return objection(answer, given, self.target) is None
         if gold is None:
             return None
-        return same_form(answer, kind) == same_form(_gold(gold, kind, choices), kind)
+        asked = _gold(gold, kind, choices, question)
+        return None if asked is None else same_form(answer, kind) == same_form(asked, kind)
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """The steps, then the answer after its phrase."""
@@ -160,15 +161,25 @@ class RationaleKind(Kind):
         return self._same_form(str(candidate["question"]), str(candidate["answer"] or ""))
 
 
-def _gold(gold: str, kind: str, choices: Sequence[str]) -> str:
-    """A gold answer as an answer of its type: a choice may be given by its letter, a number with its unit."""
+def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | None:
+    """A gold answer as an answer of its type; None if it is none.
+
+    A choice may be given by its label, a number with its unit, or behind the answer phrase of a worked solution.
+    """
     if kind == "choice":
-        read = read_choice(f"({gold})" if len(gold.strip()) == 1 else gold, choices)
-        return gold if isinstance(read, Malformed) else read
-    if kind == "yes_no":
-        said = read_yes_no(gold)
-        return gold if isinstance(said, Malformed) else said
-    if kind == "number" and exact(gold) is None:
-        number = read_number(gold)
-        return gold if isinstance(number, Malformed) else str(number)
-    return gold
+        read = read_choice(gold, choices)
+    elif kind == "yes_no":
+        read = read_yes_no(gold)
+    elif kind == "number":
+        read = _gold_number(gold, question)
+    else:
+        return gold
+    return None if isinstance(read, Malformed) else read
+
+
+def _gold_number(gold: str, question: str) -> str | Malformed:
+    found = find(gold, "number", question, last=True) if "####" in gold or "boxed" in gold else None
+    if isinstance(found, Found) and found.by == "phrase":
+        return found.answer
+    number = read_number(gold, question)
+    return number if isinstance(number, Malformed) else write_number(number)

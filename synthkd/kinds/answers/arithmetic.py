@@ -225,8 +225,10 @@ class _Parser:
             tree, place = self._atom(place + 1, depth + 1)
             return Number(_root(value(tree))), place
         money = self.kind(place) == "currency"
-        if money:
+        while self.kind(place) == "currency":
+            # The second one of "$$5$$" begins a formula.
             place += 1
+        if money:
             if self._is_op(place, "-"):
                 tree, place = self._atom(place + 1, depth + 1)
                 return Operation("-", Number(Fraction(0)), tree), place

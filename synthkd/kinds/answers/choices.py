@@ -59,7 +59,7 @@ _AFTER = (
 )
 _MARKED = re.compile(r"\s*[).:,;\]}'\"”’»*_`$>\\–—→=!?）】」]|\s*$|\s*[^\w\s(]|\s+-\s|\s*\n")
 _OPENED = frozenset("([{<*_`$\"'“‘«「【（\\")
-_JOIN = r"[^\w,/&+|;]*+(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus|[,/&+|;])(?![^\W_])[\W_]*+)++"
+_JOIN = r"[^\w,/&+|;]*+(?:(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus)(?![^\W_])|[,/&+|;])[\W_]*+)++"
 _NEGATION = re.compile(
     r"(?:\b(?:not|never|neither|nor|except|excluding|without|cannot|than|of)|n['’]t)\W*(?:be\s+|is\s+)?"
     r"(?:(?:the|option|choice|letter|answer)\s+)*[\W_]*$",
@@ -278,7 +278,7 @@ def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malfor
         said.add(names[other])
         end = _behind_own(text, again.end(), names[other])
     rest = text[found.end() :]
-    lone = re.fullmatch(r"[\W_]*((?:\w(?![\w])[\W_]*)+)", rest)
+    lone = re.fullmatch(r"[\W_]*+((?:\w(?!\w)[\W_]*+)++)", text[end : end + _NEAR])
     if lone:
         said |= {
             names[labels.index(c)] for c in lone[1].casefold() if c in labels and labels.index(c) < len(names)

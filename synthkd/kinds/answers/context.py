@@ -329,7 +329,7 @@ def _is_sign(text: str, found: list[Token], place: int) -> bool:
     if place == 0:
         return True
     minus, before = found[place], found[place - 1]
-    if before.kind in ("open", "equals", "currency") or before.text == ":":
+    if before.kind in ("open", "equals", "currency") or before.text in (":", "[", "{", "≈", "~", '"'):
         return True
     if before.kind == "word" and before.text.casefold() in _LEADS and before.end < minus.start:
         return True
@@ -351,7 +351,9 @@ def begins(found: list[Token], start: int, read: Fraction) -> bool:
     if token.kind == "op":
         if token.text == "+":
             return before is None or (
-                touches and before.kind in ("word", "end", "equals") and before.text != "or"
+                touches
+                and before.kind in ("word", "end", "equals", "currency", "open")
+                and before.text != "or"
             )
         # A dash behind a label: "Total: - 5" is a sign, "Result — 5" no sign.
         return False
@@ -407,10 +409,14 @@ def _says(found: list[Token], place: int) -> Fraction | None:
 def is_apart(found: list[Token], start: int) -> bool:
     """Whether no other number stands so near before an expression that both are one thing, or a list."""
     gap: list[str] = []
+    words = True
     for token in reversed(found[:start]):
         if token.kind in ("number", "bad"):
-            return bool("=" in gap or _FUNCTION.intersection(gap))
+            joined = _JOINS.intersection(gap) or _JOINING_SIGNS.intersection(gap)
+            # "3 athletes ran 204 yards", but "5 feet 6 inches".
+            return bool("=" in gap or _FUNCTION.intersection(gap) or (len(gap) > 1 and not joined and words))
         gap.append("=" if token.kind == "equals" else token.text.casefold())
+        words = words and token.kind == "word"
     return True
 
 
@@ -494,7 +500,8 @@ def ended(text: str, found: list[Token], tree: Tree, read: Fraction, end: int) -
             gap.append(low)
             named = True
         elif token.kind == "open":
-            return read
+            # A remark, or a second result.
+            return AMBIGUOUS if gap and gap[-1] in _JOINS else read
         elif (
             token.kind == "op"
             and text[token.start : token.end].casefold() == "times"

@@ -119,7 +119,7 @@ def _left_of(text: str, run: list[Token], place: int) -> _Side | None:
     for start in range(max(0, place - _LOOK_BACK), place):
         if run[start].kind not in ("number", "open", "currency", "op"):
             continue
-        if run[start].kind == "op" and not _is_sign(run, start):
+        if run[start].kind == "op" and run[start].text != "√" and not _is_sign(run, start):
             continue
         if (start and _goes_on(run, start)) or _CUT_NUMBER.search(
             text, max(0, run[start].start - 2), run[start].start

@@ -190,7 +190,7 @@ def _word(match: re.Match[str], word: str) -> Token:
 def _after_number(found: list[Token]) -> bool:
     """Whether an `x` may stand for times: after a number, with its unit at most between."""
     for token in reversed(found[-3:]):
-        if token.kind in ("number", "percent", "close"):
+        if token.kind in ("number", "bad", "percent", "close"):
             return True
         if token.kind != "word":
             return False

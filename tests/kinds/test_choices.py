@@ -1,0 +1,231 @@
+"""Choices in answers: by label or by words, through every common decoration; several labels are no answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthkd.kinds.answers.choices import choices_of
+from synthkd.kinds.base import Malformed
+from synthkd.kinds.rationale import RationaleKind
+
+METALS = ["copper", "tin", "lead ore"]
+LABELS = {"A": "copper", "B": "tin", "C": "lead ore"}
+PHRASES = [
+    "Answer: ",
+    "**Answer**: ",
+    "Final answer: ",
+    "ANSWER: ",
+    "The answer is ",
+    "The answer is: ",
+    "The answer must be ",
+    "So the answer would be ",
+    "The correct option is ",
+    "My answer: ",
+    "Answer:\n",
+    "#### ",
+    "",
+]
+DECORATIONS = [
+    "{}",
+    "**{}**",
+    "***{}***",
+    "*{}*",
+    "__{}__",
+    "_{}_",
+    "`{}`",
+    "${}$",
+    r"\({}\)",
+    r"\boxed{{{}}}",
+    r"\boxed{{\text{{{}}}}}",
+    r"$\mathbf{{{}}}$",
+    '"{}"',
+    "“{}”",
+    "«{}»",
+    "'{}'",
+    "({})",
+    "**({})**",
+    "[{}]",
+    "{{{}}}",
+    "<{}>",
+    "option {}",
+    "Option **{}**",
+    "- {}",
+    "👉 {}",
+    "{} ✅",
+]
+ENDS = [
+    "",
+    ".",
+    "!",
+    ")",
+    ":",
+    ";",
+    " ✅",
+    " because the others are not asked for",
+    ", since it is soft",
+    "\n\nThe others melt.",
+]
+WIDE = {"A": "ＡⒶ", "B": "ＢⒷ", "C": "ＣⒸ"}
+
+
+def read(text: str, choices: Any = METALS, question: str = "Which one?") -> str | None:
+    """The answer to a question with choices; None if it is malformed."""
+    row = {"question": question} if choices is None else {"question": question, "choices": choices}
+    found = RationaleKind().parse(text, row)
+    return None if isinstance(found, Malformed) else str(found[0]["answer"])
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from([*LABELS]),
+    st.sampled_from(PHRASES),
+    st.sampled_from(DECORATIONS),
+    st.sampled_from(ENDS),
+    st.data(),
+)
+def test_a_label_names_its_choice_through_every_decoration(
+    label: str, phrase: str, decoration: str, end: str, data: st.DataObject
+) -> None:
+    written = data.draw(
+        st.sampled_from([label, *WIDE[label], f"{label}) {LABELS[label]}", f"{label}. {LABELS[label]}"])
+    )
+    text = phrase + decoration.format(written) + end
+    assert read(text) == LABELS[label], text
+
+
+@settings(max_examples=100)
+@given(
+    st.permutations([*LABELS]).map(lambda labels: labels[:2]),
+    st.sampled_from([" or ", " and ", ", ", "/", " & ", " or maybe ", " ", "; ", "|"]),
+    st.sampled_from(PHRASES[:-1]),
+    st.sampled_from(["{}", "**{}**", "({})", "${}$", "option {}"]),
+)
+def test_several_labels_are_no_answer(labels: list[str], join: str, phrase: str, decoration: str) -> None:
+    assert read(phrase + join.join(decoration.format(label) for label in labels)) is None
+
+
+@settings(max_examples=100)
+@given(
+    st.permutations([*LABELS]).map(lambda labels: labels[:2]),
+    st.sampled_from(["{}) {}", "{}: {}", "**{}. {}**", "({}) {}", "{} ({})", "{} - {}", "Option {}: {}"]),
+    st.sampled_from(PHRASES[:6]),
+)
+def test_a_label_with_the_words_of_another_choice_is_no_answer(
+    labels: list[str], form: str, phrase: str
+) -> None:
+    said, other = labels
+    assert read(phrase + form.format(said, LABELS[other])) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is a because copper bends.", "copper"),
+        ("The answer is b since it melts.", "tin"),
+        ("The answer is A, since (B) melts.", "copper"),
+        ("The answer is A. B melts, and (C) is an ore.", "copper"),
+        ("The answer is A, not B.", "copper"),
+        ("The answer is A rather than B.", "copper"),
+        ("The answer is definitely (C).", "lead ore"),
+        ("Option A is correct.", "copper"),
+        ("(B) is right.", "tin"),
+        ("It bends, and so it is soft.\n\n**A**", "copper"),
+        ("**B) Tin**\n\nBecause it melts first, long before the two others that are asked about.", "tin"),
+        ("The answer is tin, not copper.", "tin"),
+        ("The answer is a lead ore.", "lead ore"),
+        ("Answer: tin (B)", "tin"),
+        ("Answer: not A", None),
+        ("The answer is neither A nor B", None),
+        ("Answer: tin (A)", None),
+        ("Answer: (a) copper or (b) tin", None),
+        ("Answer: Z", None),
+        ("Answer: ABC", None),
+        ("Answer: 1", None),
+    ],
+)
+def test_a_label_is_told_from_an_article_and_from_what_is_said_of_the_others(
+    text: str, answer: str | None
+) -> None:
+    assert read(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "answer"),
+    [
+        (["heat", "light", "both A and B", "none of these"], "Answer: C", "both A and B"),
+        (["heat", "light", "both A and B", "none of these"], "Answer: both A and B", "both A and B"),
+        (["heat", "light", "both A and B", "none of these"], "Answer: **C) Both A and B**", "both A and B"),
+        (["(a) and (b)", "(b) and (c)", "only (a)"], "Answer: B", "(b) and (c)"),
+        (["(a) and (b)", "(b) and (c)", "only (a)"], "Answer: (C) only (a)", "only (a)"),
+    ],
+)
+def test_choices_may_speak_of_one_another(choices: list[str], text: str, answer: str) -> None:
+    assert read(text, choices) == answer
+    asked = RationaleKind().asked({"question": "Which one?", "choices": choices})
+    assert choices_of({"question": asked}) == tuple(choices)
+
+
+def test_labels_inside_a_choice_of_the_question_are_part_of_its_text() -> None:
+    question = "Which? (a) heat (b) light (c) both (a) and (b) (d) none"
+    assert choices_of({"question": question}) == ("heat", "light", "both (a) and (b)", "none")
+
+
+@pytest.mark.parametrize(
+    ("choices", "text"),
+    [
+        (["А) медь", "Б) олово"], "Answer: **Б**"),
+        (["(α) χαλκός", "(β) κασσίτερος"], "Answer: β"),
+        (["(क) ताँबा", "(ख) टिन"], "The answer is (ख)."),
+        (["甲. 銅", "乙. 錫"], "Answer: 乙"),
+        (["(ا) نحاس", "(ب) قصدير"], "Answer: ب"),
+        ("1. copper\n2. tin", "Answer: 2"),
+        ("(1) copper (2) tin", "Answer: ②"),
+        ({"label": ["1", "2"], "text": ["copper", "tin"]}, "Answer: (2)"),
+        ({"label": ["A", "B"], "text": ["copper", "tin"]}, "Answer: B"),
+        ({"B": "tin", "A": "copper"}, "Answer: B"),
+        ([{"label": "A", "text": "copper"}, {"label": "B", "text": "tin"}], "Answer: B"),
+        ('{"A": "copper", "B": "tin"}', "Answer: B"),
+    ],
+)
+def test_choices_have_the_labels_that_they_come_with(choices: Any, text: str) -> None:
+    assert read(text, choices) == choices_of({"choices": choices})[1]
+    asked = RationaleKind().asked({"question": "Which one?", "choices": choices})
+    assert len(choices_of({"question": "Which one?", "choices": choices})) == 2
+    assert choices_of({"choices": choices})[1] in asked
+
+
+@pytest.mark.parametrize(
+    ("choices", "text", "answer"),
+    [
+        (["5", "-5", "10"], "Answer: -5", "-5"),
+        (["-5", "5"], "Answer: 5", "5"),
+        (["100", "1000"], "Answer: 1,000", "1000"),
+        (["1/2", "1/3"], "Answer: 0.5", "1/2"),
+        (["3 km", "5 km"], "Answer: 5 km", "5 km"),
+        (["3", "5"], "Answer: B) 5", "5"),
+        (["3", "5"], "Answer: B) 3", None),
+        (["3", "5"], "Answer: 3-5", None),
+        (["3", "5"], "Answer: 7", None),
+        (["C", "C++", "C#"], "Answer: C++", "C++"),
+        (["A-", "A+"], "Answer: A+", "A+"),
+        (["B", "A", "C"], "Answer: A", None),
+        (["Vitamin C", "Vitamin A"], "Answer: Vitamin A", "Vitamin A"),
+    ],
+)
+def test_numbers_and_signs_in_choices_keep_their_meaning(
+    choices: list[str], text: str, answer: str | None
+) -> None:
+    assert read(text, choices) == answer
+
+
+@pytest.mark.parametrize(
+    ("gold", "right"), [("B", True), ("(b)", True), ("**B**", True), ("tin", True), ("A", False), ("Z", None)]
+)
+def test_a_gold_choice_is_read_as_an_answer_is(gold: str, right: bool | None) -> None:
+    found = RationaleKind().parse("Answer: **B**", {"question": "Which?", "choices": METALS, "gold": gold})
+    assert isinstance(found, list)
+    assert found[0]["right"] is right
