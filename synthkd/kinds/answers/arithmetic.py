@@ -7,7 +7,7 @@ atom := [$] number [magnitude] [%|°|$] [unit words] | ( expression ) [unit word
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isqrt
 
@@ -183,13 +183,7 @@ class _Parser:
             if depth > _DEEPEST:
                 raise Unreadable
             inner, place = self._factor(place + 1, depth + 1)
-            if isinstance(inner, Number):
-                other = None if inner.other is None else -inner.other
-                return (
-                    Number(-inner.value, inner.places, inner.percent, inner.units, inner.certain, other),
-                    place,
-                )
-            return Operation("-", Number(Fraction(0)), inner), place
+            return _negated(inner), place
         tree, place = self._atom(place, depth)
         if self._is_op(place, "^"):
             negative = self._is_op(place + 1, "-")
@@ -231,7 +225,7 @@ class _Parser:
         if money:
             if self._is_op(place, "-"):
                 tree, place = self._atom(place + 1, depth + 1)
-                return Operation("-", Number(Fraction(0)), tree), place
+                return _negated(tree), place
             if self.kind(place) == "open":
                 return self._atom(place, depth + 1)
         if self.kind(place) != "number":
@@ -325,6 +319,13 @@ class _Parser:
         letter = len(word) == 1 and word < "\u2e80" and word not in _LETTER_UNITS and not article
         if letter or word.casefold() in _UNKNOWN:
             raise Unreadable
+
+
+def _negated(tree: Tree) -> Tree:
+    if isinstance(tree, Number):
+        other = None if tree.other is None else -tree.other
+        return replace(tree, value=-tree.value, other=other)
+    return Operation("-", Number(Fraction(0)), tree)
 
 
 def _root(number: Fraction | None) -> Fraction:

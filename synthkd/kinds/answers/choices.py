@@ -211,7 +211,10 @@ def _patterns(labels: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]
     label = rf"(?P<label>{'|'.join(re.escape(label) for label in labels) or '(?!)'})(?![^\W_]|['’]\w)"
     return (
         re.compile(rf"[\W_]*+(?:{_LEAD}(?![^\W_])[\W_]*+)*+{label}", re.IGNORECASE),
-        re.compile(rf"(?:{_JOIN})(?:{_LEAD}(?![^\W_])[\W_]*+)*+{label}", re.IGNORECASE),
+        re.compile(
+            rf"(?:{_JOIN}|[^\w.:;\n]*+(?=option\b|choice\b))(?:{_LEAD}(?![^\W_])[\W_]*+)*+{label}",
+            re.IGNORECASE,
+        ),
         re.compile(rf"(?:[(\[{{]\s*+|\b(?:option|choice|letter)\s[\W_]*+){label}", re.IGNORECASE),
     )
 
@@ -245,9 +248,9 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     if len(said) > 1:
         return Malformed("ambiguous", " and ".join(sorted(said)))
     if said:
-        named = first_choice(text, choices)
-        if named is not None and normal_phrase(named) not in said:
-            return Malformed("ambiguous", f"the label is that of {said.pop()!r}, the text says {named!r}")
+        worded = first_choice(text, choices)
+        if worded is not None and normal_phrase(worded) not in said:
+            return Malformed("ambiguous", f"the label is that of {said.pop()!r}, the text says {worded!r}")
         return choices[lettered[0]]
     if choices and re.fullmatch(r"\W*\w\W*", text.strip()):
         return Malformed("not_a_choice", text.strip()[:80])
@@ -295,6 +298,7 @@ def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malfor
     return place
 
 
+_LATEX_WORDS = frozenset(["boxed", "text", "mathbf", "mathrm", "textbf"])
 _ARTICLE = re.compile(r"[\W_]*(?:(?:an?|the)\s+)?", re.IGNORECASE)
 
 
@@ -315,7 +319,7 @@ def label_alone(line: str, choices: Sequence[str]) -> str | None:
     )
     if not isinstance(place, int):
         return None
-    said = _letters_only(line).replace("_", " ").split()
+    said = [word for word in re.sub(r"[_$]", " ", _letters_only(line)).split() if word not in _LATEX_WORDS]
     label, name = labels_of(choices)[place], _letters_only(choices[place]).split()
     while said and said[0] in ("option", "choice", "answer", "letter"):
         said = said[1:]

@@ -19,264 +19,49 @@ from synthkd.kinds.answers.spelled import (
     read_spelled,
     spelled_words,
     take_spelled,
+    words_of,
 )
 from synthkd.kinds.answers.tokens import Token
 
 #: Tokens behind a number that are looked at.
 _LOOK_AHEAD = 16
 #: Words after which reasons come, and no more of the answer.
-REASONS = frozenset(["because", "since", "as", "so", "if", "when", "where", "which", "that", "who"])
-_JOINS = frozenset(["and", "or", "to", "through", "thru", "until", "till", "versus", "vs"])
+REASONS = words_of("because since as so if when where which that who")
+_JOINS = words_of("and or to through thru until till versus vs")
 #: Signs between two numbers that are both meant.
 _JOINING_SIGNS = frozenset(",;&|-+~…/")
 #: Words that stand between a number and another that is no part of it.
-_FUNCTION = frozenset(
-    [
-        "for",
-        "per",
-        "in",
-        "at",
-        "after",
-        "before",
-        "of",
-        "on",
-        "from",
-        "with",
-        "within",
-        "every",
-        "each",
-        "than",
-        "then",
-        "but",
-        "not",
-        "rather",
-        "instead",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "he",
-        "she",
-        "they",
-        "it",
-        "we",
-        "i",
-        "you",
-        "his",
-        "her",
-        "their",
-        "its",
-        "our",
-        "your",
-        "left",
-        "has",
-        "have",
-        "had",
-        "gives",
-        "give",
-        "gave",
-        "gets",
-        "get",
-        "costs",
-        "cost",
-        "makes",
-        "make",
-        "made",
-        "needs",
-        "need",
-        "uses",
-        "use",
-        "takes",
-        "take",
-        "spent",
-        "spends",
-        "the",
-        "all",
-        "only",
-        "more",
-        "less",
-        "fewer",
-        "out",
-        "into",
-        "during",
-        "about",
-        "around",
-        "over",
-        "under",
-        "off",
-        "total",
-        "by",
-        "because",
-        "since",
-        "as",
-        "so",
-        "if",
-        "when",
-        "while",
-        "where",
-        "which",
-        "who",
-        "that",
-    ]
+_FUNCTION = words_of(
+    "for per in at after before of on from with within every each than then but not rather instead is are "
+    "was were be been he she they it we i you his her their its our your left has have had gives give "
+    "gave gets get costs cost makes make made needs need uses use takes take spent spends the all only "
+    "more less fewer out into during about around over under off total by because since as so if when "
+    "while where which who that"
 )
 #: Words before a number that make it another one, or a bound.
-_BEFORE = frozenset(
-    [
-        "half",
-        "twice",
-        "thrice",
-        "double",
-        "triple",
-        "quadruple",
-        "third",
-        "quarter",
-        "between",
-        "from",
-        "least",
-        "most",
-        "than",
-        "over",
-        "under",
-        "above",
-        "below",
-        "beyond",
-        "exceeds",
-        "exceeding",
-        "not",
-        "never",
-        "no",
-        "root",
-        "squared",
-        "cubed",
-        "log",
-        "ln",
-        "sin",
-        "cos",
-        "tan",
-        "exp",
-        "sqrt",
-        "factorial",
-        "version",
-        "v",
-        "point",
-        "per",
-        "or",
-        "until",
-    ]
+_BEFORE = words_of(
+    "half twice thrice double triple quadruple third quarter between from least most than over under "
+    "above below beyond exceeds exceeding not never no root squared cubed log ln sin cos tan exp sqrt "
+    "factorial version v point per or until"
 )
 #: Words of which a number before `of` is no number: the square root of 16.
-_OF = _BEFORE | frozenset(
-    [
-        "square",
-        "cube",
-        "sum",
-        "product",
-        "difference",
-        "ratio",
-        "quotient",
-        "multiple",
-        "power",
-        "fifth",
-        "tenth",
-        "out",
-    ]
-)
+_OF = _BEFORE | words_of("square cube sum product difference ratio quotient multiple power fifth tenth out")
 #: Words before a minus sign that stands apart from its number.
-_LEADS = frozenset(
-    [
-        "is",
-        "was",
-        "be",
-        "are",
-        "equals",
-        "equal",
-        "exactly",
-        "about",
-        "approximately",
-        "to",
-        "a",
-        "so",
-        "thus",
-        "therefore",
-        "answer",
-        "get",
-    ]
-)
-_MONTHS = frozenset(
-    [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-        "Jan",
-        "Feb",
-        "Mar",
-        "Apr",
-        "Jun",
-        "Jul",
-        "Aug",
-        "Sep",
-        "Sept",
-        "Oct",
-        "Nov",
-        "Dec",
-    ]
+_LEADS = words_of("is was be are equals equal exactly about approximately to a so thus therefore answer get")
+_MONTHS = words_of(
+    "January February March April May June July August September October November December Jan Feb Mar "
+    "Apr Jun Jul Aug Sep Sept Oct Nov Dec"
 )
 #: Words behind a number that make it another one, or a bound.
-_BEHIND = frozenset(
-    [
-        "squared",
-        "cubed",
-        "factorial",
-        "divided",
-        "multiplied",
-        "modulo",
-        "mod",
-        "choose",
-        "below",
-        "negative",
-        "tens",
-        "grand",
-        "point",
-        "pi",
-    ]
+_BEHIND = words_of(
+    "squared cubed factorial divided multiplied modulo mod choose below negative tens grand point pi"
 )
-_BOUNDS = frozenset(
-    ["more", "less", "fewer", "greater", "higher", "lower", "above", "below", "under", "over", "up"]
-)
+_BOUNDS = words_of("more less fewer greater higher lower above below under over up")
 #: What a logarithm's word may end in.
 _BASE = "0123456789₀₁₂₃₄₅₆₇₈₉_"
 _COMPARING = frozenset("<>≤≥≦≧≠±∓≪≫‰‱")
 #: Words before a number that is a name: day 2.
-_NAMES = frozenset(
-    [
-        "day",
-        "step",
-        "week",
-        "page",
-        "chapter",
-        "question",
-        "problem",
-        "case",
-        "part",
-        "option",
-        "room",
-        "figure",
-        "table",
-        "line",
-        "item",
-    ]
-)
+_NAMES = words_of("day step week page chapter question problem case part option room figure table line item")
 _GROUP, _GROUPS_BEGIN = (
     re.compile(r"[0-9]{3}(?:[.,][0-9]+)?"),
     re.compile(r"[1-9][0-9]{0,2}(?:\u202f[0-9]{3})*"),
@@ -355,7 +140,6 @@ def begins(found: list[Token], start: int, read: Fraction) -> bool:
                 and before.kind in ("word", "end", "equals", "currency", "open")
                 and before.text != "or"
             )
-        # A dash behind a label: "Total: - 5" is a sign, "Result — 5" no sign.
         return False
     if token.kind in ("number", "bad", "percent", "degree"):
         return False
@@ -627,7 +411,7 @@ def read_words(found: list[Token]) -> Fraction | str:
         place = after
         if run == ["one"] and behind in ("of", "another", "who", "that", "which", "can", "should", "by"):
             continue
-        if run == ["half"] and before and before not in _LEADS and before[-1:].isalnum() is not True:
+        if run == ["half"] and before.isalpha() and before not in _LEADS:
             continue
         read = read_spelled(run)
         if read is None or before in _BEFORE or behind in _BEHIND or (behind == "of" and read >= 1):

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a text as a set."""
+    return frozenset(text.split())
+
+
 _SMALL = [
     "zero",
     "one",
@@ -68,72 +74,12 @@ MAGNITUDES = {
     **dict.fromkeys(("tn", "trn"), Fraction(10**12)),
 }
 #: Words of the same meaning in other languages; some are false friends of one another, so none is read.
-FOREIGN_MAGNITUDES = frozenset(
-    [
-        "millionen",
-        "millones",
-        "millón",
-        "milhões",
-        "milhão",
-        "milioni",
-        "milione",
-        "miljoen",
-        "miljoner",
-        "miljon",
-        "milliard",
-        "milliards",
-        "milliarde",
-        "milliarden",
-        "miliardi",
-        "miljard",
-        "billones",
-        "bilhões",
-        "mille",
-        "tausend",
-        "hundert",
-        "millier",
-        "milliers",
-        "mil",
-        "mila",
-        "dutzend",
-        "douzaine",
-        "douzaines",
-        "docena",
-        "docenas",
-        "dúzia",
-        "duzia",
-        "тысяча",
-        "тысячи",
-        "тысяч",
-        "миллион",
-        "миллиона",
-        "миллионов",
-        "миллиард",
-        "миллиарда",
-        "миллиардов",
-        "млн",
-        "млрд",
-        "тыс",
-        "हज़ार",
-        "हजार",
-        "लाख",
-        "करोड़",
-        "करोड़",
-        "करोड",
-        "अरब",
-        "ألف",
-        "آلاف",
-        "مليون",
-        "مليار",
-        "nghìn",
-        "ngàn",
-        "triệu",
-        "tỷ",
-        "ribu",
-        "juta",
-        "milyon",
-        "milyar",
-    ]
+FOREIGN_MAGNITUDES = words_of(
+    "millionen millones millón milhões milhão milioni milione miljoen miljoner miljon milliard milliards "
+    "milliarde milliarden miliardi miljard billones bilhões mille tausend hundert millier milliers mil "
+    "mila dutzend douzaine douzaines docena docenas dúzia duzia тысяча тысячи тысяч миллион миллиона "
+    "миллионов миллиард миллиарда миллиардов млн млрд тыс हज़ार हजार लाख करोड़ करोड़ करोड अरब ألف آلاف "
+    "مليون مليار nghìn ngàn triệu tỷ ribu juta milyon milyar"
 )
 #: Characters with which such a word begins where no blank stands between: 3万円.
 CHARACTER_MAGNITUDES = {
