@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 ACCEPT, REJECT, UNSURE = "accept", "reject", "unsure"
 VERDICTS = (ACCEPT, REJECT, UNSURE)
+#: The spellings of each verdict, in any case: people's words, what tools and languages print for true and false, and
+#: what spreadsheets print for them in other countries.
 _WORDS = {
-    ACCEPT: {"accept", "accepted", "true", "1", "1.0", "yes", "valid"},
-    REJECT: {"reject", "rejected", "false", "0", "0.0", "no", "invalid"},
-    UNSURE: {"unsure", "unknown", "?"},
-}
+    ACCEPT: (
+        "accept", "accepted", "true", "t", "1", "yes", "y", "valid", "correct", "right", "good", "pass", "passed",
+        "positive", "pos", "approve", "approved", "keep", "ok", "okay", "✓", "✔", "✅", "☑", "👍",
+        "ja", "wahr", "richtig", "oui", "vrai", "sí", "si", "sì", "verdadero", "vero", "sim", "verdadeiro", "waar",
+    ),
+    REJECT: (
+        "reject", "rejected", "false", "f", "0", "no", "n", "invalid", "incorrect", "wrong", "bad", "fail", "failed",
+        "negative", "neg", "disapprove", "disapproved", "drop", "✗", "✘", "❌", "✖", "✕", "☒", "👎",
+        "nein", "falsch", "non", "faux", "falso", "não", "nao", "nee", "onwaar",
+    ),
+    UNSURE: ("unsure", "not sure", "unknown", "unclear", "undecided", "maybe", "don't know", "?"),
+}  # fmt: skip
 _KNOWN = {word: verdict for verdict, words in _WORDS.items() for word in words}
+#: What tools write for an empty cell.
+_EMPTY = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})
+#: For messages.
+SPELLINGS = "accept, yes, true, valid, correct, y, 1 or ✓; reject, no, false, invalid, incorrect, n, 0 or ✗; unsure or ?"
+#: Characters that no reader sees: variation selectors, joiners, marks of byte order.
+_UNSEEN = dict.fromkeys([0xFE0E, 0xFE0F, 0x200B, 0x200C, 0x200D, 0xFEFF])
 
 
 def verdict_of(value: Any) -> str | None:
     """``accept``, ``reject`` or ``unsure``; ``""`` for an empty cell; ``None`` for a word that is none of them."""
-    if value is None or (isinstance(value, float) and value != value):
+    if value is None:
         return ""
-    word = str(value).strip().casefold()
-    return _KNOWN.get(word) if word else ""
+    if isinstance(value, int | float):  # a truth value too
+        return "" if value != value else {1: ACCEPT, 0: REJECT}.get(value)
+    if not isinstance(value, str):
+        return None if isinstance(value, list | tuple | dict | bytes) else _spelt(str(value))
+    return _spelt(value)
+
+
+def _spelt(text: str) -> str | None:
+    # Folded after the compatibility form, in which a letter may be a capital again.
+    folded = unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold()
+    word = " ".join(folded.split()).strip("\"'`“”‘’«»").strip()
+    if word in _EMPTY:
+        return ""
+    if word not in _KNOWN and word[:1].isdigit():  # 1.0, as a column of numbers with gaps is written
+        word = word.rstrip("0").removesuffix(".") if "." in word and word[1:].strip("0") == "." else word
+        word = word or "0"
+    return _KNOWN.get(word.rstrip(".!") or word)

@@ -12,8 +12,10 @@ from synthkd.errors import CriticError, nearest
 class Form:
     """``words`` maps a value to the words that say it; ``worth`` says how far it speaks for acceptance, in [0, 1].
 
-    ``nouns`` may stand before a word (``Output (a)``). With ``sentences``, a reply that has neither a first word nor
-    a verdict line may say its verdict in a sentence such as ``Therefore, Output (a) is better.``
+    ``synonyms`` are other words that say a value, whatever was asked for: ``valid`` where ``yes`` was. They count in the
+    text of a reply, and not among its likeliest first tokens. ``nouns`` may stand before a word (``Output (a)``). With
+    ``sentences``, a reply that has neither a first word nor a verdict line may say its verdict in a sentence such as
+    ``Therefore, Output (a) is better.``
     """
 
     name: str
@@ -21,25 +23,45 @@ class Form:
     worth: Mapping[str, float]
     nouns: tuple[str, ...] = ()
     sentences: bool = False
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     value_of: dict[str, str] = field(init=False, repr=False, compare=False)
+    #: The values of ``words`` alone.
+    token_of: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        found = {word: value for value, words in self.words.items() for word in words}
-        object.__setattr__(self, "value_of", found)
+        asked = {word: value for value, words in self.words.items() for word in words}
+        other = {word: value for value, words in self.synonyms.items() for word in words}
+        object.__setattr__(self, "token_of", asked)
+        object.__setattr__(self, "value_of", other | asked)
+
+    def of_worth(self, worth: float) -> str | None:
+        """The value with this worth, of a form with two of them."""
+        if len(self.words) != 2:
+            return None
+        return next((value for value, its in self.worth.items() if its == worth), None)
 
 
 _NOUNS = ("output", "response", "answer", "assistant", "option", "model", "candidate", "text", "summary")
 
+#: Words that speak for acceptance or against it in whatever form was asked for.
+_FOR = ("yes", "true", "valid", "correct", "accept", "accepted")
+_AGAINST = ("no", "false", "invalid", "incorrect", "reject", "rejected")
+
+
+def _two(name: str, good: tuple[str, ...], bad: tuple[str, ...]) -> Form:
+    """A form with a value for acceptance and one against it."""
+    return Form(
+        name, {good[0]: good, bad[0]: bad}, {good[0]: 1.0, bad[0]: 0.0},
+        synonyms={good[0]: _FOR, bad[0]: _AGAINST},
+    )  # fmt: skip
+
+
 FORMS = {
     form.name: form
     for form in (
-        Form("yes-no", {"yes": ("yes",), "no": ("no",)}, {"yes": 1.0, "no": 0.0}),
-        Form("true-false", {"true": ("true",), "false": ("false",)}, {"true": 1.0, "false": 0.0}),
-        Form(
-            "accept-reject",
-            {"accept": ("accept", "accepted"), "reject": ("reject", "rejected")},
-            {"accept": 1.0, "reject": 0.0},
-        ),
+        _two("yes-no", ("yes",), ("no",)),
+        _two("true-false", ("true",), ("false",)),
+        _two("accept-reject", ("accept", "accepted"), ("reject", "rejected")),
         Form(
             "pair",
             {"a": ("a", "1"), "b": ("b", "2"), "tie": ("tie", "draw")},

@@ -1,11 +1,17 @@
 """Read a judge's reply: strictly, or not at all.
 
-A verdict is (1) the first word, standing alone, or (2) a line ``verdict: …`` that is the first or the last of the
-reply, or (3), for pairs, a sentence ``Output (a) is better``. A word inside another, or inside a phrase (``Norway``,
-``not``, ``no one``, ``nothing wrong, yes``), says nothing. Where two places of a reply say different things, neither
-counts. What cannot be read is a fate with its text; it is never guessed.
+What a reasoning model thinks before its reply is no part of it. Of the rest, a verdict is
 
-Where the likeliest first tokens are known and the first word is the verdict, its probability comes from them.
+1. the first word, standing alone, or a last line that is nothing but the word;
+2. a line ``verdict: …``, ``[RESULT] …`` or ``## Verdict`` with the word below; ``<verdict>…</verdict>``; ``\\boxed{…}``;
+3. a field such as ``verdict`` of a JSON object, in a Markdown fence or beside text, with trailing commas or without;
+4. for pairs, a sentence ``Output (a) is better``.
+
+A word inside another, or inside a phrase (``Norway``, ``not``, ``no one``, ``nothing wrong, yes``), says nothing, nor does a
+number that is not on the scale. If two places of a reply say different things, neither counts. What cannot be read is an
+outcome with its reason and text; it is never guessed.
+
+If the likeliest first tokens are known and the first word is the verdict, its probability comes from them.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from synthkd.critics.judge.fields import in_json
 from synthkd.critics.judge.forms import FORMS, Form
 
 UNREADABLE = "unreadable"
@@ -24,11 +31,16 @@ UNREADABLE = "unreadable"
 _LEAST = 0.1
 #: Characters at the beginning of a reply, and of a line, that are looked at.
 _HEAD, _LINE = 200, 300
+#: Characters in which tags are looked for.
+_LONGEST = 20_000
 #: What may stand around a word without changing it.
 _OPEN, _CLOSE = r"[\s\"'*_`(\[{<“‘#>]*", r"[\"'*_`)\]}>”’]*"
-_KEY = r"(?:(?:so|therefore|thus|and|the|my|final|overall)[\s,]+)*(?:verdict|answer|judge?ment|decision|rating|score)"
+_NAMED = "verdict|answer|judge?ment|decision|rating|score|result"
+_KEY = rf"(?:(?:so|therefore|thus|and|the|my|final|overall)[\s,]+)*(?:{_NAMED})"
 #: A quick look, since most replies are one word.
-_HAS_KEY = re.compile("verdict|answer|judg|decision|rating|score", re.IGNORECASE)
+_HAS_KEY = re.compile("verdict|answer|judg|decision|rating|score|result|boxed", re.IGNORECASE)
+#: A heading with a verdict below it.
+_HEADING = re.compile(rf"{_OPEN}{_KEY}{_CLOSE}\s*[:=]?{_CLOSE}", re.IGNORECASE)
 #: A sentence with one of these says something else than its verdict.
 _HEDGE = re.compile(
     r"\b(?:not|never|neither|nor|whether|if|unless|although|though|while|hardly|which|unclear|could|might|may|would"
@@ -43,7 +55,8 @@ class Reading:
     """What one reply says.
 
     ``value`` is None where it cannot be read; ``reason`` then says why. ``shares`` gives the probability of each
-    value; ``worth`` is their mean worth. ``how``: ``tokens``, ``word``, ``line``, ``sentence`` or ``unreadable``.
+    value; ``worth`` is their mean worth. ``how``: ``tokens``, ``word``, ``line``, ``json``, ``last``,
+    ``sentence`` or ``unreadable``.
     """
 
     value: str | None
@@ -59,8 +72,9 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
     form = FORMS[form] if isinstance(form, str) else form
     answer, thought = _without_thoughts(text)
     if not answer.strip():
-        return Reading(None, None, UNREADABLE, text, "empty")
-    ways = (("word", _word(answer, form)), ("line", _line(answer, form)))
+        return Reading(None, None, UNREADABLE, text, "only thoughts" if thought else "empty")
+    fields, rest = in_json(answer, form)
+    ways = (("word", _word(rest, form)), ("line", _line(rest, form)), ("json", fields), ("last", _last(rest, form)))
     found = {how: value for how, value in ways if value}
     if not found and form.sentences:
         found = {how: value for how, value in [("sentence", _sentence(answer, form))] if value}
@@ -70,7 +84,7 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
     (value,) = values
     how = next(iter(found))
     # After thoughts, the first tokens are those of the thoughts.
-    shares = _shares(first_tokens, form) if how == "word" and first_tokens and not thought else None
+    shares = _shares(first_tokens, form, answer) if how == "word" and first_tokens and not thought else None
     if shares:
         worth = sum(share * form.worth[name] for name, share in shares.items())
         return Reading(max(shares, key=shares.__getitem__), worth, "tokens", text, shares=shares)
@@ -86,12 +100,15 @@ def _without_thoughts(text: str) -> tuple[str, bool]:
 
 # The first word
 
+#: What may follow a number of the scale.
+_OUT_OF = r"(?:\.0+)?(?:\s*(?:/|out of)\s*5(?:\.0+)?)?(?:\s+(?:stars?|points?))?"
+
 
 @cache
 def _first(form_name: str, nouns: tuple[str, ...], words: tuple[str, ...]) -> re.Pattern[str]:
     word = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
     noun = rf"(?P<noun>(?:{'|'.join(nouns)})\s+)?" if nouns else "(?P<noun>)"
-    out_of = r"(?:\s*(?:/|out of)\s*5)?" if form_name == "rating" else ""
+    out_of = _OUT_OF if form_name == "rating" else ""
     return re.compile(rf"{_OPEN}{noun}{_OPEN}(?P<word>{word}){out_of}{_CLOSE}(?P<rest>.*)", re.I | re.S)
 
 
@@ -101,7 +118,7 @@ def _match(text: str, form: Form) -> re.Match[str] | None:
 
 #: What may follow a word that says a verdict by itself; one letter or digit may also be a list's mark or an
 #: article, and a noun with its letter the subject of a sentence: these stand alone at their line's end only.
-_AFTER_WORD = re.compile(r"\s*$|[^\S\n]*\n|[.,;:!]+(?=[\s\"')*_\]]|$)|\s+[-–—]+\s|[–—]")
+_AFTER_WORD = re.compile(r"\s*$|[^\S\n]*\n|[.,;:!]+(?=[\s\"')*_\]]|$)|\s+[-–—]+\s|[–—]|\s+\((?!s\))")
 _AFTER_MARK = re.compile(r"\s*$|[^\S\n]*[.!]?[^\S\n]*(?:\n|$)")
 _AFTER_NOUN = re.compile(r"\s*$|[^\S\n]*\n|[.!](?=\s|$)")
 
@@ -116,10 +133,8 @@ def _word(text: str, form: Form) -> str | None:
     if not after.match(rest) or (len(text) > _HEAD and not rest):
         return None
     value = form.value_of[word]
-    if len(word) > 1 and not match["noun"]:
-        second = _match(rest.lstrip(" \t.,;:!-–—"), form)
-        if second and form.value_of[second["word"].casefold()] != value and _AFTER_WORD.match(second["rest"]):
-            return "?"
+    if len(word) > 1 and not match["noun"] and _says_another(rest, value, form):
+        return "?"
     return value
 
 
@@ -130,23 +145,77 @@ def _word(text: str, form: Form) -> str | None:
 def _labelled(form_name: str, nouns: tuple[str, ...], words: tuple[str, ...]) -> re.Pattern[str]:
     word = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
     noun = rf"(?:(?:{'|'.join(nouns)})\s+)?" if nouns else ""
-    out_of = r"(?:\s*(?:/|out of)\s*5)?" if form_name == "rating" else ""
-    between = r"[\"'*_`\s]*(?:\s+is\b\s*:?|:|=|\s[-–—]\s)"
+    out_of = _OUT_OF if form_name == "rating" else ""
+    between = r"[\"'*_`\s]*(?:\s+is\b\s*:?|:|=|\s[-–—]\s|\]{1,2})"
     return re.compile(
-        rf"{_OPEN}{_KEY}{between}{_OPEN}{noun}{_OPEN}({word}){out_of}{_CLOSE}[.!]*{_CLOSE}\s*", re.I
+        rf"{_OPEN}{_KEY}{between}{_OPEN}{noun}{_OPEN}(?P<word>{word}){out_of}{_CLOSE}(?P<rest>.*)",
+        re.IGNORECASE | re.DOTALL,
     )
 
 
+@cache
+def _tagged(form_name: str, words: tuple[str, ...]) -> re.Pattern[str]:
+    word = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+    out_of = _OUT_OF if form_name == "rating" else ""
+    said = rf"{_OPEN}({word}){out_of}{_CLOSE}\s*\.?\s*"
+    return re.compile(
+        rf"<(?P<tag>(?:final[_ ]?)?(?:{_NAMED}))>{said}</(?P=tag)>"
+        rf"|\\boxed\{{(?:\\text\{{)?{said}\}}|\[(?:{_NAMED})\]:?\s*{said}$", re.IGNORECASE | re.MULTILINE
+    )
+
+
+#: A verdict line is over, or a reason follows: after a stop, a comma, a dash, or in brackets.
+_AFTER_LINE = re.compile(r"[.!]*\s*$|[.,;:!]+[)*_\"']*\s+|\s+[-–—]\s+|\s+\(")
+
+
 def _line(text: str, form: Form) -> str | None:
-    """The value of a verdict line at either end; "?" where both ends have one and they differ."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    ends = [line for line in {lines[0], lines[-1]} if len(line) <= _LINE and _HAS_KEY.search(line)]
-    if not ends:
+    """The value of the verdict lines; "?" if they differ. Inside a reply, a line with a reason after its word is none."""
+    if not _HAS_KEY.search(text):
         return None
-    pattern = _labelled(form.name, form.nouns, tuple(form.value_of))
-    matches = [pattern.fullmatch(line) for line in ends]
-    values = {form.value_of[match[1].casefold()] for match in matches if match}
+    words = tuple(form.value_of)
+    lines = _with_headings([line.strip() for line in text.strip().splitlines() if line.strip()])
+    pattern = _labelled(form.name, form.nouns, words)
+    values = set()
+    for number, line in enumerate(lines):
+        if len(line) > _LINE or not _HAS_KEY.search(line) or not (match := pattern.fullmatch(line)):
+            continue
+        rest = match["rest"]
+        ends = number in (0, len(lines) - 1)
+        if not rest.strip(" .!") or (ends and _AFTER_LINE.match(rest)):
+            value = form.value_of[match["word"].casefold()]
+            values.add("?" if _says_another(rest, value, form) else value)
+    for tag in _tagged(form.name, words).finditer(text[:_LONGEST]):
+        values.add(form.value_of[next(filter(None, tag.groups()[1:])).casefold()])
     return "?" if len(values) > 1 else next(iter(values), None)
+
+
+def _with_headings(lines: list[str]) -> list[str]:
+    """The lines, with a heading such as ``## Verdict`` joined to the line below it."""
+    found: list[str] = []
+    heading = ""
+    for line in lines:
+        if not heading and len(line) < 60 and _HEADING.fullmatch(line):
+            heading = line.strip(" #*_:=>")
+            continue
+        found.append(f"{heading}: {line}" if heading else line)
+        heading = ""
+    return found
+
+
+def _says_another(rest: str, value: str, form: Form) -> bool:
+    """Does another value follow a value at once: ``yes, no``?"""
+    second = _match(rest.lstrip(" \t.,;:!-–—("), form)
+    return bool(
+        second and form.value_of[second["word"].casefold()] != value and _AFTER_WORD.match(second["rest"])
+    )
+
+
+def _last(text: str, form: Form) -> str | None:
+    """The value of a last line that is nothing but the word; one of several lines."""
+    head, _, line = text.strip().rpartition("\n")
+    if not head or len(line) > 40 or not (match := _match(line, form)):
+        return None
+    return None if match["rest"].strip(" .!\"'*_`") else form.value_of[match["word"].casefold()]
 
 
 # A sentence about a pair
@@ -182,18 +251,22 @@ def _of_sentence(sentence: str, form: Form) -> str | None:
 # The first token
 
 
-def _shares(first_tokens: str, form: Form) -> dict[str, float] | None:
+def _shares(first_tokens: str, form: Form, answer: str) -> dict[str, float] | None:
     """Probability of each value among the tokens that say one, whatever their case and leading space.
 
-    A value that none of the likeliest tokens says gets the most that it can have: the smallest of them, or what
+    None if no token begins the answer: they are those of another text. A value that none of the likeliest tokens says gets the most that it can have: the smallest of them, or what
     all of them leave. So nothing is certain that is only likely.
     """
     mass = dict.fromkeys(form.words, 0.0)
     listed: list[float] = []
-    for token, logprob in json.loads(first_tokens):
+    begins = answer.lstrip()
+    pairs = json.loads(first_tokens)
+    if not any(begins.startswith(said) for token, _ in pairs if (said := token.strip(_SPACES))):
+        return None
+    for token, logprob in pairs:
         share = math.exp(min(float(logprob), 0.0))
         listed.append(share)
-        value = form.value_of.get(_bare(token))
+        value = form.token_of.get(_bare(token))
         if value is not None:
             mass[value] += share
     if sum(mass.values()) < _LEAST:
@@ -205,6 +278,10 @@ def _shares(first_tokens: str, form: Form) -> dict[str, float] | None:
     return {value: share / total for value, share in mass.items()}
 
 
+#: White space, and how tokenizers write it.
+_SPACES = " \t\r\nĠ▁Ċ"
+
+
 def _bare(token: str) -> str:
     """A token without the marks of a leading space, quotes and final stops, in lower case."""
-    return token.strip(" \t\r\nĠ▁Ċ\"'*_`([{<)]}>.,:;!").casefold()
+    return token.strip(_SPACES + "\"'*_`([{<)]}>.,:;!").casefold()
