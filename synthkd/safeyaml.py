@@ -182,9 +182,20 @@ _Strict.yaml_constructors = _Strict.yaml_constructors | {
 }
 
 
+#: ``1e-3`` and ``2E6``, which YAML 1.1 takes for texts since they have no dot. Hashes of digits with an `e` stay texts: they
+#: are longer.
+_EXPONENT = re.compile(
+    r"[-+]?(?:[0-9]{1,3}[eE][-+]?[0-9]{1,2}|(?:[0-9]+\.[0-9]*|\.[0-9]+)[eE][-+]?[0-9]{1,2})\Z"
+)
+
+
 class _Small(_Strict, yaml.SafeLoader):
     """For what people write."""
 
 
 class _Large(_Strict, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """For larger files."""
+
+
+for _loader in (_Small, _Large):
+    _loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))

@@ -138,23 +138,42 @@ def eval_(
     from synthkd.students.rows import read_texts
     from synthkd.students.serve import open_classifier
     from synthkd.students.train import rows_of, text_figures
+    from synthkd.students.trained_on import row_hashes, text_hashes
 
     if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
-        figures = text_figures(load_student(folder, encoder), rows_of(rows))
+        writer, held = load_student(folder, encoder), rows_of(rows)
+        figures = text_figures(writer, held)
+        figures["trained_on"] = _tell_seen(rows, row_hashes(held, writer.kind), writer.trained_on)  # type: ignore[attr-defined]
         said = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
         typer.echo(json_text(figures, indent=1) if as_json else said)
         return
     model, given = open_classifier(folder, threads, encoder), read_texts(rows, text, label)
     known_labels(given.labels, model.classes, str(rows))
     found = evaluate(model.probabilities(given.texts), given.labels, model.classes)
-    typer.echo(json_text(found.as_dict(), indent=1) if as_json else str(found))
+    seen = _tell_seen(rows, text_hashes(given.texts), getattr(model, "trained_on", frozenset()))
+    typer.echo(json_text(found.as_dict() | {"trained_on": seen}, indent=1) if as_json else str(found))
+
+
+def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
+    """Say how many rows the student was trained on, and return it."""
+    count = sum(row in seen for row in rows)
+    if count:
+        typer.echo(
+            f"{clean(str(path))}: the student was trained on {count:,} of these {len(rows):,} rows; they tell nothing of"
+            " new texts",
+            err=True,
+        )
+    return count
 
 
 @app.command()
 def predict(
     folder: Folder,
     rows: Annotated[
-        Path, typer.Argument(help="Rows with a text: CSV, JSONL, Parquet or a corpus.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Rows with a text: CSV, JSONL, Parquet, a corpus, or a .txt with a text on each line.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.", show_default=False)],
     text: Text = "text",
@@ -180,13 +199,14 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Weights as 8-bit integers: smaller, not quite the same.")
     ] = False,
+    encoder: Encoder = None,
 ) -> None:
     """Write an encoder student as an ONNX model, to be served without torch."""
     from synthkd.students.classifiers.onnx import MODEL, export_onnx
     from synthkd.students.folders import load_student
 
     place = out or folder / ("onnx-int8" if int8 else "onnx")
-    difference = export_onnx(load_student(folder), place, int8)
+    difference = export_onnx(load_student(folder, encoder), place, int8)
     size = (place / MODEL).stat().st_size / 1e6
     typer.echo(
         f"{place}: {size:,.1f} MB; probabilities differ from the student's by {difference:.1e} at most on four texts"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from synthkd.errors import StudentError, nearest
+from synthkd.students.trained_on import text_hashes
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -66,6 +67,16 @@ def label_places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
     return np.fromiter((known[label] for label in labels), np.int64, len(labels))
 
 
+def as_texts(given: Iterable[str] | str) -> list[str]:
+    """The texts of a list, an array or a column; a string is one text. Raises `StudentError` for what is no text."""
+    texts = [given] if isinstance(given, str) else list(given)
+    for number, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            said = "empty" if text is None or text != text else f"a {type(text).__name__}"
+            raise StudentError(f"text {number:,} of {len(texts):,} is {said}, where a text is needed")
+    return texts
+
+
 def checked_seed(seed: Any) -> int:
     """The seed, where it is one that every generator of random numbers takes."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 32:
@@ -87,6 +98,8 @@ class Student(ABC):
     name: ClassVar[str]
     #: Options that `load` takes, for what a folder does not say.
     load_options: ClassVar[frozenset[str]] = frozenset()
+    #: Hashes of its training rows (`students.trained_on`); they are kept in its folder.
+    trained_on: frozenset[int] = frozenset()
     #: What it learns: labels of texts, or knowledge of a kind as text.
     learns: ClassVar[Literal["labels", "text"]]
 
@@ -127,21 +140,23 @@ class Classifier(Student):
         """
 
     @abstractmethod
-    def probabilities(self, texts: Sequence[str]) -> Floats:
-        """(n, C) calibrated probabilities, in the order of ``classes``; each row sums to 1."""
+    def probabilities(self, texts: Sequence[str] | str) -> Floats:
+        """(n, C) calibrated probabilities, in the order of ``classes``; each row sums to 1. A string is one text."""
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
-        """The likeliest class of each text."""
-        if not len(texts):
+    def predict(self, texts: Sequence[str] | str) -> list[str]:
+        """The likeliest class of each text; a string is one text."""
+        texts = as_texts(texts)
+        if not texts:
             return []
         return [self.classes[place] for place in self.probabilities(texts).argmax(1)]
 
     def check(self, rows: Texts, what: str = "training rows") -> None:
-        """Take the classes from the rows where none were given; refuse what no training can come from."""
+        """Take the classes from the rows if none were given, and note the rows; refuse what no training can come from."""
         present = sorted(set(rows.labels))
         if not self.classes:
             self.classes = tuple(present)
         self.check_labels(rows, what)
+        self.trained_on = frozenset(text_hashes(rows.texts))
         if len(present) < 2:
             has = f"have the one class {present[0]!r}" if present else "are none"
             raise StudentError(f"{what} {has}; a classifier needs rows of two classes at least")

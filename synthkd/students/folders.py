@@ -18,6 +18,7 @@ from synthkd.artifacts.settings import PluginName, Settings, checked_settings, r
 from synthkd.errors import StudentError
 from synthkd.marks import STUDENT as STUDENT_FOLDER
 from synthkd.storage import replaced_folder, write_json
+from synthkd.students import trained_on
 from synthkd.students.base import Student
 
 CARD = "student.json"
@@ -40,6 +41,7 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
     folder = Path(folder)
     with replaced_folder(folder, STUDENT_FOLDER) as new:
         student.save(new)
+        trained_on.write(new, student.trained_on)
         card = {"format": FORMAT, "student": student.name, "learns": student.learns, "synthkd": __version__}
         write_json(new / CARD, {**card, "manifest": dict(manifest or {})})
         write_hashes(new)
@@ -65,6 +67,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
         student = made.load(folder, **options)
     if not isinstance(student, Student) or student.learns != card["learns"]:
         raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
+    student.trained_on = trained_on.read(folder, STUDENT)
     return student
 
 

@@ -1,38 +1,115 @@
-"""Read labelled texts: a corpus of the kind `example`, or any table with a text and a label."""
+"""Read labelled texts: a corpus of the kind `example`, a table with a text and a label, or a file with a text a line."""
 
 from __future__ import annotations
 
+import logging
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from synthkd.cells import is_empty, text_cell
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
-from synthkd.rows import read_rows
+from synthkd.rows import BATCH, _reading, _without_zeros, read_rows
 from synthkd.students.base import Floats, Texts
+
+#: Column of the number of a line, of texts that stand one a line.
+LINE = "line"
+#: Characters of a name that no reader sees and no spelling needs.
+_UNSEEN = dict.fromkeys([0x00AD, 0x200B, 0x2060, 0xFEFF])
+#: Pairs of classes that are named in a message.
+_SHOWN = 3
 
 
 def read_texts(path: Path, text: str = "text", label: str = "label") -> Texts:
-    """The rows of a CSV, JSONL or Parquet file, or the accepted ones of a corpus. Raises `InputError` with file and row."""
+    """The rows of a CSV, JSONL or Parquet file, or the accepted ones of a corpus. Raises `InputError` with file and row.
+
+    Labels that differ in blanks or Unicode form alone are one class (`class_name`), which is logged; those that differ in
+    case alone are two, which is logged too. A label that is a list or an object is refused.
+    """
     texts: list[str] = []
     labels: list[str] = []
-    number = 0
-    for rows in _rows(path):
-        for row in rows:
-            number += 1
-            for column, values in ((text, texts), (label, labels)):
-                if column not in row:
-                    at = f" row {number}" if number > 1 else ""
-                    raise InputError(f"{path}{at}: no column {column!r}{nearest(column, list(row))}")
-                if row[column] is None or not str(row[column]).strip():
-                    raise InputError(f"{path} row {number}: an empty {column}")
-                values.append(str(row[column]))
+    spellings: Counter[str] = Counter()
+    for where, row in numbered_rows(path):
+        texts.append(cell_of(row, text, where, path, len(texts)))
+        said = cell_of(row, label, where, path, len(labels))
+        name = class_name(said)
+        if not name:
+            raise InputError(f"{where}: an empty {label}")
+        if name != said:
+            spellings[said] += 1
+        labels.append(name)
     if not texts:
         raise StudentError(f"{path}: no rows to learn from")
+    _tell(path, label, spellings, labels)
     return Texts(tuple(texts), tuple(labels))
+
+
+def class_name(text: str) -> str:
+    """The name of a class as all readers take it: NFC, single blanks, none at the ends, no characters without a width.
+
+    Names with commas or quotes, numbers, and names such as ``NA`` or ``None`` are names like any.
+    """
+    return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
+
+
+def _tell(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]) -> None:
+    """Log the labels that were read as another spelling, and the classes that differ in case or width alone."""
+    log = logging.getLogger("synthkd")
+    if spellings:
+        rows = sum(spellings.values())
+        named = ", ".join(f"{said!r} as {class_name(said)!r}" for said, _ in spellings.most_common(_SHOWN))
+        log.warning(
+            "%s: %s differ in blanks or Unicode form alone, and are read as one class: %s%s",
+            path, f"{label}s of {rows:,} {'row' if rows == 1 else 'rows'}", named,
+            ", …" if len(spellings) > _SHOWN else "",
+        )  # fmt: skip
+    alike: dict[str, list[str]] = {}
+    for name in sorted(set(labels)):
+        alike.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(name)
+    twins = [names for names in alike.values() if len(names) > 1]
+    if twins:
+        named = ", ".join(" and ".join(map(repr, names)) for names in twins[:_SHOWN])
+        log.warning(
+            "%s: classes that differ in case or width alone are classes of their own: %s%s; write them alike if they are one",
+            path, named, ", …" if len(twins) > _SHOWN else "",
+        )  # fmt: skip
+
+
+def cell_of(row: dict[str, Any], column: str, where: str, path: Path, before: int = 1) -> str:
+    """The text of a row's cell; refuse a column that is not there, an empty cell, and one that is no text."""
+    if column not in row:
+        raise InputError(f"{where if before else path}: no column {column!r}{nearest(column, list(row))}")
+    text = text_cell(row[column], where, column)
+    if text is None or is_empty(text):
+        raise InputError(f"{where}: an empty {column}; give it, or leave the row out")
+    return text
+
+
+def numbered_rows(path: Path, batch: int = BATCH) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows with their places, ``FILE row 3``. A corpus stands for its accepted rows; in a `.txt`, each line is a text."""
+    if path.suffix.lower() == ".txt" and path.is_file():
+        for row in _lines(path):
+            yield f"{path} line {row[LINE]}", row
+        return
+    number = 0
+    for rows in _rows(path, batch):
+        for row in rows:
+            number += 1
+            yield f"{path} row {number:,}", row
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file that are not blank, with their numbers."""
+    with _reading(path), path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(_without_zeros(path, file), 1):
+            if line.strip():
+                yield {LINE: number, "text": line.rstrip("\n")}
 
 
 def joined(parts: Sequence[Texts]) -> Texts:
@@ -50,10 +127,10 @@ def joined(parts: Sequence[Texts]) -> Texts:
     )
 
 
-def _rows(path: Path) -> Iterator[list[dict[str, Any]]]:
+def _rows(path: Path, batch: int) -> Iterator[list[dict[str, Any]]]:
     """Batches of rows; a corpus stands for its accepted ones."""
     if not (path / MANIFEST).is_file():
-        yield from read_rows(path)
+        yield from read_rows(path, batch=batch)
         return
-    for batch in load_corpus(path).dataset().to_batches():
-        yield batch.to_pylist()
+    for part in load_corpus(path).dataset().to_batches():
+        yield part.to_pylist()

@@ -5,23 +5,26 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from synthkd.display import to_cell
-from synthkd.errors import InputError, StudentError, nearest
+from synthkd.cells import is_empty, text_cell
+from synthkd.errors import InputError, StudentError
 from synthkd.keys import content_hash
 from synthkd.marks import check_file, has_fields
-from synthkd.rows import read_rows
 from synthkd.storage import check_place, replaced_file
 from synthkd.students.base import Classifier, Floats
 from synthkd.students.folders import load_student
+from synthkd.students.rows import LINE, cell_of, numbered_rows
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 #: Rows that are labelled at once.
 BATCH = 4096
 
 Rows = list[dict[str, Any]]
+Placed = list[tuple[str, dict[str, Any]]]
 
 
 class Labels(Protocol):
@@ -54,15 +57,16 @@ def predict_file(
 ) -> int:
     """Write each row's key, text, likeliest label and its probability; ``every``: the probability of each class too.
 
-    The key is the row's `id`, or else the hash of its text. The format is that of the suffix of ``out``. In CSV, a text that a
+    The key is the row's `id`, or else the hash of its text. In a `.txt`, each line that is not blank is a row, and `line` is its
+    number. The format is that of the suffix of ``out``. In CSV, a text that a
     spreadsheet would take for a formula is marked unless ``formulas``. Returns how many.
     """
     _check(rows, out)
     count = 0
     with replaced_file(out) as temporary:
         with _Writer(temporary, out.suffix.lower(), formulas) as writer:
-            for batch in read_rows(rows, batch=BATCH):
-                writer.write(_predicted(model, batch, text, f"{rows}", count, every))
+            for batch in _batches(numbered_rows(rows, BATCH)):
+                writer.write(_predicted(model, batch, text, rows, count, every))
                 count += len(batch)
         if not count:
             raise InputError(f"{rows}: no rows")
@@ -80,14 +84,22 @@ def _check(rows: Path, out: Path) -> None:
     check_file(out, has_fields("label", "probability"), "a file of predictions")
 
 
-def _predicted(model: Labels, batch: Rows, text: str, where: str, before: int, every: bool) -> Rows:
-    texts = list(_said(batch, text, where, before))
+def _batches(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Placed]:
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _predicted(model: Labels, batch: Placed, text: str, path: Path, before: int, every: bool) -> Rows:
+    texts = [
+        cell_of(row, text, where, path, before + number) for number, (where, row) in enumerate(batch)
+    ]
     probabilities = model.probabilities(texts)
     best = probabilities.argmax(1)
     found = []
-    for place, row in enumerate(batch):
+    for place, (where, row) in enumerate(batch):
         line = {
-            "id": content_hash([texts[place]]) if row.get("id") in (None, "") else row["id"],
+            "id": _key(row, texts[place], where),
+            **({LINE: row[LINE]} if path.suffix.lower() == ".txt" and LINE in row else {}),
             "text": texts[place],
             "label": model.classes[best[place]],
             "probability": float(probabilities[place, best[place]]),
@@ -101,13 +113,12 @@ def _predicted(model: Labels, batch: Rows, text: str, where: str, before: int, e
     return found
 
 
-def _said(batch: Rows, text: str, where: str, before: int) -> Iterator[str]:
-    for number, row in enumerate(batch, before + 1):
-        if text not in row:
-            raise InputError(f"{where}: no column {text!r}{nearest(text, list(row))}")
-        if row[text] is None or not str(row[text]).strip():
-            raise InputError(f"{where} row {number:,}: an empty {text}; give it, or leave the row out")
-        yield str(row[text])
+def _key(row: dict[str, Any], text: str, where: str) -> Any:
+    """The `id` of a row: a number stays one. Without one, the hash of its text."""
+    given = row.get("id")
+    if is_empty(given):
+        return content_hash([text])
+    return given if type(given) is int else text_cell(given, where, "id")
 
 
 class _Writer:

@@ -22,6 +22,7 @@ from synthkd.students.folders import save_student
 from synthkd.students.making import make_student, source_of, versions
 from synthkd.students.metrics import Evaluation, evaluate
 from synthkd.students.rows import read_texts
+from synthkd.students.trained_on import row_hashes
 
 README = "README.md"
 
@@ -143,6 +144,7 @@ def _generator(student: Any, asked: Training) -> Trained:
             rows_of(asked.source), plugins.find("kinds", str(asked.kind))(), validation=validation
         )
     seconds = time.perf_counter() - began
+    student.trained_on = frozenset(row_hashes(rows_of(asked.source), student.kind))
     figures: dict[str, Any] = {}
     for name, path in (("test", asked.test), ("validation", asked.validation)):
         if path is not None and not figures:

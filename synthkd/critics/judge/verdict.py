@@ -25,6 +25,7 @@ from functools import cache
 
 from synthkd.critics.judge.fields import in_json
 from synthkd.critics.judge.forms import FORMS, Form
+from synthkd.thoughts import split_thoughts
 
 UNREADABLE = "unreadable"
 #: Share of the first tokens that must say some verdict; else the reply did not begin with one (but with ``**``, say).
@@ -70,7 +71,8 @@ class Reading:
 def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -> Reading:
     """The verdict of a reply. ``first_tokens`` is `Completion.first_tokens`. Never raises, whatever the text."""
     form = FORMS[form] if isinstance(form, str) else form
-    answer, thought = _without_thoughts(text)
+    parts = split_thoughts(text)
+    answer, thought = parts.text, bool(parts.thoughts)
     if not answer.strip():
         return Reading(None, None, UNREADABLE, text, "only thoughts" if thought else "empty")
     fields, rest = in_json(answer, form)
@@ -89,13 +91,6 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
         worth = sum(share * form.worth[name] for name, share in shares.items())
         return Reading(max(shares, key=shares.__getitem__), worth, "tokens", text, shares=shares)
     return Reading(value, form.worth[value], how, text)
-
-
-def _without_thoughts(text: str) -> tuple[str, bool]:
-    """A reply without the thoughts that a reasoning model puts before it; thoughts without an end are no reply."""
-    if not text.lstrip().startswith("<think>"):
-        return text, False
-    return text.partition("</think>")[2], True
 
 
 # The first word

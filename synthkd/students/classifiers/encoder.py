@@ -14,7 +14,7 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT
 from synthkd.critics.options import published_path
 from synthkd.errors import StudentError
-from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.base import Classifier, Floats, Texts, as_texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.heads import row_weights
 from synthkd.students.classifiers.names import with_names
@@ -124,8 +124,9 @@ class EncoderStudent(Classifier):
         self.model, self.tokenizer, self.max_length = made.module, made.tokenizer, made.max_length
         self.temperature, self.history = made.temperature, asdict(made.history)
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
+    def probabilities(self, texts: Sequence[str] | str) -> Floats:
         """(n, C) in windows of texts; which texts stand together changes nothing but the last digits."""
+        texts = as_texts(texts)
         parts = [
             softened(self.logits(texts[at : at + _WINDOW]), self.temperature)
             for at in range(0, len(texts), _WINDOW)

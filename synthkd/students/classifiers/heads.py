@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,10 @@ def _regression(
     used = np.arange(matrix.shape[1]) if isinstance(matrix, np.ndarray) else np.unique(matrix.indices)
     model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_TOLERANCE)
     rows = matrix if len(used) == matrix.shape[1] else matrix[:, used]
-    model.fit(rows, np.searchsorted(present, places), weights)
+    with warnings.catch_warnings():
+        # Few rows a class are an ordinary start: scikit-learn takes their numbers for those of a regression.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
+        model.fit(rows, np.searchsorted(present, places), weights)
     weight, bias = np.zeros((matrix.shape[1], classes)), np.full(classes, -np.inf)
     if len(present) == 2:  # one logit: half of it for each side
         weight[np.ix_(used, present)] = np.concatenate([-model.coef_, model.coef_]).T / 2

@@ -14,7 +14,7 @@ from synthkd.artifacts.encoder import EncoderName
 from synthkd.artifacts.folder import STUDENT
 from synthkd.artifacts.settings import Name
 from synthkd.errors import MissingExtraError, StudentError, nearest
-from synthkd.students.base import Classifier, Floats, Ints, Texts
+from synthkd.students.base import Classifier, Floats, Ints, Texts, as_texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.heads import Head, floored, out_of_fold_temperature, row_weights
 from synthkd.students.classifiers.names import check_weight, is_number, is_whole, with_names
@@ -109,9 +109,10 @@ class LinearStudent(Classifier):
             )  # fmt: skip
         return self
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
+    def probabilities(self, texts: Sequence[str] | str) -> Floats:
         if self._head is None:
             raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
+        texts = as_texts(texts)
         parts = [
             floored(self._logits(texts[start : start + _WINDOW]), self.temperature, self._head.rows)
             for start in range(0, len(texts), _WINDOW)

@@ -17,7 +17,8 @@ from pydantic import Field
 from synthkd.artifacts.folder import EXPORT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
 from synthkd.errors import MissingExtraError, StudentError
-from synthkd.students.base import Floats, Ints
+from synthkd.students import trained_on
+from synthkd.students.base import Floats, Ints, as_texts
 from synthkd.students.classifiers.fields import whole
 from synthkd.students.classifiers.files import Classes, Temperature
 from synthkd.students.classifiers.temperature import softened
@@ -66,6 +67,8 @@ class OnnxClassifier:
     _tokenizer: Any
     _inputs: tuple[str, ...]
     _pad: int
+    #: Hashes of the student's training rows (`students.trained_on`).
+    trained_on: frozenset[int] = frozenset()
 
     @classmethod
     def load(cls, folder: str | Path, threads: int | None = None, places: int = PLACES) -> OnnxClassifier:
@@ -105,18 +108,21 @@ class OnnxClassifier:
             _tokenizer=tokenizer,
             _inputs=tuple(one.name for one in session.get_inputs()),
             _pad=settings.pad,
+            trained_on=trained_on.read(folder, EXPORT),
         )
 
-    def probabilities(self, texts: Sequence[str]) -> Floats:
-        """(n, C) calibrated probabilities; each row sums to 1."""
+    def probabilities(self, texts: Sequence[str] | str) -> Floats:
+        """(n, C) calibrated probabilities; each row sums to 1. A string is one text."""
+        texts = as_texts(texts)
         parts = [self._logits(texts[at : at + _WINDOW]) for at in range(0, len(texts), _WINDOW)]
         if not parts:
             return np.zeros((0, len(self.classes)))
         return softened(np.concatenate(parts).astype(np.float64), self.temperature)
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
-        """The likeliest class of each text."""
-        return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if len(texts) else []
+    def predict(self, texts: Sequence[str] | str) -> list[str]:
+        """The likeliest class of each text; a string is one text."""
+        texts = as_texts(texts)
+        return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if texts else []
 
     def _logits(self, texts: Sequence[str]) -> Any:
         tokens = self._tokenizer.encode_batch_fast(whole(texts, not self._tokenizer.encode("").ids))

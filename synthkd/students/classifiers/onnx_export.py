@@ -18,6 +18,7 @@ from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import MissingExtraError, StudentError
 from synthkd.marks import ONNX
 from synthkd.storage import check_output, replaced_folder, write_json
+from synthkd.students import trained_on
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
 
 #: Largest difference of a probability from the student's that an export in float32 may have.
@@ -54,6 +55,7 @@ def export(student: Any, out: Path, int8: bool = False) -> float:
                 "max_length": int(student.max_length), "pad": 0 if pad is None else int(pad), "int8": int8,
             },
         )  # fmt: skip
+        trained_on.write(folder, student.trained_on)
         write_hashes(folder)
         difference = float(
             np.abs(
