@@ -210,10 +210,12 @@ def score(
     encoder: Encoder = None,
 ) -> None:
     """Give each row a probability of being valid. Cut short, the same command goes on."""
-    from synthkd.critics.score import score_file
+    from synthkd.critics.score import score_file, unscored
 
     asked = load_options(option, base_url, api_key_env, journal, encoder)
     typer.echo(f"{score_file(critic, rows, out, _kind(kind), options=asked):,} rows scored into {out}")
+    for why, count in unscored(out).items():
+        typer.echo(f"without a score, {clean(why)}: {count:,} {'row' if count == 1 else 'rows'}", err=True)
 
 
 def load_options(

@@ -269,7 +269,8 @@ def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option
 
         trained = load_critic(critic, kind, load_options(critic_option))
         for row, score in zip(pool.rows, trained.score(pa.Table.from_pylist(pool.rows)), strict=True):
-            row["score"] = float(score)
+            # A judge has no verdict on some rows: nothing speaks for them.
+            row["score"] = 0.0 if score != score else float(score)
         # The corpus's threshold is one of other scores. What this critic cannot reach gives no threshold.
         found = trained.threshold(_PRECISION)
         pool = replace(pool, threshold=getattr(found, "threshold", None))

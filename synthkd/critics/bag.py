@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd import plugins
-from synthkd.critics.base import Critic, Scores
+from synthkd.critics.base import Critic, Missing, Scores
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 
@@ -35,6 +35,16 @@ class Bag:
         scores: Scores = 1 / (1 + np.exp(-self.logits(rows)))
         return scores
 
+    def missing(self, rows: pa.Table) -> list[Missing | None]:
+        """Why each row has no score, from the first critic that has none; None for a row with one."""
+        found: list[Missing | None] = [None] * rows.num_rows
+        for critic in self.critics:
+            if critic.asks:
+                places = [place for place in np.flatnonzero(np.isnan(critic.score(rows))).tolist() if not found[place]]
+                for place, why in zip(places, critic.missing(rows.take(pa.array(places, pa.int64()))), strict=True):
+                    found[place] = why
+        return found
+
     def save(self, folder: Path) -> None:
         """One critic into the folder itself, several into a folder each."""
         for inside, critic in zip(_folders(folder, len(self.critics)), self.critics, strict=True):
@@ -51,9 +61,9 @@ class Bag:
 
 
 def logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
-    """(n,) log-odds of a critic's scores."""
+    """(n,) log-odds of a critic's scores; NaN for a row that a critic which asks somebody has no score of."""
     scores = np.asarray(critic.score(rows), dtype=np.float64)
-    if np.isnan(scores).any():
+    if np.isnan(scores).any() and not critic.asks:
         raise CriticError(
             f"critic 'stack': member {critic.name!r} gave {int(np.isnan(scores).sum())} rows no score"
         )

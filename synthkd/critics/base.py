@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,13 @@ from synthkd.kinds.base import Kind
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Missing(NamedTuple):
+    """Why a row has no score: the name of its outcome, and the reason."""
+
+    outcome: str
+    reason: str
 
 
 class Critic(ABC):
@@ -53,7 +60,11 @@ class Critic(ABC):
 
     @abstractmethod
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        """Probability of being valid for each row, in [0, 1]."""
+        """Probability of being valid for each row, in [0, 1]; NaN for a row without one, of which `missing` tells."""
+
+    def missing(self, rows: pa.Table) -> list[Missing]:
+        """Name outcome and reason of rows that `score` gave NaN. Only a critic that asks somebody has such rows."""
+        return [Missing("unscored", f"critic {self.name!r} gave no score")] * rows.num_rows
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -76,6 +76,7 @@ def _left_out(facts: dict[str, Any]) -> str:
         "unsure or tied, left out": ("unsure_left_out", ""),
         "unsure or tied in the calibration sheet, left out": ("calibration_unsure_left_out", ""),
         "without a verdict": ("unlabelled_left_out", ""),
+        "held out, whose reply by the judge cannot be read, left out": ("unscored_left_out", ""),
         "in a group with held-out rows and of unknown weight, left out": ("unweighed_left_out", ""),
         "given more than once by one annotator, joined": ("repeated_rows", ""),
     }

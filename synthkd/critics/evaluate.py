@@ -69,6 +69,8 @@ def recalibrated(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
     fresh = unseen(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     facts = {**trained.training, "calibrated_on": sheet.source, "calibration_unsure_left_out": sheet.unsure}
+    if unscored := int(fresh.held_out.sum()) - held.num_rows:
+        facts["unscored_left_out"] = unscored
     return replace(trained, held_out=held, training=facts)
 
 

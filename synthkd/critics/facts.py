@@ -38,6 +38,7 @@ class Facts(Settings):
     agreement_alpha: Annotated[float, Field(ge=-1e6, le=1)] | None
     calibrated_on: Name | None = None
     calibration_unsure_left_out: Count = 0
+    unscored_left_out: Count = 0
 
 
 def check_held_out(path: Path, held: pa.Table, verdict: str) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synthkd.critics.base import Scores
 from synthkd.critics.train import TrainedCritic, load_critic
 from synthkd.errors import InputError
 from synthkd.keys import content_hash, file_hash
@@ -42,6 +45,8 @@ def _strange(folder: Path) -> str | None:
     return unlisted(folder, ours)
 
 
+#: Column of the reasons of rows without a score.
+UNSCORED = "unscored"
 #: The folder of parts that are done.
 PARTS = FolderKind("folder of scored parts", _strange)
 
@@ -69,6 +74,15 @@ def score_file(
         count = _joined(parts, out)
         remove_folder(work, PARTS)
     return count
+
+
+def unscored(out: Path) -> dict[str, int]:
+    """Count the rows of a scored file without a score, by outcome and reason."""
+    if UNSCORED not in pq.read_schema(out).names:
+        return {}
+    column = pq.read_table(out, columns=[UNSCORED]).column(0).drop_null().to_pylist()
+    # What the judge said follows the reason.
+    return dict(Counter(": ".join(why.split(": ")[:2]) for why in column).most_common())
 
 
 def _check(critic: Path, rows: Path, out: Path) -> None:
@@ -100,14 +114,27 @@ def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: in
         file = work / f"{number:06}.parquet"
         if not file.exists():
             _refuse_empty(rows, table, kind, begin)
-            scores = pa.array(trained.score(table), pa.float64())
-            if "score" in table.schema.names:
-                # Of another critic, or an earlier scoring: one column of a name is all that can be read again.
-                table = table.drop_columns(["score"])
+            scores = trained.score(table)
+            # Of another critic, or an earlier scoring: one column of a name is all that can be read again.
+            table = table.drop_columns([name for name in ("score", UNSCORED) if name in table.schema.names])
             with replaced_file(file) as temporary:
-                pq.write_table(table.append_column("score", scores), temporary, compression="zstd")
+                pq.write_table(_with_scores(trained, table, scores), temporary, compression="zstd")
         begin += table.num_rows
         yield file
+
+
+def _with_scores(trained: TrainedCritic, table: pa.Table, scores: Scores) -> pa.Table:
+    """The rows with their scores; of a critic that asks somebody, also with the reason of a row without one."""
+    lost = np.isnan(scores)
+    found = table.append_column("score", pa.array(scores, pa.float64(), mask=lost))
+    if not trained.critic.asks:
+        return found
+    reasons: list[str | None] = [None] * len(scores)
+    places = np.flatnonzero(lost)
+    missing = trained.critic.missing(table.take(pa.array(places))) if len(places) else []
+    for place, why in zip(places.tolist(), missing, strict=True):
+        reasons[place] = f"{why.outcome}: {why.reason}"
+    return found.append_column(UNSCORED, pa.array(reasons, pa.string()))
 
 
 def _refuse_empty(rows: Path, table: pa.Table, kind: Kind, begin: int) -> None:

@@ -19,7 +19,7 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import PluginName, Settings, Weight
 from synthkd.critics.bag import Bag, logits
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
 from synthkd.errors import CriticError, MissingExtraError, nearest
@@ -155,6 +155,13 @@ class StackCritic(Critic):
         total = ((found - self._mean) / self._scale) @ self._weights + self._bias
         scores: Scores = 1 / (1 + np.exp(-total))
         return scores
+
+    def missing(self, rows: pa.Table) -> list[Missing]:
+        """Why a row has no score: what the first member without one says."""
+        found = [bag.missing(rows) for bag in self.members if any(critic.asks for critic in bag.critics)]
+        each = [next((why for why in whys if why), None) for whys in zip(*found, strict=True)]
+        rest = super().missing(rows)
+        return [why or other for why, other in zip(each or rest, rest, strict=True)]
 
     @property
     def shares(self) -> dict[str, float]:

@@ -87,7 +87,7 @@ class TrainedCritic:
         return self.curve.threshold(precision, confidence)
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
-        """Probability of being valid for each row."""
+        """Probability of being valid for each row; NaN for one that a judge has no verdict on (`Critic.missing`)."""
         return _scored(self.critic, rows)
 
     def facts(self) -> dict[str, Any]:
@@ -105,7 +105,8 @@ class TrainedCritic:
 
 def _scored(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
     scores = critic.score(rows)
-    if len(scores) and not (np.isfinite(scores) & (scores >= 0) & (scores <= 1)).all():
+    known = scores[~np.isnan(scores)] if critic.asks else scores
+    if len(known) and not (np.isfinite(known) & (known >= 0) & (known <= 1)).all():
         raise CriticError(
             f"critic {critic.name!r}: a score is no probability; its files were altered, {CRITIC.remedy}"
         )
@@ -143,6 +144,8 @@ def train_critic(
     }
     seen = frozenset(map(group_hash, groups))
     held = held_out_rows(critic, sheet)
+    if unscored := _without_verdict(sheet, held):
+        training["unscored_left_out"] = unscored
     group = str(sheet.how.get("group") or kind.group_column)
     held = held.append_column(NOVELTY, pa.array(novelty(rows, held, kind.columns, group)))
     trained = TrainedCritic(critic, held, training, seen)
@@ -172,7 +175,19 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
     held = held.append_column(verdict_column(critic.kind), pa.array(truth))
     if (weights := sheet.part_weights(held_out=True)) is not None:
         held = held.append_column("weight", pa.array(weights, pa.float64()))
+    if critic.asks:
+        # A row without a verdict is never accepted: what is promised is the precision of those with one.
+        held = held.filter(~np.isnan(held.column("score").to_numpy()))
+        if truth.any() and (found := held.column(verdict_column(critic.kind)).to_numpy()).all() | ~found.any():
+            raise CriticError(
+                "the held-out rows whose verdict can be read are all of one sort, or none; label more, or mend the template"
+            )
     return held
+
+
+def _without_verdict(sheet: LabelSheet, held: pa.Table) -> int:
+    """Held-out rows that the critic has no score of."""
+    return int(sheet.held_out.sum()) - held.num_rows
 
 
 def group_hash(group: str) -> int:

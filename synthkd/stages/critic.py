@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from synthkd.recipe import CriticPart, Recipe
 
 NAME = "critic"
+_NO_SCORE = "the critic has no score of it"
 #: Options that may be paths; a name that is none, of a hub say, stays as it is.
 _PATHS = {"reference", "model", "embedder", "encoder"}
 
@@ -57,14 +59,15 @@ class Decision:
         if self.watch is not None:
             self.watch.see(rows)
         scores: Any = self.scores(rows) if known is None else known
+        scores = [None if score is None or score != score else score for score in scores]
         if self.each is not None:
             return list(scores), self._by_group(rows, scores)
         if self.threshold is None:
             verdict = None if self.publish_anyway else "the asked precision cannot be had"
-            return list(scores), [verdict] * len(scores)
+            return list(scores), [verdict if score is not None else _NO_SCORE for score in scores]
         return list(scores), [_below(score, self.threshold) for score in scores]
 
-    def _by_group(self, rows: pa.Table, scores: list[float]) -> list[str | None]:
+    def _by_group(self, rows: pa.Table, scores: list[float | None]) -> list[str | None]:
         assert self.each is not None
         column, thresholds = self.each
         limits = {group: thresholds.of(group) for group in set(rows.column(column).to_pylist())}
@@ -74,6 +77,14 @@ class Decision:
             nothing = f"the asked precision cannot be had for {column} {group}"
             verdicts.append(nothing if limit is None else _below(score, limit))
         return verdicts
+
+    def unscored(self, rows: pa.Table, scores: list[float | None]) -> Iterator[tuple[int, str, str]]:
+        """Place, outcome and reason of each row that the critic has no score of, such as an unreadable reply of a judge."""
+        places = [place for place, score in enumerate(scores) if score is None]
+        if self.trained is None or not places:
+            return
+        for place, why in zip(places, self.trained.critic.missing(rows.take(pa.array(places))), strict=True):
+            yield place, why.outcome, why.reason
 
     def look_for_shift(self, kind: Kind) -> None:
         """After all rows were judged: whether they were like those that the threshold comes from. Into the record."""
@@ -216,7 +227,9 @@ def _record(trained: TrainedCritic, part: CriticPart, reachable: bool) -> dict[s
     }
 
 
-def _below(score: float, threshold: float) -> str | None:
+def _below(score: float | None, threshold: float) -> str | None:
+    if score is None:
+        return _NO_SCORE
     return None if score >= threshold else f"score {score:.4f}, below {threshold:.4f}"
 
 

@@ -84,12 +84,15 @@ class Fates:
         """The critic's verdict on what is still open."""
         places = np.flatnonzero(self.is_open)
         known = None if scores is None else scores[places].tolist()
-        found, verdicts = decision.judge(self.open_rows(), known)
+        rows = self.open_rows()
+        found, verdicts = decision.judge(rows, known)
         if scores is None:
             scores = np.full(len(self.fate), np.nan)
             scores[places] = np.array(found, dtype=np.float64)
         self.fill("score", pa.array(scores, pa.float64(), mask=np.isnan(scores)))
         self.note(places, verdicts, decision.name)
+        for place, outcome, reason in decision.unscored(rows, found):
+            self.note(places[[place]], [reason], outcome)
 
     def done(self) -> pa.Table:
         """The rows as they are judged, without the columns that only voting needs."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
 from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
@@ -44,7 +44,9 @@ _ISOTONIC = {
 }
 #: Characters of an unreadable reply that an error shows.
 _SHOWN = 60
-#: Where a judge's verdict on a row stands: read, or the fate of a row without one.
+#: Characters of it that the reason of an outcome shows.
+_QUOTED = 120
+#: Where a judge's verdict on a row stands: read, or the outcome of a row without one.
 READ, WITHHELD = "read", "withheld"
 
 
@@ -70,7 +72,7 @@ class JudgeCritic(Critic):
     needs beside the kind's (such as ``source``). ``journal`` keeps the replies: a path, or an open `Journal`.
 
     `score` asks what is not in the journal, and nothing else: scoring a row again costs nothing. A row without a
-    readable verdict scores 0, since nothing speaks for it; `counts` and `verdicts` tell which these are.
+    readable verdict has no score but an outcome of its own, `UNREADABLE` or `WITHHELD`, with its reason (`missing`).
     """
 
     name: ClassVar[str] = "judge"
@@ -109,7 +111,7 @@ class JudgeCritic(Critic):
         if calibration not in ("auto", "platt", "isotonic"):
             raise CriticError(f"calibration {calibration!r} is unknown; there are auto, platt and isotonic")
         self.scale: Calibrator | None = None
-        #: Fates of the rows that were scored or fitted, over the critic's life.
+        #: Outcomes of the rows that were scored or fitted, over the critic's life.
         self.counts: Counter[str] = Counter()
         self._left_out = 0
 
@@ -145,13 +147,20 @@ class JudgeCritic(Critic):
         """A verdict for each row, asked for where the journal has none."""
         return list(self._verdicts(batch))
 
+    def missing(self, rows: pa.Table) -> list[Missing]:
+        """Name outcome and reason of rows without a readable verdict; their replies are read from the journal."""
+        return [Missing(verdict.fate, _reason(verdict)) for verdict in self._asked(rows)]
+
     def _verdicts(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
+        for verdict in self._asked(batch):
+            self.counts[verdict.fate] += 1
+            yield verdict
+
+    def _asked(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
         for start in range(0, batch.num_rows, _SLICE):
             questions = [self._question(row) for row in self.prompt.rows(batch.slice(start, _SLICE))]
             for replies in self.asker.ask(questions):
-                verdict = vote(replies, self.form)
-                self.counts[verdict.fate] += 1
-                yield verdict
+                yield vote(replies, self.form)
 
     def _question(self, row: Mapping[str, Any]) -> Question:
         return Question(str(row.get("id") or self.kind.identity(row)), self.prompt.messages(row))
@@ -191,7 +200,7 @@ class JudgeCritic(Critic):
             raise CriticError("this critic was not trained yet: its answers were not set against labels")
         raw = _raws(self._verdicts(batch))
         known = ~np.isnan(raw)
-        scores = np.zeros(len(raw))
+        scores = np.full(len(raw), np.nan)
         scores[known] = self.scale(raw[known])
         return scores
 
@@ -279,6 +288,13 @@ def _example(verdicts: Sequence[Verdict]) -> str:
     texts = [reading.text.strip() for verdict in verdicts for reading in verdict.readings]
     text = next((text for text in texts if text), "")
     return f", such as {text[:_SHOWN]!r}" if text else ""
+
+
+def _reason(verdict: Verdict) -> str:
+    """Why a row has no verdict, with the beginning of the reply."""
+    text = " ".join(next((text for reading in verdict.readings if (text := reading.text.strip())), "").split())
+    shown = text if len(text) <= _QUOTED else text[:_QUOTED] + " …"
+    return verdict.reason + (f": {shown!r}" if shown else "")
 
 
 def vote(replies: Replies, form: Form) -> Verdict:
