@@ -172,7 +172,8 @@ def predict(
     rows: Annotated[
         Path,
         typer.Argument(
-            help="Rows with a text: CSV, JSONL, Parquet, a corpus, or a .txt with a text on each line.", show_default=False
+            help="Rows with a text: CSV, JSONL, Parquet, a corpus, or a .txt with a text on each line.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.", show_default=False)],

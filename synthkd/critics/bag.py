@@ -40,8 +40,14 @@ class Bag:
         found: list[Missing | None] = [None] * rows.num_rows
         for critic in self.critics:
             if critic.asks:
-                places = [place for place in np.flatnonzero(np.isnan(critic.score(rows))).tolist() if not found[place]]
-                for place, why in zip(places, critic.missing(rows.take(pa.array(places, pa.int64()))), strict=True):
+                places = [
+                    place
+                    for place in np.flatnonzero(np.isnan(critic.score(rows))).tolist()
+                    if not found[place]
+                ]
+                for place, why in zip(
+                    places, critic.missing(rows.take(pa.array(places, pa.int64()))), strict=True
+                ):
                     found[place] = why
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -65,6 +65,11 @@ class Critic(ABC):
     def missing(self, rows: pa.Table) -> list[Missing]:
         """Name outcome and reason of rows that `score` gave NaN. Only a critic that asks somebody has such rows."""
         return [Missing("unscored", f"critic {self.name!r} gave no score")] * rows.num_rows
+
+    @classmethod
+    def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
+        """Say whom a saved critic would ask if these options of `load` do not name them; None if all is named."""
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:

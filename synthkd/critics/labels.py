@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synthkd.cells import described, is_empty, text_cell
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.splits import Bools, check, division, leaks
 from synthkd.errors import CriticError, InputError, nearest
@@ -17,7 +18,7 @@ from synthkd.kinds.base import Kind
 from synthkd.labels.agreement import alpha
 from synthkd.labels.merge import METHODS
 from synthkd.labels.merge import merge as merged
-from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
+from synthkd.labels.verdicts import ACCEPT, REJECT, SPELLINGS, UNSURE, verdict_of
 from synthkd.rows import read_rows
 
 #: Numbers that a critic also looks at, where the sheet has them.
@@ -150,8 +151,11 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
             read.unlabelled += 1
             continue
         if not verdict:
-            raise CriticError(f"{path} row {number}: verdict {row[column]!r} is neither true nor false")
+            raise CriticError(
+                f"{path} row {number}: {column!r} is {_short(row[column])}, which is no verdict; write {SPELLINGS}"
+            )
         for name in kind.columns:
+            row[name] = text_cell(row[name], f"{path} row {number}", name)
             if row[name] is None:
                 raise CriticError(f"{path} row {number}: {name!r} is missing; give it, or leave the row out")
         row["weight"] = _weight(path, number, row.get("weight"))
@@ -168,6 +172,19 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
         if {ACCEPT, REJECT} <= ever:
             read.clashes.add(key)
     return read
+
+
+def _short(value: Any) -> str:
+    """A cell as a message shows it."""
+    if isinstance(value, str):
+        return repr(value[:60]) if value.strip() else "empty"
+    return (
+        "empty"
+        if is_empty(value)
+        else str(value)[:60]
+        if isinstance(value, int | float)
+        else described(value)
+    )
 
 
 def _key(path: Path, number: int, kind: Kind, row: dict[str, Any]) -> Key:

@@ -17,10 +17,10 @@ from pydantic import Field
 from synthkd import plugins
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
-from synthkd.artifacts.settings import PluginName, Settings, Weight
+from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
 from synthkd.critics.bag import Bag, logits
 from synthkd.critics.base import Critic, Labels, Missing, Scores
-from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
 from synthkd.errors import CriticError, MissingExtraError, nearest
 from synthkd.keys import fraction
@@ -192,6 +192,18 @@ class StackCritic(Critic):
     def asks(self) -> bool:  # type: ignore[override]
         """Does a member ask somebody?"""
         return any(critic.asks for bag in self.members for critic in bag.critics)
+
+    @classmethod
+    def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
+        """Look at the members, by their options."""
+        settings = read_settings(folder / CONFIG, _Settings, CRITIC)
+        for place, member in enumerate(settings.members):
+            made: type[Critic] = plugins.find("critics", member.name)
+            inside = f"{place}-{member.name}"
+            said = made.unnamed(folder / f"member-{inside}", options_of_load(made, options, inside))
+            if said:
+                return f"its member {inside} {said}"
+        return None
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> StackCritic:

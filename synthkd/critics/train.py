@@ -24,6 +24,7 @@ from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
 from synthkd.critics.facts import Facts, check_held_out
+from synthkd.critics.files import CONFIG
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
 from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
@@ -178,7 +179,10 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
     if critic.asks:
         # A row without a verdict is never accepted: what is promised is the precision of those with one.
         held = held.filter(~np.isnan(held.column("score").to_numpy()))
-        if truth.any() and (found := held.column(verdict_column(critic.kind)).to_numpy()).all() | ~found.any():
+        if (
+            truth.any()
+            and (found := held.column(verdict_column(critic.kind)).to_numpy()).all() | ~found.any()
+        ):
             raise CriticError(
                 "the held-out rows whose verdict can be read are all of one sort, or none; label more, or mend the template"
             )
@@ -256,6 +260,8 @@ def load_critic(
 def read_facts(folder: Path) -> Facts:
     """Which critic stands in a folder, and what it was trained on."""
     if not (folder / FACTS).is_file():
+        if (folder / CONFIG).is_file():
+            raise CRITIC.refuse(folder / FACTS, "missing")
         raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
     return read_settings(folder / FACTS, Facts, CRITIC)
 

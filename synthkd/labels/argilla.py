@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.labels.exchange import Answer, Item, read_list
+from synthkd.labels.pool import sheet_text
 from synthkd.marks import check_file, has_text
 from synthkd.storage import write_json
 
@@ -55,7 +56,9 @@ def items(path: Path) -> list[Item]:
     for record in read_list(path, _WHAT):
         metadata, fields = record.get("metadata"), record.get("fields")
         if record.get("id") and isinstance(metadata, dict) and isinstance(fields, dict):
-            row = {str(key): str(value) for key, value in metadata.items() if key not in (_PEOPLE, _TIMES)}
+            row = {
+                str(key): sheet_text(value) for key, value in metadata.items() if key not in (_PEOPLE, _TIMES)
+            }
             found.append(
                 Item(str(record["id"]), str(fields.get("candidate", "")), str(fields.get("source", "")), row)
             )

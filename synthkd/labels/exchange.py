@@ -15,7 +15,7 @@ from typing import Any
 from synthkd.errors import InputError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.labels.design import Design
-from synthkd.labels.pool import SOURCES, Pool, sentence
+from synthkd.labels.pool import SOURCES, Pool, sentence, sheet_text
 from synthkd.labels.sheet import META, Record, Sheet
 from synthkd.labels.verdicts import verdict_of
 
@@ -52,7 +52,7 @@ def drawn_items(pool: Pool, kind: Kind, design: Design, name: str, count: int) -
     items = []
     for place, how, p, weight in zip(taken.rows, taken.chosen, taken.probability, taken.weights, strict=True):
         row = pool.rows[place]
-        kept = {column: "" if row.get(column) is None else str(row[column]) for column in pool.kept}
+        kept = {column: sheet_text(row.get(column)) for column in pool.kept}
         kept |= {"chosen": how, "probability": f"{p:.9g}", "weight": f"{weight:.9g}", "design": name}
         items.append(Item(row["id"], sentence(kind, row), _source(row, kind.columns), kept))
     return items
@@ -71,7 +71,7 @@ def sheet_items(records: Iterable[Record], kind: Kind) -> list[Item]:
 
 
 def _source(row: dict[str, Any], columns: Sequence[str]) -> str:
-    return "\n\n".join(str(row[name]) for name in SOURCES if row.get(name) and name not in columns)
+    return "\n\n".join(sheet_text(row[name]) for name in SOURCES if row.get(name) and name not in columns)
 
 
 def take_in(answers: Iterable[Answer], items: Sequence[Item], sheet: Sheet) -> tuple[int, list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from synthkd.labels.exchange import Answer, Item, read_list
+from synthkd.labels.pool import sheet_text
 from synthkd.labels.verdicts import VERDICTS
 from synthkd.marks import check_file, has_text
 from synthkd.storage import write_json, write_text
@@ -69,7 +70,7 @@ def items(path: Path) -> list[Item]:
     for task in read_list(path, _WHAT):
         data = task.get("data")
         if isinstance(data, dict) and data.get("id") and isinstance(data.get("row"), dict):
-            row = {str(key): str(value) for key, value in data["row"].items()}
+            row = {str(key): sheet_text(value) for key, value in data["row"].items()}
             found.append(
                 Item(str(data["id"]), str(data.get("candidate", "")), str(data.get("source", "")), row)
             )

@@ -7,6 +7,7 @@ its inverse. So memory does not grow with the corpus, and weights still stand fo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.cells import CellError, cell_text, described, text_cell
 from synthkd.errors import InputError, KindError, StorageError, nearest
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
@@ -126,6 +128,14 @@ def sentence(kind: Kind, row: dict[str, Any]) -> str:
         return " | ".join(str(row[column]) for column in kind.columns)
 
 
+def sheet_text(value: Any) -> str:
+    """A cell as a label sheet holds it: empty where there is none; a list or an object as JSON."""
+    try:
+        return cell_text(value) or ""
+    except CellError:
+        return json.dumps(value, ensure_ascii=False, default=described)
+
+
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
@@ -137,12 +147,16 @@ def _files(path: Path) -> list[Path]:
 
 def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
     for file in _files(path):
+        done = 0
         for rows in read_rows(file):
             for column in kind.columns:
                 if column not in rows[0]:
                     raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
             for row in rows:
+                done += 1
                 if _wanted(row, which) and all(row[column] is not None for column in kind.columns):
+                    for column in kind.columns:
+                        row[column] = text_cell(row[column], f"{file} row {done:,}", column)
                     row["id"] = str(row.get("id") or _identity(file, kind, row))
                     yield row
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from synthkd.display import clean, clean_lines
 from synthkd.kinds.base import Kind
 from synthkd.labels.design import Design
-from synthkd.labels.pool import SOURCES, Pool, sentence
+from synthkd.labels.pool import SOURCES, Pool, sentence, sheet_text
 from synthkd.labels.sheet import Record, Sheet, now
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
 
@@ -103,7 +103,7 @@ class Session:
         own = {"chosen": self._chosen(row), "design": self.name, "probability": "", "weight": ""}
         drawn = {key: first[key] for key in own} if first else own
         self.sheet.append(
-            {name: "" if row.get(name) is None else str(row[name]) for name in self.pool.kept}
+            {name: sheet_text(row.get(name)) for name in self.pool.kept}
             | {
                 "id": row["id"],
                 "verdict": verdict,

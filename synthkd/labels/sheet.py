@@ -20,8 +20,8 @@ from types import TracebackType
 
 from synthkd.display import csv_line, from_cell, to_cell
 from synthkd.errors import CriticError, StorageError
-from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES
-from synthkd.labels.verdicts import VERDICTS, verdict_of
+from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES, sheet_text
+from synthkd.labels.verdicts import SPELLINGS, verdict_of
 from synthkd.rows import allow_long_cells, read_rows
 from synthkd.storage import storage_errors, write_text
 
@@ -157,7 +157,7 @@ class Sheet:
                 )
             record = dict(zip(self.columns, map(from_cell, row), strict=True))
             if not verdict_of(record["verdict"]):
-                raise CriticError(f"{self.path} row {number}: verdict {record['verdict']!r} is not one")
+                raise CriticError(f"{self.path} row {number}: {record['verdict']!r} is no verdict")
             self.records.append(record)
         if new:
             self.columns = [*self.columns, *new]
@@ -213,11 +213,11 @@ def read_records(path: Path) -> list[Record]:
             said = row.get("verdict", row.get("label"))
             verdict = verdict_of(said)
             if verdict is None:
-                raise CriticError(f"{path} row {number}: verdict {said!r} is none of {', '.join(VERDICTS)}")
+                raise CriticError(f"{path} row {number}: {said!r} is no verdict; write {SPELLINGS}")
             if row.get("id") in (None, ""):
                 raise CriticError(f"{path} row {number}: no `id`; annotators are compared by the ids of rows")
             if verdict:
-                text = {name: "" if value is None else str(value) for name, value in row.items()}
+                text = {name: sheet_text(value) for name, value in row.items()}
                 found.append(dict.fromkeys(META, "") | text | {"verdict": verdict})
     return found
 

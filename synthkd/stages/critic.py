@@ -178,10 +178,8 @@ def check_options(recipe: Recipe) -> None:
         return
     critic = plugins.find("critics", read_facts(folder).critic)
     options_of_load(critic, recipe.critic.options)
-    if critic.asks is True and not recipe.critic.options.get("teacher"):
-        raise CriticError(
-            f"{folder}: this critic asks a language model, and its folder does not say where: give critic.options.teacher"
-        )
+    if said := critic.unnamed(folder, recipe.critic.options):
+        raise CriticError(f"{folder}: this critic {said}: give critic.options.teacher")
 
 
 def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:

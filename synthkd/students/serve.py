@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from synthkd.display import to_cell
 from synthkd.cells import is_empty, text_cell
+from synthkd.display import to_cell
 from synthkd.errors import InputError, StudentError
 from synthkd.keys import content_hash
 from synthkd.marks import check_file, has_fields
@@ -90,9 +90,7 @@ def _batches(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Placed]:
 
 
 def _predicted(model: Labels, batch: Placed, text: str, path: Path, before: int, every: bool) -> Rows:
-    texts = [
-        cell_of(row, text, where, path, before + number) for number, (where, row) in enumerate(batch)
-    ]
+    texts = [cell_of(row, text, where, path, before + number) for number, (where, row) in enumerate(batch)]
     probabilities = model.probabilities(texts)
     best = probabilities.argmax(1)
     found = []

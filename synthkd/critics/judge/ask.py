@@ -53,7 +53,8 @@ class Asker:
 
     ``journal`` is a path, or an open `Journal`. What is spent is counted under ``run``, over all processes and
     resumptions. A second process that asks for the same run waits for the first, and reads
-    what the first bought.
+    what the first bought. ``announce``: what goes where is logged as a warning, since somebody else's folder says what is
+    asked; otherwise as information.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Asker:
         limits: Mapping[str, Any] | None = None,
         folder: str | Path = ".",
         run: str = "judge",
+        announce: bool = False,
     ) -> None:
         if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
             raise CriticError(
@@ -85,7 +87,7 @@ class Asker:
         }
         self.recipe = Recipe.from_dict(raw, folder, source="judge")
         self.teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
-        self.journal = journal
+        self.journal, self.announce = journal, announce
         self.sampling = self._sampling(chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat)
         self._identity: str | None = None
         self.prompts = PromptTokens()
@@ -137,7 +139,8 @@ class Asker:
     def _announce(self, missing: Sequence[Request], journal: Journal) -> None:
         """Name what goes where, before anything is sent."""
         rows, replies = len(missing), sum(len(request.sample_indexes) for request in missing)
-        logging.getLogger("synthkd").warning(
+        logging.getLogger("synthkd").log(
+            logging.WARNING if self.announce else logging.INFO,
             "judge: the text of %s goes to %s, %s; journal %s",
             f"{rows:,} {'row' if rows == 1 else 'rows'}"
             + (f" ({replies:,} replies)" if replies != rows else ""),

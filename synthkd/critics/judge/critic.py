@@ -231,6 +231,10 @@ class JudgeCritic(Critic):
         write_files(folder, self.scale.arrays(), config)
 
     @classmethod
+    def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
+        return None if options.get("teacher") else "asks a language model, and its folder does not say where"
+
+    @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> JudgeCritic:
         """A folder names model and identity; ``teacher`` says how it is reached, and without it nothing is asked.
 
@@ -292,7 +296,9 @@ def _example(verdicts: Sequence[Verdict]) -> str:
 
 def _reason(verdict: Verdict) -> str:
     """Why a row has no verdict, with the beginning of the reply."""
-    text = " ".join(next((text for reading in verdict.readings if (text := reading.text.strip())), "").split())
+    text = " ".join(
+        next((text for reading in verdict.readings if (text := reading.text.strip())), "").split()
+    )
     shown = text if len(text) <= _QUOTED else text[:_QUOTED] + " …"
     return verdict.reason + (f": {shown!r}" if shown else "")
 

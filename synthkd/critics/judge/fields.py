@@ -58,7 +58,7 @@ def _objects(text: str) -> tuple[list[Any], str]:
             end = place + 1
             rest.append(text[start:end])
         start = end
-    return found, "".join([*rest, text[start:]]).strip(" \t\r\n[],")if found else text
+    return found, "".join([*rest, text[start:]]).strip(" \t\r\n[],") if found else text
 
 
 def _decoded(text: str, place: int) -> tuple[Any, int]:

@@ -129,7 +129,9 @@ def asked_again(
         )
     if not settings.identity.startswith((f"{backend}:", "openai:")):
         part.setdefault("identity", settings.identity)
-    asker = Asker(part, journal, samples=settings.samples, chat=chat, limits=limits, folder=folder)
+    asker = Asker(
+        part, journal, samples=settings.samples, chat=chat, limits=limits, folder=folder, announce=True
+    )
     if (found := public_identity(asker)) != settings.identity:
         raise CriticError(
             f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would answer now; ask that one,"

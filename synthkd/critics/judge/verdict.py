@@ -76,7 +76,12 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
     if not answer.strip():
         return Reading(None, None, UNREADABLE, text, "only thoughts" if thought else "empty")
     fields, rest = in_json(answer, form)
-    ways = (("word", _word(rest, form)), ("line", _line(rest, form)), ("json", fields), ("last", _last(rest, form)))
+    ways = (
+        ("word", _word(rest, form)),
+        ("line", _line(rest, form)),
+        ("json", fields),
+        ("last", _last(rest, form)),
+    )
     found = {how: value for how, value in ways if value}
     if not found and form.sentences:
         found = {how: value for how, value in [("sentence", _sentence(answer, form))] if value}
@@ -155,7 +160,8 @@ def _tagged(form_name: str, words: tuple[str, ...]) -> re.Pattern[str]:
     said = rf"{_OPEN}({word}){out_of}{_CLOSE}\s*\.?\s*"
     return re.compile(
         rf"<(?P<tag>(?:final[_ ]?)?(?:{_NAMED}))>{said}</(?P=tag)>"
-        rf"|\\boxed\{{(?:\\text\{{)?{said}\}}|\[(?:{_NAMED})\]:?\s*{said}$", re.IGNORECASE | re.MULTILINE
+        rf"|\\boxed\{{(?:\\text\{{)?{said}\}}|\[(?:{_NAMED})\]:?\s*{said}$",
+        re.IGNORECASE | re.MULTILINE,
     )
 
 
