@@ -118,3 +118,24 @@ def test_a_recipe_without_end_is_not_read_to_it(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(safeyaml, "MOST_BYTES", 1 << 20)
     with pytest.raises(RecipeError, match="larger than"):
         Recipe.load("/dev/zero")
+
+
+@given(
+    st.sampled_from(["", "-", "+"]),
+    st.sampled_from(["1", "25", "0.5", "1.", ".5", "12.25"]),
+    st.sampled_from("eE"),
+    st.sampled_from(["-3", "+2", "5", "-07", "10"]),
+)
+def test_a_number_with_an_exponent_is_a_number(sign: str, digits: str, e: str, exponent: str) -> None:
+    text = f"{sign}{digits}{e}{exponent}"
+    for written in (text, f"{{rate: {text}}}", f"- {text}"):
+        found = safeyaml.load(written)
+        value = found["rate"] if isinstance(found, dict) else found[0] if isinstance(found, list) else found
+        assert value == float(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e", "e5", "1e-", "4412e76", "12e4567", "1e-3x", "1e3e4", "v1e-3", "'1e-3'"]
+)
+def test_hashes_names_and_quoted_numbers_stay_texts(text: str) -> None:
+    assert safeyaml.load(text) == text.strip("'")

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import write_csv
 from judging import KIND, LABELS, made, rows, spoken, sure, table
 
 from synthkd.critics.judge.critic import TEMPLATE, JudgeCritic
 from synthkd.critics.labels import read_labels
+from synthkd.critics.score import score_file, unscored
 from synthkd.critics.train import load_critic, train_critic
 from synthkd.errors import CriticError, PromptError, RecipeError
+from synthkd.keys import fraction
 from synthkd.testing import FakeServer
 
 
@@ -41,7 +44,7 @@ def test_without_log_probabilities_several_samples_vote(tmp_path: Path) -> None:
     assert len(raws) > 2
 
 
-def test_a_reply_that_cannot_be_read_is_a_fate_with_its_text_and_scores_nothing(tmp_path: Path) -> None:
+def test_a_reply_that_cannot_be_read_is_an_outcome_with_its_text_and_has_no_score(tmp_path: Path) -> None:
     def murky(prompt: str, index: int, seed: int) -> str:
         return (
             "Norway is nothing to go by"
@@ -56,8 +59,44 @@ def test_a_reply_that_cannot_be_read_is_a_fate_with_its_text_and_scores_nothing(
         scores, verdict = critic.score(table()), critic.verdicts(table())[7]
     assert (verdict.fate, verdict.raw, verdict.reason) == ("unreadable", None, "no verdict")
     assert verdict.readings[0].text == "Norway is nothing to go by"
-    assert scores[7] == 0
+    (why,) = critic.missing(table().slice(7, 1))
+    assert np.isnan(scores[7])
     assert scores[[i for i in range(100) if i != 7]].min() > 0
+    assert (why.outcome, why.reason) == ("unreadable", "no verdict: 'Norway is nothing to go by'")
+
+
+def half(prompt: str, index: int, seed: int) -> str:
+    """A judge that answers in JSON, and one statement in five not at all."""
+    if fraction(f"mute {prompt}") < 0.2:
+        return "The statement is fine."
+    return '```json\n{"reason": "seen", "verdict": "%s"}\n```' % ("yes" if "good" in prompt else "no")
+
+
+def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(tmp_path: Path) -> None:
+    sheet = read_labels(write_csv(tmp_path / "labels.csv", rows(300)), KIND)
+    with FakeServer(answer=half) as server:
+        teacher = {"backend": "openai", "model": "fake", "base_url": server.url}
+        options = {"teacher": teacher, "journal": str(tmp_path / "j.sqlite")}
+        trained = train_critic(KIND, sheet, "judge", tmp_path / "out", options)
+    left = trained.facts()["unscored_left_out"]
+    assert 0 < left == sheet.held_out.sum() - trained.held_out.num_rows
+    assert trained.curve.auc == 1
+    assert f"cannot be read, left out: {left}" in (tmp_path / "out" / "README.md").read_text("utf-8")
+
+
+def test_a_scored_file_says_why_a_row_has_no_score(tmp_path: Path) -> None:
+    labels = write_csv(tmp_path / "labels.csv", rows(60))
+    with FakeServer(answer=half) as server:
+        teacher = {"backend": "openai", "model": "fake", "base_url": server.url}
+        options = {"teacher": teacher, "journal": str(tmp_path / "j.sqlite")}
+        train_critic(KIND, read_labels(labels, KIND), "judge", tmp_path / "c", options)
+        score_file(tmp_path / "c", labels, tmp_path / "o.parquet", KIND, options=options)
+    found = pq.read_table(tmp_path / "o.parquet").to_pylist()
+    mute = [row for row in found if row["score"] is None]
+    assert 0 < len(mute) < 60
+    assert {row["unscored"] for row in mute} == {"unreadable: no verdict: 'The statement is fine.'"}
+    assert all(row["unscored"] is None for row in found if row["score"] is not None)
+    assert unscored(tmp_path / "o.parquet") == {"unreadable: no verdict": len(mute)}
 
 
 def test_a_judge_that_nobody_can_read_is_refused(tmp_path: Path) -> None:

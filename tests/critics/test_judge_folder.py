@@ -235,3 +235,22 @@ def test_a_recipe_that_does_not_say_where_to_ask_is_refused_before_anything_is_b
                 Plan(make_recipe(server.url, critic={"path": str(critic), "options": options}))
         Plan(make_recipe(server.url, critic={"path": str(critic), "options": reached(server)}))
         assert server.requests == 0
+
+
+def test_a_stack_with_a_judge_that_nobody_named_is_refused_before_anything_is_bought(
+    made: Path, make_recipe: Make
+) -> None:
+    from synthkd.stages.plan import Plan
+
+    with FakeServer(answer=sure) as server:
+        part = {"path": str(made / "stack"), "options": {}}
+        with pytest.raises(CriticError, match=r"its member 1-judge asks .* give critic.options.teacher"):
+            Plan(make_recipe(server.url, critic=part))
+        Plan(make_recipe(server.url, critic=part | {"options": {"1-judge": reached(server)}}))
+        assert server.requests == 0
+
+
+def test_a_critic_without_its_facts_is_no_missing_critic(critic: Path) -> None:
+    (critic / FACTS).unlink()
+    with pytest.raises(CriticError, match=r"facts\.json: missing; train the critic again"):
+        load_critic(critic, KIND)

@@ -58,3 +58,36 @@ def test_a_run_is_decided_by_a_judge_and_the_second_run_asks_nobody(
     assert result.counts["accepted"] + sum(result.counts["rejected"].values()) == result.counts["candidates"]
     with Journal(tmp_path / "judge.sqlite") as journal:
         assert journal.counts().completions == sent - 60
+
+
+def test_what_a_judge_cannot_say_is_rejected_under_a_name_of_its_own(
+    tmp_path: Path, make_recipe: Make
+) -> None:
+    labels = [
+        {"head": f"thing {i}", "relation": "UsedFor", "tail": tail, "label": valid(tail)}
+        for i in range(400)
+        for tail in [f"cut number {i}"]
+    ]
+    write_csv(tmp_path / "labels.csv", labels)
+
+    def murky(prompt: str, index: int, seed: int) -> str:
+        mute = "Statement:" in prompt and fraction(f"mute {prompt}") < 0.2
+        return "It depends on the thing." if mute else both(prompt, index, seed)
+
+    with FakeServer(answer=murky) as server:
+        judge = {"backend": "openai", "model": "judge", "base_url": server.url}
+        critic = {
+            "name": "judge",
+            "labels": "labels.csv",
+            "precision": 0.8,
+            "options": {"teacher": judge, "journal": str(tmp_path / "judge.sqlite")},
+        }
+        result = run(make_recipe(server.url, heads=30, critic=critic), quiet=True)
+    mute = [row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "unreadable"]
+    assert result.counts["rejected"]["unreadable"] == len(mute) > 0
+    assert {(row["score"], row["reason"]) for row in mute} == {
+        (None, "no verdict: 'It depends on the thing.'")
+    }
+    assert result.counts["accepted"] + sum(result.counts["rejected"].values()) == result.counts["candidates"]
+    assert "rejected by unreadable" in str(result)
+    assert "rejected by unreadable" in (result.corpus.path / "README.md").read_text("utf-8")

@@ -71,7 +71,87 @@ def test_the_first_word_or_a_verdict_line_is_read(text: str, value: str) -> None
 def test_a_word_inside_another_or_in_a_phrase_is_no_verdict(text: str) -> None:
     found = read_verdict(text, YES_NO)
     assert (found.value, found.worth, found.how, found.text) == (None, None, UNREADABLE, text)
-    assert found.reason in ("no verdict", "empty")
+    assert found.reason in ("no verdict", "empty", "only thoughts")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"verdict": "yes", "reason": "a knife cuts"}', "yes"),
+        ('```json\n{\n  "reason": "verdict: yes is tempting",\n  "verdict": "No"\n}\n```', "no"),
+        ('Here is my verdict:\n{"reason": "it does", "final_verdict": "YES",}\nLet me know!', "yes"),
+        ('{"evaluation": {"is_valid": false, "score": 2}}', "no"),
+        ('[{"verdict": true}]', "yes"),
+        ("{'reason': 'it cuts', 'verdict': 'yes'}", "yes"),
+        ('{"verdict": "no", "reason": "a spoon does not c', "no"),
+        ('```\n{"answer": "**Yes.**"}\n```', "yes"),
+        ('{"verdict": 0}', "no"),
+    ],
+)
+def test_a_verdict_in_json_is_read_with_reasons_fences_and_commas(text: str, value: str) -> None:
+    assert read_verdict(text, YES_NO).value == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"verdict": "perhaps"}',
+        '{"verdict": null}',
+        '{"verdict": 4}',
+        '{"score": 4}',
+        '{"reason": "the verdict is yes"}',
+        '{"verdict": "yes"} {"verdict": "no"}',
+        '{"verdict": "yes", "correct": false}',
+        '{"verdict": "yes"}\nNo',
+        "{}",
+        '{"verdict": {"verdict": {}}}',
+    ],
+)
+def test_json_that_says_nothing_or_two_things_is_unreadable(text: str) -> None:
+    assert read_verdict(text, YES_NO).value is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Verdict: valid", "yes"),
+        ("INCORRECT.", "no"),
+        ("True", "yes"),
+        ("It is soft.\n## Verdict\n**No**", "no"),
+        ("It cuts.\nVerdict: yes\nConfidence: 0.9", "yes"),
+        ("Verdict: no, since a spoon is blunt.", "no"),
+        ("<reason>it cuts</reason><verdict>Yes</verdict>", "yes"),
+        ("So it is \\boxed{no}", "no"),
+        ("It cuts bread.\n\nYes.", "yes"),
+        ("It is blunt. [RESULT] no", "no"),
+        ("Yes (knives cut)", "yes"),
+    ],
+)
+def test_common_ways_to_end_with_a_verdict_are_read(text: str, value: str) -> None:
+    assert read_verdict(text, YES_NO).value == value
+
+
+@pytest.mark.parametrize(
+    "text", ["yes\nno", "Valid point, though", "Verdict: yes (or no)", "Result: yes or no"]
+)
+def test_two_verdicts_or_a_phrase_that_begins_like_one_are_not_read(text: str) -> None:
+    assert read_verdict(text, YES_NO).value is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("It cuts, no? Yes.\n</think>\n\nNo", "no"),
+        ("No, wait. It does cut.</think>Yes", "yes"),
+        ("<thinking>no</thinking>\nYes", "yes"),
+        ("[THINK]no[/THINK]Yes", "yes"),
+        ("<think>a</think>no<think>b</think>\nverdict: yes", "yes"),
+        ('no</think>```json\n{"verdict": "yes"}\n```', "yes"),
+    ],
+)
+def test_thoughts_are_no_part_of_a_reply_with_an_opening_tag_or_without(text: str, value: str) -> None:
+    found = read_verdict(text, YES_NO, json.dumps([["No", -0.1], ["Yes", -3.0]]))
+    assert (found.value, found.shares) == (value, None)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +199,47 @@ def test_an_article_a_list_or_a_hedged_sentence_is_no_verdict_on_a_pair(text: st
 
 @pytest.mark.parametrize(
     ("text", "worth"),
-    [("5", 1.0), ("1", 0.0), ("Rating: 4", 0.75), ("3/5", 0.5), ("2 out of 5", 0.25), ("4\nGood.", 0.75)],
+    [
+        ("5", 1.0),
+        ("1", 0.0),
+        ("Rating: 4", 0.75),
+        ("3/5", 0.5),
+        ("2 out of 5", 0.25),
+        ("4\nGood.", 0.75),
+        ("It is true. [RESULT] 4", 0.75),
+        ("Score: 4/5", 0.75),
+        ('{"score": 2, "reason": "odd"}', 0.25),
+        ("4.0", 0.75),
+        ("**5**", 1.0),
+        ('{"rating": "3/5"}', 0.5),
+        ("Score: 2, as it is rare", 0.25),
+    ],
 )
 def test_a_rating_is_worth_its_place_between_one_and_five(text: str, worth: float) -> None:
     assert read_verdict(text, "rating").worth == worth
 
 
-@pytest.mark.parametrize("text", ["4.5", "45", "6", "-1", "Score: -1", "1. The statement is true", "0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4.5",
+        "45",
+        "6",
+        "-1",
+        "Score: -1",
+        "1. The statement is true",
+        "0",
+        "8/10",
+        "Score: 4/10",
+        "[RESULT] 9",
+        '{"score": 4.5}',
+        '{"score": 10}',
+        '{"score": true}',
+        "4 out of 10",
+        "Score: 4,5",
+        "Rating: 3 or 4",
+    ],
+)
 def test_another_number_is_no_rating(text: str) -> None:
     assert read_verdict(text, "rating").value is None
 
@@ -168,6 +282,15 @@ def test_tokens_before_the_word_leave_the_verdict_to_the_word() -> None:
     assert read_verdict("**Yes**", YES_NO, stars).how == "word"
     thoughts = json.dumps([["<think>", -0.5], ["No", -1.2]])
     assert read_verdict("<think>hm</think>Yes", YES_NO, thoughts).worth == 1
+
+
+def test_first_tokens_of_another_text_do_not_count() -> None:
+    assert read_verdict("Yes", YES_NO, tokens(Okay=0.6, No=0.3)).how == "word"
+
+
+def test_a_synonym_in_the_text_counts_and_among_the_tokens_does_not() -> None:
+    assert read_verdict("Valid", YES_NO, tokens(Valid=0.9, Invalid=0.1)).how == "word"
+    assert read_verdict("Yes", YES_NO, tokens(Yes=0.5, true=0.4, No=0.1)).worth == pytest.approx(0.5 / 0.6)
 
 
 def test_a_rating_from_tokens_is_their_mean() -> None:
@@ -229,6 +352,26 @@ def test_a_probability_from_tokens_is_one_and_the_shares_sum_to_one(pairs: list[
     assert 0 <= found.worth <= 1
     if found.shares is not None:
         assert sum(found.shares.values()) == pytest.approx(1)
+
+
+@given(st.text(max_size=1500, alphabet='{}[]"verdict:yes, \n<>`'))
+def test_long_replies_of_brackets_and_quotes_are_read_in_no_time(text: str) -> None:
+    read_verdict("{" + text * 10, YES_NO)
+
+
+@given(
+    st.sampled_from(["yes", "no"]),
+    st.dictionaries(
+        st.sampled_from(["reason", "confidence", "note"]), st.text(max_size=40) | st.floats(0, 1), max_size=3
+    ),
+    st.sampled_from(["{}", "```json\n{}\n```", "Sure:\n{}", "{}\n\nDone."]),
+    st.booleans(),
+)
+def test_other_fields_and_what_stands_around_json_change_nothing(
+    word: str, fields: dict[str, object], around: str, last: bool
+) -> None:
+    said = {**fields, "verdict": word} if last else {"verdict": word, **fields}
+    assert read_verdict(around.replace("{}", json.dumps(said, indent=1)), YES_NO).value == word
 
 
 @given(st.text(max_size=2000, alphabet="Output (ab) is better.,:\n*"))

@@ -83,6 +83,21 @@ def test_test_rows_that_were_trained_on_are_told(folder: Path) -> None:
     assert "test: 8 rows stand among the training rows too" in done.stderr
 
 
+def test_an_evaluation_on_rows_of_the_training_is_told(folder: Path) -> None:
+    trained(folder)
+    write_csv(
+        folder / "mixed.csv",
+        [
+            {"text": "Where is my  parcel?", "label": "arrival"},
+            {"text": "the money, please", "label": "refund"},
+        ],
+    )
+    done = student(folder, "eval", "s", "mixed.csv", "--json")
+    assert "mixed.csv: the student was trained on 1 of these 2 rows" in done.stderr
+    assert json.loads(done.stdout)["trained_on"] == 1
+    assert "trained on" not in student(folder, "eval", "s", "test.csv").stderr
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_predictions_have_the_key_of_the_row_and_all_probabilities_where_asked(
     folder: Path, suffix: str
