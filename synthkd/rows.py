@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthkd.cells import arrow_values, text_cell
+from synthkd.class_labels import class_labels, named
 from synthkd.display import from_cell
 from synthkd.errors import InputError, nearest
 
@@ -235,7 +236,10 @@ def _batches(
         with pq.ParquetFile(path) as file:
             _need(path, needed, file.schema_arrow.names)
             _refuse_twice(str(path), file.schema_arrow.names, needed)
-            yield from file.iter_batches(batch_size=batch, columns=columns)
+            labels, done = class_labels(file.schema_arrow), 0
+            for part in file.iter_batches(batch_size=batch, columns=columns):
+                yield named(part, labels, path, done) if labels else part
+                done += len(part)
     except (pa.ArrowException, OSError, ValueError) as error:  # A name of a column may be no UTF-8.
         raise InputError(f"{path}: not readable as Parquet: {_first_line(error)}") from None
 

@@ -23,7 +23,7 @@ LEVELS = [
     {"journal", "prices", "prompts", "plugins", "progress"},
     {"artifacts"},
     {"recipe", "requests", "rows", "storage", "resources", "sandbox"},
-    {"cells"},
+    {"cells", "class_labels"},
     {"safeyaml"},
     {"secrets"},
     {"display", "errors", "keys", "marks", "fastjson", "schemas", "thoughts", "finish", "_version"},

@@ -49,6 +49,8 @@ class EntailmentModel:
             raise InputError(f"{problem}; an entailment model is a transformers checkpoint with safetensors")
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            # Padding on the left would move the places of a pair's tokens, and so its score, with its neighbours.
+            self._tokenizer.padding_side = "right"
             model: Any = AutoModelForSequenceClassification.from_pretrained(
                 folder, trust_remote_code=False, use_safetensors=True
             )

@@ -26,6 +26,8 @@ class Evaluation:
     name: str
     curve: Curve
     left_out: int = 0
+    #: Rows that the critic has no score of, such as an unreadable reply of a judge; they are in no figure.
+    without_score: int = 0
 
     def figures(self, confidence: float = 0.95) -> dict[str, Any]:
         """AUC with its interval, calibration error, precision at recall, and what share each promise keeps."""
@@ -33,6 +35,7 @@ class Evaluation:
         found: dict[str, Any] = {
             "rows": len(self.curve.labels),
             "left_out": self.left_out,
+            "without_score": self.without_score,
             "share_valid": float(self.curve.labels.mean()),
             "auc": self.curve.auc,
             "auc_low": low,
@@ -54,7 +57,12 @@ def evaluate(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") ->
     curve = Curve.of(
         held.column("score").to_numpy(), held.column(verdict_column(trained.critic.kind)).to_numpy(), weights
     )
-    return Evaluation(name, curve, int(sheet.held_out.sum() - fresh.held_out.sum()))
+    return Evaluation(
+        name,
+        curve,
+        int(sheet.held_out.sum() - fresh.held_out.sum()),
+        int(fresh.held_out.sum()) - held.num_rows,
+    )
 
 
 def compare(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> list[Evaluation]:

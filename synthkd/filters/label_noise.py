@@ -122,14 +122,17 @@ def cross_fitted(
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
+    from synthkd.students.classifiers.heads import few_rows_each
+
     rows, more = len(given), np.zeros(0, np.int64) if extra is None else extra
     labels = np.concatenate([given, more])
     found = np.zeros((rows, int(labels.max()) + 1))
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    for train, held in splits.split(np.zeros(rows), given, groups):
-        seen = np.concatenate([train, np.arange(rows, rows + len(more))])
-        model = LogisticRegression(C=10.0, max_iter=200).fit(features[seen], labels[seen])
-        found[np.ix_(held, model.classes_)] = model.predict_proba(features[held])
+    with few_rows_each():
+        for train, held in splits.split(np.zeros(rows), given, groups):
+            seen = np.concatenate([train, np.arange(rows, rows + len(more))])
+            model = LogisticRegression(C=10.0, max_iter=200).fit(features[seen], labels[seen])
+            found[np.ix_(held, model.classes_)] = model.predict_proba(features[held])
     return found
 
 

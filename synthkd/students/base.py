@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ import numpy as np
 from synthkd.errors import StudentError, nearest
 from synthkd.students.trained_on import text_hashes
 
+#: Characters of a name that no reader sees and no spelling needs.
+_UNSEEN = dict.fromkeys([0x00AD, 0x200B, 0x2060, 0xFEFF])
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -51,6 +54,14 @@ class Texts:
         )
 
 
+def class_name(text: str) -> str:
+    """The name of a class as all readers take it: NFC, single blanks, none at the ends, no characters without a width.
+
+    Names with commas or quotes, numbers, and names such as ``NA`` or ``None`` are names like any.
+    """
+    return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
+
+
 def known_labels(labels: Sequence[str], classes: Sequence[str], where: str = "", remedy: str = "") -> None:
     """Refuse a label that is none of the classes; ``where`` the labels stand, and what to do: ``remedy``."""
     known = set(classes)
@@ -59,6 +70,16 @@ def known_labels(labels: Sequence[str], classes: Sequence[str], where: str = "",
             hint = nearest(str(label), sorted(known)) if len(known) <= 20 else ""
             said = f"row {number}: {label!r} is none of the {len(known)} classes of the student{hint}{remedy}"
             raise StudentError(f"{where} {said}" if where else said)
+
+
+def refuse_twins(classes: Sequence[str]) -> None:
+    """Refuse classes whose names differ in blanks or Unicode form alone (`class_name`)."""
+    known: dict[str, str] = {}
+    for name in classes:
+        if (other := known.setdefault(class_name(name), name)) != name:
+            raise StudentError(
+                f"the class {name!r} reads the same as {other!r}; write the labels alike (`students.rows.read_texts` does)"
+            )
 
 
 def label_places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
@@ -124,6 +145,7 @@ class Classifier(Student):
             raise StudentError(f"classes: a list of names is needed, not {classes!r}")
         if len(set(classes)) != len(classes):
             raise StudentError("a class stands twice among the classes")
+        refuse_twins(classes)
         self.classes: tuple[str, ...] = tuple(classes)
         self.seed = checked_seed(seed)
 
@@ -153,6 +175,7 @@ class Classifier(Student):
     def check(self, rows: Texts, what: str = "training rows") -> None:
         """Take the classes from the rows if none were given, and note the rows; refuse what no training can come from."""
         present = sorted(set(rows.labels))
+        refuse_twins(present)
         if not self.classes:
             self.classes = tuple(present)
         self.check_labels(rows, what)

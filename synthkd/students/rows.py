@@ -16,12 +16,10 @@ from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.rows import BATCH, _reading, _without_zeros, read_rows
-from synthkd.students.base import Floats, Texts
+from synthkd.students.base import Floats, Texts, class_name
 
 #: Column of the number of a line, of texts that stand one a line.
 LINE = "line"
-#: Characters of a name that no reader sees and no spelling needs.
-_UNSEEN = dict.fromkeys([0x00AD, 0x200B, 0x2060, 0xFEFF])
 #: Pairs of classes that are named in a message.
 _SHOWN = 3
 
@@ -48,14 +46,6 @@ def read_texts(path: Path, text: str = "text", label: str = "label") -> Texts:
         raise StudentError(f"{path}: no rows to learn from")
     _tell(path, label, spellings, labels)
     return Texts(tuple(texts), tuple(labels))
-
-
-def class_name(text: str) -> str:
-    """The name of a class as all readers take it: NFC, single blanks, none at the ends, no characters without a width.
-
-    Names with commas or quotes, numbers, and names such as ``NA`` or ``None`` are names like any.
-    """
-    return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
 
 
 def _tell(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]) -> None:

@@ -326,3 +326,14 @@ def test_frozen_vectors_train_a_linear_student_that_knows_its_encoder(tmp_path: 
     )
     with pytest.raises(StudentError, match="another one now"):
         load_student(folder).probabilities(TEXTS)  # type: ignore[attr-defined]
+
+
+def test_padding_on_the_left_changes_no_probability(small: Path, tmp_path: Path) -> None:
+    import shutil
+
+    folder = shutil.copytree(small, tmp_path / "left")
+    settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": "left"}), "utf-8")
+    student = made(folder).fit(rows(), rows(each=9))
+    alone = np.concatenate([student.probabilities([text]) for text in TEXTS])
+    np.testing.assert_allclose(student.probabilities(TEXTS), alone, atol=1e-6)

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 pytest.importorskip("sklearn")
 
 from synthkd.errors import InputError, StudentError
-from synthkd.students.base import Texts
+from synthkd.students.base import Texts, class_name
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import load_student
-from synthkd.students.rows import class_name, read_texts
+from synthkd.students.rows import read_texts
 from synthkd.students.serve import open_classifier, predict_file
 from synthkd.students.train import Training, train_student
 
@@ -126,6 +126,15 @@ def test_numbers_are_labels_and_a_whole_one_has_one_spelling(tmp_path: Path) -> 
     for i, row in enumerate(rows):
         row["label"] = [1, 2.0, 1.0, 2][i % 4]
     assert set(read_texts(jsonl(tmp_path / "l.jsonl", rows)).labels) == {"1", "2"}
+
+
+@pytest.mark.parametrize("other", ["refund ", "ref\u200bund", "refund\u00a0"])
+def test_labels_in_memory_that_read_the_same_are_refused(other: str) -> None:
+    texts = Texts(("a b", "b c", "c d", "d e"), ("refund", other, "track", "track"))
+    with pytest.raises(StudentError, match="reads the same as"):
+        LinearStudent().fit(texts)
+    with pytest.raises(StudentError, match="reads the same as"):
+        LinearStudent(("refund", other))
 
 
 # One string, one line

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,15 @@ _TOLERANCE, _ITERATIONS = 1e-3, 300
 _REDUCED, _JITTER = 4000, 1e-6
 #: Folds of the training rows that the temperature is fitted on, and from how many rows on fewer do.
 _FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
+
+
+@contextmanager
+def few_rows_each() -> Iterator[None]:
+    """Silence scikit-learn about few rows a class, an ordinary start: it takes their numbers for those of a regression."""
+    with warnings.catch_warnings():
+        for said in ("The number of unique classes is greater", "The least populated class"):
+            warnings.filterwarnings("ignore", said, UserWarning)
+        yield
 
 
 @dataclass
@@ -88,9 +98,7 @@ def _regression(
     used = np.arange(matrix.shape[1]) if isinstance(matrix, np.ndarray) else np.unique(matrix.indices)
     model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_TOLERANCE)
     rows = matrix if len(used) == matrix.shape[1] else matrix[:, used]
-    with warnings.catch_warnings():
-        # Few rows a class are an ordinary start: scikit-learn takes their numbers for those of a regression.
-        warnings.filterwarnings("ignore", "The number of unique classes is greater", UserWarning)
+    with few_rows_each():
         model.fit(rows, np.searchsorted(present, places), weights)
     weight, bias = np.zeros((matrix.shape[1], classes)), np.full(classes, -np.inf)
     if len(present) == 2:  # one logit: half of it for each side
