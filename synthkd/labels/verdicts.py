@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -25,6 +26,7 @@ _WORDS = {
 _KNOWN = {word: verdict for verdict, words in _WORDS.items() for word in words}
 #: What tools write for an empty cell.
 _EMPTY = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})
+_WHOLE = re.compile(r"[01]\.0+")
 #: For messages.
 SPELLINGS = "accept, yes, true, valid, correct, y, 1 or ✓; reject, no, false, invalid, incorrect, n, 0 or ✗; unsure or ?"
 #: Characters that no reader sees: variation selectors, joiners, marks of byte order.
@@ -46,9 +48,8 @@ def _spelt(text: str) -> str | None:
     # Folded after the compatibility form, in which a letter may be a capital again.
     folded = unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold()
     word = " ".join(folded.split()).strip("\"'`“”‘’«»").strip()
+    word = word.rstrip(".!") or word
     if word in _EMPTY:
         return ""
-    if word not in _KNOWN and word[:1].isdigit():  # 1.0, as a column of numbers with gaps is written
-        word = word.rstrip("0").removesuffix(".") if "." in word and word[1:].strip("0") == "." else word
-        word = word or "0"
-    return _KNOWN.get(word.rstrip(".!") or word)
+    # 1.0 is how a column of numbers with gaps is written.
+    return _KNOWN.get(word[0] if _WHOLE.fullmatch(word) else word)
