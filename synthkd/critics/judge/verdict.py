@@ -138,6 +138,11 @@ def _word(text: str, form: Form) -> str | None:
     return value
 
 
+#: What may stand between two verdicts, and after the second.
+_BETWEEN = re.compile(r"^[ \t.,;:!\-–—(]*(?:(?:or|and|maybe|perhaps)\s+)*", re.IGNORECASE)
+_AFTER_SECOND = re.compile(rf"{_AFTER_WORD.pattern}|[)\]]")
+
+
 # A line of its own
 
 
@@ -205,9 +210,9 @@ def _with_headings(lines: list[str]) -> list[str]:
 
 def _says_another(rest: str, value: str, form: Form) -> bool:
     """Does another value follow a value at once: ``yes, no``?"""
-    second = _match(rest.lstrip(" \t.,;:!-–—("), form)
+    second = _match(_BETWEEN.sub("", rest), form)
     return bool(
-        second and form.value_of[second["word"].casefold()] != value and _AFTER_WORD.match(second["rest"])
+        second and form.value_of[second["word"].casefold()] != value and _AFTER_SECOND.match(second["rest"])
     )
 
 
