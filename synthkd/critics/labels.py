@@ -18,7 +18,7 @@ from synthkd.kinds.base import Kind
 from synthkd.labels.agreement import alpha
 from synthkd.labels.merge import METHODS
 from synthkd.labels.merge import merge as merged
-from synthkd.labels.verdicts import ACCEPT, REJECT, SPELLINGS, UNSURE, verdict_of
+from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
 from synthkd.rows import read_rows
 
 #: Numbers that a critic also looks at, where the sheet has them.
@@ -174,6 +174,11 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
     return read
 
 
+def _is_blank(value: Any) -> bool:
+    """Is a cell of a number empty, as tools write it?"""
+    return is_empty(value) or (isinstance(value, str) and value.strip().casefold() in EMPTY)
+
+
 def _short(value: Any) -> str:
     """A cell as a message shows it."""
     if isinstance(value, str):
@@ -213,7 +218,7 @@ def _need(path: Path, row: dict[str, Any], names: list[str]) -> None:
 
 def _weight(path: Path, number: int, value: Any) -> float | None:
     """A weight; ``None`` for an empty cell: then it is not known how probable the row was."""
-    if value is None or value == "":
+    if is_empty(value):
         return None
     try:
         weight = float(value)
@@ -303,7 +308,7 @@ def _numbers(row: dict[str, Any]) -> list[str]:
 
 def _number(path: Path, number: int, name: str, value: Any) -> float | None:
     """A number; ``None`` for an empty cell, or NaN, which stands for one in many tools' files."""
-    if value in (None, ""):
+    if _is_blank(value):
         return None
     try:
         found = float(value)

@@ -25,7 +25,7 @@ _WORDS = {
 }  # fmt: skip
 _KNOWN = {word: verdict for verdict, words in _WORDS.items() for word in words}
 #: What tools write for an empty cell.
-_EMPTY = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})
+EMPTY = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})
 _WHOLE = re.compile(r"[01]\.0+")
 #: For messages.
 SPELLINGS = "accept, yes, true, valid, correct, y, 1 or ✓; reject, no, false, invalid, incorrect, n, 0 or ✗; unsure or ?"
@@ -49,7 +49,7 @@ def _spelt(text: str) -> str | None:
     folded = unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold()
     word = " ".join(folded.split()).strip("\"'`“”‘’«»").strip()
     word = word.rstrip(".!") or word
-    if word in _EMPTY:
+    if word in EMPTY:
         return ""
     # 1.0 is how a column of numbers with gaps is written.
     return _KNOWN.get(word[0] if _WHOLE.fullmatch(word) else word)

@@ -142,7 +142,9 @@ class Classifier(Student):
     def __init__(self, classes: Sequence[str] = (), seed: int = 0) -> None:
         """``classes``: all that there are, also those without a training row; none: those of the training rows, sorted."""
         if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
-            raise StudentError(f"classes: a list of names is needed, not {classes!r}")
+            raise StudentError(
+                f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for another value, such as 'no'"
+            )
         if len(set(classes)) != len(classes):
             raise StudentError("a class stands twice among the classes")
         refuse_twins(classes)
