@@ -43,7 +43,7 @@ class EncoderName(Settings):
         Raises the artefact's error at the end: what was tried was not the encoder of the training.
         """
         if given is not None:
-            yield given
+            yield absolute_place(given)
             raise artifact.error(
                 f"{folder}: the encoder {given!r} is another one than at training; name the right one by the option"
                 f" `encoder` (--encoder FOLDER), or {artifact.remedy}"
@@ -63,6 +63,12 @@ class EncoderName(Settings):
             f"{folder}: the encoder {self.name!r} {what}; name it by the option `encoder` (--encoder FOLDER), put it beside"
             f" {folder.name}, or {artifact.remedy}"
         )
+
+
+def absolute_place(given: str) -> str:
+    """The absolute path of an encoder's folder, so that the working folder may change; a hub name as it is."""
+    place = Path(given).expanduser()
+    return str(place.resolve()) if place.is_dir() else given
 
 
 def _between(folder: Path, place: Path) -> str | None:

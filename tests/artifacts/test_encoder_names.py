@@ -57,6 +57,21 @@ def test_it_is_found_from_any_working_folder(
     same(place / "student", place / "before.npy")
 
 
+def test_the_working_folder_may_change_after_a_student_was_made_or_loaded(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthkd.students.classifiers.linear import LinearStudent
+    from synthkd.students.folders import load_student
+
+    monkeypatch.chdir(place)
+    loaded = [load_student("student"), load_student("student", encoder="models/small")]
+    fresh = LinearStudent(features="embeddings", encoder="models/small", device="cpu")
+    monkeypatch.chdir(tmp_path)
+    for student in [*loaded, fresh.fit(ROWS)]:
+        found = student.probabilities(ROWS.texts)  # type: ignore[attr-defined]
+        np.testing.assert_allclose(found, np.load(place / "before.npy"), atol=1e-5)
+
+
 def test_the_whole_project_may_be_moved(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.move(place, tmp_path / "elsewhere")

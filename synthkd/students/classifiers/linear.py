@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.encoder import EncoderName
+from synthkd.artifacts.encoder import EncoderName, absolute_place
 from synthkd.artifacts.folder import STUDENT
 from synthkd.artifacts.settings import Name
 from synthkd.errors import MissingExtraError, StudentError, nearest
@@ -69,6 +69,8 @@ class LinearStudent(Classifier):
         _need(features == "embeddings")
         _check(features, encoder, strength, class_weights, bits, max_length, calibrate)
         self.features, self.encoder = features, None if encoder is None else str(encoder)
+        # The working folder may be another one when it is read.
+        self._encoder_place = None if encoder is None else absolute_place(str(encoder))
         self.strength = STRENGTHS[features] if strength is None else float(strength)
         check_weight(self.name, class_names)
         self.class_names = float(class_names)
@@ -132,6 +134,7 @@ class LinearStudent(Classifier):
         if self._named is not None:
             reference, folder, given = self._named
             vectors, self.encoder = named_vectors(reference, folder, given, self.max_length, self.device)
+            self._encoder_place = self.encoder
             self._named = None
             width = int(vectors.model.config.hidden_size)
             if self._head is not None and len(self._head.weight) != width:
@@ -139,8 +142,8 @@ class LinearStudent(Classifier):
                     folder / files.ARRAYS, f"weight: {width} rows are needed for this encoder"
                 )
             return encode(vectors, texts)
-        assert self.encoder is not None
-        vectors = vectors_of(self.encoder, self.max_length, self.device)
+        assert self._encoder_place is not None
+        vectors = vectors_of(self._encoder_place, self.max_length, self.device)
         if self._encoder_hash not in ("", vectors.content) and self._head is not None:
             raise StudentError(
                 f"the encoder {self.encoder!r} is another one now than at training; put the right one there, or train again"
@@ -166,7 +169,9 @@ class LinearStudent(Classifier):
         }  # fmt: skip
         if self.encoder is not None:
             named = (
-                self._named[0] if self._named else EncoderName.of(self.encoder, self._encoder_hash, folder)
+                self._named[0]
+                if self._named
+                else EncoderName.of(self._encoder_place or self.encoder, self._encoder_hash, folder)
             )
             settings["encoder"] = named.model_dump()
             settings["options"]["encoder"] = named.name
@@ -200,7 +205,8 @@ class LinearStudent(Classifier):
             )
         if settings.encoder is not None:
             student._encoder_hash = settings.encoder.sha256
-            student._named = (settings.encoder, folder, None if given is None else str(given))
+            given = None if given is None else absolute_place(str(given))
+            student._named = (settings.encoder, folder.resolve(), given)
         elif given is not None:
             raise StudentError(f"{folder}: it was trained without an encoder; leave `encoder` out")
         student._head = student._read_head(folder, settings, arrays)
