@@ -157,7 +157,9 @@ class Sheet:
                 )
             record = dict(zip(self.columns, map(from_cell, row), strict=True))
             if not verdict_of(record["verdict"]):
-                raise CriticError(f"{self.path} row {number}: {record['verdict']!r} is no verdict")
+                raise CriticError(
+                    f"{self.path} row {number}: verdict {record['verdict']!r} is none; write {SPELLINGS}"
+                )
             self.records.append(record)
         if new:
             self.columns = [*self.columns, *new]

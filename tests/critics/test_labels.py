@@ -169,7 +169,7 @@ def test_a_group_on_both_sides_of_a_named_split_is_refused(tmp_path: Path) -> No
     [
         (rows(verdict="accept"), "all 200 verdicts are 'accept'"),
         (rows(20), "20 are needed"),
-        (rows(verdict="perhaps"), "row 1: verdict 'perhaps'"),
+        (rows(verdict="perhaps"), "row 1: 'verdict' is 'perhaps', which is no verdict"),
     ],
 )
 def test_a_sheet_that_cannot_serve_is_refused(tmp_path: Path, found: list[dict[str, Any]], said: str) -> None:
