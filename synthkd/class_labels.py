@@ -33,18 +33,18 @@ def class_labels(schema: pa.Schema) -> Names:
         return {}
     if not isinstance(features, dict):
         return {}
-    return {
-        field.name: feature["names"]
-        for field in schema
-        if pa.types.is_integer(field.type) and _is_class_label(feature := features.get(field.name))
+    found = {
+        field.name: _names(features.get(field.name)) for field in schema if pa.types.is_integer(field.type)
     }
+    return {column: names for column, names in found.items() if names}
 
 
-def _is_class_label(feature: Any) -> bool:
+def _names(feature: Any) -> list[str]:
+    """The names of a `ClassLabel`; none of another feature."""
     if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
-        return False
+        return []
     names = feature.get("names")
-    return isinstance(names, list) and bool(names) and all(isinstance(name, str) for name in names)
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
 def named(part: pa.RecordBatch, labels: Names, path: Path, done: int) -> pa.RecordBatch:

@@ -191,7 +191,7 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
 
 def _without_verdict(sheet: LabelSheet, held: pa.Table) -> int:
     """Held-out rows that the critic has no score of."""
-    return int(sheet.held_out.sum()) - held.num_rows
+    return int(sheet.held_out.sum()) - int(held.num_rows)
 
 
 def group_hash(group: str) -> int:

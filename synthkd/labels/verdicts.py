@@ -38,7 +38,9 @@ def verdict_of(value: Any) -> str | None:
     if value is None:
         return ""
     if isinstance(value, int | float):  # a truth value too
-        return "" if value != value else {1: ACCEPT, 0: REJECT}.get(value)
+        if value != value:
+            return ""
+        return ACCEPT if value == 1 else REJECT if value == 0 else None
     if not isinstance(value, str):
         return None if isinstance(value, list | tuple | dict | bytes) else _spelt(str(value))
     return _spelt(value)

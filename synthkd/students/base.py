@@ -88,7 +88,7 @@ def label_places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
     return np.fromiter((known[label] for label in labels), np.int64, len(labels))
 
 
-def as_texts(given: Iterable[str] | str) -> list[str]:
+def as_texts(given: Iterable[Any]) -> list[str]:
     """The texts of a list, an array or a column; a string is one text. Raises `StudentError` for what is no text."""
     texts = [given] if isinstance(given, str) else list(given)
     for number, text in enumerate(texts, 1):

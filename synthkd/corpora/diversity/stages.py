@@ -106,9 +106,8 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
 def _levels(fates: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
     """For each row the number of the last stage that it is in; -1 for what could not be read."""
     places = {_MALFORMED: -1, _CRITIC: STAGES.index("votes"), None: STAGES.index("accepted")}
-    places |= dict.fromkeys(_TOGETHER, STAGES.index("rules")) | dict.fromkeys(
-        _UNSCORED, STAGES.index("votes")
-    )
+    places |= dict.fromkeys(_TOGETHER, STAGES.index("rules"))
+    places |= dict.fromkeys(_UNSCORED, STAGES.index("votes"))
     coded = fates.dictionary_encode(null_encoding="encode")
     # A rule's name may be anything: whatever is not named above is one.
     numbers = [places.get(name, STAGES.index("parsed")) for name in coded.dictionary.to_pylist()]
