@@ -6,8 +6,10 @@ the kind's columns, so they serve every kind whose content is short text.
 
 from __future__ import annotations
 
+import itertools
 import operator
 import re
+import unicodedata
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,7 +19,9 @@ from synthkd.errors import RecipeError, nearest
 from synthkd.filters.base import Filter, Reasons
 from synthkd.finish import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.from_json import begins_as_json
 from synthkd.kinds.text import normal_phrase
+from synthkd.text_forms import marks, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,18 +101,24 @@ def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
 
 
 class Empty(RowRule):
-    """Nothing but space and punctuation."""
+    """Nothing but space and punctuation. Symbols, emoji and emoticons say something."""
 
     name: ClassVar[str] = "empty"
     #: What `str.isalnum` calls a letter or digit.
     _SOME: ClassVar[re.Pattern[str]] = re.compile(r"[^\W_]")
+    _FACE: ClassVar[re.Pattern[str]] = re.compile(r"[:;=8]['’^o-]?[()\[\]/\\|*]+|[()\[\]]['’^o-]?[:;=8]|<3")
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         found = self._SOME.search
         return [found(text) is not None for text in self.texts(batch, kind)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        return None if any(ch.isalnum() for ch in self.text(row, kind)) else "no letter or digit"
+        text = self.text(row, kind)
+        if any(ch.isalnum() or unicodedata.category(ch) == "So" for ch in text) or self._FACE.fullmatch(
+            text.strip()
+        ):
+            return None
+        return "no letter or digit"
 
 
 class TooLong(RowRule):
@@ -160,7 +170,11 @@ class TooShort(RowRule):
 
 
 class SelfLoop(RowRule):
-    """The first and the last column say the same, as head and tail of a triple."""
+    """The first and the last column say the same, as head and tail of a triple.
+
+    Rows of a relation that its set calls ``reflexive`` pass: who prays wants to pray. On real triples most rows of such
+    relations are valid, and most of the others are not.
+    """
 
     name: ClassVar[str] = "self_loop"
 
@@ -177,21 +191,38 @@ class SelfLoop(RowRule):
             normal_phrase(str(row[kind.columns[0]] or "")),
             normal_phrase(self.text(row, kind)),
         )
-        return f"{kind.columns[0]} and {kind.columns[-1]} are the same" if first == last else None
+        if first != last or _reflexive(kind, row):
+            return None
+        return f"{kind.columns[0]} and {kind.columns[-1]} are the same"
+
+
+def _reflexive(kind: Kind, row: Row) -> bool:
+    relation = getattr(kind, "relations", {}).get(row.get("relation"))
+    return getattr(relation, "reflexive", False)
 
 
 class Echo(RowRule):
-    """The text begins with the head again, or repeats itself: the teacher read its prompt back."""
+    """The text begins with the head again, or repeats itself: the teacher read its prompt back, or runs in a circle.
+
+    ``repeats``: the same word so many times in a row. Of small words such as *the* or *to* two are enough; of others three,
+    since two are often meant (*very very small*, *gorilla gorilla*) and said of valid rows as often as of invalid ones.
+    """
 
     name: ClassVar[str] = "echo"
+
+    def __init__(self, repeats: int = 3, column: str | None = None) -> None:
+        super().__init__(column)
+        if repeats < 2:
+            raise ValueError("repeats: must be at least 2")
+        self.repeats = repeats
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         texts = [normal_phrase(text) for text in self.texts(batch, kind)]
         if len(kind.columns) < 2:
-            return [not _repeats(text) for text in texts]
+            return [not _doubled(text) for text in texts]
         heads = [normal_phrase(head) for head in _strings(batch, kind.columns[0])]
         return [
-            not (head and text.startswith(head)) and not _repeats(text)
+            not (head and text.startswith(head)) and not _doubled(text)
             for head, text in zip(heads, texts, strict=True)
         ]
 
@@ -201,91 +232,95 @@ class Echo(RowRule):
             head = normal_phrase(str(row[kind.columns[0]] or ""))
             if head and text.startswith(head + " ") and len(text.split()) > len(head.split()) + 1:
                 return "begins with the head"
-        return "repeats a word" if _repeats(text) else None
+        return "repeats a word" if _doubled(text) and _repeats(text, self.repeats) else None
 
 
 @lru_cache(1 << 14)
-def _repeats(text: str) -> bool:
+def _doubled(text: str) -> bool:
     """Whether a word comes twice in a row."""
     words = text.split()
     return any(map(operator.eq, words, words[1:]))
 
 
-class Unfinished(RowRule):
-    """Cut by the token limit, or ends in a word that asks for another."""
-
-    name: ClassVar[str] = "unfinished"
-
-    _OPEN: ClassVar[frozenset[str]] = frozenset(
-        [
-            "a",
-            "an",
-            "and",
-            "are",
-            "as",
-            "at",
-            "because",
-            "but",
-            "by",
-            "for",
-            "from",
-            "if",
-            "in",
-            "into",
-            "is",
-            "its",
-            "of",
-            "on",
-            "or",
-            "than",
-            "that",
-            "the",
-            "their",
-            "to",
-            "was",
-            "were",
-            "when",
-            "where",
-            "which",
-            "while",
-            "who",
-            "with",
-            "without",
-        ]
+def _repeats(text: str, times: int) -> bool:
+    """Whether a word comes so many times in a row, or a small one twice."""
+    return any(
+        len(list(run)) >= (2 if word in _SMALL else times) for word, run in itertools.groupby(text.split())
     )
 
+
+#: Nobody says these twice in a row.
+_SMALL = frozenset(
+    ["a", "an", "the", "to", "of", "and", "or", "for", "from", "with", "by", "at", "as", "their", "its"]
+)
+
+
+class Unfinished(RowRule):
+    """Cut by the token limit, or ends in a word that asks for another: *the*, *and*, *because*.
+
+    Of an answer that may hold several candidates only the last is cut; the whole ones before it pass. A preposition at the
+    end is no sign (*used for sitting on*, *fun to play with*): on real triples such rows are valid as often as others.
+    ``words``: the words that ask for another.
+    """
+
+    name: ClassVar[str] = "unfinished"
+    WORDS: ClassVar[tuple[str, ...]] = (
+        "a", "an", "and", "as", "because", "but", "if", "its", "my", "or", "our", "than", "the", "their", "which", "your",
+    )  # fmt: skip
+
+    def __init__(self, words: Sequence[str] = WORDS, column: str | None = None) -> None:
+        super().__init__(column)
+        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"words: a list of words is needed, not {words!r}")
+        self.words = frozenset(word.casefold() for word in words)
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
+        open_words = self.words
         last = [normal_phrase(text).rpartition(" ")[2] for text in self.texts(batch, kind)]
         if "finish_reason" not in batch.schema.names:
-            return [word not in self._OPEN for word in last]
+            return [word not in open_words for word in last]
         ends = batch.column("finish_reason").to_pylist()
         return [
-            meaning_of(end) is not Finish.CUT and word not in self._OPEN
+            meaning_of(end) is not Finish.CUT and word not in open_words
             for word, end in zip(last, ends, strict=True)
         ]
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        if meaning_of(row.get("finish_reason")) is Finish.CUT:
+        text = self.text(row, kind)
+        is_cut = meaning_of(row.get("finish_reason")) is Finish.CUT
+        if is_cut and not (kind.several and _whole(text, row.get("raw"))):
             return why_not_whole(row["finish_reason"])
-        words = normal_phrase(self.text(row, kind)).split()
-        return f"ends in {words[-1]!r}" if words and words[-1] in self._OPEN else None
+        words = normal_phrase(text).split()
+        return f"ends in {words[-1]!r}" if words and words[-1] in self.words else None
+
+
+def _whole(text: str, raw: str | None) -> bool:
+    """Whether a text stands whole in an answer that was cut: something stands behind it, be it the end of its line."""
+    said = _letters(text)
+    if not said or not raw:
+        return False
+    # In JSON only items that are whole are read.
+    return begins_as_json(raw) or raw[-1] == "\n" or not _letters(raw).endswith(said)
+
+
+def _letters(text: str) -> str:
+    return "".join(ch for ch in stored(text) if ch.isalnum())
 
 
 class Characters(RowRule):
-    """A character outside ``allowed`` (the inside of a regular-expression class).
+    """A character that is no part of a short text: markup, a question mark, or what is no character at all.
 
-    The default is the set of ATOMIC-10x heads: letters, digits, space, comma, full stop, hyphen, dollar,
-    quotation mark and both apostrophes; letters and digits of every script count.
+    By default refused are the signs `\\ | < > { } [ ] * _` and backquotes, which a teacher's markup leaves behind, question
+    marks of every script, controls, hidden characters and U+FFFD. ``allowed`` (the inside of a regular-expression class)
+    names what may stand instead: `\\w ,.\\-$"'` is the set of ATOMIC-10x heads. In it `\\w` means the letters and digits of
+    every script with their combining marks and joiners, and no underscore.
     """
 
     name: ClassVar[str] = "characters"
 
-    def __init__(self, allowed: str = r"\w ,.\-$\"'’", column: str | None = None) -> None:
+    def __init__(self, allowed: str | None = None, column: str | None = None) -> None:
         super().__init__(column)
-        try:
-            self._other = re.compile(f"[^{allowed}]|_" if allowed.startswith(r"\w") else f"[^{allowed}]")
-        except re.error as error:
-            raise ValueError(f"allowed: not a class of characters: {error}") from None
+        self._other = re.compile(_REFUSED) if allowed is None else _none_of(allowed)
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         other = self._other.search
@@ -294,6 +329,22 @@ class Characters(RowRule):
     def check(self, row: Row, kind: Kind) -> str | None:
         found = self._other.search(self.text(row, kind))
         return f"character {found.group()!r}" if found else None
+
+
+_REFUSED = (
+    r"[\\|<>{}\[\]*_`?？؟՞፧⁇-⁉‽\x00-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff"
+    r"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+)
+
+
+def _none_of(allowed: str) -> re.Pattern[str]:
+    try:
+        re.compile(f"[{allowed}]")
+        if not allowed.startswith(r"\w"):
+            return re.compile(f"[^{allowed}]")
+        return re.compile(f"[^{allowed}{marks()}]|_")
+    except re.error as error:
+        raise ValueError(f"allowed: not a class of characters: {error}") from None
 
 
 class StartsWith(RowRule):

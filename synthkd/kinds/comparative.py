@@ -18,11 +18,12 @@ from synthkd.kinds.comparatives.grammar import regex_of
 from synthkd.kinds.comparatives.lexicon import GRADERS, meaning
 from synthkd.kinds.comparatives.nouns import countable, entity_key, plural, with_article
 from synthkd.kinds.comparatives.words import ADVERBS, PREPOSITIONS, QUANTIFIERS, SINGULAR
-from synthkd.kinds.text import normal_phrase
+from synthkd.kinds.text import LABELS, answer_lines, normal_phrase
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
+_LABELS = rf"sentence|comparison|comparative|{LABELS}"
 _WAYS = {1: "more", -1: "less"}
 #: Answers of one completion that are read where there may be several.
 _MOST = 50
@@ -134,9 +135,9 @@ class ComparativeKind(Kind):
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         items = json_items(text)
-        if items is None:
-            return self._read_all([line for line in text.splitlines() if line.strip()], row)
-        return self._read_all([item for item in items if item], row)
+        return self._read_all(
+            answer_lines(text, _LABELS) if items is None else [item for item in items if item], row
+        )
 
     def _read_all(self, lines: list[str], row: Row) -> list[dict[str, Any]] | Malformed:
         if not lines:

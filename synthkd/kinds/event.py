@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.text import as_line, clean_line, normal_phrase
+from synthkd.kinds.from_json import json_texts
+from synthkd.kinds.text import LABELS, answer_lines, as_line, normal_phrase
 
 
 class EventKind(Kind):
@@ -21,9 +22,11 @@ class EventKind(Kind):
     default_rules = ("empty", "starts_with", "too_long", "unfinished", "characters", "worst_nll")
 
     def parse(self, text: str, row: Row) -> list[dict[str, str]] | Malformed:
-        lines = [clean_line(line) for line in text.splitlines()]
-        first = next((line for line in lines if line), None)
-        return [{"event": first}] if first else Malformed("no_text")
+        written = json_texts(text, ("event", "text", "answer"))
+        if written is not None and not written:
+            return Malformed("not_json", "begins as JSON, and no text is in it")
+        lines = answer_lines(written[0] if written else text, rf"event|{LABELS}")
+        return [{"event": lines[0]}] if lines else Malformed("no_text")
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         return " " + as_line(str(candidates[0]["event"] or ""))

@@ -42,7 +42,7 @@ class ExampleKind(Kind):
     group_column = "text"
     class_column = "label"
     rule_column = "text"
-    default_rules: tuple[str, ...] = ("empty", "label_known")  # type: ignore[misc]
+    default_rules: tuple[str, ...] = ("empty", "unfinished", "label_known")  # type: ignore[misc]
     keeps = "winner"
     longest_answer = 4000
     details: Mapping[str, str]  # type: ignore[misc]

@@ -17,7 +17,7 @@ from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.propositions.align import NO_TEXT, Said, align
 from synthkd.kinds.propositions.blocks import MARKUPS, OTHERS, markup_of
 from synthkd.kinds.propositions.from_json import read_json
-from synthkd.kinds.propositions.groups import Group, Written, read_groups
+from synthkd.kinds.propositions.groups import Group, Written, cleaned, read_groups
 from synthkd.kinds.propositions.regroup import by_chunk, chunk_row, grouped_text, in_order
 from synthkd.kinds.propositions.sentences import SENTENCIZER, Splitter, readable
 from synthkd.kinds.propositions.units import Unit, chunks, units
@@ -160,16 +160,14 @@ class PropositionKind(Kind):
     # Answers
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
-        written = None
-        if text.lstrip()[:1] in ("{", "[", "`"):
-            written = read_json(text)
+        written = read_json(text)
         chunk = self._chunk(row)
         sentences = chunk["sentences"]
         return self._rows(text, written or read_groups(text, sentences), chunk)
 
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
         """A structured answer: a list of propositions, each of which goes to the sentence whose words it has."""
-        said = [found for item in answer["answers"] if (found := readable(str(item["proposition"])))]
+        said = [found for item in answer["answers"] if (found := cleaned(str(item["proposition"])))]
         written = Written([], Group(said, opened=False))
         return self._rows("\n".join(said), written, self._chunk(row))
 

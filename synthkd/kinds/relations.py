@@ -14,12 +14,14 @@ from synthkd.resources import resource
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """``sentence`` holds ``{head}`` and ``{tail}``; ``question`` asks for tails."""
+    """``sentence`` holds ``{head}`` and ``{tail}``; ``question`` asks for tails; of a ``reflexive`` relation a head may be
+    its own tail."""
 
     name: str
     sentence: str
     question: str = ""
     event: bool = False
+    reflexive: bool = False
 
     def verbalize(self, head: str, tail: str) -> str:
         """The triple as a sentence."""
@@ -81,7 +83,7 @@ def _read(path: Path) -> dict[str, Relation]:
 
 
 def _relation(path: Path, name: str, fields: Any) -> Relation:
-    known = {"sentence": str, "question": str, "event": bool}
+    known = {"sentence": str, "question": str, "event": bool, "reflexive": bool}
     if not isinstance(fields, dict) or "sentence" not in fields:
         raise KindError(f"{path}: the relation {name!r} has no `sentence`; see docs/recipe.md")
     for field, value in fields.items():

@@ -14,12 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import KindError, nearest
 from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.from_json import json_texts
 from synthkd.kinds.names import NAMES, QUERY, put_names, take_names
 from synthkd.kinds.relations import Relation, load_relations
-from synthkd.kinds.text import as_line, clean_line, normal_phrase
+from synthkd.kinds.text import answer_lines, as_line, clean_line, normal_phrase
+from synthkd.text_forms import stored
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
+
+#: What the tail may stand under in an answer in JSON.
+_FIELDS = ("tail", "object", "answer", "text", "value", "output", "completion")
 
 
 class TripleKind(Kind):
@@ -122,8 +127,10 @@ class TripleKind(Kind):
         relation = self.relations.get(str(row["relation"]))
         if relation is None:
             return Malformed("unknown_relation", str(row["relation"]))
-        lines = [clean_line(line) for line in text.splitlines()]
-        lines = [line for line in lines if line]
+        written = json_texts(text, _FIELDS)
+        if written is not None and not written:
+            return Malformed("not_json", "begins as JSON, and no text is in it")
+        lines = answer_lines("\n".join(written) if written else text)
         if not lines:
             return Malformed("no_text")
         tails = [self._tail(line, relation, str(row["head"])) for line in lines]
@@ -170,6 +177,7 @@ class TripleKind(Kind):
 
 
 def _without_stem(line: str, stem: str) -> str:
+    stem = stored(stem)
     begin = line[: len(stem)]
     # To compile a pattern for each stem takes longer than all the rest of parsing.
     if begin.isascii() and stem.isascii() and begin.lower() != stem.lower():

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import re
-from contextlib import suppress
 from typing import Any
 
-_FENCE = re.compile(r"^```[a-zA-Z]*\s*\n(.*?)\n?```\s*$", re.DOTALL)
+from synthkd.kinds.from_json import json_value
+
 #: What the text of an answer may stand under, the first that is there.
 _FIELDS = ("comparative", "answer", "sentence", "text", "comparison")
-_LONGEST = 50_000
 
 
 def json_items(text: str) -> list[str] | None:
     """The texts in a JSON answer; None where it is no JSON."""
-    stripped = text.strip()
-    if not stripped.startswith(("{", "[", "```")) or len(stripped) > _LONGEST:
-        return None
-    if fenced := _FENCE.match(stripped):
-        stripped = fenced.group(1).strip()
-    with suppress(ValueError, RecursionError):
-        return _texts(json.loads(stripped))
-    return None
+    value = json_value(text)
+    return None if value is None else _texts(value)
 
 
 def _texts(value: Any) -> list[str]:

@@ -15,10 +15,11 @@ from synthkd.kinds.comparatives.lexicon import GRADERS, KNOWN, VERBS, Meaning, m
 from synthkd.kinds.comparatives.nouns import forms
 from synthkd.kinds.comparatives.words import ARTICLES, PREPOSITIONS, PRONOUNS, STOPS, small_word
 from synthkd.kinds.text import clean_line
+from synthkd.text_forms import word_pattern
 
 #: A longer clause says more than one comparison.
 LONGEST = 400
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W_]+(?:['’-][^\W_]+)*|[,.;:!?()]")
+_TOKEN = re.compile(rf"\d+(?:\.\d+)?|{word_pattern()}(?:['’-]{word_pattern()})*|[,.;:!?()]")
 _ENDS = frozenset(",.;:!?()")
 _WITH = frozenset(["to", "with"])
 _OWNING = frozenset(["have", "need"])

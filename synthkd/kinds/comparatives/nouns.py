@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from synthkd.kinds.text import normal_phrase
+from synthkd.text_forms import word_pattern
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -44,6 +45,7 @@ _UNCOUNTABLE = word_set(
 #: Singular, though they end in s.
 _SINGULAR_S = word_set("bus gas lens canvas atlas christmas mars rhinoceros")
 _SINGULAR = {many: one for one, many in _IRREGULAR.items()}
+_WORD = re.compile(rf"{word_pattern()}(?:['’-]{word_pattern()})*")
 _ES = re.compile(r"(?:s|x|z|ch|sh)$")
 
 
@@ -90,7 +92,7 @@ def forms(noun: str) -> tuple[tuple[str, ...], ...]:
 
 def words_of(text: str) -> list[str]:
     """Lower-case words; a hyphen or apostrophe inside is part of a word."""
-    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.casefold())
+    return _WORD.findall(text.casefold())
 
 
 def _counted(noun: str) -> tuple[list[str], int]:

@@ -10,22 +10,19 @@ from typing import Any
 
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.examples.taxonomy import label_form
+from synthkd.kinds.from_json import begins, json_value
+from synthkd.kinds.text import peel
+from synthkd.text_forms import stored
 
 _WHOLE = re.compile(r"Label: ([^\n]*)\nText: ([^\n]*)")
 _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
-_JSON = re.compile(r'\[\s*["{]|\{\s*"')
-_MARK = re.compile(r"(?:[-*•–]|\(?\d{1,3}[.):])\s+")
-_PREFIX = re.compile(
-    r"(?:\*\*)?(?:message|text|example|query|utterance|sentence|customer|user|review)(?:\s*\d{1,3})?\s*"
-    r"(?:\*\*\s*:|:\s*\*\*|:)\s*",
-    re.IGNORECASE,
-)
+#: Names of a text that a teacher may write before it, as a pattern.
+_PREFIXES = "message|text|example|query|utterance|sentence|customer|user|review|output|response"
 _HEADER = re.compile(
     r"(?:\*\*)?(label|intent|class|category|style|length|not)\s*(?:\*\*)?\s*:\s*(.*)", re.IGNORECASE
 )
 _LABELS = ("label", "intent", "class", "category")
 _TEXTS = ("text", "message", "example", "query", "utterance", "sentence")
-_QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "«": "»", "`": "`", "「": "」"}
 #: Objects of broken JSON that are looked for.
 _MOST = 1000
 
@@ -45,28 +42,26 @@ def read_answer(text: str, asked: str, several: bool) -> list[Said] | Malformed:
     whole = _WHOLE.fullmatch(text)
     if whole:
         return [Said(_spaced(whole[2]), _spaced(whole[1]))]
-    text = _FENCE.sub("", text).strip()
-    if _JSON.match(text):
-        items = [_item(value, asked) for value in _values(text)]
+    value = json_value(text)
+    if value is not None:
+        items = [_item(one, asked) for one in _values(value) or _salvaged(text)]
         if not items:
             return Malformed("not_json", "begins as JSON, and no text is in it")
         return items if several else items[:1]
+    text = _FENCE.sub("", text).strip()
     found = list(_lines(text, asked) if several else _one(text, asked))
     return found or Malformed("no_text")
 
 
-def _values(text: str) -> list[Any]:
-    """The values in JSON; of broken JSON, the objects that are whole."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return list(_salvaged(text))
+def _values(value: Any) -> list[Any]:
+    """The items of an answer in JSON."""
     if isinstance(value, dict) and not _has_text(value):
         value = next((inner for inner in value.values() if isinstance(inner, list)), [])
     return value if isinstance(value, list) else [value]
 
 
 def _salvaged(text: str) -> Iterator[Any]:
+    """The objects of broken JSON that are whole."""
     decoder, place = json.JSONDecoder(), 0
     for _ in range(_MOST):
         place = text.find("{", place)
@@ -137,15 +132,12 @@ def _named(header: re.Match[str], label: str) -> str:
 
 
 def clean(text: str, asked: str) -> str:
-    """A text without list mark, ``Message:``, the label before or behind it, and quotes around it; spaces are single."""
+    """A text without list mark, ``Message:``, the label before or behind it, emphasis and quotes around it; spaces are
+    single."""
     text = _spaced(text)
     for _ in range(3):
         before = text
-        text = _MARK.sub("", text, count=1) if _MARK.match(text) else text
-        text = text[match.end() :] if (match := _PREFIX.match(text)) else text
-        text = _without_label(text, label_form(asked)).strip()
-        if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
-            text = text[1:-1].strip()
+        text = _without_label(peel(text, _PREFIXES), label_form(asked)).strip()
         if text == before:
             break
     return text
@@ -165,7 +157,5 @@ def _without_label(text: str, form: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """Without control characters, spaces single."""
-    if not text.isprintable():
-        text = "".join(ch if ch.isprintable() or ch in "\u200c\u200d" else " " for ch in text)
-    return " ".join(text.split())
+    """As it is stored, spaces single."""
+    return " ".join(stored(text).split())

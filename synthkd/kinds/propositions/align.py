@@ -12,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from synthkd.kinds.propositions.groups import Group, Written
+from synthkd.text_forms import stored, word_pattern
 
 #: Share of a group's words that its sentence must have, where neither order nor a number tells.
 LEAST = 0.25
 #: How much better another order must fit than the one that was written.
 _BETTER = 0.35
-_WORD = re.compile(r"[^\W_]+")
+_WORD = re.compile(word_pattern())
 
 #: How a proposition found its sentence.
 ORDER, NUMBER, ONLY, OVERLAP = "order", "number", "only", "overlap"
@@ -72,7 +73,7 @@ class Overlap:
 
 def words(text: str) -> Iterator[str]:
     """Lower-case words; a plural's ending left out, so that `eggs` and `egg` meet."""
-    for match in _WORD.finditer(text.casefold()):
+    for match in _WORD.finditer(stored(text).casefold()):
         word = match.group()
         yield word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us")) else word
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from synthkd.kinds.answers.spelled import NUMBER_WORDS
+from synthkd.text_forms import word_pattern
 
 #: Words that point at something said before, where a text begins with them.
 POINTERS = frozenset(
@@ -42,10 +43,10 @@ POINTERS = frozenset(
 _BEFORE = re.compile(
     r"[\s\"“‘'(\[*_]*(?:(?:and|but|so|then|also|however|therefore|thus)\b,?\s+)?", re.IGNORECASE
 )
-_FIRST = re.compile(r"[^\W\d_]+")
+_FIRST = re.compile(word_pattern(digits=False))
 _NUMBER = re.compile(r"(?<![\w.])[-−]?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)")
 _RANGE = re.compile(r"\b(\d{2})(\d{2})\s?[-–—/]\s?(\d{2})\b(?!\d)")
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
+_WORD = re.compile(rf"{word_pattern(digits=False)}(?:['’]{word_pattern(digits=False)})*")
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _ORDINALS = dict(
     zip(

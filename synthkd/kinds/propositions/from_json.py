@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
-from synthkd.kinds.propositions.groups import MOST, Group, Written
-from synthkd.kinds.propositions.sentences import readable
+from synthkd.kinds.from_json import json_value
+from synthkd.kinds.propositions.groups import MOST, Group, Written, cleaned
 
 _LISTS = (
     "propositions",
@@ -27,27 +25,17 @@ _DEPTH = 6
 
 
 def read_json(text: str) -> Written | None:
-    """Groups of a JSON text; None where it is none, or holds no text.
+    """Groups of a JSON text; None where it is none. Of JSON that was cut, the propositions that are whole.
 
     Read are a list of texts, lists in a list (one for each sentence), objects with a list under one of the usual
     names, and an object by the number of the sentence.
     """
-    found = _parsed(text.strip())
+    found = json_value(text)
     if not isinstance(found, dict | list):
         return None
     written = Written([], Group([], opened=False, closed=True, dashed=True))
     _walk(found, written, _DEPTH)
-    return written if written.groups or written.loose.said else None
-
-
-def _parsed(text: str) -> Any:
-    if text.startswith("```"):
-        text = text.strip("`").partition("\n")[2].strip()
-    if not text.startswith(("{", "[")):
-        return None
-    with suppress(ValueError, RecursionError):
-        return json.JSONDecoder().raw_decode(text)[0]
-    return None
+    return written
 
 
 def _walk(value: Any, written: Written, depth: int) -> None:
@@ -108,5 +96,5 @@ def _texts(values: list[Any]) -> Iterator[str]:
     for value in values[:MOST]:
         if isinstance(value, dict):
             value = next((value[name] for name in _TEXTS if isinstance(value.get(name), str)), None)
-        if isinstance(value, str) and (text := readable(value)):
+        if isinstance(value, str) and (text := cleaned(value)):
             yield text

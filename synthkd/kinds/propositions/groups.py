@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from synthkd.kinds.propositions.sentences import readable
-from synthkd.kinds.text import normal_phrase
+from synthkd.kinds.text import normal_phrase, peel, without_emphasis
+from synthkd.text_forms import stored
 
 #: `<s>`, `</s>` and what is written for them: `<S>`, `< s >`, `[s]`, `<s1>`, `<s id="1">`, `<sentence>`, `<\s>`.
 _TAG = re.compile(
@@ -16,7 +16,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _DASH = re.compile(
-    r"\s*(?:(?:(?:[-–—−‐‑‒―•*·▪◦‣⁃●○▸►+]|>)+\s+)+|[–—−‒―•·▪◦‣⁃●○▸►]+(?=\S)|-(?=[^\W\d])|\(?\d{1,3}[.):]\s+"
+    r"\s*(?:(?:(?:[-–—−‐‑‒―•*·▪◦‣⁃●○▸►+]|>)+\s+)+|[–—−‒―•·▪◦‣⁃●○▸►]+(?=\S)|-(?=[^\W\d])|(?P<bold>\*\*|__)?\(?\d{1,3}\\?[.):](?(bold)(?P=bold))\s+"
     r"|\(?[a-zA-Z][.)]\s+(?=[A-Z]))"
 )
 _INLINE = re.compile(r"(?<=[.!?])\s+[-–—•]\s+")
@@ -26,7 +26,8 @@ _LABEL = re.compile(
 #: With these a completion goes on to another input, or repeats its own.
 _RUNAWAY = re.compile(r"(?:^|\n)[ \t]*(?:Sentences?|Text|Input|Passage)\s*:[ \t]*(?:\n|$)", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
-_QUOTES = {'"': '"', "“": "”", "`": "`"}
+#: Names of a proposition that a teacher may write before it, as a pattern.
+_NAMES = "(?:atomic |simple )?(?:proposition|fact|claim|statement)"
 #: More groups, propositions of one, or characters of a completion are noise, and counted as `too_many`.
 MOST, LONGEST = 500, 400_000
 
@@ -134,12 +135,12 @@ def _lines(text: str, group: Group) -> list[str]:
         mark = _DASH.match(line)
         if mark:
             group.dashed = True
-            found += [one for part in _INLINE.split(line[mark.end() :]) if (one := _clean(part))]
+            found += [one for part in _INLINE.split(line[mark.end() :]) if (one := cleaned(part))]
         elif not inside:
             continue
         elif dashed and found and not found[-1].endswith((".", "!", "?")):
-            found[-1] = f"{found[-1]} {_clean(line)}".strip()
-        elif one := _clean(line):
+            found[-1] = f"{found[-1]} {cleaned(line)}".strip()
+        elif one := cleaned(line):
             found.append(one)
         if len(found) > MOST:
             break
@@ -148,16 +149,13 @@ def _lines(text: str, group: Group) -> list[str]:
 
 def _plain_lines(text: str) -> Iterator[str]:
     for line in text.split("\n")[: MOST + 1]:
-        if line.strip() and not _LABEL.match(line) and (one := _clean(_TAG.sub(" ", line))):
+        if line.strip() and not _LABEL.match(line) and (one := cleaned(_TAG.sub(" ", line))):
             yield one
 
 
-def _clean(line: str) -> str:
-    """One line without controls, stray marks and quotes around it."""
-    line = readable(line)
-    if len(line) > 1 and _QUOTES.get(line[0]) == line[-1] and line[0] not in line[1:-1]:
-        line = line[1:-1].strip()
-    return line
+def cleaned(line: str) -> str:
+    """One line as it is stored, without marks, labels and quotes around it, and without emphasis."""
+    return peel(without_emphasis(" ".join(stored(line).split())), _NAMES)
 
 
 def _breaks(text: str) -> bool:

@@ -1,0 +1,243 @@
+"""Normal forms of a text, one function for each purpose.
+
+| function | purpose |
+|---|---|
+| `stored` | A text as a corpus holds it: NFC, no controls, joiners where a script or an emoji needs them. |
+| `normal_phrase` | When two short phrases (heads, tails, names) are equal: edges and a leading article do not count. |
+| `normal_text` | When two longer texts are equal: sentence punctuation counts nowhere. |
+| `shingles` | Character runs of a `normal_text`, for near-duplicate search. |
+| `word_pattern` | Words of every script, with their combining marks, for tokenizers and patterns. |
+
+Equality ignores case, spaces, compatibility forms (full width, ligatures), kinds of quotes and dashes, and punctuation that
+only closes or separates. It keeps signs that carry meaning: `+ # % $ €`, a minus before a number, a dot that begins a name
+(`.NET`), apostrophes inside words (`it's`, `its`), powers (`10²` is `10^2`, not `102`), symbols, emoji and emoticons; and
+all combining marks: vowel signs, accents (`resume` is not `résumé`), tone and cantillation. See UAX #15 for the forms,
+UAX #31 for joiners, and UTS #51 for sequences of emoji.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache, lru_cache
+
+#: Characters of a shingle.
+SHINGLE = 4
+
+# --- stored -----------------------------------------------------------------------------------------------------------
+
+_ASCII_CONTROLS = dict.fromkeys((*range(32), 127), " ")
+_JOINERS = "\u200c\u200d"
+_SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_ODD = re.compile(
+    # Controls, ends of lines and every space but the plain one.
+    r"(?P<space>[\x00-\x1f\x7f-\x9f\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])"
+    # The flags of England, Scotland and Wales are spelled with tags; elsewhere tags are hidden text.
+    r"|(?P<flag>\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f)"
+    rf"|(?P<joiner>[{_JOINERS}]+)"
+    # Invisible: soft hyphens, zero-width spaces, marks of direction, tags.
+    r"|(?P<hidden>[\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f])"
+    # One selector of a variant follows a character; more of them are hidden text.
+    rf"|(?P<variant>[{_SELECTORS}])[{_SELECTORS}]+"
+    r"|(?P<broken>[\ud800-\udfff\ue000-\uf8ff\ufdd0-\ufdef\ufffe\uffff\U000f0000-\U0010ffff])"
+)  # fmt: skip
+_VIRAMA = 9
+
+
+def stored(text: str) -> str:
+    """Return a text as it is kept in a corpus.
+
+    NFC; controls and unusual spaces become spaces; what is invisible is taken out. Joiners stay where they shape a word
+    (Persian, Indic scripts) or an emoji. What is no character (lone surrogates, private use) becomes U+FFFD.
+    """
+    if text.isascii():
+        return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
+    if not text.isprintable() or _VARIANTS.search(text):
+        text = _ODD.sub(_mended, text)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+_VARIANTS = re.compile(rf"[{_SELECTORS}]{{2}}")
+
+
+def _mended(found: re.Match[str]) -> str:
+    kind = found.lastgroup
+    if kind == "space":
+        return " "
+    if kind == "flag":
+        return found.group()
+    if kind == "variant":
+        return found["variant"]
+    if kind == "broken":
+        return "\ufffd"
+    return found.group()[0] if kind == "joiner" and _shapes(found) else ""
+
+
+def _shapes(found: re.Match[str]) -> bool:
+    """Tell whether a joiner shapes what stands around it: after a virama, or between characters that can join."""
+    before, after = (
+        found.string[found.start() - 1 : found.start()],
+        found.string[found.end() : found.end() + 1],
+    )
+    if before and unicodedata.combining(before) == _VIRAMA:
+        return True
+    return all(
+        one > "\x7f" and unicodedata.category(one)[0] in "LMS" for one in (before, after) if one
+    ) and bool(before and after)
+
+
+# --- equality ---------------------------------------------------------------------------------------------------------
+
+_QUOTES = {**dict.fromkeys(map(ord, "’‘‛ʼ´`′"), "'"), **dict.fromkeys(map(ord, "“”„‟«»″"), '"')}
+_FOLDED = {
+    **_QUOTES,
+    **dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-"),
+    # Presentation alone: selectors of a variant, and the Arabic letter that only makes a word longer.
+    **dict.fromkeys((0xFE0E, 0xFE0F, 0x0640), None),
+    ord("\u2044"): "/",
+}
+_POWER = re.compile(r"(?<=[\d)])[⁺⁻]?[⁰¹²³⁴-⁹ⁿ]+")
+_VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞↉])")
+_ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
+_EDGE = " .,;:!\"'"
+#: Not taken off a beginning: a dot before a word or number, and eyes of an emoticon.
+_LEADING = re.compile(r"(?:[ ,;!\"']|\.{2,}|\.(?![^\W_])|:(?!['^-]?(?:[()\[\]/\\|]|[dp](?!\w))))+")
+_CLOSING = re.compile(r"(?:[ .,;:!]|(?<!\d)[\"'])+$")
+
+
+def _folded(text: str) -> str:
+    """Fold case, spaces, compatibility forms, quotes and dashes; keep powers apart from digits."""
+    if not text.isascii():
+        text = stored(text).translate(_FOLDED)
+        text = _VULGAR.sub(" ", _POWER.sub(_power, text))
+        text = unicodedata.normalize("NFKC", text).translate(_FOLDED).casefold()
+        text = unicodedata.normalize("NFKC", text)
+    elif "`" in text:
+        text = text.replace("`", "'").lower()
+    else:
+        text = text.lower()
+    return " ".join(text.split())
+
+
+def _power(found: re.Match[str]) -> str:
+    return "^" + unicodedata.normalize("NFKC", found.group()).replace("−", "-")
+
+
+@lru_cache(1 << 14)
+def normal_phrase(text: str) -> str:
+    """Return the form under which two phrases are equal; done again until nothing changes.
+
+    Case, spaces, punctuation around the phrase and a leading article do not count.
+    """
+    while True:
+        plain = _folded(text)
+        if plain and (plain[0] in _EDGE or plain[-1] in _EDGE):
+            plain = _without_edges(plain)
+        if found := _ARTICLE.match(plain):
+            plain = plain[found.end() :]
+        if plain == text:
+            return plain
+        text = plain
+
+
+def _without_edges(plain: str) -> str:
+    if len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'":
+        return plain[1:-1].strip()
+    if found := _LEADING.match(plain):
+        plain = plain[found.end() :]
+    return _CLOSING.sub("", plain)
+
+
+_PERCENT = re.compile(r"(?<=\d) (?=[%‰])")
+_PLAIN_TEXT = re.compile(r"[a-z0-9 ]*", re.ASCII)
+#: Punctuation that says something, tried in this order; the first that fits at a place is kept.
+_KEPT = re.compile(
+    r"(?:(?<=[\s\w])|^)[:;=8]['^-]?[()\[\]/\\|]+(?!\w)|(?<!\S)[()\[\]]['^-]?[:;=8](?!\S)|<3"
+    # Inside a word or number: apostrophes, dots, and whatever else has a letter or digit on both sides of it.
+    r"|(?<=[^\W_])['.·׳״@/_&](?=[^\W_])|(?<=\d)[,:*-](?=\d)"
+    # The beginning of a name or number, and a sign before it.
+    r"|(?:(?<![^\s(\[\"'])\.(?=[^\W_]))|(?<![^\s(\[\"'$€£¥=<>+*/])-(?=[\d.$€£¥])|[#@](?=[^\W_])"
+    # What stands behind a letter or digit: C#, A-, 50%.
+    r"|(?<=[^\W\d_])#|(?<=\d)[%‰]|&"
+    r"|(?:(?<=(?<![^\W_])[^\W\d_])|(?<=(?<![^\W_])[^\W\d_]{2}))-(?![^\W_])"
+)
+
+
+@lru_cache(1 << 14)
+def normal_text(text: str) -> str:
+    """Return the form under which two texts are equal: words, numbers and signs with single spaces.
+
+    Case, spaces and sentence punctuation do not count. A text of nothing but punctuation is only folded.
+    """
+    folded = _folded(text)
+    if _PLAIN_TEXT.fullmatch(folded):
+        return folded
+    if " %" in folded or " ‰" in folded:
+        folded = _PERCENT.sub("", folded)
+    kept = {place for found in _KEPT.finditer(folded) for place in range(*found.span())}
+    # Feet and inches: a quote behind a digit that nothing opened.
+    for mark in "\"'":
+        if mark in folded and not re.search(rf"(?<![^\s(]){mark}", folded):
+            kept.update(found.start() for found in re.finditer(rf"(?<=\d){mark}", folded))
+    plain = "".join(ch if place in kept or _speaks(ch) else " " for place, ch in enumerate(folded))
+    return " ".join(plain.split()) or folded
+
+
+@lru_cache(1 << 12)
+def _speaks(ch: str) -> bool:
+    """Tell whether a character counts wherever it stands: letters, marks, numbers, joiners and symbols."""
+    group = unicodedata.category(ch)
+    return (
+        group[0] in "LMN"
+        or group in ("Sm", "Sc", "So", "Co", "Cn")
+        or group == "Cf"
+        or ch == "^"
+        or "🏻" <= ch <= "🏿"
+    )
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+_CLOSED = dict.fromkeys(map(ord, "'" + _JOINERS))
+
+
+def shingles(text: str, size: int = SHINGLE) -> frozenset[str]:
+    """Return the runs of ``size`` characters of a `normal_text`, its ends marked; a shorter text is one run.
+
+    Apostrophes and joiners close up, so that *can't* and *cant* are near.
+    """
+    if "'" in text or not text.isascii():
+        text = text.translate(_CLOSED)
+    marked = f" {text} "
+    return frozenset(marked[i : i + size] for i in range(max(1, len(marked) - size + 1)))
+
+
+@cache
+def marks() -> str:
+    """Return the inside of a character class: all combining marks and the joiners, which `\\w` of `re` leaves out."""
+    found, start = list[str](), None
+    # Without the blocks of ideographs and Hangul, where most code points are and no mark is.
+    for block in (
+        (0x300, 0x3400),
+        (0xA000, 0xAC00),
+        (0xFB00, 0x12000),
+        (0x16000, 0x1F000),
+        (0xE0100, 0xE01F1),
+    ):
+        for code, group in zip(
+            range(*block), map(unicodedata.category, map(chr, range(*block))), strict=True
+        ):
+            is_mark = group[0] == "M"
+            if is_mark and start is None:
+                start = code
+            elif not is_mark and start is not None:
+                found.append(chr(start) if code - start == 1 else f"{chr(start)}-{chr(code - 1)}")
+                start = None
+    return "".join(found) + _JOINERS
+
+
+@cache
+def word_pattern(digits: bool = True) -> str:
+    """Return a pattern of words in any script: letters (and digits) with the marks that belong to them."""
+    letter = r"[^\W_]" if digits else r"[^\W\d_]"
+    return rf"{letter}+(?:[{marks()}]+{letter}*)*"
