@@ -237,7 +237,7 @@ def marks() -> str:
 
 
 @cache
-def word_pattern(digits: bool = True) -> str:
-    """Return a pattern of words in any script: letters (and digits) with the marks that belong to them."""
-    letter = r"[^\W_]" if digits else r"[^\W\d_]"
+def word_pattern(digits: bool = True, underscore: bool = False) -> str:
+    """Return a pattern of words in any script: letters (and digits, and underscores) with the marks that belong to them."""
+    letter = r"\w" if underscore else r"[^\W_]" if digits else r"[^\W\d_]"
     return rf"{letter}+(?:[{marks()}]+{letter}*)*"

@@ -116,7 +116,7 @@ def test_describe_is_readable_by_machines() -> None:
     found = json.loads(synthkd("describe", "--json").stdout)
     assert {"kinds", "backends", "rules", "critics", "recipe"} <= set(found)
     assert found["kinds"]["triple"]["columns"] == ["head", "relation", "tail"]
-    assert found["rules"]["too_long"]["options"]["max_words"] == 12
+    assert found["rules"]["too_long"]["options"]["max_words"] == 20
 
 
 def test_init_makes_a_recipe_that_runs_and_leaves_a_full_folder_alone(tmp_path: Path) -> None:

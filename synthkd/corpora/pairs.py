@@ -17,6 +17,7 @@ import numpy as np
 from synthkd.cells import CellError, cell_text, text_cell
 from synthkd.errors import InputError, MissingExtraError, nearest
 from synthkd.kinds.comparatives.nouns import entity_key
+from synthkd.text_forms import word_pattern
 
 WAYS = ("category", "similar", "random")
 NAMES = ("name", "entity", "head", "title", "label")
@@ -151,7 +152,7 @@ def _vectors(texts: list[str], embedder: str | None) -> Any:
         from sklearn.preprocessing import normalize
     except ImportError:
         raise MissingExtraError("pairs by similarity", "critics") from None
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+")  # noqa: S106
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=word_pattern(underscore=True))
     pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
     return normalize(make_union(words, pieces).fit_transform(texts)).tocsr()
 

@@ -22,6 +22,7 @@ from synthkd.errors import InputError, MissingExtraError, RecipeError
 from synthkd.filters.label_noise_few import judged_by_trusted
 from synthkd.filters.last import LastFilter
 from synthkd.filters.minhash import Numbers, near_groups
+from synthkd.text_forms import word_pattern
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,7 +148,7 @@ def tf_idf(texts: Sequence[str]) -> Embed:
         "dtype": np.float32,
     }
     parts = [
-        TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common),  # noqa: S106
+        TfidfVectorizer(ngram_range=(1, 2), token_pattern=word_pattern(underscore=True), **common),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), **common),
     ]
     for part in parts:

@@ -122,11 +122,11 @@ class Empty(RowRule):
 
 
 class TooLong(RowRule):
-    """More than ``max_words`` words or ``max_characters`` characters."""
+    """More than ``max_words`` words or ``max_characters`` characters. Of short knowledge with 13 to 18 words most is valid."""
 
     name: ClassVar[str] = "too_long"
 
-    def __init__(self, max_words: int = 12, max_characters: int = 120, column: str | None = None) -> None:
+    def __init__(self, max_words: int = 20, max_characters: int = 200, column: str | None = None) -> None:
         super().__init__(column)
         self.max_words, self.max_characters = max_words, max_characters
 
@@ -308,10 +308,10 @@ def _letters(text: str) -> str:
 
 
 class Characters(RowRule):
-    """A character that is no part of a short text: markup, a question mark, or what is no character at all.
+    """A character that is no part of a short text: left over from markup, hidden, or no character at all.
 
-    By default refused are the signs `\\ | < > { } [ ] * _` and backquotes, which a teacher's markup leaves behind, question
-    marks of every script, controls, hidden characters and U+FFFD. ``allowed`` (the inside of a regular-expression class)
+    By default refused are the signs `\\ < > { } * _` and backquotes, controls, hidden characters and U+FFFD. Other signs are
+    part of valid rows more often than not (`24/7`, `50 %`, `C++`, `Series X|S`, *Whose Line Is It Anyway?*). ``allowed`` (the inside of a regular-expression class)
     names what may stand instead: `\\w ,.\\-$"'` is the set of ATOMIC-10x heads. In it `\\w` means the letters and digits of
     every script with their combining marks and joiners, and no underscore.
     """
@@ -332,7 +332,7 @@ class Characters(RowRule):
 
 
 _REFUSED = (
-    r"[\\|<>{}\[\]*_`?？؟՞፧⁇-⁉‽\x00-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff"
+    r"[\\<>{}*_`\x00-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\uffff"
     r"\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
 

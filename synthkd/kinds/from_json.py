@@ -55,6 +55,8 @@ def json_value(text: str) -> Any:
 
 
 def _json_part(text: str) -> str | None:
+    if "[" not in text and "{" not in text:
+        return None
     if "```" in text:
         for block in _FENCED.finditer(text):
             if begins(block[1]):

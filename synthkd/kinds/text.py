@@ -72,6 +72,8 @@ def clean_line(line: str, labels: str = LABELS) -> str:
 
 def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
     """Return a stored line without the decorations around it, and without any of ``stops`` at its end."""
+    if _bare(line, stops):
+        return line
     label = _label(labels)
     for _ in range(10):
         before = line
@@ -92,6 +94,18 @@ def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
         if line == before:
             break
     return line.strip()
+
+
+def _bare(line: str, stops: str) -> bool:
+    """Tell at a glance that a line has no decoration: most have none."""
+    last = line[-1:]
+    return (
+        line[:1].isalpha()
+        and (last.isalnum() or (last in ".?!" and last not in stops))
+        and ":" not in line
+        and "：" not in line
+        and ")" not in line[:6]
+    )
 
 
 @cache
@@ -118,11 +132,18 @@ def _inside(found: re.Match[str]) -> str:
 
 def answer_lines(text: str, labels: str = LABELS) -> list[str]:
     """Return the lines of an answer that say something, cleaned; fences, rules and a preface such as `Here it is:` are none."""
-    label = _label(labels)
-    lines = [line for line in text.splitlines() if line.strip() and not _says_nothing(line, label)]
-    if len(lines) > 1 and lines[0].rstrip(" *_").endswith((":", "：")):
-        del lines[0]
-    return [line for line in (clean_line(line, labels) for line in lines) if line]
+    found = list[str]()
+    preface = ""
+    for line in text.splitlines():
+        plain = line.strip().rstrip(_STOPS)
+        if _PLAIN.fullmatch(plain) and not plain.isdigit():
+            found.append(plain)
+        elif plain and not _says_nothing(line, _label(labels)) and (said := clean_line(line, labels)):
+            if not found and not preface and plain.rstrip("*_").endswith((":", "：")):
+                preface = said
+            else:
+                found.append(said)
+    return found or ([preface] if preface else [])
 
 
 def _says_nothing(line: str, label: re.Pattern[str]) -> bool:

@@ -14,12 +14,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from synthkd.text_forms import word_pattern
+
 #: Share of common runs from which two texts are near-duplicates.
 SIMILAR = 0.8
 #: Characters from which runs are looked at.
 LONG = 60
 _RUN = 4
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(word_pattern(underscore=True))
 _EMPTY = {"a", "an", "the", "is", "are", "be", "to", "of", "and"}
 
 

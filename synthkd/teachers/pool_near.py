@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import CriticError, MissingExtraError, RecipeError
+from synthkd.text_forms import word_pattern
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 _MAX_LENGTH = 128
@@ -105,7 +106,7 @@ def _tf_idf(texts: Sequence[str]) -> Any:
         raise MissingExtraError("a pool that chooses by nearness", "critics") from None
 
     parts = [
-        TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", sublinear_tf=True),  # noqa: S106
+        TfidfVectorizer(ngram_range=(1, 2), token_pattern=word_pattern(underscore=True), sublinear_tf=True),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
     ]
     for part in parts:

@@ -12,7 +12,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+from synthkd.text_forms import word_pattern
+
+_WORD = re.compile(rf"{word_pattern(underscore=True)}|[^\w\s]")
 Words = Sequence[str]
 Grams = Mapping[tuple[str, ...], int]
 
