@@ -17,7 +17,8 @@ from synthkd.testing import FakeServer
 
 @pytest.fixture
 def corpus(make_recipe: Make, server: FakeServer) -> Corpus:
-    return run(make_recipe(server.url, heads=40), quiet=True).corpus
+    # The server says some word twice, so there are rejected rows.
+    return run(make_recipe(server.url, heads=40, rules=[{"echo": {"repeats": 2}}]), quiet=True).corpus
 
 
 def test_datasets_loads_both_splits_from_the_folder(corpus: Corpus, tmp_path: Path) -> None:

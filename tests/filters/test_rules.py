@@ -28,6 +28,7 @@ from synthkd.filters.rules import (
     TooShort,
     Unfinished,
 )
+from synthkd.kinds.example import ExampleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.stages.plan import Plan
 
@@ -71,6 +72,75 @@ def test_a_rule_lets_the_good_pass_and_names_what_is_wrong_with_the_bad(
 
 def test_a_text_cut_by_the_token_limit_is_unfinished() -> None:
     assert Unfinished().judge(batch({"finish_reason": "length"}), KIND) == ["cut by max_tokens"]
+
+
+def several_texts(raw: str, *texts: str) -> list[str | None]:
+    """The verdicts on texts of one answer that the token limit cut."""
+    kind = ExampleKind(several=True)
+    rows = [{"text": text, "label": "refund", "finish_reason": "length", "raw": raw} for text in texts]
+    return Unfinished().judge(pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind)), kind)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["- Give it back.\n- I want my mo", "1. Give it back.\n2. **I want my mo", "Give it back.\nI want my mo"],
+)
+def test_of_several_texts_in_a_cut_answer_the_last_is_unfinished(raw: str) -> None:
+    assert several_texts(raw, "Give it back.", "I want my mo") == [None, "cut by max_tokens"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "- Give it back.\n",
+        '["Give it back.", "I want my mo',
+        '```json\n["Give it back."',
+        "Give it back.\nLabel: ref",
+    ],
+)
+def test_a_whole_text_in_a_cut_answer_is_finished(raw: str) -> None:
+    assert several_texts(raw, "Give it back.") == [None]
+
+
+@pytest.mark.parametrize(
+    "tail", ["sitting on", "playing with", "a good night in", "what it is made of", "live without"]
+)
+def test_a_preposition_at_the_end_is_no_sign_of_a_cut(tail: str) -> None:
+    assert Unfinished().judge(batch({"tail": tail}), KIND) == [None]
+
+
+def test_a_head_is_its_own_tail_only_where_the_relation_may_be_reflexive() -> None:
+    rows = [
+        {"head": "PersonX prays", "relation": name, "tail": "PersonX prays"}
+        for name in ("xWant", "xReact", "HinderedBy")
+    ]
+    assert [bool(reason) for reason in SelfLoop().judge(batch(*rows), KIND)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "चाय पीना", "ঘর মোছা", "தண்ணீர் குடித்தல்", "ดื่มน้ำ", "ផឹកទឹក", "كِتَابَةُ رِسَالَة", "לִכְתֹּב", "می‌روم", "cafe\u0301", "uo\u0302\u0301ng", "物を゙",
+        "❤️", "👩‍🔧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "C++", "C#", ".NET", "50%", "24/7", "(rarely) £5", "A+", "R&D",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("rule", [Characters(), Empty()], ids=lambda rule: rule.name)
+def test_words_of_every_script_and_signs_pass(rule: Filter, text: str) -> None:
+    assert rule.judge(batch({"tail": text}), KIND) == [None]
+
+
+@pytest.mark.parametrize("text", ["👍", ":)", ":-(", "❤️", "<3"])
+def test_emoji_and_emoticons_are_not_empty(text: str) -> None:
+    assert Empty().judge(batch({"tail": text}), KIND) == [None]
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u200bb", "a\u202eb", "a\ufffd", "a\x1b[31m", "a\ue000", "{tail}", "a\\b", "<br>"]
+)
+def test_markup_and_hidden_characters_are_named(text: str) -> None:
+    (reason,) = Characters().judge(batch({"tail": text}), KIND)
+    assert reason is not None
+    assert reason.startswith("character ")
 
 
 def test_a_head_event_begins_with_its_person() -> None:
