@@ -86,7 +86,7 @@ def test_a_winner_needs_the_lead_that_is_asked_for(make_recipe: Make) -> None:
 
 
 def test_malformed_completions_and_those_that_a_rule_rejects_count_as_asked(make_recipe: Make) -> None:
-    result = voted(make_recipe, ("cutting", " ... ", "what?", "cutting"))
+    result = voted(make_recipe, ("cutting", " ... ", "what <?>", "cutting"))
     (row,) = result.corpus.accepted.to_pylist()
     assert (row["votes"], row["agreement"]) == (2, 0.5)
 
