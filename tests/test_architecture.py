@@ -26,7 +26,18 @@ LEVELS = [
     {"cells", "class_labels"},
     {"safeyaml"},
     {"secrets"},
-    {"display", "errors", "keys", "marks", "fastjson", "schemas", "text_forms", "thoughts", "finish", "_version"},
+    {
+        "display",
+        "errors",
+        "keys",
+        "marks",
+        "fastjson",
+        "schemas",
+        "text_forms",
+        "thoughts",
+        "finish",
+        "_version",
+    },
 ]
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 FILES = sorted((ROOT / "synthkd").rglob("*.py"))
