@@ -66,7 +66,7 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     first = published("one/corpus")
     assert loaded(first) == len(first)
     # The same place with other rules, and another folder of the same last name.
-    again = published("one/corpus", rules=[{"too_short": {"min_characters": 8}}])
+    again = published("one/corpus", rules=[{"too_short": {"min_characters": 10}}])
     assert loaded(again) == len(again) != len(first)
     other = published("two/corpus", rules=[], heads=20)
     code = (
