@@ -19,7 +19,9 @@
     │   ├── JournalError          the journal is locked, altered or of another version
     │   └── DiskFullError         no space is left; what was committed is kept
     ├── TrainingError             a student's training went wrong; what was good before it is kept (exit status 6)
-    ├── NotReachableError         no threshold keeps the precision that was asked for (exit status 5)
+    ├── GuaranteeError            the target precision is not guaranteed
+    │   ├── NotReachableError     no threshold keeps it; nothing is published (exit status 5)
+    │   └── WithdrawnError        what was scored is unlike the calibration rows; the corpus says so (exit status 7)
     └── Interrupted               Ctrl-C, SIGTERM, SIGHUP; what was paid for is in the journal (130, 143, 129)
 
 Each message is one line: what happened, where, and what to do.
@@ -133,10 +135,20 @@ class TrainingError(SynthKDError):
     exit_status = 6
 
 
-class NotReachableError(SynthKDError):
-    """No threshold keeps the precision that was asked for."""
+class GuaranteeError(SynthKDError):
+    """The target precision is not guaranteed."""
+
+
+class NotReachableError(GuaranteeError):
+    """No threshold keeps the target precision; nothing is published."""
 
     exit_status = 5
+
+
+class WithdrawnError(GuaranteeError):
+    """What was scored is unlike the calibration rows. The corpus is written, and says so."""
+
+    exit_status = 7
 
 
 class Interrupted(SynthKDError):

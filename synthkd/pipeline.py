@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import InputError, StorageError
+from synthkd.errors import InputError, StorageError, WithdrawnError
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
@@ -161,6 +161,12 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
     )
     schema = candidate_schema(plan.kind)
     return write_corpus(recipe.corpus_path, folder, schema, manifest, recipe.corpus.rows_per_file)
+
+
+def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
+    """Raise for a record of the manifest that says that the guarantee is withdrawn, unless it was waived."""
+    if critic and critic.get("guarantee") == "withdrawn" and not critic.get("publish_anyway"):
+        raise WithdrawnError(f"{place}: {critic['shift']['sentence']}")
 
 
 def _recipe(recipe: Recipe | str | Path) -> Recipe:

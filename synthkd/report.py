@@ -87,14 +87,16 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
     asked = f"asked precision {critic['asked_precision']:.2f}"
     shift = critic.get("shift") or {}
     if not critic["reachable"]:
-        return [("critic", f"{auc}; {asked} could NOT be had: published rows passed the rules only")]
+        from synthkd.corpora.card import best_cut
+
+        return [("critic", f"{auc}; {asked} could NOT be had: {best_cut(critic)}")]
+    told = [("critic's promise", shift["sentence"])] if shift.get("shifted") or not shift.get("tested", True) else []
     if critic.get("each"):
-        lines = [("critic", auc), (f"each {critic['each']}", critic["sentence"])]
-        return [*lines, *([("critic's promise", shift["sentence"])] if shift.get("shifted") else [])]
+        return [("critic", auc), (f"each {critic['each']}", critic["sentence"]), *told]
     threshold = f"threshold {critic['threshold']:.4f}, {critic['precision']:.3f} on the held-out"
     if shift.get("shifted"):
-        return [("critic", f"{auc}; {asked} ({threshold})"), ("critic's promise", shift["sentence"])]
-    return [("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})")]
+        return [("critic", f"{auc}; {asked}, NOT kept ({threshold})"), *told]
+    return [("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})"), *told]
 
 
 def report_text(rows: Rows) -> str:

@@ -41,7 +41,7 @@ Set = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    typer.Option(min=1, help="Read only the first rows of the inputs.", show_default=False),
+    typer.Option(min=1, help="Read only so many rows of the inputs, a sample by hash.", show_default=False),
 ]
 Model = Annotated[
     str | None, typer.Option("--teacher", help="Another model for the teacher.", show_default=False)
@@ -142,7 +142,9 @@ def run(
         return
     if probe and not _probed(loaded, probe, yes):
         return
-    typer.echo(str(pipeline.run(loaded, quiet, workers)))
+    done = pipeline.run(loaded, quiet, workers)
+    typer.echo(str(done))
+    pipeline.check_guarantee(done.manifest.get("critic"), loaded.corpus_path)
 
 
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
@@ -221,6 +223,7 @@ def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_
     typer.echo(
         f"{loaded.corpus_path}: {manifest['counts']['accepted']:,} accepted rows, hash {manifest['corpus_hash'][:12]}"
     )
+    pipeline.check_guarantee(manifest.get("critic"), loaded.corpus_path)
 
 
 @app.command()

@@ -54,6 +54,14 @@ Encoder = Annotated[
         help="Folder or hub name of a frozen encoder that is not beside the critic.", show_default=False
     ),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN|none",
+        help="Column whose groups of rows stand on one side of the split and count as clustered; `none`: each row alone. Default: the kind's own, or the critic's.",
+        show_default=False,
+    ),
+]
 Merge = Annotated[str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")]
 
 
@@ -71,6 +79,7 @@ def train(
     held_out: Annotated[float, typer.Option(help="Share of groups kept for the threshold.")] = 0.3,
     precision: Asked = 0.9,
     merge: Merge = "majority",
+    group: Group = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
 ) -> None:
     """Train a critic and show what it can promise."""
@@ -79,7 +88,7 @@ def train(
     made = _kind(kind)
     _check_share("--precision", precision)
     _check_share("--held-out", held_out)
-    sheet = _sheet(labels, made, label, held_out, merge, seed)
+    sheet = _sheet(labels, made, label, held_out, merge, seed, group)
     trained = train_critic(made, sheet, critic, out, _options(option or []))
     facts = trained.facts()
     typer.echo(f"{out}: AUC {facts['auc']:.3f} on {facts['held_out_rows']:,} held-out labels")
@@ -119,6 +128,7 @@ def eval_(
     kind: KindName = "triple",
     label: Column = "label",
     merge: Merge = "majority",
+    group: Group = None,
     option: CriticOptions = None,
     base_url: BaseUrl = None,
     api_key_env: KeyEnv = None,
@@ -130,7 +140,7 @@ def eval_(
     from synthkd.critics.train import load_critic
 
     made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
-    found = evaluate(load_critic(critic, made, asked), _sheet(labels, made, label, 1.0, merge), critic.name)
+    found = evaluate(load_critic(critic, made, asked), _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)), critic.name)
     _show([found])
 
 
@@ -141,6 +151,7 @@ def compare(
     kind: KindName = "triple",
     label: Column = "label",
     merge: Merge = "majority",
+    group: Group = None,
     option: CriticOptions = None,
     base_url: BaseUrl = None,
     api_key_env: KeyEnv = None,
@@ -153,7 +164,7 @@ def compare(
 
     made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
     loaded = {str(folder): load_critic(folder, made, _taken(folder, asked)) for folder in critics}
-    _show(compared(loaded, _sheet(labels, made, label, 1.0, merge)))
+    _show(compared(loaded, _sheet(labels, made, label, 1.0, merge, 0, group or _group(critics[0]))))
 
 
 @app.command()
@@ -167,6 +178,7 @@ def calibrate(
     label: Column = "label",
     precision: Asked = 0.9,
     merge: Merge = "majority",
+    group: Group = None,
     option: CriticOptions = None,
     base_url: BaseUrl = None,
     api_key_env: KeyEnv = None,
@@ -179,7 +191,7 @@ def calibrate(
 
     made = _kind(kind)
     _check_share("--precision", precision)
-    sheet = _sheet(labels, made, label, 1.0, merge)
+    sheet = _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group))
     asked = load_options(option, base_url, api_key_env, journal, encoder)
     done = recalibrated(load_critic(critic, made, asked), sheet)
     save_critic(done, out or critic)
@@ -246,6 +258,16 @@ def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if name in takes or OF_MEMBERS in takes}
 
 
+def _group(critic: Path, group: str | None = None) -> str | None:
+    """The column that is asked for, or else the one by whose groups a critic's rows were divided."""
+    from synthkd.critics.train import read_facts
+
+    if group is None:
+        own = read_facts(critic).read.get("group")
+        group = own if isinstance(own, str) else None
+    return group
+
+
 def _kind(name: str) -> Kind:
     from synthkd.plugins import find
 
@@ -254,12 +276,18 @@ def _kind(name: str) -> Kind:
 
 
 def _sheet(
-    path: Path, kind: Kind, label: str, held_out: float, merge: str = "majority", seed: int = 0
+    path: Path,
+    kind: Kind,
+    label: str,
+    held_out: float,
+    merge: str = "majority",
+    seed: int = 0,
+    group: str | None = None,
 ) -> LabelSheet:
     """The sheet; what is left out of it is said."""
     from synthkd.critics.labels import read_labels
 
-    sheet = read_labels(path, kind, label=label, held_out=held_out, seed=seed, merge=merge)
+    sheet = read_labels(path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group)
     for conflict in sheet.conflicts:
         typer.echo(f"left out, labelled both ways: {clean(conflict)}", err=True)
     for leak in sheet.leaks:

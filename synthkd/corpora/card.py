@@ -89,28 +89,48 @@ def _precision(critic: dict[str, Any] | None) -> str:
     if not critic["reachable"]:
         return (
             f"## Precision\n\nA precision of {asked:.0%} was asked for and **could not be had**:"
-            f" {markdown(critic['advice'])} The rows passed the rules only."
+            f" {markdown(critic['advice'])} **No precision is guaranteed.** The rows were {markdown(best_cut(critic))}."
         )
     shift = critic.get("shift") or {}
     sentence = markdown(shift.get("sentence", ""))
     sentence = f" {sentence[:1].upper()}{sentence[1:]}"
-    withdrawn = sentence if shift.get("shifted") else ""
+    if shift.get("shifted"):
+        return (
+            f"## Precision\n\nA precision of {asked:.0%} was asked for, and **is not guaranteed**.{sentence} On"
+            f" {critic['held_out']['held_out_rows']:,} held-out labels: AUC {critic['held_out']['auc']:.3f}"
+            + (f", precision {critic['precision']:.1%} at the threshold {critic['threshold']:.4f}." if "precision" in critic else ".")
+        )
     if critic.get("each"):
+        tested = f"{sentence}." if not shift.get("tested", True) else ""
         return (
             f"## Precision\n\nAsked: {asked:.0%} in each {markdown(critic['each'])}:"
-            f" {markdown(critic['sentence'])}.{withdrawn}"
+            f" {markdown(critic['sentence'])}.{_without(critic)}{tested}"
         )
     found = (
         f"threshold {critic['threshold']:.4f}, precision {critic['precision']:.1%} on"
         f" {critic['held_out']['held_out_rows']:,} held-out labels, AUC {critic['held_out']['auc']:.3f}"
     )
-    if withdrawn:
-        return f"## Precision\n\nAsked: {asked:.0%} ({found}).{withdrawn}"
     tested = f"{sentence}." if shift else ""
     return (
         f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows is at"
         f" least that ({found}). It holds for candidates that are drawn as the labelled ones were.{tested}"
     )
+
+
+def best_cut(critic: dict[str, Any]) -> str:
+    """Say which rows were published without a guarantee."""
+    if critic.get("threshold") is None:
+        return "published without a guarantee, at the best cut of each group"
+    return (
+        f"published without a guarantee, at the best cut, threshold {critic['threshold']:.4f} ({critic['precision']:.3f} on"
+        " the held-out)"
+    )
+
+
+def _without(critic: dict[str, Any]) -> str:
+    """Name the groups that are published without a guarantee."""
+    names = sorted(critic.get("without_guarantee") or ())
+    return f" **Published without a guarantee**, at their best cut: {markdown(', '.join(names))}." if names else ""
 
 
 def _diversity(found: dict[str, Any]) -> str:

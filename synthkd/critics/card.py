@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthkd.critics.train import TrainedCritic
 
 #: Columns of the held-out rows that are not the kind's.
-_OWN = ("score", "weight", "novelty")
+_OWN = ("score", "weight", "novelty", "group_hash")
 #: Fewest rows of a sort for an AUC.
 _FEWEST = 20
 _CURVES = (

@@ -12,7 +12,8 @@ import pyarrow as pa
 from synthkd.critics.calibration import Curve, Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import LabelSheet, verdict_column
-from synthkd.critics.train import TrainedCritic, group_hash, held_out_rows
+from synthkd.critics.splits import UNGROUPED, group_names
+from synthkd.critics.train import GROUP, TrainedCritic, group_hash, held_out_rows
 from synthkd.errors import CriticError
 
 RECALLS = (0.5, 0.8, 0.9)
@@ -54,12 +55,11 @@ def evaluate(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") ->
     fresh = unseen(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
-    curve = Curve.of(
-        held.column("score").to_numpy(), held.column(verdict_column(trained.critic.kind)).to_numpy(), weights
-    )
+    labels = held.column(verdict_column(trained.critic.kind)).to_numpy()
+    groups = [str(group) for group in held.column(GROUP).to_pylist()]
     return Evaluation(
         name,
-        curve,
+        Curve.of(held.column("score").to_numpy(), labels, weights, groups),
         int(sheet.held_out.sum() - fresh.held_out.sum()),
         int(fresh.held_out.sum()) - held.num_rows,
     )
@@ -82,10 +82,25 @@ def recalibrated(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
     return replace(trained, held_out=held, training=facts)
 
 
+def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:
+    """The groups of a sheet's rows as the critic's training rows were grouped."""
+    column, kind = trained.group_column, trained.critic.kind
+    if column == sheet.how.get("group", column):
+        return sheet.groups
+    if column not in (*kind.columns, UNGROUPED):
+        raise CriticError(
+            f"{sheet.source}: the critic was trained on groups of {column!r}; without them its training rows cannot be told"
+            f" apart from new ones: read the sheet with --group {column}"
+        )
+    return group_names(kind, sheet.rows.select(list(kind.columns)).to_pylist(), column)
+
+
 def unseen(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelSheet:
     """The held-out part of a sheet without the groups that any of the critics was trained on."""
-    seen = frozenset().union(*(critic.seen for critic in critics))
-    fresh = np.array([group_hash(group) not in seen for group in sheet.groups], dtype=bool) & sheet.held_out
+    fresh = sheet.held_out.copy()
+    for critic in critics:
+        names = _named_by(critic, sheet)
+        fresh &= np.array([group_hash(name) not in critic.seen for name in names], dtype=bool)
     labels = sheet.labels[fresh]
     if not len(labels) or labels.all() or not labels.any():
         raise CriticError(

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from synthkd.cells import described, is_empty, text_cell
 from synthkd.critics.siblings import SIBLINGS
-from synthkd.critics.splits import Bools, check, division, leaks
+from synthkd.critics.splits import UNGROUPED, Bools, both_sides, check, division, group_names, leaks, side
 from synthkd.errors import CriticError, InputError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.labels.agreement import alpha
@@ -77,6 +77,7 @@ class _Read:
     votes: dict[Key, dict[str, str]] = field(default_factory=dict)
     said: dict[tuple[Key, str], set[str]] = field(default_factory=dict)
     clashes: set[Key] = field(default_factory=set)
+    sides: dict[Key, set[bool]] = field(default_factory=dict)
     repeated: int = 0
     unlabelled: int = 0
 
@@ -101,8 +102,8 @@ def read_labels(
 
     The verdict stands in ``label``, or in `verdict` where a sheet of `synthkd label` has no such column or it is the kind's. Several
     annotators are merged by ``merge``: ``majority`` or ``dawid-skene``. The split is the sheet's own ``split`` column
-    (train / held_out), or else by a hash of the group's value, so that no group stands on both sides and the order of
-    rows never matters. ``held_out`` 1 holds all rows out: to judge or calibrate a critic that there is already.
+    (train / held_out), or else by a hash of the group, so that no group stands on both sides and the order of
+    rows never matters. ``group`` is a column, compared in the kind's normal form, or `none`: each row alone. ``held_out`` 1 holds all rows out: to judge or calibrate a critic that there is already.
     """
     group = group or kind.group_column
     if merge not in METHODS:
@@ -120,6 +121,9 @@ def read_labels(
         verdict = verdicts.get("\0".join(key), UNSURE)
         if verdict != UNSURE:
             rows.append(row | {verdict_column(kind): verdict == ACCEPT})
+    divided = sorted({kind.group(read.rows[key]) for key, found in read.sides.items() if len(found) > 1})
+    if divided and held_out < 1:
+        raise CriticError(f"{path}: {both_sides(divided)}")
     sheet = _sheet(path, kind, rows, group, held_out, seed)
     return LabelSheet(
         **sheet,
@@ -164,6 +168,8 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
         said = read.votes.setdefault(key, {})
         who = str(row.get("annotator") or "")
         read.rows.setdefault(key, row)
+        if (held := side(row.get("split"))) is not None:
+            read.sides.setdefault(key, set()).add(held)
         if who in said:
             read.repeated += 1
         said[who] = verdict
@@ -239,13 +245,13 @@ def _sheet(
     path: Path, kind: Kind, rows: list[dict[str, Any]], group: str, share: float, seed: int
 ) -> dict[str, Any]:
     """The fields of a `LabelSheet` that are of equal lengths, and what was left out of them."""
-    if rows and group not in rows[0]:
+    if rows and group != UNGROUPED and group not in rows[0]:
         raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, list(rows[0]))}")
     labels = np.array([row[verdict_column(kind)] for row in rows], dtype=bool)
     if len(labels) and (labels.all() or not labels.any()):
         word = ACCEPT if labels[0] else REJECT
         raise CriticError(f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both")
-    groups = [str(row[group]) for row in rows]
+    groups = group_names(kind, rows, group)
     held = division(path, rows, groups, share, seed)
     known = np.array([row["weight"] is not None for row in rows], dtype=bool)
     # Rows that were chosen, and not uniformly, tell of the whole only by their weights.

@@ -1,4 +1,4 @@
-"""Divide labelled rows into a training and a held-out part, and find what stands on both sides."""
+"""Group labelled rows, divide them into a training and a held-out part, and find what stands on both sides."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import fraction
+from synthkd.kinds.base import Kind
 from synthkd.labels.near import twins
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -20,6 +21,19 @@ _NAMED = 3
 FEWEST = 20
 
 
+#: In place of a column: each row is a group of its own.
+UNGROUPED = "none"
+
+
+def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str]:
+    """Name the group of each row: the normal form of ``column``; with `UNGROUPED`, or in an empty cell, the row itself."""
+    alone = [column == UNGROUPED or row.get(column) in (None, "") for row in rows]
+    return [
+        "\0".join(kind.normalize(row)) if one else kind.group(row, column)
+        for row, one in zip(rows, alone, strict=True)
+    ]
+
+
 def division(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
     """The rows' own ``split`` where it names both sides; one that names one side only divides nothing.
 
@@ -27,7 +41,7 @@ def division(path: Path, rows: list[dict[str, Any]], groups: list[str], share: f
     """
     if share == 1:
         return np.ones(len(rows), dtype=bool)
-    names = [str(row.get("split") or "").strip().casefold() for row in rows]
+    names = [_named(row.get("split")) for row in rows]
     if len(set(names)) > 1:
         if unknown := sorted(set(names) - _HELD - _TRAIN):
             known = nearest(unknown[0], sorted((_HELD | _TRAIN) - {""}))
@@ -36,6 +50,16 @@ def division(path: Path, rows: list[dict[str, Any]], groups: list[str], share: f
         if said.any() and not said.all():
             return said
     return np.array([fraction(f"{seed}:{group}") < share for group in groups], dtype=bool)
+
+
+def _named(split: Any) -> str:
+    return str(split or "").strip().casefold()
+
+
+def side(split: Any) -> bool | None:
+    """Whether a value of ``split`` says held out; None if it says neither side."""
+    name = _named(split)
+    return True if name in _HELD else False if name and name in _TRAIN else None
 
 
 def leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
@@ -66,6 +90,15 @@ def check(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool
     }
     if both:
         raise CriticError(
-            f"{path}: {len(both):,} groups stand on both sides of the split, such as"
-            f" {', '.join(map(repr, sorted(both)[:_NAMED]))}; the held-out figures would be too good"
+            f"{path}: {both_sides(sorted(both))}"
         )
+
+
+def both_sides(groups: list[str]) -> str:
+    """Say which groups a sheet's own split divides."""
+    count = "1 group stands" if len(groups) == 1 else f"{len(groups):,} groups stand"
+    return (
+        f"{count} on both sides of the split, such as {', '.join(map(repr, groups[:_NAMED]))}, compared in the kind's"
+        " normal form; the held-out figures would be too good: move the rows of each to one side, or drop the column"
+        " `split`"
+    )

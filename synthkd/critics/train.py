@@ -30,6 +30,7 @@ from synthkd.critics.novelty import novelty
 from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
 from synthkd.critics.pictures import precision_picture, reliability_picture
 from synthkd.critics.siblings import SIBLINGS
+from synthkd.critics.splits import group_names
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
@@ -44,8 +45,8 @@ _PROBES, _NEAR = 16, 0.02
 #: Rows that are named in facts and card, of each sort that is left out.
 _NAMED = 20
 #: Columns of the held-out rows that are not the kind's.
-NOVELTY = "novelty"
-_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "weight", NOVELTY}
+NOVELTY, GROUP = "novelty", "group_hash"
+_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "weight", NOVELTY, GROUP}
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,18 @@ class TrainedCritic:
 
     @property
     def groups(self) -> list[str] | None:
-        """The group of each held-out row, by which the split was made; None where they were not kept."""
-        how = self.training.get("read") or {}
-        name = str(how.get("group") or self.critic.kind.group_column)
-        kept = name in self.held_out.schema.names
-        return [str(value) for value in self.held_out.column(name).to_pylist()] if kept else None
+        """The group of each held-out row, or a hash of it; None where they were not kept."""
+        kind, held = self.critic.kind, self.held_out
+        if GROUP in held.schema.names:
+            return [str(value) for value in held.column(GROUP).to_pylist()]
+        if self.group_column not in held.schema.names:
+            return None
+        return group_names(kind, held.select(list(kind.columns)).to_pylist(), self.group_column)
+
+    @property
+    def group_column(self) -> str:
+        """The column by whose groups the critic's rows were divided, or `none`."""
+        return str((self.training.get("read") or {}).get("group") or self.critic.kind.group_column)
 
     @property
     def fingerprint(self) -> str:
@@ -170,10 +178,11 @@ def _left_out(sheet: LabelSheet) -> dict[str, Any]:
 
 
 def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
-    """The sheet's held-out part with the critic's scores, the verdicts, and weights where rows differ in them."""
-    held, truth, _ = sheet.part(held_out=True)
+    """The sheet's held-out part with the critic's scores, verdicts, hashes of the groups, and weights if rows differ."""
+    held, truth, groups = sheet.part(held_out=True)
     held = held.append_column("score", pa.array(critic.score(held), pa.float64()))
     held = held.append_column(verdict_column(critic.kind), pa.array(truth))
+    held = held.append_column(GROUP, pa.array([group_hash(group) for group in groups], pa.int64()))
     if (weights := sheet.part_weights(held_out=True)) is not None:
         held = held.append_column("weight", pa.array(weights, pa.float64()))
     if critic.asks:

@@ -192,6 +192,12 @@ class ComparativeKind(Kind):
             left, right, way = right, left, {"more": "less", "less": "more"}.get(way, way)
         return left, right, normal_phrase(str(candidate["attribute"] or "")), way, "", "", ""
 
+    def group(self, candidate: Row, column: str | None = None) -> str:
+        # The normal form of a pair may swap its sides.
+        if (column or self.group_column) in ("left", "right"):
+            return entity_key(str(candidate[column or self.group_column]))
+        return super().group(candidate, column)
+
     def vote_on(self, candidate: Row) -> tuple[str, ...]:
         return self.normalize(candidate)[:3]
 

@@ -21,7 +21,7 @@ class Inputs(Part):
     rename: dict[str, str] = Field(
         default_factory=dict, description="File column to the name that prompt and kind use."
     )
-    limit: int | None = Field(None, ge=1, description="Read only the first rows.")
+    limit: int | None = Field(None, ge=1, description="Read only so many rows: a sample by hash, the same whatever the order of the file, and part of every larger one.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Inputs:
@@ -149,7 +149,7 @@ class CriticPart(Part):
     )
     group: str | None = Field(
         None,
-        description="Column whose values stay on one side of the split. Default: the kind's own.",
+        description="Column whose groups of rows stay on one side of the split and count as clustered; `none`: each row alone. Default: the kind's own.",
     )
     precision: float = Field(0.9, gt=0, lt=1, description="Asked precision of what is accepted.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence with which it is kept.")
@@ -162,7 +162,7 @@ class CriticPart(Part):
     )
     publish_anyway: bool = Field(
         False,
-        description="Where the precision cannot be had, publish what passes the rules, and say so.",
+        description="If the precision cannot be had, publish the best cut that the critic has, without a guarantee, and say so.",
     )
 
     @model_validator(mode="after")

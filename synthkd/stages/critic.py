@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NAME = "critic"
 _NO_SCORE = "the critic has no score of it"
+#: What a manifest says of the guarantee.
+KEPT, WITHDRAWN, UNREACHABLE = "kept", "withdrawn", "cannot be had"
 #: Options that may be paths; a name that is none, of a hub say, stays as it is.
 _PATHS = {"reference", "model", "embedder", "encoder"}
 
@@ -31,7 +33,7 @@ class Decision:
     """How candidates that passed the rules are decided.
 
     ``record`` is what the manifest says of it; ``trained`` is None where a recipe has no critic;
-    ``threshold`` is None where the asked precision cannot be had.
+    ``threshold`` is None if the target precision cannot be had, unless ``publish_anyway`` takes the best cut seen.
     """
 
     trained: Any = None
@@ -63,7 +65,7 @@ class Decision:
         if self.each is not None:
             return list(scores), self._by_group(rows, scores)
         if self.threshold is None:
-            verdict = None if self.publish_anyway else "the asked precision cannot be had"
+            verdict = "the asked precision cannot be had"
             return list(scores), [verdict if score is not None else _NO_SCORE for score in scores]
         return list(scores), [_below(score, self.threshold) for score in scores]
 
@@ -74,6 +76,8 @@ class Decision:
         verdicts: list[str | None] = []
         for score, group in zip(scores, rows.column(column).to_pylist(), strict=True):
             limit = getattr(limits[group], "threshold", None)
+            if limit is None and self.publish_anyway:
+                limit = getattr(limits[group], "best_threshold", None)
             nothing = f"the asked precision cannot be had for {column} {group}"
             verdicts.append(nothing if limit is None else _below(score, limit))
         return verdicts
@@ -89,14 +93,16 @@ class Decision:
     def look_for_shift(self, kind: Kind) -> None:
         """After all rows were judged: whether they were like those that the threshold comes from. Into the record."""
         if self.watch is not None and self.record is not None:
-            self.record["shift"] = self.watch.verdict(self.trained.held_out, kind)
+            self.record["shift"] = shift = self.watch.verdict(self.trained.held_out, kind)
+            if shift["shifted"]:
+                self.record["guarantee"] = WITHDRAWN
 
     def refuse(self) -> None:
         """Raise where the asked precision cannot be had and the recipe does not say to go on."""
         if self.unreachable and not self.publish_anyway:
             raise NotReachableError(
-                f"nothing is published: {self.unreachable} Or set critic.publish_anyway=true to publish"
-                " what passes the rules."
+                f"nothing is published: {self.unreachable} Or set critic.publish_anyway=true to publish the best cut"
+                " that the critic has, without a guarantee."
             )
 
 
@@ -141,8 +147,11 @@ def decide(plan: Plan) -> Decision:
     found = trained.threshold(part.precision, part.confidence)
     record = _record(trained, part, not isinstance(found, Unreachable))
     if isinstance(found, Unreachable):
-        record |= {"advice": found.advice, "publish_anyway": part.publish_anyway}
-        return Decision(trained, None, found.advice, part.publish_anyway, record)
+        record["advice"] = found.advice
+        cut = found.best_threshold if part.publish_anyway else None
+        if cut is not None:
+            record |= {"threshold": cut, "precision": found.best_precision, "effective_labels": found.effective}
+        return Decision(trained, cut, found.advice, part.publish_anyway, record)
     record |= {
         "threshold": found.threshold,
         "precision": found.precision,
@@ -207,10 +216,22 @@ def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decisi
         "pool_threshold": pooled,
         "sentence": sentence,
     }  # fmt: skip
+    if part.publish_anyway:
+        record["without_guarantee"] = _best_cuts(found)
     if not reachable:
-        record |= {"advice": sentence, "publish_anyway": part.publish_anyway}
-        return Decision(trained, None, sentence, part.publish_anyway, record)
-    return Decision(trained, record=record, watch=Watch(plan.kind.columns), each=(column, found))
+        record["advice"] = sentence
+        each = (column, found) if part.publish_anyway else None
+        return Decision(trained, None, sentence, part.publish_anyway, record, each=each)
+    watch = Watch(plan.kind.columns)
+    return Decision(trained, publish_anyway=part.publish_anyway, record=record, watch=watch, each=(column, found))
+
+
+def _best_cuts(found: GroupThresholds) -> dict[str, float]:
+    """Thresholds of the groups that are published without a guarantee."""
+    from synthkd.critics.calibration import Unreachable
+
+    every = {**found.own, **dict.fromkeys(found.pool, found.pooled)}
+    return {name: at.best_threshold for name, at in every.items() if isinstance(at, Unreachable)}
 
 
 def _record(trained: TrainedCritic, part: CriticPart, reachable: bool) -> dict[str, Any]:
@@ -221,6 +242,8 @@ def _record(trained: TrainedCritic, part: CriticPart, reachable: bool) -> dict[s
         "asked_precision": part.precision,
         "confidence": part.confidence,
         "reachable": reachable,
+        "guarantee": KEPT if reachable else UNREACHABLE,
+        "publish_anyway": part.publish_anyway,
         "held_out": trained.facts(),
     }
 

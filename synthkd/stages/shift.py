@@ -14,6 +14,8 @@ from synthkd.kinds.base import Kind
 
 #: Rows that are looked at on each side.
 SAMPLE = 500
+#: Fewest groups of rows on each side for a test: fewer tell too little to withdraw a guarantee.
+FEWEST = 50
 #: Share of runs without a shift that are told of one.
 LEVEL = 0.01
 
@@ -36,20 +38,24 @@ class Watch:
             if len(self._lowest) > SAMPLE:
                 heapq.heappop(self._lowest)
 
-    def verdict(self, held_out: pa.Table, kind: Kind) -> dict[str, Any] | None:
-        """What the tests say, for manifest and table; None where there are too few rows to tell."""
-        from synthkd.critics.shift import FEWEST, detect_shift, text_vectors
+    def verdict(self, held_out: pa.Table, kind: Kind) -> dict[str, Any]:
+        """What the tests say, for manifest and table; with too few rows, that they were not made."""
+        from synthkd.critics.shift import detect_shift, text_vectors
 
         scored = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
         calibration = _drawn(held_out.select([*self._columns, *_weight(held_out)]).to_pylist())
-        group = kind.group_column
-        groups = [[str(row[group]) for row in rows] for rows in (calibration, scored)]
-        if min(len(set(names)) for names in groups) < FEWEST:
-            return None
+        groups = [[kind.group(row) for row in rows] for rows in (calibration, scored)]
+        counts = [len(set(names)) for names in groups]
+        if min(counts) < FEWEST:
+            return {
+                "shifted": False, "tested": False, "test": None, "p_value": None, "level": LEVEL,
+                "sentence": f"shift was not tested: {counts[1]:,} groups of rows were scored and {counts[0]:,} calibrated on,"
+                f" {FEWEST} of each are needed",
+            }  # fmt: skip
         vectors = text_vectors(_texts(calibration, kind), _texts(scored, kind))
         found = detect_shift(*vectors, level=LEVEL, calibration_groups=groups[0], scored_groups=groups[1])
         return {
-            "shifted": found.shifted, "test": found.test, "p_value": round(found.p_value, 8), "level": LEVEL,
+            "shifted": found.shifted, "tested": True, "test": found.test, "p_value": round(found.p_value, 8), "level": LEVEL,
             "sentence": found.sentence(),
         }  # fmt: skip
 

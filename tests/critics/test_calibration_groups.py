@@ -7,7 +7,7 @@ import pytest
 
 from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_by_group
 from synthkd.critics.calibration.choose import walk
-from synthkd.critics.calibration.clusters import design_effect, numbered
+from synthkd.critics.calibration.clusters import Correlation, Sums, correlation, numbered
 from synthkd.errors import CriticError
 
 
@@ -41,11 +41,15 @@ def test_groups_that_do_not_repeat_change_nothing() -> None:
     assert Curve.of(scores, labels, groups=names).threshold(0.8) == Curve.of(scores, labels).threshold(0.8)
 
 
-def test_independent_rows_in_groups_are_worth_nearly_as_many_and_twins_half() -> None:
+def effect(scores: np.ndarray, labels: np.ndarray, groups: list[str]) -> float:
+    return Curve.of(scores, labels, groups=groups).evidence().effect(-1.0)
+
+
+def test_independent_rows_in_many_groups_are_worth_nearly_as_many_and_twins_half() -> None:
     rng = np.random.default_rng(2)
-    groups = numbered([str(i // 2) for i in range(2000)])
-    assert design_effect(rng.random(2000) < 0.7, groups) == pytest.approx(1, abs=0.12)
-    assert design_effect(np.repeat(rng.random(1000) < 0.7, 2), groups) == pytest.approx(2, abs=0.05)
+    groups = [str(i // 2) for i in range(2000)]
+    assert effect(rng.random(2000), rng.random(2000) < 0.7, groups) == pytest.approx(1, abs=0.12)
+    assert effect(rng.random(2000), np.repeat(rng.random(1000) < 0.7, 2), groups) == pytest.approx(2, abs=0.05)
 
 
 def test_valid_rows_of_one_group_alone_promise_nothing() -> None:

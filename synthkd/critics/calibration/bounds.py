@@ -43,11 +43,14 @@ def binomial_p(valid: Any, accepted: Any, precision: float) -> Floats:
     return p_values
 
 
-def betainc_p(valid: float, accepted: float, precision: float) -> float:
+def betainc_p(valid: Any, accepted: Any, precision: float) -> Floats:
     """`binomial_p` for counts that are no whole numbers."""
     from scipy.special import betainc
 
-    return float(betainc(valid, accepted - valid + 1, precision)) if valid > 0 else 1.0
+    valid, accepted = np.asarray(valid, dtype=np.float64), np.asarray(accepted, dtype=np.float64)
+    some = np.maximum(valid, 1e-12)
+    p_values: Floats = np.where(valid > 0, betainc(some, np.maximum(accepted - valid, 0) + 1, precision), 1.0)
+    return p_values
 
 
 def corpus_p(valid: int, accepted: int, precision: float, decided: int) -> float:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from synthkd.critics.calibration.bounds import binomial_p
 from synthkd.critics.calibration.evidence import Evidence
-from synthkd.critics.calibration.plan import SECOND_START, Plan
+from synthkd.critics.calibration.plan import RANK_STARTS, Plan, fewest_rows
 from synthkd.critics.calibration.results import Threshold, Unreachable
 from synthkd.errors import CriticError
 
 #: Rows from which a precision that was seen is worth telling.
 _TELLING = 20
+#: Chance with which the number of labels that is named makes a precision reachable, if the figures seen are true.
+LIKELY = 0.8
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ def plan_for(evidence: Evidence, precision: float, alpha: float, planned: Plan |
     return ranks if planned is None else Plan.joined(planned, ranks)
 
 
-def effective(evidence: Evidence, threshold: float) -> int | None:
-    """Independent labels that tell as much as all held-out ones, by the design effect at a threshold."""
+def effective(evidence: Evidence) -> int | None:
+    """Independent labels that tell as much as all held-out ones; None if each stands alone."""
     if evidence.groups is None:
         return None
-    return max(int(len(evidence.labels) / evidence.effect(threshold)), 1)
+    return max(int(len(evidence.labels) / evidence.effect(float(evidence.scores[-1]))), 1)
 
 
 def threshold_at(
@@ -87,7 +87,7 @@ def threshold_at(
         recall=recall,
         held_out=len(evidence.labels),
         decided=evidence.decided,
-        effective=effective(evidence, chosen),
+        effective=effective(evidence),
     )
 
 
@@ -100,73 +100,64 @@ def _at_a_row(evidence: Evidence, threshold: float) -> float:
 def unreachable(
     evidence: Evidence, plan: Plan, precision: float, confidence: float, alpha: float
 ) -> Unreachable:
-    """Why nothing passed at the error ``alpha``, and how many labels would do if what was seen is true."""
-    # A plan may begin late, for want of rows; what lies before tells whether more would help.
-    early = [float(evidence.scores[rank]) for rank in _ranks(len(evidence.scores))]
-    places = [*dict.fromkeys(early + [float(t) for t in plan.thresholds if evidence.accepted(float(t))])]
-    if not places:
-        return Unreachable(precision, confidence, 0.0, 0.0, None, len(evidence.labels))
-    level = alpha * float(max(plan.shares))
-    rates = {place: evidence.rate(place) for place in places}
-    best = max(places, key=lambda place: rates[place][:2])
-    n = len(evidence.labels)
-    needs = _needs(evidence, rates, precision, level, prior=1) or _needs(
-        evidence, rates, precision, level, prior=0
-    )
+    """Say why nothing passed at the error ``alpha``: the best cut seen, and how many labels would do if it is true."""
+    best, places = best_cut(evidence)
+    seen, kept, _ = evidence.rate(best)
     return Unreachable(
         asked=precision,
         confidence=confidence,
-        best_precision=rates[best][0],
-        best_kept=rates[best][1],
-        labels_needed=max(min(needs), n + 1) if needs else None,
-        held_out=n,
-        effective=effective(evidence, best),
+        best_precision=seen,
+        best_kept=kept,
+        labels_needed=_labels_needed(evidence, places, precision, alpha * float(max(plan.shares))),
+        held_out=len(evidence.labels),
+        effective=effective(evidence),
+        best_threshold=best,
     )
 
 
-def _ranks(rows: int) -> list[int]:
-    """Places at every twentieth, from the first above which a share can be told."""
-    return [rank for rank in range(rows // 20, rows, max(rows // 20, 1)) if rank >= _TELLING]
+def best_cut(evidence: Evidence) -> tuple[float, list[int]]:
+    """Threshold with the highest precision seen, the looser of equal ones; and all places looked at, in rows.
 
-
-def _needs(
-    evidence: Evidence,
-    rates: dict[float, tuple[float, float, float]],
-    precision: float,
-    level: float,
-    prior: int,
-) -> list[int]:
-    """Labels needed at each place where the precision seen is enough; few rows are seen to be too good.
-
-    ``prior`` rows of each sort are added against that; without them where nothing would be left.
+    One place for each twentieth of the rows that has enough rows to tell. No target enters.
     """
+    rows = len(evidence.scores)
+    ranks = [rank for rank in range(rows // 20, rows, max(rows // 20, 1)) if rank >= min(_TELLING, rows) - 1]
+    counts = sorted({evidence.accepted(float(evidence.scores[rank])) for rank in [*ranks, rows - 1]})
+    best = max((float(evidence.scores[count - 1]) for count in counts), key=lambda at: evidence.rate(at)[:2])
+    return best, counts
+
+
+def _labels_needed(evidence: Evidence, places: list[int], precision: float, level: float) -> int | None:
+    """Fewest held-out labels in all with which a start by ranks would probably pass; None if a million are too few.
+
+    The labels in hand stay. New ones come from further groups like theirs, are valid as often as the labels in hand
+    above the same score, and above a stricter one at least as often as above a looser one.
+    """
+    from scipy.stats import binom
+
+    rows = len(evidence.labels)
+    totals = np.unique(np.concatenate([np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 1000)]).astype(np.int64))
+    counts = np.array(places)
+    rates = np.array([evidence.rate(float(evidence.scores[count - 1]))[0] for count in places])
+    # The highest precision at this place or a looser one.
+    rates = np.maximum.accumulate(rates[::-1])[::-1]
+    fewest = fewest_rows(precision, level)
     found = []
-    for place, (seen, _, _) in rates.items():
-        count = evidence.accepted(place)
-        tempered = (seen * count + prior) / (count + 2 * prior)
-        rows = _rows_needed(tempered, precision, level)
-        if rows is not None:
-            # Looser places are reached from the second start only.
-            share = min(count / len(evidence.labels), SECOND_START)
-            found.append(math.ceil(rows / share * _worth(evidence, count) * evidence.effect(place)))
-    return found
-
-
-def _rows_needed(seen: float, precision: float, level: float) -> int | None:
-    """Accepted rows with which a precision as seen would pass: growing, up to a million."""
-    if seen <= precision:
-        return None
-    rows = np.unique(np.geomspace(8, 1_000_000, 125).astype(np.int64))
-    passing = np.flatnonzero(binomial_p(np.floor(seen * rows), rows, precision) <= level)
-    return int(rows[passing[0]]) if len(passing) else None
-
-
-def _worth(evidence: Evidence, count: int) -> float:
-    """Weighted rows that tell as much as one uniformly drawn row."""
-    if evidence.weights is None:
-        return 1.0
-    weights = evidence.weights[:count]
-    return float(count / (weights.sum() / weights.max()))
+    for start in RANK_STARTS:
+        shares = np.maximum(start, np.minimum(fewest / totals, 1.0))
+        here = np.minimum(np.ceil(shares * rows - 1e-9).astype(np.int64), rows)
+        expected = rates[np.minimum(np.searchsorted(counts, here), len(counts) - 1)]
+        loss = evidence.loss(here, totals / rows)
+        accepted = np.floor(shares * totals / loss + 1e-9)
+        seen = np.minimum(np.round(shares * rows / loss), accepted)
+        valid = np.floor(seen * evidence.precisions(here) + 1e-9)
+        # So many valid rows pass.
+        enough = binom.isf(level, accepted, precision) + 1
+        chance = binom.sf(enough - valid - 1, accepted - seen, expected)
+        passing = np.flatnonzero((chance >= LIKELY) & (enough <= accepted))
+        if len(passing):
+            found.append(int(totals[passing[0]]))
+    return min(found, default=None)
 
 
 def check_asked(precision: float, confidence: float) -> None:

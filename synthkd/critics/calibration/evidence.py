@@ -19,7 +19,7 @@ from synthkd.critics.calibration.bounds import (
     clopper_pearson_lower,
     corpus_p,
 )
-from synthkd.critics.calibration.clusters import design_effect, effective_rows
+from synthkd.critics.calibration.clusters import INDEPENDENT, Correlation, Sums, correlation
 
 #: Bets pay from this ratio of effective to thinned rows on (simulated); below it thinning has more power.
 _BETS_PAY = 1.4
@@ -57,12 +57,28 @@ class Evidence:
     def p_values(self, thresholds: Floats, precision: float) -> Floats | None:
         """Of the hypotheses that the precision above each threshold is below ``precision``.
 
-        None where each must be looked at alone: with weights or groups, and for a corpus.
+        None where each must be looked at alone: with weights, and for a corpus.
         """
-        if self.weights is not None or self.decided is not None or self.groups is not None:
+        if self.weights is not None or self.decided is not None:
             return None
         counts = np.searchsorted(-self.scores, -thresholds, side="right")
-        return binomial_p(self._valid[counts], counts, precision)
+        if self._sums is None:
+            return binomial_p(self._valid[counts], counts, precision)
+        some = np.maximum(counts, 1)
+        rows = some / self._sums.effect(some, self.correlation.limit())
+        found = betainc_p(rows * self._valid[some] / some, rows, precision)
+        return np.where(counts > 0, found, 1.0)
+
+    @cached_property
+    def correlation(self) -> Correlation:
+        """How verdicts of one group hang together, by all rows."""
+        if self.groups is None:
+            return INDEPENDENT
+        return correlation(self.scores, self.labels, self.groups)
+
+    @cached_property
+    def _sums(self) -> Sums | None:
+        return None if self.groups is None else Sums.of(self.labels, self.groups)
 
     def p_value(self, threshold: float, precision: float, level: float) -> float:
         """Of one hypothesis; with weights, by the way that has the most power at ``level``."""
@@ -83,22 +99,27 @@ class Evidence:
     def _exact(self, kept: Bools, precision: float, share: float, level: float) -> float:
         """From the ``kept`` ones of the accepted rows, which are uniform draws of them."""
         labels = self.labels[: len(kept)][kept]
-        groups = None if self.groups is None else self.groups[: len(kept)][kept]
         if not len(labels):
             return 1.0
-        size = effective_rows(labels, groups, level)
-        if size < len(labels):
-            # Fewer rows with the same precision, none of them gained by rounding.
-            valid, count = math.floor(size * float(labels.mean())), max(math.ceil(size - 1e-9), 1)
-            if self.decided is None:
-                return float(betainc_p(size * float(labels.mean()), size, precision))
-        else:
-            valid, count = int(labels.sum()), len(labels)
+        effect, share_valid = self._effect(kept), float(labels.mean())
+        size = len(labels) / effect
         if self.decided is None:
-            return float(binomial_p(valid, count, precision))
-        # The held-out rows tell well enough what share of the decided rows is accepted; these hang together alike.
-        decided = self.decided * share / design_effect(labels, groups)
-        return corpus_p(valid, count, precision, round(decided))
+            if effect > 1:
+                return float(betainc_p(size * share_valid, size, precision))
+            return float(binomial_p(int(labels.sum()), len(labels), precision))
+        # Fewer rows with the same precision, none of them gained by rounding.
+        valid, count = math.floor(size * share_valid + 1e-9), max(math.ceil(size - 1e-9), 1)
+        # The held-out rows tell well enough what share of the decided rows is accepted; these are clustered alike.
+        return corpus_p(valid, count, precision, round(self.decided * share / effect))
+
+    def _effect(self, kept: Bools) -> float:
+        """The design effect of the ``kept`` ones of the best-scored rows."""
+        if self.groups is None:
+            return 1.0
+        sums = self._sums
+        if sums is None or not kept.all():
+            sums = Sums.of(self.labels[: len(kept)][kept], self.groups[: len(kept)][kept])
+        return float(sums.effect(np.array([int(kept.sum())]), self.correlation.limit())[0])
 
     @staticmethod
     def _thin(weights: Floats, precision: float, level: float) -> bool:
@@ -118,9 +139,26 @@ class Evidence:
     def effect(self, threshold: float) -> float:
         """The design effect of the rows accepted at a threshold; 1 without groups."""
         count = self.accepted(threshold)
-        if self.groups is None or not count:
-            return 1.0
-        return design_effect(self.labels[:count], self.groups[:count])
+        return self._effect(np.ones(count, dtype=bool)) if count else 1.0
+
+    def precisions(self, counts: Ints) -> Floats:
+        """Share of valid ones among so many best-scored rows, as the weights count rows."""
+        weights = np.ones(len(self.labels)) if self.weights is None else self.weights
+        shares: Floats = (np.cumsum(weights * self.labels) / np.cumsum(weights))[counts - 1]
+        return shares
+
+    def loss(self, counts: Ints, growth: Floats) -> Floats:
+        """Rows that tell as much as one independent, uniformly drawn row, among so many best-scored ones.
+
+        ``growth``: with so many times as many groups like these.
+        """
+        lost = np.ones(len(counts))
+        if self._sums is not None:
+            lost = self._sums.effect(counts, self.correlation.limit(growth))
+        if self.weights is not None:
+            largest = np.maximum.accumulate(self.weights)[counts - 1]
+            lost = lost * counts * largest / np.cumsum(self.weights)[counts - 1]
+        return lost
 
     def rate(self, threshold: float) -> tuple[float, float, float]:
         """(precision, share kept, recall) at a threshold, as the weights count rows."""

@@ -39,7 +39,12 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Unreachable:
-    """No threshold passes. ``labels_needed``: held-out labels that would do, if what was seen is true."""
+    """No threshold passes.
+
+    ``best_precision`` is the highest seen at a cut that keeps a twentieth of the rows or a multiple of it;
+    ``best_threshold`` makes that cut. No target enters. ``labels_needed``: held-out labels in all that would
+    probably do, if the figures seen are true.
+    """
 
     asked: float
     confidence: float
@@ -48,6 +53,7 @@ class Unreachable:
     labels_needed: int | None
     held_out: int
     effective: int | None = None
+    best_threshold: float = 0.0
 
     @property
     def advice(self) -> str:
@@ -59,9 +65,10 @@ class Unreachable:
         if self.labels_needed is None:
             return seen + " More labels alone will not help: ask for less, or train a better critic."
         more = max(self.labels_needed - self.held_out, 1)
+        of = "" if self.effective is None else " of other groups"
         return (
-            seen
-            + f" About {more:,} more held-out labels would make it pass if that figure is true; or ask for less."
+            f"{seen} About {more:,} more held-out labels{of} would make it pass (four times of five) if that figure is"
+            " true; or ask for less."
         )
 
     def sentence(self) -> str:
@@ -70,5 +77,5 @@ class Unreachable:
 
 
 def worth(effective: int | None) -> str:
-    """In words, for labels of rows that hang together."""
+    """In words, for labels of clustered rows."""
     return "" if effective is None else f" (worth about {effective:,} independent ones)"
