@@ -90,13 +90,20 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
         from synthkd.corpora.card import best_cut
 
         return [("critic", f"{auc}; {asked} could NOT be had: {best_cut(critic)}")]
-    told = [("critic's promise", shift["sentence"])] if shift.get("shifted") or not shift.get("tested", True) else []
+    told = (
+        [("critic's promise", shift["sentence"])]
+        if shift.get("shifted") or not shift.get("tested", True)
+        else []
+    )
     if critic.get("each"):
         return [("critic", auc), (f"each {critic['each']}", critic["sentence"]), *told]
     threshold = f"threshold {critic['threshold']:.4f}, {critic['precision']:.3f} on the held-out"
     if shift.get("shifted"):
         return [("critic", f"{auc}; {asked}, NOT kept ({threshold})"), *told]
-    return [("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})"), *told]
+    return [
+        ("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})"),
+        *told,
+    ]
 
 
 def report_text(rows: Rows) -> str:

@@ -12,6 +12,7 @@ from conftest import Make, write_csv
 from synthkd import Journal, generate, judge, load_corpus, publish, run
 from synthkd.critics.calibration import clopper_pearson_lower
 from synthkd.errors import InputError, KindError, NotReachableError, RecipeError, StorageError, TeacherError
+from synthkd.stages.plan import Plan
 from synthkd.testing import FakeServer
 
 
@@ -261,15 +262,60 @@ def test_a_precision_that_cannot_be_had_publishes_nothing_and_says_what_would_he
     assert not recipe.corpus_path.exists()
 
 
-def test_told_to_a_run_publishes_without_the_precision_and_the_card_says_so(
+def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_everywhere(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
     label_sheet(tmp_path / "labels.csv", valid=0.6)
     critic = {"labels": "labels.csv", "precision": 0.95, "publish_anyway": True}
     result = run(make_recipe(server.url, critic=critic), quiet=True)
-    assert result.counts["accepted"] > 0
-    assert "could not be had" in (result.recipe.corpus_path / "README.md").read_text()
-    assert "NOT" in str(result)
+    found = result.manifest["critic"]
+    assert found["guarantee"] == "cannot be had"
+    assert result.counts["rejected"]["critic"] > 0
+    scores = result.corpus.accepted().to_table().column("score").to_pylist()
+    assert min(scores) >= found["threshold"]
+    card = (result.recipe.corpus_path / "README.md").read_text()
+    assert "could not be had" in card
+    assert "No precision is guaranteed" in card
+    assert "NOT be had: published without a guarantee, at the best cut" in str(result)
+
+
+def test_each_group_without_a_guarantee_keeps_its_best_cut_if_told_to(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
+    label_sheet(tmp_path / "labels.csv", valid=0.6)
+    critic = {"labels": "labels.csv", "precision": 0.95, "each": "relation", "publish_anyway": True}
+    result = run(make_recipe(server.url, critic=critic), quiet=True)
+    cuts = result.manifest["critic"]["without_guarantee"]
+    assert list(cuts) == ["UsedFor"]
+    assert 0 < result.counts["accepted"] < result.counts["candidates"]
+    assert "No precision is guaranteed" in (result.recipe.corpus_path / "README.md").read_text()
+
+
+def limited(make_recipe: Make, folder: Path, heads: list[str], limit: int) -> list[str]:
+    recipe = make_recipe(heads=1)
+    write_csv(folder / "inputs.csv", [{"head": head, "relation": "UsedFor"} for head in heads])
+    inputs = recipe.inputs.model_copy(update={"limit": limit})
+    return [row["head"] for row in Plan(recipe.model_copy(update={"inputs": inputs})).rows()]
+
+
+def test_a_limit_is_a_sample_by_hash_which_no_order_changes_and_a_larger_one_holds(
+    make_recipe: Make, tmp_path: Path
+) -> None:
+    heads = [f"thing {i:03}" for i in range(300)]
+    ten = limited(make_recipe, tmp_path, heads, 10)
+    assert len(ten) == 10
+    assert ten != heads[:10]
+    assert sorted(limited(make_recipe, tmp_path, heads[::-1], 10)) == sorted(ten)
+    assert set(ten) < set(limited(make_recipe, tmp_path, heads, 40))
+    # The sample is spread over a sorted file.
+    assert max(map(int, (head[6:] for head in ten))) > 150
+
+
+def test_a_limit_counts_equal_rows_once_and_one_above_all_rows_leaves_them(
+    make_recipe: Make, tmp_path: Path
+) -> None:
+    assert len(set(limited(make_recipe, tmp_path, ["a", "b", "a", "c", "b", "d"], 3))) == 3
+    assert sorted(limited(make_recipe, tmp_path, ["a", "b", "c"], 50)) == ["a", "b", "c"]
 
 
 def test_another_precision_calls_no_teacher(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:

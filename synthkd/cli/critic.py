@@ -140,7 +140,11 @@ def eval_(
     from synthkd.critics.train import load_critic
 
     made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
-    found = evaluate(load_critic(critic, made, asked), _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)), critic.name)
+    found = evaluate(
+        load_critic(critic, made, asked),
+        _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)),
+        critic.name,
+    )
     _show([found])
 
 

@@ -98,7 +98,11 @@ def _precision(critic: dict[str, Any] | None) -> str:
         return (
             f"## Precision\n\nA precision of {asked:.0%} was asked for, and **is not guaranteed**.{sentence} On"
             f" {critic['held_out']['held_out_rows']:,} held-out labels: AUC {critic['held_out']['auc']:.3f}"
-            + (f", precision {critic['precision']:.1%} at the threshold {critic['threshold']:.4f}." if "precision" in critic else ".")
+            + (
+                f", precision {critic['precision']:.1%} at the threshold {critic['threshold']:.4f}."
+                if "precision" in critic
+                else "."
+            )
         )
     if critic.get("each"):
         tested = f"{sentence}." if not shift.get("tested", True) else ""
@@ -130,7 +134,11 @@ def best_cut(critic: dict[str, Any]) -> str:
 def _without(critic: dict[str, Any]) -> str:
     """Name the groups that are published without a guarantee."""
     names = sorted(critic.get("without_guarantee") or ())
-    return f" **Published without a guarantee**, at their best cut: {markdown(', '.join(names))}." if names else ""
+    return (
+        f" **Published without a guarantee**, at their best cut: {markdown(', '.join(names))}."
+        if names
+        else ""
+    )
 
 
 def _diversity(found: dict[str, Any]) -> str:

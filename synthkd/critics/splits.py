@@ -89,9 +89,7 @@ def check(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool
         g for g, h in zip(groups, held, strict=True) if not h
     }
     if both:
-        raise CriticError(
-            f"{path}: {both_sides(sorted(both))}"
-        )
+        raise CriticError(f"{path}: {both_sides(sorted(both))}")
 
 
 def both_sides(groups: list[str]) -> str:

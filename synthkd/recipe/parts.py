@@ -21,7 +21,11 @@ class Inputs(Part):
     rename: dict[str, str] = Field(
         default_factory=dict, description="File column to the name that prompt and kind use."
     )
-    limit: int | None = Field(None, ge=1, description="Read only so many rows: a sample by hash, the same whatever the order of the file, and part of every larger one.")
+    limit: int | None = Field(
+        None,
+        ge=1,
+        description="Read only so many rows: a sample by hash, the same whatever the order of the file, and part of every larger one.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Inputs:

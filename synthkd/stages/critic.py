@@ -150,7 +150,11 @@ def decide(plan: Plan) -> Decision:
         record["advice"] = found.advice
         cut = found.best_threshold if part.publish_anyway else None
         if cut is not None:
-            record |= {"threshold": cut, "precision": found.best_precision, "effective_labels": found.effective}
+            record |= {
+                "threshold": cut,
+                "precision": found.best_precision,
+                "effective_labels": found.effective,
+            }
         return Decision(trained, cut, found.advice, part.publish_anyway, record)
     record |= {
         "threshold": found.threshold,
@@ -223,7 +227,9 @@ def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decisi
         each = (column, found) if part.publish_anyway else None
         return Decision(trained, None, sentence, part.publish_anyway, record, each=each)
     watch = Watch(plan.kind.columns)
-    return Decision(trained, publish_anyway=part.publish_anyway, record=record, watch=watch, each=(column, found))
+    return Decision(
+        trained, publish_anyway=part.publish_anyway, record=record, watch=watch, each=(column, found)
+    )
 
 
 def _best_cuts(found: GroupThresholds) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 import sqlite3
 from collections import Counter
@@ -331,6 +332,38 @@ class Plan:
 
     def _raw(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Numbered rows of the input file, renamed and limited."""
+        drawn = self._drawn
+        for number, row in self._numbered():
+            if drawn is None or number in drawn:
+                yield number, row
+
+    @cached_property
+    def _drawn(self) -> frozenset[int] | None:
+        """Numbers of the rows that `inputs.limit` leaves: those with the lowest hashes; None if it leaves all.
+
+        Of a sorted file the first rows would be a shifted sample. A hash does not depend on the order of the file, and a
+        larger limit keeps the rows of a smaller one, so that their answers are found again. Equal rows count once.
+        """
+        limit = self.recipe.inputs.limit
+        if limit is None:
+            return None
+        if self.recipe.inputs.count:
+            return frozenset(range(1, limit + 1))
+        lowest: list[tuple[float, int]] = []
+        kept: set[float] = set()
+        for number, row in self._numbered():
+            own_id = self._own_id(row)
+            draw = -fraction(f"limit|{bytes_hash(_content(row)) if own_id is None else own_id}")
+            # Rows of one id stay beside each other: the check of distinct ids is to see them.
+            if (own_id is None and draw in kept) or (len(lowest) == limit and draw < lowest[0][0]):
+                continue
+            kept.add(draw)
+            heapq.heappush(lowest, (draw, number))
+            if len(lowest) > limit:
+                kept.discard(heapq.heappop(lowest)[0])
+        return frozenset(number for _, number in lowest)
+
+    def _numbered(self) -> Iterator[tuple[int, dict[str, Any]]]:
         part = self.recipe.inputs
         if part.count:
             rows: Iterator[dict[str, Any]] = ({"draw": i} for i in range(part.count))
@@ -339,8 +372,6 @@ class Plan:
             wanted = wanted if part.columns else None
             rows = (row for rows in read_rows(self.recipe.resolve(str(part.path)), wanted) for row in rows)
         for number, row in enumerate(rows, 1):
-            if part.limit and number > part.limit:
-                return
             if part.id and part.id not in row:
                 raise InputError(
                     f"{part.path} row {number}: no column {part.id!r} (named by inputs.id){nearest(part.id, list(map(str, row)))}"

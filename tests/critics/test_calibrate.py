@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_threshold
+from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable
 from synthkd.errors import CriticError
 
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
@@ -223,16 +223,63 @@ def test_what_cannot_be_had_says_that_more_labels_will_not_help() -> None:
     assert "More labels alone will not help" in found.advice
 
 
-def test_the_number_of_labels_that_is_named_makes_it_reachable() -> None:
-    def rows(n: int) -> tuple[np.ndarray, np.ndarray]:
-        return np.linspace(1, 0, n), np.arange(n) % 40 != 39
+@pytest.mark.parametrize(
+    ("count", "asked", "top"), [(60, 0.9, 0.5), (80, 0.8, 0.3), (100, 0.9, 0.4), (150, 0.95, 0.5)]
+)
+def test_so_many_more_labels_as_are_named_make_it_reachable_if_the_figures_seen_are_true(
+    count: int, asked: float, top: float
+) -> None:
+    rng, passed, tried = np.random.default_rng(count), 0, 0
+    for _ in range(200):
+        scores = rng.random(count)
+        labels = rng.random(count) < np.where(scores > 1 - top, 0.98, 0.2)
+        found = Curve.of(scores, labels).threshold(asked)
+        if tried == 40 or isinstance(found, Threshold) or found.labels_needed is None:
+            continue
+        # More rows of a population in which the best cut has the precision that was seen.
+        more = rng.random(found.labels_needed - count)
+        valid = rng.random(len(more)) < np.where(more >= found.best_threshold, found.best_precision, 0.1)
+        tried += 1
+        whole = Curve.of(np.concatenate([scores, more]), np.concatenate([labels, valid]))
+        passed += isinstance(whole.threshold(asked), Threshold)
+    assert tried >= 10
+    assert passed / tried >= 0.6
 
-    found = choose_threshold(Curve.of(*rows(80)), 0.95)
+
+@pytest.mark.parametrize("valid", [28, 50, 140])
+@pytest.mark.parametrize("asked", [0.8, 0.9, 0.95])
+def test_a_critic_without_errors_is_told_about_as_few_labels_as_it_lacks(valid: int, asked: float) -> None:
+    def found(count: int) -> Threshold | Unreachable:
+        top = count * valid // 200
+        return Curve.of(np.linspace(1, 0, count), np.arange(count) < top).threshold(asked)
+
+    enough = next(count for count in range(20, 4000) if isinstance(found(count), Threshold))
+    few = found(max(enough - 5, 1))
+    assert isinstance(few, Unreachable)
+    assert few.labels_needed is not None
+    assert few.labels_needed - few.held_out < 40 + enough // 4
+
+
+def test_the_best_precision_seen_depends_on_no_target() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.random(300)
+    for groups in (None, rng.integers(40, size=300)):
+        curve = Curve.of(scores, rng.random(300) < 0.6 * scores, groups=groups)
+        found = [
+            curve.threshold(asked, sure) for asked in (0.7, 0.8, 0.9, 0.95, 0.99) for sure in (0.8, 0.95)
+        ]
+        assert all(isinstance(one, Unreachable) for one in found)
+        assert len({(one.best_precision, one.best_kept, one.best_threshold) for one in found}) == 1  # type: ignore[union-attr]
+
+
+def test_the_best_cut_is_one_of_enough_rows_and_its_threshold_makes_it() -> None:
+    rng = np.random.default_rng(8)
+    curve = Curve.of(rng.random(400), rng.random(400) < 0.5)
+    found = curve.threshold(0.9)
     assert isinstance(found, Unreachable)
-    assert found.labels_needed is not None
-    assert "more held-out labels" in found.advice
-    assert isinstance(choose_threshold(Curve.of(*rows(2 * found.labels_needed)), 0.95), Threshold)
-    assert isinstance(choose_threshold(Curve.of(*rows(found.labels_needed // 4)), 0.95), Unreachable)
+    precision, kept, _ = curve.evidence().rate(found.best_threshold)
+    assert (precision, kept) == (found.best_precision, found.best_kept)
+    assert kept * 400 >= 20
 
 
 def test_equal_scores_are_accepted_or_rejected_together() -> None:

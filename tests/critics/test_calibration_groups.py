@@ -1,13 +1,14 @@
-"""Rows that hang together, plans that are joined, and promises by relation that use both."""
+"""Clustered rows, plans that are joined, and guarantees by relation that use both."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_by_group
 from synthkd.critics.calibration.choose import walk
-from synthkd.critics.calibration.clusters import Correlation, Sums, correlation, numbered
 from synthkd.errors import CriticError
 
 
@@ -49,7 +50,87 @@ def test_independent_rows_in_many_groups_are_worth_nearly_as_many_and_twins_half
     rng = np.random.default_rng(2)
     groups = [str(i // 2) for i in range(2000)]
     assert effect(rng.random(2000), rng.random(2000) < 0.7, groups) == pytest.approx(1, abs=0.12)
-    assert effect(rng.random(2000), np.repeat(rng.random(1000) < 0.7, 2), groups) == pytest.approx(2, abs=0.05)
+    assert effect(rng.random(2000), np.repeat(rng.random(1000) < 0.7, 2), groups) == pytest.approx(
+        2, abs=0.05
+    )
+
+
+def perfect(
+    seed: int, rows: int, groups: int, noise: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores that tell all verdicts, which are independent of the groups, but for a share of wrong labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.random(rows) < 0.5
+    scores = np.where(labels, 0.9, 0.1) + 0.05 * rng.random(rows)
+    return scores, labels ^ (rng.random(rows) < noise), np.arange(rows) % groups
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(200, 20), (240, 30), (400, 20), (400, 150), (1000, 25)])
+def test_a_perfect_critic_reaches_a_precision_in_few_groups(rows: int, groups: int) -> None:
+    for seed in range(5):
+        scores, labels, names = perfect(seed, rows, groups)
+        assert isinstance(Curve.of(scores, labels, groups=names).threshold(0.9), Threshold)
+
+
+def test_rows_that_are_all_valid_above_a_cut_and_never_below_pass_in_twenty_groups() -> None:
+    labels = np.arange(320) < 161
+    groups = np.random.default_rng(4).integers(20, size=320)
+    found = Curve.of(np.linspace(1, 0, 320), labels, groups=groups).threshold(0.9)
+    assert isinstance(found, Threshold)
+    assert found.kept > 0.45
+
+
+def test_wrong_labels_make_a_sheet_worth_less_and_not_more() -> None:
+    def worth(noise: float) -> float:
+        curves = [Curve.of(s, y, groups=g) for s, y, g in (perfect(i, 400, 20, noise) for i in range(20))]
+        return float(np.mean([curve.evidence().effect(-1.0) for curve in curves]))
+
+    assert worth(0.0) < worth(0.02)
+
+
+def test_labels_of_one_verdict_are_worth_their_groups_and_no_fewer() -> None:
+    sizes = np.array([30, 20, 10, 10, 5, 5, 1])
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    effect = Curve.of(np.linspace(1, 0, 81), np.ones(81, dtype=bool), groups=groups).evidence().effect(-1.0)
+    assert 81 / effect == pytest.approx(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 6)), min_size=2, max_size=60))
+@settings(max_examples=60)
+def test_no_accepted_rows_are_worth_fewer_than_their_groups_or_more_than_themselves(
+    rows: list[tuple[float, bool, int]],
+) -> None:
+    scores, labels, groups = (np.array(column) for column in zip(*rows, strict=True))
+    curve = Curve.of(scores, labels, groups=groups)
+    for count in range(1, len(rows) + 1):
+        threshold = float(curve.scores[count - 1])
+        accepted = curve.evidence().accepted(threshold)
+        sizes = np.unique(groups[np.argsort(-scores, kind="stable")][:accepted], return_counts=True)[1]
+        effect = curve.evidence().effect(threshold)
+        assert 1 <= effect <= (sizes**2).sum() / sizes.sum() + 1e-9
+
+
+def test_sums_over_groups_are_those_counted_for_each_prefix() -> None:
+    rng = np.random.default_rng(11)
+    labels, groups = rng.random(50) < 0.6, rng.integers(7, size=50)
+    sums = Sums.of(labels, groups)
+    for count in (1, 2, 17, 50):
+        sizes = np.bincount(groups[:count])
+        valid = np.bincount(groups[:count], labels[:count])
+        assert sums.sizes[count - 1] == (sizes**2).sum()
+        assert sums.valid[count - 1] == (valid**2).sum()
+        assert sums.both[count - 1] == (valid * sizes).sum()
+
+
+def test_the_limit_of_a_correlation_costs_less_where_groups_are_more() -> None:
+    def limit(groups: int) -> float:
+        rng = np.random.default_rng(groups)
+        labels = rng.random(groups * 5) < 0.6
+        found = correlation(rng.random(len(labels)), labels, np.repeat(np.arange(groups), 5))
+        return float(Correlation(1.0, found.between, found.within, found.size).limit())
+
+    assert limit(20) > limit(100) > limit(1000)
+    assert limit(1000) < 0.03
 
 
 def test_valid_rows_of_one_group_alone_promise_nothing() -> None:

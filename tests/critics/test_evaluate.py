@@ -125,3 +125,44 @@ def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) ->
     assert "critic 'linear'" in done.stderr
     assert "size" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_rows_of_a_critic_without_groups_are_known_again_however_the_sheet_is_grouped(tmp_path: Path) -> None:
+    found = [row | {"head": f"h{i % 50}"} for i, row in enumerate(rows(0, 600))]
+    path = write_csv(tmp_path / "train.csv", found)
+    alone = train_critic(KIND, read_labels(path, KIND, group="none"))
+    held = alone.held_out.num_rows
+    for group in ("none", "head", "relation"):
+        sheet = read_labels(path, KIND, held_out=1.0, group=group)
+        assert len(evaluate(alone, sheet).curve.labels) == held
+
+
+def test_a_critic_of_a_column_that_the_sheet_does_not_group_by_is_refused_with_the_option(
+    tmp_path: Path,
+) -> None:
+    found = [row | {"source": f"s{i % 90}"} for i, row in enumerate(rows(0, 600))]
+    path = write_csv(tmp_path / "train.csv", found)
+    by_source = train_critic(KIND, read_labels(path, KIND, group="source"), out=tmp_path / "mine")
+    with pytest.raises(CriticError, match=r"read the sheet with --group source"):
+        evaluate(by_source, read_labels(path, KIND, held_out=1.0))
+    assert load_critic(tmp_path / "mine", KIND).curve.groups is not None
+
+
+def test_rows_of_a_group_that_is_spelled_otherwise_are_left_out(
+    trained: TrainedCritic, tmp_path: Path
+) -> None:
+    plain = read_labels(write_csv(tmp_path / "a.csv", rows(400, 400)), KIND, held_out=1.0)
+    spelled = [row | {"head": f"The {row['head'].upper()}."} for row in rows(400, 400)]
+    other = read_labels(write_csv(tmp_path / "b.csv", spelled), KIND, held_out=1.0)
+    assert evaluate(trained, other).left_out == evaluate(trained, plain).left_out > 0
+
+
+def test_groups_none_counts_each_label_whole(tmp_path: Path) -> None:
+    found = [row | {"head": f"h{i % 12}"} for i, row in enumerate(rows(0, 600))]
+    path = write_csv(tmp_path / "l.csv", found)
+    critic = train_critic(KIND, read_labels(path, KIND, held_out=0.5), out=tmp_path / "mine")
+    assert critic.threshold(0.5).effective is not None
+    done = program.run("critic", "train", str(path), str(tmp_path / "none"), "--group", "none")
+    assert done.status == 0
+    assert "independent ones" not in done.out
+    assert load_critic(tmp_path / "none", KIND).threshold(0.5).effective is None

@@ -11,8 +11,10 @@ import pytest
 from conftest import Make, write_csv
 
 from synthkd import run
+from synthkd.errors import WithdrawnError
 from synthkd.kinds.triple import TripleKind
-from synthkd.stages.shift import SAMPLE, Watch
+from synthkd.pipeline import check_guarantee
+from synthkd.stages.shift import FEWEST, SAMPLE, Watch
 from synthkd.testing import FakeServer
 
 KIND = TripleKind()
@@ -62,10 +64,14 @@ def test_the_sample_does_not_depend_on_batches_or_order() -> None:
     assert len(whole._lowest) == SAMPLE
 
 
-def test_too_few_rows_tell_nothing() -> None:
+@pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
+def test_with_too_few_rows_the_guarantee_stands_and_shift_was_not_tested(count: int) -> None:
     watch = Watch(KIND.columns)
-    watch.see(table(0, 5))
-    assert watch.verdict(table(30_000, 600), KIND) is None
+    watch.see(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1))
+    found = watch.verdict(table(30_000, 600), KIND)
+    assert not found["shifted"]
+    assert not found["tested"]
+    assert f"shift was not tested: {count} groups of rows were scored" in found["sentence"]
 
 
 def sheet(path: Path) -> Path:
@@ -97,4 +103,21 @@ def test_a_run_says_whether_its_rows_are_like_the_labelled_ones(
     withdrawn = "the promise of precision is withdrawn"
     assert shift["shifted"] is not alike or alike
     assert (withdrawn in str(result)) == shift["shifted"]
-    assert (withdrawn in (tmp_path / "corpus" / "README.md").read_text().lower()) == shift["shifted"]
+    card = (tmp_path / "corpus" / "README.md").read_text()
+    assert (withdrawn in card.lower()) == shift["shifted"]
+    assert ("is not guaranteed" in card) == shift["shifted"]
+    assert ("NOT kept" in str(result)) == shift["shifted"]
+    assert result.manifest["critic"]["guarantee"] == ("withdrawn" if shift["shifted"] else "kept")
+
+
+@pytest.mark.parametrize(("anyway", "status"), [(False, 7), (True, 0)])
+def test_a_withdrawn_guarantee_has_a_status_of_its_own_unless_it_was_waived(
+    tmp_path: Path, anyway: bool, status: int
+) -> None:
+    record = {"guarantee": "withdrawn", "publish_anyway": anyway, "shift": {"sentence": "withdrawn: why"}}
+    if not anyway:
+        with pytest.raises(WithdrawnError, match="withdrawn: why") as caught:
+            check_guarantee(record, tmp_path)
+        assert caught.value.exit_status == status
+    else:
+        check_guarantee(record, tmp_path)

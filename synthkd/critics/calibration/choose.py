@@ -103,12 +103,14 @@ def unreachable(
     """Say why nothing passed at the error ``alpha``: the best cut seen, and how many labels would do if it is true."""
     best, places = best_cut(evidence)
     seen, kept, _ = evidence.rate(best)
+    level = alpha * float(max(plan.shares))
     return Unreachable(
         asked=precision,
         confidence=confidence,
         best_precision=seen,
         best_kept=kept,
-        labels_needed=_labels_needed(evidence, places, precision, alpha * float(max(plan.shares))),
+        labels_needed=_labels_needed(evidence, places, precision, level),
+        labels_safe=_labels_needed(evidence, places, precision, level, prior=1),
         held_out=len(evidence.labels),
         effective=effective(evidence),
         best_threshold=best,
@@ -127,18 +129,26 @@ def best_cut(evidence: Evidence) -> tuple[float, list[int]]:
     return best, counts
 
 
-def _labels_needed(evidence: Evidence, places: list[int], precision: float, level: float) -> int | None:
+def _labels_needed(
+    evidence: Evidence, places: list[int], precision: float, level: float, prior: int = 0
+) -> int | None:
     """Fewest held-out labels in all with which a start by ranks would probably pass; None if a million are too few.
 
     The labels in hand stay. New ones come from further groups like theirs, are valid as often as the labels in hand
-    above the same score, and above a stricter one at least as often as above a looser one.
+    above the same score, and above a stricter one at least as often as above a looser one. ``prior`` rows of each
+    verdict are added to those in hand before they are believed: the best of many places was seen to be too good.
     """
     from scipy.stats import binom
 
     rows = len(evidence.labels)
-    totals = np.unique(np.concatenate([np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 1000)]).astype(np.int64))
+    totals = np.unique(
+        np.concatenate([np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 1000)]).astype(
+            np.int64
+        )
+    )
     counts = np.array(places)
     rates = np.array([evidence.rate(float(evidence.scores[count - 1]))[0] for count in places])
+    rates = (rates * counts + prior) / (counts + 2 * prior)
     # The highest precision at this place or a looser one.
     rates = np.maximum.accumulate(rates[::-1])[::-1]
     fewest = fewest_rows(precision, level)

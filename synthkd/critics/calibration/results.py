@@ -43,7 +43,7 @@ class Unreachable:
 
     ``best_precision`` is the highest seen at a cut that keeps a twentieth of the rows or a multiple of it;
     ``best_threshold`` makes that cut. No target enters. ``labels_needed``: held-out labels in all that would
-    probably do, if the figures seen are true.
+    do four times of five, if the figures seen are true; ``labels_safe``: if one row of each verdict more had been seen.
     """
 
     asked: float
@@ -54,6 +54,7 @@ class Unreachable:
     held_out: int
     effective: int | None = None
     best_threshold: float = 0.0
+    labels_safe: int | None = None
 
     @property
     def advice(self) -> str:
@@ -67,9 +68,17 @@ class Unreachable:
         more = max(self.labels_needed - self.held_out, 1)
         of = "" if self.effective is None else " of other groups"
         return (
-            f"{seen} About {more:,} more held-out labels{of} would make it pass (four times of five) if that figure is"
-            " true; or ask for less."
+            f"{seen} About {more:,} more held-out labels{of} would make it pass, four times of five, if that figure is"
+            f" true{self._safe()}; or ask for less."
         )
+
+    def _safe(self) -> str:
+        """How many labels would do if the best cut was seen too good."""
+        if self.labels_safe is None:
+            return ", and no number of them if one more wrong row shows"
+        if self.labels_safe == self.labels_needed:
+            return ""
+        return f", and about {self.labels_safe - self.held_out:,} if one more wrong row shows"
 
     def sentence(self) -> str:
         """In words."""
