@@ -96,7 +96,7 @@ def cli_page() -> str:
         ["journal"],
         *(["journal", name] for name in ("info", "list", "export", "import", "retry")),
     ]
-    verbs += [["critic"], ["critic", "train"], ["critic", "score"]]
+    verbs += [["critic"], *(["critic", name] for name in ("train", "eval", "calibrate", "score"))]
     verbs += [["label"], *(["label", name] for name in ("start", "export", "import", "agreement"))]
     verbs += [["student"], *(["student", name] for name in ("train", "eval", "predict", "export"))]
     parts = ["# CLI reference\n\nMade from `--help` by `scripts/docs.py`.\n"]
@@ -105,7 +105,9 @@ def cli_page() -> str:
         parts.append(f"## `{' '.join(['synthkd', *verb])}`\n\n```\n{result.output.strip()}\n```\n")
     statuses = "| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | a fault of synthkd itself; `SYNTHKD_DEBUG=1` shows where |\n| 2 | something in the recipe, a file or the command to mend |\n"
     statuses += "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem; what was committed is kept |\n"
-    statuses += "| 5 | the asked precision cannot be had; nothing was published |\n| 6 | a training went wrong; what was good before is kept |\n| 130, 143, 129 | Ctrl-C, SIGTERM, SIGHUP; what was committed is kept |\n"
+    statuses += "| 5 | the target precision cannot be had; nothing was published |\n| 6 | a training went wrong; what was good before is kept |\n"
+    statuses += "| 7 | the guarantee of precision was withdrawn: the scored rows are unlike the calibration rows; the corpus was written and says so |\n"
+    statuses += "| 130, 143, 129 | Ctrl-C, SIGTERM, SIGHUP; what was committed is kept |\n"
     return "\n".join([*parts, "## Exit statuses\n\n" + statuses])
 
 

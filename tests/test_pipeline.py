@@ -271,7 +271,7 @@ def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_ev
     found = result.manifest["critic"]
     assert found["guarantee"] == "cannot be had"
     assert result.counts["rejected"]["critic"] > 0
-    scores = result.corpus.accepted().to_table().column("score").to_pylist()
+    scores = result.corpus.accepted.column("score").to_pylist()
     assert min(scores) >= found["threshold"]
     card = (result.recipe.corpus_path / "README.md").read_text()
     assert "could not be had" in card

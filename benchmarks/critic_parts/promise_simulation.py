@@ -5,8 +5,7 @@
 
 Asked with confidence 0.9. ``broken``: share of draws whose threshold has too low a true precision, the largest over
 worlds, precisions and numbers of labels. ``kept``: yield as a share of the best threshold's, its mean over them.
-``clusters``: rows in groups that share their verdict with some chance, at a threshold that lies just below the asked
-precision, with and without `groups`; any threshold breaks the promise there.
+Clustered rows have a simulation of their own (`guarantee_simulation.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from common import options, table, write
 
-from synthkd.critics.calibration import Curve, Plan, Threshold
+from synthkd.critics.calibration import Curve, Plan
 from synthkd.critics.calibration.choose import walk
 from synthkd.critics.calibration.plan import fewest_rows
 
@@ -114,43 +113,9 @@ def _round(
     return kept
 
 
-def clusters(rounds: int, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Size and share of like verdicts -> share of broken promises with groups, and with groups forgotten.
-
-    ``reached`` is where the precision is 0.05 above the asked one, and so may be reached.
-    """
-    found = {}
-    for size in (2, 5, 20):
-        for alike in (0.0, 0.3, 1.0):
-            rng = np.random.default_rng([seed, size, round(10 * alike)])
-            count = max(300 // size, 40)
-            sums = {"broken": 0, "forgotten": 0, "reached": 0, "reached forgotten": 0}
-            for _ in range(rounds):
-                for at, with_, without in (
-                    (0.848, "broken", "forgotten"),
-                    (0.9, "reached", "reached forgotten"),
-                ):
-                    names, labels = _cluster(rng, count, size, alike, at)
-                    scores = rng.random(len(labels))
-                    for groups, name in ((names, with_), (None, without)):
-                        answer = Curve.of(scores, labels, groups=groups).threshold(0.85, 1 - ALPHA)
-                        sums[name] += isinstance(answer, Threshold)
-            found[f"{count} groups of {size}, {alike} alike"] = {k: v / rounds for k, v in sums.items()}
-    return found
-
-
-def _cluster(
-    rng: np.random.Generator, count: int, size: int, alike: float, chance: float
-) -> tuple[list[str], np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Groups of unequal sizes; a row has its group's verdict with a chance of ``alike``, or else one of its own."""
-    places = np.repeat(np.arange(count), rng.integers(1, 2 * size, count))
-    shared, own = (rng.random(count) < chance)[places], rng.random(len(places)) < chance
-    return [str(place) for place in places], np.where(rng.random(len(places)) < alike**0.5, shared, own)
-
-
 def figures(quick: bool = False) -> dict[str, dict[str, dict[str, float]]]:
-    """Both tables."""
-    return {"orders": orders(20 if quick else 100), "clusters": clusters(20 if quick else 100)}
+    """The table."""
+    return {"orders": orders(20 if quick else 100)}
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_by_group
 from synthkd.critics.calibration.choose import walk
+from synthkd.critics.calibration.clusters import Correlation, Sums, correlation
 from synthkd.errors import CriticError
 
 

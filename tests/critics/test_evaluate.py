@@ -162,7 +162,7 @@ def test_groups_none_counts_each_label_whole(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "l.csv", found)
     critic = train_critic(KIND, read_labels(path, KIND, held_out=0.5), out=tmp_path / "mine")
     assert critic.threshold(0.5).effective is not None
-    done = program.run("critic", "train", str(path), str(tmp_path / "none"), "--group", "none")
-    assert done.status == 0
-    assert "independent ones" not in done.out
+    done = program.synthkd("critic", "train", path, tmp_path / "none", "--group", "none")
+    assert done.returncode == 0
+    assert "independent ones" not in done.stdout
     assert load_critic(tmp_path / "none", KIND).threshold(0.5).effective is None

@@ -223,7 +223,7 @@ def test_rows_without_a_value_in_the_column_of_groups_stand_alone(tmp_path: Path
 
 
 def test_a_column_of_groups_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(CriticError, match="no column 'haed' to group by .did you mean 'head'"):
+    with pytest.raises(CriticError, match=r"no column 'haed' to group by .did you mean 'head'"):
         read(tmp_path, rows(), group="haed")
 
 
