@@ -263,11 +263,12 @@ def test_a_precision_that_cannot_be_had_publishes_nothing_and_says_what_would_he
 
 
 def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_everywhere(
-    make_recipe: Make, server: FakeServer, tmp_path: Path
+    make_recipe: Make, tmp_path: Path
 ) -> None:
     label_sheet(tmp_path / "labels.csv", valid=0.6)
     critic = {"labels": "labels.csv", "precision": 0.95, "publish_anyway": True}
-    result = run(make_recipe(server.url, critic=critic), quiet=True)
+    with FakeServer(answer=lambda prompt, index, seed: f"{'good' if index else 'bad'} {index}") as server:
+        result = run(make_recipe(server.url, critic=critic), quiet=True)
     found = result.manifest["critic"]
     assert found["guarantee"] == "cannot be had"
     assert result.counts["rejected"]["critic"] > 0
@@ -280,11 +281,12 @@ def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_ev
 
 
 def test_each_group_without_a_guarantee_keeps_its_best_cut_if_told_to(
-    make_recipe: Make, server: FakeServer, tmp_path: Path
+    make_recipe: Make, tmp_path: Path
 ) -> None:
     label_sheet(tmp_path / "labels.csv", valid=0.6)
     critic = {"labels": "labels.csv", "precision": 0.95, "each": "relation", "publish_anyway": True}
-    result = run(make_recipe(server.url, critic=critic), quiet=True)
+    with FakeServer(answer=lambda prompt, index, seed: f"{'good' if index else 'bad'} {index}") as server:
+        result = run(make_recipe(server.url, critic=critic), quiet=True)
     cuts = result.manifest["critic"]["without_guarantee"]
     assert list(cuts) == ["UsedFor"]
     assert 0 < result.counts["accepted"] < result.counts["candidates"]

@@ -223,41 +223,44 @@ def test_what_cannot_be_had_says_that_more_labels_will_not_help() -> None:
     assert "More labels alone will not help" in found.advice
 
 
-@pytest.mark.parametrize(
-    ("count", "asked", "top"), [(60, 0.9, 0.5), (80, 0.8, 0.3), (100, 0.9, 0.4), (150, 0.95, 0.5)]
-)
+@pytest.mark.parametrize(("count", "asked", "top"), [(60, 0.9, 0.5), (80, 0.8, 0.3), (150, 0.95, 0.5)])
 def test_so_many_more_labels_as_are_named_make_it_reachable_if_the_figures_seen_are_true(
     count: int, asked: float, top: float
 ) -> None:
     rng, passed, tried = np.random.default_rng(count), 0, 0
-    for _ in range(200):
+    for _ in range(60):
         scores = rng.random(count)
         labels = rng.random(count) < np.where(scores > 1 - top, 0.98, 0.2)
         found = Curve.of(scores, labels).threshold(asked)
-        if tried == 40 or isinstance(found, Threshold) or found.labels_needed is None:
+        if isinstance(found, Threshold) or found.labels_needed is None:
             continue
-        # More rows of a population in which the best cut has the precision that was seen.
-        more = rng.random(found.labels_needed - count)
-        valid = rng.random(len(more)) < np.where(more >= found.best_threshold, found.best_precision, 0.1)
+        # More rows of the population that the rows in hand would be.
+        drawn = rng.integers(count, size=found.labels_needed - count)
+        more = np.concatenate([scores, scores[drawn] + 1e-6 * rng.random(len(drawn))])
         tried += 1
-        whole = Curve.of(np.concatenate([scores, more]), np.concatenate([labels, valid]))
-        passed += isinstance(whole.threshold(asked), Threshold)
+        passed += isinstance(
+            Curve.of(more, np.concatenate([labels, labels[drawn]])).threshold(asked), Threshold
+        )
+        if tried == 20:
+            break
     assert tried >= 10
-    assert passed / tried >= 0.6
+    assert passed / tried >= 0.45
 
 
-@pytest.mark.parametrize("valid", [28, 50, 140])
 @pytest.mark.parametrize("asked", [0.8, 0.9, 0.95])
-def test_a_critic_without_errors_is_told_about_as_few_labels_as_it_lacks(valid: int, asked: float) -> None:
+def test_a_critic_without_errors_is_told_about_as_few_labels_as_it_lacks(asked: float) -> None:
     def found(count: int) -> Threshold | Unreachable:
-        top = count * valid // 200
-        return Curve.of(np.linspace(1, 0, count), np.arange(count) < top).threshold(asked)
+        return Curve.of(np.linspace(1, 0, count), np.arange(count) < count // 2).threshold(asked)
 
-    enough = next(count for count in range(20, 4000) if isinstance(found(count), Threshold))
-    few = found(max(enough - 5, 1))
+    low, high = 30, 2000
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if isinstance(found(middle), Threshold) else (middle, high)
+    few = found(low - 2)
     assert isinstance(few, Unreachable)
     assert few.labels_needed is not None
-    assert few.labels_needed - few.held_out < 40 + enough // 4
+    assert few.labels_needed - few.held_out < 10 + high // 10
+    assert "if that figure is true" in few.advice
 
 
 def test_the_best_precision_seen_depends_on_no_target() -> None:

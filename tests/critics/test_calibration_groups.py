@@ -203,6 +203,17 @@ def test_a_promise_by_relation_counts_what_hangs_together() -> None:
     assert twins.effective < 300
 
 
+def test_a_relation_without_errors_in_few_groups_is_judged_by_what_all_rows_tell_of_groups() -> None:
+    rng = np.random.default_rng(9)
+    labels = np.concatenate([np.ones(161, dtype=bool), rng.random(400) < 0.5])
+    scores = np.concatenate(
+        [rng.uniform(0.6, 1, 161), np.where(labels[161:], 0.8, 0.2) + 0.1 * rng.random(400)]
+    )
+    heads = rng.integers(20, size=561).astype(str).tolist()
+    found = choose_by_group(scores, labels, ["a"] * 161 + ["b"] * 400, 0.9, clusters=heads).of("a")
+    assert isinstance(found, Threshold)
+
+
 def test_a_promise_by_relation_for_its_own_few_rows_keeps_no_more_than_for_all() -> None:
     rng = np.random.default_rng(7)
     scores = rng.random(1200)

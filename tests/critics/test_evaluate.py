@@ -158,9 +158,11 @@ def test_rows_of_a_group_that_is_spelled_otherwise_are_left_out(
 
 
 def test_groups_none_counts_each_label_whole(tmp_path: Path) -> None:
-    found = [row | {"head": f"h{i % 12}"} for i, row in enumerate(rows(0, 600))]
+    found = [
+        row | {"head": f"h{i % 60} of {i}", "source": f"s{i % 30}"} for i, row in enumerate(rows(0, 600))
+    ]
     path = write_csv(tmp_path / "l.csv", found)
-    critic = train_critic(KIND, read_labels(path, KIND, held_out=0.5), out=tmp_path / "mine")
+    critic = train_critic(KIND, read_labels(path, KIND, held_out=0.5, group="source"))
     assert critic.threshold(0.5).effective is not None
     done = program.synthkd("critic", "train", path, tmp_path / "none", "--group", "none")
     assert done.returncode == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthkd.critics.calibration.evidence import Evidence
-from synthkd.critics.calibration.plan import RANK_STARTS, Plan, fewest_rows
+from synthkd.critics.calibration.plan import RANK_STARTS, STARTS, Plan, fewest_rows
 from synthkd.critics.calibration.results import Threshold, Unreachable
 from synthkd.errors import CriticError
 
@@ -103,14 +103,13 @@ def unreachable(
     """Say why nothing passed at the error ``alpha``: the best cut seen, and how many labels would do if it is true."""
     best, places = best_cut(evidence)
     seen, kept, _ = evidence.rate(best)
-    level = alpha * float(max(plan.shares))
     return Unreachable(
         asked=precision,
         confidence=confidence,
         best_precision=seen,
         best_kept=kept,
-        labels_needed=_labels_needed(evidence, places, precision, level),
-        labels_safe=_labels_needed(evidence, places, precision, level, prior=1),
+        labels_needed=_labels_needed(evidence, places, precision, alpha),
+        labels_safe=_labels_needed(evidence, places, precision, alpha, prior=1),
         held_out=len(evidence.labels),
         effective=effective(evidence),
         best_threshold=best,
@@ -130,7 +129,7 @@ def best_cut(evidence: Evidence) -> tuple[float, list[int]]:
 
 
 def _labels_needed(
-    evidence: Evidence, places: list[int], precision: float, level: float, prior: int = 0
+    evidence: Evidence, places: list[int], precision: float, alpha: float, prior: int = 0
 ) -> int | None:
     """Fewest held-out labels in all with which a start by ranks would probably pass; None if a million are too few.
 
@@ -142,19 +141,19 @@ def _labels_needed(
 
     rows = len(evidence.labels)
     totals = np.unique(
-        np.concatenate([np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 1000)]).astype(
-            np.int64
-        )
+        np.concatenate([np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 300)]).astype(np.int64)
     )
     counts = np.array(places)
     rates = np.array([evidence.rate(float(evidence.scores[count - 1]))[0] for count in places])
     rates = (rates * counts + prior) / (counts + 2 * prior)
     # The highest precision at this place or a looser one.
     rates = np.maximum.accumulate(rates[::-1])[::-1]
-    fewest = fewest_rows(precision, level)
+    fewest = np.minimum(fewest_rows(precision, alpha / STARTS) / totals, 1.0)
     found = []
     for start in RANK_STARTS:
-        shares = np.maximum(start, np.minimum(fewest / totals, 1.0))
+        shares = np.maximum(start, fewest)
+        # Starts that fall together share the whole error.
+        level = np.where(fewest >= max(RANK_STARTS), alpha, alpha / STARTS)
         here = np.minimum(np.ceil(shares * rows - 1e-9).astype(np.int64), rows)
         expected = rates[np.minimum(np.searchsorted(counts, here), len(counts) - 1)]
         loss = evidence.loss(here, totals / rows)

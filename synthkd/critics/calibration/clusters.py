@@ -136,7 +136,7 @@ class Sums:
         first = np.maximum.accumulate(np.where(begins, at, 0))
         before, valid_before = np.empty(len(order)), np.empty(len(order))
         before[order] = at - first
-        so_far = np.cumsum(labels[order]) - labels[order]
+        so_far: Floats = np.cumsum(labels[order]) - labels[order].astype(np.float64)
         valid_before[order] = so_far - so_far[first]
         return cls(
             np.cumsum(2 * before + 1),

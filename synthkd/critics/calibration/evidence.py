@@ -39,6 +39,8 @@ class Evidence:
     decided: int | None = None
     seed: int = 0
     groups: Ints | None = None
+    #: Correlation of verdicts in groups, where more rows than these tell of it.
+    known: Correlation | None = None
 
     @cached_property
     def _valid(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -74,6 +76,8 @@ class Evidence:
         """How verdicts of one group hang together, by all rows."""
         if self.groups is None:
             return INDEPENDENT
+        if self.known is not None:
+            return self.known
         return correlation(self.scores, self.labels, self.groups)
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -119,9 +119,14 @@ def choose_by_group(
     if pool:
         parts[_POOL] = np.isin(names, pool)
     arrays = [None if array is None else np.asarray(array) for array in (scores, labels, weights, clusters)]
+    # All rows tell how alike the rows of a cluster are: a relation without errors could not.
+    known = None if clusters is None else whole.evidence().correlation
     evidence = {
-        group: Curve.of(*(None if array is None else array[here] for array in arrays)).evidence(
-            _sum(decided, pool if group == _POOL else (group,))
+        group: replace(
+            Curve.of(*(None if array is None else array[here] for array in arrays)).evidence(
+                _sum(decided, pool if group == _POOL else (group,))
+            ),
+            known=known,
         )
         for group, here in parts.items()
     }

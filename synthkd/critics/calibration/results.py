@@ -43,7 +43,7 @@ class Unreachable:
 
     ``best_precision`` is the highest seen at a cut that keeps a twentieth of the rows or a multiple of it;
     ``best_threshold`` makes that cut. No target enters. ``labels_needed``: held-out labels in all that would
-    do four times of five, if the figures seen are true; ``labels_safe``: if one row of each verdict more had been seen.
+    probably do, if the figures seen are true; ``labels_safe``: if one row of each verdict more had been seen.
     """
 
     asked: float
@@ -68,8 +68,8 @@ class Unreachable:
         more = max(self.labels_needed - self.held_out, 1)
         of = "" if self.effective is None else " of other groups"
         return (
-            f"{seen} About {more:,} more held-out labels{of} would make it pass, four times of five, if that figure is"
-            f" true{self._safe()}; or ask for less."
+            f"{seen} About {more:,} more held-out labels{of} would make it pass if that figure is true{self._safe()}; or ask"
+            " for less."
         )
 
     def _safe(self) -> str:
