@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 
 from synthkd.keys import content_hash
 from synthkd.kinds.text import normal_phrase
+from synthkd.kinds.text import normal_phrase
+from synthkd.kinds.text import normal_phrase
 from synthkd.thoughts import ONLY_THOUGHTS, split_thoughts
 
 Row = Mapping[str, Any]
@@ -166,6 +168,30 @@ class Kind(ABC):
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """The variables of the prompt. Default: the input's columns and ``examples``."""
         return {**row, "examples": list(examples)}
+
+    def group(self, candidate: Row, column: str | None = None) -> str:
+        """Name the group of a candidate: the normal form of ``column``, by default `group_column`.
+
+        Rows of one group never stand on both sides of a split.
+        """
+        column = column or self.group_column
+        plain = ""
+        if column in self.columns and all(candidate.get(name) is not None for name in self.columns):
+            plain = self.normalize(candidate)[self.columns.index(column)]
+        value = str(candidate[column])
+        return plain or normal_phrase(value) or value.strip()
+
+    def group(self, candidate: Row, column: str | None = None) -> str:
+        """Name the group of a candidate: the normal form of ``column``, by default `group_column`.
+
+        Rows of one group never stand on both sides of a split.
+        """
+        column = column or self.group_column
+        plain = ""
+        if column in self.columns and all(candidate.get(name) is not None for name in self.columns):
+            plain = self.normalize(candidate)[self.columns.index(column)]
+        value = str(candidate[column])
+        return plain or normal_phrase(value) or value.strip()
 
     def group(self, candidate: Row, column: str | None = None) -> str:
         """Name the group of a candidate: the normal form of ``column``, by default `group_column`.

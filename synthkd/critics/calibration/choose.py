@@ -13,6 +13,8 @@ from synthkd.errors import CriticError
 
 #: Rows from which a precision that was seen is worth telling.
 _TELLING = 20
+#: The same of a few rows: a quarter of them, and these at least.
+_TELLING_LEAST = 5
 #: Chance with which the number of labels that is named makes a precision reachable, if the figures seen are true.
 LIKELY = 0.8
 
@@ -122,7 +124,8 @@ def best_cut(evidence: Evidence) -> tuple[float, list[int]]:
     One place for each twentieth of the rows that has enough rows to tell. No target enters.
     """
     rows = len(evidence.scores)
-    ranks = [rank for rank in range(rows // 20, rows, max(rows // 20, 1)) if rank >= min(_TELLING, rows) - 1]
+    fewest = min(_TELLING, max(rows // 4, _TELLING_LEAST))
+    ranks = [rank for rank in range(rows // 20, rows, max(rows // 20, 1)) if rank >= fewest - 1]
     counts = sorted({evidence.accepted(float(evidence.scores[rank])) for rank in [*ranks, rows - 1]})
     best = max((float(evidence.scores[count - 1]) for count in counts), key=lambda at: evidence.rate(at)[:2])
     return best, counts
