@@ -181,30 +181,6 @@ class Kind(ABC):
         value = str(candidate[column])
         return plain or normal_phrase(value) or value.strip()
 
-    def group(self, candidate: Row, column: str | None = None) -> str:
-        """Name the group of a candidate: the normal form of ``column``, by default `group_column`.
-
-        Rows of one group never stand on both sides of a split.
-        """
-        column = column or self.group_column
-        plain = ""
-        if column in self.columns and all(candidate.get(name) is not None for name in self.columns):
-            plain = self.normalize(candidate)[self.columns.index(column)]
-        value = str(candidate[column])
-        return plain or normal_phrase(value) or value.strip()
-
-    def group(self, candidate: Row, column: str | None = None) -> str:
-        """Name the group of a candidate: the normal form of ``column``, by default `group_column`.
-
-        Rows of one group never stand on both sides of a split.
-        """
-        column = column or self.group_column
-        plain = ""
-        if column in self.columns and all(candidate.get(name) is not None for name in self.columns):
-            plain = self.normalize(candidate)[self.columns.index(column)]
-        value = str(candidate[column])
-        return plain or normal_phrase(value) or value.strip()
-
     def identity(self, candidate: Row) -> str:
         """Content id of a candidate: equal for equal knowledge, whoever said it."""
         return content_hash([self.name, *self.normalize(candidate)])

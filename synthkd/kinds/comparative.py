@@ -198,18 +198,6 @@ class ComparativeKind(Kind):
             return entity_key(str(candidate[column or self.group_column]))
         return super().group(candidate, column)
 
-    def group(self, candidate: Row, column: str | None = None) -> str:
-        # The normal form of a pair may swap its sides.
-        if (column or self.group_column) in ("left", "right"):
-            return entity_key(str(candidate[column or self.group_column]))
-        return super().group(candidate, column)
-
-    def group(self, candidate: Row, column: str | None = None) -> str:
-        # The normal form of a pair may swap its sides.
-        if (column or self.group_column) in ("left", "right"):
-            return entity_key(str(candidate[column or self.group_column]))
-        return super().group(candidate, column)
-
     def vote_on(self, candidate: Row) -> tuple[str, ...]:
         return self.normalize(candidate)[:3]
 
