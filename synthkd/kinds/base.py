@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 
 from synthkd.keys import content_hash
 from synthkd.kinds.text import normal_phrase
-from synthkd.kinds.text import normal_phrase
-from synthkd.kinds.text import normal_phrase
 from synthkd.thoughts import ONLY_THOUGHTS, split_thoughts
 
 Row = Mapping[str, Any]

@@ -13,7 +13,16 @@ import pytest
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
-from critic_parts import conceptnet, cskb, encoder_speed, explanations, labelling, linear_speed, promise
+from critic_parts import (
+    conceptnet,
+    cskb,
+    encoder_speed,
+    explanations,
+    guarantee_simulation,
+    labelling,
+    linear_speed,
+    promise,
+)
 from critic_parts.encoders import default_encoder
 
 import critics as benchmark
@@ -45,7 +54,20 @@ def numbers(found: dict[str, Any]) -> list[float]:
 
 def test_every_part_is_tried_here_or_in_a_test_of_its_own() -> None:
     here = {"linear_speed", "encoder_speed", "cskb", "explanations", "conceptnet", "promise", "labelling"}
-    assert here | {"judges"} == set(benchmark.PARTS)
+    assert here | {"judges", "guarantee_simulation"} == set(benchmark.PARTS)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.2, 1.0])
+def test_a_simulated_guarantee_is_broken_about_as_seldom_as_allowed(correlation: float) -> None:
+    cell = guarantee_simulation.Cell(20, 10, False, correlation, 0.0, "sharp", 0.8)
+    assert guarantee_simulation.broken(cell, 40, 0) / 40 <= 0.1 + 2 * np.sqrt(0.09 / 40)
+
+
+def test_a_simulated_perfect_critic_passes_with_two_hundred_labels_in_twenty_groups() -> None:
+    passed = [guarantee_simulation.perfect(seed)[0] for seed in range(20)]
+    assert sum(passed) >= 16
+    with_groups, without = guarantee_simulation.yields(6, 0, 20)
+    assert abs(with_groups - without) < 0.1
 
 
 def test_a_figure_is_held_to_what_is_wanted_of_it() -> None:
