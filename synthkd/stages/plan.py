@@ -352,7 +352,7 @@ class Plan:
         lowest: list[tuple[float, int]] = []
         kept: set[float] = set()
         for number, row in self._numbered():
-            own_id = self._own_id(row)
+            own_id = self._own_id(number, row)
             draw = -fraction(f"limit|{bytes_hash(_content(row)) if own_id is None else own_id}")
             # Rows of one id stay beside each other: the check of distinct ids is to see them.
             if (own_id is None and draw in kept) or (len(lowest) == limit and draw < lowest[0][0]):
