@@ -20,12 +20,12 @@ The correlation is the larger of two figures:
 - *The correlation seen in the accepted rows alone* (`Sums.accepted_correlation`), without a margin: groups may matter more
   among the best-scored rows than elsewhere.
 
-Both the limit's confidence and these changes were chosen by simulation (`benchmarks/critic_parts/guarantee_simulation.py`):
-among limits at 0.7, 0.8, 0.85, 0.9 and 0.95, on raw and standardised residuals, 0.8 is the largest that accepts a perfect
-critic with 200 rows in 20 groups, and the broken share stays below what is allowed with each. This is an
-approximation, not an exact bound: no bound that holds for every correlation can accept 20 groups that are all valid
-at a precision of 0.9, since 0.9**20 = 0.12. The exact way, one row drawn from each group, answers another question
-where groups differ in size, and discards most labels where groups are large.
+The limit's confidence was chosen by simulation (`benchmarks/critic_parts/guarantee_simulation.py`): of 0.7, 0.8, 0.85, 0.9 and
+0.95, 0.8 is the largest at which a critic with an AUC of 0.99 reaches a precision of 0.9 with 200 rows in 20 groups in
+nine draws of ten. This is an approximation, not an exact bound: no bound that holds for every correlation can accept
+20 groups without an error at a precision of 0.9, since 0.9**20 = 0.12. It is too hopeful if only the best-scored rows are
+correlated and no error shows among them. The exact way, one row drawn from each group, answers another question if
+groups differ in size, and discards most labels if groups are large.
 """
 
 from __future__ import annotations
