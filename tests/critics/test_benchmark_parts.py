@@ -54,7 +54,7 @@ def numbers(found: dict[str, Any]) -> list[float]:
 
 def test_every_part_is_tried_here_or_in_a_test_of_its_own() -> None:
     here = {"linear_speed", "encoder_speed", "cskb", "explanations", "conceptnet", "promise", "labelling"}
-    assert here | {"judges", "guarantee_simulation"} == set(benchmark.PARTS)
+    assert here | {"judges", "guarantee_simulation", "default_rules"} == set(benchmark.PARTS)
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.2, 1.0])
