@@ -14,6 +14,7 @@ from conftest import write_csv
 from synthkd.critics.labels import read_labels
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
+from synthkd.plugins import find
 
 KIND = TripleKind()
 
@@ -335,3 +336,28 @@ def test_verdicts_in_a_column_of_the_kind_are_refused_by_name(tmp_path: Path) ->
 
     with pytest.raises(CriticError, match=r"'label' is a column of the kind 'example'.*--label"):
         read_labels(messages(tmp_path / "sheet.csv", "label"), ExampleKind())
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "column", "other"),
+    [
+        (
+            "comparative",
+            {"left": "an oak", "right": "a pine"},
+            "left",
+            {"left": "The Oaks", "right": "a birch"},
+        ),
+        ("comparative", {"left": "a pine", "right": "an oak"}, "right", {"left": "a zebra", "right": "Oak"}),
+        ("rationale", {"question": "How many?"}, "question", {"question": " HOW  many? "}),
+        ("event", {"event": "PersonX eats."}, "event", {"event": "personx eats"}),
+        ("proposition", {"sentence": "It rains."}, "sentence", {"sentence": "it  rains"}),
+        ("triple", {"head": "Café"}, "head", {"head": "Cafe\u0301"}),
+    ],
+)
+def test_the_group_of_a_candidate_is_one_however_the_kind_is_spelled(
+    kind: str, row: dict[str, str], column: str, other: dict[str, str]
+) -> None:
+    made = find("kinds", kind)()
+    whole = [dict.fromkeys(made.columns, "x") | one for one in (row, other)]
+    assert made.group(whole[0], column) == made.group(whole[1], column)
+    assert made.group(whole[0], column) != made.group(whole[0] | {column: "quite another"}, column)
