@@ -84,8 +84,22 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
         return []
     held = critic["held_out"]
     auc = f"AUC {held['auc']:.3f} on {held['held_out_rows']:,} held-out labels"
-    asked = f"asked precision {critic['asked_precision']:.2f}"
-    shift = critic.get("shift") or {}
+    return [*_promise(critic, auc), *_unread(critic)]
+
+
+def _unread(critic: dict[str, Any]) -> Rows:
+    names, shift = critic.get("numbers_not_read"), critic.get("shift") or {}
+    untested = [("critic's promise", shift["sentence"])] if shift and shift["test"] is None else []
+    if not names:
+        return untested
+    return [
+        *untested,
+        ("not read by it", f"{', '.join(names)}: its label sheet lacked them, or had one value only"),
+    ]
+
+
+def _promise(critic: dict[str, Any], auc: str) -> Rows:
+    shift, asked = critic.get("shift") or {}, f"asked precision {critic['asked_precision']:.2f}"
     if not critic["reachable"]:
         from synthkd.corpora.card import best_cut
 

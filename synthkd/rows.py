@@ -60,14 +60,16 @@ def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) 
             raise InputError(f"{file}: unknown format {suffix!r}; known are {FORMATS}")
 
 
-def read_tables(path: Path, columns: list[str], batch: int = BATCH) -> Iterator[pa.Table]:
+def read_tables(
+    path: Path, columns: list[str], batch: int = BATCH, also: Sequence[str] = ()
+) -> Iterator[pa.Table]:
     """Read as `read_rows` does, into Arrow tables whose ``columns`` are text (null where a cell is empty). Parquet brings its
-    other columns along as they are. All tables have one schema."""
+    other columns along as they are, other formats those of ``also`` that they have, as text. All tables have one schema."""
     import pyarrow as pa
 
     schema = None
     for file in _files(path):
-        for part in _table_parts(file, columns, batch):
+        for part in _table_parts(file, columns, batch, also):
             schema = schema or part.schema
             try:
                 yield part.select(schema.names).cast(schema)
@@ -77,7 +79,7 @@ def read_tables(path: Path, columns: list[str], batch: int = BATCH) -> Iterator[
                 ) from None
 
 
-def _table_parts(file: Path, columns: list[str], batch: int) -> Iterator[pa.Table]:
+def _table_parts(file: Path, columns: list[str], batch: int, also: Sequence[str]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     done = 0
@@ -92,10 +94,21 @@ def _table_parts(file: Path, columns: list[str], batch: int) -> Iterator[pa.Tabl
             done += len(part)
             yield table
         return
-    for rows in read_rows(file, columns, batch):
-        found = {name: _texts_of([row[name] for row in rows], file, done, name) for name in columns}
+    taken: list[str] | None = None
+    for rows in read_rows(file, None if also else columns, batch):
+        for number, row in enumerate(rows, done + 1):
+            if not all(name in row for name in columns):
+                _need(Path(f"{file} row {number}") if number > 1 else file, columns, list(row))
+        here = [name for name in also if name not in columns and any(name in row for row in rows)]
+        taken = here if taken is None else taken
+        if late := [name for name in here if name not in taken]:
+            raise InputError(
+                f"{file}: {late[0]!r} begins after row {done}; give it from the first row on, as null"
+            )
+        names = [*columns, *taken]
+        found = {name: _texts_of([row.get(name) for row in rows], file, done, name) for name in names}
         done += len(rows)
-        yield pa.table(found, pa.schema([(name, pa.string()) for name in columns]))
+        yield pa.table(found, pa.schema([(name, pa.string()) for name in names]))
 
 
 def _texts_of(values: list[Any], file: Path, done: int, name: str) -> list[str | None]:

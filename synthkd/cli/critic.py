@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,18 @@ app = typer.Typer(
 )
 
 KindName = Annotated[str, typer.Option(help="The kind of knowledge.")]
+KindOfCritic = Annotated[
+    str | None,
+    typer.Option("--kind", help="The kind of knowledge. Default: the critic's.", show_default=False),
+]
+KindOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kind-option", metavar="KEY=VALUE",
+        help="`relations`, `several` or an option of the kind, as in a recipe's `kind`. Default: the critic's.",
+        show_default=False,
+    ),
+]  # fmt: skip
 Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
 Column = Annotated[str, typer.Option(help="Column of the verdict.")]
@@ -70,6 +84,15 @@ def train(
     labels: Labels,
     out: Annotated[Path, typer.Argument(help="Folder of the critic.", show_default=False)],
     kind: KindName = "triple",
+    kind_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind-option",
+            metavar="KEY=VALUE",
+            help="`relations`, `several` or an option of the kind, as in a recipe's `kind`.",
+            show_default=False,
+        ),
+    ] = None,
     critic: Annotated[str, typer.Option(help="Which critic; `synthkd describe` lists them.")] = "linear",
     option: Annotated[
         list[str] | None,
@@ -77,6 +100,12 @@ def train(
     ] = None,
     label: Column = "label",
     held_out: Annotated[float, typer.Option(help="Share of groups kept for the threshold.")] = 0.3,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Train on every row and hold none out: no precision is promised before `calibrate`."
+        ),
+    ] = False,
     precision: Asked = 0.9,
     merge: Merge = "majority",
     group: Group = None,
@@ -84,13 +113,22 @@ def train(
 ) -> None:
     """Train a critic and show what it can promise."""
     from synthkd.critics.train import train_critic
+    from synthkd.progress import Progress
 
-    made = _kind(kind)
+    given = _options(kind_option or [], "--kind-option")
+    made = _kind(kind, given)
     _check_share("--precision", precision)
     _check_share("--held-out", held_out)
-    sheet = _sheet(labels, made, label, held_out, merge, seed, group)
-    trained = train_critic(made, sheet, critic, out, _options(option or []))
+    sheet = _sheet(labels, made, label, 0.0 if everything else held_out, merge, seed, group)
+    with Progress(f"train {critic}", quiet=not sys.stderr.isatty()) as progress:
+        trained = train_critic(made, sheet, critic, out, _options(option or []), given, progress)
     facts = trained.facts()
+    if everything:
+        typer.echo(
+            f"{out}: trained on all {facts['training_rows']:,} labels; none is left to check a precision, so it promises"
+            f" none. Label other rows for it: synthkd critic calibrate {out} SHEET"
+        )
+        return
     typer.echo(f"{out}: AUC {facts['auc']:.3f} on {facts['held_out_rows']:,} held-out labels")
     typer.echo(clean(trained.threshold(precision, 0.95).sentence()))
 
@@ -125,7 +163,8 @@ def negatives(
 def eval_(
     critic: Folder,
     labels: Labels,
-    kind: KindName = "triple",
+    kind: KindOfCritic = None,
+    kind_option: KindOptions = None,
     label: Column = "label",
     merge: Merge = "majority",
     group: Group = None,
@@ -139,7 +178,8 @@ def eval_(
     from synthkd.critics.evaluate import evaluate
     from synthkd.critics.train import load_critic
 
-    made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
+    made = _kind_of(critic, kind, kind_option)
+    asked = load_options(option, base_url, api_key_env, journal, encoder)
     found = evaluate(
         load_critic(critic, made, asked),
         _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)),
@@ -152,7 +192,8 @@ def eval_(
 def compare(
     labels: Labels,
     critics: Annotated[list[Path], typer.Argument(help="Folders of critics.", show_default=False)],
-    kind: KindName = "triple",
+    kind: KindOfCritic = None,
+    kind_option: KindOptions = None,
     label: Column = "label",
     merge: Merge = "majority",
     group: Group = None,
@@ -166,7 +207,8 @@ def compare(
     from synthkd.critics.evaluate import compare as compared
     from synthkd.critics.train import load_critic
 
-    made, asked = _kind(kind), load_options(option, base_url, api_key_env, journal, encoder)
+    made = _kind_of(critics[0], kind, kind_option)
+    asked = load_options(option, base_url, api_key_env, journal, encoder)
     loaded = {str(folder): load_critic(folder, made, _taken(folder, asked)) for folder in critics}
     _show(compared(loaded, _sheet(labels, made, label, 1.0, merge, 0, group or _group(critics[0]))))
 
@@ -178,7 +220,8 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the result. Default: the critic's own.", show_default=False)
     ] = None,
-    kind: KindName = "triple",
+    kind: KindOfCritic = None,
+    kind_option: KindOptions = None,
     label: Column = "label",
     precision: Asked = 0.9,
     merge: Merge = "majority",
@@ -193,7 +236,7 @@ def calibrate(
     from synthkd.critics.evaluate import recalibrated
     from synthkd.critics.train import load_critic, save_critic
 
-    made = _kind(kind)
+    made = _kind_of(critic, kind, kind_option)
     _check_share("--precision", precision)
     sheet = _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group))
     asked = load_options(option, base_url, api_key_env, journal, encoder)
@@ -218,7 +261,8 @@ def score(
     out: Annotated[
         Path, typer.Argument(help="A Parquet file: the rows and their `score`.", show_default=False)
     ],
-    kind: KindName = "triple",
+    kind: KindOfCritic = None,
+    kind_option: KindOptions = None,
     option: CriticOptions = None,
     base_url: BaseUrl = None,
     api_key_env: KeyEnv = None,
@@ -229,7 +273,8 @@ def score(
     from synthkd.critics.score import score_file, unscored
 
     asked = load_options(option, base_url, api_key_env, journal, encoder)
-    typer.echo(f"{score_file(critic, rows, out, _kind(kind), options=asked):,} rows scored into {out}")
+    count = score_file(critic, rows, out, _kind_of(critic, kind, kind_option), options=asked)
+    typer.echo(f"{count:,} rows scored into {out}")
     for why, count in unscored(out).items():
         typer.echo(f"without a score, {clean(why)}: {count:,} {'row' if count == 1 else 'rows'}", err=True)
 
@@ -272,11 +317,52 @@ def _group(critic: Path, group: str | None = None) -> str | None:
     return group
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str, options: Mapping[str, Any]) -> Kind:
+    """Make a kind as a recipe with these options asks for it; `relations` and `several` are its own keys there."""
+    from synthkd.errors import InputError
     from synthkd.plugins import find
+    from synthkd.recipe import Recipe
 
-    kind: Kind = find("kinds", name)()
+    own = {key: options[key] for key in ("relations", "several") if key in options}
+    part = {"name": name, **own, "options": {key: options[key] for key in options if key not in own}}
+    made = find("kinds", name)
+    try:
+        raw = {"name": "critic", "inputs": {"count": 1}, "kind": part, "teacher": {}, "corpus": {"path": "."}}
+        kind: Kind = (
+            made.from_recipe(Recipe.from_dict(raw, Path()))
+            if hasattr(made, "from_recipe")
+            else made(**part["options"])
+        )
+        _refuse_unread(made, part["options"])
+    except (TypeError, ValueError) as error:
+        said = (str(error).replace("__init__() ", "").strip().splitlines() or [""])[0]
+        raise InputError(f"--kind-option: kind {name!r}: {said}") from None
     return kind
+
+
+def _refuse_unread(kind: type[Kind], options: Mapping[str, Any]) -> None:
+    """Refuse options that no constructor of the kind takes; a kind that has none of its own ignores them all."""
+    from inspect import signature
+
+    from synthkd.errors import nearest
+
+    known = [name for name in signature(kind).parameters if name not in ("seed", "resolve")]
+    for name in options:
+        if name not in known:
+            known = sorted({*known, "relations", "several"})
+            raise TypeError(f"unknown option {name!r}{nearest(name, known)}")
+
+
+def _kind_of(critic: Path, name: str | None, options: list[str] | None) -> Kind:
+    """Make the kind that a critic was trained for, unless the user names another."""
+    from synthkd.critics.train import read_facts
+
+    given = _options(options or [], "--kind-option")
+    if name is not None and not (critic / "facts.json").is_file():
+        return _kind(name, given)
+    facts = read_facts(critic)
+    kept = facts.kind_options if name in (None, facts.kind) else {}
+    return _kind(name or facts.kind, {**kept, **given})
 
 
 def _sheet(
@@ -318,7 +404,7 @@ def _check_share(name: str, value: float) -> None:
         raise InputError(f"{name} is {value:g}; it must lie between 0 and 1")
 
 
-def _options(changes: list[str]) -> dict[str, Any]:
+def _options(changes: list[str], name: str = "--option") -> dict[str, Any]:
     from synthkd.errors import RecipeError
     from synthkd.recipe.explain import override
 
@@ -328,7 +414,7 @@ def _options(changes: list[str]) -> dict[str, Any]:
             override(options, change)
         except RecipeError as error:
             # The recipe's own option of the program is another one.
-            raise RecipeError(str(error).replace("--set", "--option", 1)) from None
+            raise RecipeError(str(error).replace("--set", name, 1)) from None
     return options
 
 

@@ -36,6 +36,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         _what(manifest),
         "## Counts\n\n" + _table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
         _precision(manifest.get("critic")),
+        _unread(manifest.get("critic")),
         _diversity(manifest["diversity"]),
         _sample(sample, manifest["kind"]["columns"]),
         _columns(manifest["kind"]["columns"]),
@@ -80,6 +81,16 @@ def _flat(counts: dict[str, Any]) -> list[tuple[str, int]]:
     rows.append(("accepted", counts["accepted"]))
     votes = counts.get("votes") or {}
     return rows + [(f"questions {_HELD[name]}", votes[name]) for name in _HELD if name in votes]
+
+
+def _unread(critic: dict[str, Any] | None) -> str:
+    names = (critic or {}).get("numbers_not_read")
+    if not names:
+        return ""
+    return (
+        f"The critic does not read {', '.join(map(markdown_code, names))} of these rows: its label sheet lacked them, or had"
+        " one value only."
+    )
 
 
 def _precision(critic: dict[str, Any] | None) -> str:

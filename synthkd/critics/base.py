@@ -38,6 +38,10 @@ class Critic(ABC):
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
 
+    def work(self, rows: int) -> int:
+        """Estimate what training on so many rows costs, in rows that an encoder is trained on once: for the time left."""
+        return rows
+
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:  # noqa: B027
         """Called before `fit` where critics are trained on several parts of ``rows``, as in cross-fitting.
 
@@ -70,6 +74,10 @@ class Critic(ABC):
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
         """Say whom a saved critic would ask if these options of `load` do not name them; None if all is named."""
         return None
+
+    def numbers(self) -> tuple[list[str], list[str]]:
+        """Name the columns of numbers that scores depend on, and those that they would, had training rows differed in them."""
+        return [], []
 
     @abstractmethod
     def save(self, folder: Path) -> None:

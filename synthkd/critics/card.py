@@ -34,6 +34,8 @@ _READ = {"label": "label", "held_out": 0.3, "merge": "majority", "seed": 0}
 def critic_card(trained: TrainedCritic) -> str:
     """Markdown."""
     facts = trained.facts()
+    if not trained.held_out.num_rows:
+        return _without_promise(trained, facts)
     low, high = auc_interval(trained.curve)
     return (
         "\n\n".join(
@@ -50,12 +52,41 @@ def critic_card(trained: TrainedCritic) -> str:
                 "## Where it is weakest\n\n" + _weakest(trained),
                 *([f"## Where rows are new\n\n{new}"] if (new := _new(trained)) else []),
                 *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
+                *([numbers] if (numbers := _numbers(facts)) else []),
                 *([note] if (note := getattr(trained.critic, "note", "")) else []),
                 "## Make it again\n\n" + _command(facts),
                 f"Fingerprint {markdown(trained.fingerprint)}; sheet {markdown(facts['sheet_hash'])}.",
             ]
         )
         + "\n"
+    )
+
+
+def _without_promise(trained: TrainedCritic, facts: dict[str, Any]) -> str:
+    """Markdown of a critic that was trained on all its labelled rows."""
+    parts = [
+        f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
+        f"Trained on all {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}."
+        + _annotators(facts),
+        "**No precision is promised, and no threshold given**: no labelled row is left to check one with."
+        " `synthkd critic calibrate` gives it other labelled rows.",
+        *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
+        *([numbers] if (numbers := _numbers(facts)) else []),
+        *([note] if (note := getattr(trained.critic, "note", "")) else []),
+        "## Make it again\n\n" + _command(facts),
+        f"Fingerprint {markdown(trained.fingerprint)}; sheet {markdown(facts['sheet_hash'])}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _numbers(facts: dict[str, Any]) -> str:
+    """Numbers of the rows that the critic does not read, whatever rows it scores."""
+    ignored = (facts.get("numbers") or {}).get("ignored")
+    if not ignored:
+        return ""
+    return (
+        f"It does not read {', '.join(map(markdown_code, ignored))}: the sheet's training rows lack them, or have one value"
+        " only."
     )
 
 
@@ -93,12 +124,15 @@ def _command(facts: dict[str, Any]) -> str:
     read = facts.get("read") or {}
     parts = ["synthkd", "critic", "train", facts["sheet"], "FOLDER", "--kind", facts["kind"], "--critic", facts["critic"]]  # fmt: skip
     for name, usual in _READ.items():
-        if read.get(name, usual) != usual:
+        if read.get(name, usual) not in (usual, 0.0 if name == "held_out" else usual):
             parts += [f"--{name.replace('_', '-')}", str(read[name])]
-    for name, value in (facts.get("options") or {}).items():
-        parts += ["--option", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    for name, options in (("--option", "options"), ("--kind-option", "kind_options")):
+        for key, value in (facts.get(options) or {}).items():
+            parts += [name, f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+    if read.get("held_out") == 0:
+        parts.append("--all")
     text = markdown_block(f"$ {shlex.join(parts)}", "console")
-    if read.get("group"):
+    if read.get("group") and read.get("held_out"):
         text += f"\n\nRows of one {markdown_code(read['group'])} stand on one side of the split."
     return text
 

@@ -15,6 +15,13 @@ from synthkd.artifacts.settings import Count, Name, PluginName, Settings
 _Names = Annotated[list[Annotated[str, Field(max_length=1 << 20)]], Field(max_length=1000)]
 
 
+class Numbers(Settings):
+    """Columns of numbers that a critic reads, and those that its training rows lacked or did not differ in."""
+
+    read: _Names = Field(default_factory=list)
+    ignored: _Names = Field(default_factory=list)
+
+
 class Facts(Settings):
     """Facts of a training: what was read, how many rows, what was left out."""
 
@@ -26,6 +33,8 @@ class Facts(Settings):
     share_valid: Annotated[float, Field(ge=0, le=1)]
     read: dict[str, Any]
     options: dict[str, Any]
+    kind_options: dict[str, Any] = Field(default_factory=dict)
+    numbers: Numbers = Field(default_factory=lambda: Numbers())
     conflicts_left_out: Count
     conflicts: _Names
     repeated_rows: Count

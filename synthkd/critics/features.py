@@ -4,12 +4,15 @@ All rows of a batch are hashed at once. With ``P`` the running sum of ``byte[i] 
 text is ``(P[end] - P[start]) * A**-start`` (Rabin and Karp's, modulo 2**64), so that n-grams, words and whole texts
 are differences of one array. A linear model sees only sums, so each number also comes as a one-hot of its quantile
 bin.
+
+Features fall into blocks (`BLOCKS`). A model scales each block of a row to unit length, so that the many pairs of words
+across the parts do not outweigh the few words themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -22,16 +25,32 @@ BITS = 18
 #: Quantile bins of each number.
 BINS = 10
 NUMERIC = ("logprob", "logprob_per_token", "recurrence", "length")
+#: The columns of the rows that each number is made from; the length is that of the text itself.
+SOURCES = (("logprob",), ("logprob", "tokens"), ("recurrence",), ())
+COLUMNS = ("logprob", "tokens", "recurrence")
 #: Columns that `Scales.dense` makes of them.
 WIDTH = len(NUMERIC) * (BINS + 2)
+#: The number that each column of `Scales.dense` belongs to: the values, their missing flags, their bins.
+_OWNER = np.concatenate([np.tile(np.arange(len(NUMERIC)), 2), np.repeat(np.arange(len(NUMERIC)), BINS)])
+#: A value this near below an edge counts as the edge: another processor rounds logarithms otherwise.
+_EDGE = 1e-9
+#: A deviation below this is rounding.
+_CONSTANT = 1e-9
 #: The arrays of `Scales` in a critic's file.
 SCALES = {
     "mean": Array("float64", (len(NUMERIC),)),
-    "deviation": Array("float64", (len(NUMERIC),), 1e-12),
+    "deviation": Array("float64", (len(NUMERIC),), 0),
     "edges": Array("float64", (len(NUMERIC), BINS - 1)),
+    "centre": Array("float64", (WIDTH,)),
 }
+#: Blocks of hashed features: the relation; whole parts; words and pairs of neighbours; words under the relation; character
+#: n-grams; whole parts and words across parts.
+BLOCKS = 6
+_RELATION, _WHOLE, _WORDS, _RELATED, _GRAMS, _ACROSS = range(BLOCKS)
 #: Sizes of character n-grams, in bytes of UTF-8.
 SIZES = (2, 3, 4)
+#: Rows of a matrix product.
+_TOGETHER = 256
 #: Words of a part that are paired with those of another.
 _PAIRED = 8
 _EDGES = " \t.,;:!\"'`“”‘’"
@@ -46,51 +65,62 @@ _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
 class Features(NamedTuple):
-    """One entry for each occurrence: its row and its column, below 2**BITS."""
+    """One entry for each occurrence: its row and its column, below 2**BITS.
+
+    ``blocks``: the entries of each of the `BLOCKS`, which stand together.
+    """
 
     rows: Ints
     columns: Ints
+    blocks: list[slice]
 
 
 def hashed(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Features:
     """The symbolic features of a batch. Each names its part, so equal words in two parts stay apart."""
     parts = {name: _Part(_texts(rows.column(name))) for name in columns}
     relation = parts.pop("relation", None)
-    found = list(_features(list(parts.values()), relation))
+    found = sorted(_features(list(parts.values()), relation), key=lambda family: family[0])
     width = np.uint64(64 - BITS)
+    sizes = np.zeros(BLOCKS, dtype=np.int64)
+    for block, place, _ in found:
+        sizes[block] += len(place)
+    ends = np.cumsum(sizes).tolist()
     return Features(
-        np.concatenate([place for place, _ in found]),
-        np.concatenate([(_mixed(value) >> width).astype(np.int64) for _, value in found]),
+        np.concatenate([place for _, place, _ in found]),
+        np.concatenate([(_mixed(value) >> width).astype(np.int64) for _, _, value in found]),
+        [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)],
     )
 
 
-def _features(parts: list[_Part], relation: _Part | None) -> Iterator[tuple[Ints, Hashes]]:
-    """Rows and hashes of each family of features; ``seed`` keeps the families apart."""
+def _features(parts: list[_Part], relation: _Part | None) -> Iterator[tuple[int, Ints, Hashes]]:
+    """Block, rows and hashes of each family of features; ``seed`` keeps the families apart."""
     r = relation.whole if relation else None
     if r is not None:
-        yield np.arange(len(r)), _seeded(r, 1)
+        yield _RELATION, np.arange(len(r)), _seeded(r, 1)
     for number, part in enumerate(parts):
         seed = 16 * (number + 1)
-        yield from _with_relation(part.every, part.whole, r, seed)
-        yield from _with_relation(part.word_rows, part.words, r, seed + 2)
-        yield part.pair_rows, _seeded(part.pairs, seed + 4)
+        yield from _with_relation(_WHOLE, _WHOLE, part.every, part.whole, r, seed)
+        yield from _with_relation(_WORDS, _RELATED, part.word_rows, part.words, r, seed + 2)
+        yield _WORDS, part.pair_rows, _seeded(part.pairs, seed + 4)
         for size in SIZES:
             place, value = part.grams(size)
-            yield place, _seeded(value, seed + 4 + size)
+            yield _GRAMS, place, _seeded(value, seed + 4 + size)
     for i, left in enumerate(parts):
         for j, right in enumerate(parts[i + 1 :], i + 1):
             seed = 16 * (len(parts) + 1 + i * len(parts) + j)
-            yield left.every, _joined(left.whole, right.whole, seed)
+            yield _ACROSS, left.every, _joined(left.whole, right.whole, seed)
             place, a, b = _crossed(left, right)
             both = _joined(left.words[a], right.words[b], seed + 1)
-            yield from _with_relation(place, both, r, seed + 2)
+            yield from _with_relation(_ACROSS, _ACROSS, place, both, r, seed + 2)
 
 
-def _with_relation(place: Ints, value: Hashes, relation: Hashes | None, seed: int) -> Iterator[Any]:
-    """The features by themselves, and under their row's relation."""
-    yield place, _seeded(value, seed)
+def _with_relation(
+    alone: int, related: int, place: Ints, value: Hashes, relation: Hashes | None, seed: int
+) -> Iterator[tuple[int, Ints, Hashes]]:
+    """The features by themselves, and under their row's relation, each in its block."""
+    yield alone, place, _seeded(value, seed)
     if relation is not None:
-        yield place, _joined(relation[place], value, seed + 1)
+        yield related, place, _joined(relation[place], value, seed + 1)
 
 
 class _Part:
@@ -194,13 +224,15 @@ def numbers(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Floats:
 
     count = rows.num_rows
     logprob, length = _column(rows, "logprob", count), _column(rows, "tokens", count)
-    recurrence = np.log1p(_column(rows, "recurrence", count))
+    recurrence = _column(rows, "recurrence", count)
+    recurrence = np.log1p(np.where(recurrence >= 0, recurrence, np.nan))
     text = pc.fill_null(rows.column(columns[-1]).cast(pa.string()), "")
     characters = np.asarray(pc.utf8_length(text), dtype=np.float64)
     return np.stack([logprob, logprob / np.maximum(length, 1), recurrence, np.log1p(characters)], axis=1)
 
 
 def _column(rows: pa.Table | pa.RecordBatch, name: str, count: int) -> Floats:
+    """(rows,) values of a column; NaN where it is missing, empty or not finite."""
     if name not in rows.schema.names:
         return np.full(count, np.nan)
     column = rows.column(name).cast(pa.float64())
@@ -208,37 +240,101 @@ def _column(rows: pa.Table | pa.RecordBatch, name: str, count: int) -> Floats:
         column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(),
         dtype=np.float64,
     )
+    values[~np.isfinite(values)] = np.nan
     return values
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Training statistics of the numbers: means and deviations (4,), bin edges (4, BINS - 1)."""
+    """Training statistics of the numbers: means and deviations (4,), bin edges (4, BINS - 1), column means (WIDTH,).
+
+    A number that is the same in all training rows, or missing in all, has a deviation of 0 and no part in `dense`,
+    whatever later rows say of it: a weight for it could only be a share of the bias.
+    """
 
     mean: Floats
     deviation: Floats
     edges: Floats
+    centre: Floats
 
     @classmethod
     def of(cls, values: Floats) -> Scales:
-        """Statistics of training numbers (rows, 4); a column that is all missing gets neutral ones."""
+        """Statistics of training numbers (rows, 4)."""
         known = [column[~np.isnan(column)] for column in values.T]
         known = [column if len(column) else np.zeros(1) for column in known]
         inner = np.linspace(0, 1, BINS + 1)[1:-1]
-        return cls(
+        deviation = np.array([column.std() for column in known])
+        deviation[deviation < _CONSTANT] = 0
+        bare = cls(
             np.array([column.mean() for column in known]),
-            np.array([column.std() or 1.0 for column in known]),
+            deviation,
             np.array([np.quantile(column, inner) for column in known]),
+            np.zeros(WIDTH),
         )
+        return replace(bare, centre=bare._columns(values).mean(axis=0))
+
+    @property
+    def used(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(4,) whether training rows differ in a number, or in whether it is there."""
+        missing = self._missing
+        varies: np.ndarray[Any, np.dtype[np.bool_]] = (self.deviation > 0) | ((missing > 0) & (missing < 1))
+        return varies
+
+    @property
+    def _missing(self) -> Floats:
+        """(4,) the share of training rows without the number."""
+        return self.centre[len(NUMERIC) : 2 * len(NUMERIC)]
 
     def dense(self, values: Floats) -> Floats:
-        """(rows, 4 * (BINS + 2)): the standardised number, a missing flag and the bin's one-hot."""
-        missing = np.isnan(values)
-        scaled = np.where(missing, 0.0, (values - self.mean) / self.deviation).clip(-5, 5)
-        blocks = [scaled, missing.astype(np.float64)]
+        """(rows, 4 * (BINS + 2)): the standardised number, a missing flag and the bin's one-hot, each less its mean.
+
+        All are 0, as for an average row, if no training row differs in the number, and for a row without a number that
+        every training row had.
+        """
+        found = self._columns(values) - self.centre
+        unread = ~self.used | (np.isnan(values) & (self._missing == 0))
+        found[unread[:, _OWNER]] = 0
+        return found
+
+    def _columns(self, values: Floats) -> Floats:
+        missing, constant = np.isnan(values), self.deviation == 0
+        values = np.where(constant & ~missing, self.mean, values)
+        scaled = (values - self.mean) / np.where(constant, 1, self.deviation)
+        blocks = [np.where(missing, 0.0, scaled).clip(-5, 5), missing.astype(np.float64)]
         for i in range(values.shape[1]):
-            bins = np.searchsorted(self.edges[i], np.nan_to_num(values[:, i]), side="right")
+            bins = np.searchsorted(self.edges[i], np.nan_to_num(values[:, i]) + _EDGE, side="right")
             hot = np.eye(BINS)[bins]
             hot[missing[:, i]] = 0
             blocks.append(hot)
         return np.concatenate(blocks, axis=1)
+
+
+def columns_read(used: Sequence[bool] | np.ndarray[Any, Any]) -> tuple[list[str], list[str]]:
+    """The columns of rows that are read for the numbers that are ``used`` (4,), and those that are not."""
+    read = {name for names, one in zip(SOURCES, used, strict=True) if one for name in names}
+    return [name for name in COLUMNS if name in read], [name for name in COLUMNS if name not in read]
+
+
+def row_sums(matrix: Floats, weights: Floats) -> Floats:
+    """(n,) products of each row (d,) with the weights, summed row by row.
+
+    A matrix product sums in an order that depends on how many rows there are, and a score must not.
+    """
+    sums: Floats = np.multiply(matrix, weights, order="C").sum(axis=1)
+    return sums
+
+
+def row_products(matrix: Any, weights: Any) -> Any:
+    """(n, m) products of rows (n, d) with weights (d, m), in their precision; a row's does not depend on its batch.
+
+    How a matrix product is summed depends on its shape, and in single precision on a row's place too. So it is taken of
+    always so many rows, the last of them padding, in double precision, and rounded.
+    """
+    double = weights.astype(np.float64)
+    found = np.empty((len(matrix), weights.shape[1]), dtype=np.result_type(matrix, weights))
+    for start in range(0, len(matrix), _TOGETHER):
+        part = matrix[start : start + _TOGETHER]
+        if missing := _TOGETHER - len(part):
+            part = np.concatenate([part, np.zeros((missing, part.shape[1]), dtype=part.dtype)])
+        found[start : start + _TOGETHER] = (part.astype(np.float64) @ double)[: _TOGETHER - missing]
+    return found

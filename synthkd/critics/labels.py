@@ -103,12 +103,13 @@ def read_labels(
     The verdict stands in ``label``, or in `verdict` where a sheet of `synthkd label` has no such column or it is the kind's. Several
     annotators are merged by ``merge``: ``majority`` or ``dawid-skene``. The split is the sheet's own ``split`` column
     (train / held_out), or else by a hash of the group, so that no group stands on both sides and the order of
-    rows never matters. ``group`` is a column, compared in the kind's normal form, or `none`: each row alone. ``held_out`` 1 holds all rows out: to judge or calibrate a critic that there is already.
+    rows never matters. ``group`` is a column, compared in the kind's normal form, or `none`: each row alone. ``held_out`` 1
+    holds all rows out: to judge or calibrate a critic that there is already; 0 none: to train on all.
     """
     group = group or kind.group_column
     if merge not in METHODS:
         raise CriticError(f"unknown way to merge annotators {merge!r}{nearest(merge, list(METHODS))}")
-    if not 0 < held_out <= 1:
+    if not 0 <= held_out <= 1:
         raise CriticError(f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3")
     read = _read(path, kind, label, columns or {})
     names = sorted({name for said in read.votes.values() for name in said})
@@ -256,7 +257,7 @@ def _sheet(
     known = np.array([row["weight"] is not None for row in rows], dtype=bool)
     # Rows that were chosen, and not uniformly, tell of the whole only by their weights.
     weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
-    if weighed and not known.any():
+    if weighed and share and not known.any():
         raise CriticError(
             f"{path}: no row has a weight yet, so none can check a precision; `synthkd label` on the same rows and"
             " this sheet fills them in"
@@ -272,7 +273,7 @@ def _sheet(
     rows = [row for row, one in zip(rows, kept, strict=True) if one]
     groups = [name for name, one in zip(groups, kept, strict=True) if one]
     labels, held, known = labels[kept], held[kept], known[kept]
-    check(path, labels, held, groups, whole=share == 1)
+    check(path, labels, held, groups, whole=share in (0, 1))
     return {
         "rows": _table(kind, rows),
         "labels": labels,

@@ -12,8 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.critics.base import Scores
+from synthkd.critics.columns import as_read
+from synthkd.critics.labels import NUMBERS
+from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.train import TrainedCritic, load_critic
-from synthkd.errors import InputError
+from synthkd.errors import CriticError, InputError
 from synthkd.keys import content_hash, file_hash
 from synthkd.kinds.base import Kind
 from synthkd.marks import MARK, FolderKind, check_file, has_columns, has_mark, unlisted
@@ -110,11 +113,15 @@ def _clear_others(work: Path, key: str) -> None:
 def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: int) -> Iterator[Path]:
     """Files of the parts, in order; those that are there are not scored again."""
     begin = 0
-    for number, table in enumerate(read_tables(rows, list(kind.columns), part)):
+    for number, table in enumerate(read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS))):
         file = work / f"{number:06}.parquet"
         if not file.exists():
             _refuse_empty(rows, table, kind, begin)
-            scores = trained.score(table)
+            try:
+                read = as_read(table, kind, begin)
+            except CriticError as error:
+                raise InputError(f"{rows} {error}") from None
+            scores = trained.score(read)
             # Of another critic, or an earlier scoring: one column of a name is all that can be read again.
             table = table.drop_columns([name for name in ("score", UNSCORED) if name in table.schema.names])
             with replaced_file(file) as temporary:

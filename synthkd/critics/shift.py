@@ -1,6 +1,7 @@
 """Are the rows that are scored like the rows that were calibrated on? If not, the promise is withdrawn aloud.
 
-Two tests, on vectors of the rows:
+Numbers of the rows, their scores among them, are compared one by one: by the two-sample Kolmogorov-Smirnov test, and by
+Fisher's exact test of how many rows have the number. Two tests look at vectors of the rows:
 
 - *classifier* (Lopez-Paz & Oquab 2017, arXiv 1610.06545): a logistic regression learns to tell the two apart. Each
   fold is ranked by a classifier trained on the folds before it, so given those, its AUC is a Mann-Whitney statistic
@@ -16,8 +17,8 @@ Two tests, on vectors of the rows:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,11 @@ _FOLDS = 6
 
 @dataclass(frozen=True)
 class Shift:
-    """What one test, or both, say. ``statistic``: the AUC (0.5: alike), or Q (0.5: alike; 0: far outside)."""
+    """What one test, or several, say.
+
+    ``statistic``: the AUC (0.5: alike), Q (0.5: alike; 0: far outside), the greatest distance between the distribution
+    functions of the number ``of`` (0: alike), or the difference between the shares of rows that have it.
+    """
 
     shifted: bool
     test: str
@@ -42,6 +47,7 @@ class Shift:
     level: float
     calibration_rows: int
     scored_rows: int
+    of: str = ""
 
     def sentence(self) -> str:
         """In words."""
@@ -49,6 +55,10 @@ class Shift:
             "classifier": f"a classifier tells them apart with AUC {self.statistic:.3f}",
             "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q {self.statistic:.3f}; 0.5 would"
             " be alike)",
+            "distribution": f"the distribution of `{self.of}` is another one (distance {self.statistic:.3f}; 0 would be"
+            " alike)",
+            "missing": f"the share of rows that have `{self.of}` differs by {self.statistic:.3f}",
+            "none": "nothing was compared",
         }[self.test]
         rows = f"{self.scored_rows:,} scored and {self.calibration_rows:,} calibration rows"
         if self.shifted:
@@ -92,6 +102,60 @@ def detect_shift(
         surer.calibration_rows,
         surer.scored_rows,
     )
+
+
+def detect_shift_of_numbers(
+    calibration: Mapping[str, Sequence[float | None]],
+    scored: Mapping[str, Sequence[float | None]],
+    *,
+    level: float = 0.05,
+    calibration_groups: Sequence[str] = (),
+    scored_groups: Sequence[str] = (),
+    seed: int = 0,
+) -> Shift:
+    """Compare each number of the two sides, and how many rows have it; what the surest test says, for all of them.
+
+    Args:
+        calibration: values by the number's name; None or NaN where a row does not have it.
+        scored: the same names.
+        level: share of alike sides of which one test or another says otherwise, at most.
+        calibration_groups: of each row; one row of each group is looked at.
+        scored_groups: likewise.
+        seed: of the draws from groups.
+    """
+    from scipy.stats import fisher_exact, ks_2samp
+
+    rng = np.random.default_rng(seed)
+    names = list(calibration)
+    if not names:
+        raise CriticError("a test for shift of numbers needs one at least")
+    sides = [
+        _one_each(_matrix([values[name] for name in names]), groups, rng)
+        for values, groups in ((calibration, calibration_groups), (scored, scored_groups))
+    ]
+    rows = len(sides[0]), len(sides[1])
+    found = [Shift(False, "none", 0.0, 1.0, level, *rows)]
+    for place, name in enumerate(names):
+        known = [side[~np.isnan(side[:, place]), place] for side in sides]
+        here, there = (len(values) for values in known)
+        if 0 < here + there < sum(rows):
+            table = [[here, rows[0] - here], [there, rows[1] - there]]
+            p_value, gap = float(fisher_exact(table)[1]), abs(here / rows[0] - there / rows[1])
+            found.append(Shift(False, "missing", gap, p_value, level, *rows, name))
+        if min(here, there) >= FEWEST:
+            test = ks_2samp(*known, method="auto")
+            found.append(
+                Shift(False, "distribution", float(test.statistic), float(test.pvalue), level, *rows, name)
+            )
+    surest = min(found, key=lambda shift: shift.p_value)
+    p_value = min(1.0, max(1, len(found) - 1) * surest.p_value)
+    return replace(surest, p_value=p_value, shifted=p_value <= level)
+
+
+def _matrix(columns: Sequence[Sequence[float | None]]) -> Floats:
+    """(rows, columns); NaN for None."""
+    matrix: Floats = np.array(columns, dtype=np.float64).T
+    return matrix
 
 
 def classifier_test(calibration: Any, scored: Any, *, level: float = 0.05, seed: int = 0) -> Shift:

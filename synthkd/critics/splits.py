@@ -37,10 +37,10 @@ def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str
 def division(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
     """The rows' own ``split`` where it names both sides; one that names one side only divides nothing.
 
-    A share of 1 holds all rows out, whatever they say.
+    A share of 1 holds all rows out, one of 0 none, whatever they say.
     """
-    if share == 1:
-        return np.ones(len(rows), dtype=bool)
+    if share in (0, 1):
+        return np.full(len(rows), share == 1)
     names = [_named(row.get("split")) for row in rows]
     if len(set(names)) > 1:
         if unknown := sorted(set(names) - _HELD - _TRAIN):
@@ -72,10 +72,10 @@ def leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
 def check(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False) -> None:
     """Refuse parts that are too small, have verdicts of one sort only, or share a group.
 
-    ``whole``: there is to be no training part.
+    ``whole``: there is to be one part alone.
     """
     for name, part in (("training", ~held), ("held-out", held)):
-        if name == "training" and whole:
+        if whole and not part.any():
             continue
         if int(part.sum()) < FEWEST:
             raise CriticError(

@@ -20,8 +20,10 @@ from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
 from synthkd.critics.bag import Bag, logits
 from synthkd.critics.base import Critic, Labels, Missing, Scores
+from synthkd.critics.features import COLUMNS, row_sums
 from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
+from synthkd.critics.progress import fit
 from synthkd.errors import CriticError, MissingExtraError, nearest
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
@@ -82,6 +84,15 @@ class StackCritic(Critic):
         #: (n, members) logits of the rows of `fit` by members that did not see them; NaN for rows that all saw.
         self.unseen: Scores | None = None
 
+    def work(self, rows: int) -> int:
+        share = 1 - self.held_out if self.folds == 1 else 1 - 1 / self.folds
+        whole = self.folds > 1 and self.refit
+        members = [bag.critics[0] for bag in self.members]
+        return sum(
+            self.folds * member.work(int(rows * share)) + (member.work(rows) if whole else 0)
+            for member in members
+        )
+
     def fit(
         self,
         rows: pa.Table,
@@ -121,7 +132,7 @@ class StackCritic(Critic):
         member = _made(name, self.kind, options)
         member.prepare(rows, groups)
         part = None if weights is None else weights[train]
-        member.fit(rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
+        fit(member, rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
         return member
 
     def divisions(self, groups: Sequence[str], labels: Labels) -> Iterator[tuple[Any, Any]]:
@@ -152,7 +163,7 @@ class StackCritic(Critic):
         if not batch.num_rows:
             return np.zeros(0)
         found = np.stack([member.logits(batch) for member in self.members], axis=1)
-        total = ((found - self._mean) / self._scale) @ self._weights + self._bias
+        total = row_sums((found - self._mean) / self._scale, self._weights) + self._bias
         scores: Scores = 1 / (1 + np.exp(-total))
         return scores
 
@@ -170,6 +181,13 @@ class StackCritic(Critic):
             f"{place}-{name}": float(weight)
             for place, ((name, _), weight) in enumerate(zip(self.specs, self._weights, strict=True))
         }
+
+    def numbers(self) -> tuple[list[str], list[str]]:
+        each = [critic.numbers() for bag in self.members for critic in bag.critics]
+        read, ignored = ({name for one in each for name in one[side]} for side in (0, 1))
+        return [name for name in COLUMNS if name in read], [
+            name for name in COLUMNS if name in ignored - read
+        ]
 
     def save(self, folder: Path) -> None:
         if not len(self._weights):

@@ -14,6 +14,7 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Columns, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.features import NUMERIC, columns_read, row_sums
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.reader import Reader
 from synthkd.critics.regression import choose
@@ -68,6 +69,9 @@ class TextCritic(Critic):
         self._weights: Scores = np.zeros(0)
         self._bias = self._strength = 0.0
 
+    def work(self, rows: int) -> int:
+        return max(1, rows // 50)
+
     def fit(
         self,
         rows: pa.Table,
@@ -80,6 +84,8 @@ class TextCritic(Critic):
             raise CriticError("all verdicts are the same; a critic needs rows of both")
         self._reader = Reader.of(rows, self.kind, self.words)
         features = self._reader.features(rows)
+        # A feature that is the same in all rows gets no weight.
+        features[:, np.ptp(features, axis=0) == 0] = 0
         self._strength = choose(_regression, features, labels, groups, weights, _CHOICES, default=1e-2)
         model = _regression(self._strength).fit(features, labels, weights)
         self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
@@ -94,10 +100,17 @@ class TextCritic(Critic):
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         reader, logits = self.reader, np.zeros(batch.num_rows)
         for start in range(0, batch.num_rows, _SLICE):
-            part = reader.features(batch.slice(start, _SLICE)) @ self._weights + self._bias
-            logits[start : start + _SLICE] = part
+            part = row_sums(reader.features(batch.slice(start, _SLICE)), self._weights)
+            logits[start : start + _SLICE] = part + self._bias
         scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
         return scores
+
+    def numbers(self) -> tuple[list[str], list[str]]:
+        """Siblings are not among them: rows without those are refused."""
+        plain = self._weights[: len(self.reader.mean) + len(self.reader.common)]
+        rest = self._weights[len(plain) :].reshape(-1, 1 + len(plain))[:, 1:]
+        used = (np.vstack([plain, rest])[:, : len(NUMERIC)] != 0).any(axis=0)
+        return columns_read(used)
 
     def save(self, folder: Path) -> None:
         arrays = {name: getattr(self.reader, name) for name in _ARRAYS} | {"weights": self._weights}

@@ -23,18 +23,21 @@ from synthkd.artifacts.settings import read_object, read_settings
 from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
+from synthkd.critics.columns import as_read
 from synthkd.critics.facts import Facts, check_held_out
 from synthkd.critics.files import CONFIG
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
 from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
 from synthkd.critics.pictures import precision_picture, reliability_picture
+from synthkd.critics.progress import fit
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.splits import group_names
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
 from synthkd.marks import CRITIC as CRITIC_FOLDER
+from synthkd.progress import Progress
 from synthkd.recipe.published import published
 from synthkd.storage import check_output, replaced_folder, write_json, write_text
 
@@ -62,7 +65,13 @@ class TrainedCritic:
 
     @cached_property
     def curve(self) -> Curve:
+        """Precision and recall of the held-out rows. Raises `CriticError` if there are none."""
         held = self.held_out
+        if not held.num_rows:
+            raise CriticError(
+                f"critic {self.critic.name!r}: trained on all its labelled rows, so that none can check a precision; label"
+                " other rows and give it these by `synthkd critic calibrate`"
+            )
         weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
         scores, labels = (
             held.column("score").to_numpy(),
@@ -97,10 +106,12 @@ class TrainedCritic:
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
         """Probability of being valid for each row; NaN for one that a judge has no verdict on (`Critic.missing`)."""
-        return _scored(self.critic, rows)
+        return _scored(self.critic, as_read(rows, self.critic.kind))
 
     def facts(self) -> dict[str, Any]:
-        """Figures for manifest, card and table."""
+        """Figures for manifest, card and table; none of a precision without held-out rows."""
+        if not self.held_out.num_rows:
+            return {**self.training, "held_out_rows": 0}
         return {
             **self.training,
             "held_out_rows": self.held_out.num_rows,
@@ -128,16 +139,20 @@ def train_critic(
     name: str = "linear",
     out: Path | None = None,
     options: dict[str, Any] | None = None,
+    kind_options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> TrainedCritic:
     """Fit on the training part, score the held-out part; keep it all in the folder ``out`` if one is named.
 
-    ``options`` are the critic's own.
+    ``options`` are the critic's own, ``kind_options`` those that the kind was made with: verbs that read the folder make
+    it so again. A sheet without a held-out part trains on all its rows: then no precision can be promised.
     """
     if out is not None:
         check_output(out, CRITIC_FOLDER)
     rows, labels, groups = sheet.part(held_out=False)
     critic = _made(name, kind, options or {})
-    critic.fit(rows, labels, groups, sheet.part_weights(held_out=False))
+    fit(critic, rows, labels, groups, sheet.part_weights(held_out=False), progress)
+    read, ignored = critic.numbers()
     training = {
         "critic": name,
         "kind": kind.name,
@@ -147,6 +162,8 @@ def train_critic(
         "share_valid": round(float(np.mean(sheet.labels)), 6),
         "read": sheet.how,
         "options": published(published_options(options or {}), Path.cwd()),
+        "kind_options": published(published_options(kind_options or {}), Path.cwd()),
+        "numbers": {"read": read, "ignored": ignored},
         **_left_out(sheet),
         "annotators": len(sheet.annotators),
         "agreement_alpha": None if sheet.agreement is None else round(sheet.agreement, 6),
@@ -156,7 +173,7 @@ def train_critic(
     if unscored := _without_verdict(sheet, held):
         training["unscored_left_out"] = unscored
     group = str(sheet.how.get("group") or kind.group_column)
-    held = held.append_column(NOVELTY, pa.array(novelty(rows, held, kind.columns, group)))
+    held = held.append_column(NOVELTY, pa.array(novelty(rows, held, kind.columns, group), pa.string()))
     trained = TrainedCritic(critic, held, training, seen)
     if out is not None:
         save_critic(trained, out)
@@ -230,8 +247,9 @@ def save_critic(trained: TrainedCritic, folder: Path) -> None:
         pq.write_table(seen, temporary / SEEN, compression="zstd")
         write_json(temporary / FACTS, trained.training)
         write_text(temporary / "README.md", critic_card(trained))
-        write_text(temporary / "precision.svg", precision_picture(trained.curve))
-        write_text(temporary / "reliability.svg", reliability_picture(trained.curve))
+        if trained.held_out.num_rows:
+            write_text(temporary / "precision.svg", precision_picture(trained.curve))
+            write_text(temporary / "reliability.svg", reliability_picture(trained.curve))
         write_hashes(temporary)
 
 

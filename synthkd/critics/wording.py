@@ -44,6 +44,9 @@ class Words:
     def distinct(self) -> tuple[Hashes, Ints, Ints]:
         """Keys of the distinct words of each row, their rows, and where each stands first."""
         keys, place = np.unique(_in_row(self.stems, self.rows), return_index=True)
+        # In the order of the text: sums over the words of a row must not depend on its place in the batch.
+        order = np.argsort(place)
+        keys, place = keys[order], place[order]
         return keys, self.rows[place], place
 
     def pairs(self) -> tuple[Hashes, Ints]:

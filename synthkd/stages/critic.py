@@ -50,7 +50,18 @@ class Decision:
         """The critic's score of each row, and no verdict."""
         if self.trained is None:
             return [None] * rows.num_rows
+        if self.record is not None:
+            self._note_numbers(rows)
         return [float(s) for s in self.trained.score(rows)] if rows.num_rows else []
+
+    def _note_numbers(self, rows: pa.Table) -> None:
+        """Enter the numbers that these rows have and the critic does not read into the record."""
+        from synthkd.critics.columns import known_numbers
+
+        assert self.record is not None
+        unread = set(self.record.get("numbers_not_read") or []) | known_numbers(rows)
+        if unread := sorted(unread & set(self.trained.critic.numbers()[1])):
+            self.record["numbers_not_read"] = unread
 
     def judge(
         self, rows: pa.Table, known: list[float | None] | None = None
@@ -58,10 +69,10 @@ class Decision:
         """A score and a verdict for each row; ``known`` are the scores where they were asked for before."""
         if self.trained is None:
             return [None] * rows.num_rows, [None] * rows.num_rows
-        if self.watch is not None:
-            self.watch.see(rows)
         scores: Any = self.scores(rows) if known is None else known
         scores = [None if score is None or score != score else score for score in scores]
+        if self.watch is not None:
+            self.watch.see(rows, scores)
         if self.each is not None:
             return list(scores), self._by_group(rows, scores)
         if self.threshold is None:
@@ -140,8 +151,15 @@ def decide(plan: Plan) -> Decision:
             )
         claim_work(plan.recipe.work_dir)
         trained = train_critic(
-            plan.kind, sheet, part.name, plan.recipe.work_dir / "critic", _options(plan.recipe)
+            plan.kind,
+            sheet,
+            part.name,
+            plan.recipe.work_dir / "critic",
+            _options(plan.recipe),
+            _kind_options(plan.recipe),
         )
+    # Refuse a critic without held-out rows before anything else.
+    _ = trained.curve
     if part.each is not None:
         return _decide_each(trained, plan, part)
     found = trained.threshold(part.precision, part.confidence)
@@ -162,7 +180,18 @@ def decide(plan: Plan) -> Decision:
         "lower_bound": found.lower_bound,
         "effective_labels": found.effective,
     }
-    return Decision(trained, found.threshold, record=record, watch=Watch(plan.kind.columns))
+    return Decision(trained, found.threshold, record=record, watch=_watch(plan, trained))
+
+
+def _kind_options(recipe: Recipe) -> dict[str, Any]:
+    """The kind's options as `synthkd critic` takes them by ``--kind-option``."""
+    part = recipe.kind
+    own = {"relations": part.relations, "several": part.several or None}
+    return {name: value for name, value in own.items() if value is not None} | dict(part.options)
+
+
+def _watch(plan: Plan, trained: TrainedCritic) -> Watch:
+    return Watch(plan.kind.columns, trained.critic.numbers()[0])
 
 
 def _options(recipe: Recipe) -> dict[str, Any]:
@@ -226,7 +255,7 @@ def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decisi
         record["advice"] = sentence
         each = (column, found) if part.publish_anyway else None
         return Decision(trained, None, sentence, part.publish_anyway, record, each=each)
-    watch = Watch(plan.kind.columns)
+    watch = _watch(plan, trained)
     return Decision(
         trained, publish_anyway=part.publish_anyway, record=record, watch=watch, each=(column, found)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,34 +17,41 @@ from synthkd.kinds.base import Kind
 SAMPLE = 500
 #: Fewest groups of rows on each side for a test: fewer tell too little to withdraw a guarantee.
 FEWEST = 50
+#: The column of the critic's scores, in held-out rows and here.
+SCORE = "score"
 #: Share of runs without a shift that are told of one.
 LEVEL = 0.01
 
 
 class Watch:
-    """A uniform sample of the rows that a critic scores, by the hash of their ids: no order or batch changes it."""
+    """A uniform sample of the rows that a critic scores, by the hash of their ids: no order or batch changes it.
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
+    ``numbers``: columns of numbers that the critic reads.
+    """
+
+    def __init__(self, columns: Sequence[str], numbers: Sequence[str] = ()) -> None:
+        self._columns, self._numbers = list(columns), list(numbers)
         self._lowest: list[tuple[float, str, dict[str, Any]]] = []
 
-    def see(self, rows: pa.Table) -> None:
+    def see(self, rows: pa.Table, scores: Sequence[float | None]) -> None:
         """Take in scored rows."""
         drawn = [(-fraction(f"shift|{name}"), name) for name in rows.column("id").to_pylist()]
         limit = self._lowest[0][0] if len(self._lowest) == SAMPLE else -2.0
         places = [place for place, (draw, _) in enumerate(drawn) if draw > limit]
-        found = rows.select(self._columns).take(pa.array(places, pa.int64())).to_pylist()
+        numbers = [name for name in self._numbers if name in rows.schema.names]
+        found = rows.select([*self._columns, *numbers]).take(pa.array(places, pa.int64())).to_pylist()
         for place, row in zip(places, found, strict=True):
-            heapq.heappush(self._lowest, (*drawn[place], row))
+            heapq.heappush(self._lowest, (*drawn[place], row | {SCORE: scores[place]}))
             if len(self._lowest) > SAMPLE:
                 heapq.heappop(self._lowest)
 
     def verdict(self, held_out: pa.Table, kind: Kind) -> dict[str, Any]:
-        """What the tests say, for manifest and table; with too few rows, that they were not made."""
-        from synthkd.critics.shift import detect_shift, text_vectors
+        """What the tests of texts, numbers and scores say, for manifest and table; with too few rows, that none was made."""
+        from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
 
         scored = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
-        calibration = _drawn(held_out.select([*self._columns, *_weight(held_out)]).to_pylist())
+        numbers = [name for name in (*self._numbers, SCORE) if name in held_out.schema.names]
+        calibration = _drawn(held_out.select([*self._columns, *numbers, *_weight(held_out)]).to_pylist())
         groups = [[kind.group(row) for row in rows] for rows in (calibration, scored)]
         counts = [len(set(names)) for names in groups]
         if min(counts) < FEWEST:
@@ -53,10 +61,22 @@ class Watch:
                 f" {FEWEST} of each are needed",
             }  # fmt: skip
         vectors = text_vectors(_texts(calibration, kind), _texts(scored, kind))
-        found = detect_shift(*vectors, level=LEVEL, calibration_groups=groups[0], scored_groups=groups[1])
+        one, other = groups
+        # Two looks at half the level each: at the texts, and at all numbers.
+        found = [detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)]
+        if numbers:
+            sides = [
+                {name: [row.get(name) for row in rows] for name in numbers} for rows in (calibration, scored)
+            ]
+            found.append(
+                detect_shift_of_numbers(*sides, level=LEVEL / 2, calibration_groups=one, scored_groups=other)
+            )
+        surest = min(found, key=lambda look: look.p_value)
+        p_value = min(1.0, len(found) * surest.p_value)
+        surest = replace(surest, p_value=p_value, level=LEVEL, shifted=p_value <= LEVEL)
         return {
-            "shifted": found.shifted, "tested": True, "test": found.test, "p_value": round(found.p_value, 8), "level": LEVEL,
-            "sentence": found.sentence(),
+            "shifted": surest.shifted, "tested": True, "test": surest.test, "p_value": round(p_value, 8), "level": LEVEL,
+            "sentence": surest.sentence(),
         }  # fmt: skip
 
 

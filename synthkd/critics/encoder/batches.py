@@ -12,8 +12,12 @@ from synthkd.critics.encoder.texts import Pair
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 #: Rows of a training bucket, in batches: long enough to find rows of like length, short enough to stay mixed.
 _BUCKET = 40
-#: Places (rows times the longest row's tokens) in one batch of a scoring.
-PLACES = 4096
+#: Rows of a batch of a scoring on a CPU: what is computed stays in its cache, and few rows are scored in vain at the end.
+ROWS = 8
+#: Places (rows times tokens) in such a batch on an accelerator.
+ACCELERATED = 16_384
+#: Widths of batches of a scoring are multiples of so many tokens.
+_STEP = 4
 
 
 class Encoded:
@@ -24,7 +28,9 @@ class Encoded:
         right = (
             [second or "" for _, second in texts] if any(second is not None for _, second in texts) else None
         )
-        self.tokenizer = tokenizer
+        self.tokenizer, self.max_length = tokenizer, max_length
+        # With padding before a text its tokens would have other positions in each batch.
+        tokenizer.padding_side = "right"
         self.fields: dict[str, list[list[int]]] = dict(
             tokenizer(left, right, truncation=True, max_length=max_length) if left else {"input_ids": []}
         )
@@ -32,8 +38,31 @@ class Encoded:
 
     def batch(self, chosen: Ints, device: str) -> dict[str, Any]:
         """Tensors of the chosen rows, padded to the longest of them."""
+        return self._tensors(chosen, device)
+
+    def scoring(self, device: str, rows: Ints | None = None) -> Iterator[tuple[Ints, dict[str, Any]]]:
+        """Places among the rows, the longest first, and tensors whose first rows are theirs.
+
+        Batches of one width have one shape, filled with copies of a row: how a matrix product is summed depends on
+        its shape, and a row's score must not depend on the rows beside it.
+        """
+        rows = np.arange(len(self.lengths)) if rows is None else rows
+        widths = np.minimum(-(-self.lengths[rows] // _STEP) * _STEP, self.max_length)
+        for width in np.unique(widths)[::-1].tolist():
+            here, size = np.flatnonzero(widths == width), ROWS
+            if not device.startswith("cpu"):
+                size *= max(1, ACCELERATED // width // ROWS)
+            for start in range(0, len(here), size):
+                places = here[start : start + size]
+                filled = np.concatenate([places, np.repeat(places[:1], size - len(places))])
+                yield places, self._tensors(rows[filled], device, width)
+
+    def _tensors(self, chosen: Ints, device: str, width: int | None = None) -> dict[str, Any]:
         part = {name: [values[i] for i in chosen] for name, values in self.fields.items()}
-        return dict(self.tokenizer.pad(part, padding=True, return_tensors="pt").to(device))
+        padding = "longest" if width is None else "max_length"
+        return dict(
+            self.tokenizer.pad(part, padding=padding, max_length=width, return_tensors="pt").to(device)
+        )
 
 
 def for_training(lengths: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
@@ -48,7 +77,7 @@ def for_training(lengths: Ints, size: int, rng: np.random.Generator) -> list[Int
     return found
 
 
-def for_scoring(lengths: Ints, places: int = PLACES) -> Iterator[Ints]:
+def for_scoring(lengths: Ints, places: int = 4096) -> Iterator[Ints]:
     """Batches from the longest rows to the shortest, each as many rows as fit into so many places."""
     order = np.argsort(-lengths, kind="stable")
     start = 0

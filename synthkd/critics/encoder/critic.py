@@ -21,7 +21,7 @@ from synthkd.critics.encoder.batches import Encoded
 from synthkd.critics.encoder.cross import CrossEncoder
 from synthkd.critics.encoder.frozen import Head, Vectors, compared
 from synthkd.critics.encoder.training import History, Schedule, fine_tune, logits_of
-from synthkd.critics.features import SCALES, WIDTH, Scales, numbers
+from synthkd.critics.features import SCALES, WIDTH, Scales, columns_read, numbers
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import published_path
 from synthkd.errors import CriticError
@@ -85,6 +85,9 @@ class EncoderCritic(Critic):
         self._head: Head | None = None
         self._scales: Scales | None = None
 
+    def work(self, rows: int) -> int:
+        return rows if self.frozen else rows * self.schedule.epochs
+
     def fit(
         self,
         rows: pa.Table,
@@ -127,6 +130,9 @@ class EncoderCritic(Critic):
         logits = np.concatenate(parts) if parts else np.zeros(0)
         scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
         return scores
+
+    def numbers(self) -> tuple[list[str], list[str]]:
+        return ([], []) if self._scales is None else columns_read(self._scales.used)
 
     def _logits(self, rows: pa.RecordBatch | pa.Table) -> Scores:
         if self._head is not None:
@@ -213,6 +219,8 @@ class EncoderCritic(Critic):
         self, folder: Path, arrays: dict[str, Any], encoder: EncoderName, given: str | None
     ) -> None:
         self._model, self._tokenizer, self.model_name = models.load_named(encoder, folder, given, CRITIC)
+        if "centre" not in arrays:
+            raise CriticError(f"{folder / ARRAYS}: a head of an earlier version; train the critic again")
         sizes = check_arrays(folder / ARRAYS, arrays, _HEAD, CRITIC)
         width = int(self._model.config.hidden_size)
         if sizes["features"] not in (width + WIDTH, 5 * width + 1 + WIDTH):
@@ -239,14 +247,14 @@ def _arrays(head: Head, scales: Scales) -> dict[str, Any]:
     return {
         "head_mean": head.mean, "head_scale": head.scale, "head_weight": head.weight,
         "head_bias_and_C": np.array([head.bias, head.strength]),
-        "mean": scales.mean, "deviation": scales.deviation, "edges": scales.edges,
+        **{name: getattr(scales, name) for name in SCALES},
     }  # fmt: skip
 
 
 def _head(arrays: dict[str, Any]) -> tuple[Head, Scales]:
     bias, strength = (float(value) for value in arrays["head_bias_and_C"])
     head = Head(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
-    return head, Scales(arrays["mean"], arrays["deviation"], arrays["edges"])
+    return head, Scales(**{name: arrays[name] for name in SCALES})
 
 
 def _check(schedule: Schedule, max_length: int) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from synthkd.critics.features import Floats, row_sums
 from synthkd.errors import CriticError
 
 _DROPOUT = 0.1
+_EPSILON = 1e-5
 
 
 class CrossEncoder:
@@ -24,12 +28,24 @@ class CrossEncoder:
         """(n,) logits of a batch of token ids (n, length)."""
         import torch
 
-        states = self.encoder(**fields).last_hidden_state
-        mask = fields["attention_mask"][..., None].to(states.dtype)
-        mean = (states * mask).sum(1) / mask.sum(1)
-        mean = torch.nn.functional.layer_norm(mean, mean.shape[-1:])
+        mean = self._means(fields)
+        mean = torch.nn.functional.layer_norm(mean, mean.shape[-1:], eps=_EPSILON)
         mean = torch.nn.functional.dropout(mean, _DROPOUT, training=self.encoder.training)
         return self.head(mean)[:, 0]
+
+    def exact_logits(self, fields: Mapping[str, Any]) -> Floats:
+        """(n,) logits, without dropout; a row's does not depend on its place in the batch, as sums of torch may."""
+        mean = self._means(fields).double().cpu().numpy()
+        mean = mean - mean.mean(axis=1, keepdims=True)
+        mean /= np.sqrt((mean * mean).mean(axis=1, keepdims=True) + _EPSILON)
+        weight, bias = (part.detach().double().cpu().numpy() for part in (self.head.weight, self.head.bias))
+        return row_sums(mean, weight[0]) + bias[0]
+
+    def _means(self, fields: Mapping[str, Any]) -> Any:
+        """(n, hidden size) the mean vector of each row's tokens."""
+        states = self.encoder(**fields).last_hidden_state
+        mask = fields["attention_mask"][..., None].to(states.dtype)
+        return (states * mask).sum(1) / mask.sum(1)
 
     def train(self, on: bool) -> None:
         """With dropout or without."""

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from synthkd.critics.base import Labels, Scores
-from synthkd.critics.encoder.batches import Encoded, for_scoring
+from synthkd.critics.encoder.batches import Encoded
+from synthkd.critics.features import row_sums
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 #: Texts whose vectors are kept in memory; what is not needed goes when there are more.
@@ -42,13 +43,12 @@ class Vectors:
         encoded = Encoded(self.tokenizer, [(text, None) for text in texts], self.max_length)
         found: list[Any] = [None] * len(texts)
         with torch.inference_mode():
-            for batch in for_scoring(encoded.lengths):
-                fields = encoded.batch(batch, self.device)
+            for batch, fields in encoded.scoring(self.device):
                 states = self.model(**fields).last_hidden_state
                 mask = fields["attention_mask"][..., None].to(states.dtype)
                 mean = (states * mask).sum(1) / mask.sum(1)
                 unit = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
-                for place, vector in zip(batch, unit, strict=True):
+                for place, vector in zip(batch, unit[: len(batch)], strict=True):
                     found[place] = vector
         return found
 
@@ -73,7 +73,9 @@ class Head:
     def fit(cls, features: Floats, labels: Labels, groups: Sequence[str], weights: Scores | None) -> Head:
         """Choose the L2 penalty by grouped cross-validation, then fit on all rows."""
         mean, scale = features.mean(0), features.std(0)
-        scale[scale < 1e-9] = 1.0
+        constant = np.ptp(features, axis=0) == 0
+        # The mean of equal numbers may be another number, by rounding.
+        mean[constant], scale[constant | (scale < 1e-9)] = features[0, constant], 1.0
         scaled = (features - mean) / scale
         strength = _choose(scaled, labels, groups, weights)
         model = _regression(strength).fit(scaled, labels, weights)
@@ -81,7 +83,7 @@ class Head:
 
     def logits(self, features: Floats) -> Scores:
         """(n,) logits."""
-        found: Scores = ((features - self.mean) / self.scale) @ self.weight + self.bias
+        found: Scores = row_sums((features - self.mean) / self.scale, self.weight) + self.bias
         return found
 
 

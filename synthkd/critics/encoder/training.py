@@ -17,6 +17,7 @@ from synthkd.critics.encoder import batches
 from synthkd.critics.encoder.batches import Encoded, Ints
 from synthkd.critics.encoder.cross import CrossEncoder
 from synthkd.critics.encoder.models import half
+from synthkd.critics.progress import advance
 from synthkd.keys import fraction
 
 #: The recall at which epochs are compared.
@@ -93,6 +94,7 @@ def fine_tune(
         for batch in batches.for_training(encoded.lengths[train], schedule.batch_size, rng):
             chosen = train[batch]
             steps.take(encoded.batch(chosen, model.device), target[chosen], weight[chosen])
+            advance(len(chosen))
         if not len(held):
             history.kept = epoch
             continue
@@ -137,15 +139,15 @@ class _Steps:
 
 
 def logits_of(model: CrossEncoder, encoded: Encoded, chosen: Ints | None = None) -> Scores:
-    """(n,) logits in the order of the rows. Computed in fp32, so that neighbours in a batch change nothing."""
+    """(n,) logits in the order of the rows, computed in fp32."""
     import torch
 
     rows = np.arange(len(encoded.lengths)) if chosen is None else chosen
     logits = np.zeros(len(rows))
     model.train(False)
     with torch.inference_mode():
-        for batch in batches.for_scoring(encoded.lengths[rows]):
-            logits[batch] = model.logits(encoded.batch(rows[batch], model.device)).double().cpu().numpy()
+        for batch, fields in encoded.scoring(model.device, rows):
+            logits[batch] = model.exact_logits(fields)[: len(batch)]
     return logits
 
 

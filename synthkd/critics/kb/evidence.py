@@ -58,7 +58,8 @@ class Evidence:
         self.counts = Counts(vocabulary, rows)
         near = learned.near(rows.phrases) if near is None else near
         # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one did.
-        near = near.astype(np.float16).astype(np.float32)
+        self.near = near.astype(np.float16)
+        near = self.near.astype(np.float32)
         self.neighbours = Neighbours(
             near[rows.head], rows.relation, near[rows.tail], len(vocabulary.relations)
         )
@@ -85,7 +86,7 @@ class Evidence:
             "phrases": vocabulary.phrases, "words": vocabulary.words, "relations": vocabulary.relations,
             "known": phrases.known, "start": phrases.start, "flat": phrases.flat,
             "head": self.rows.head, "relation": self.rows.relation, "tail": self.rows.tail,
-            "word_vectors": learned.words.vectors, "near": learned.near(phrases).astype(np.float16),
+            "word_vectors": learned.words.vectors, "near": self.near,
         }  # fmt: skip
         if learned.encoder is not None:
             arrays |= {"encoder_mean": learned.encoder.mean, "encoder_axes": learned.encoder.axes}

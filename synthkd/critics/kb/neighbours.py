@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.critics.features import row_products
+
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 #: Sharpness for pairs across relations, for one slot alone, and two more for pairs in the candidate's relation.
@@ -47,7 +49,7 @@ class Neighbours:
         for r, (heads, tails) in enumerate(self.sides):
             if not heads.shape[1]:
                 continue
-            a, b = head @ heads, tail @ tails
+            a, b = row_products(head, heads), row_products(tail, tails)
             density["head"][:, r] = np.exp(_SLOT * (a - 1)).sum(1)
             density["tail"][:, r] = np.exp(_SLOT * (b - 1)).sum(1)
             near = a + b

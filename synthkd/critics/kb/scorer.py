@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.critics.features import row_products
 from synthkd.critics.kb.phrases import Ints
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -44,15 +45,15 @@ class Scorer:
                 places, labels = _with_negatives(part, n, rng)
                 x = _inputs(head[places[0]], relation[places[1]], tail[places[2]], relations)
                 model.partial_fit(x, labels, classes=[False, True])
-        weights = [np.asarray(w, dtype=np.float32) for w in model.coefs_]
+        weights = [np.ascontiguousarray(w, dtype=np.float32) for w in model.coefs_]
         return cls(weights, [np.asarray(b, dtype=np.float32) for b in model.intercepts_], relations)
 
     def __call__(self, head: Floats, relation: Ints, tail: Floats) -> Any:
         """(n,) logits."""
         x = _inputs(head, relation, tail, self.relations)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = np.maximum(x @ weight + bias, 0)
-        return (x @ self.weights[-1] + self.biases[-1])[:, 0].astype(np.float64)
+            x = np.maximum(row_products(x, weight) + bias, 0)
+        return (row_products(x, self.weights[-1]) + self.biases[-1])[:, 0].astype(np.float64)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Named arrays for a critic's file."""

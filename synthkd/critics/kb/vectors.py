@@ -14,6 +14,7 @@ import numpy as np
 
 from synthkd.artifacts.encoder import EncoderName
 from synthkd.artifacts.folder import CRITIC
+from synthkd.critics.features import row_products
 from synthkd.critics.kb.phrases import Ints, Phrases, Triples, Vocabulary
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -43,7 +44,7 @@ class WordVectors:
         left, strength, _ = randomized_svd(matrix, size, n_iter=4, random_state=seed)
         met = np.bincount(word, minlength=words)
         rarity = np.log(1 + len(rows) / (1 + met / 4)).clip(0.3)
-        return cls((_unit(left * np.sqrt(strength)) * rarity[:, None]).astype(np.float32))
+        return cls(np.ascontiguousarray(_unit(left * np.sqrt(strength)) * rarity[:, None], dtype=np.float32))
 
     def of(self, phrases: Phrases) -> Floats:
         """(phrases, d) unit vectors: the sum over the words."""
@@ -70,7 +71,7 @@ class EncoderVectors:
     def of(self, phrases: Phrases) -> Floats:
         """(phrases, d) unit vectors."""
         found = np.asarray(self.vectors.of(phrases.texts), dtype=np.float32)
-        return _unit((found - self.mean) @ self.axes)
+        return _unit(row_products(found - self.mean, self.axes))
 
 
 def load_encoder(name: str) -> Any:
@@ -127,4 +128,5 @@ def _ppmi(counts: Any) -> Any:
 
 def _unit(vectors: Any) -> Floats:
     found = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
-    return np.asarray(found, dtype=np.float32)
+    # In one layout, in memory and from a file: sums along rows depend on it.
+    return np.ascontiguousarray(found, dtype=np.float32)

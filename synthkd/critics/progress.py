@@ -1,0 +1,64 @@
+"""How far a training is, told by the critic that is trained, whatever holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.progress import Progress
+
+
+@dataclass
+class _Work:
+    progress: Progress
+    done: int = 0
+
+
+_CURRENT: ContextVar[_Work | None] = ContextVar("training", default=None)
+
+
+def fit(
+    critic: Critic,
+    rows: pa.Table,
+    labels: Labels,
+    groups: Sequence[str],
+    weights: Scores | None,
+    progress: Progress | None = None,
+) -> None:
+    """Train a critic; count its `Critic.work` as done at the end, as far as it did not itself by `advance`.
+
+    ``progress``: of the whole training. A critic that trains others calls this without one.
+    """
+    work = critic.work(rows.num_rows)
+    with _shown(progress, work):
+        current = _CURRENT.get()
+        begin = 0 if current is None else current.done
+        critic.fit(rows, labels, groups, weights)
+        if current is not None:
+            advance(begin + work - current.done)
+
+
+def advance(work: int) -> None:
+    """Count work of the training that runs now."""
+    current = _CURRENT.get()
+    if current is not None and work > 0:
+        current.done += work
+        current.progress.advance(work)
+
+
+@contextmanager
+def _shown(progress: Progress | None, work: int) -> Iterator[None]:
+    if progress is None:
+        yield
+        return
+    progress.more(work)
+    token = _CURRENT.set(_Work(progress))
+    try:
+        yield
+    finally:
+        _CURRENT.reset(token)
