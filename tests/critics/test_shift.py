@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synthkd.critics.shift import classifier_test, depth_q, depth_test, depths, detect_shift, text_vectors
+from synthkd.critics.shift import (
+    classifier_test,
+    depth_q,
+    depth_test,
+    depths,
+    detect_shift,
+    detect_shift_of_numbers,
+    text_vectors,
+)
 from synthkd.errors import CriticError
 
 
@@ -59,6 +67,53 @@ def test_rows_of_one_group_count_once() -> None:
         names = [str(n // 10) for n in range(400)]
         alarms += detect_shift(here, there, calibration_groups=names, scored_groups=names, seed=i).shifted
     assert alarms <= 7
+
+
+def draws(rng: np.random.Generator, n: int, **change: Any) -> dict[str, list[float | None]]:
+    """A score, a whole number and a likelihood that a tenth of the rows lack."""
+    values: dict[str, Any] = {
+        "score": rng.beta(2, 2, n),
+        "recurrence": rng.geometric(0.6, n).astype(float),
+        "logprob": np.where(rng.random(n) < 0.1, np.nan, rng.normal(-3, 1, n)),
+    }
+    values |= {name: change[name](values[name]) for name in change}
+    return {name: list(column) for name, column in values.items()}
+
+
+def test_false_alarms_over_several_numbers_are_as_rare_as_asked() -> None:
+    rng, rounds = np.random.default_rng(10), 60
+    alarms = sum(
+        detect_shift_of_numbers(draws(rng, 80), draws(rng, 160), level=0.1).shifted for _ in range(rounds)
+    )
+    assert alarms / rounds <= 0.1 + 2 * np.sqrt(0.09 / rounds)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "test"),
+    [
+        ("score", lambda v: v**2, "distribution"),
+        ("score", lambda v: 0.5 + (v - 0.5) / 2, "distribution"),
+        ("recurrence", lambda v: v + 1, "distribution"),
+        ("logprob", lambda v: v - 1, "distribution"),
+        ("logprob", lambda v: np.full_like(v, np.nan), "missing"),
+        ("logprob", lambda v: np.where(v > -3, v, np.nan), "missing"),
+        ("logprob", np.nan_to_num, "missing"),
+    ],
+)
+def test_a_number_that_moved_drew_together_or_went_is_named(name: str, change: Any, test: str) -> None:
+    rng = np.random.default_rng(11)
+    found = detect_shift_of_numbers(draws(rng, 300), draws(rng, 300, **{name: change}), level=0.01)
+    assert found.shifted
+    assert (found.of, found.test) == (name, test)
+    assert f"`{name}`" in found.sentence()
+    assert "the promise of precision is withdrawn" in found.sentence()
+
+
+def test_without_any_number_nothing_is_said_of_numbers() -> None:
+    nothing: dict[str, list[float | None]] = {"logprob": [None] * 30}
+    found = detect_shift_of_numbers(nothing, nothing)
+    assert not found.shifted
+    assert found.p_value == 1
 
 
 def test_depth_lies_between_0_and_2_and_a_lone_far_point_has_the_lowest() -> None:

@@ -37,10 +37,8 @@ def table(first: int, count: int, words: tuple[str, ...] = WORDS) -> pa.Table:
 
 def verdict(scored: pa.Table) -> dict[str, Any]:
     watch = Watch(KIND.columns)
-    watch.see(scored)
-    found = watch.verdict(table(30_000, 600), KIND)
-    assert found is not None
-    return found
+    watch.see(scored, [0.5] * scored.num_rows)
+    return watch.verdict(table(30_000, 600), KIND)
 
 
 def test_rows_of_the_same_sort_are_no_shift() -> None:
@@ -54,12 +52,40 @@ def test_rows_of_another_sort_are_a_shift_and_the_sentence_says_what_to_do() -> 
     assert "Label a sample" in found["sentence"]
 
 
+def with_numbers(rows: pa.Table, score: float, recurrence: float | None) -> pa.Table:
+    rng = np.random.default_rng(1)
+    scores = pa.array(np.clip(rng.normal(score, 0.1, rows.num_rows), 0, 1))
+    times = [None if recurrence is None else float(rng.poisson(recurrence)) for _ in range(rows.num_rows)]
+    return rows.append_column("score", scores).append_column("recurrence", pa.array(times, pa.float64()))
+
+
+@pytest.mark.parametrize(
+    ("score", "recurrence", "numbers", "shifted"),
+    [
+        (0.5, 2, ["recurrence"], False),
+        (0.4, 2, ["recurrence"], True),
+        (0.5, 5, ["recurrence"], True),
+        (0.5, None, ["recurrence"], True),
+        (0.5, 5, [], False),
+    ],
+)
+def test_scores_and_the_numbers_that_the_critic_reads_are_compared_too(
+    score: float, recurrence: float | None, numbers: list[str], shifted: bool
+) -> None:
+    watch = Watch(KIND.columns, numbers)
+    rows = with_numbers(table(0, 600), score, recurrence)
+    watch.see(rows, rows.column("score").to_pylist())
+    found = watch.verdict(with_numbers(table(30_000, 600), 0.5, 2), KIND)
+    assert found["shifted"] is shifted
+
+
 def test_the_sample_does_not_depend_on_batches_or_order() -> None:
     whole, parts = Watch(KIND.columns), Watch(KIND.columns)
     rows = table(0, 3 * SAMPLE)
-    whole.see(rows)
+    whole.see(rows, [0.5] * rows.num_rows)
     for start in range(3 * SAMPLE - 7, -7, -7):
-        parts.see(rows.slice(max(start, 0), 7 + min(start, 0)))
+        part = rows.slice(max(start, 0), 7 + min(start, 0))
+        parts.see(part, [0.5] * part.num_rows)
     assert sorted(whole._lowest, key=lambda x: x[1]) == sorted(parts._lowest, key=lambda x: x[1])
     assert len(whole._lowest) == SAMPLE
 
@@ -67,7 +93,7 @@ def test_the_sample_does_not_depend_on_batches_or_order() -> None:
 @pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
 def test_with_too_few_rows_the_guarantee_stands_and_shift_was_not_tested(count: int) -> None:
     watch = Watch(KIND.columns)
-    watch.see(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1))
+    watch.see(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1), [0.5] * count)
     found = watch.verdict(table(30_000, 600), KIND)
     assert not found["shifted"]
     assert not found["tested"]
@@ -121,3 +147,16 @@ def test_a_withdrawn_guarantee_has_a_status_of_its_own_unless_it_was_waived(
         assert caught.value.exit_status == status
     else:
         check_guarantee(record, tmp_path)
+
+
+def test_numbers_that_a_run_has_and_the_sheet_had_not_are_told_in_table_and_card(
+    make_recipe: Make, tmp_path: Path
+) -> None:
+    sheet(tmp_path / "labels.csv")
+    with FakeServer() as server:
+        critic = {"labels": "labels.csv", "precision": 0.9, "publish_anyway": True}
+        result = run(make_recipe(server.url, heads=20, critic=critic), quiet=True)
+    assert result.manifest["critic"]["numbers_not_read"] == ["logprob", "recurrence", "tokens"]
+    assert "logprob, recurrence, tokens: its label sheet lacked them" in str(result)
+    card = (tmp_path / "corpus" / "README.md").read_text()
+    assert "The critic does not read `logprob`, `recurrence`, `tokens` of these rows" in card
