@@ -59,8 +59,8 @@ class Decision:
         from synthkd.critics.columns import known_numbers
 
         assert self.record is not None
-        unread = set(self.record.get("numbers_not_read") or []) | known_numbers(rows)
-        if unread := sorted(unread & set(self.trained.critic.numbers()[1])):
+        there = known_numbers(rows) | set(self.record.get("numbers_not_read") or ())
+        if unread := sorted(there & set(self.trained.critic.numbers()[1])):
             self.record["numbers_not_read"] = unread
 
     def judge(

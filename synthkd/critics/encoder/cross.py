@@ -39,7 +39,8 @@ class CrossEncoder:
         mean = mean - mean.mean(axis=1, keepdims=True)
         mean /= np.sqrt((mean * mean).mean(axis=1, keepdims=True) + _EPSILON)
         weight, bias = (part.detach().double().cpu().numpy() for part in (self.head.weight, self.head.bias))
-        return row_sums(mean, weight[0]) + bias[0]
+        logits: Floats = row_sums(mean, weight[0]) + bias[0]
+        return logits
 
     def _means(self, fields: Mapping[str, Any]) -> Any:
         """(n, hidden size) the mean vector of each row's tokens."""
