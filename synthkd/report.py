@@ -88,14 +88,10 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
 
 
 def _unread(critic: dict[str, Any]) -> Rows:
-    names, shift = critic.get("numbers_not_read"), critic.get("shift") or {}
-    untested = [("critic's promise", shift["sentence"])] if shift and shift["test"] is None else []
+    names = critic.get("numbers_not_read")
     if not names:
-        return untested
-    return [
-        *untested,
-        ("not read by it", f"{', '.join(names)}: its label sheet lacked them, or had one value only"),
-    ]
+        return []
+    return [("not read by it", f"{', '.join(names)}: its label sheet lacked them, or had one value only")]
 
 
 def _promise(critic: dict[str, Any], auc: str) -> Rows:

@@ -49,7 +49,9 @@ class Watch:
         """What the tests of texts, numbers and scores say, for manifest and table; with too few rows, that none was made."""
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
 
-        scored = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
+        sample = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
+        # A row without a score is rejected, and its like was left out of the calibration.
+        scored = [row for row in sample if row[SCORE] is not None]
         numbers = [name for name in (*self._numbers, SCORE) if name in held_out.schema.names]
         calibration = _drawn(held_out.select([*self._columns, *numbers, *_weight(held_out)]).to_pylist())
         groups = [[kind.group(row) for row in rows] for rows in (calibration, scored)]
