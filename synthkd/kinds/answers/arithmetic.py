@@ -6,6 +6,7 @@ atom := [$] number [magnitude] [%|°|$] [unit words] | ( expression ) [unit word
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -26,6 +27,8 @@ _MOST_BITS, _MOST_OPERATIONS = 4096, 100
 _UNKNOWN = frozenset(["some", "unknown", "total", "number", "amount", "remaining", "pi"])
 #: Those of them that may stand behind a number: 29 total.
 _COUNTED = frozenset(["total", "remaining"])
+#: Words behind a number that make it another one; and what is left of a division: 3 R1.
+_POWERS, _REMAINDER = frozenset(["squared", "cubed", "factorial"]), re.compile(r"r\d+")
 _LETTER_UNITS = frozenset("mghlscLkK")
 #: Letters that multiply a number which they touch; those of the second line only one with a currency.
 _LETTER_MAGNITUDES = {"k": 3, "K": 3}
@@ -144,7 +147,7 @@ class _Parser:
         self.operations = 0
 
     def kind(self, place: int) -> str:
-        return self.found[place].kind if place < len(self.found) else "end"
+        return self.found[place].kind if 0 <= place < len(self.found) else "end"
 
     def text(self, place: int) -> str:
         return self.found[place].text if place < len(self.found) else ""
@@ -233,8 +236,11 @@ class _Parser:
         return self._number(place, money)
 
     def _number(self, place: int, money: bool) -> tuple[Tree, int]:
-        token = self.found[place]
+        token, divides = self.found[place], self._is_op(place - 1, "/") and self._touches(place)
         scale, place = self._magnitude(place + 1, money)
+        if scale is not None and divides:
+            # "1/2 million" is no division by millions.
+            raise Unreadable
         percent = self.kind(place) == "percent" or self.text(place).casefold() in ("percent", "pct")
         place += percent
         if self.kind(place) == "degree":
@@ -291,6 +297,8 @@ class _Parser:
                 break
             if not words and word not in _COUNTED:
                 self._refuse_unknown(place)
+            if word in _POWERS or _REMAINDER.fullmatch(word):
+                raise Unreadable
             if len(word) == 1 and self.kind(place + 1) == "equals":
                 # "1/3 gives b = 60"
                 raise Unreadable

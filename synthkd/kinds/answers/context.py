@@ -7,6 +7,7 @@ stand beside it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from fractions import Fraction
 
 from synthkd.kinds.answers.arithmetic import Number, Tree, Unreadable, numbers, parse, value
@@ -45,7 +46,9 @@ _BEFORE = words_of(
     "factorial version v point per or until"
 )
 #: Words of which a number before `of` is no number: the square root of 16.
-_OF = _BEFORE | words_of("square cube sum product difference ratio quotient multiple power fifth tenth out")
+_OF = _BEFORE | words_of(
+    "square cube sum product difference ratio quotient multiple power fifth tenth out minimum maximum"
+)
 #: Words before a minus sign that stands apart from its number.
 _LEADS = words_of("is was be are equals equal exactly about approximately to a so thus therefore answer get")
 _MONTHS = words_of(
@@ -54,11 +57,13 @@ _MONTHS = words_of(
 )
 #: Words behind a number that make it another one, or a bound.
 _BEHIND = words_of(
-    "squared cubed factorial divided multiplied modulo mod choose below negative tens grand point pi"
+    "squared cubed factorial divided multiplied modulo mod choose below negative tens grand point pi score gross"
 )
 _BOUNDS = words_of("more less fewer greater higher lower above below under over up")
 #: What a logarithm's word may end in.
 _BASE = "0123456789₀₁₂₃₄₅₆₇₈₉_"
+#: Units whose abbreviation ends in a point, with smaller ones behind: 5 lbs. 3 oz.
+_ABBREVIATED = words_of("ft yd yds mi lb lbs st hr hrs min mins gal qt pt yr yrs mo mos wk wks deg")
 _COMPARING = frozenset("<>≤≥≦≧≠±∓≪≫‰‱")
 #: Words before a number that is a name: day 2.
 _NAMES = words_of("day step week page chapter question problem case part option room figure table line item")
@@ -66,7 +71,7 @@ _GROUP, _GROUPS_BEGIN = (
     re.compile(r"[0-9]{3}(?:[.,][0-9]+)?"),
     re.compile(r"[1-9][0-9]{0,2}(?:\u202f[0-9]{3})*"),
 )
-_UNIT_WITH_POWER = re.compile(r"[^\d]+[23]?")
+_UNIT_WITH_POWER = re.compile(r"[^\d]+|(?:[mcdk]?m|ft|in|yd|mi)[23]")
 
 
 def grouped(text: str, found: list[Token]) -> list[Token]:
@@ -141,8 +146,13 @@ def begins(found: list[Token], start: int, read: Fraction) -> bool:
                 and before.text != "or"
             )
         return False
-    if token.kind in ("number", "bad", "percent", "degree"):
+    if token.kind in ("number", "bad", "percent", "degree") or token.text in "∛∜∑∏∫":
         return False
+    if token.text == "=" and before is not None and before.text in ("√", "<", ">", "!", "≤", "≥"):
+        # "<= 5"
+        return False
+    if token.kind == "equals":
+        return not any(left.text in ("√", "^") for left in found[:place])
     if token.kind == "close":
         return before is not None and before.kind == "word"
     if token.kind == "word":
@@ -167,7 +177,16 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
             before = found[place - 1].text.casefold() if place else ""
         return not (before in _OF or is_spelled(before) or part_of(before))
     if low == "to":
-        return before != "up"
+        earlier = found[place - 2].text.casefold() if place > 1 else ""
+        return (
+            before != "up"
+            and not is_spelled(before)
+            and not part_of(before)
+            and earlier not in ("or", "than")
+        )
+    if any(character.isdigit() for character in low) and not low.startswith("log"):
+        # "Q3 2024"
+        return False
     if is_spelled(low):
         return _says(found, place) == read
     if (
@@ -228,12 +247,34 @@ def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) ->
             minus += depth == 0
         elif token.text == "/":
             slashes += touches and depth == 0
+        elif (
+            token.text == "*" and touches and not depth and found[min(place + 2, len(found) - 1)].text != "^"
+        ):
+            # "3x4" is a size, "3·5" may be a decimal.
+            return True
         elif token.text == "*" and touches and text[token.start : token.end] in ("x", "X"):
             return True
         else:
             other += token.text != "^"
+    if slashes and _is_year(tree):
+        return True
     bare = all(unit == "dollar" for unit in next(numbers(tree)).units)
     return slashes > 1 or bool(minus and not other and bare and found[start].kind != "open")
+
+
+def _is_year(tree: Tree) -> bool:
+    """`2024/25`"""
+    if isinstance(tree, Number) or not (isinstance(tree.left, Number) and isinstance(tree.right, Number)):
+        return False
+    return 1900 < tree.left.value < 2100 and tree.right.value == (tree.left.value + 1) % 100
+
+
+def is_pair(found: list[Token], start: int, end: int) -> bool:
+    """Whether brackets hold two numbers, and no decimal by comma: `[3,4]`."""
+    token = found[end]
+    if token.certain or "," not in token.text or not 0 < end < len(found) - 1:
+        return False
+    return found[end - 1].text in ("(", "[", "{") and found[end + 1].text in (")", "]", "}")
 
 
 def is_part_of_whole(tree: Tree) -> bool:
@@ -284,8 +325,7 @@ def ended(text: str, found: list[Token], tree: Tree, read: Fraction, end: int) -
             gap.append(low)
             named = True
         elif token.kind == "open":
-            # A remark, or a second result.
-            return AMBIGUOUS if gap and gap[-1] in _JOINS else read
+            return _with_remark(found, place, read, gap)
         elif (
             token.kind == "op"
             and text[token.start : token.end].casefold() == "times"
@@ -300,15 +340,48 @@ def ended(text: str, found: list[Token], tree: Tree, read: Fraction, end: int) -
                 gap.append(token.text)
         elif token.text in _COMPARING or (token.text in ("_", "\\") and touches and not named):
             return NO_NUMBER
-        elif token.text == "!" and touches and not named:
+        elif token.text == "!" and ((touches and not named) or (behind is not None and behind.text == "=")):
             return NO_NUMBER if behind is None or near else read
+        elif (
+            token.text in (".", "…")
+            and touches
+            and not named
+            and _goes_on(found[place - 1], token, behind, near)
+        ):
+            return NO_NUMBER
         elif token.text in (".", "\n", "?", "!"):
+            abbreviated = token.text == "." and gap[-1:] and gap[-1] in _ABBREVIATED
+            if abbreviated and behind is not None and behind.kind == "number":
+                return NO_NUMBER
             if not near or behind is None or not (behind.kind in ("number", "bad") or behind.text == "."):
-                return read
+                break
             gap.append(token.text)
+        elif unicodedata.category(token.text[0]) == "Mn" and touches and not named:
+            # A line above digits that repeat.
+            return NO_NUMBER
         else:
             gap.append(token.text)
-    return read
+    return NO_NUMBER if gap and gap[-1] in _JOINS else read
+
+
+def _goes_on(number: Token, point: Token, behind: Token | None, near: bool) -> bool:
+    """Whether digits go on behind a point in another way: `0.333...`, `0.(3)`, `1.\\overline{3}`."""
+    if point.text == "…":
+        return number.places > 0
+    if behind is None or not near:
+        return False
+    return behind.kind == "open" or behind.text == "\\" or (behind.text == "." and number.places > 0)
+
+
+def _with_remark(found: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
+    """What a bracket behind a number makes of it: a remark, a second result (`or 6`), a scale (`in thousands`)."""
+    inside = [token.text.casefold() for token in found[place + 1 : place + 5]]
+    if (gap and gap[-1] in _JOINS) or inside[:1] == ["or"]:
+        return AMBIGUOUS
+    if any(word in MAGNITUDES for word in inside):
+        words = spelled_words(inside)
+        return read if read_spelled(words[: take_spelled(words, 0)]) == read else NO_NUMBER
+    return NO_NUMBER if inside and inside[0] in _COMPARING else read
 
 
 def _may_follow(found: list[Token], place: int, touches: bool, gap: list[str]) -> bool:
@@ -362,7 +435,12 @@ def _with_second(found: list[Token], place: int, read: Fraction, gap: list[str])
             return read + part if read >= 0 else read - part
     if gap == ["≈"]:
         return read if abs(second - read) * 10 ** found[place].places < 1 else NO_NUMBER
-    if gap in (["in"], ["of"], ["out", "of"], ["by"]):
+    if gap[:1] in (["in"], ["out"]) and set(gap) <= _FUNCTION:
+        return AMBIGUOUS
+    if len(gap) == 1 and gap[0] in _FUNCTION and gap[0] not in ("not", "rather", "instead"):
+        # "3 over 4", "5 per 100"
+        return AMBIGUOUS
+    if gap[-1:] == ["by"]:
         return AMBIGUOUS
     last = gap[-1] if gap else ""
     if last in _JOINS or last in _JOINING_SIGNS:
@@ -391,6 +469,8 @@ def _with_spelled(
         and 0 < said < 1
     ):
         return read + said if read >= 0 else read - said
+    if gap[-1:] == ["in"] and words[:1] and words[0] in MAGNITUDES:
+        return NO_NUMBER
     if gap and gap[-1] not in _JOINS and _FUNCTION.intersection(gap):
         return read
     return AMBIGUOUS if gap else NO_NUMBER

@@ -25,6 +25,10 @@ _PHRASE = re.compile(
 _LONGEST_LINE = 2000
 _IS = re.compile(r"\bthe\s+(?:final\s+|correct\s+|right\s+)*answer\s+is\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bca)[.!?](?=[\s\"')\]*]|$)(?!\s*=)|\n")
+#: A point that ends no sentence: 5 lbs. 3 oz.
+_ABBREVIATED = re.compile(r"\d\s?[a-z]{2,4}\.\s+\d")
+_NUMBERED = re.compile(r"\s*1[.)]\s[^\n]*?\s2[.)]\s")
+_POINTS = re.compile(r"(?<=\d)\.\s")
 #: A list's mark on the line after an answer phrase.
 _BULLET = re.compile(r"[-+•]\s+")
 _LABEL = re.compile(
@@ -79,13 +83,23 @@ def phrases(text: str) -> Iterator[Phrase]:
         if "answer is" not in found[0].casefold() and _IS.search(line):
             place = max(end, found.end())
             continue
-        yield Phrase(found.start(), text[end : _end(text, end)], line)
+        sentence = text[end : _end(text, end)]
+        if _NUMBERED.match(text, end):
+            # The number of a list's first item is no answer.
+            sentence = _POINTS.sub(") ", line)
+        yield Phrase(found.start(), sentence, line)
         place = max(end, found.end(), found.start() + 1)
 
 
 def _end(text: str, place: int) -> int:
     most = min(len(text), place + _LONGEST_LINE)
     found = _SENTENCE_END.search(text, place, most)
+    while (
+        found
+        and found[0] == "."
+        and _ABBREVIATED.search(text, max(place, found.start() - 6), found.start() + 6)
+    ):
+        found = _SENTENCE_END.search(text, found.end(), most)
     return found.start() if found else most
 
 

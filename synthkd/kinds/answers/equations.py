@@ -19,6 +19,10 @@ _NOTE = re.compile(r"<<([^<>\n]*)>>")
 _CUT_NUMBER = re.compile(r"\d[,.:]$")
 #: What goes on behind a number that is not all.
 _MORE = re.compile(r" \d|\s*\w*,? and \(?\d+/\d|[^.=\n]{0,50}\b(?:remain|left over)|\.\.\.")
+#: Words that make what follows another number.
+_SCALING = frozenset(["half", "third", "quarter", "thirds", "quarters", "twice", "double", "triple"])
+#: One and a half, or a half less than one.
+_HYPHENED = re.compile(r"\d-\d+/\d")
 #: Tokens to the left of `=` that are looked at.
 _LOOK_BACK = 40
 #: Written with so many decimals, a number came from floating-point arithmetic.
@@ -26,7 +30,7 @@ _FLOAT_PLACES = 9
 _DIMENSIONS = {
     "time": "second sec minute min hour hr h day week month year decade century",
     "money": "cent penny pennie dime nickel quarter dollar buck euro",
-    "length": "inch inche foot feet yard mile mm cm m km meter metre millimeter centimeter kilometer",
+    "length": "inch inche foot feet ft yard yd mile mi mm cm m km meter metre millimeter centimeter kilometer",
     "amount": "ounce oz pound lb mg g gram kg kilogram ton cup pint quart gallon ml l liter litre teaspoon tablespoon",
 }
 _DIMENSION = {word: name for name, words in _DIMENSIONS.items() for word in words.split()}
@@ -149,6 +153,13 @@ def _goes_on(run: list[Token], start: int) -> bool:
     before = run[start - 1]
     if before.kind == "op":
         return True
+    low = before.text.casefold()
+    if low in _SCALING or (low == "of" and start > 1 and run[start - 2].text.casefold() in _SCALING):
+        # "half of 60 + 5"
+        return True
+    if low.removesuffix("s") in _DIMENSION and start > 1 and run[start - 2].kind == "number":
+        # "5 ft 6 in"
+        return True
     letter = before.kind == "word" and len(before.text) == 1 and before.text.casefold() not in ("a", "i")
     mixed = start > 1 and before.text.casefold() == "and" and run[start - 2].kind == "number"
     return before.kind in ("open", "percent", "close", "number", "currency") or letter or mixed
@@ -168,7 +179,11 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
             if holds is False and i + 2 < len(sides):
                 holds = _goes_along(left, right, sides[i + 2][0])
             if holds is False and (
-                _uncertain(left, right) or _converts(left, right) or _goes_further(text, run, end)
+                _uncertain(left, right)
+                or _HYPHENED.search(text, run[start].start, run[end - 1].end)
+                or _is_owed(left, right, run[sides[i + 1][1]])
+                or _converts(left, right)
+                or _goes_further(text, run, end)
             ):
                 holds = None
         first, last = run[start].start, run[end - 1].end
@@ -217,6 +232,12 @@ def _uncertain(left: Tree, right: Tree) -> bool:
     return any(not number.certain for side in (left, right) for number in numbers(side)) or any(
         _part_of_whole(side) for side in (left, right)
     )
+
+
+def _is_owed(left: Tree, right: Tree, begin: Token) -> bool:
+    """`5 - 7 = (2)`, as an account writes it."""
+    made = value(left)
+    return begin.kind == "open" and isinstance(right, Number) and made is not None and made == -right.value
 
 
 def _part_of_whole(tree: Tree) -> bool:

@@ -35,6 +35,7 @@ from synthkd.kinds.answers.context import (
     is_apart,
     is_bracketed_money,
     is_name,
+    is_pair,
     is_range,
     read_words,
 )
@@ -49,7 +50,7 @@ _LONGEST_CHAIN = 20
 _LOOK_BACK = 40
 #: A decimal that is written out; beyond, the fraction is.
 _MOST_PLACES = 12
-_MARKUP = " \t*_`\"'"
+_MARKUP, _BLANKS = " \t*_`\"'", " \t\u202f_`\"'"
 _EMPHASIS = re.compile(r"(?<!\S)[*_]([^\s*_][^*_\n]*)[*_](?=[\s.,;:!?]|$)")
 _ASKED = re.compile(
     r"\b(?:how\s+many|number\s+of|in)\s+(?:whole\s+|full\s+|more\s+)?"
@@ -65,7 +66,9 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
         text: The text of an answer.
         question: What was asked; a unit in it (`How many dozen …?`) is no factor of the answer.
     """
-    text = _without_asked(_EMPHASIS.sub(r"\1", without_notes(plain(text)).strip(_MARKUP)), question)
+    text = _without_asked(
+        _EMPHASIS.sub(r"\1", without_notes(plain(text.strip(_MARKUP))).strip(_BLANKS)), question
+    )
     left: Fraction | None = None
     for _ in range(_LONGEST_CHAIN):
         read = _read(text, _signed(tokens(text), text))
@@ -107,6 +110,9 @@ def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fr
     except Unreadable:
         return _not_a_number(text)
     if (behind := _equals(found, after)) is not None:
+        if start and found[start - 1].kind == "op":
+            # "x + 3 = 5"
+            return _not_a_number(text)
         alone = isinstance(tree, Number) and not tree.percent and not is_name(found, first)
         alone = alone and found[after].text != "!"
         return behind, value(tree) if alone else None
@@ -124,6 +130,7 @@ def _around(text: str, found: list[Token], start: int, after: int) -> Fraction |
         read is None
         or is_range(text, found, tree, start, end)
         or is_bracketed_money(found[start:after])
+        or is_pair(found, start, end)
         or not begins(found, start, read)
     ):
         return _not_a_number(text)

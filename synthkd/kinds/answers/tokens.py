@@ -45,6 +45,7 @@ _LATEX = [
     (re.compile(r"\^\s*\{\s*([-+]?\d+)\s*\}"), r"^\1"),
     (re.compile(r"\\(?:left|right|displaystyle|textstyle|big|Big|bigg)\b"), ""),
     (re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\d))"), r"√(\1\2)"),
+    (re.compile(r"(?<=\d)\s*\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"), r" \1\2/\3\4"),
     (re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r"(\1\2)/(\3\4)"),
     (
         re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|textit|mbox|operatorname)\s*\{([^{}]*)\}"),
