@@ -83,7 +83,7 @@ def _segments(found: list[Token]) -> list[list[Token]]:
     """Runs of tokens without an end between them, where an equals sign stands in them."""
     runs: list[list[Token]] = [[]]
     for token in found:
-        if token.kind in ("end", "bad"):
+        if token.kind == "end":
             runs.append([])
         else:
             runs[-1].append(token)
@@ -162,7 +162,7 @@ def _goes_on(run: list[Token], start: int) -> bool:
         return True
     letter = before.kind == "word" and len(before.text) == 1 and before.text.casefold() not in ("a", "i")
     mixed = start > 1 and before.text.casefold() == "and" and run[start - 2].kind == "number"
-    return before.kind in ("open", "percent", "close", "number", "currency") or letter or mixed
+    return before.kind in ("open", "percent", "close", "number", "bad", "currency") or letter or mixed
 
 
 def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]:
