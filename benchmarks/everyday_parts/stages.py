@@ -29,7 +29,7 @@ def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | st
         return f"no examples/{path.name}"
     changes = [
         f"journal={folder}/journal.sqlite", f"work={folder}/{kind}-run", f"corpus.path={folder}/{kind}-corpus",
-        *(["inputs.limit=60"] if quick else []),
+        *(["inputs.limit=20"] if quick else []),
     ]  # fmt: skip
     try:
         corpus = run(Recipe.load(path, changes), quiet=True).corpus
