@@ -28,6 +28,7 @@ class Trained:
     name = "encoder"
     classes = ("arrival", "money", "other")
     max_length, temperature = 24, 1.7
+    trained_on = frozenset({1, 2})
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
@@ -129,6 +130,7 @@ def test_batches_and_order_do_not_change_what_is_said(exported: tuple[Trained, P
 
 def test_no_texts_have_no_probabilities(exported: tuple[Trained, Path]) -> None:
     made = OnnxClassifier.load(exported[1])
+    assert made.trained_on == {1, 2}
     assert made.probabilities([]).shape == (0, 3)
     assert made.predict([]) == []
 
