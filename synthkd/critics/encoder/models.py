@@ -40,8 +40,6 @@ def load_model(name: str, own: bool = False, local: bool = False) -> tuple[Any, 
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=local)
-            # Padding on the left would move the places of a text's tokens, and so its vector, with its neighbours.
-            tokenizer.padding_side = "right"
             model, told = AutoModel.from_pretrained(
                 name, trust_remote_code=False, use_safetensors=True, local_files_only=local,
                 dtype="float32", output_loading_info=True,
