@@ -339,6 +339,8 @@ def test_the_unit_that_a_question_asks_for_multiplies_nothing() -> None:
     assert read_number("5 dozen eggs", "How many eggs are there?") == 60
     assert read_number("14 quarters", "How many quarters has she?") == 14
     assert isinstance(read_number("14 quarters", "How many coins has she?"), Malformed)
+    assert read_number("3 million", "How much is it, in millions of dollars?") == 3
+    assert read_number("two thirds", "Tom is in third grade. What part is left?") == Fraction(2, 3)
     assert last_number("It is 24 / 12 = 2 dozen", "How many dozens is it?") == 2
 
 

@@ -52,9 +52,10 @@ _LOOK_BACK = 40
 _MOST_PLACES = 12
 _MARKUP, _BLANKS = " \t*_`\"'", " \t\u202f_`\"'"
 _EMPHASIS = re.compile(r"(?<!\S)[*_]([^\s*_][^*_\n]*)[*_](?=[\s.,;:!?]|$)")
+_SCALE = "|".join(sorted(MAGNITUDES, key=len, reverse=True))
 _ASKED = re.compile(
-    r"\b(?:how\s+many|number\s+of|in)\s+(?:whole\s+|full\s+|more\s+)?"
-    rf"({'|'.join(sorted(MAGNITUDES, key=len, reverse=True))}|quarters?|thirds?|halves|tenths?|hundredths?)\b",
+    rf"\b(?:how\s+many|number\s+of)\s+(?:whole\s+|full\s+|more\s+)?({_SCALE}|quarters?|thirds?|halves|tenths?|hundredths?)\b"
+    rf"|\bin\s+((?:{_SCALE})(?<=s)|million|billion|lakh|crore)\b",
     re.IGNORECASE,
 )
 
@@ -86,8 +87,8 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
 
 def _without_asked(text: str, question: str) -> str:
     """Text in which a unit that the question asks for (`How many dozen …?`) multiplies nothing."""
-    stems = {word.casefold().removesuffix("s") for word in _ASKED.findall(question)} if question else ()
-    for stem in stems:
+    asked = ("".join(words) for words in _ASKED.findall(question))
+    for stem in {word.casefold().removesuffix("s") for word in asked}:
         text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
     return text
 
