@@ -236,7 +236,7 @@ VERBS: list[tuple[list[str], str, Callable[[Path], None] | None, int, str]] = [
     # labels
     (["critic", "train", "s.csv", "c"], "s.csv", raw(b""), 2, "s.csv: empty"),
     (["critic", "train", "sheet.csv", "inputs.csv/c"], "", None, 2, "sheet.csv"),
-    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail": "c", "label": {}}'), 2, "s.jsonl row 1: verdict {}"),
+    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail": "c", "label": {}}'), 2, "s.jsonl row 1: 'label' is an empty object, which is no verdict"),
     (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail": "c", "label": true, "weight": []}'), 2, "s.jsonl row 1: the weight is []"),
     (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl(f'{{"head": "a", "relation": "b", "tail": "c", "label": true, "tokens": 1{"0" * 400}}}'), 2, "s.jsonl row 1: tokens is"),
     (["critic", "negatives", "gone.csv", "n.csv"], "", None, 2, "gone.csv: no such file"),
