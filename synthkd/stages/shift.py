@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,9 +45,19 @@ class Watch:
             if len(self._lowest) > SAMPLE:
                 heapq.heappop(self._lowest)
 
-    def verdict(self, held_out: pa.Table, kind: Kind) -> dict[str, Any]:
-        """What the tests of texts, numbers and scores say, for manifest and table; with too few rows, that none was made."""
+    def verdict(
+        self, held_out: pa.Table, kind: Kind, trained_on: Collection[int] = frozenset()
+    ) -> dict[str, Any]:
+        """Return what the tests of texts, numbers and scores say, for manifest and table.
+
+        Args:
+            held_out: The calibration rows.
+            kind: Their kind.
+            trained_on: Hashes of the groups that the critic was trained on. Its scores of their rows are surer than
+                others and tell nothing of a shift, so such rows are compared by their texts alone.
+        """
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
+        from synthkd.critics.train import group_hash
 
         sample = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
         # A row without a score is rejected, and its like was left out of the calibration.
@@ -66,9 +76,12 @@ class Watch:
         one, other = groups
         # Two looks at half the level each: at the texts, and at all numbers.
         found = [detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)]
-        if numbers:
+        places = [place for place, group in enumerate(other) if group_hash(group) not in trained_on]
+        other = [other[place] for place in places]
+        if numbers and len(set(other)) >= FEWEST:
+            fresh = [scored[place] for place in places]
             sides = [
-                {name: [row.get(name) for row in rows] for name in numbers} for rows in (calibration, scored)
+                {name: [row.get(name) for row in rows] for name in numbers} for rows in (calibration, fresh)
             ]
             found.append(
                 detect_shift_of_numbers(*sides, level=LEVEL / 2, calibration_groups=one, scored_groups=other)

@@ -11,6 +11,7 @@ import pytest
 from conftest import Make, write_csv
 
 from synthkd import run
+from synthkd.critics.train import group_hash
 from synthkd.errors import WithdrawnError
 from synthkd.kinds.triple import TripleKind
 from synthkd.pipeline import check_guarantee
@@ -88,6 +89,15 @@ def test_the_sample_does_not_depend_on_batches_or_order() -> None:
         parts.see(part, [0.5] * part.num_rows)
     assert sorted(whole._lowest, key=lambda x: x[1]) == sorted(parts._lowest, key=lambda x: x[1])
     assert len(whole._lowest) == SAMPLE
+
+
+def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> None:
+    rows, watch = table(0, 600), Watch(KIND.columns)
+    watch.see(rows, [0.99] * 600)
+    held_out = with_numbers(table(30_000, 600), 0.5, 2)
+    trained_on = {group_hash(KIND.group(row)) for row in rows.to_pylist()}
+    assert watch.verdict(held_out, KIND)["shifted"]
+    assert not watch.verdict(held_out, KIND, trained_on)["shifted"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
