@@ -208,7 +208,7 @@ def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
         label = bool(good and rng.random() < valid)
         sheet.append(
             {
-                "head": f"h{i}",
+                "head": f"thing {i}",
                 "relation": "UsedFor",
                 "tail": f"{'good' if good else 'bad'} {i % 7}",
                 "label": label,
@@ -218,7 +218,7 @@ def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
 
 
 def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(make_recipe: Make, tmp_path: Path) -> None:
-    label_sheet(tmp_path / "labels.csv", valid=1.0)
+    label_sheet(tmp_path / "labels.csv", valid=1.0, rows=900)
     with FakeServer(answer=lambda p, i, s: f"{'good' if i % 2 else 'bad'} {i}") as server:
         recipe = make_recipe(server.url, critic={"labels": "labels.csv", "precision": 0.96})
         result = run(recipe, quiet=True)

@@ -150,14 +150,14 @@ def test_a_chat_has_the_rule_refusal_and_a_base_model_has_not(tmp_path: Path) ->
 def test_a_text_that_a_limit_cut_is_rejected_also_for_kinds_without_the_rule_unfinished(
     tmp_path: Path, rules: list[str] | None, accepted: int
 ) -> None:
-    (tmp_path / "write.j2").write_text("---\nkind: example\n---\nWrite a message about {{ label }}.")
-    write_csv(tmp_path / "labels.csv", [{"label": "refund"}])
-    with answering("Please give me my mon", "length") as server:
+    (tmp_path / "ask.j2").write_text("---\nkind: rationale\n---\n{{ question }}")
+    write_csv(tmp_path / "questions.csv", [{"question": "How many are 3 and 4?"}])
+    with answering("3 + 4 = 7. The answer is 7", "length") as server:
         raw = {
             "name": "cut",
-            "inputs": {"path": "labels.csv"},
-            "kind": {"name": "example"},
-            "prompt": {"template": "write.j2"},
+            "inputs": {"path": "questions.csv"},
+            "kind": {"name": "rationale"},
+            "prompt": {"template": "ask.j2"},
             "teacher": {"backend": "openai", "model": "fake", "base_url": server.url},
             "corpus": {"path": "corpus"},
             **({} if rules is None else {"rules": rules}),
