@@ -13,6 +13,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,9 @@ def methods(options: Namespace) -> dict[str, Method]:
     }
     if not options.quick:
         found["ours: encoder, fine-tuned"] = _ours("encoder", **slow)
+        if find_spec("setfit") is None:
+            print("no SetFit here (pip install setfit): it is left out")
+            return found
         found["SetFit"] = lambda *rows: setfit(base, *rows, keep=options.keep, only=options.kept_only)
     return found
 
