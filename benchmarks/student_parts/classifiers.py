@@ -28,7 +28,8 @@ from synthkd.students.base import Classifier, Texts
 from synthkd.students.metrics import paired_bootstrap
 
 SHOTS = (5, 10)
-#: What scikit-learn's C is chosen of (with 1000 among them it is worse: few rows mislead cross-validation), and from how many rows on three folds serve in place of five.
+#: What scikit-learn's C is chosen of (with 1000 among them few rows mislead cross-validation, and it is worse), and from how
+#: many rows on three folds serve in place of five.
 STRENGTHS, MANY = (0.1, 1.0, 10.0, 100.0), 2000
 #: Published, for orientation only: other draws, and most of them larger encoders (Banking 5 / 10 shots).
 PUBLISHED = {
