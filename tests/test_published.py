@@ -18,17 +18,17 @@ from synthkd.secrets import is_private
 from synthkd.students.train import Training, train_student
 from synthkd.testing import FakeServer
 
-FOLDER = Path("/elsewhere/telltale/work")
+FOLDER = Path("/elsewhere/telltale/project")
 
 
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
         ("heads.csv", "heads.csv"), ("../data/heads.csv", "../data/heads.csv"), ("$DATA/heads.csv", "$DATA/heads.csv"),
-        ("~/heads.csv", "~/heads.csv"), ("/elsewhere/telltale/work/a/heads.csv", "a/heads.csv"), ("/elsewhere/telltale/work", "."),
-        ("/elsewhere/telltale/work/../x/heads.csv", "heads.csv"), ("/rows/heads.csv", "heads.csv"), ("~telltale/heads.csv", "heads.csv"),
+        ("~/heads.csv", "~/heads.csv"), ("/elsewhere/telltale/project/a/heads.csv", "a/heads.csv"), ("/elsewhere/telltale/project", "."),
+        ("/elsewhere/telltale/project/../x/heads.csv", "heads.csv"), ("/rows/heads.csv", "heads.csv"), ("~telltale/heads.csv", "heads.csv"),
         ("C:\\Users\\telltale\\heads.csv", "heads.csv"), ("file:///elsewhere/telltale/heads.csv", "heads.csv"), ("/", "path"),
-        ("/elsewhere/telltale/working/heads.csv", "heads.csv"),
+        ("/elsewhere/telltale/projecting/heads.csv", "heads.csv"),
     ],
 )  # fmt: skip
 def test_a_path_is_shown_from_the_folder_or_by_its_name(path: str, shown: str) -> None:
@@ -40,7 +40,7 @@ def test_a_path_is_shown_from_the_folder_or_by_its_name(path: str, shown: str) -
     [
         ("/no_think", "/no_think"), ("and/or", "and/or"), ("http://example.org/a/b", "http://example.org/a/b"),
         ("transformers:/elsewhere/telltale/m@abc:float32", "transformers:m@abc:float32"),
-        ("stopped; see /elsewhere/telltale/work/runs/r/log, please", "stopped; see runs/r/log, please"),
+        ("stopped; see /elsewhere/telltale/project/runs/r/log, please", "stopped; see runs/r/log, please"),
         ("openai:http://gpu-box-7:8000/v1:m", "openai:http://private-host:8000/v1:m"),
         ("openai:http://127.0.0.1:8000/v1:m", "openai:http://127.0.0.1:8000/v1:m"),
     ],
@@ -64,7 +64,7 @@ def test_this_machine_and_public_hosts_are_no_private_ones(host: str) -> None:
 def test_options_of_any_depth_are_shortened() -> None:
     raw = {
         "options": {
-            "taxonomy": "/elsewhere/telltale/work/t.yaml",
+            "taxonomy": "/elsewhere/telltale/project/t.yaml",
             "deep": [{"x": "/elsewhere/telltale/a/b.csv"}],
         },
         "n": 3,

@@ -53,8 +53,8 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         (version,) = db.execute("SELECT value FROM meta WHERE key='version'").fetchone()
         if int(version) < VERSION:
             old, db = db, sqlite3.connect("", isolation_level=None, check_same_thread=False)
-            old.backup(db)
-            old.close()
+            with closing(old):
+                old.backup(db)
             upgrade(db)
         else:
             _refuse_newer(int(version), path)
