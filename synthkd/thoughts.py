@@ -104,6 +104,17 @@ _OPEN_AT_END = re.compile(
 )
 
 
+def may_hold_thoughts(text: str) -> bool:
+    """Tell at a glance whether a reply may hold a mark of thoughts: nearly every one holds none."""
+    return (
+        "<" in text
+        or "[" in text
+        or "◁" in text
+        or "&lt;" in text
+        or text.lstrip()[:8].lower().startswith(_BARE)
+    )
+
+
 def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
     """Split a reply into thoughts and answer. Never raises, whatever the text.
 
@@ -112,14 +123,7 @@ def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
         reasoning: Thoughts that the server has parsed out of the text already.
     """
     before = reasoning or ""
-    # A quick look: nearly every answer has none of these.
-    if not (
-        "<" in text
-        or "[" in text
-        or "◁" in text
-        or "&lt;" in text
-        or text.lstrip()[:8].lower().startswith(_BARE)
-    ):
+    if not may_hold_thoughts(text):
         return Answer(text, before)
     last, opened = None, False
     for mark, opens in _marks(text):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from synthkd.keys import content_hash
 from synthkd.kinds.text import normal_phrase
-from synthkd.thoughts import ONLY_THOUGHTS, split_thoughts
+from synthkd.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 Row = Mapping[str, Any]
 
@@ -33,6 +33,8 @@ Parse = Callable[[Any, str, Row], "list[dict[str, Any]] | Malformed"]
 
 def without_thoughts(text: str) -> str | Malformed:
     """Return the answer in a reply, or that the reply is nothing but a model's thoughts."""
+    if not may_hold_thoughts(text):
+        return text
     found = split_thoughts(text)
     if found.unclosed:
         return Malformed(ONLY_THOUGHTS, "the thoughts have no end")

@@ -123,6 +123,8 @@ def _string_end(text: str, start: int) -> int | None:
 
 def json_texts(text: str, fields: Sequence[str]) -> list[str] | None:
     """Return the texts of a JSON answer, each under the first of ``fields`` that its object has; None where it is no JSON."""
+    if "[" not in text and "{" not in text:
+        return None
     value = json_value(text)
     return None if value is None else [one for one in _texts(value, fields, 3) if one.strip()]
 

@@ -132,6 +132,9 @@ def _inside(found: re.Match[str]) -> str:
 
 def answer_lines(text: str, labels: str = LABELS) -> list[str]:
     """Return the lines of an answer that say something, cleaned; fences, rules and a preface such as `Here it is:` are none."""
+    plain = text.strip().rstrip(_STOPS)
+    if _PLAIN.fullmatch(plain) and not plain.isdigit():
+        return [plain]
     found = list[str]()
     preface = ""
     for line in text.splitlines():

@@ -133,10 +133,11 @@ class TripleKind(Kind):
         lines = answer_lines("\n".join(written) if written else text)
         if not lines:
             return Malformed("no_text")
-        tails = [self._tail(line, relation, str(row["head"])) for line in lines]
-        if not self.several:
-            tails = tails[:1]
-        return [{"head": str(row["head"]), "relation": relation.name, "tail": tail} for tail in tails]
+        head = str(row["head"])
+        return [
+            {"head": head, "relation": relation.name, "tail": self._tail(line, relation, head)}
+            for line in (lines if self.several else lines[:1])
+        ]
 
     def _tail(self, line: str, relation: Relation, head: str) -> str:
         """A line without the stem, should the teacher have repeated it, and with people for names."""
@@ -177,11 +178,11 @@ class TripleKind(Kind):
 
 
 def _without_stem(line: str, stem: str) -> str:
-    stem = stored(stem)
     begin = line[: len(stem)]
     # To compile a pattern for each stem takes longer than all the rest of parsing.
-    if begin.isascii() and stem.isascii() and begin.lower() != stem.lower():
+    if begin.isascii() and stem.isascii() and stem.isprintable() and begin.lower() != stem.lower():
         return line
+    stem = stored(stem)
     if re.match(re.escape(stem) + r"\b", line, re.IGNORECASE):
         return clean_line(line[len(stem) :]) or line
     return line

@@ -28,7 +28,7 @@ from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.judged import Came
 from synthkd.stages.plan import Asked, Plan
 from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
-from synthkd.thoughts import ONLY_THOUGHTS, split_thoughts
+from synthkd.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 MALFORMED = "malformed"
 #: What rejects a row whose text is not known to be whole; one that a limit cut is the rule `unfinished`'s matter.
@@ -188,7 +188,7 @@ def _own(sample: Sample) -> tuple[float | None, int | None]:
     written = sample.completion_tokens
     if sample.reasoning_tokens and written is not None:
         return sample.logprob, max(0, written - sample.reasoning_tokens)
-    if sample.thought or split_thoughts(sample.text).thoughts:
+    if sample.thought or (may_hold_thoughts(sample.text) and split_thoughts(sample.text).thoughts):
         return None, None
     return sample.logprob, written
 
