@@ -68,9 +68,10 @@ class Answer:
 _LT, _GT = "(?:<|&lt;)", "(?:>|&gt;)"
 _NAMED = "|".join(map(re.escape, sorted(NAMES, key=len, reverse=True)))
 _MARK = re.compile(
-    rf"(?P<named>{_LT}\s*(?P<slash>/)?\s*(?:{_NAMED})(?:\s[^<>\n]{{0,200}}?)?\s*(?P<empty>/)?\s*{_GT})"
-    r"|(?P<square>\[\s*(?P<square_slash>/)?\s*think\s*\])"
-    r"|(?P<wedge>◁\s*(?P<wedge_slash>/)?\s*think(?:ing)?\s*▷)"
+    # Possessive: a model that runs on in blanks must not cost the square of them.
+    rf"(?P<named>{_LT}\s*+(?P<slash>/)?\s*+(?:{_NAMED})(?:\s[^<>\n]{{0,200}}?)?\s*+(?P<empty>/)?\s*+{_GT})"
+    r"|(?P<square>\[\s*+(?P<square_slash>/)?\s*+think\s*+\])"
+    r"|(?P<wedge>◁\s*+(?P<wedge_slash>/)?\s*+think(?:ing)?\s*+▷)"
     # Harmony, whole and as decoders leave it that drop special tokens.
     r"|(?P<begin><\|channel\|>\s*(?:analysis|commentary)\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
     r"|<\|channel>\s*(?:thought|analysis)\b|<\|START_THINKING\|>|<\|begin_of_thought\|>|<\|inner_prefix\|>|<unused94>thought\b"
@@ -84,7 +85,8 @@ _MARK = re.compile(
 #: How replies begin that need no sign of a tag to be thoughts.
 _BARE = ("analysis", "here")
 #: What a mark is that closes nothing unless its own form was opened before.
-_ONLY_AFTER = {"details": "<details", "bare": "analysis", "granite": "thought process"}
+_ONLY_AFTER = {"bare": "analysis", "granite": "thought process"}
+_DETAILS = re.compile("<details", re.IGNORECASE)
 #: Signs around a tag that an answer speaks of.
 _QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
 _SPOKEN_OF = re.compile(r"[ -](?:tags?|tokens?|elements?|markers?|blocks?)\b", re.IGNORECASE)
@@ -97,7 +99,7 @@ _WRAPPED = re.compile(
     r"(?P<text>.*?)(?:(?:</(?P=name)\s*>|<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|end_of_box\|>).*)?\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_ENDS = re.compile(r"(?:\s*<\|(?:return|end|im_end|endoftext|END_OF_TURN_TOKEN)\|>)+\s*\Z")
+_ENDS = re.compile(r"(?:<\|(?:return|end|im_end|endoftext|END_OF_TURN_TOKEN)\|>\s*+)+\Z")
 _OPEN_AT_END = re.compile(
     rf"(?:{_LT}\s*(?:{_NAMED})\s*{_GT}|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|channel\|>analysis<\|message\|>)\s*\Z",
     re.IGNORECASE,
@@ -143,6 +145,8 @@ def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
 
 def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
     """The marks of a reply that are no mere mention, and whether each opens thoughts."""
+    # Blocks that are open within one of thoughts, itself included, and the place from which they are not counted yet.
+    depth, place = 0, 0
     for mark in _MARK.finditer(text):
         form = str(mark.lastgroup)
         if form in ("slash", "empty", "named"):
@@ -153,10 +157,18 @@ def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
         elif form in ("square", "square_slash", "wedge", "wedge_slash"):
             if not _is_mention(text, mark):
                 yield mark, not (mark["square_slash"] or mark["wedge_slash"])
+        elif form == "details":
+            if depth:
+                depth += len(_DETAILS.findall(text, place, mark.start())) - 1
+                place = mark.end()
+                if not depth:
+                    yield mark, False
         elif form in _ONLY_AFTER:
             if _ONLY_AFTER[form] in text[: mark.start()].lower():
                 yield mark, False
         else:
+            if not depth and _DETAILS.match(text, mark.start()):
+                depth, place = 1, mark.end()
             yield mark, form == "begin"
 
 

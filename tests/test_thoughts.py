@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,6 +104,8 @@ def test_thoughts_without_an_end_leave_no_answer(reply: str) -> None:
         "<p>to row</p>",
         "assistantfinal",
         "<thinker>",
+        "to row\n<details><summary>why</summary>oars</details>",
+        "a <details> element, then its </details>",
     ],
 )
 def test_an_answer_that_speaks_of_tags_or_of_thinking_stays_as_it_is(text: str) -> None:
@@ -127,6 +131,28 @@ def test_whatever_the_thoughts_say_the_answer_is_the_same(
     tag = case(name)  # type: ignore[operator]
     reply = (f"<{tag}>" if opened else "") + thoughts + f"</{tag}>\nto row"
     assert split_thoughts(reply).text == "to row"
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ('<details type="reasoning">hm <details>in it</details> hm</details>to row', "to row"),
+        (
+            '<details type="reasoning">hm</details>to row <details>and more</details>',
+            "to row <details>and more</details>",
+        ),
+        ('<details type="reasoning">a</details><details type="reasoning">b</details>to row', "to row"),
+    ],
+)
+def test_only_the_block_of_thoughts_is_taken_for_them(reply: str, answer: str) -> None:
+    assert split_thoughts(reply).text == answer
+
+
+@pytest.mark.parametrize("start", ["<", "[", "◁", "<think", "<think>hm</think>to row", "&lt;/"])
+def test_blanks_without_end_cost_no_more_than_they_are_long(start: str) -> None:
+    begin = time.perf_counter()
+    assert not split_thoughts(start + " \n" * 3000 + "x").unclosed
+    assert time.perf_counter() - begin < 1
 
 
 @given(st.text(max_size=60))

@@ -17,6 +17,8 @@ LONGEST = 400_000
 _FENCED = re.compile(r"```[\w+-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _BEGINS = re.compile(r'\s*(?:\[\s*(?:["{\]]|\[\s*["\]])|\{\s*["}])')
 _MOST = 5_000
+#: Lists and objects inside of each other, of JSON that was cut; deeper ones are no answer, and would cost their square.
+_DEEPEST = 100
 _LISTS = ("answers", "items", "results", "tails", "list")
 _DECODER = json.JSONDecoder()
 
@@ -82,6 +84,8 @@ def _closed(text: str) -> str:
                 safe, closers = len(out), "".join(reversed(stack))
             continue
         if ch in "[{":
+            if len(stack) == _DEEPEST:
+                break
             out.append(ch)
             stack.append("]" if ch == "[" else "}")
         elif ch in "]}":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -212,3 +213,9 @@ def test_wherever_a_list_of_texts_is_cut_only_whole_ones_are_read(
 def test_reading_cut_json_never_raises(value: Any, data: st.DataObject) -> None:
     written = json.dumps(value)
     assert json_texts(written[: data.draw(st.integers(0, len(written)))], ("text",)) is not ...
+
+
+def test_brackets_without_end_cost_no_more_than_they_are_long() -> None:
+    begin = time.perf_counter()
+    assert json_value('["oak", ' + "[" * 20_000)[0] == "oak"
+    assert time.perf_counter() - begin < 1
