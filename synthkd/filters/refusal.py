@@ -173,6 +173,8 @@ _FIRST = frozenset(
     ]
 )
 _WORD = re.compile(r"[^\W\d_]+")
+#: Words that say nothing yet: "An error occurred".
+_ARTICLES = frozenset(["a", "an", "the"])
 #: From here on, scripts without blanks between words.
 _WIDE = "\u1100"
 #: Characters of a text that are looked at: a non-answer says so at its beginning.
@@ -205,4 +207,6 @@ def why_no_answer(text: str) -> str | None:
 def _may_be_none(text: str) -> bool:
     """Whether a text begins with a word with which one begins that is no answer."""
     first = _WORD.search(text, 0, _HEAD)
+    if first is not None and first.group().lower() in _ARTICLES:
+        first = _WORD.search(text, first.end(), _HEAD)
     return first is not None and (first.group().lower() in _FIRST or first.group()[0] >= _WIDE)

@@ -92,7 +92,7 @@ def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
 class AgreesWithGold(RowRule):
     """The answer is not the one that the input gives as ``gold``; for expressions, not what was asked for.
 
-    Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`) is not taken for one.
+    Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`) rejects its rows, by name.
     """
 
     name: ClassVar[str] = "agrees_with_gold"
