@@ -104,7 +104,9 @@ class Decision:
     def look_for_shift(self, kind: Kind) -> None:
         """After all rows were judged: whether they were like those that the threshold comes from. Into the record."""
         if self.watch is not None and self.record is not None:
-            self.record["shift"] = shift = self.watch.verdict(self.trained.held_out, kind, self.trained.seen)
+            self.record["shift"] = shift = self.watch.verdict(
+                self.trained.held_out, kind, self.trained.seen, self.trained.group_column
+            )
             if shift["shifted"]:
                 self.record["guarantee"] = WITHDRAWN
 

@@ -46,7 +46,11 @@ class Watch:
                 heapq.heappop(self._lowest)
 
     def verdict(
-        self, held_out: pa.Table, kind: Kind, trained_on: Collection[int] = frozenset()
+        self,
+        held_out: pa.Table,
+        kind: Kind,
+        trained_on: Collection[int] = frozenset(),
+        grouped_by: str | None = None,
     ) -> dict[str, Any]:
         """Return what the tests of texts, numbers and scores say, for manifest and table.
 
@@ -55,8 +59,10 @@ class Watch:
             kind: Their kind.
             trained_on: Hashes of the groups that the critic was trained on. Its scores of their rows are surer than
                 others and tell nothing of a shift, so such rows are compared by their texts alone.
+            grouped_by: Column of these groups, or `none`. Default: the kind's own. Those of another column are not known here.
         """
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
+        from synthkd.critics.splits import UNGROUPED, group_names
         from synthkd.critics.train import group_hash
 
         sample = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
@@ -76,7 +82,9 @@ class Watch:
         one, other = groups
         # Two looks at half the level each: at the texts, and at all numbers.
         found = [detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)]
-        places = [place for place, group in enumerate(other) if group_hash(group) not in trained_on]
+        by = grouped_by if grouped_by in (*kind.columns, UNGROUPED) else kind.group_column
+        names = group_names(kind, scored, str(by))
+        places = [place for place, name in enumerate(names) if group_hash(name) not in trained_on]
         other = [other[place] for place in places]
         if numbers and len(set(other)) >= FEWEST:
             fresh = [scored[place] for place in places]

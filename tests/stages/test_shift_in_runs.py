@@ -11,6 +11,7 @@ import pytest
 from conftest import Make, write_csv
 
 from synthkd import run
+from synthkd.critics.splits import group_names
 from synthkd.critics.train import group_hash
 from synthkd.errors import WithdrawnError
 from synthkd.kinds.triple import TripleKind
@@ -95,9 +96,10 @@ def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> Non
     rows, watch = table(0, 600), Watch(KIND.columns)
     watch.see(rows, [0.99] * 600)
     held_out = with_numbers(table(30_000, 600), 0.5, 2)
-    trained_on = {group_hash(KIND.group(row)) for row in rows.to_pylist()}
     assert watch.verdict(held_out, KIND)["shifted"]
-    assert not watch.verdict(held_out, KIND, trained_on)["shifted"]
+    for column in ("head", "tail", "none"):
+        trained_on = {group_hash(name) for name in group_names(KIND, rows.to_pylist(), column)}
+        assert not watch.verdict(held_out, KIND, trained_on, column)["shifted"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
