@@ -280,13 +280,15 @@ def _check_percent(form: str | bytes, values: Any) -> None:
         raise LimitError("a width in a format is larger than 9,999, or `*`")
     if isinstance(values, Mapping):
         widest = max(map(_size, values.values()), default=0)
+        named = [value for name, value in values.items() if f"%({name})" in text]
+        printed = named if "%(" in text else [values]
     elif isinstance(values, tuple):
         widest = sum(map(_size, values)) // max(1, text.count("%"))
+        printed = list(values)
     else:
         widest = _size(values)
-    for value in (
-        values.values() if isinstance(values, Mapping) else values if isinstance(values, tuple) else (values,)
-    ):
+        printed = [values]
+    for value in printed:
         _text(value)
     # Each place may also be padded.
     _HERE.meter.text(len(text) + text.count("%") * widest)
@@ -300,6 +302,10 @@ def _add(left: Any, right: Any) -> Any:
 
 class _Fields:
     """Bound the width of a format's fields."""
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        _text(value)
+        return super().convert_field(value, conversion)  # type: ignore[misc]
 
     def format_field(self, value: Any, format_spec: str) -> Any:
         if re.search(r"\d{5,}", format_spec):
@@ -432,7 +438,7 @@ _SPREADING = {"map", "batch", "slice", "sum"}
 
 #: Filters that make a text of whatever they are given.
 _TEXTUAL = {
-    "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "replace", "safe", "string",
+    "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "pprint", "replace", "safe", "string",
     "striptags", "title", "trim", "truncate", "upper", "urlize", "wordcount", "wordwrap",
 }  # fmt: skip
 
@@ -443,6 +449,23 @@ def _join(context: Any, value: Any, d: Any = "", attribute: Any = None) -> Any:
     if attribute is not None:
         value = map(make_attrgetter(context.environment, attribute), value)
     return FILTERS["join"](context, [_text(part) for part in value], _text(d))
+
+
+def _urlencode(value: Any) -> Any:
+    """The filter `urlencode`, of a text or of pairs of texts."""
+    if isinstance(value, Mapping):
+        value = value.items()
+    pairs = isinstance(value, Iterable) and not isinstance(value, str)
+    return FILTERS["urlencode"](
+        [(_text(name), _text(said)) for name, said in value] if pairs else _text(value)
+    )
+
+
+@pass_eval_context
+def _xmlattr(context: Any, d: Mapping[str, Any], autospace: bool = True) -> Any:
+    """The filter `xmlattr`, of values that have a text; those that are null are left out."""
+    texts = {name: value if value is None else _text(value) for name, value in d.items()}
+    return FILTERS["xmlattr"](context, texts, autospace)
 
 
 @pass_context
@@ -749,8 +772,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "%": _remainder,
     "+": _add,
 }
+_OWN = {"join": _join, "random": _random, "urlencode": _urlencode, "xmlattr": _xmlattr}
 _FILTERS: dict[str, Callable[..., Any]] = {
-    name: _bounded(name, work) for name, work in {**FILTERS, "join": _join, "random": _random}.items()
+    name: _bounded(name, work) for name, work in {**FILTERS, **_OWN}.items()
 } | {
     "_sized": _sized,
     "_joined": _joined,

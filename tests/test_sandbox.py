@@ -206,10 +206,15 @@ def test_ordinary_templates_say_what_they_said_before() -> None:
         "{{ [head, note] | join(' ') }}",
         "{{ [{'a': note}] | map(attribute='a') | join }}",
         "{{ [{'a': note}] | join('', attribute='a') }}",
-        "{{ '%s' % note if note is not mapping and note != () else note }}",
+        "{{ '%s' % note if note != () else note }}",
+        "{{ '%(a)s' % {'a': note} }}",
         "{{ '%s' | format(note) }}",
         "{{ '{}'.format(note) }}",
         "{{ '{:}{a}'.format(1, a=note) }}",
+        "{{ '{!r}'.format(note) }}",
+        "{{ note | pprint }}",
+        "{{ {'q': note} | urlencode }}",
+        "{% if note is none %}{{ note }}{% else %}{{ {'a': note} | xmlattr }}{% endif %}",
         "{% macro f(x) %}{{ x }}{% endmacro %}{{ f(note) }}",
         "{% filter upper %}{{ note }}{% endfilter %}",
         "{% block b %}{{ note }}{% endblock %}",
@@ -220,6 +225,19 @@ def test_what_has_no_text_is_not_printed_however_it_is_written(value: object, sa
     with pytest.raises(PromptError, match=said) as caught:
         prompt.render(ROW, KIND, "id", 0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ '%(a)s' % {'a': head, 'b': none} }}", "knife"),
+        ("{{ 'a b' | urlencode }}{{ {'q': 1, 'r': 'a b'} | urlencode }}", "a%20bq=1&r=a+b"),
+        ("<p{{ {'id': 1, 'class': none} | xmlattr }}>", '<p id="1">'),
+    ],
+)
+def test_a_value_that_is_not_printed_need_not_have_a_text(source: str, text: str) -> None:
+    prompt = Prompt("t.j2", Head(), source, Path("/nowhere"))
+    assert prompt.render(ROW, KIND, "id", 0)[0]["content"] == text
 
 
 @pytest.mark.parametrize(
