@@ -123,7 +123,7 @@ def read_labels(
         if verdict != UNSURE:
             rows.append(row | {verdict_column(kind): verdict == ACCEPT})
     divided = sorted({kind.group(read.rows[key]) for key, found in read.sides.items() if len(found) > 1})
-    if divided and held_out < 1:
+    if divided and 0 < held_out < 1:
         raise CriticError(f"{path}: {both_sides(divided)}")
     sheet = _sheet(path, kind, rows, group, held_out, seed)
     return LabelSheet(

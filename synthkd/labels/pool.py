@@ -150,10 +150,14 @@ def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
         done = 0
         for rows in read_rows(file):
             for column in kind.columns:
-                if column not in rows[0]:
+                if not done and column not in rows[0]:
                     raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
             for row in rows:
                 done += 1
+                if missing := next((column for column in kind.columns if column not in row), None):
+                    raise InputError(
+                        f"{file} row {done:,}: no column {missing!r}{nearest(missing, list(row))}"
+                    )
                 if _wanted(row, which) and all(row[column] is not None for column in kind.columns):
                     for column in kind.columns:
                         row[column] = text_cell(row[column], f"{file} row {done:,}", column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,6 @@ from synthkd.testing import FakeServer
 
 
 def test_parquet_csv_and_json_lines_are_read_alike(tmp_path: Path) -> None:
-    import json
-
     rows = pool_rows(5)
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet")
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -36,6 +35,14 @@ def test_parquet_csv_and_json_lines_are_read_alike(tmp_path: Path) -> None:
 def test_a_row_without_an_id_has_that_of_its_content(tmp_path: Path) -> None:
     rows = [{key: value for key, value in row.items() if key != "id"} for row in pool_rows(2)]
     assert sorted(make_pool(tmp_path, rows).ids) == sorted(KIND.identity(row) for row in rows)
+
+
+def test_a_row_of_json_lines_without_a_column_is_named(tmp_path: Path) -> None:
+    lines = [json.dumps(row) for row in pool_rows(3)]
+    lines[1] = '{"id": "r1", "head": "oak", "relation": "UsedFor", "tial": "shade"}'
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"r.jsonl row 2: no column 'tail' \(did you mean 'tial'\?\)"):
+        read_pool(tmp_path / "r.jsonl", KIND)
 
 
 def fates() -> list[dict[str, Any]]:
