@@ -184,7 +184,7 @@ _HEAD = 300
 class Refusal(RowRule):
     """A refusal, a placeholder such as ``None``, or another text that is no answer.
 
-    On by default where a chat is asked.
+    On by default, but for templates of base models (`chat: false`).
     """
 
     name: ClassVar[str] = "refusal"

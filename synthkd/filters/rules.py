@@ -13,9 +13,9 @@ import unicodedata
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from synthkd.errors import RecipeError, nearest
+from synthkd.errors import RecipeError, SynthKDError, nearest
 from synthkd.filters.base import Filter, Reasons
 from synthkd.finish import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind, Row
@@ -25,6 +25,17 @@ from synthkd.text_forms import marks, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class _NoColumnError(KeyError):
+    """A rule looks at a column that is not there."""
+
+
+class _MadeUp(dict[str, Any]):
+    """A row by which it is seen what a rule looks at."""
+
+    def __missing__(self, name: str) -> Any:
+        raise _NoColumnError(name)
 
 
 class RowRule(Filter):
@@ -39,19 +50,22 @@ class RowRule(Filter):
 
     def ready(self, kind: Kind) -> None:
         """Refuse a rule that looks at a column which rows of the kind do not have."""
-        row = dict.fromkeys(
-            [*row_columns(kind), *kind.details, *([self.column] if self.column else [])], "word"
+        # Rows that a rule takes from batches in its own way may have the kind's details too.
+        details = () if type(self).judge is RowRule.judge else kind.details
+        row = _MadeUp.fromkeys(
+            [*row_columns(kind), *details, *([self.column] if self.column else [])], "word"
         )
         try:
             self.check(row, kind)
-        except KeyError as error:
-            column = error.args[0] if error.args else None
-            if isinstance(column, str) and column not in row and column != "word":
-                raise RecipeError(
-                    f"rule {self.name!r}: no column {column!r} in rows of the kind {kind.name!r}{nearest(column, list(row))}"
-                ) from None
-        except (TypeError, ValueError, AttributeError, IndexError):
-            pass  # Of a made-up row; what it says of real ones is not known.
+        except _NoColumnError as error:
+            column = str(error.args[0])
+            raise RecipeError(
+                f"rule {self.name!r}: no column {column!r} in rows of the kind {kind.name!r}{nearest(column, list(row))}"
+            ) from None
+        except SynthKDError:
+            raise
+        except Exception:  # noqa: BLE001 (of a made-up row; what the rule says of real ones is not known)
+            return
 
     def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         # One that reads its text elsewhere has its own idea of it.

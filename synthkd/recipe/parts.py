@@ -183,6 +183,3 @@ class CorpusPart(Part):
     title: str | None = Field(None, description="Title of the dataset card.")
     license: str | None = Field(None, description="Licence in the dataset card.")
     rows_per_file: int = Field(250_000, ge=1, description="Rows in one Parquet file at most.")
-
-
-DEFAULT_RULES = ("empty", "echo", "too_long", "self_loop", "unfinished", "characters")

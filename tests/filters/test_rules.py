@@ -29,6 +29,7 @@ from synthkd.filters.rules import (
     Unfinished,
 )
 from synthkd.kinds.example import ExampleKind
+from synthkd.kinds.rationale import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.stages.plan import Plan
 
@@ -320,3 +321,38 @@ def test_of_equal_candidates_one_stays_and_recurrence_counts_completions(rows: l
                 (rows[n][1:3] for n in mine),
                 key=lambda said: (-said[1] if said[1] is not None else np.inf, said[0]),
             )
+
+
+class ByTable(RowRule):
+    """A rule as a user writes one."""
+
+    name = "by_table"
+
+    def check(self, row: Any, kind: Any) -> str | None:
+        return {"Knife": None}[row["head"].title()]
+
+
+class ByShare(RowRule):
+    name = "by_share"
+
+    def check(self, row: Any, kind: Any) -> str | None:
+        return str(1 / (len(row["tail"]) - len("word")))
+
+
+class Detail(RowRule):
+    name = "detail"
+
+    def check(self, row: Any, kind: Any) -> str | None:
+        return str(row["found_by"])
+
+
+@pytest.mark.parametrize("rule", [ByTable, ByShare])
+def test_what_a_rule_makes_of_a_made_up_row_refuses_nothing(rule: type[RowRule]) -> None:
+    rule().ready(KIND)
+
+
+def test_a_detail_that_a_rule_on_rows_is_not_shown_is_refused_before_anything_is_bought() -> None:
+    with pytest.raises(
+        RecipeError, match="rule 'detail': no column 'found_by' in rows of the kind 'rationale'"
+    ):
+        Detail().ready(RationaleKind())

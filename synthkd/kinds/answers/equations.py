@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from synthkd.kinds.answers.arithmetic import Number, Operation, Tree, Unreadable, numbers, parse, value
+from synthkd.kinds.answers.context import is_part_of_whole
 from synthkd.kinds.answers.tokens import Token, plain, tokens
 
 _NOTE = re.compile(r"<<([^<>\n]*)>>")
@@ -230,7 +231,7 @@ def _with_points(tree: Tree) -> Tree:
 def _uncertain(left: Tree, right: Tree) -> bool:
     """Whether a number can be read in two ways, or an `of` is no product: `42 of 50 = 84%`."""
     return any(not number.certain for side in (left, right) for number in numbers(side)) or any(
-        _part_of_whole(side) for side in (left, right)
+        is_part_of_whole(side) for side in (left, right)
     )
 
 
@@ -238,14 +239,6 @@ def _is_owed(left: Tree, right: Tree, begin: Token) -> bool:
     """`5 - 7 = (2)`, as an account writes it."""
     made = value(left)
     return begin.kind == "open" and isinstance(right, Number) and made is not None and made == -right.value
-
-
-def _part_of_whole(tree: Tree) -> bool:
-    if isinstance(tree, Number):
-        return False
-    if tree.op == "of" and isinstance(tree.left, Number) and tree.left.value >= 1 and not tree.left.percent:
-        return True
-    return _part_of_whole(tree.left) or _part_of_whole(tree.right)
 
 
 def _by_fraction(tree: Tree) -> Tree:
