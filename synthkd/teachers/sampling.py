@@ -228,10 +228,14 @@ class Sampler:
         return self._endings[stop]
 
     def _decode(self, tokens: list[int]) -> str:
-        if self._marks and not self._marks.keys().isdisjoint(tokens):
-            place = next(place for place, token in enumerate(tokens) if token in self._marks)
-            rest = self._decode(tokens[place + 1 :])
-            return self._decode(tokens[:place]) + self._marks[tokens[place]] + rest
+        parts, start = [], 0
+        for place, token in enumerate(tokens if self._marks else ()):
+            if token in self._marks:
+                parts += [self._text(tokens[start:place]), self._marks[token]]
+                start = place + 1
+        return "".join([*parts, self._text(tokens[start:])])
+
+    def _text(self, tokens: list[int]) -> str:
         return str(
             self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )

@@ -189,6 +189,28 @@ def test_an_error_within_a_choice_keeps_the_code_and_words_of_the_provider() -> 
     assert "GPU fell off" in found.detail
 
 
+def test_a_choice_that_is_refused_for_good_fails_alone() -> None:
+    asked: list[int] = []
+
+    def answer(peer: Peer) -> None:
+        asked.append(peer.asked["n"])
+        whole = [good(str(index))["choices"][0] | {"index": index} for index in range(3)]
+        whole[1] |= {
+            "finish_reason": "error",
+            "error": {"code": "content_filter", "message": "filtered midway"},
+        }
+        peer.reply({"choices": whole})
+
+    with Hostile(answer) as server:
+        found = ask(teacher(server.url), request(indexes=(0, 1, 2)))
+    texts = {
+        a.sample_index: a.text if isinstance(a, Completion) else (a.reason, a.permanent, a.tokens)
+        for a in found
+    }
+    assert texts == {0: "0", 1: ("content_filter", True, None), 2: "2"}
+    assert asked == [3]
+
+
 @pytest.mark.parametrize("reason", ["error", "abort", "network_error", "insufficient_system_resource"])
 def test_a_choice_that_was_broken_off_is_asked_again_and_the_others_are_kept(reason: str) -> None:
     asked: list[list[int]] = []

@@ -203,3 +203,15 @@ def test_a_source_that_waits_for_answers_does_not_wait_for_ever() -> None:
         return count
 
     assert asyncio.run(asyncio.wait_for(go(), 60)) == 3
+
+
+def test_marks_of_thoughts_stay_in_a_text_however_many_there_are() -> None:
+    from types import SimpleNamespace
+
+    from synthkd.teachers.sampling import Sampler
+
+    sampler: Any = object.__new__(Sampler)
+    sampler.tokenizer = SimpleNamespace(decode=lambda tokens, **options: "ab"[: len(tokens)])
+    sampler._marks = {7: "<think>", 8: "</think>"}
+    assert sampler._decode([1, 2, 7, 1, 8, 1]) == "ab<think>a</think>a"
+    assert sampler._decode([7] * 5000) == "<think>" * 5000

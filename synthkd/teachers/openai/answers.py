@@ -33,12 +33,12 @@ from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import TeacherError
+from synthkd.errors import RequestError, TeacherError
 from synthkd.fastjson import dumps
 from synthkd.finish import MISSING, Finish, meaning_of
 from synthkd.journal.values import representable
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.dispatch import TransientError
+from synthkd.teachers.dispatch import TransientError, failures
 from synthkd.thoughts import own_tokens, split_thoughts
 
 if TYPE_CHECKING:
@@ -84,19 +84,24 @@ def answers_of(
 
     Raises:
         TransientError: The body holds no choice, or the server failed within some; it bears the others' answers.
-        TeacherError: An error inside a choice after which no other request fares better.
+        TeacherError: An error inside a choice after which no other request fares better. One that is the matter of its
+            choice alone is a failure beside the others' answers.
     """
     placed = _placed(body, len(request.sample_indexes))
     failed = [pair for pair in placed if _failed(pair[1])]
     if failed:
         error = _failure_of(failed[0][1], mask, refused)
-        if len(failed) == len(placed) or not isinstance(error, TransientError):
+        if len(failed) == len(placed) or not isinstance(error, TransientError | RequestError):
             raise error
         good = [pair for pair in placed if not _failed(pair[1])]
         # What the failed choices were billed is nowhere said: the usage is for all of them.
         rest = {"choices": [choice | {"index": None} for _, choice in good], "model": body.get("model")}
         whole = request.only(tuple(request.sample_indexes[place] for place, _ in good))
-        error.answers = answers_of(whole, rest, seconds, price, mask)
+        answers = answers_of(whole, rest, seconds, price, mask)
+        if isinstance(error, RequestError):
+            lost = request.only(tuple(request.sample_indexes[place] for place, _ in failed))
+            return answers + failures(lost, error.reason, error.detail, 1, permanent=True, tokens=None)
+        error.answers = answers
         raise error
     read, written, cached, thought = _usage(request, body, len(placed))
     scored = [_scores(choice) for _, choice in placed]
@@ -105,7 +110,7 @@ def answers_of(
     seed = request.sampling.seed
     if seed is not None:
         seed += request.sample_indexes[0]
-    answers: list[Answer] = []
+    answers = []
     # The prompt is read once for all choices: the first that has a price bears it.
     bears = True
     for (place, choice), score, share in zip(placed, scored, shares, strict=True):
