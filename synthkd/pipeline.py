@@ -109,9 +109,10 @@ def judge(
 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
-    decision = decision or decide(plan)
+    # Before a critic is trained.
     if not os.path.lexists(recipe.journal_path):
         raise InputError(f"{recipe.journal_path}: no journal here; `synthkd generate` makes one")
+    decision = decision or decide(plan)
     claim_work(recipe.work_dir)
     with (
         Journal(recipe.journal_path, must_exist=True) as journal,

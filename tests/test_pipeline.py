@@ -233,6 +233,14 @@ def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(make_recipe: Mak
     assert clopper_pearson_lower(sum(above), len(above), 0.05) >= 0.96
 
 
+def test_nothing_is_trained_where_there_is_no_journal(make_recipe: Make, tmp_path: Path) -> None:
+    label_sheet(tmp_path / "labels.csv", valid=1.0)
+    recipe = make_recipe(critic={"labels": "labels.csv"})
+    with pytest.raises(InputError, match="no journal here"):
+        judge(recipe, quiet=True)
+    assert not recipe.work_dir.exists()
+
+
 def test_a_precision_kept_in_each_relation_has_a_threshold_for_each(
     make_recipe: Make, tmp_path: Path
 ) -> None:

@@ -81,7 +81,8 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
     folders = [folder for one in rounds for folder in one.corpora]
     if not folders:
         return None
-    last = read_json(folders[-1] / "manifest.json")
+    manifests = [read_json(folder / "manifest.json") for folder in folders]
+    last = manifests[-1]
     kind = plugins.find("kinds", recipe.kind.name)
     with TemporaryFolder() as name:
         parts = Path(name)
@@ -89,9 +90,10 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
         for number, file in enumerate(files):
             (parts / f"part-{number:06d}.parquet").symlink_to(file)
         schema = pq.read_schema(files[0]).remove_metadata()
-        names = ("manifest_version", "synthkd", "kind", "prompt", "teacher", "critic", "seed")
+        names = ("manifest_version", "synthkd", "kind", "prompt", "teacher", "seed")
         manifest = {
             **{key: last[key] for key in names},
+            "critic": _critic([one["critic"] for one in manifests]),
             "recipe": recipe.record(),
             "recipe_hash": recipe.fingerprint(),
             "inputs": {"rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}},
@@ -100,6 +102,12 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
         }
         return write_corpus(recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file)
+
+
+def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What is said of the critic: of rounds of which one has lost its guarantee, what that one says."""
+    lost = (one for one in records if one and one.get("guarantee") == "withdrawn")
+    return next(lost, records[-1])
 
 
 def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) -> None:

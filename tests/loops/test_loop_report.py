@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from conftest import Make
 from looping import loop_recipe, write
 
-from synthkd import distill
+from synthkd import distill, run
 from synthkd.loops import DistillResult
 from synthkd.loops.curve import curve
+from synthkd.loops.final import join_corpora
+from synthkd.loops.rounds import Round
 from synthkd.testing import FakeServer
 
 
@@ -102,3 +107,29 @@ def test_classes_and_texts_of_a_report_are_no_markup() -> None:
         "code_inline", "strong_open", "strong_close",
     }  # fmt: skip
     assert not {token.type for token in tokens} & {"image", "html_inline"}
+
+
+def test_a_corpus_of_rounds_of_which_one_lost_its_guarantee_says_so(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
+    recipe = make_recipe(server.url)
+    manifest = dict(run(recipe, quiet=True).manifest)
+    critic = {
+        "asked_precision": 0.8, "confidence": 0.95, "reachable": True, "threshold": 0.5, "precision": 0.9,
+        "held_out": {"held_out_rows": 100, "auc": 0.9},
+    }  # fmt: skip
+    rounds = []
+    for number, guarantee in enumerate(("kept", "withdrawn", "kept")):
+        folder = tmp_path / "rounds" / str(number)
+        shutil.copytree(recipe.corpus_path, folder / "corpus")
+        shift = {"shifted": guarantee == "withdrawn", "tested": True, "sentence": f"round {number}"}
+        said = manifest | {"critic": critic | {"guarantee": guarantee, "shift": shift}}
+        (folder / "corpus" / "manifest.json").write_text(json.dumps(said))
+        record = {"round": number, "inputs": "", "counts": manifest["counts"], "corpora": {"corpus": ""}}
+        rounds.append(Round(folder, record))
+    joined = join_corpora(recipe, rounds)
+    assert joined is not None
+    assert joined["critic"]["guarantee"] == "withdrawn"
+    card = (recipe.corpus_path / "README.md").read_text()
+    assert "is not guaranteed" in card
+    assert "Round 1" in card
