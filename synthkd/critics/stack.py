@@ -109,6 +109,11 @@ class StackCritic(Critic):
                 bag.append(self._fitted(place, rows, labels, groups, weights, train))
                 unseen[test, place] = logits(bag[-1], rows.take(pa.array(test)))
         known = np.flatnonzero(~np.isnan(unseen).any(axis=1))
+        if len(set(labels[known])) < 2:
+            raise CriticError(
+                "critic 'stack': the rows of which every member has a score are all of one sort, or none; label more, or mend"
+                " the member that asks"
+            )
         self.unseen = unseen
         self._combine(unseen[known], labels[known], None if weights is None else weights[known])
         if self.folds > 1 and self.refit:

@@ -84,7 +84,7 @@ def members(monkeypatch: pytest.MonkeyPatch) -> None:
     """The critics of this file, found by name as another package's would be."""
     Column.seen = []
     points = dict(plugins._points("critics"))
-    for critic in (Column, Memory, Lucky):
+    for critic in (Column, Memory, Lucky, Silent):
         points[critic.name] = EntryPoint(critic.name, f"{__name__}:{critic.__name__}", "synthkd.critics")
     monkeypatch.setattr(plugins, "_points", lambda group: points)
 
@@ -153,6 +153,21 @@ def test_no_group_is_scored_by_a_member_that_saw_it_and_the_last_members_saw_all
 def test_with_one_fold_members_are_trained_once() -> None:
     fitted(["column"], folds=1, held_out=0.2)
     assert len(Column.seen) == 1
+
+
+class Silent(Column):
+    """Asks somebody who says nothing."""
+
+    name: ClassVar[str] = "silent"
+    asks: ClassVar[bool] = True
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        return np.full(batch.num_rows, np.nan)
+
+
+def test_a_member_without_a_score_of_any_row_is_refused_in_one_line() -> None:
+    with pytest.raises(CriticError, match="of which every member has a score are all of one sort, or none"):
+        fitted(["column", "silent"])
 
 
 class Lucky(Column):
