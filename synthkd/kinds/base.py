@@ -61,7 +61,8 @@ class Kind(ABC):
     `synthkd.thoughts`), and a reply that is thoughts alone is malformed before it is asked.
 
     ``columns`` are the flat string columns that hold a candidate's content, in order;
-    ``input_columns`` are those that an input row must have, ``optional_columns`` further ones of texts that it may have;
+    ``input_columns`` are those that an input row must have, ``optional_columns`` further ones of texts that it may have,
+    ``loose_columns`` those of another form, such as lists;
     ``group_column`` is the one whose values never stand on both sides of a split.
     ``details`` are columns beside the content, by name and Arrow type (``int32``, ``float64``, ``bool``,
     ``string``): a place in a source, say. They are no part of what a candidate says, and may be missing.
@@ -71,6 +72,7 @@ class Kind(ABC):
     columns: ClassVar[tuple[str, ...]]
     input_columns: ClassVar[tuple[str, ...]] = ()
     optional_columns: tuple[str, ...] = ()
+    loose_columns: ClassVar[tuple[str, ...]] = ()
     group_column: ClassVar[str]
     details: ClassVar[Mapping[str, str]] = {}
     default_rules: ClassVar[tuple[str, ...]] = ()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, ClassVar, Literal, get_args
 
+from synthkd.cells import CellError
 from synthkd.errors import nearest
 from synthkd.kinds.answers.choices import choices_of, read_choice, with_choices
 from synthkd.kinds.answers.cut import STOP_MARKS, own_text
@@ -38,6 +39,7 @@ class RationaleKind(Kind):
     columns = ("question", "rationale", "answer")
     input_columns = ("question",)
     optional_columns = ("gold", "numbers")
+    loose_columns = ("choices",)
     group_column = "question"
     details: ClassVar[dict[str, str]] = {
         "gold": "string",
@@ -71,6 +73,19 @@ class RationaleKind(Kind):
             self.target = Fraction(target)
         except (ValueError, TypeError, ZeroDivisionError):
             raise ValueError(f"target: {target!r} is no number") from None
+
+    def check(self, row: Row) -> str | None:
+        """Refuse choices that are no texts, and a single one: it was not divided."""
+        if problem := super().check(row):
+            return problem
+        given = row.get("choices")
+        try:
+            choices = choices_of(row)
+        except CellError as error:
+            return f"'choices' is {error}; give a list of texts"
+        if len(choices) == 1 and given is not None and given != "":
+            return f"'choices' holds one choice alone ({choices[0][:60]!r}); give a list of texts, or divide them by |"
+        return None
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """Adds ``asked``: the question with its choices."""

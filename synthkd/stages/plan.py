@@ -433,7 +433,7 @@ class Plan:
     def _check_names(self, number: int, row: dict[str, Any]) -> None:
         """Refuse a column whose name is nearly one that the kind looks for: it would be passed over in silence."""
         used = self.prompt.used if self.prompt else frozenset[str]()
-        for column in self._text_columns:
+        for column in (*self._text_columns, *self.kind.loose_columns):
             if column in row:
                 continue
             close = [name for name in map(str, row) if folded(name) == folded(column)]

@@ -237,6 +237,7 @@ class _Parser:
 
     def _number(self, place: int, money: bool) -> tuple[Tree, int]:
         token, divides = self.found[place], self._is_op(place - 1, "/") and self._touches(place)
+        sign = self.text(place - 1) if money else ""
         scale, place = self._magnitude(place + 1, money)
         if scale is not None and divides:
             # "1/2 million" is no division by millions.
@@ -248,10 +249,10 @@ class _Parser:
             place += self.kind(place) == "word" and self.text(place) in ("C", "F")
         if self.kind(place) == "currency" and self.kind(place + 1) != "number":
             # "5 €"; or the closing sign of "$5$".
-            money, place = True, place + 1
+            money, sign, place = True, self.text(place), place + 1
         if self.text(place).casefold() not in _COUNTED:
             self._refuse_unknown(place)
-        currency = ("dollar",) if money else ()
+        currency = ("cent" if sign == "¢" else "dollar",) if money else ()
         units, place = self._unit_words(place)
         if scale is None:
             made = Number(token.value, token.places, percent, currency + units, token.certain, token.other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import re
@@ -11,6 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from synthkd.cells import CellError, cell_text, is_empty
 from synthkd.kinds.answers.numeric import read_number
 from synthkd.kinds.base import Malformed, Row
 from synthkd.kinds.text import normal_phrase
@@ -46,11 +48,13 @@ _LAST_LETTER = re.compile(r"[.?!]\s*[(\[{]([A-Za-z])[)\]}][.\s]*$")
 _SHORT = 8
 #: Characters in which a label is looked for at the beginning, and a negation before it.
 _NEAR = 120
+#: How the detail of an answer begins whose label and words name different choices.
+CONFLICT = "the label is that of"
 #: What may stand before a label.
 _LEAD = (
     r"(?:option|choice|letter|answer|alternative|number|statement|boxed|text|textbf|mathbf|mathrm|the|correct|right|best"
     r"|either|both|is|be|must|would|should|will|has|to|definitely|clearly|likely|most|probably|indeed|certainly|simply"
-    r"|therefore|thus|hence|so|still|again)"
+    r"|therefore|thus|hence|so|still|again|i['’](?:d|ll)|i(?!['’])|it['’]s|it(?!['’])|ans|choose|chose|pick|select|say|think|believe|go|with)"
 )
 #: What follows a label that is one, though it could be an article or a pronoun.
 _AFTER = (
@@ -59,10 +63,22 @@ _AFTER = (
 )
 _MARKED = re.compile(r"\s*[).:,;\]}'\"”’»*_`$>\\–—→=!?）】」]|\s*$|\s*[^\w\s(]|\s+-\s|\s*\n")
 _OPENED = frozenset("([{<*_`$\"'“‘«「【（\\")
-_JOIN = r"[^\w,/&+|;]*+(?:(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus)(?![^\W_])|[,/&+|;])[\W_]*+)++"
+_JOIN = r"[^\w,/&+|;]*+(?:(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus|no|wait|actually|sorry)(?![^\W_])|[,/&+|;])[\W_]*+)++"
 _NEGATION = re.compile(
     r"(?:\b(?:not|never|neither|nor|except|excluding|without|cannot|than|of)|n['’]t)\W*(?:be\s+|is\s+)?"
     r"(?:(?:the|option|choice|letter|answer)\s+)*[\W_]*$",
+    re.IGNORECASE,
+)
+
+
+#: The same before the words of a choice, in lower case; and what says behind a choice that it is none.
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|neither|nor|no|except|excluding|without|cannot|than|rather than|instead of|(?:everything|anything|all|any|nothing) but)"
+    r"|n't)(?: (?:be|is|a|an|the|in|on|at|to|of|for|really|actually|necessarily|option|choice|answer))* ?$"
+)
+_DISMISSED = re.compile(
+    r"[\W_]*(?:(?:is|was|are|were|would be|must be|seems|looks)\s+(?:[^\W_]+ly\s+)?(?:not\b|wrong|incorrect|false\b|impossible|ruled\s+out|excluded|eliminated|untrue)"
+    r"|(?:is|was|are|does|do|did|would|could|ca|wo)n['’]t\b|(?:can\s?not|does\s+not|would\s+not|could\s+not)\b)",
     re.IGNORECASE,
 )
 
@@ -82,7 +98,11 @@ def choices_of(row: Row) -> Choices:
     """The choices of an input: its column `choices`, or those in its question.
 
     The column is a list (of texts, or of objects with `label` and `text`), an object (`{"label": [...], "text": [...]}`,
-    `{"A": ..., "B": ...}`), JSON, lines, or `(a) x (b) y`.
+    `{"A": ..., "B": ...}`), JSON, lines, or `(a) x (b) y`. Keys that are null behind the last choice are no choices: files
+    of columns write them for questions with fewer.
+
+    Raises:
+        CellError: A choice is empty, or has no text.
     """
     given: Any = row.get("choices")
     if given is None or given == "":
@@ -94,18 +114,56 @@ def choices_of(row: Row) -> Choices:
 
 def _from_object(given: Any) -> Choices:
     if isinstance(given, dict):
-        texts = given.get("text", given.get("texts"))
-        if isinstance(texts, list | tuple):
-            labels = given.get("label", given.get("labels"))
-            return _with_labels([str(text) for text in texts], labels)
-        return _with_labels([str(text) for text in given.values()], list(given))
+        return _from_dict(given)
     if not isinstance(given, list | tuple):
         given = [given]
-    if given and all(isinstance(choice, dict) and "text" in choice for choice in given):
-        return _with_labels(
-            [str(choice["text"]) for choice in given], [choice.get("label") for choice in given]
-        )
-    return _without_labels([str(choice) for choice in given])
+    if given and all(isinstance(choice, dict) for choice in given):
+        if all(len(choice) == 1 for choice in given):
+            pairs = [pair for choice in given for pair in choice.items()]
+            if _in_order([_plain_label(str(label)) for label, _ in pairs]):
+                return _with_labels(_texts([text for _, text in pairs]), [label for label, _ in pairs])
+        name = next((name for name in _TEXT_KEYS if all(name in choice for choice in given)), None)
+        if name is None:
+            raise CellError("a list of objects without the key 'text'")
+        label = next((key for key in _LABEL_KEYS if all(key in choice for choice in given)), "label")
+        return _with_labels(_texts([choice[name] for choice in given]), [one.get(label) for one in given])
+    return _without_labels(_texts(given))
+
+
+#: Keys under which objects hold the text of a choice, and its label.
+_TEXT_KEYS, _LABEL_KEYS = ("text", "content", "value", "choice", "option"), ("label", "key", "id", "letter")
+
+
+def _from_dict(given: dict[Any, Any]) -> Choices:
+    for name in ("choices", "options"):
+        if set(given) == {name}:
+            return _from_object(given[name])
+    texts = given.get("text", given.get("texts"))
+    if isinstance(texts, list | tuple):
+        labels = given.get("label", given.get("labels"))
+        if isinstance(labels, list | tuple) and len(labels) != len(texts):
+            raise CellError(f"an object with {len(texts)} texts and {len(labels)} labels")
+        return _with_labels(_texts(texts), labels)
+    known = sorted(((str(label), text) for label, text in given.items()), key=lambda pair: _place_of((_plain_label(pair[0]), "")))
+    while known and is_empty(known[-1][1]):
+        known.pop()
+    kept = {label for label, _ in known}
+    named = [(str(label), text) for label, text in given.items() if str(label) in kept]
+    return _with_labels(_texts([text for _, text in named]), [label for label, _ in named])
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """The texts of choices, none of them empty."""
+    found: list[str] = []
+    for number, value in enumerate(values, 1):
+        try:
+            text = cell_text(value)
+        except CellError as error:
+            raise CellError(f"a list whose choice {number} is {error}, and no text") from None
+        if text is None or not text.strip():
+            raise CellError(f"a list whose choice {number} is empty")
+        found.append(text)
+    return found
 
 
 def _with_labels(texts: list[str], labels: Any) -> Choices:
@@ -134,17 +192,36 @@ def _in_order(labels: Sequence[str]) -> bool:
 
 def _from_text(given: str) -> Choices:
     if given.lstrip().startswith(("[", "{")):
-        try:
-            read = json.loads(given)
-        except (ValueError, RecursionError):
-            read = None
-        if isinstance(read, list | dict):
+        read = _written(given)
+        if isinstance(read, list | tuple | dict):
             return _from_object(read)
     labelled = _labelled(given, numbered=True)
     if labelled:
         return labelled
     separator = "\n" if "\n" in given.strip() else "|" if "|" in given else ";" if ";" in given else ","
-    return Choices(part.strip() for part in given.split(separator) if part.strip())
+    return _without_labels([part.strip() for part in given.split(separator) if part.strip()])
+
+
+def _written(given: str) -> Any:
+    """A list or an object that a cell of text holds as JSON, or as Python writes it (pandas, into CSV).
+
+    Raises:
+        CellError: It begins as one and is none: numpy writes no commas.
+    """
+    try:
+        return json.loads(given)
+    except (ValueError, RecursionError):
+        pass
+    if not re.match(r"\s*[\[{]\s*(?:['\"{\[]|[\]}])", given):
+        return None
+    try:
+        # Texts side by side would become one.
+        read = None if re.search(r"(?<!\\)['\"]\s+['\"]", given) else ast.literal_eval(given.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        read = None
+    if read is None:
+        raise CellError("a text that begins as a list and is neither JSON nor one of Python's")
+    return read
 
 
 def _labelled(text: str, numbered: bool) -> Choices | None:
@@ -232,7 +309,7 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     same = [place for place, choice in enumerate(choices) if whole and _letters_only(choice) == whole]
     bare = _plain_label(whole)
     if same and bare in labels and names[labels.index(bare)] != names[same[0]]:
-        return Malformed("ambiguous", f"{bare!r} is a label and the text of another choice")
+        return Malformed("ambiguous", f"{CONFLICT} {names[labels.index(bare)]!r}, the text is {choices[same[0]]!r}")
     if same:
         return choices[same[0]]
     begun = _begun(text, names, labels)
@@ -250,12 +327,12 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     if said:
         worded = first_choice(text, choices)
         if worded is not None and normal_phrase(worded) not in said:
-            return Malformed("ambiguous", f"the label is that of {said.pop()!r}, the text says {worded!r}")
+            return Malformed("ambiguous", f"{CONFLICT} {said.pop()!r}, the text says {worded!r}")
         return choices[lettered[0]]
     if choices and re.fullmatch(r"\W*\w\W*", text.strip()):
         return Malformed("not_a_choice", text.strip()[:80])
     words = first_choice(text, choices)
-    if words is not None and not _joined(text, words):
+    if words is not None and not is_joined(text, words):
         return words
     named = read_named(text, choices)
     stems = (
@@ -273,6 +350,8 @@ def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malfor
     place = labels.index(found["label"].casefold())
     if place >= len(names):
         return None
+    if _DISMISSED.match(text, _behind_own(text, found.end(), names[place])):
+        return Malformed("not_a_choice", " ".join(text.split())[:80])
     end, said = _behind_own(text, found.end(), names[place]), {names[place]}
     while again := joined.match(text, end):
         other = labels.index(again["label"].casefold())
@@ -294,7 +373,7 @@ def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malfor
         ].strip(" )*_`$\"'")
     )
     if words and words != names[place] and words in names:
-        return Malformed("ambiguous", f"the label is that of {names[place]!r}, the text says {words!r}")
+        return Malformed("ambiguous", f"{CONFLICT} {names[place]!r}, the text says {words!r}")
     return place
 
 
@@ -378,7 +457,7 @@ def _by_number(text: str, choices: Sequence[str]) -> str | Malformed | None:
     return Malformed("not_a_choice", " ".join(text.split())[:80])
 
 
-def _joined(text: str, begun: str) -> bool:
+def is_joined(text: str, begun: str) -> bool:
     """Whether the choice that a text begins with is one of several: `library or bookstore`."""
     rest = _letters_only(text)[len(_letters_only(begun)) :].split()
     if rest and rest[0] in ("not", "rather", "instead", "because", "since"):
@@ -404,16 +483,25 @@ def read_named(text: str, choices: Sequence[str], question: str = "") -> str | M
 def named_choices(text: str, choices: Sequence[str]) -> list[str]:
     """Choices whose words stand in a text, in order of their last place; equal texts once. A choice inside a longer one
     (`room` in `living room`) counts only where it stands alone."""
+    return list(_named(text, choices)[0])
+
+
+def _named(text: str, choices: Sequence[str]) -> tuple[list[str], bool]:
+    """The choices that a text names, and whether it denies one (`not the library`, `the library is wrong`)."""
     low = _letters_only(text)
     taken = [False] * len(low)
+    denied = False
     last: dict[str, tuple[int, str]] = {}
     distinct = {_letters_only(choice).strip(): choice for choice in reversed(choices)}
     for name in sorted(distinct, key=lambda name: (-len(name), name)):
         for start in _places(low, name):
             if not any(taken[start : start + len(name)]):
                 taken[start : start + len(name)] = [True] * len(name)
-                last[name] = (start, distinct[name])
-    return [choice for _, choice in sorted(last.values())]
+                if _DENIED.search(low, max(0, start - _NEAR), start) or _DISMISSED.match(low, start + len(name)):
+                    denied = True
+                else:
+                    last[name] = (start, distinct[name])
+    return [choice for _, choice in sorted(last.values())], denied
 
 
 def letter_at_end(text: str) -> str:
@@ -426,11 +514,14 @@ def first_choice(text: str, choices: Sequence[str]) -> str | None:
     """The choice that a text begins with, as in `Library: a place …` or `Bicycles use a chain`."""
     low = _letters_only(text)
     begins = [choice for choice in choices if 0 in _places(low, _letters_only(choice))]
-    return max(begins, key=len, default=None)
+    begun = max(begins, key=len, default=None)
+    return None if begun and _DISMISSED.match(low, len(_letters_only(begun))) else begun
 
 
 def named_by_stems(text: str, choices: Sequence[str]) -> list[str]:
     """Choices all of whose words stand side by side in a text in another form (`watered the garden`): weaker."""
+    if _named(text, choices)[1]:
+        return []
     said = [_stem(word) for word in _letters_only(text).split() if word not in _ARTICLES]
     found: dict[str, str] = {}
     for choice in choices:

@@ -41,16 +41,19 @@ _FUNCTION = words_of(
 )
 #: Words before a number that make it another one, or a bound.
 _BEFORE = words_of(
-    "half twice thrice double triple quadruple third quarter between from least most than over under "
+    "less away half twice thrice double triple quadruple third quarter between from least most than over under "
     "above below beyond exceeds exceeding not never no root squared cubed log ln sin cos tan exp sqrt "
     "factorial version v point per or until"
 )
 #: Words of which a number before `of` is no number: the square root of 16.
 _OF = _BEFORE | words_of(
-    "square cube sum product difference ratio quotient multiple power fifth tenth out minimum maximum"
+    "short shy square cube sum product difference ratio quotient multiple power fifth tenth out minimum maximum"
 )
 #: Words before a minus sign that stands apart from its number.
 _LEADS = words_of("is was be are equals equal exactly about approximately to a so thus therefore answer get")
+_ORDINALS = words_of("first second")
+_PART_ORDINALS = words_of("third fourth fifth sixth seventh eighth ninth")
+_TENS_WORDS = words_of("twenty thirty forty fifty sixty seventy eighty ninety")
 _MONTHS = words_of(
     "January February March April May June July August September October November December Jan Feb Mar "
     "Apr Jun Jul Aug Sep Sept Oct Nov Dec"
@@ -60,6 +63,11 @@ _BEHIND = words_of(
     "squared cubed factorial divided multiplied modulo mod choose below negative tens grand point pi score gross"
 )
 _BOUNDS = words_of("more less fewer greater higher lower above below under over up")
+#: Words between a number and another that it is compared with: 5 less than 10, 5 short of 20, 5 times as many as 3.
+_COMPARED = re.compile(
+    r"(?!not |rather |instead )(?:(?!is |are |was |were )[^\W\d_]+ ){0,2}"
+    r"(?:(?:more|less|fewer|[^\W\d_]{3,}er) than|(?:many|much|[^\W\d_]+) as|(?:short|shy) of|away from|take away)(?: (?:the|his|her|their))?"
+)
 #: What a logarithm's word may end in.
 _BASE = "0123456789₀₁₂₃₄₅₆₇₈₉_"
 #: Units whose abbreviation ends in a point, with smaller ones behind: 5 lbs. 3 oz.
@@ -106,7 +114,7 @@ def begin_of(text: str, found: list[Token], numeral: int) -> int:
     start = numeral
     while start:
         before = found[start - 1]
-        sign = before.kind == "op" and before.text == "-" and _is_sign(text, found, start - 1)
+        sign = before.kind == "op" and before.text == "-" and is_sign(text, found, start - 1)
         if sign or before.kind in ("currency", "open") or (before.kind == "op" and before.text == "√"):
             start -= 1
         else:
@@ -114,7 +122,7 @@ def begin_of(text: str, found: list[Token], numeral: int) -> int:
     return start
 
 
-def _is_sign(text: str, found: list[Token], place: int) -> bool:
+def is_sign(text: str, found: list[Token], place: int) -> bool:
     """Whether a minus belongs to the number after it, and nothing is taken away."""
     if place == 0:
         return True
@@ -162,6 +170,9 @@ def begins(found: list[Token], start: int, read: Fraction) -> bool:
         return token.text == ">" and before is not None and before.text in ("-", "=")
     if token.text in ("—", "―"):
         return place > 0
+    if token.text == "." and before is not None and before.kind == "word" and before.end == token.start:
+        # "v2.0", "Jan. 5"
+        return not ((touches and before.text[-1].isdigit()) or before.text in _MONTHS)
     return not (touches and token.text in ("|", "_", "^", "\\", "!"))
 
 
@@ -176,6 +187,10 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
             place -= 1
             before = found[place - 1].text.casefold() if place else ""
         return not (before in _OF or is_spelled(before) or part_of(before))
+    if low == "as":
+        return before not in ("many", "much")
+    if low == "by":
+        return before not in ("divided", "multiplied")
     if low == "to":
         earlier = found[place - 2].text.casefold() if place > 1 else ""
         return (
@@ -314,7 +329,7 @@ def ended(text: str, found: list[Token], tree: Tree, read: Fraction, end: int) -
                 continue
             return _with_second(found, place, read, gap)
         if token.kind == "word":
-            if low in REASONS:
+            if low in REASONS and not (low == "as" and "times" in gap):
                 return read
             if not gap and low in MAGNITUDES:
                 continue
@@ -388,7 +403,7 @@ def _may_follow(found: list[Token], place: int, touches: bool, gap: list[str]) -
     """Whether a word behind a number leaves it what it is."""
     token, number = found[place], found[place - 1]
     low = token.text.casefold()
-    if low in _BEHIND or low in FOREIGN_MAGNITUDES:
+    if low in _BEHIND or low in FOREIGN_MAGNITUDES or (low in ("am", "pm") and number.places == 2):
         return False
     if token.text in _MONTHS and all(word in ("st", "nd", "rd", "th", "of", "the") for word in gap):
         return False
@@ -433,6 +448,8 @@ def _with_second(found: list[Token], place: int, read: Fraction, gap: list[str])
             part = None
         if part is not None and 0 < part < 1:
             return read + part if read >= 0 else read - part
+    if _is_compared(gap):
+        return AMBIGUOUS
     if gap == ["≈"]:
         return read if abs(second - read) * 10 ** found[place].places < 1 else NO_NUMBER
     if gap[:1] in (["in"], ["out"]) and set(gap) <= _FUNCTION:
@@ -450,6 +467,11 @@ def _with_second(found: list[Token], place: int, read: Fraction, gap: list[str])
     if _JOINS.intersection(gap) or _JOINING_SIGNS.intersection(gap):
         return read if second == read else AMBIGUOUS
     return NO_NUMBER
+
+
+def _is_compared(gap: list[str]) -> bool:
+    """Whether a number is told as so much beside another: `5 less than`, `5 times as many as`, `10 take away`."""
+    return _COMPARED.fullmatch(" ".join(gap)) is not None
 
 
 def _with_spelled(
@@ -490,11 +512,17 @@ def read_words(found: list[Token]) -> Fraction | str:
         before, behind = words[place - 1] if place else "", words[after] if after < len(words) else ""
         place = after
         if run == ["one"] and behind in ("of", "another", "who", "that", "which", "can", "should", "by"):
+            whole = words[after + 1 : after + 2] == ["the"]
+            if behind == "of" and take_spelled(words, after + 1 + whole) > after + 1 + whole:
+                return NO_NUMBER
             continue
         if run == ["half"] and before.isalpha() and before not in _LEADS:
             continue
         read = read_spelled(run)
         if read is None or before in _BEFORE or behind in _BEHIND or (behind == "of" and read >= 1):
+            return NO_NUMBER
+        if behind in _ORDINALS or (words[place - 1] in _PART_ORDINALS and len(run) == 2 and run[0] in _TENS_WORDS):
+            # "twenty first", "twenty third"
             return NO_NUMBER
         if behind == "or" and words[after + 1 : after + 2] and words[after + 1] in _BOUNDS:
             return NO_NUMBER

@@ -40,9 +40,10 @@ _TRAILING_LEAD = re.compile(r"[\s,;]*\b(?:so|hence|thus|therefore)\b[\s,:]*$", r
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """An answer phrase: where it begins, and the rest of its sentence and of its line."""
+    """An answer phrase: where it begins, the rest of its sentence and of its line, and where the sentence ends."""
 
     start: int
+    end: int
     sentence: str
     line: str
 
@@ -83,11 +84,12 @@ def phrases(text: str) -> Iterator[Phrase]:
         if "answer is" not in found[0].casefold() and _IS.search(line):
             place = max(end, found.end())
             continue
-        sentence = text[end : _end(text, end)]
+        sentence_end = _end(text, end)
+        sentence = text[end:sentence_end]
         if _NUMBERED.match(text, end):
             # The number of a list's first item is no answer.
             sentence = _POINTS.sub(") ", line)
-        yield Phrase(found.start(), sentence, line)
+        yield Phrase(found.start(), sentence_end, sentence, line)
         place = max(end, found.end(), found.start() + 1)
 
 

@@ -31,13 +31,16 @@ _FLOAT_PLACES = 9
 _DIMENSIONS = {
     "time": "second sec minute min hour hr h day week month year decade century",
     "money": "cent penny pennie dime nickel quarter dollar buck euro",
-    "length": "inch inche foot feet ft yard yd mile mi mm cm m km meter metre millimeter centimeter kilometer",
+    "length": "inch inche in foot feet ft yard yd mile mi mm cm m km meter metre millimeter centimeter kilometer",
     "amount": "ounce oz pound lb mg g gram kg kilogram ton cup pint quart gallon ml l liter litre teaspoon tablespoon",
 }
 _DIMENSION = {word: name for name, words in _DIMENSIONS.items() for word in words.split()}
 _MULTIPLIERS = frozenset(
     ["dozen", "pair", "couple", "score", "hundred", "thousand", "million", "billion", "half", "third", "k"]
 )
+
+#: Units of a clock, on which 11 + 3 = 2.
+_CLOCK = frozenset(["am", "pm", "o'clock"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,9 @@ def _holds(left: Tree, right: Tree) -> bool | None:
     readings = (True, False) if any(n.percent for side in (left, right) for n in numbers(side)) else (True,)
     # "50 / 200 = 25%", "50 / 200 * 100 = 25%" and "20% of 50 = 10" are all what people write.
     return any(
-        _equal(value(left, part), value(right, other), right) for part in readings for other in readings
+        _equal(value(left, part), value(right, other), right, other)
+        for part in readings
+        for other in readings
     )
 
 
@@ -271,12 +276,15 @@ def _relative(tree: Tree) -> bool:
     return _relative(tree.left) or _relative(tree.right)
 
 
-def _equal(left: Fraction | None, right: Fraction | None, written: Tree) -> bool:
+def _equal(left: Fraction | None, right: Fraction | None, written: Tree, percent_as_part: bool) -> bool:
     if left is None or right is None:
         return False
     if left == right:
         return True
     places = written.places if isinstance(written, Number) else 0
+    if isinstance(written, Number) and written.percent and percent_as_part:
+        # 1 / 3 = 33%
+        places += 2
     if places == 0:
         return False
     if places >= _FLOAT_PLACES:
@@ -298,7 +306,7 @@ def _goes_along(left: Tree, middle: Tree, last: Tree) -> bool:
 def _converts(left: Tree, right: Tree) -> bool:
     units = {word.removesuffix("s") for side in (left, right) for n in numbers(side) for word in n.units}
     letters = any(n.units and len(n.units[0]) == 1 for side in (left, right) for n in numbers(side))
-    if units & _MULTIPLIERS or letters:
+    if letters or units & _MULTIPLIERS or units & _CLOCK:
         return True
     named = [_DIMENSION[unit] for unit in units if unit in _DIMENSION]
     return len(named) > len(set(named))

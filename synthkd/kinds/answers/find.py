@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from synthkd.kinds.answers.choices import (
+    CONFLICT,
     first_choice,
+    is_joined,
     is_short,
     label_alone,
     letter_at_end,
@@ -62,14 +64,19 @@ def find(
         return _expression(text)
     read = _READERS[kind]
     refused: Malformed | None = None
+    within = 0
     every = phrases(text)
     for phrase in reversed(deque(every, _MOST_PHRASES)) if last else islice(every, _MOST_PHRASES):
         segment = phrase.line if kind == "choice" else phrase.sentence
+        if phrase.start < within:
+            # "\\boxed{5} or \\boxed{6}": of two answers in one sentence, the second is no more right.
+            continue
         answer = read(segment, choices, question)
         if not isinstance(answer, Malformed):
             return Found(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
         if phrase.sentence.strip():
             refused = refused or answer
+            within = phrase.end if answer.reason == "ambiguous" and not last else within
     return refused or _without_phrase(text, kind, question, choices)
 
 
@@ -158,6 +165,8 @@ def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> 
             return Found(text.strip().partition("\n")[2].strip(), said, "bare")
     head, tail = text.strip().split("\n", 1)[0], text.strip().rpartition("\n")
     if (named := label_alone(tail[2], choices)) is not None:
+        if (other := label_alone(head, choices)) is not None and normal_phrase(other) != normal_phrase(named):
+            return Malformed("ambiguous", f"{other!r} first, {named!r} last")
         return Found(tail[0].strip(), named, "bare")
     if (named := label_alone(head, choices)) is not None:
         return Found(text.strip().partition("\n")[2].strip(), named, "bare")
@@ -174,7 +183,11 @@ def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> 
 def _weaker_choice(text: str, question: str, choices: Sequence[str], refused: Malformed) -> Found | Malformed:
     """A choice that a text of several begins or ends with; or that stands there in another form of its words."""
     if refused.reason == "ambiguous":
+        if refused.detail.startswith(CONFLICT):
+            return refused
         begun = first_choice(text, choices)
+        if begun is not None and is_joined(text, begun):
+            return refused
         if begun is not None:
             return Found(text, begun, "begun")
         ended = read_named(last_sentence(text), choices, question)

@@ -37,6 +37,7 @@ from synthkd.kinds.answers.context import (
     is_name,
     is_pair,
     is_range,
+    is_sign,
     read_words,
 )
 from synthkd.kinds.answers.equations import equations, without_notes
@@ -197,6 +198,9 @@ def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed
     place = next(i for i, token in enumerate(found) if token.end == last.end)
     for start in range(max(0, place - _LOOK_BACK), place + 1):
         if found[start].kind not in ("number", "currency", "open", "op"):
+            continue
+        if found[start].text == "-" and not is_sign(text, found, start):
+            # "COVID-19"
             continue
         try:
             _, after = parse(found, start)

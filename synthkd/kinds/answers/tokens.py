@@ -54,15 +54,15 @@ _LATEX = [
 ]
 #: Done once, after the nested ones above.
 _LATEX_SIGNS = [
-    (re.compile(r"\\(?:times|cdot|ast)\b"), "*"),
-    (re.compile(r"\\div\b"), "/"),
-    (re.compile(r"\\(?:approx|simeq|cong)\b"), "≈"),
-    (re.compile(r"\\(?:pm|mp)\b"), "±"),
-    (re.compile(r"\\(?:leq?|leqslant|lt)\b"), "<"),
-    (re.compile(r"\\(?:geq?|geqslant|gt)\b"), ">"),
+    (re.compile(r"\\(?:times|cdot|ast)(?![a-zA-Z])"), "*"),
+    (re.compile(r"\\div(?![a-zA-Z])"), "/"),
+    (re.compile(r"\\(?:approx|simeq|cong)(?![a-zA-Z])"), "≈"),
+    (re.compile(r"\\(?:pm|mp)(?![a-zA-Z])"), "±"),
+    (re.compile(r"\\(?:leq?|leqslant|lt)(?![a-zA-Z])"), "<"),
+    (re.compile(r"\\(?:geq?|geqslant|gt)(?![a-zA-Z])"), ">"),
     (re.compile(r"\\neq?\b"), "≠"),
-    (re.compile(r"\\(?:l?dots|cdots)\b"), "…"),
-    (re.compile(r"\\(?:quad|qquad)\b"), " "),
+    (re.compile(r"\\(?:l?dots|cdots)(?![a-zA-Z])"), "…"),
+    (re.compile(r"\\(?:quad|qquad)(?![a-zA-Z])"), " "),
     (re.compile(r"\\([%$£€])"), r"\1"),
     (re.compile(r"\\[()\[\],;:! ]"), " "),
     (re.compile(r"(?<=\d)\*\*(?=-?\d)"), "^"),
