@@ -230,3 +230,82 @@ def test_a_gold_choice_is_read_as_an_answer_is(gold: str, right: bool | None) ->
     found = RationaleKind().parse("Answer: **B**", {"question": "Which?", "choices": METALS, "gold": gold})
     assert isinstance(found, list)
     assert found[0]["right"] is right
+
+
+@settings(max_examples=80)
+@given(
+    st.permutations([*LABELS]).map(lambda labels: labels[:2]),
+    st.sampled_from(
+        [
+            "The answer is not {0} but {1}",
+            "Not {0} but {1}",
+            "It is not ({0}), it is ({1}).",
+            "{0} is wrong, so {1}",
+            "{0} is not correct",
+            "({0}) is incorrect.",
+            "The answer isn't {0}; it's {1}",
+            "{0}? No, {1}",
+            "{0}... wait, {1}",
+            "{0}\n{1}",
+            "It cannot be {0}",
+        ]
+    ),
+    st.booleans(),
+)
+def test_a_choice_that_is_denied_or_corrected_is_never_the_answer(
+    labels: list[str], form: str, worded: bool
+) -> None:
+    said, other = (
+        (LABELS[label] for label in labels) if worded and "?" not in form and "..." not in form else labels
+    )
+    assert read(form.format(said, other)) in (None, LABELS[labels[1]]), form.format(said, other)
+
+
+@pytest.mark.parametrize(
+    "text", ["copper or tin", "copper and tin", "(A) tin", "B: copper", "not copper", "everything but tin"]
+)
+def test_a_short_text_that_names_two_or_denies_one_is_no_answer(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I choose A", "I'd go with (A).", "It's A.", "Ans: A", "I would say **A**", "I think it's copper"],
+)
+def test_a_choice_behind_words_of_choosing_is_read(text: str) -> None:
+    assert read(text) == "copper"
+
+
+@pytest.mark.parametrize(
+    ("choices", "texts"),
+    [
+        ("['red ore', 'grey ore']", ("red ore", "grey ore")),
+        ('{"A": "red", "B": "grey"}', ("red", "grey")),
+        ({"A": "red", "B": "grey", "C": None, "D": float("nan")}, ("red", "grey")),
+        ([{"label": "A", "content": "red"}, {"label": "B", "content": "grey"}], ("red", "grey")),
+        ([{"A": "red"}, {"B": "grey"}], ("red", "grey")),
+        ({"options": ["red", "grey"]}, ("red", "grey")),
+        ([1.0, 2.5], ("1", "2.5")),
+        ([True, False], ("true", "false")),
+        ([b"red", b"grey"], ("red", "grey")),
+        ("A: red | B: grey", ("red", "grey")),
+        ("[red] ore|[grey] ore", ("[red] ore", "[grey] ore")),
+    ],
+)
+def test_choices_are_read_as_texts_from_whatever_files_hold(choices: Any, texts: tuple[str, ...]) -> None:
+    row = {"question": "Which?", "choices": choices}
+    assert RationaleKind().check(row) is None
+    assert choices_of(row) == texts
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ["red", None], ["red", float("nan")], ["red", ""], [["red"], ["grey"]], [{"x": 1}, {"y": 2}], [b"\xff", "red"],
+        "['red' 'grey']", "['red', 'gr", {"label": ["A", "B"], "text": ["red"]}, {"A": None, "B": "red"}, "red", ["red"],
+    ],
+)  # fmt: skip
+def test_choices_without_texts_are_refused(choices: Any) -> None:
+    problem = RationaleKind().check({"question": "Which?", "choices": choices})
+    assert problem
+    assert problem.startswith("'choices'")

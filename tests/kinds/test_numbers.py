@@ -462,3 +462,69 @@ def test_a_minus_behind_a_lists_mark_is_told_from_it() -> None:
         found = kind.parse(text, row)
         assert isinstance(found, list)
         assert found[0]["answer"] == answer
+
+
+@settings(max_examples=60)
+@given(
+    numerals(),
+    numerals(),
+    st.sampled_from(
+        [
+            "{} less than {}",
+            "{} apples fewer than {}",
+            "{} cm taller than {} cm",
+            "{} times as many as {}",
+            "{} short of {}",
+            "{} away from {}",
+            "{} take away {}",
+            "{} less {}",
+            "{} divided by {}",
+        ]
+    ),
+    st.sampled_from(["The answer is {}.", "So it is {}"]),
+)
+def test_a_number_beside_another_that_it_is_compared_with_is_malformed(
+    a: Form, b: Form, form: str, sentence: str
+) -> None:
+    text = sentence.format(form.format(a.text, b.text))
+    assert isinstance(RationaleKind(answer="number").parse(text, {"question": "How many?"}), Malformed), text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["V2.0", "build3.1", "COVID-19", "in her mid-30s", "one of four", "one of the seven", "twenty first", "sixty third", "7.30 pm", "Jan. 5"],
+)  # fmt: skip
+def test_digits_of_a_name_a_time_or_a_place_are_no_number(text: str) -> None:
+    assert isinstance(read_number(text), Malformed)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (r"1.5\times10^{-3}", Fraction(3, 2000)), (r"2\times10^4", 20000), ("12, more than 10", 12), ("12 rather than 10", 12),
+        ("5 times as many as last year", 5), ("two thirds", Fraction(2, 3)), ("a loss of -5", -5), ("7 pm", 7),
+    ],
+)  # fmt: skip
+def test_numbers_near_such_words_are_read(text: str, number: Fraction) -> None:
+    assert read_number(text) == number
+
+
+def test_of_two_boxes_in_one_sentence_none_is_the_answer() -> None:
+    kind = RationaleKind(answer="number")
+    assert isinstance(kind.parse(r"It is \boxed{5} or \boxed{6}.", {"question": "How many?"}), Malformed)
+    assert not isinstance(
+        kind.parse(r"5 or 6. Again: the answer is \boxed{6}.", {"question": "How many?"}), Malformed
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 / 3 = 33%", "2/3 = 67%", "1/8 = 12.5%", "50¢ + 50¢ = $1", "3 ft + 12 in = 4 ft", "11 + 3 = 2 pm", r"3\times4=12", r"15\div5=3"],
+)  # fmt: skip
+def test_rounded_percents_units_of_one_dimension_and_clocks_are_not_called_wrong(text: str) -> None:
+    assert not wrong_equations(text)
+
+
+@pytest.mark.parametrize("text", ["1 / 4 = 26%", "1/3 = 35%", r"3\times4=13", "50 + 50 = 101%"])
+def test_wrong_equations_in_those_writings_are_called_wrong(text: str) -> None:
+    assert wrong_equations(text)

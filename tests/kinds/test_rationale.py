@@ -232,7 +232,10 @@ def test_a_verbalized_rationale_with_a_choice_is_read_back(
 )
 def test_no_text_makes_the_parser_raise(text: str, answer: Any, phrase: Any) -> None:
     kind = RationaleKind(answer=answer, phrase=phrase)
-    for row in ({"question": "1 2 3 4"}, {"question": text, "choices": ["a b", text if text.strip() else "c"], "gold": text}):
+    for row in (
+        {"question": "1 2 3 4"},
+        {"question": text, "choices": ["a b", text if text.strip() else "c"], "gold": text},
+    ):
         found = kind.parse("The answer is " + text, row), kind.parse(text, row)
         for answers in found:
             if isinstance(answers, list):

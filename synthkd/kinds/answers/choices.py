@@ -144,7 +144,10 @@ def _from_dict(given: dict[Any, Any]) -> Choices:
         if isinstance(labels, list | tuple) and len(labels) != len(texts):
             raise CellError(f"an object with {len(texts)} texts and {len(labels)} labels")
         return _with_labels(_texts(texts), labels)
-    known = sorted(((str(label), text) for label, text in given.items()), key=lambda pair: _place_of((_plain_label(pair[0]), "")))
+    known = sorted(
+        ((str(label), text) for label, text in given.items()),
+        key=lambda pair: _place_of((_plain_label(pair[0]), "")),
+    )
     while known and is_empty(known[-1][1]):
         known.pop()
     kept = {label for label, _ in known}
@@ -309,7 +312,9 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     same = [place for place, choice in enumerate(choices) if whole and _letters_only(choice) == whole]
     bare = _plain_label(whole)
     if same and bare in labels and names[labels.index(bare)] != names[same[0]]:
-        return Malformed("ambiguous", f"{CONFLICT} {names[labels.index(bare)]!r}, the text is {choices[same[0]]!r}")
+        return Malformed(
+            "ambiguous", f"{CONFLICT} {names[labels.index(bare)]!r}, the text is {choices[same[0]]!r}"
+        )
     if same:
         return choices[same[0]]
     begun = _begun(text, names, labels)
@@ -389,8 +394,13 @@ def _behind_own(text: str, end: int, name: str) -> int:
 
 
 def label_alone(line: str, choices: Sequence[str]) -> str | None:
-    """The choice of a line that is its label, with its text at most: `**A**`, `A) River`."""
+    """The choice of a line that is its label, its text, or both: `**A**`, `A) River`, `River`."""
     line = line if line.isascii() else unicodedata.normalize("NFKC", line)
+    whole = _letters_only(line)
+    if whole not in labels_of(choices) and (
+        same := [c for c in choices if whole and _letters_only(c) == whole]
+    ):
+        return same[0]
     place = (
         _begun(line, [normal_phrase(choice) for choice in choices], labels_of(choices))
         if is_short(line)
@@ -497,7 +507,9 @@ def _named(text: str, choices: Sequence[str]) -> tuple[list[str], bool]:
         for start in _places(low, name):
             if not any(taken[start : start + len(name)]):
                 taken[start : start + len(name)] = [True] * len(name)
-                if _DENIED.search(low, max(0, start - _NEAR), start) or _DISMISSED.match(low, start + len(name)):
+                if _DENIED.search(low, max(0, start - _NEAR), start) or _DISMISSED.match(
+                    low, start + len(name)
+                ):
                     denied = True
                 else:
                     last[name] = (start, distinct[name])

@@ -41,7 +41,7 @@ _FUNCTION = words_of(
 )
 #: Words before a number that make it another one, or a bound.
 _BEFORE = words_of(
-    "less away half twice thrice double triple quadruple third quarter between from least most than over under "
+    "half twice thrice double triple quadruple third quarter between from least most than over under "
     "above below beyond exceeds exceeding not never no root squared cubed log ln sin cos tan exp sqrt "
     "factorial version v point per or until"
 )
@@ -189,6 +189,9 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
         return not (before in _OF or is_spelled(before) or part_of(before))
     if low == "as":
         return before not in ("many", "much")
+    if low in ("less", "away"):
+        # "10 less 3", "10 take away 3"
+        return found[place - (1 if low == "less" else 2)].kind != "number" or place < 2 - (low == "less")
     if low == "by":
         return before not in ("divided", "multiplied")
     if low == "to":
@@ -521,7 +524,9 @@ def read_words(found: list[Token]) -> Fraction | str:
         read = read_spelled(run)
         if read is None or before in _BEFORE or behind in _BEHIND or (behind == "of" and read >= 1):
             return NO_NUMBER
-        if behind in _ORDINALS or (words[place - 1] in _PART_ORDINALS and len(run) == 2 and run[0] in _TENS_WORDS):
+        if behind in _ORDINALS or (
+            words[place - 1] in _PART_ORDINALS and len(run) == 2 and run[0] in _TENS_WORDS
+        ):
             # "twenty first", "twenty third"
             return NO_NUMBER
         if behind == "or" and words[after + 1 : after + 2] and words[after + 1] in _BOUNDS:
