@@ -30,6 +30,10 @@ NAMES = (
     "thought",
     "thoughts",
     "thought_process",
+    "thinking_process",
+    "deep_think",
+    "deep_thinking",
+    "longcat_think",
     "reason",
     "reasoning",
     "reasoning_content",
@@ -41,6 +45,8 @@ NAMES = (
     "inner_monologue",
     "internal_monologue",
     "inner_thoughts",
+    "internal_thoughts",
+    "analysis",
     "deliberation",
     "seed:think",
     "seed:cot_budget_reflect",
@@ -65,12 +71,13 @@ class Answer:
     unclosed: bool = False
 
 
-_LT, _GT = "(?:<|&lt;)", "(?:>|&gt;)"
-_NAMED = "|".join(map(re.escape, sorted(NAMES, key=len, reverse=True)))
+_LT, _GT = r"(?:<\|?|&lt;)", r"(?:\|?>|&gt;)"
+#: `chain-of-thought` and `ChainOfThought` are `chain_of_thought`.
+_NAMED = "|".join(re.escape(name).replace("_", "[-_ ]?") for name in sorted(NAMES, key=len, reverse=True))
 _MARK = re.compile(
     # Possessive: a model that runs on in blanks must not cost the square of them.
     rf"(?P<named>{_LT}\s*+(?P<slash>/)?\s*+(?:{_NAMED})(?:\s[^<>\n]{{0,200}}?)?\s*+(?P<empty>/)?\s*+{_GT})"
-    r"|(?P<square>\[\s*+(?P<square_slash>/)?\s*+think\s*+\])"
+    r"|(?P<square>\[\s*+(?P<square_slash>/)?\s*+(?:think(?:ing)?|thought|reasoning)\s*+\])"
     r"|(?P<wedge>◁\s*+(?P<wedge_slash>/)?\s*+think(?:ing)?\s*+▷)"
     # Harmony, whole and as decoders leave it that drop special tokens.
     r"|(?P<begin><\|channel\|>\s*(?:analysis|commentary)\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
@@ -99,7 +106,11 @@ _WRAPPED = re.compile(
     r"(?P<text>.*?)(?:(?:</(?P=name)\s*>|<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|end_of_box\|>).*)?\Z",
     re.IGNORECASE | re.DOTALL,
 )
-_ENDS = re.compile(r"(?:<\|(?:return|end|im_end|endoftext|END_OF_TURN_TOKEN)\|>\s*+)+\Z")
+_ENDS = re.compile(
+    r"<\|(?:return|end|im_end|eot_id|eom_id|endoftext|end_of_text|END_OF_TURN_TOKEN)\|>.*\Z"
+    r"|(?:</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>)\s*+\Z",
+    re.DOTALL,
+)
 _OPEN_AT_END = re.compile(
     rf"(?:{_LT}\s*(?:{_NAMED})\s*{_GT}|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|channel\|>analysis<\|message\|>)\s*\Z",
     re.IGNORECASE,
@@ -136,11 +147,17 @@ def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
     if opened:
         return Answer("", before + text, unclosed=True)
     if last is None:
-        return Answer(text, before)
+        return Answer(_without_end(text), before)
     answer = text[last.end() :]
     if wrapped := _WRAPPED.match(answer):
         answer = wrapped["text"]
-    return Answer(_ENDS.sub("", answer).strip("\r\n\t "), before + text[: last.end()])
+    return Answer(_without_end(answer).strip("\r\n\t "), before + text[: last.end()])
+
+
+def _without_end(text: str) -> str:
+    """An answer without the token that ends it, which some servers leave in, and what the model made up behind it."""
+    found = _ENDS.search(text) if "<" in text else None
+    return text[: found.start()] if found else text
 
 
 def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:

@@ -6,6 +6,7 @@ out; nothing else is repaired. (Structured answers keep to a schema and are read
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,9 @@ from typing import Any
 #: Longer answers are noise.
 LONGEST = 400_000
 _FENCED = re.compile(r"```[\w+-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
-_BEGINS = re.compile(r'\s*(?:\[\s*(?:["{\]]|\[\s*["\]])|\{\s*["}])')
+_BEGINS = re.compile(r"""\s*(?:\[\s*(?:["'{\]]|\[\s*["'\]])|\{\s*["'}])""")
+#: A list or an object as Python writes it; longer ones are left alone.
+_PYTHON, _LONGEST_PYTHON = re.compile(r"[\[{]\s*[\[{]?\s*'"), 20_000
 _MOST = 5_000
 #: Lists and objects inside of each other, of JSON that was cut; deeper ones are no answer, and would cost their square.
 _DEEPEST = 100
@@ -43,6 +46,8 @@ def json_value(text: str) -> Any:
         return None
     with suppress(ValueError, RecursionError):
         return json.loads(inside)
+    if _PYTHON.match(inside):
+        return _python_value(inside)
     values, rest = list[Any](), inside
     while begins(rest) and len(values) < _MOST:
         try:
@@ -54,6 +59,14 @@ def json_value(text: str) -> Any:
         values.append(value)
         rest = rest.lstrip()[end:].lstrip(" \t\r\n,;")
     return values[0] if len(values) == 1 else [value for value in values if value or value == 0]
+
+
+def _python_value(text: str) -> Any:
+    """Return a list or an object that is written as Python does; an empty list for one that was cut."""
+    if len(text) <= _LONGEST_PYTHON:
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return ast.literal_eval(text)
+    return []
 
 
 def _json_part(text: str) -> str | None:
