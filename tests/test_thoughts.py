@@ -231,3 +231,40 @@ def test_the_tokens_of_an_answer_are_found_among_those_of_the_reply(
     tokens: list[str], answer: str, place: tuple[int, int] | None
 ) -> None:
     assert own_tokens(tokens, answer) == place
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "chain-of-thought",
+        "ChainOfThought",
+        "thought process",
+        "Thinking_Process",
+        "|think|",
+        "analysis",
+        "longcat_think",
+    ],
+)
+def test_names_of_thoughts_are_read_however_they_are_joined(tag: str) -> None:
+    closing = f"<|/{tag[1:]}>" if tag.startswith("|") else f"</{tag}>"
+    assert split_thoughts(f"<{tag}>first{closing} bark") == Answer("bark", f"<{tag}>first{closing}")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "</s>",
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<|endoftext|>",
+        "<end_of_turn>",
+        "<|im_end|>\n<|im_start|>user\nNext: oak",
+    ],
+)
+@pytest.mark.parametrize("before", ["", "<think>hm</think>"])
+def test_a_token_that_ends_a_reply_is_no_part_of_it(before: str, end: str) -> None:
+    assert split_thoughts(f"{before}bark{end}").text == "bark"
+
+
+def test_struck_out_text_stays() -> None:
+    assert split_thoughts("<s>oak</s> bark").text == "<s>oak</s> bark"

@@ -22,7 +22,7 @@ _END = r"[\s.!…:;,\"'“”’`*_)\]<>{}]*$"
 _PLACEHOLDERS = (
     "none", "null", "nil", "nan", "undefined", "unknown", r"n\s?/\s?a", "not applicable", "not available",
     "not specified", "not provided", "not known", "no answer", "no response", "no output", "no result", "no results",
-    "no data", r"none (?:given|found|available|applicable|known|provided)", "tbd", "todo", "placeholder",
+    "no data", "unspecified", "unclear", "no answer (?:is )?possible", "there is no answer", r"none (?:given|found|available|applicable|known|provided)", "tbd", "todo", "placeholder",
     "lorem ipsum.*", "(?:(?:your|insert) )?(?:answer|response|text) (?:goes )?here", "insert .{1,40} here", "empty string", "无", "没有", "不知道", "なし", "нет данных", "keine angabe", "sin respuesta",
 )  # fmt: skip
 _NOT = r"(?:can\s?not|can['’]?t|could not|couldn['’]t|won['’]?t|will not|am (?:unable|not able|not allowed) to|['’]m (?:unable|not able|not allowed) to|do not|don['’]t|am not|['’]m not)"
@@ -34,11 +34,18 @@ _SERVE = (
     r"feel comfortable (?:answering|assisting|helping|providing|discussing|writing|creating|generating|with th)|have (?:access to (?:real|current|the internet|external|live|up-to-date|your|any|that|this|such|information)|enough (?:information|context|data)|the (?:ability|capability) to|personal|real-time|feelings|opinions)|"
     r"fulfil|respond\b|determine\b|browse\b|see (?:the |any )?(?:image|picture|attachment)|understand (?:the|your) (?:question|request|prompt)|be able to (?:answer|help|assist|comply|provide|generate|fulfil|do (?:that|this))\b)"
 )
+#: Names in brackets that a template or a site leaves in the place of a text.
+_BRACKETED = r"(?:insert\b[^\]>}]{0,40}|(?:your |the )?(?:answer|tail|text|response|output|object|entity|completion|placeholder|sentence)(?: here)?|redacted|removed|deleted)"
+#: What follows a model's word for itself; a person who is one goes on otherwise (an assistant manager, an AI researcher).
+_ITSELF = r"(?=\s*(?:$|[,.;:!…)\"'*]|(?:i|and|so|but|with|without|that|developed|created|trained|made|designed|built|by|from|here)\b))"
 _AI = r"(?:an? )?(?:ai|a\.i\.|artificial intelligence|(?:large |ai )?language model|ai (?:language )?model|(?:ai |virtual )?assistant|chatbot|llm)\b"
 _PATTERNS: dict[str, str] = {
-    "is a placeholder": rf"^{_QUOTE}(?:{'|'.join(_PLACEHOLDERS)}){_END}",
+    "is a placeholder": (
+        rf"^{_QUOTE}(?:{'|'.join(_PLACEHOLDERS)}){_END}|^[\s\"'`*]*[\[<{{]{{1,2}}\s*{_BRACKETED}\s*[\]>}}]{{1,2}}{_END}"
+    ),
     "speaks of itself as a model": (
-        rf"^{_QUOTE}(?:{_SORRY}[,.]? (?:but )?)?(?:as {_AI}|being {_AI}|i(?:['’]?\s?a?m| am)(?: just| only| merely)? {_AI}(?! for\b))"
+        rf"^{_QUOTE}(?:{_SORRY}[,.]? (?:but )?)?(?:as {_AI}|being {_AI}|i(?:['’]?\s?a?m| am)(?: just| only| merely)? {_AI}(?! for\b)){_ITSELF}"
+        rf"|^{_QUOTE}i(?:['’]m| am) (?:chatgpt|claude|gemini|bard|qwen|deepseek|llama|mistral|copilot|grok|kimi)\b"
         r"|^\W*(?:als (?:ein )?(?:ki|sprachmodell)|en tant qu['’](?:ia\b|intelligence artificielle|un modèle de langage)"
         r"|como (?:un |uma? )?(?:ia\b|modelo de (?:lenguaje|linguagem)|inteligencia artificial)|come (?:ia\b|modello linguistico)"
         r"|как (?:языковая модель|искусственный интеллект|ии\b)|作为(?:一个|一名)?(?:人工智能|ai|语言模型|大型语言模型)|私はai)"
@@ -51,12 +58,20 @@ _PATTERNS: dict[str, str] = {
         rf"|^{_QUOTE}i (?:must |have to |will have to )?(?:decline|refuse) to (?:answer|help|assist|provide|write|generate|create)\b"
         r"|^\W*(?:es tut mir leid,? (?:aber )?(?:ich|dabei|das) kann|lo siento,? (?:pero )?no puedo|je (?:suis désolée?|regrette),? (?:mais )?je ne peux"
         r"|desculpe,? (?:mas )?(?:eu )?não posso|mi dispiace,? (?:ma )?non posso|извините,? (?:но )?я не могу|к сожалению,? я не могу"
+        r"|je ne peux pas (?:répondre|(?:vous |t['’])?aider|fournir)|ich kann (?:dabei|damit|das|diese|ihnen|dir)\b.{0,30} nicht (?:helfen|beantworten)"
+        r"|przykro mi,? (?:ale )?nie mog|het spijt me,? (?:maar )?ik kan|(?:tôi )?(?:rất )?xin lỗi,? (?:nhưng )?tôi không thể"
+        r"|maaf,? (?:tetapi |tapi )?saya tidak (?:bisa|dapat)|üzgünüm,? (?:ama |ancak )?(?:bu|size|yardım)|मुझे (?:खेद|माफ़?|क्षमा)|क्षमा करें,? (?:लेकिन )?मैं"
+        r"|(?:عذر(?:ًا|اً|ا)|آسف)،? (?:ولكن |لكن )?(?:لا|ولا|أنا)|我(?:无法|不能)(?:回答|提供|帮助|协助|满足|完成)"
         r"|(?:很)?(?:抱歉|对不起)[，, ]*(?:但)?我(?:无法|不能|不会)|申し訳(?:ありません|ございません)|죄송(?:합니다|하지만))"
     ),
     "says that it does not know": (
         rf"^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but )?)?(?:i (?:do not|don['’]t|really don['’]t) know(?: (?:the answer|that|this|what you mean))?(?:[,.] (?:sorry|i['’]m sorry))?"
-        r"|i(?: have|['’]ve)?(?: got)? no idea|i(?:['’]m| am) not (?:sure|certain)(?: about (?:that|this))?|not sure|no idea|idk|(?:it )?(?:cannot|can['’]t|can not) be determined"
+        r"|i(?: have|['’]ve)?(?: got)? no idea|i(?: prefer|['’]d rather| would rather) not (?:to )?(?:say|answer)|i(?:['’]m| am) not (?:sure|certain)(?: about (?:that|this))?|not sure|no idea|idk|(?:it )?(?:cannot|can['’]t|can not) be determined"
         r"|(?:there is )?(?:not enough|insufficient) (?:information|context|data)(?: (?:to|is|was|given|provided)\b.*)?"
+        r"|(?:it is |it['’]s )?(?:unable|not able|impossible|not possible) to (?:answer|determine|say|tell)(?: (?:this|that|the|from|without|based|with)\b.*)?"
+        r"|(?:cannot|can['’]?t|can not) (?:answer|say)(?: (?:this|that|the) .*)?"
+        r"|please (?:provide|give)(?: me)?(?: with)? (?:(?:more|additional|further) (?:context|information|details)|the (?:text|question|input|sentence|passage|document|context))"
+        r"|how (?:can|may) i (?:help|assist)(?: you)?(?: today)?\??"
         rf"|ich wei(?:ß|ss) (?:es )?nicht|no (?:lo )?sé|je ne sais pas|не знаю|わかりません|모르겠(?:습니다|어요)){_END}"
     ),
     "announces an answer and gives none": (
@@ -68,7 +83,7 @@ _PATTERNS: dict[str, str] = {
     "is an error of a server": (
         rf"^{_QUOTE}(?:error|exception|fatal|failed|http(?: error)?|status(?: code)?|code)?[\s:,\d#-]*(?:an? |the )?(?:(?:api|server|internal|request|connection|network|unknown|unexpected) )*"
         r"(?:(?:rate|token|usage|request) ?limit(?:s|ed)? (?:exceeded|reached|error)|quota (?:exceeded|reached)|too many requests|internal server error|bad gateway|gateway time-?out"
-        r"|service (?:temporarily )?unavailable|(?:request|connection|read|api) (?:timed out|time-?out|refused|reset|failed)|error (?:occurred|while processing|generating|\d{3})|context (?:length|window) exceeded)\b"
+        r"|service (?:temporarily )?unavailable(?=[\s.!]*$|[:;,(]|\s*\d)|(?:request|connection|read|api) (?:timed out|time-?out|refused|reset|failed)|error (?:occurred(?=[\s.!]*$|[:;,(]| (?:while|during|when) (?:processing|generating|fetching|calling|handling|the request))|while processing|generating|\d{3}(?=[\s.!]*$|[:;,(-]))|context (?:length|window) exceeded)\b"
         rf"|^{_QUOTE}(?:traceback \(most recent call last\)|<!doctype html|\{{[\"']?error[\"']?\s*:)"
         rf"|^{_QUOTE}error[:,] .{{0,60}}\b(?:limit|quota|exceeded|timeout|timed out|unauthori[sz]ed|forbidden|unavailable|server|token|request|api key)\b"
     ),
@@ -170,6 +185,35 @@ _FIRST = frozenset(
         "keine",
         "sin",
         "нет",
+        *(
+            "unspecified",
+            "unclear",
+            "tail",
+            "output",
+            "object",
+            "entity",
+            "completion",
+            "sentence",
+            "redacted",
+            "removed",
+        ),
+        *(
+            "deleted",
+            "the",
+            "unable",
+            "impossible",
+            "please",
+            "how",
+            "przykro",
+            "het",
+            "tôi",
+            "rất",
+            "xin",
+            "maaf",
+            "üzgünüm",
+        ),
+        # Combining marks end a word here.
+        *("म", "क", "عذر", "عذرا", "آسف"),
     ]
 )
 _WORD = re.compile(r"[^\W\d_]+")

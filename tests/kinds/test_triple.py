@@ -127,3 +127,25 @@ def test_a_cleaned_line_is_bare_and_has_no_control_character(line: str) -> None:
     assert cleaned == cleaned.strip()
     # A character that this Python's Unicode does not know yet may be one.
     assert not {unicodedata.category(ch) for ch in cleaned} & {"Cc", "Cs", "Co", "Zl", "Zp"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "tails"),
+    [
+        ("['bark', 'leaves']", ["bark", "leaves"]),
+        ("{'tail': 'bark'}", ["bark"]),
+        ("[{'tail': 'bark'}, {'tail': \"a squirrel's nest\"}]", ["bark", "a squirrel's nest"]),
+        ("```python\n['bark']\n```", ["bark"]),
+    ],
+)
+def test_lists_as_python_writes_them_are_lists(answer: str, tails: list[str]) -> None:
+    kind = TripleKind(several=True)
+    found = kind.parse(answer, {"head": "oak", "relation": next(iter(kind.relations))})
+    assert isinstance(found, list)
+    assert [row["tail"] for row in found] == tails
+
+
+def test_a_list_of_python_that_was_cut_is_malformed() -> None:
+    kind = TripleKind()
+    found = kind.parse("['bark', 'lea", {"head": "oak", "relation": next(iter(kind.relations))})
+    assert isinstance(found, Malformed)
