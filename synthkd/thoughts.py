@@ -108,7 +108,7 @@ _WRAPPED = re.compile(
 )
 _ENDS = re.compile(
     r"<\|(?:return|end|im_end|eot_id|eom_id|endoftext|end_of_text|END_OF_TURN_TOKEN)\|>.*\Z"
-    r"|(?:</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>)\s*+\Z",
+    r"|(?:(?<=\S)</s>|<eos>|<end_of_turn>|<｜end▁of▁sentence｜>)\s*+\Z",
     re.DOTALL,
 )
 _OPEN_AT_END = re.compile(
@@ -157,7 +157,10 @@ def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
 def _without_end(text: str) -> str:
     """An answer without the token that ends it, which some servers leave in, and what the model made up behind it."""
     found = _ENDS.search(text) if "<" in text else None
-    return text[: found.start()] if found else text
+    # A pair of tags is markup: groups of propositions stand in it, and struck-out words.
+    if found is None or (found[0].startswith("</s>") and "<s>" in text):
+        return text
+    return text[: found.start()]
 
 
 def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
