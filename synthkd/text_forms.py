@@ -102,7 +102,8 @@ _ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
 _EDGE = " .,;:!\"'"
 #: Not taken off a beginning: a dot before a word or number, and eyes of an emoticon.
 _LEADING = re.compile(r"(?:[ ,;!\"']|\.{2,}|\.(?![^\W_])|:(?!['^-]?(?:[()\[\]/\\|]|[dp](?!\w))))+")
-_CLOSING = re.compile(r"(?:[ .,;:!]|(?<!\d)[\"'])+$")
+#: Taken off an end, and quotes that are no inches.
+_CLOSING = " .,;:!"
 
 
 def _folded(text: str) -> str:
@@ -145,7 +146,13 @@ def _without_edges(plain: str) -> str:
         return plain[1:-1].strip()
     if found := _LEADING.match(plain):
         plain = plain[found.end() :]
-    return _CLOSING.sub("", plain)
+    # By hand: a pattern for a run at the end tries each run in the middle at each of its places.
+    end = len(plain)
+    while end and (
+        plain[end - 1] in _CLOSING or (plain[end - 1] in "\"'" and not plain[end - 2 : end - 1].isdecimal())
+    ):
+        end -= 1
+    return plain[:end]
 
 
 _PERCENT = re.compile(r"(?<=\d) (?=[%‰])")

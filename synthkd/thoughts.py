@@ -92,7 +92,10 @@ _MARK = re.compile(
 #: How replies begin that need no sign of a tag to be thoughts.
 _BARE = ("analysis", "here")
 #: What a mark is that closes nothing unless its own form was opened before.
-_ONLY_AFTER = {"bare": "analysis", "granite": "thought process"}
+_ONLY_AFTER = {
+    "bare": re.compile("analysis", re.IGNORECASE),
+    "granite": re.compile("thought process", re.IGNORECASE),
+}
 _DETAILS = re.compile("<details", re.IGNORECASE)
 #: Signs around a tag that an answer speaks of.
 _QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
@@ -167,6 +170,7 @@ def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
     """The marks of a reply that are no mere mention, and whether each opens thoughts."""
     # Blocks that are open within one of thoughts, itself included, and the place from which they are not counted yet.
     depth, place = 0, 0
+    begun: dict[str, re.Match[str] | None] = {}
     for mark in _MARK.finditer(text):
         form = str(mark.lastgroup)
         if form in ("slash", "empty", "named"):
@@ -184,7 +188,10 @@ def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
                 if not depth:
                     yield mark, False
         elif form in _ONLY_AFTER:
-            if _ONLY_AFTER[form] in text[: mark.start()].lower():
+            if form not in begun:
+                begun[form] = _ONLY_AFTER[form].search(text)
+            first = begun[form]
+            if first is not None and first.end() <= mark.start():
                 yield mark, False
         else:
             if not depth and _DETAILS.match(text, mark.start()):

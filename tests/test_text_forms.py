@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 
 import pytest
@@ -143,3 +144,9 @@ def test_all_marks_of_unicode_are_in_the_class() -> None:
     assert not [
         c for c in range(0x110000) if unicodedata.category(chr(c))[0] == "M" and not found.match(chr(c))
     ]
+
+
+def test_stops_without_end_cost_no_more_than_they_are_long() -> None:
+    begin = time.perf_counter()
+    assert normal_phrase("! a" + "." * 9000 + "b.") == "a" + "." * 9000 + "b"
+    assert time.perf_counter() - begin < 1

@@ -155,6 +155,13 @@ def test_blanks_without_end_cost_no_more_than_they_are_long(start: str) -> None:
     assert time.perf_counter() - begin < 1
 
 
+def test_marks_without_end_cost_no_more_than_they_are_long() -> None:
+    begin = time.perf_counter()
+    assert split_thoughts("hm" + "assistantfinal" * 20_000 + "to row").text.endswith("to row")
+    assert split_thoughts("analysisWe " + "assistantfinal" * 20_000 + "to row").text == "to row"
+    assert time.perf_counter() - begin < 1
+
+
 @given(st.text(max_size=60))
 @settings(max_examples=60)
 def test_no_text_is_too_odd_to_split(text: str) -> None:
