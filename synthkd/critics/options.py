@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from synthkd import plugins
 from synthkd.critics.base import Critic
 from synthkd.errors import CriticError, nearest
+from synthkd.kinds.base import Kind
 
 #: Options of the one who trains or scores: a folder says nothing of them.
 _LOCAL = {"teacher", "journal", "limits", "folder", "device"}
 #: Stands for the options of all members, in `load_options` of a critic that has some.
 OF_MEMBERS = "*"
+
+
+def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "") -> Critic:
+    """Make a critic to be trained. Raises `CriticError` for options that it does not take; ``word`` says what it is."""
+    word = word or f"critic {name!r}"
+    critic: type[Critic] = plugins.find("critics", name)
+    plugins.check_options(critic, options, word, CriticError, ("kind",))
+    try:
+        return critic(kind, **options)
+    except TypeError as error:
+        said = re.sub(r"(\w+\.)?__init__\(\) ", "", str(error))
+        raise CriticError(f"{word}: {said}") from None
 
 
 def published_options(options: Any) -> Any:

@@ -22,7 +22,7 @@ from synthkd.critics.bag import Bag, logits
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.features import COLUMNS, row_sums
 from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
-from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
+from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.progress import fit
 from synthkd.errors import CriticError, MissingExtraError, nearest
 from synthkd.keys import fraction
@@ -74,7 +74,7 @@ class StackCritic(Critic):
         super().__init__(kind)
         if folds < 1 or not 0 < held_out < 1:
             raise CriticError("critic 'stack': `folds` must be 1 or more and `held_out` between 0 and 1")
-        self.specs = [_spec(entry) for entry in critics]
+        self.specs = [_spec(entry) for entry in ([critics] if isinstance(critics, str) else critics)]
         if not self.specs:
             raise CriticError("critic 'stack': `critics` names none; give at least one")
         self.folds, self.held_out, self.refit, self.seed = folds, held_out, refit, seed
@@ -276,12 +276,8 @@ def _spec(entry: Spec) -> tuple[str, dict[str, Any]]:
     raise CriticError(f"critic 'stack': {entry!r} is neither a critic's name nor {{name: options}}")
 
 
-def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
-    critic: type[Critic] = plugins.find("critics", name)
-    try:
-        return critic(kind, **options)
-    except TypeError as error:
-        raise CriticError(f"critic 'stack': member {name!r}: {error}") from None
+def _made(name: str, kind: Kind, options: Mapping[str, Any]) -> Critic:
+    return make_critic(name, kind, options, f"critic 'stack': member {name!r}")
 
 
 def _need_sklearn() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,12 @@ from synthkd.critics.facts import Facts, check_held_out
 from synthkd.critics.files import CONFIG
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
-from synthkd.critics.options import OF_MEMBERS, options_of_load, published_options
+from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.pictures import precision_picture, reliability_picture
 from synthkd.critics.progress import fit
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.splits import group_names
-from synthkd.errors import CriticError, nearest
+from synthkd.errors import CriticError
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
 from synthkd.marks import CRITIC as CRITIC_FOLDER
@@ -150,7 +149,7 @@ def train_critic(
     if out is not None:
         check_output(out, CRITIC_FOLDER)
     rows, labels, groups = sheet.part(held_out=False)
-    critic = _made(name, kind, options or {})
+    critic = make_critic(name, kind, options or {})
     fit(critic, rows, labels, groups, sheet.part_weights(held_out=False), progress)
     read, ignored = critic.numbers()
     training = {
@@ -223,19 +222,6 @@ def _without_verdict(sheet: LabelSheet, held: pa.Table) -> int:
 def group_hash(group: str) -> int:
     """What is kept of a group that a critic was trained on: enough to know it again, and not the group itself."""
     return int(fraction(f"group|{group}") * 2**62)
-
-
-def _made(name: str, kind: Kind, options: dict[str, Any]) -> Critic:
-    critic: type[Critic] = plugins.find("critics", name)
-    parameters = list(signature(critic).parameters.values())[1:]
-    known = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
-    for option in options:
-        if option not in known and len(known) == len(parameters):
-            raise CriticError(f"critic {name!r}: unknown option {option!r}{nearest(option, known)}")
-    try:
-        return critic(kind, **options)
-    except TypeError as error:
-        raise CriticError(f"critic {name!r}: {error}") from None
 
 
 def save_critic(trained: TrainedCritic, folder: Path) -> None:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import write_csv
 from program import synthkd
 from test_critics import sheet_rows
+
+from synthkd.critics.options import make_critic
+from synthkd.critics.stack import StackCritic
+from synthkd.errors import CriticError
+from synthkd.kinds.triple import TripleKind
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def critic(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (["--held-out", "1"], "--held-out is 1; it must lie between 0 and 1"),
         (["--precision", "1.5"], "--precision is 1.5; it must lie between 0 and 1"),
-        (["--option", "foo=1"], "critic 'linear': unknown option 'foo'"),
+        (["--option", "foo=1"], "critic 'linear': no option 'foo'"),
         (["--option", "foo"], "--option foo: write key=value"),
         (["--merge", "majorty"], "did you mean 'majority'"),
         (["--critic", "linaer"], "did you mean 'linear'"),
@@ -41,6 +47,27 @@ def test_a_wrong_option_is_one_line_and_nothing_is_written(
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (folder / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("linear", {"words": 3}, "critic 'linear': no option 'words'; it has none"),
+        ("text", {"words": "abc"}, "critic 'text': words: a whole number is needed, not 'abc'"),
+        ("encoder", {}, "critic 'encoder': missing 1 required positional argument: 'model'"),
+        ("encoder", {"model": "x", "epoch": 3}, r"critic 'encoder': no option 'epoch' \(did you mean 'epochs'\?\)"),
+        ("encoder", {"model": "x", "epochs": "x"}, "critic 'encoder': epochs: input should be a valid integer"),
+        ("stack", {"critics": ["linear", "text"], "folds": "x"}, "critic 'stack': folds: a whole number is needed"),
+        ("stack", {"critics": [{"text": {"words": "x"}}]}, "critic 'stack': member 'text': words: a whole number"),
+    ],
+)  # fmt: skip
+def test_an_option_of_another_name_or_type_is_refused(name: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(CriticError, match=said):
+        make_critic(name, TripleKind(), options)
+
+
+def test_one_name_is_a_stack_of_one() -> None:
+    assert [name for name, _ in StackCritic(TripleKind(), "linear").specs] == ["linear"]
 
 
 def test_rows_that_calibration_leaves_out_are_told(folder: Path) -> None:

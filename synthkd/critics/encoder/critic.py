@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.encoder import EncoderName
@@ -24,7 +24,7 @@ from synthkd.critics.encoder.training import History, Schedule, fine_tune, logit
 from synthkd.critics.features import SCALES, WIDTH, Scales, columns_read, numbers
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import published_path
-from synthkd.errors import CriticError
+from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
 
 #: Rows that are sorted by length together; what is in memory at a time.
@@ -73,7 +73,7 @@ class EncoderCritic(Critic):
         models.need_local()
         super().__init__(kind)
         self.model_name, self.frozen, self.max_length = str(model), frozen, max_length
-        self.schedule = Schedule(**schedule)
+        self.schedule = _schedule(schedule)
         _check(self.schedule, max_length)
         self.device = models.pick_device(device)
         self.grounded = False
@@ -255,6 +255,21 @@ def _head(arrays: dict[str, Any]) -> tuple[Head, Scales]:
     bias, strength = (float(value) for value in arrays["head_bias_and_C"])
     head = Head(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
     return head, Scales(**{name: arrays[name] for name in SCALES})
+
+
+def _schedule(options: dict[str, Any]) -> Schedule:
+    """Read the options of a fine-tuning. Raises `CriticError` for one that there is not, or of another type."""
+    known = [field.name for field in fields(Schedule)]
+    for name in options:
+        if name not in known:
+            hint = nearest(name, [*known, "model", "frozen", "max_length", "device"])
+            raise CriticError(f"critic 'encoder': no option {name!r}{hint}")
+    try:
+        return Schedule(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = first["msg"][:1].lower() + first["msg"][1:]
+        raise CriticError(f"critic 'encoder': {first['loc'][0]}: {said}") from None
 
 
 def _check(schedule: Schedule, max_length: int) -> None:
