@@ -40,7 +40,7 @@ def recipe(folder: Path, critic: str, quick: bool) -> Recipe:
         f"corpus.path={folder}/corpus",
         critic,
     ]
-    return Recipe.load(ROOT / "examples/everyday.yaml", changes + (["inputs.limit=200"] if quick else []))
+    return Recipe.load(ROOT / "examples/everyday.yaml", changes + (["inputs.limit=100"] if quick else []))
 
 
 def labelled() -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,58 @@ settings.register_profile("synthkd", deadline=None)
 settings.load_profile("synthkd")
 
 ROOT = Path(__file__).resolve().parent.parent
+#: What a test of `--fast` must not do, as the interpreter's audit hooks name it.
+_SLOW_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
+_in_fast_test = False
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="leave out tests marked slow; refuse processes and torch in others",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--fast"):
+        sys.addaudithook(_refuse_slow)
+
+
+def _refuse_slow(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail a test of `--fast` that starts a process or loads torch."""
+    if not _in_fast_test:
+        return
+    if event in _SLOW_EVENTS or (event == "import" and arguments[0] == "torch"):
+        raise RuntimeError(f"a test that is not marked slow does this: {event} {arguments[0]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    global _in_fast_test
+    _in_fast_test = bool(item.config.getoption("--fast"))
+    try:
+        return (yield)
+    finally:
+        _in_fast_test = False
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files of slow tests alone before they import what takes seconds."""
+    if config.getoption("--fast") and collection_path.suffix == ".py":
+        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") or None
+    return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests with `--fast`; else put their files first, so that no process ends with one of them."""
+    if config.getoption("--fast"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    else:
+        first = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in first)
 
 
 @pytest.fixture(scope="session")

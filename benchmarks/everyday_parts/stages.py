@@ -16,6 +16,8 @@ RECIPES = {
     "triple": "everyday", "comparative": "comparatives", "proposition": "propositions", "rationale": "rationales",
     "example": "messages",
 }  # fmt: skip
+#: Inputs of `--quick`: some hundred samples of each kind.
+_QUICK = {"triple": 20, "comparative": 12, "proposition": 8, "rationale": 15, "example": 3}
 #: Stages in the order in which a row passes them; what rejects a row and is not named here is a rule.
 STAGES = ("samples", "rules", "votes", "duplicates", "critic", "order")
 _STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic", "order": "order"}
@@ -29,7 +31,7 @@ def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | st
         return f"no examples/{path.name}"
     changes = [
         f"journal={folder}/journal.sqlite", f"work={folder}/{kind}-run", f"corpus.path={folder}/{kind}-corpus",
-        *(["inputs.limit=20"] if quick else []),
+        *([f"inputs.limit={_QUICK[kind]}"] if quick else []),
     ]  # fmt: skip
     try:
         corpus = run(Recipe.load(path, changes), quiet=True).corpus

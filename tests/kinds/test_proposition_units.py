@@ -31,7 +31,7 @@ def spans(document: str, markup: str = "plain", **options: object) -> list[str]:
     return [document[u.start : u.end] for u in units(document, SPLITTER, markup, **options) if u.index >= 0]  # type: ignore[arg-type]
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(
     document=DOCUMENTS,
     markup=st.sampled_from(MARKUPS),
@@ -60,7 +60,7 @@ def test_units_stand_in_order_and_between_them_is_nothing_but_space_and_marks(
     assert [u.index for u in found if u.index >= 0] == list(range(sum(u.index >= 0 for u in found)))
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(document=DOCUMENTS, sentences=st.integers(1, 4), words=st.integers(1, 40))
 def test_chunks_hold_every_sentence_once_and_its_place_gives_it_back(
     document: str, sentences: int, words: int

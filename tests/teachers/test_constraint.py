@@ -18,6 +18,7 @@ from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
 from synthkd.stages.plan import Plan
 from synthkd.teachers.openai.body import body_of
+from synthkd.teachers.openai.learned import Learned
 from synthkd.testing import FakeServer
 
 pytest.importorskip("torch")
@@ -114,7 +115,7 @@ def test_a_json_schema_that_is_not_there_is_named(schema: dict[str, Any]) -> Non
 
 def test_a_server_is_sent_the_expression_as_structured_outputs() -> None:
     request = Request("who", ({"role": "user", "content": "x"},), Sampling(regex="a|b"), (0,), "i")
-    assert body_of(request, TeacherPart(backend="openai", model="m"), True)["structured_outputs"] == {
+    assert body_of(request, TeacherPart(backend="openai", model="m"), True, Learned())["structured_outputs"] == {
         "regex": "a|b"
     }
 
