@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,18 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT / "synthkd").parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Rooms that a file imports, type-checking imports left out."""
-    tree = ast.parse(path.read_text("utf-8"))
+    return frozenset(_imported(tree_of(path)))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
     typing_only = {
         inner for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
@@ -88,19 +98,16 @@ def test_a_file_imports_from_its_own_level_and_below_only(path: Path) -> None:
 def test_rooms_that_must_not_know_each_other_do_not(who: str, whom: str) -> None:
     for path in FILES:
         if room(path) == who:
-            assert whom not in set(imported(path)), path
+            assert whom not in imported(path), path
 
 
+@pytest.mark.slow
 def test_no_file_reads_or_writes_pickles_or_evaluates_text() -> None:
     for path in FILES:
+        nodes = list(ast.walk(tree_of(path)))
         calls = {
-            node.func.id
-            for node in ast.walk(ast.parse(path.read_text("utf-8")))
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
-        modules = set()
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Import):
-                modules |= {alias.name for alias in node.names}
+        modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         assert not calls & {"eval", "exec"}, path
         assert not modules & {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}, path

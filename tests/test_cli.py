@@ -42,6 +42,7 @@ def one_line(result: subprocess.CompletedProcess[str], status: int, *said: str) 
         assert words in lines[0]
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_one_table(tmp_path: Path, server: FakeServer) -> None:
     result = synthkd("run", str(write(tmp_path, server.url)))
     assert result.returncode == 0
@@ -59,12 +60,14 @@ def test_a_run_ends_with_one_table(tmp_path: Path, server: FakeServer) -> None:
         assert name in result.stdout
 
 
+@pytest.mark.slow
 def test_a_log_gets_plain_lines(tmp_path: Path, server: FakeServer) -> None:
     error = synthkd("run", str(write(tmp_path, server.url))).stderr
     assert "generate: 4 of 4 rows" in error
     assert "\x1b" not in error
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_nothing_and_shows_whole_prompts(tmp_path: Path, server: FakeServer) -> None:
     result = synthkd("run", str(write(tmp_path, server.url)), "--dry-run")
     assert server.requests == 0
@@ -72,12 +75,14 @@ def test_a_dry_run_sends_nothing_and_shows_whole_prompts(tmp_path: Path, server:
     assert "nothing was sent" in result.stdout
 
 
+@pytest.mark.slow
 def test_options_change_the_recipe(tmp_path: Path, server: FakeServer) -> None:
     recipe = str(write(tmp_path, server.url))
     synthkd("run", recipe, "--limit", "2", "--teacher", "other", "--set", "teacher.sampling.n=2")
     assert [(body["model"], body["n"]) for body in server.bodies] == [("other", 2)] * 2
 
 
+@pytest.mark.slow
 def test_stages_run_alone(tmp_path: Path, server: FakeServer) -> None:
     recipe = str(write(tmp_path, server.url))
     assert "completed 4" in synthkd("generate", recipe).stdout
@@ -85,6 +90,7 @@ def test_stages_run_alone(tmp_path: Path, server: FakeServer) -> None:
     assert "4 accepted rows" in synthkd("publish", recipe).stdout
 
 
+@pytest.mark.slow
 def test_show_tells_of_a_corpus_a_run_and_a_candidate_with_its_lineage(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -102,6 +108,7 @@ def test_show_tells_of_a_corpus_a_run_and_a_candidate_with_its_lineage(
     assert synthkd("show", str(tmp_path / "corpus"), name).stdout == lineage
 
 
+@pytest.mark.slow
 def test_the_journal_is_counted_listed_exported_and_imported(tmp_path: Path, server: FakeServer) -> None:
     synthkd("run", str(write(tmp_path, server.url)))
     journal, out = str(tmp_path / "journal.sqlite"), str(tmp_path / "out.parquet")
@@ -112,6 +119,7 @@ def test_the_journal_is_counted_listed_exported_and_imported(tmp_path: Path, ser
     assert "4 new" in synthkd("journal", "import", str(tmp_path / "new.sqlite"), out).stdout
 
 
+@pytest.mark.slow
 def test_describe_is_readable_by_machines() -> None:
     found = json.loads(synthkd("describe", "--json").stdout)
     assert {"kinds", "backends", "rules", "critics", "recipe"} <= set(found)
@@ -119,6 +127,7 @@ def test_describe_is_readable_by_machines() -> None:
     assert found["rules"]["too_long"]["options"]["max_words"] == 20
 
 
+@pytest.mark.slow
 def test_init_makes_a_recipe_that_runs_and_leaves_a_full_folder_alone(tmp_path: Path) -> None:
     assert synthkd("init", "mine", cwd=tmp_path).returncode == 0
     assert (
@@ -128,6 +137,7 @@ def test_init_makes_a_recipe_that_runs_and_leaves_a_full_folder_alone(tmp_path: 
     one_line(synthkd("init", "mine", cwd=tmp_path), 2, "not empty")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "status", "said"),
     [
@@ -158,6 +168,7 @@ def test_wrong_input_is_one_clear_line_and_a_status(
     one_line(synthkd("run", str(write(tmp_path, **change)), "--quiet"), status, said)
 
 
+@pytest.mark.slow
 def test_a_wrong_key_is_one_line_that_does_not_repeat_it(tmp_path: Path) -> None:
     with FakeServer(key="right") as server:
         result = synthkd("run", str(write(tmp_path, server.url)), "--quiet", OPENAI_API_KEY="sk-wrong-one")
@@ -172,6 +183,7 @@ def test_a_path_that_is_not_there_is_one_line(tmp_path: Path, args: list[str]) -
     one_line(synthkd(*args, cwd=tmp_path), 4 if args[0] == "journal" else 2, "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_one_line_and_what_was_committed_is_kept(tmp_path: Path, server: FakeServer) -> None:
     recipe = write(tmp_path, server.url)
@@ -190,6 +202,7 @@ def test_a_full_disk_is_one_line_and_what_was_committed_is_kept(tmp_path: Path, 
     assert server.requests == 4
 
 
+@pytest.mark.slow
 def test_the_documented_recipe_for_real_candidates_runs_and_prints_its_auc(
     data: Path, tmp_path: Path
 ) -> None:

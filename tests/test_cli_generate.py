@@ -31,6 +31,7 @@ def tokens(server: FakeServer) -> int:
     return sum(count for _, count in server.times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["generate", "run"])
 def test_a_budget_stops_before_it_is_passed_and_says_so(
     tmp_path: Path, server: FakeServer, verb: str
@@ -44,6 +45,7 @@ def test_a_budget_stops_before_it_is_passed_and_says_so(
     assert "a higher cap goes on from here" in result.stdout
 
 
+@pytest.mark.slow
 def test_max_tokens_stops_before_it_is_passed_and_a_higher_cap_goes_on(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -63,6 +65,7 @@ def test_a_cap_that_leaves_nothing_to_judge_is_one_line(tmp_path: Path, server: 
     assert server.requests == 0
 
 
+@pytest.mark.slow
 def test_a_budget_without_a_price_is_refused_before_anything_is_sent(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -71,6 +74,7 @@ def test_a_budget_without_a_price_is_refused_before_anything_is_sent(
     assert server.requests == 0
 
 
+@pytest.mark.slow
 def test_workers_ask_for_each_request_once(tmp_path: Path) -> None:
     with FakeServer(latency=0.02) as server:
         result = synthkd("run", str(write(tmp_path, server.url)), "--workers", "2", "--quiet")
@@ -79,6 +83,7 @@ def test_workers_ask_for_each_request_once(tmp_path: Path) -> None:
     assert Counter(server.sent.values()) == {1: 4}
 
 
+@pytest.mark.slow
 def test_an_error_of_a_worker_is_one_line(tmp_path: Path) -> None:
     with FakeServer(key="right") as server:
         recipe = str(write(tmp_path, server.url))
@@ -86,6 +91,7 @@ def test_an_error_of_a_worker_is_one_line(tmp_path: Path) -> None:
     one_line(result, 3, "OPENAI_API_KEY", "401")
 
 
+@pytest.mark.slow
 def test_a_probe_asks_a_few_projects_the_whole_and_stops_where_nobody_can_be_asked(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -103,6 +109,7 @@ def test_a_probe_asks_a_few_projects_the_whole_and_stops_where_nobody_can_be_ask
     assert not (tmp_path / "corpus").exists()
 
 
+@pytest.mark.slow
 def test_after_a_probe_yes_goes_on_and_buys_only_the_rest(tmp_path: Path, server: FakeServer) -> None:
     recipe = str(write(tmp_path, server.url))
     result = synthkd("run", recipe, "--probe", "2", "--yes", "--quiet")
@@ -112,6 +119,7 @@ def test_after_a_probe_yes_goes_on_and_buys_only_the_rest(tmp_path: Path, server
     assert server.requests == 4
 
 
+@pytest.mark.slow
 def test_judge_tells_of_repaired_answers(tmp_path: Path) -> None:
     (tmp_path / "json.j2").write_text("As JSON: {{ stem }}")
     with FakeServer(answer=lambda *_: 'Here: {"tail": "cutting bread"}') as server:
@@ -196,6 +204,7 @@ def test_a_probe_of_one_request_is_refused(tmp_path: Path) -> None:
     assert "'--probe'" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_describe_lists_every_backend_in_a_line_and_the_recipe_of_its_part() -> None:
     lines = synthkd("describe").stdout.splitlines()
     for backend in ("openai", "openai-batch", "vllm", "transformers", "recorded"):

@@ -36,6 +36,7 @@ def asked(folder: Path, template: str, **options: Any) -> str:
     return str(only.request.messages[-1]["content"])
 
 
+@pytest.mark.slow
 def test_the_embedded_teacher_keeps_to_the_sets_and_votes_raise_precision(tmp_path: Path) -> None:
     pytest.importorskip("llguidance")
     if "comparative" not in TRAINED:

@@ -73,6 +73,7 @@ def test_nothing_is_dropped_without_a_trace() -> None:
     assert clean("a\x1b[2J\x9b\u202e\r\n\t\U000e0041\ud800") == r"a\x1b[2J\x9b\u202e\r\n\t\U000e0041\ud800"
 
 
+@pytest.mark.slow
 @given(TEXTS)
 def test_whatever_is_shown_is_one_clean_line(text: str) -> None:
     shown = clean(text)
@@ -81,6 +82,7 @@ def test_whatever_is_shown_is_one_clean_line(text: str) -> None:
     shown.encode("utf-8")
 
 
+@pytest.mark.slow
 @given(TEXTS)
 def test_lines_of_a_text_are_set_in_and_clean(text: str) -> None:
     first, *others = clean_lines(text, "  ").split("\n")
@@ -112,6 +114,7 @@ def test_errors_are_one_clean_line_wherever_they_are_shown() -> None:
     assert str(RequestError("refused", "a\nb\x9b")) == r"refused: a\nb\x9b"
 
 
+@pytest.mark.slow
 @given(TEXTS)
 def test_json_is_clean_and_exact(text: str) -> None:
     said = json_text({"text": [text, {text: 1}]})
@@ -195,11 +198,13 @@ def one_line(text: str) -> str:
     return clean(re.sub(r"[ \t\r\n]+", " ", text).strip(" ")).strip()
 
 
+@pytest.mark.slow
 @given(PIECES)
 def test_markdown_in_a_paragraph_is_read_as_the_text(text: str) -> None:
     assert as_read(markdown(text), {"paragraph_open", "paragraph_close", "inline"}).strip() == one_line(text)
 
 
+@pytest.mark.slow
 @given(PIECES)
 def test_markdown_in_a_heading_is_read_as_the_text(text: str) -> None:
     assert as_read(f"# {markdown(text)}", {"heading_open", "heading_close", "inline"}).strip() == one_line(
@@ -207,6 +212,7 @@ def test_markdown_in_a_heading_is_read_as_the_text(text: str) -> None:
     )
 
 
+@pytest.mark.slow
 @given(PIECES, PIECES)
 def test_markdown_in_cells_stays_in_its_cells(one: str, other: str) -> None:
     allowed = {
@@ -216,12 +222,14 @@ def test_markdown_in_cells_stays_in_its_cells(one: str, other: str) -> None:
     assert read == "ab" + one_line(one) + one_line(other)
 
 
+@pytest.mark.slow
 @given(PIECES)
 def test_markdown_code_is_read_as_the_text(text: str) -> None:
     read = as_read(f"x {markdown_code(text)}", {"paragraph_open", "paragraph_close", "inline"})
     assert read.removeprefix("x").strip() == one_line(text)
 
 
+@pytest.mark.slow
 @given(PIECES)
 def test_a_block_of_markdown_code_cannot_be_closed_from_inside(text: str) -> None:
     (token,) = PARSER.parse(markdown_block(text, "console"))
@@ -260,6 +268,7 @@ class Tags(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 @given(PIECES)
 def test_html_has_no_tags_or_attributes_from_outside(text: str) -> None:
     found = Tags()
@@ -294,11 +303,13 @@ def test_other_texts_and_numbers_stay_as_they_are(value: object) -> None:
     assert to_cell(value) is value
 
 
+@pytest.mark.slow
 @given(CELLS.map("".join), st.booleans())
 def test_a_cell_comes_back_as_it_was(text: str, formulas: bool) -> None:
     assert from_cell(to_cell(text, formulas)) == text
 
 
+@pytest.mark.slow
 @given(CELLS.map("".join))
 def test_no_cell_of_a_file_begins_as_a_formula(text: str) -> None:
     out = io.StringIO()
@@ -343,6 +354,7 @@ def test_a_narrow_encoding_gets_escapes_instead_of_an_error() -> None:
     assert through("naïve ✓", encoding="ascii") == "na\\xefve \\u2713"
 
 
+@pytest.mark.slow
 def test_few_files_print_and_each_of_them_cleans() -> None:
     printing = {
         path.relative_to(ROOT / "synthkd").as_posix()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from conftest import write_csv
 from test_docs import blocks
@@ -29,6 +30,7 @@ def test_every_recipe_and_part_on_the_page_is_accepted() -> None:
         assert Recipe.from_dict(whole(yaml.safe_load(text)))
 
 
+@pytest.mark.slow
 def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
     write_csv(tmp_path / "heads.csv", [{"head": f"knife {i}", "relation": "UsedFor"} for i in range(3)])
     (tmp_path / "recipe.yaml").write_text(blocks(PAGE, "yaml")[0])

@@ -28,11 +28,13 @@ def table() -> Table:
     return Table.load()
 
 
+@pytest.mark.slow
 def test_the_table_has_at_least_four_hundred_concepts_and_all_relations(table: Table) -> None:
     assert len(table.entries) >= 400
     assert {relation for _, relation, _ in table.facts} == set(RELATIONS)
 
 
+@pytest.mark.slow
 def test_categories_hand_their_facts_down_unless_refused(table: Table) -> None:
     assert table.true("sparrow", "CapableOf", "breathe")
     assert table.true("dog", "IsA", "animal")
@@ -69,6 +71,7 @@ def test_about_the_stated_share_of_facts_is_kept_out_of_training(table: Table) -
     assert abs(share - KEPT_OUT) < 0.02
 
 
+@pytest.mark.slow
 def test_no_fact_that_was_kept_out_stands_in_the_training_text(table: Table) -> None:
     kind = TripleKind(load_relations("everyday"))
     lines = {line for d in documents(seen_facts(table), kind, 0) for line in text_of(d).splitlines()}
@@ -77,6 +80,7 @@ def test_no_fact_that_was_kept_out_stands_in_the_training_text(table: Table) -> 
         assert kind.verbalize({"head": head, "relation": relation, "tail": tail}) not in lines
 
 
+@pytest.mark.slow
 def test_facts_are_about_half_of_what_the_teacher_reads(table: Table) -> None:
     from synthkd.everyday.mix import Mix
 
@@ -133,6 +137,7 @@ def test_the_checkpoint_is_small_and_was_trained_on_this_table(table: Table) -> 
     assert training["table"] == content_hash(sorted(table.facts))
 
 
+@pytest.mark.slow
 def test_truth_is_looked_up_by_normal_form() -> None:
     truth = Truth.load()
     assert truth.valid({"head": "Dog", "relation": "CapableOf", "tail": "bark."})
@@ -140,6 +145,7 @@ def test_truth_is_looked_up_by_normal_form() -> None:
     assert truth.measure([]).precision == 0
 
 
+@pytest.mark.slow
 def test_the_example_recipe_keeps_its_promise_on_a_part_of_the_inputs(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     changes = [
@@ -184,6 +190,7 @@ def test_the_benchmark_prints_its_table_and_writes_its_figures(tmp_path: Path) -
     assert figures["yield_of_valid_at_asked_95"] > 1 / 3
 
 
+@pytest.mark.slow
 def test_the_training_script_trains(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     command = [

@@ -74,6 +74,7 @@ def first(documents: Any) -> Document:
 # The layout: the training text reads as a rendered prompt and what the teacher says to it.
 
 
+@pytest.mark.slow
 def test_the_prompt_for_comparatives_is_laid_out_as_the_training_text(
     pairs: comparatives.Comparatives,
 ) -> None:
@@ -115,6 +116,7 @@ def test_the_prompt_for_messages_is_laid_out_as_the_training_text(contrast: str)
     assert "\n\n\n" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [comparatives, problems, sentences, messages])
 def test_training_text_depends_on_its_seed_alone(module: Any) -> None:
     once = [text_of(document) for document in module.documents(3, 20)]
@@ -125,6 +127,7 @@ def test_training_text_depends_on_its_seed_alone(module: Any) -> None:
 # Truth: exact, for each kind.
 
 
+@pytest.mark.slow
 def test_a_comparative_holds_where_the_magnitudes_say_so(pairs: comparatives.Comparatives) -> None:
     def holds(left: str, right: str, axis: str, way: str) -> bool:
         return pairs.valid({"left": left, "right": right, "attribute": axis, "direction": way})
@@ -136,6 +139,7 @@ def test_a_comparative_holds_where_the_magnitudes_say_so(pairs: comparatives.Com
     assert not holds("elephant", "cat", "bravery", "more")
 
 
+@pytest.mark.slow
 def test_near_equals_are_neither_more_nor_less(pairs: comparatives.Comparatives) -> None:
     near = [
         (a, b) for a in pairs.names[:80] for b in pairs.names[:80] if pairs.direction(a, b, "mass") == "equal"
@@ -224,6 +228,7 @@ def test_a_proposition_that_its_sentence_does_not_say_is_not_supported() -> None
         assert not sentences.valid({"sentence": sentence, "proposition": proposition})
 
 
+@pytest.mark.slow
 def test_every_sentence_says_two_to_four_facts_of_the_table(table: Table) -> None:
     world, rng = sentences.Sentences(table), random.Random(0)
     said = {
@@ -235,6 +240,7 @@ def test_every_sentence_says_two_to_four_facts_of_the_table(table: Table) -> Non
         assert {f"a {each.split(' ', 1)[1]}".rstrip(".") for each in found} <= said
 
 
+@pytest.mark.slow
 def test_no_sentence_that_is_taught_tells_a_fact_or_a_subject_that_was_kept_out(table: Table) -> None:
     told = {
         line.removeprefix("- ").split(" ", 1)[1].rstrip(".")
@@ -290,6 +296,7 @@ def test_a_kind_without_truth_is_named() -> None:
         truth_of("event")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "row", "said", "right"), COMPLETIONS)
 def test_what_the_teacher_says_is_read_by_its_kind_and_judged(
     name: str, row: dict[str, str], said: str, right: list[bool]

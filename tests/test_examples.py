@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from conftest import ROOT
 
 from synthkd import Recipe, run
 from synthkd.testing import FakeServer
+
+pytestmark = pytest.mark.slow
 
 
 def event(prompt: str, index: int, seed: int) -> str:

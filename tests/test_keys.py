@@ -17,11 +17,13 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), JSON, max_size=6))
 def test_the_order_of_keys_does_not_change_a_hash(value: dict[str, object]) -> None:
     assert content_hash(value) == content_hash(dict(reversed(list(value.items()))))
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_a_value_read_back_from_its_canonical_form_has_the_same_hash(value: object) -> None:
     assert content_hash(json.loads(canonical(value))) == content_hash(value)
@@ -41,6 +43,7 @@ def test_seeds_differ_where_any_part_differs() -> None:
     assert len({seed_from(a, b) for a in range(20) for b in range(20)}) == 400
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=[])), st.text(st.characters(exclude_categories=[]))

@@ -10,11 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import Make, write_csv
 
 from synthkd import Journal, Recipe, run
 from synthkd.testing import FakeServer
+
+pytestmark = pytest.mark.slow
 
 KILLS = 8
 CONCURRENCY = 8

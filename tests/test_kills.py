@@ -47,6 +47,7 @@ def killed(killing: Killing, job: Job, name: str) -> Kill:
     pytest.fail(f"{job.name} ends before it can be killed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
 @pytest.mark.parametrize("job", CHOSEN, ids=lambda job: job.name)
 def test_a_verb_that_was_ended_in_the_middle_is_done_again_to_the_same_files(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CODE = """
 import resource, sys
 from synthkd import Recipe, run
@@ -42,6 +44,5 @@ def peak(folder: Path, rows: int) -> int:
     return int(kilobytes)
 
 
-@pytest.mark.slow
 def test_ten_times_the_rows_take_about_the_same_memory(tmp_path: Path) -> None:
     assert peak(tmp_path / "large", 40_000) <= 1.3 * peak(tmp_path / "small", 4_000)

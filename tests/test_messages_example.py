@@ -46,6 +46,7 @@ def recorded(folder: Path, *changes: str) -> Recipe:
     return placed(folder, *said, *changes)
 
 
+@pytest.mark.slow
 def test_votes_and_the_search_for_wrong_labels_keep_the_right_messages(tmp_path: Path) -> None:
     result = run(recorded(tmp_path), quiet=True)
     valid = truth_of("example")
@@ -61,6 +62,7 @@ def test_votes_and_the_search_for_wrong_labels_keep_the_right_messages(tmp_path:
     assert counts["candidates"] == counts["accepted"] + sum(counts["rejected"].values())
 
 
+@pytest.mark.slow
 def test_how_rows_are_dealt_cannot_be_seen_in_what_is_decided_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

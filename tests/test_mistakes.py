@@ -25,6 +25,8 @@ from synthkd.journal_io import export_parquet
 from synthkd.recipe import Recipe
 from synthkd.testing import FakeServer
 
+pytestmark = pytest.mark.slow
+
 HEADS = [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(4)]
 RECIPE: dict[str, Any] = {
     "name": "r",

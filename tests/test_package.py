@@ -18,11 +18,13 @@ def python(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *args], capture_output=True, text=True, check=True, **options)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_importing_synthkd_imports_nothing_heavy() -> None:
     code = f"import sys, synthkd; print([m for m in {HEAVY} if m in sys.modules])"
     assert python("-c", code).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_importing_synthkd_takes_less_than_three_tenths_of_a_second() -> None:
     def seconds() -> float:
         lines = python("-X", "importtime", "-c", "import synthkd").stderr.splitlines()
@@ -40,6 +42,7 @@ def test_the_public_names_can_all_be_reached() -> None:
         assert getattr(synthkd, name) is not None
 
 
+@pytest.mark.slow
 def test_the_command_line_loads_no_torch_to_print_its_help() -> None:
     code = (
         "import sys; from synthkd.cli.app import app; print('torch' in sys.modules, 'sklearn' in sys.modules)"

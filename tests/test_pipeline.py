@@ -16,6 +16,7 @@ from synthkd.stages.plan import Plan
 from synthkd.testing import FakeServer
 
 
+@pytest.mark.slow
 def test_a_second_run_sends_nothing_and_writes_the_identical_corpus(
     make_recipe: Make, server: FakeServer
 ) -> None:
@@ -29,6 +30,7 @@ def test_a_second_run_sends_nothing_and_writes_the_identical_corpus(
     assert {p.name: p.read_bytes() for p in recipe.corpus_path.rglob("*") if p.is_file()} == files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -47,6 +49,7 @@ def test_a_change_of_what_comes_after_the_teacher_never_calls_it(
     assert server.requests == sent
 
 
+@pytest.mark.slow
 def test_a_change_of_what_is_sent_calls_the_teacher(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url)
     run(recipe, quiet=True)
@@ -55,6 +58,7 @@ def test_a_change_of_what_is_sent_calls_the_teacher(make_recipe: Make, server: F
     assert server.requests == 10
 
 
+@pytest.mark.slow
 def test_asking_for_more_samples_buys_only_the_difference(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url)
     run(recipe, quiet=True)
@@ -65,6 +69,7 @@ def test_asking_for_more_samples_buys_only_the_difference(make_recipe: Make, ser
     assert {n for _, _, n in server.sent} == {3, 2}
 
 
+@pytest.mark.slow
 def test_generated_is_accepted_and_rejected_to_the_row(make_recipe: Make) -> None:
     def answer(prompt: str, index: int, seed: int) -> str:
         return ["", "cutting", "The cutting", "x" * 200, "what?", "thing 1"][(index + seed + len(prompt)) % 6]
@@ -81,6 +86,7 @@ def test_generated_is_accepted_and_rejected_to_the_row(make_recipe: Make) -> Non
     assert all(row["rejected_by"] is None for row in result.corpus.accepted.to_pylist())
 
 
+@pytest.mark.slow
 def test_a_malformed_completion_keeps_its_text(make_recipe: Make) -> None:
     with FakeServer(answer=lambda p, i, s: " ... " if i == 0 else "cutting") as server:
         result = run(make_recipe(server.url), quiet=True)
@@ -89,6 +95,7 @@ def test_a_malformed_completion_keeps_its_text(make_recipe: Make) -> None:
     assert row["tail"] is None
 
 
+@pytest.mark.slow
 def test_the_order_of_inputs_carries_no_meaning(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
@@ -104,6 +111,7 @@ def test_the_order_of_inputs_carries_no_meaning(
     assert server.requests == 5
 
 
+@pytest.mark.slow
 def test_repeated_input_rows_are_asked_once_and_counted(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
@@ -124,6 +132,7 @@ def test_one_id_on_two_different_rows_is_refused(
         run(recipe, quiet=True)
 
 
+@pytest.mark.slow
 def test_stages_alone_come_to_the_same_as_the_whole(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url)
     whole = run(recipe, quiet=True).corpus.hash
@@ -137,6 +146,7 @@ def test_publishing_before_judging_is_refused(make_recipe: Make) -> None:
         publish(make_recipe())
 
 
+@pytest.mark.slow
 def test_publishing_what_another_recipe_judged_is_refused(make_recipe: Make, server: FakeServer) -> None:
     run(make_recipe(server.url), quiet=True)
     with pytest.raises(StorageError, match="another recipe"):
@@ -174,6 +184,7 @@ def test_where_every_request_failed_the_run_says_why(make_recipe: Make) -> None:
         run(make_recipe(server.url), quiet=True)
 
 
+@pytest.mark.slow
 def test_what_the_server_refused_for_good_is_not_asked_again_until_told(make_recipe: Make) -> None:
     with FakeServer(script=["404"]) as server:
         recipe = make_recipe(server.url)
@@ -186,6 +197,7 @@ def test_what_the_server_refused_for_good_is_not_asked_again_until_told(make_rec
         assert server.requests == 6
 
 
+@pytest.mark.slow
 def test_two_inputs_with_equal_prompts_share_one_request(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
@@ -217,6 +229,7 @@ def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
     write_csv(path, sheet)
 
 
+@pytest.mark.slow
 def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(make_recipe: Make, tmp_path: Path) -> None:
     label_sheet(tmp_path / "labels.csv", valid=1.0, rows=900)
     with FakeServer(answer=lambda p, i, s: f"{'good' if i % 2 else 'bad'} {i}") as server:
@@ -241,6 +254,7 @@ def test_nothing_is_trained_where_there_is_no_journal(make_recipe: Make, tmp_pat
     assert not recipe.work_dir.exists()
 
 
+@pytest.mark.slow
 def test_a_precision_kept_in_each_relation_has_a_threshold_for_each(
     make_recipe: Make, tmp_path: Path
 ) -> None:
@@ -253,6 +267,7 @@ def test_a_precision_kept_in_each_relation_has_a_threshold_for_each(
     assert "in each relation" in (tmp_path / "corpus" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_each_of_a_column_that_is_not_there_is_refused(make_recipe: Make, tmp_path: Path) -> None:
     label_sheet(tmp_path / "labels.csv", valid=1.0)
     critic = {"labels": "labels.csv", "precision": 0.9, "each": "relatoin"}
@@ -260,6 +275,7 @@ def test_each_of_a_column_that_is_not_there_is_refused(make_recipe: Make, tmp_pa
         run(make_recipe(critic=critic), quiet=True)
 
 
+@pytest.mark.slow
 def test_a_precision_that_cannot_be_had_publishes_nothing_and_says_what_would_help(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
@@ -270,6 +286,7 @@ def test_a_precision_that_cannot_be_had_publishes_nothing_and_says_what_would_he
     assert not recipe.corpus_path.exists()
 
 
+@pytest.mark.slow
 def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_everywhere(
     make_recipe: Make, tmp_path: Path
 ) -> None:
@@ -288,6 +305,7 @@ def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_ev
     assert "NOT be had: published without a guarantee, at the best cut" in str(result)
 
 
+@pytest.mark.slow
 def test_each_group_without_a_guarantee_keeps_its_best_cut_if_told_to(
     make_recipe: Make, tmp_path: Path
 ) -> None:
@@ -308,6 +326,7 @@ def limited(make_recipe: Make, folder: Path, heads: list[str], limit: int) -> li
     return [row["head"] for row in Plan(recipe.model_copy(update={"inputs": inputs})).rows()]
 
 
+@pytest.mark.slow
 def test_a_limit_is_a_sample_by_hash_which_no_order_changes_and_a_larger_one_holds(
     make_recipe: Make, tmp_path: Path
 ) -> None:
@@ -328,6 +347,7 @@ def test_a_limit_counts_equal_rows_once_and_one_above_all_rows_leaves_them(
     assert sorted(limited(make_recipe, tmp_path, ["a", "b", "c"], 50)) == ["a", "b", "c"]
 
 
+@pytest.mark.slow
 def test_another_precision_calls_no_teacher(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
     label_sheet(tmp_path / "labels.csv", valid=1.0)
     run(make_recipe(server.url, critic={"labels": "labels.csv", "precision": 0.8}), quiet=True)
@@ -336,6 +356,7 @@ def test_another_precision_calls_no_teacher(make_recipe: Make, server: FakeServe
     assert server.requests == sent
 
 
+@pytest.mark.slow
 def test_no_key_reaches_a_file_of_the_run(
     make_recipe: Make, server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -346,6 +367,7 @@ def test_no_key_reaches_a_file_of_the_run(
             assert b"sk-planted-secret" not in path.read_bytes()
 
 
+@pytest.mark.slow
 def test_many_partitions_come_to_the_same_rows_as_one(
     make_recipe: Make, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,6 +376,7 @@ def test_many_partitions_come_to_the_same_rows_as_one(
     assert run(make_recipe(server.url, heads=30), quiet=True).corpus.hash == one
 
 
+@pytest.mark.slow
 def test_the_result_reads_well_in_a_notebook(make_recipe: Make, server: FakeServer) -> None:
     result = run(make_recipe(server.url), quiet=True)
     assert "<table>" in result._repr_html_()
@@ -361,6 +384,7 @@ def test_the_result_reads_well_in_a_notebook(make_recipe: Make, server: FakeServ
     assert "<table>" in load_corpus(result.recipe.corpus_path)._repr_html_()
 
 
+@pytest.mark.slow
 def test_a_run_works_while_an_event_loop_is_running(make_recipe: Make, server: FakeServer) -> None:
     import asyncio
 

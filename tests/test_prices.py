@@ -107,6 +107,7 @@ def priced(url: str, **price: float) -> dict[str, Any]:
     return {"backend": "openai", "model": "fake", "base_url": url, "price": price}
 
 
+@pytest.mark.slow
 def test_a_run_costs_its_tokens_at_the_recipes_price(make_recipe: Make, server: FakeServer) -> None:
     result = run(make_recipe(server.url, teacher=priced(server.url, input=1.0, output=1.0)), quiet=True)
     tokens = sum(tokens for _, tokens in server.times)
@@ -114,12 +115,14 @@ def test_a_run_costs_its_tokens_at_the_recipes_price(make_recipe: Make, server: 
     assert f"${tokens / 1e6:,.4f}" in str(result)
 
 
+@pytest.mark.slow
 def test_a_run_without_a_price_says_that_its_cost_is_unknown(make_recipe: Make, server: FakeServer) -> None:
     result = run(make_recipe(server.url), quiet=True)
     assert result.generated.cost is None
     assert "unknown (no price in the recipe)" in str(result)
 
 
+@pytest.mark.slow
 def test_a_dry_run_bounds_the_cost_only_where_there_is_a_price(make_recipe: Make) -> None:
     url = "http://127.0.0.1:9/v1"
     found = dry_run(make_recipe(teacher=priced(url, input=1.0, output=2.0)))

@@ -78,6 +78,7 @@ def test_a_stage_without_a_known_size_counts_what_became_known(capsys: pytest.Ca
     assert line_of(progress, 1, capsys).startswith("judge: 30 of 30 rows, 30 rows/s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_run_that_goes_on_counts_what_it_has_and_ends_with_all_rows(
     n: int, make_recipe: Make, server: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]

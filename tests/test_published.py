@@ -122,6 +122,7 @@ def test_a_corpus_holds_nothing_of_the_machine_that_made_it(tmp_path: Path) -> N
     assert manifest["prompt"]["name"] == "mine.j2"
 
 
+@pytest.mark.slow
 def test_two_people_publish_the_same_bytes(tmp_path: Path) -> None:
     found = []
     for name in ("telltale-user", "another"):

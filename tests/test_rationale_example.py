@@ -52,6 +52,7 @@ def placed(folder: Path, *changes: str) -> Recipe:
     return Recipe.load(EXAMPLE, [*own, *changes])
 
 
+@pytest.mark.slow
 def test_votes_and_checks_keep_the_right_rationales_of_recorded_chains(tmp_path: Path) -> None:
     result = run(recorded(tmp_path), quiet=True)
     valid = truth_of("rationale")
@@ -72,6 +73,7 @@ def test_every_input_of_the_example_is_a_problem_whose_gold_answer_is_right() ->
     assert all(problems.answer_valid({**row, "answer": row["gold"]}) for row in rows)
 
 
+@pytest.mark.slow
 def test_the_embedded_teacher_gives_more_right_answers_by_votes_than_by_single_samples(
     tmp_path: Path,
 ) -> None:

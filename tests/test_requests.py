@@ -81,6 +81,7 @@ def test_what_version_0_1_0_bought_is_still_found() -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
+@pytest.mark.slow
 @given(
     TEXTS,
     st.lists(st.fixed_dictionaries({"role": TEXTS, "content": TEXTS}), min_size=1, max_size=3),
@@ -130,6 +131,7 @@ def test_a_request_that_was_altered_gets_another_id() -> None:
 TEXT = st.text(st.characters(exclude_categories=[]))
 
 
+@pytest.mark.slow
 @given(st.lists(st.fixed_dictionaries({"role": TEXT, "content": TEXT}), max_size=3), TEXT)
 def test_the_fast_way_to_a_key_gives_the_bytes_of_canonical_json(
     messages: list[dict[str, str]], identity: str

@@ -225,6 +225,7 @@ def test_the_line_of_a_wrong_row_counts_blank_lines_and_lines_in_cells(tmp_path:
         all_rows(tmp_path / "r.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "yaml", "txt"])
 @given(data=st.one_of(st.binary(max_size=200), st.text('{}[]",:a1\n\t\\0é-&*', max_size=60).map(str.encode)))
 def test_any_bytes_are_read_or_refused_in_one_line(suffix: str, data: bytes) -> None:
@@ -241,6 +242,7 @@ def test_any_bytes_are_read_or_refused_in_one_line(suffix: str, data: bytes) -> 
         assert path.name in said
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1 << 16), st.integers(0, 255))
 def test_a_parquet_file_with_a_wrong_byte_is_read_or_refused(place: int, byte: int) -> None:
     out = pa.BufferOutputStream()

@@ -24,6 +24,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 GOOD = "name: r\ninputs: {count: 1}\nteacher: {model: m}\ncorpus: {path: c}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
@@ -65,6 +66,7 @@ def test_ordinary_yaml_is_read_as_before() -> None:
     assert safeyaml.load(text) == yaml.safe_load(text)
 
 
+@pytest.mark.slow
 def test_large_files_are_read_with_the_same_checks() -> None:
     rows = "".join(f"- {{text: row {n}, label: a}}\n" for n in range(8_000))
     assert len(safeyaml.load(rows)) == 8_000
@@ -72,6 +74,7 @@ def test_large_files_are_read_with_the_same_checks() -> None:
         safeyaml.load(rows + "- {a: 1, a: 2}\n")
 
 
+@pytest.mark.slow
 @given(st.text(string.ascii_letters + string.digits + "&*!|>-?:,[]{}#'\"%@`.\n \t<=\\\0\ud800", max_size=60))
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     said = ""
@@ -96,6 +99,7 @@ def test_every_file_of_yaml_goes_through_the_same_reader(tmp_path: Path) -> None
         load_prompt("t.j2", tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -120,6 +124,7 @@ def test_a_recipe_without_end_is_not_read_to_it(tmp_path: Path, monkeypatch: pyt
         Recipe.load("/dev/zero")
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["", "-", "+"]),
     st.sampled_from(["1", "25", "0.5", "1.", ".5", "12.25"]),

@@ -67,6 +67,7 @@ def test_what_an_expression_raises_is_one_line_with_the_template_and_its_line(so
     assert refused(f"\n\n{source}").startswith("template t.j2 line 3: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "source",
     [
@@ -145,6 +146,7 @@ def test_what_would_take_too_long_is_ended(source: str, monkeypatch: pytest.Monk
     assert "takes longer than 0.1 s" in refused(source)
 
 
+@pytest.mark.slow
 def test_the_limits_hold_in_other_threads_and_for_each_rendering_anew() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -291,6 +293,7 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.lists(_PIECES, max_size=30).map("".join))
 def test_any_text_as_a_template_is_rendered_or_refused_in_one_line(source: str) -> None:
     prompt, said = Prompt("t.j2", Head(), source, Path("/nowhere")), ""

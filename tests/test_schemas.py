@@ -167,6 +167,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(_JSON)
 def test_what_is_no_schema_is_left_to_the_server_to_refuse(value: Any) -> None:
     assert all(line.startswith("$") for line in lint_schema(holding(value)))
@@ -189,6 +190,7 @@ def test_a_dry_run_shows_what_the_linter_found(make_recipe: Make, as_extra: bool
     assert "schema $.a: 'allOf' of several branches is dropped in silence" in str(dry_run(recipe))
 
 
+@pytest.mark.slow
 def test_a_run_says_it_once_before_it_sends(make_recipe: Make, capsys: pytest.CaptureFixture[str]) -> None:
     with FakeServer() as server:
         run(make_recipe(server.url, teacher=teacher(server.url, DROPPED)))

@@ -295,6 +295,7 @@ _POSITIONS = {
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, phases=_PHASES)
 @given(secret=_TEXTS, position=st.sampled_from(sorted(_POSITIONS)))
 def test_no_secret_in_any_position_of_a_recipe_is_shown(
@@ -314,6 +315,7 @@ def test_no_secret_in_any_position_of_a_recipe_is_shown(
     assert json.dumps(secret)[1:-1] not in text
 
 
+@pytest.mark.slow
 @settings(max_examples=60, phases=_PHASES)
 @given(
     secret=_TEXTS,
@@ -333,6 +335,7 @@ def test_no_error_of_a_set_repeats_a_secret(
     assert secret not in text
 
 
+@pytest.mark.slow
 def test_no_secret_reaches_a_byte_that_a_run_writes_though_the_server_repeats_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

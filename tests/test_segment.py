@@ -36,6 +36,7 @@ def segment(folder: Path, url: str, *more: str) -> object:
     return synthkd(*arguments, cwd=folder, OPENAI_API_KEY="x")
 
 
+@pytest.mark.slow
 def test_propositions_come_with_their_places_and_a_second_run_sends_nothing(folder: Path) -> None:
     with FakeServer(answer=answer) as server:
         first = synthkd(

@@ -66,6 +66,7 @@ def record(text: str, **more: str) -> dict[str, str]:
     } | more
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(TEXTS, min_size=1, max_size=4), st.booleans())
 def test_a_label_sheet_comes_back_as_it_was_written(texts: list[str], formulas: bool) -> None:

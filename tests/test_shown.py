@@ -122,6 +122,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_error_of_a_server_is_one_clean_line_on_a_terminal(tmp_path: Path, hostile: str) -> None:
     recipe = recipe_file(tmp_path, hostile, 40, limits={"patience": 5})
     said = clean_on_terminal("generate", str(recipe), "-q", cwd=tmp_path, code=3)
@@ -130,6 +131,7 @@ def test_an_error_of_a_server_is_one_clean_line_on_a_terminal(tmp_path: Path, ho
     assert r"\x1b]52;c;" in line
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal_shows_an_error_clean(tmp_path: Path, hostile: str) -> None:
     said = clean_on_terminal(
         "generate", str(recipe_file(tmp_path, hostile, 40, limits={"patience": 5})), cwd=tmp_path, code=3
@@ -137,11 +139,13 @@ def test_progress_on_a_terminal_shows_an_error_clean(tmp_path: Path, hostile: st
     assert r"\x1b]52;c;" in said
 
 
+@pytest.mark.slow
 def test_a_corpus_is_shown_clean(done: Path) -> None:
     said = clean_on_terminal("show", "corpus", cwd=done)
     assert r"\x1b]52;c;aGFja2Vk\x07" in said
 
 
+@pytest.mark.slow
 def test_a_candidate_is_shown_clean_with_its_prompt_completion_and_teacher(done: Path) -> None:
     from synthkd import load_corpus
 
@@ -152,6 +156,7 @@ def test_a_candidate_is_shown_clean_with_its_prompt_completion_and_teacher(done:
     assert not re.search(r"^synthkd: all is well", said, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_prompts_clean_and_set_in(done: Path) -> None:
     said = clean_on_terminal("run", "recipe.yaml", "--dry-run", cwd=done).replace("\r\n", "\n")
     first = said.partition("--- prompt 1 ---\n")[2].partition("--- prompt 2 ---")[0]
@@ -159,6 +164,7 @@ def test_a_dry_run_shows_prompts_clean_and_set_in(done: Path) -> None:
     assert all(line.startswith("  ") for line in first.splitlines())
 
 
+@pytest.mark.slow
 def test_rows_are_labelled_from_a_clean_view_and_the_sheet_keeps_them_exactly(done: Path) -> None:
     from synthkd.labels.sheet import read_records
 
@@ -170,12 +176,14 @@ def test_rows_are_labelled_from_a_clean_view_and_the_sheet_keeps_them_exactly(do
     assert EVIL in record["head"]
 
 
+@pytest.mark.slow
 def test_the_journal_is_listed_as_json_that_is_clean_and_exact(done: Path) -> None:
     said = clean_on_terminal("journal", "list", "journal.sqlite", cwd=done)
     rows = [json.loads(line) for line in said.splitlines()]
     assert {row["text"] for row in rows} == {f"nails {EVIL}"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["show", EVIL], [f"--{EVIL}"], ["show", "--", EVIL, EVIL, EVIL], [EVIL], ["run", EVIL]]
 )
@@ -261,6 +269,7 @@ def test_a_report_of_a_run_is_clean(result: RunResult) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", str(result))
 
 
+@pytest.mark.slow
 def test_a_corpus_names_itself_clean(make_recipe: Make, server: FakeServer) -> None:
     corpus = run(make_recipe(server.url, corpus={"path": "a\x1b[2Jb"}), quiet=True).corpus
     assert "\x1b" not in repr(corpus)

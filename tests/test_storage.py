@@ -73,6 +73,7 @@ def killed(place: Path) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
     killed(tmp_path / "judged")
     assert len(names(tmp_path)) == 1
@@ -243,6 +244,7 @@ def test_a_folder_is_replaced_where_folders_cannot_be_exchanged(
     assert names(tmp_path) == ["out"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs renameat2")
 def test_a_folder_is_there_at_every_instant_whenever_its_writer_is_killed(tmp_path: Path) -> None:
     place, draws = tmp_path / "out", random.Random(0)
@@ -358,12 +360,14 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     tempfile.tempdir = None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "raise RuntimeError"])
 def test_a_temporary_folder_goes_with_its_process(system: Path, ending: str) -> None:
     subprocess.run([sys.executable, "-c", TEMPORARY.format(ending)], capture_output=True)
     assert names(system) == []
 
 
+@pytest.mark.slow
 def test_a_temporary_folder_of_a_killed_process_is_removed_by_the_next_one(system: Path) -> None:
     _folder(system / "synthkd-thesis")
     _forged(system / "synthkd-forged")
@@ -375,6 +379,7 @@ def test_a_temporary_folder_of_a_killed_process_is_removed_by_the_next_one(syste
     assert names(system) == ["synthkd-forged", "synthkd-thesis"]
 
 
+@pytest.mark.slow
 def test_every_command_removes_temporary_folders_of_killed_ones(system: Path) -> None:
     subprocess.run([sys.executable, "-c", TEMPORARY.format("os.kill(os.getpid(), signal.SIGKILL)")])
     assert names(system) != []
@@ -389,6 +394,7 @@ def _make_many(folder: str) -> None:
             raise RuntimeError
 
 
+@pytest.mark.slow
 def test_processes_that_clear_and_write_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     team = [context.Process(target=_make_many, args=(str(tmp_path),)) for _ in range(3)]

@@ -64,6 +64,7 @@ def test_hidden_characters_go_and_those_that_shape_a_word_stay(given: str, kept:
     assert stored(given) == kept
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_storing_twice_changes_nothing_more(text: str) -> None:
     once = stored(text)
@@ -114,11 +115,13 @@ def test_edges_and_a_leading_article_do_not_tell_phrases_apart(one: str, other: 
     assert normal_phrase(one) == normal_phrase(other)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=30))
 def test_a_normal_form_is_its_own(text: str) -> None:
     assert normal_phrase(normal_phrase(text)) == normal_phrase(text)
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from("aB 5+-#.,'’\"%$:)(/&é²½ी\u200d👍"), max_size=12).map("".join))
 def test_the_normal_text_of_a_normal_text_is_equal_to_it(text: str) -> None:
     once = normal_text(text)
@@ -139,6 +142,7 @@ def test_a_word_holds_its_marks(text: str) -> None:
     assert "".join(re.findall(r"[^\W_]+", text)) != "".join(words) or not re.search(f"[{marks()}]", text)
 
 
+@pytest.mark.slow
 def test_all_marks_of_unicode_are_in_the_class() -> None:
     found = re.compile(f"[{marks()}]")
     assert not [

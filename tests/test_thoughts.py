@@ -116,6 +116,7 @@ def test_thoughts_that_the_server_parsed_out_are_thoughts_too() -> None:
     assert split_thoughts("to row", "A use of it.") == Answer("to row", "A use of it.")
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(NAMES),
     st.sampled_from([str, str.upper, str.title]),

@@ -17,6 +17,8 @@ from tiny_bert import write_bert
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.errors import SynthKDError
 
+pytestmark = pytest.mark.slow
+
 FILES = sorted((ROOT / "synthkd").rglob("*.py"))
 
 

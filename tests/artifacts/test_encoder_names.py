@@ -20,6 +20,8 @@ from synthkd.kinds.triple import TripleKind
 from synthkd.students.base import Texts
 
 pytest.importorskip("torch")
+
+pytestmark = pytest.mark.slow
 KIND = TripleKind()
 ROWS = Texts(
     tuple(f"{'good' if i % 2 else 'bad'} thing {i}" for i in range(20)), tuple("ab"[i % 2] for i in range(20))

@@ -38,6 +38,7 @@ def recipe(tmp_path: Path) -> Recipe:
     return Recipe.from_dict(raw, folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_question_has_its_winners_and_what_lost_or_failed_with_the_reason(recipe: Recipe) -> None:
     corpus = run(recipe, quiet=True).corpus
     (found,) = contrastive_pairs(corpus)
@@ -51,6 +52,7 @@ def test_a_question_has_its_winners_and_what_lost_or_failed_with_the_reason(reci
     assert why["17"].startswith("votes: outvoted: 1 of 6")
 
 
+@pytest.mark.slow
 def test_what_was_said_several_times_is_one_negative_and_never_also_a_positive(
     recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -76,6 +78,7 @@ def test_questions_without_negatives_come_where_they_are_asked_for(recipe: Recip
     assert found["How many has ann?"].negatives == []
 
 
+@pytest.mark.slow
 def test_a_corpus_without_questions_is_refused(make_recipe: Make) -> None:
     with FakeServer() as server:
         corpus = run(make_recipe(server.url), quiet=True).corpus

@@ -21,6 +21,7 @@ def corpus(make_recipe: Make, server: FakeServer) -> Corpus:
     return run(make_recipe(server.url, heads=40, rules=[{"echo": {"repeats": 2}}]), quiet=True).corpus
 
 
+@pytest.mark.slow
 def test_datasets_loads_both_splits_from_the_folder(corpus: Corpus, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     found = datasets.load_dataset(str(corpus.path), cache_dir=str(tmp_path / "cache"))
@@ -29,6 +30,7 @@ def test_datasets_loads_both_splits_from_the_folder(corpus: Corpus, tmp_path: Pa
     assert set(corpus.manifest["kind"]["columns"]) <= set(found["accepted"].column_names)
 
 
+@pytest.mark.slow
 def test_pandas_reads_the_files(corpus: Corpus) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.read_parquet(corpus.path / "data" / "accepted-00000.parquet")
@@ -36,12 +38,14 @@ def test_pandas_reads_the_files(corpus: Corpus) -> None:
     assert frame["id"].is_unique
 
 
+@pytest.mark.slow
 def test_duckdb_reads_the_files(corpus: Corpus) -> None:
     duckdb = pytest.importorskip("duckdb")
     (count,) = duckdb.sql(f"select count(*) from '{corpus.path}/data/accepted-*.parquet'").fetchall()[0]
     assert count == len(corpus)
 
 
+@pytest.mark.slow
 def test_a_corpus_without_rejects_loads_as_well(make_recipe: Make, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     with FakeServer(answer=lambda p, i, s: f"thing {i}") as server:
@@ -51,6 +55,7 @@ def test_a_corpus_without_rejects_loads_as_well(make_recipe: Make, tmp_path: Pat
     assert found["accepted"].num_rows == 15
 
 
+@pytest.mark.slow
 def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_another_process(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
@@ -79,12 +84,14 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     assert int(done.stdout) == len(other) not in (len(first), len(again))
 
 
+@pytest.mark.slow
 def test_every_file_bears_the_hash_of_the_manifest(corpus: Corpus) -> None:
     for path in (corpus.path / "data").glob("*.parquet"):
         footer = pq.read_schema(path).metadata[b"synthkd.manifest"].decode()
         assert footer == corpus.manifest["manifest_hash"]
 
 
+@pytest.mark.slow
 def test_an_altered_file_is_found(corpus: Corpus) -> None:
     corpus.verify()
     path = corpus.path / "data" / "accepted-00000.parquet"
@@ -93,6 +100,7 @@ def test_an_altered_file_is_found(corpus: Corpus) -> None:
         corpus.verify()
 
 
+@pytest.mark.slow
 def test_large_corpora_are_cut_into_files(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url, heads=40, corpus={"path": "corpus", "rows_per_file": 25})
     corpus = run(recipe, quiet=True).corpus
@@ -101,6 +109,7 @@ def test_large_corpora_are_cut_into_files(make_recipe: Make, server: FakeServer)
     assert corpus.accepted.num_rows == len(corpus)
 
 
+@pytest.mark.slow
 def test_a_candidate_is_found_by_the_beginning_of_its_id(corpus: Corpus) -> None:
     wanted = corpus.accepted.column("id").to_pylist()[0]
     assert {row["id"] for row in corpus.find(wanted[:12])} == {wanted}
@@ -111,6 +120,7 @@ def test_a_folder_without_a_corpus_is_named(tmp_path: Path) -> None:
         load_corpus(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_corpus_is_an_input_of_another_recipe(
     corpus: Corpus, make_recipe: Make, server: FakeServer
 ) -> None:
@@ -123,6 +133,7 @@ def test_a_corpus_is_an_input_of_another_recipe(
     assert heads <= set(corpus.accepted.column("tail").to_pylist())
 
 
+@pytest.mark.slow
 def test_the_card_says_what_was_rejected_and_that_nothing_is_known_of_the_precision(corpus: Corpus) -> None:
     card = (corpus.path / "README.md").read_text()
     assert "rejected by duplicate" in card

@@ -83,6 +83,7 @@ def test_entropy_of_equal_classes_is_the_log_of_their_number() -> None:
     assert entropy([]) == 0
 
 
+@pytest.mark.slow
 @given(st.permutations(range(40)))
 def test_a_sample_is_the_same_in_any_order_of_rows(order: list[int]) -> None:
     hashes, texts = [(i * 7919) % 104_729 for i in range(40)], [f"text {i}" for i in range(40)]
@@ -148,6 +149,7 @@ def test_the_cost_of_a_critic_names_only_what_is_beyond_chance() -> None:
     assert cost_sentence({}) == ""
 
 
+@pytest.mark.slow
 def test_a_corpus_tells_its_diversity_after_each_stage(corpus_folder: Path) -> None:
     from synthkd import load_corpus
 
@@ -162,6 +164,7 @@ def test_a_corpus_tells_its_diversity_after_each_stage(corpus_folder: Path) -> N
     assert len({len(row) for row in rows}) == 1
 
 
+@pytest.mark.slow
 def test_corpora_are_compared_at_equal_rows(corpus_folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(corpus_folder, other)
@@ -173,11 +176,13 @@ def test_corpora_are_compared_at_equal_rows(corpus_folder: Path, tmp_path: Path)
     assert [stage["rows"] for stage in found["stages"].values()] == [table.num_rows, 5]
 
 
+@pytest.mark.slow
 def test_a_corpus_that_is_named_twice_is_read_once(corpus_folder: Path) -> None:
     once, twice = compared_corpora([corpus_folder]), compared_corpora([corpus_folder, corpus_folder])
     assert twice == once
 
 
+@pytest.mark.slow
 def test_a_corpus_that_accepted_nothing_has_no_measures_and_takes_none_from_the_others(
     corpus_folder: Path, tmp_path: Path
 ) -> None:
@@ -190,6 +195,7 @@ def test_a_corpus_that_accepted_nothing_has_no_measures_and_takes_none_from_the_
     assert len({len(row) for row in diversity_rows(found)}) == 1
 
 
+@pytest.mark.slow
 def test_the_command_says_so_where_there_is_nothing_to_compare(make_recipe: Make) -> None:
     with FakeServer(answer=lambda prompt, index, seed: "") as server:
         folder = run(make_recipe(server.url), quiet=True).recipe.corpus_path

@@ -131,6 +131,7 @@ def test_the_class_of_a_checkpoint_is_known_by_its_name(labels: dict[int, str], 
     assert entailment_class(labels) == number
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_names_and_a_missing_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="LABEL_0, LABEL_1"):
         entailment_class({0: "LABEL_0", 1: "LABEL_1"})
@@ -139,6 +140,7 @@ def test_a_checkpoint_without_names_and_a_missing_one_are_refused(tmp_path: Path
         scorer_named(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_scores_between_nought_and_one(tmp_path: Path) -> None:
     """A checkpoint of random weights: that it is run, not what it says."""
     checkpoint(tmp_path)

@@ -69,6 +69,7 @@ def _replace(folder: str, parts: str, times: int) -> None:
         write(Path(folder), Path(parts), "ab"[number % 2], 12 + number % 3)
 
 
+@pytest.mark.slow
 def test_a_reader_finds_one_whole_corpus_while_another_process_replaces_it(
     corpus: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_corpus_and_its_dataset_can_be_sent_to_another_process(corpus: Path) -
     assert sent.to_table().num_rows == 30
 
 
+@pytest.mark.slow
 def test_no_descriptor_stays_open_when_a_corpus_is_done_with(corpus: Path) -> None:
     def held() -> int:
         links = []

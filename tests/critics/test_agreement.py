@@ -47,11 +47,13 @@ def reference(folder: Path) -> Path:
     return write_rows(rows, folder / "reference.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_run_scores_as_the_verb_does_on_every_shape_of_sheet(folder: Path, url: str, shape: str) -> None:
     assert difference(folder, url, {"name": "linear"}, shape) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["text", "knowledge-base", "stack", "bag"])
 def test_a_run_scores_as_the_verb_does_for_every_critic(
     folder: Path, url: str, reference: Path, name: str
@@ -59,6 +61,7 @@ def test_a_run_scores_as_the_verb_does_for_every_critic(
     assert difference(folder, url, critics(None, reference)[name], "partly missing") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["encoder", "frozen encoder", "knowledge-base, embedder", "stack, encoders"])
 def test_a_run_scores_as_the_verb_does_for_every_critic_with_an_encoder(
     folder: Path, url: str, reference: Path, name: str, tmp_path_factory: pytest.TempPathFactory
@@ -81,6 +84,7 @@ def rows(count: int = 40, **numbers: Any) -> pa.Table:
     return pa.Table.from_pylist([{name: row[name] for name in KIND.columns} | numbers for row in found])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "numbers",
     [
@@ -97,6 +101,7 @@ def test_numbers_that_the_sheet_lacked_move_no_score(
     assert np.array_equal(texts_alone.score(rows(**numbers)), texts_alone.score(rows()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "text"])
 @pytest.mark.parametrize("value", [1, 5, None])
 def test_a_number_that_was_the_same_in_all_training_rows_moves_no_score(
@@ -116,6 +121,7 @@ def test_the_critics_numbers_are_told_with_it(texts_alone: TrainedCritic, folder
     )
 
 
+@pytest.mark.slow
 def test_numbers_that_a_critic_reads_are_known_after_loading(folder: Path) -> None:
     for name in ("linear", "text", "stack"):
         sheet = write_rows(list(sheet_rows("logprob and tokens")), folder / "read.csv")
@@ -125,6 +131,7 @@ def test_numbers_that_a_critic_reads_are_known_after_loading(folder: Path) -> No
         assert load_critic(folder / f"read-{name}", KIND).critic.numbers() == trained.critic.numbers()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "same",
     [

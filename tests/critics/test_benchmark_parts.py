@@ -82,11 +82,13 @@ def test_a_figure_is_held_to_what_is_wanted_of_it() -> None:
     assert benchmark._kept("no such figure", 1.0) == ""
 
 
+@pytest.mark.slow
 def test_linear_speed(slices: Path) -> None:
     found = linear_speed.figures(slices, quick=True)
     assert all(value > 0 for value in numbers(found))
 
 
+@pytest.mark.slow
 def test_cskb_without_an_encoder(slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cskb, "_FEWEST", 2)
     found = cskb.figures(slices, quick=True, encoder=None)
@@ -94,26 +96,32 @@ def test_cskb_without_an_encoder(slices: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "cskb_dev_auc" in found
 
 
+@pytest.mark.slow
 def test_the_linear_critic_stands_beside_tfidf(slices: Path) -> None:
     found = cskb_linear.figures(slices, quick=True)
     assert 0.5 < found["cskb_tfidf_auc"] < 1
     assert found["cskb_linear_auc"] > found["cskb_tfidf_auc"] - 0.05
 
 
+@pytest.mark.slow
 def test_scores_of_runs_and_files_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     made = agreement.critics
     monkeypatch.setattr(
-        agreement, "critics", lambda *given: {k: v for k, v in made(*given).items() if k in ("linear", "text")}
+        agreement,
+        "critics",
+        lambda *given: {k: v for k, v in made(*given).items() if k in ("linear", "text")},
     )
     monkeypatch.setattr(agreement, "SHAPES", {"all": "csv"})
     assert agreement.figures(quick=True)["run_score_max_difference"] == 0
 
 
+@pytest.mark.slow
 def test_conceptnet_without_an_encoder(slices: Path) -> None:
     found = conceptnet.figures(slices, quick=True, encoder=None)
     assert 0.4 < found["cn100k_dev2_accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_explanations_without_an_encoder(slices: Path) -> None:
     found = explanations.figures(slices, quick=True, encoder=None)
     assert 0.4 < found["gpt3_explanations_auc"] <= 1
@@ -127,6 +135,7 @@ def test_promise_on_few_divisions() -> None:
     assert 0 <= promise.worst({"here": found}) <= 1
 
 
+@pytest.mark.slow
 def test_labelling_on_few_draws(slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelling, "COUNTS", (100, 300))
     found = labelling.curves(slices, draws=1)
@@ -141,6 +150,7 @@ def test_encoder_speed(slices: Path) -> None:
     assert encoder_speed.figures(slices, quick=True)["encoder_speed_ratio"] > 0
 
 
+@pytest.mark.slow
 def test_stack_speed(slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tiny_bert import write_bert
 

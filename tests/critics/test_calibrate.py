@@ -70,6 +70,7 @@ def allowed(confidence: float, rounds: int) -> float:
     return alpha + 3 * np.sqrt(alpha * confidence / rounds)
 
 
+@pytest.mark.slow
 def test_the_asked_precision_is_kept_in_as_many_draws_as_promised() -> None:
     broken, reached = share_broken(world, 500, 0.8, 0.9, 300)
     assert broken <= allowed(0.9, 300)
@@ -81,6 +82,7 @@ def true_precision(threshold: float) -> float:
     return (1 - threshold**1.5) / 1.5 / (1 - threshold) if threshold < 1 else 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("asked", "confidence"), [(0.8, 0.9), (0.9, 0.9), (0.9, 0.95)])
 def test_the_asked_precision_is_missed_in_no_more_divisions_than_promised(
     asked: float, confidence: float
@@ -129,6 +131,7 @@ def test_thresholds_planned_on_other_labels_keep_the_promise_and_reach_it(draw: 
     assert reached > 0.3
 
 
+@pytest.mark.slow
 def test_the_promise_would_be_broken_by_looking_at_each_threshold_alone() -> None:
     rng, broken, rounds = np.random.default_rng(0), 0, 150
     for _ in range(rounds):
@@ -140,6 +143,7 @@ def test_the_promise_would_be_broken_by_looking_at_each_threshold_alone() -> Non
     assert broken / rounds > 0.15
 
 
+@pytest.mark.slow
 def test_a_misleading_plan_costs_yield_and_never_the_promise() -> None:
     rng, broken, rounds = np.random.default_rng(1), 0, 150
     for _ in range(rounds):
@@ -149,6 +153,7 @@ def test_a_misleading_plan_costs_yield_and_never_the_promise() -> None:
     assert broken / rounds <= allowed(0.9, rounds)
 
 
+@pytest.mark.slow
 def test_a_plan_from_other_labels_keeps_more_rows_than_one_by_ranks() -> None:
     rng, ranks, planned = np.random.default_rng(2), 0.0, 0.0
     for _ in range(40):
@@ -223,6 +228,7 @@ def test_what_cannot_be_had_says_that_more_labels_will_not_help() -> None:
     assert "More labels alone will not help" in found.advice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "asked", "top"), [(60, 0.9, 0.5), (80, 0.8, 0.3), (150, 0.95, 0.5)])
 def test_so_many_more_labels_as_are_named_make_it_reachable_if_the_figures_seen_are_true(
     count: int, asked: float, top: float
@@ -263,6 +269,7 @@ def test_a_critic_without_errors_is_told_about_as_few_labels_as_it_lacks(asked: 
     assert "if that figure is true" in few.advice
 
 
+@pytest.mark.slow
 def test_the_best_precision_seen_depends_on_no_target() -> None:
     rng = np.random.default_rng(3)
     scores = rng.random(300)

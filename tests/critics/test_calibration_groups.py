@@ -25,6 +25,7 @@ def hanging(
     )
 
 
+@pytest.mark.slow
 def test_groups_keep_the_promise_where_forgetting_them_breaks_it() -> None:
     rng, rounds, broken, forgotten = np.random.default_rng(0), 60, 0, 0
     for _ in range(rounds):
@@ -96,6 +97,7 @@ def test_labels_of_one_verdict_are_worth_their_groups_and_no_fewer() -> None:
     assert 81 / effect == pytest.approx(sizes.sum() ** 2 / (sizes**2).sum())
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 6)), min_size=2, max_size=60))
 @settings(max_examples=60)
 def test_no_accepted_rows_are_worth_fewer_than_their_groups_or_more_than_themselves(
@@ -174,6 +176,7 @@ def test_a_joined_plan_spends_the_whole_error_and_no_more() -> None:
     assert (np.diff(joined.thresholds) < 0).all()
 
 
+@pytest.mark.slow
 def test_a_joined_plan_keeps_the_promise_and_saves_a_plan_that_misleads() -> None:
     rng, rounds, broken, alone, saved = np.random.default_rng(5), 150, 0, 0, 0
     for _ in range(rounds):

@@ -26,6 +26,7 @@ def world(rng: np.random.Generator, n: int, power: float = 0.5) -> tuple[np.ndar
     return scores, rng.random(n) < scores**power
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     st.sampled_from([0.01, 0.05, 0.1]),
@@ -38,6 +39,7 @@ def test_the_exact_bound_is_one_that_the_binomial_confirms(counts: tuple[int, in
         assert float(binomial_p(successes, n, bound)) == pytest.approx(alpha, rel=1e-6)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 60), st.integers(1, 60), st.sampled_from([0.5, 0.8, 0.9]), st.data())
 def test_the_tail_for_a_corpus_is_the_hypergeometric_one(
     n: int, m: int, p: float, data: st.DataObject
@@ -58,6 +60,7 @@ def weighted(rng: np.random.Generator, n: int, at: float) -> tuple[np.ndarray, n
     return scores[here], valid, 1 / chance[here]
 
 
+@pytest.mark.slow
 def test_weights_keep_the_promise_where_forgetting_them_breaks_it() -> None:
     rng, rounds, broken, forgotten = np.random.default_rng(0), 60, 0, 0
     for _ in range(rounds):
@@ -68,6 +71,7 @@ def test_weights_keep_the_promise_where_forgetting_them_breaks_it() -> None:
     assert forgotten > broken
 
 
+@pytest.mark.slow
 def test_weights_do_reach_a_precision_that_is_there() -> None:
     rng = np.random.default_rng(1)
     found = [Curve.of(*weighted(rng, 800, 0.95)).threshold(0.8, 0.9) for _ in range(20)]
@@ -110,6 +114,7 @@ def by_relation(
     return rng.random(len(names)), rng.random(len(names)) < chance, names
 
 
+@pytest.mark.slow
 def test_no_relation_breaks_its_promise_more_often_than_all_may_together() -> None:
     rng, rounds, broken = np.random.default_rng(5), 60, 0
     for _ in range(rounds):
@@ -149,6 +154,7 @@ def test_relations_with_few_labels_share_a_pool_and_say_so() -> None:
     assert "kept by their rows together, not by each" in found.sentence()
 
 
+@pytest.mark.slow
 def test_a_finished_relation_hands_its_error_on_to_the_others() -> None:
     scores = np.concatenate([np.linspace(1, 0, 300)] * 2)
     names = ["a"] * 300 + ["b"] * 300
@@ -169,6 +175,7 @@ def test_overall_is_one_threshold_with_a_promise_for_all_rows_only() -> None:
     assert "no promise for a single one" in found.sentence()
 
 
+@pytest.mark.slow
 def test_the_simultaneous_band_holds_all_of_the_true_curve_and_the_pointwise_one_does_not() -> None:
     rng, rounds, missed, missed_alone = np.random.default_rng(9), 60, 0, 0
     for _ in range(rounds):
@@ -184,6 +191,7 @@ def test_the_simultaneous_band_holds_all_of_the_true_curve_and_the_pointwise_one
     assert missed_alone > missed
 
 
+@pytest.mark.slow
 def test_the_auc_interval_holds_the_true_auc_as_often_as_it_says() -> None:
     from scipy.stats import norm
 
@@ -195,6 +203,7 @@ def test_the_auc_interval_holds_the_true_auc_as_often_as_it_says() -> None:
     assert 0.83 < held / rounds < 0.96
 
 
+@pytest.mark.slow
 def test_the_bootstrap_agrees_with_delong_where_rows_are_independent_and_is_wider_where_they_are_not() -> (
     None
 ):

@@ -46,6 +46,7 @@ def card(folder: Path) -> str:
     return (folder / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_what_was_left_out_or_joined_is_counted_and_named(sheet: Path, tmp_path: Path) -> None:
     train_critic(KIND, read_labels(sheet, KIND), out=tmp_path / "c")
     found = card(tmp_path / "c")
@@ -53,12 +54,14 @@ def test_what_was_left_out_or_joined_is_counted_and_named(sheet: Path, tmp_path:
     assert "- given more than once by one annotator, joined: 2" in found
 
 
+@pytest.mark.slow
 def test_a_sheet_with_nothing_left_out_says_nothing_of_it(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "l.csv", rows())
     train_critic(KIND, read_labels(path, KIND), out=tmp_path / "c")
     assert "left out" not in card(tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_the_command_on_the_card_makes_the_same_critic_again(
     sheet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +73,7 @@ def test_the_command_on_the_card_makes_the_same_critic_again(
     assert load_critic(tmp_path / "one", KIND).fingerprint == load_critic(tmp_path / "two", KIND).fingerprint
 
 
+@pytest.mark.slow
 def test_an_option_stands_in_the_command_and_a_teacher_part_does_not(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "l.csv", rows())
     stack = {"critics": ["linear", "linear"], "folds": 2}
@@ -100,6 +104,7 @@ def test_a_row_is_as_new_as_its_words_and_its_rest_are() -> None:
     assert novelty(train, held, KIND.columns, "head") == [SEEN_REST, SEEN_WORDS, NEW_WORDS]
 
 
+@pytest.mark.slow
 def test_figures_by_novelty_are_on_the_card_and_gone_after_another_calibration(
     sheet: Path, tmp_path: Path
 ) -> None:
@@ -126,6 +131,7 @@ def test_the_axis_of_precision_is_marked_at_round_numbers(share: float) -> None:
     assert step in (0.02, 0.05, 0.1, 0.2)
 
 
+@pytest.mark.slow
 def test_what_a_sheet_says_is_no_markup_on_the_card(tmp_path: Path) -> None:
     from markdown_it import MarkdownIt
 

@@ -27,6 +27,7 @@ def critic(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return synthkd("critic", *arguments, cwd=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -70,6 +71,7 @@ def test_one_name_is_a_stack_of_one() -> None:
     assert [name for name, _ in StackCritic(TripleKind(), "linear").specs] == ["linear"]
 
 
+@pytest.mark.slow
 def test_rows_that_calibration_leaves_out_are_told(folder: Path) -> None:
     assert critic(folder, "train", "l.csv", "c").returncode == 0
     done = critic(folder, "calibrate", "c", "l.csv", "--out", "d")

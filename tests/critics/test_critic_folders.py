@@ -80,6 +80,7 @@ def seal(folder: Path) -> None:
         write_hashes(inside)
 
 
+@pytest.mark.slow
 def test_the_hashes_name_every_file_of_the_folder(folder: Path) -> None:
     listed = set(json.loads((folder / HASHES).read_text())["files"])
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
@@ -87,6 +88,7 @@ def test_the_hashes_name_every_file_of_the_folder(folder: Path) -> None:
     assert {CONFIG, ARRAYS, FACTS, HELD_OUT, SEEN} <= listed
 
 
+@pytest.mark.slow
 @given(st.data())
 @ANY
 def test_a_changed_byte_of_any_file_is_refused_in_one_line(
@@ -114,6 +116,7 @@ def leaves(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from leaves(one, (*way, key))
 
 
+@pytest.mark.slow
 @given(st.data())
 @ANY
 def test_an_odd_field_with_new_hashes_is_refused_or_gives_probabilities(
@@ -138,6 +141,7 @@ def test_an_odd_field_with_new_hashes_is_refused_or_gives_probabilities(
             one.write_bytes(was)
 
 
+@pytest.mark.slow
 @given(st.data())
 @ANY
 def test_odd_arrays_with_new_hashes_are_refused_or_give_probabilities(
@@ -200,6 +204,7 @@ def loads_or_refuses(folder: Path) -> None:
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "[" * 500 + "]" * 500])
 def test_a_number_that_is_none_is_refused(critics: dict[str, Path], tmp_path: Path, text: str) -> None:
     folder = shutil.copytree(critics["linear"], tmp_path / "critic")

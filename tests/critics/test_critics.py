@@ -109,6 +109,7 @@ def table(*tails: str) -> pa.Table:
     return pa.Table.from_pylist([{"head": "h", "relation": "UsedFor", "tail": tail} for tail in tails])
 
 
+@pytest.mark.slow
 def test_a_critic_tells_good_from_bad_on_heads_it_never_saw(trained: Path) -> None:
     critic = load_critic(trained, KIND)
     good = critic.score(table(*(f"good {i}" for i in range(401, 421))))
@@ -116,6 +117,7 @@ def test_a_critic_tells_good_from_bad_on_heads_it_never_saw(trained: Path) -> No
     assert good.min() > bad.max()
 
 
+@pytest.mark.slow
 def test_a_loaded_critic_scores_as_the_trained_one_did(trained: Path, sheet: Path) -> None:
     fresh = train_critic(KIND, read_labels(sheet, KIND))
     rows = table(*(f"good {i}" for i in range(50)))
@@ -123,6 +125,7 @@ def test_a_loaded_critic_scores_as_the_trained_one_did(trained: Path, sheet: Pat
     assert load_critic(trained, KIND).fingerprint == fresh.fingerprint
 
 
+@pytest.mark.slow
 def test_batches_carry_no_meaning_for_scores(trained: Path) -> None:
     critic = load_critic(trained, KIND)
     rows = table(*(f"{w} {i}" for i in range(9) for w in ("good", "bad")))
@@ -130,6 +133,7 @@ def test_batches_carry_no_meaning_for_scores(trained: Path) -> None:
     np.testing.assert_allclose(critic.score(rows), parts)
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_a_teacher_counts(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = []
@@ -150,6 +154,7 @@ def test_the_likelihood_of_a_teacher_counts(tmp_path: Path) -> None:
     assert trained.curve.auc > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [ARRAYS, CONFIG, HELD_OUT, FACTS, SEEN, HASHES])
 def test_a_truncated_file_of_a_critic_is_refused(trained: Path, name: str) -> None:
     path = trained / name
@@ -158,6 +163,7 @@ def test_a_truncated_file_of_a_critic_is_refused(trained: Path, name: str) -> No
         load_critic(trained, KIND)
 
 
+@pytest.mark.slow
 def test_held_out_verdicts_that_were_altered_are_refused(trained: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -168,6 +174,7 @@ def test_held_out_verdicts_that_were_altered_are_refused(trained: Path) -> None:
         load_critic(trained, KIND)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [HELD_OUT, SEEN, HASHES])
 def test_a_file_that_is_gone_is_named(trained: Path, name: str) -> None:
     (trained / name).unlink()
@@ -175,6 +182,7 @@ def test_a_file_that_is_gone_is_named(trained: Path, name: str) -> None:
         load_critic(trained, KIND)
 
 
+@pytest.mark.slow
 def test_altered_weights_are_refused(trained: Path) -> None:
     data = bytearray((trained / ARRAYS).read_bytes())
     data[-1] ^= 1
@@ -183,22 +191,26 @@ def test_altered_weights_are_refused(trained: Path) -> None:
         load_critic(trained, KIND)
 
 
+@pytest.mark.slow
 def test_a_critic_of_another_kind_is_refused(trained: Path) -> None:
     with pytest.raises(CriticError, match="'triple', not 'event'"):
         load_critic(trained, EventKind())
 
 
+@pytest.mark.slow
 def test_the_card_tells_data_promises_and_weak_places(trained: Path) -> None:
     card = (trained / "README.md").read_text()
     for said in ("AUC", "What it can promise", "Where it is weakest", "held-out"):
         assert said in card
 
 
+@pytest.mark.slow
 def test_no_file_of_a_critic_can_run_code(trained: Path) -> None:
     assert {path.suffix for path in trained.iterdir()} == {".safetensors", ".json", ".parquet", ".md", ".svg"}
     json.loads((trained / CONFIG).read_text())
 
 
+@pytest.mark.slow
 def test_rows_of_a_file_are_scored_into_another(trained: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -210,6 +222,7 @@ def test_rows_of_a_file_are_scored_into_another(trained: Path, tmp_path: Path) -
     assert good > bad
 
 
+@pytest.mark.slow
 def test_real_candidates_are_told_apart_better_than_080(data: Path) -> None:
     found = read_labels(data / "cskb_population" / "dev.parquet", KIND, label="valid")
     assert train_critic(KIND, found).curve.auc > 0.80

@@ -24,6 +24,8 @@ from synthkd.kinds.triple import TripleKind
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+pytestmark = pytest.mark.slow
+
 KIND = TripleKind()
 WORDS = ["good", "bad", "thing", "used", "for", "is", "a", "the", "very", "long", "tail", "alex", "chris"]
 
@@ -355,7 +357,6 @@ def minilm() -> str:
     return str(Path(found.origin).parent / "model")
 
 
-@pytest.mark.slow
 def test_a_real_frozen_encoder_tells_real_candidates_apart(minilm: str, data: Path) -> None:
     from synthkd.critics.labels import read_labels
     from synthkd.critics.train import train_critic
@@ -364,7 +365,6 @@ def test_a_real_frozen_encoder_tells_real_candidates_apart(minilm: str, data: Pa
     assert train_critic(KIND, sheet, "encoder", options={"model": minilm, "frozen": True}).curve.auc > 0.83
 
 
-@pytest.mark.slow
 def test_padding_changes_no_score_of_a_real_encoder(minilm: str) -> None:
     rows, labels, groups = labelled(64)
     critic = EncoderCritic(KIND, minilm, epochs=1, trained_layers=1)

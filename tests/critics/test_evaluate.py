@@ -48,6 +48,7 @@ def fresh(folder: Path) -> LabelSheet:
     return read_labels(write_csv(folder / "fresh.csv", rows(400, 400)), KIND, held_out=1.0)
 
 
+@pytest.mark.slow
 def test_groups_that_were_trained_on_are_left_out(trained: TrainedCritic, fresh: LabelSheet) -> None:
     found = evaluate(trained, fresh)
     seen = sum(int(group[1:]) < 600 and group not in held(trained) for group in fresh.groups)
@@ -58,6 +59,7 @@ def held(trained: TrainedCritic) -> set[str]:
     return set(trained.held_out.column("head").to_pylist())
 
 
+@pytest.mark.slow
 def test_a_sheet_of_trained_groups_alone_is_refused(trained: TrainedCritic, fresh: LabelSheet) -> None:
     names = [group for group in (f"h{i}" for i in range(600)) if group not in held(trained)]
     again = LabelSheet(
@@ -77,6 +79,7 @@ def test_figures_tell_auc_with_its_interval_and_what_each_promise_keeps(
     assert figures["kept_at_asked_0.95"] is None
 
 
+@pytest.mark.slow
 def test_critics_are_compared_on_the_same_rows(
     trained: TrainedCritic, fresh: LabelSheet, folder: Path
 ) -> None:
@@ -106,6 +109,7 @@ def synthkd(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_verbs_print_figures_and_calibrate(
     trained: TrainedCritic, fresh: LabelSheet, folder: Path
 ) -> None:
@@ -119,6 +123,7 @@ def test_the_verbs_print_figures_and_calibrate(
     assert load_critic(Path(out), KIND).facts()["calibrated_on"] == "fresh.csv"
 
 
+@pytest.mark.slow
 def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) -> None:
     done = program.synthkd("critic", "train", folder / "fresh.csv", folder / "x", "--option", "size=3")
     assert done.returncode != 0
@@ -127,6 +132,7 @@ def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) ->
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_rows_of_a_critic_without_groups_are_known_again_however_the_sheet_is_grouped(tmp_path: Path) -> None:
     found = [row | {"head": f"h{i % 50}"} for i, row in enumerate(rows(0, 600))]
     path = write_csv(tmp_path / "train.csv", found)
@@ -137,6 +143,7 @@ def test_rows_of_a_critic_without_groups_are_known_again_however_the_sheet_is_gr
         assert len(evaluate(alone, sheet).curve.labels) == held
 
 
+@pytest.mark.slow
 def test_a_critic_of_a_column_that_the_sheet_does_not_group_by_is_refused_with_the_option(
     tmp_path: Path,
 ) -> None:
@@ -157,6 +164,7 @@ def test_rows_of_a_group_that_is_spelled_otherwise_are_left_out(
     assert evaluate(trained, other).left_out == evaluate(trained, plain).left_out > 0
 
 
+@pytest.mark.slow
 def test_groups_none_counts_each_label_whole(tmp_path: Path) -> None:
     found = [
         row | {"head": f"h{i % 60} of {i}", "source": f"s{i % 30}"} for i, row in enumerate(rows(0, 600))

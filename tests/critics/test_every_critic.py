@@ -97,6 +97,7 @@ def scores(folder: Path) -> Any:
     return load_critic(folder, KIND).score(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", CRITICS, indirect=True)
 def test_calibration_leaves_the_critic_as_it_is(made: Path, tmp_path: Path) -> None:
     out = tmp_path / "calibrated"
@@ -109,6 +110,7 @@ def test_calibration_leaves_the_critic_as_it_is(made: Path, tmp_path: Path) -> N
     assert all((out / name).read_bytes() == (made / name).read_bytes() for name in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", ["linear", "embedder"], indirect=True)
 def test_calibration_in_place_keeps_what_loads_and_can_be_done_again(made: Path) -> None:
     before = scores(made)
@@ -119,6 +121,7 @@ def test_calibration_in_place_keeps_what_loads_and_can_be_done_again(made: Path)
     assert np.array_equal(load_critic(made, KIND).score(held), held.column("score").to_numpy())
 
 
+@pytest.mark.slow
 def test_a_critic_of_all_rows_says_that_it_promises_nothing(folder: Path, tmp_path: Path) -> None:
     said = critic("train", folder / "sheet.csv", tmp_path / "c", "--all")
     assert "trained on all 160 labels" in said
@@ -134,6 +137,7 @@ def test_a_critic_of_all_rows_says_that_it_promises_nothing(folder: Path, tmp_pa
         trained.threshold(0.9)
 
 
+@pytest.mark.slow
 def test_a_critic_of_all_rows_scores_and_is_calibrated_later(folder: Path, tmp_path: Path) -> None:
     critic("train", folder / "sheet.csv", tmp_path / "c", "--all")
     assert "120 rows scored" in critic("score", tmp_path / "c", folder / "fresh.csv", tmp_path / "s.parquet")
@@ -141,6 +145,7 @@ def test_a_critic_of_all_rows_scores_and_is_calibrated_later(folder: Path, tmp_p
     assert load_critic(tmp_path / "c", KIND).curve.auc > 0.5
 
 
+@pytest.mark.slow
 def test_a_critic_of_all_rows_cannot_be_judged_on_them(folder: Path, tmp_path: Path) -> None:
     critic("train", folder / "sheet.csv", tmp_path / "c", "--all")
     done = CliRunner().invoke(app, ["eval", str(tmp_path / "c"), str(folder / "sheet.csv")])
@@ -155,6 +160,7 @@ def test_a_sheets_own_split_holds_nothing_out_of_a_training_on_all(folder: Path,
     assert sheet.rows.num_rows == 160
 
 
+@pytest.mark.slow
 def test_a_run_refuses_a_critic_without_a_threshold(folder: Path, tmp_path: Path) -> None:
     trained = train_critic(KIND, read_labels(folder / "sheet.csv", KIND, held_out=0))
     save_critic(trained, tmp_path / "c")
@@ -164,6 +170,7 @@ def test_a_run_refuses_a_critic_without_a_threshold(folder: Path, tmp_path: Path
     assert recalibrated(load_critic(tmp_path / "c", KIND), fresh).curve.auc > 0.5
 
 
+@pytest.mark.slow
 def test_options_of_the_kind_are_kept_and_used_again(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "c"
     critic(
@@ -180,6 +187,7 @@ def test_options_of_the_kind_are_kept_and_used_again(folder: Path, tmp_path: Pat
     assert "120 rows scored" in critic("score", out, folder / "fresh.csv", tmp_path / "s.parquet")
 
 
+@pytest.mark.slow
 def test_the_kind_of_a_critic_need_not_be_named_again(tmp_path: Path) -> None:
     words = ["bank", "card", "loan", "cash", "fee"]
     sheet = [
@@ -209,6 +217,7 @@ def test_a_wrong_option_of_the_kind_is_one_line(
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "stack", "bag"])
 def test_the_whole_of_a_training_is_known_at_its_start_and_done_at_its_end(folder: Path, name: str) -> None:
     kinds, seen = CRITICS[name], []
@@ -226,11 +235,13 @@ def test_the_whole_of_a_training_is_known_at_its_start_and_done_at_its_end(folde
     assert abs(progress.done - progress.total) <= 1 + 0.02 * progress.total
 
 
+@pytest.mark.slow
 def test_a_training_shows_nothing_where_there_is_no_terminal(folder: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["train", str(folder / "sheet.csv"), str(tmp_path / "c")])
     assert "rows/s" not in done.output
 
 
+@pytest.mark.slow
 def test_a_number_that_is_no_number_is_named_with_its_file(folder: Path, tmp_path: Path) -> None:
     critic("train", folder / "sheet.csv", tmp_path / "c")
     odd = [row | {"logprob": "none"} for row in rows(0, 3)]

@@ -32,11 +32,13 @@ text = st.text(max_size=30)
 rows = st.lists(st.tuples(text, st.sampled_from(["UsedFor", "IsA", ""]), text), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @given(rows)
 def test_a_row_has_the_same_features_in_any_company(some: list[Row]) -> None:
     assert features(some) == [features([row])[0] for row in some]
 
 
+@pytest.mark.slow
 @given(rows)
 def test_columns_are_below_the_size_of_the_table(some: list[Row]) -> None:
     assert all(0 <= column < 1 << BITS for row in features(some) for column in row)

@@ -21,6 +21,7 @@ from synthkd.keys import fraction
 from synthkd.testing import FakeServer
 
 
+@pytest.mark.slow
 def test_scores_are_probabilities_that_labels_have_corrected(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
         critic = made(server.url, tmp_path)
@@ -44,6 +45,7 @@ def test_without_log_probabilities_several_samples_vote(tmp_path: Path) -> None:
     assert len(raws) > 2
 
 
+@pytest.mark.slow
 def test_a_reply_that_cannot_be_read_is_an_outcome_with_its_text_and_has_no_score(tmp_path: Path) -> None:
     def murky(prompt: str, index: int, seed: int) -> str:
         return (
@@ -72,6 +74,7 @@ def half(prompt: str, index: int, seed: int) -> str:
     return '```json\n{"reason": "seen", "verdict": "%s"}\n```' % ("yes" if "good" in prompt else "no")
 
 
+@pytest.mark.slow
 def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(tmp_path: Path) -> None:
     sheet = read_labels(write_csv(tmp_path / "labels.csv", rows(300)), KIND)
     with FakeServer(answer=half) as server:
@@ -84,6 +87,7 @@ def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(tm
     assert f"cannot be read, left out: {left}" in (tmp_path / "out" / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_scored_file_says_why_a_row_has_no_score(tmp_path: Path) -> None:
     labels = write_csv(tmp_path / "labels.csv", rows(200))
     with FakeServer(answer=half) as server:
@@ -107,6 +111,7 @@ def test_a_judge_that_nobody_can_read_is_refused(tmp_path: Path) -> None:
         made(server.url, tmp_path).fit(table(), LABELS)
 
 
+@pytest.mark.slow
 def test_it_is_trained_saved_and_loaded_like_any_critic(tmp_path: Path) -> None:
     sheet = write_csv(tmp_path / "labels.csv", rows(300))
     with FakeServer(answer=sure) as server:
@@ -144,6 +149,7 @@ def teacher_of(saved: Path, **changes: Any) -> dict[str, Any]:
     return {"teacher": teacher, "journal": saved.parent / "judge.sqlite"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -160,6 +166,7 @@ def test_a_critic_that_was_calibrated_on_another_judge_is_refused(
         JudgeCritic.load(saved, KIND, **teacher_of(saved, **changes))
 
 
+@pytest.mark.slow
 def test_rows_that_were_judged_need_no_server(saved: Path) -> None:
     assert len(JudgeCritic.load(saved, KIND, **teacher_of(saved)).score(table())) == 100
 
@@ -206,6 +213,7 @@ def test_an_unknown_key_of_the_teacher_is_named() -> None:
         JudgeCritic(KIND, {"backend": "openai", "modle": "m"})
 
 
+@pytest.mark.slow
 def test_from_a_thousand_labels_on_the_curve_is_isotonic_and_comes_back_from_its_files(
     tmp_path: Path,
 ) -> None:

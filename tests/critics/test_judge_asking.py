@@ -23,6 +23,7 @@ from synthkd.requests import Completion, Request, Sampling
 from synthkd.testing import FakeServer
 
 
+@pytest.mark.slow
 def test_the_second_time_nothing_is_asked(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
         critic = made(server.url, tmp_path)
@@ -91,6 +92,7 @@ def test_a_judge_can_be_asked_through_batches(tmp_path: Path) -> None:
         critic.verdicts(table(10))
 
 
+@pytest.mark.slow
 def test_a_cap_holds_over_resumptions_and_a_higher_one_goes_on(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
         capped = made(server.url, tmp_path, limits={"tokens": 2_000})

@@ -81,6 +81,7 @@ def altered(folder: Path, **changes: Any) -> None:
     write_hashes(folder)
 
 
+@pytest.mark.slow
 def test_no_address_variable_journal_or_limit_stands_in_the_folder(made: Path) -> None:
     for folder in (made / "critic", made / "stack"):
         for path in folder.rglob("*"):
@@ -90,6 +91,7 @@ def test_no_address_variable_journal_or_limit_stands_in_the_folder(made: Path) -
                     assert said not in data, (path, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(FOREIGN))
 def test_a_folder_that_says_how_its_judge_is_reached_is_refused(critic: Path, name: str) -> None:
     altered(critic, **{name: FOREIGN[name]})
@@ -101,6 +103,7 @@ def test_a_folder_that_says_how_its_judge_is_reached_is_refused(critic: Path, na
     assert server.requests == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"max_tokens": 10**9}, {"extra_body": {"n": 50}}, {"temperature": "hot"}, {"regex": "(a+)+$"}]
 )
@@ -158,6 +161,7 @@ def test_replies_are_kept_where_the_user_says_and_asked_once(critic: Path, tmp_p
     assert not (tmp_path / "judge.sqlite").exists()
 
 
+@pytest.mark.slow
 def test_the_command_names_the_server_by_options(critic: Path, tmp_path: Path) -> None:
     write_csv(tmp_path / "rows.csv", [{k: v for k, v in row.items() if k != "label"} for row in rows(5)])
     run = CliRunner().invoke
@@ -221,6 +225,7 @@ def test_facts_that_name_a_teacher_reach_nobody(critic: Path) -> None:
         load_critic(critic, KIND).score(table(2))
 
 
+@pytest.mark.slow
 def test_a_recipe_that_does_not_say_where_to_ask_is_refused_before_anything_is_bought(
     critic: Path, make_recipe: Make
 ) -> None:

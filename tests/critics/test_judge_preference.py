@@ -41,6 +41,7 @@ def test_rows_of_one_group_are_drawn_together() -> None:
     assert narrow.accuracy_interval[0] > 0.3
 
 
+@pytest.mark.slow
 def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     hits = 0

@@ -24,17 +24,20 @@ def found(data: Path) -> dict[str, Any]:
     return judges.figures(data, quick=True)
 
 
+@pytest.mark.slow
 def test_every_reply_is_read_but_the_one_that_says_neither(found: dict[str, Any]) -> None:
     assert found["llmbar_replies"] == 3910
     assert found["llmbar_unread"] == ["natural-017-ChatGPT-CoT-0-original"]
 
 
+@pytest.mark.slow
 def test_the_released_winner_is_another_only_where_a_reply_quotes_a_debate(found: dict[str, Any]) -> None:
     differs = found["llmbar_released_winner_differs"]
     assert len(differs) == 11
     assert all("-Swap_CoT-1-" in name for name in differs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("judge", "accuracy", "consistent"),
     [
@@ -100,6 +103,7 @@ def test_tasks_with_code_lists_and_braces_reach_the_judge_letter_by_letter(data:
             assert row[name].strip() in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("judge", "prompt", "accuracy", "consistent"),
     [("GPT-4", "Vanilla", 0.955, 0.95), ("ChatGPT", "Swap", 0.775, 0.89)],

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pytest
 from conftest import Make, write_csv
 
 from synthkd import Journal, run
 from synthkd.keys import fraction
 from synthkd.testing import FakeServer, Scored
+
+pytestmark = pytest.mark.slow
 
 
 def valid(tail: str) -> bool:

@@ -308,6 +308,7 @@ def test_an_unknown_form_is_refused_with_the_nearest() -> None:
 WORDS = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=400), st.sampled_from(sorted(FORMS)))
 def test_no_text_makes_the_parser_fail_and_the_text_is_kept(text: str, form: str) -> None:
     found = read_verdict(text, form)
@@ -316,6 +317,7 @@ def test_no_text_makes_the_parser_fail_and_the_text_is_kept(text: str, form: str
     assert found.value is None or found.value in FORMS[form].words
 
 
+@pytest.mark.slow
 @given(st.sampled_from(["yes", "no"]), WORDS)
 def test_a_word_that_goes_on_is_never_a_verdict(word: str, rest: str) -> None:
     assert read_verdict(word + rest, YES_NO).value is None
@@ -340,6 +342,7 @@ def test_case_and_marks_around_a_verdict_change_nothing(
     assert read_verdict(left + case(word) + right, YES_NO).value == word  # type: ignore[operator]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(["Yes", " yes", "NO", "No", " maybe", "Norway"]), st.floats(-30, 0)),
@@ -359,6 +362,7 @@ def test_long_replies_of_brackets_and_quotes_are_read_in_no_time(text: str) -> N
     read_verdict("{" + text * 10, YES_NO)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["yes", "no"]),
     st.dictionaries(
@@ -374,6 +378,7 @@ def test_other_fields_and_what_stands_around_json_change_nothing(
     assert read_verdict(around.replace("{}", json.dumps(said, indent=1)), YES_NO).value == word
 
 
+@pytest.mark.slow
 @given(st.text(max_size=2000, alphabet="Output (ab) is better.,:\n*"))
 def test_long_replies_of_verdict_words_are_read_in_no_time(text: str) -> None:
     read_verdict(text * 20, PAIR)

@@ -54,11 +54,13 @@ def test_too_few_triples_are_refused_with_their_number(tmp_path: Path, count: in
         trained(reference)
 
 
+@pytest.mark.slow
 def test_the_fewest_triples_are_enough(tmp_path: Path) -> None:
     scores = trained(write(tmp_path / "few.parquet", FEW)).score(table(FEW))
     assert ((scores > 0) & (scores < 1)).all()
 
 
+@pytest.mark.slow
 def test_a_reference_of_one_relation_can_be_trained_on(tmp_path: Path) -> None:
     known = [(f"thing {i}", "IsA", f"kind {i % 7}") for i in range(40)]
     assert len(trained(write(tmp_path / "one.parquet", known)).score(table(known))) == 40
@@ -93,6 +95,7 @@ def test_a_reference_without_a_relation_column_is_refused(tmp_path: Path) -> Non
         trained(str(tmp_path / "two.parquet"))
 
 
+@pytest.mark.slow
 def test_a_candidate_with_empty_parts_scores_below_a_known_triple(critic: KnowledgeBaseCritic) -> None:
     known, *empty = critic.score(
         table([("Café 3", "IsA", "東京 0"), ("", "IsA", ""), ("", "", ""), (".", "IsA", "the")])
@@ -100,6 +103,7 @@ def test_a_candidate_with_empty_parts_scores_below_a_known_triple(critic: Knowle
     assert max(empty) < known
 
 
+@pytest.mark.slow
 def test_a_null_is_an_empty_phrase_and_not_the_word_none(critic: KnowledgeBaseCritic) -> None:
     null, empty, none = critic.score(
         table([(None, "IsA", "東京 0"), ("", "IsA", "東京 0"), ("None", "IsA", "東京 0")])  # type: ignore[list-item]

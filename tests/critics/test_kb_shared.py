@@ -18,6 +18,8 @@ from synthkd.critics.negatives import Triple
 from synthkd.critics.stack import StackCritic
 from synthkd.kinds.triple import TripleKind
 
+pytestmark = pytest.mark.slow
+
 KIND = TripleKind()
 KNOWN: list[Triple] = [
     (f"thing {i}", ("IsA", "UsedFor")[i % 2], f"{('kind', 'use')[i % 2]} {i % 5}") for i in range(120)

@@ -62,16 +62,19 @@ def critic(folder: Path) -> KnowledgeBaseCritic:
     return trained
 
 
+@pytest.mark.slow
 def test_true_triples_that_the_reference_lacks_score_above_false_ones(critic: KnowledgeBaseCritic) -> None:
     assert np.median(critic.score(table(UNSEEN))) > 0.8
     assert np.median(critic.score(table(FALSE))) < 0.2
 
 
+@pytest.mark.slow
 def test_a_loaded_critic_scores_as_the_trained_one_did(critic: KnowledgeBaseCritic, folder: Path) -> None:
     loaded = KnowledgeBaseCritic.load(folder, KIND)
     np.testing.assert_allclose(loaded.score(table(UNSEEN)), critic.score(table(UNSEEN)), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_batches_carry_no_meaning_for_scores(critic: KnowledgeBaseCritic) -> None:
     rows = table(UNSEEN + FALSE)
     parts = [critic.score(rows.slice(start, 5)) for start in range(0, rows.num_rows, 5)]
@@ -106,6 +109,7 @@ def test_altered_arrays_are_refused(critic: KnowledgeBaseCritic, folder: Path, t
         KnowledgeBaseCritic.load(tmp_path, KIND)
 
 
+@pytest.mark.slow
 def test_labels_teach_what_the_reference_does_not_say(folder: Path) -> None:
     """By the reference nothing that an animal does is a use of it; by the labels it is."""
     right = [(animal, "UsedFor", "breathe") for animal in ANIMALS]
@@ -117,12 +121,14 @@ def test_labels_teach_what_the_reference_does_not_say(folder: Path) -> None:
     assert trained.out_of_fold[:18].mean() > trained.out_of_fold[18:].mean()
 
 
+@pytest.mark.slow
 def test_without_a_reference_the_accepted_rows_are_it() -> None:
     trained = KnowledgeBaseCritic(KIND)
     trained.fit(table(KNOWN), np.ones(len(KNOWN), dtype=bool))
     assert np.median(trained.score(table(UNSEEN))) > np.median(trained.score(table(FALSE)))
 
 
+@pytest.mark.slow
 def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known() -> None:
     """Were a triple or the source of a corruption left in the reference, counts would tell the two apart."""
     noise = [(f"h{i}", "IsA", f"t{i}") for i in range(400)]

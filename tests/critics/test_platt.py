@@ -17,6 +17,7 @@ def test_separable_scores_that_lie_close_together_are_told_apart() -> None:
     assert chance[-1] > 0.95
 
 
+@pytest.mark.slow
 @given(shift=st.floats(-50, 50), scale=st.floats(1e-3, 1e3))
 def test_probabilities_do_not_change_with_the_place_and_scale_of_raw_scores(
     shift: float, scale: float

@@ -67,6 +67,7 @@ def test_a_critic_can_be_trained_on_the_sheet(tmp_path: Path) -> None:
     assert sheet.repeated == 0
 
 
+@pytest.mark.slow
 def test_the_command_line_goes_from_true_triples_to_a_critic(tmp_path: Path) -> None:
     true, sheet = file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv"
     run = CliRunner().invoke(app, ["negatives", str(true), str(sheet), "--each", "3", "--hard", "0.3"])

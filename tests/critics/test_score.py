@@ -16,6 +16,8 @@ from synthkd.critics.train import TrainedCritic, load_critic, train_critic
 from synthkd.errors import InputError
 from synthkd.kinds.triple import TripleKind
 
+pytestmark = pytest.mark.slow
+
 KIND = TripleKind()
 COUNT = 25
 

@@ -26,6 +26,7 @@ def cloud(rng: np.random.Generator, n: int, move: float = 0.0, width: float = 1.
     return vectors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("test", [classifier_test, depth_test, detect_shift])
 def test_false_alarms_are_as_rare_as_asked(test: Any) -> None:
     rng, rounds = np.random.default_rng(0), 40
@@ -33,6 +34,7 @@ def test_false_alarms_are_as_rare_as_asked(test: Any) -> None:
     assert alarms / rounds <= 0.1 + 3 * np.sqrt(0.09 / rounds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"move": 0.8}, {"width": 1.6}, {"width": 0.5}])
 def test_rows_that_moved_spread_or_drew_together_are_noticed(change: dict[str, float]) -> None:
     rng = np.random.default_rng(1)
@@ -59,6 +61,7 @@ def test_the_sentence_of_rows_that_are_alike_claims_no_more_than_that_nothing_wa
     )
 
 
+@pytest.mark.slow
 def test_rows_of_one_group_count_once() -> None:
     rng = np.random.default_rng(4)
     alarms = 0
@@ -80,6 +83,7 @@ def draws(rng: np.random.Generator, n: int, **change: Any) -> dict[str, list[flo
     return {name: list(column) for name, column in values.items()}
 
 
+@pytest.mark.slow
 def test_false_alarms_over_several_numbers_are_as_rare_as_asked() -> None:
     rng, rounds = np.random.default_rng(10), 60
     alarms = sum(
@@ -160,6 +164,7 @@ def test_vectors_that_cannot_be_compared_are_refused(here: Any, there: Any, said
         detect_shift(here, there)
 
 
+@pytest.mark.slow
 def test_real_explanations_of_one_set_are_alike_and_those_of_two_are_not(data: Path) -> None:
     import pyarrow.parquet as pq
 

@@ -225,6 +225,7 @@ def test_a_row_that_stands_for_many_weighs_as_many() -> None:
     assert light.score(rows).mean() > fitted(["column"]).score(rows).mean() + 0.1
 
 
+@pytest.mark.slow
 def test_a_loaded_stack_scores_as_the_trained_one_did(tmp_path: Path) -> None:
     stack = fitted(["linear", *BOTH], folds=2)
     stack.save(tmp_path)
@@ -232,6 +233,7 @@ def test_a_loaded_stack_scores_as_the_trained_one_did(tmp_path: Path) -> None:
     np.testing.assert_allclose(StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_loaded_stack_of_bags_scores_as_the_trained_one_did(tmp_path: Path) -> None:
     stack = fitted(["linear", *BOTH], folds=3, refit=False)
     stack.save(tmp_path)

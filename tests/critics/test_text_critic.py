@@ -63,6 +63,7 @@ def critic() -> TextCritic:
     return found
 
 
+@pytest.mark.slow
 def test_overlap_with_the_source_is_learnt_within_each_category(critic: TextCritic) -> None:
     new = [
         {"passage": f"On day 500 we met {mine}.", "style": style, "sentence": f"{said} was there.", "logprob": -2.0, "tokens": 4}
@@ -73,6 +74,7 @@ def test_overlap_with_the_source_is_learnt_within_each_category(critic: TextCrit
     assert invented_other > 0.8 > 0.2 > faithful_other
 
 
+@pytest.mark.slow
 def test_batches_carry_no_meaning_for_the_text_critic(critic: TextCritic) -> None:
     rows = table(sheet_rows(20))
     alone = np.concatenate([critic.score(rows.slice(i, 1)) for i in range(rows.num_rows)])
@@ -83,6 +85,7 @@ def test_no_rows_have_no_text_scores(critic: TextCritic) -> None:
     assert len(critic.score(table(sheet_rows(1)).slice(0, 0))) == 0
 
 
+@pytest.mark.slow
 def test_it_is_trained_from_a_sheet_and_loaded_again(tmp_path: Path) -> None:
     sheet = read_labels(write_csv(tmp_path / "labels.csv", sheet_rows()), KIND)
     trained = train_critic(KIND, sheet, "text", tmp_path / "critic", {"words": 20})
@@ -91,6 +94,7 @@ def test_it_is_trained_from_a_sheet_and_loaded_again(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.score(sheet.rows), trained.score(sheet.rows))
 
 
+@pytest.mark.slow
 def test_columns_of_siblings_are_learnt_from_and_then_asked_for() -> None:
     rng, rows = np.random.default_rng(1), []
     for i in range(200):
@@ -109,6 +113,7 @@ def test_columns_of_siblings_are_learnt_from_and_then_asked_for() -> None:
         critic.score(bare)
 
 
+@pytest.mark.slow
 def test_a_sheet_keeps_the_columns_of_siblings(tmp_path: Path) -> None:
     rows = sheet_rows(200)
     for row in rows:

@@ -83,6 +83,7 @@ def test_empty_and_missing_texts_have_numbers() -> None:
 texts = st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @given(texts)
 def test_a_row_has_the_same_numbers_in_any_company(pairs: list[tuple[str, str]]) -> None:
     together = numbers([said for said, _ in pairs], source=[source for _, source in pairs])

@@ -91,12 +91,14 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_trained_pipeline_decides_on_words_that_the_lexicon_does_not_know(tagger: Path) -> None:
     rule = ComparativeForm(model=str(tagger))
     assert rule.check(row("gnarlier"), KIND) is None
     assert rule.check(row("often hunter"), KIND) == "'hunter' is not known as a comparative"
 
 
+@pytest.mark.slow
 def test_a_pipeline_without_a_tagger_is_refused(tmp_path: Path) -> None:
     spacy = pytest.importorskip("spacy")
     spacy.blank("en").to_disk(tmp_path / "blank")

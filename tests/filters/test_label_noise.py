@@ -36,6 +36,7 @@ def planted(labels: list[str], share: float, seed: int = 0) -> tuple[list[str], 
     ], wrong
 
 
+@pytest.mark.slow
 def test_planted_errors_are_found_and_the_right_label_is_suggested() -> None:
     texts, labels = shop(600)
     noisy, wrong = planted(labels, 0.1)
@@ -46,17 +47,20 @@ def test_planted_errors_are_found_and_the_right_label_is_suggested() -> None:
     assert sum(found.suggested[i] == labels[i] for i in hits) >= 0.95 * len(hits)
 
 
+@pytest.mark.slow
 def test_clean_rows_stay() -> None:
     texts, labels = shop(600)
     assert len(find_label_noise(texts, labels).wrong) <= 6
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_answer() -> None:
     texts, labels = shop(300)
     noisy, _ = planted(labels, 0.1)
     assert find_label_noise(texts, noisy).wrong == find_label_noise(texts, noisy).wrong
 
 
+@pytest.mark.slow
 def test_a_class_that_is_too_small_is_let_alone_and_told() -> None:
     texts, labels = shop(300)
     found = find_label_noise([*texts, "Odd one", "Other"], [*labels, "rare", "rare"])
@@ -65,6 +69,7 @@ def test_a_class_that_is_too_small_is_let_alone_and_told() -> None:
     assert not {300, 301} & set(found.wrong)
 
 
+@pytest.mark.slow
 def test_one_row_of_each_class_is_judged_by_the_trusted_rows() -> None:
     texts, labels = shop(10)
     trusted = shop(200, seed=1)
@@ -94,6 +99,7 @@ def test_a_single_class_has_no_wrong_labels() -> None:
     assert find_label_noise(texts, ["refund"] * 50).wrong == []
 
 
+@pytest.mark.slow
 def test_trusted_rows_help_where_labels_are_bad() -> None:
     texts, labels = shop(240)
     noisy, wrong = planted(labels, 0.4)

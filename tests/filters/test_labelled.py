@@ -86,6 +86,7 @@ def test_without_an_evaluation_set_the_rule_says_where_to_name_one() -> None:
         judged(Contaminated(), ("x", "y"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BANKING.is_dir(), reason="needs the rows of banking77")
 def test_every_test_query_of_banking77_that_stands_in_train_is_found() -> None:
     kind = ExampleKind(evaluation=str(BANKING / "test.parquet"))

@@ -76,6 +76,7 @@ def random_rows(count: int) -> list[dict[str, Any]]:
     return rows(*texts, logprob=[round(rng.random(), 1) for _ in texts])
 
 
+@pytest.mark.slow
 def test_the_order_and_the_batches_of_rows_carry_no_meaning() -> None:
     taken = random_rows(300)
     first = rejected(NearDuplicate(threshold=0.7), taken, step=300)
@@ -143,6 +144,7 @@ def test_bands_let_texts_at_the_threshold_meet(threshold: float) -> None:
     assert 1 - (1 - threshold**bands.width) ** bands.count >= RECALL
 
 
+@pytest.mark.slow
 def test_planted_twins_are_found() -> None:
     taken = [row["text"] for row in random_rows(600)]
     runs = [shingles(normal_text(text)) for text in taken]

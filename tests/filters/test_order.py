@@ -67,6 +67,7 @@ def test_with_against_a_claim_on_a_cycle_goes_that_says_the_opposite_of_the_rank
     assert strict[~wrong].mean() < 0.05
 
 
+@pytest.mark.slow
 @given(edges=EDGES)
 def test_no_cycle_is_left_and_no_rejected_claim_could_stay(edges: Edges) -> None:
     more, less, weight, axis = columns(edges)
@@ -79,6 +80,7 @@ def test_no_cycle_is_left_and_no_rejected_claim_could_stay(edges: Edges) -> None
         assert not nx.is_directed_acyclic_graph(graph(edges, chosen))
 
 
+@pytest.mark.slow
 @given(edges=EDGES)
 def test_a_rejected_claim_is_a_weakest_one_of_its_cycle(edges: Edges) -> None:
     more, less, weight, axis = columns(edges)
@@ -90,6 +92,7 @@ def test_a_rejected_claim_is_a_weakest_one_of_its_cycle(edges: Edges) -> None:
         assert len(set(axis[cycle])) == 1
 
 
+@pytest.mark.slow
 @given(edges=EDGES)
 def test_claims_on_no_cycle_are_never_touched(edges: Edges) -> None:
     more, less, weight, axis = columns(edges)
@@ -101,6 +104,7 @@ def test_claims_on_no_cycle_are_never_touched(edges: Edges) -> None:
         assert not found.rejected[i] or found.tangle[i] >= 0
 
 
+@pytest.mark.slow
 @given(edges=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), unique=True, max_size=40), seed=st.integers(0, 99))  # fmt: skip
 def test_the_order_of_claims_carries_no_meaning(edges: list[tuple[int, int]], seed: int) -> None:
     place = np.random.default_rng(seed).permutation(len(edges))
@@ -110,6 +114,7 @@ def test_the_order_of_claims_carries_no_meaning(edges: list[tuple[int, int]], se
     assert at_once.tolist() == put_in_order(more[place], less[place], weight[place]).rejected.tolist()
 
 
+@pytest.mark.slow
 @given(edges=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=60))
 def test_components_are_those_of_another_library(edges: list[tuple[int, int]]) -> None:
     tail, head = np.array(edges).T
@@ -120,6 +125,7 @@ def test_components_are_those_of_another_library(edges: list[tuple[int, int]]) -
     }
 
 
+@pytest.mark.slow
 @given(edges=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60), seed=st.integers(0, 99))
 def test_an_order_takes_an_edge_unless_it_closes_a_cycle(edges: list[tuple[int, int]], seed: int) -> None:
     order, known = Order(np.random.default_rng(seed).random(10)), nx.DiGraph()
@@ -132,6 +138,7 @@ def test_an_order_takes_an_edge_unless_it_closes_a_cycle(edges: list[tuple[int, 
     assert all(order.place[begin] < order.place[end] for begin, end in known.edges)
 
 
+@pytest.mark.slow
 def test_a_long_chain_and_a_long_cycle_need_no_deep_stack() -> None:
     nodes = np.arange(50_000)
     assert not put_in_order(nodes[:-1], nodes[1:]).rejected.any()

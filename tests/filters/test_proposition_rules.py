@@ -95,6 +95,7 @@ def test_too_many_words_are_more_than_one_claim() -> None:
     assert reason(OneClaim(max_words=3), "one two three four") == "4 words, more than 3"
 
 
+@pytest.mark.slow
 def test_joined_predicates_are_found_in_what_a_parser_says() -> None:
     spacy = pytest.importorskip("spacy")
     from spacy.tokens import Doc
@@ -173,6 +174,7 @@ def test_numbers_in_words_have_a_value(text: str, value: int) -> None:
     assert Fraction(value) in numbers(text)
 
 
+@pytest.mark.slow
 @given(text=st.text(max_size=200))
 def test_no_rule_raises_whatever_the_text(text: str) -> None:
     for rule in (HasProposition(), SelfContained(), OneClaim(), NotCopy(min_words=1), Grounded()):

@@ -226,6 +226,7 @@ LINES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule",
     [
@@ -304,6 +305,7 @@ DUPLICATED = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(DUPLICATED)
 def test_of_equal_candidates_one_stays_and_recurrence_counts_completions(rows: list[Any]) -> None:
     table = pa.Table.from_pylist(

@@ -91,12 +91,14 @@ def test_an_answer_that_the_steps_do_not_come_to_is_rejected() -> None:
     assert "river" in str(rule.check(row("Only a river does.", "bank", asked), kind))
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300) | st.text("0123456789+-*/^()=.,$%x <>{}\\\n:ofa", max_size=300))
 def test_no_text_makes_the_checks_raise(text: str) -> None:
     for rule in (Arithmetic(), AnswerAgrees()):
         rule.check(row(text, text[:10], text), RationaleKind())
 
 
+@pytest.mark.slow
 @given(st.integers(0, 999), st.integers(0, 999), st.sampled_from("+-*"), st.integers(-3, 3))
 def test_an_equation_of_two_numbers_is_judged_right(a: int, b: int, op: str, off: int) -> None:
     made = {"+": a + b, "-": a - b, "*": a * b}[op]

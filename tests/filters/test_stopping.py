@@ -14,12 +14,14 @@ from synthkd.filters.stopping import Stopping, asked_of, beta, dirichlet, leader
 VOTES = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=24)
 
 
+@pytest.mark.slow
 @given(VOTES, st.integers(1, 5), st.integers(1, 4))
 def test_the_exact_rule_never_changes_the_majority(votes: list[str | None], first: int, step: int) -> None:
     asked = asked_of(votes, Stopping(confidence=None), first, step)
     assert leader(votes[:asked]) == leader(votes)
 
 
+@pytest.mark.slow
 @given(VOTES)
 def test_nothing_is_asked_that_cannot_change_the_answer(votes: list[str | None]) -> None:
     asked = asked_of(votes, Stopping(confidence=None), 1, 1)
@@ -31,6 +33,7 @@ def test_nothing_is_asked_that_cannot_change_the_answer(votes: list[str | None])
         assert top <= (rest[0] if rest else 0) + left
 
 
+@pytest.mark.slow
 @given(VOTES, st.floats(0.5, 0.999))
 def test_a_confidence_asks_no_more_than_the_exact_rule(votes: list[str | None], confidence: float) -> None:
     assert asked_of(votes, Stopping(confidence), 3, 2) <= asked_of(votes, Stopping(None), 3, 2)
@@ -43,6 +46,7 @@ def test_three_of_three_are_not_enough_for_95_percent_and_five_of_five_are() -> 
     assert asked_of(["a"] * 20, Stopping(0.95), 3, 2) == 5
 
 
+@pytest.mark.slow
 def test_the_dirichlet_integral_is_what_draws_from_it_give() -> None:
     rng = random.Random(0)
     for counts in ((3, 1), (5, 2, 1), (1,)):

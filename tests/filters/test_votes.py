@@ -37,6 +37,7 @@ def held(votes: list[Vote], weighted: bool = False) -> dict[Vote, tuple[object, 
     return {vote: tuple(map(str, row)) for vote, row in zip(votes, rows, strict=True)}
 
 
+@pytest.mark.slow
 @given(votes_of_some, st.booleans(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_carries_no_meaning_to_the_last_bit(
     votes: list[Vote], weighted: bool, rng: random.Random
@@ -46,6 +47,7 @@ def test_the_order_of_rows_carries_no_meaning_to_the_last_bit(
     assert held(other, weighted) == held(votes, weighted)
 
 
+@pytest.mark.slow
 @given(votes_of_some)
 def test_an_answer_that_more_than_half_give_leads_and_shares_with_none(votes: list[Vote]) -> None:
     for (question, answer, _, _), (count, asked, _, _, _, leads, tied) in held(votes).items():
@@ -57,6 +59,7 @@ def test_an_answer_that_more_than_half_give_leads_and_shares_with_none(votes: li
             assert tied == "False" or sum(n == most for n in Counter(a for _, a, _ in said).values()) > 1
 
 
+@pytest.mark.slow
 @given(votes_of_some)
 def test_questions_are_counted_alone(votes: list[Vote]) -> None:
     together = held(votes)

@@ -61,6 +61,7 @@ def test_what_is_promised_of_a_text_changes_nothing_but_halves_of_pairs() -> Non
     assert kept("a\ud800b") == "a\ufffdb"
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=5))
 @example(["a\0b", "plain"])
@@ -75,6 +76,7 @@ def test_a_text_comes_back_as_it_was_sent(folder: Path, texts: list[str]) -> Non
         assert read(journal, list(stored)) == {name: kept(text) for name, text in stored.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.lists(TEXT, min_size=1, max_size=20))
 @example(["a\0b", "\ud800", "😀", "\\u0000", "", LONG])
@@ -89,6 +91,7 @@ def test_a_text_comes_back_from_an_export_as_it_was_sent(texts: list[str]) -> No
             assert read(journal, list(stored)) == {name: kept(text) for name, text in stored.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(TEXT)
 @example("a\0b")
@@ -98,6 +101,7 @@ def test_the_detail_of_a_failure_comes_back_as_it_was_sent(folder: Path, detail:
         assert journal.failures(["x"])["x"][0].detail == kept(detail)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 @example("a\0b")
@@ -110,6 +114,7 @@ def test_a_prompt_comes_back_as_it_was_sent(folder: Path, prompt: str) -> None:
     assert found["messages"] == list(request.messages)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**63 - 1))
 def test_numbers_come_back_in_full_precision(folder: Path, number: float, seed: int) -> None:

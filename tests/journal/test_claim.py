@@ -73,6 +73,7 @@ def left(path: Path) -> list[str]:
     return sorted(file.name for file in path.parent.iterdir())
 
 
+@pytest.mark.slow
 def test_after_a_kill_only_what_was_on_the_wire_is_charged(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -84,6 +85,7 @@ def test_after_a_kill_only_what_was_on_the_wire_is_charged(
             assert journal.counts().in_flight == 0
 
 
+@pytest.mark.slow
 def test_after_a_crash_of_the_machine_every_reservation_is_charged(
     path: Path, other: Callable[[], subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +95,7 @@ def test_after_a_crash_of_the_machine_every_reservation_is_charged(
         assert journal.spending(RUN) == Spending(lost_dollars=1.25, lost_tokens=500)
 
 
+@pytest.mark.slow
 def test_without_its_marks_every_reservation_of_a_killed_run_is_charged(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -109,6 +112,7 @@ def test_a_run_that_ended_leaves_no_file_and_no_lock(path: Path) -> None:
     assert not claim.is_alive(path, RUN)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_not_alive_and_the_next_removes_its_file(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -122,6 +126,7 @@ def test_a_killed_run_is_not_alive_and_the_next_removes_its_file(
     assert left(path) == ["journal.sqlite"]
 
 
+@pytest.mark.slow
 def test_who_claims_a_run_that_a_process_is_at_waits_until_it_has_ended(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -164,6 +169,7 @@ def test_a_link_at_the_place_of_a_claim_is_not_followed(path: Path, tmp_path: Pa
     assert (tmp_path / "victim").read_text() == ""
 
 
+@pytest.mark.slow
 def test_what_a_living_run_of_another_name_has_in_flight_is_left_to_it(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -174,6 +180,7 @@ def test_what_a_living_run_of_another_name_has_in_flight_is_left_to_it(
     kill(process)
 
 
+@pytest.mark.slow
 def test_what_a_dead_run_of_another_name_had_in_flight_is_taken_over_and_stays_charged_to_it(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
@@ -196,6 +203,7 @@ def test_what_another_process_has_bought_since_the_caller_looked_is_left_to_it(p
         assert two.depart([request(2)], "mine").go == [request(2)]
 
 
+@pytest.mark.slow
 def test_kills_under_a_cap_cost_at_most_what_was_on_the_wire(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:

@@ -152,6 +152,7 @@ def test_long_texts_are_taken_in_a_few_at_a_time(
     assert [len(completions) for _, completions in groups] == [1, 1, 1, 1]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(place=st.integers(0, 1 << 20), data=st.binary(min_size=1, max_size=4))
 def test_a_damaged_export_is_taken_in_part_or_refused(

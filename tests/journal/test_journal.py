@@ -110,6 +110,7 @@ def test_what_is_exported_can_be_imported_and_nothing_comes_twice(path: Path, tm
         assert a.request(ID) == b.request(ID)
 
 
+@pytest.mark.slow
 def test_threads_may_write_and_read_at_the_same_time(path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

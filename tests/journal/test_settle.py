@@ -77,6 +77,7 @@ def test_settle_waits_for_no_living_run(path: Path) -> None:
         other.settle("first", 0.0, 0)
 
 
+@pytest.mark.slow
 def test_copy_writes_a_journal_and_refuses_a_second_time(path: Path) -> None:
     out = path.parent / "copy.sqlite"
     assert "1 completions copied" in synthkd("copy", path, out).stdout

@@ -153,6 +153,7 @@ with Journal(sys.argv[1]) as journal:
 """
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_in_flight_stays_spent(path: Path) -> None:
     for kills in (1, 2, 3):
         process = subprocess.Popen(
@@ -221,6 +222,7 @@ print(gone)
 """
 
 
+@pytest.mark.slow
 def test_processes_that_share_caps_never_pass_them_together(path: Path) -> None:
     processes = [
         subprocess.Popen(

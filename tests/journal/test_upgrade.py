@@ -172,6 +172,7 @@ upgrade(db)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "at", ["BEGIN", "ADD COLUMN tokens", "CREATE TABLE spending", "CREATE TABLE batch_rows", "COMMIT"]
 )
@@ -186,6 +187,7 @@ def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_old_journal(old: Path, at
     read_whole(old)
 
 
+@pytest.mark.slow
 def test_processes_that_open_an_old_journal_at_the_same_time_all_succeed(old: Path) -> None:
     code = "import sys; from synthkd.journal import Journal; print(Journal(sys.argv[1]).counts().completions)"
     processes = [

@@ -70,6 +70,7 @@ def test_many_arrivals_share_a_few_transactions(path: Path) -> None:
         assert journal.counts().completions == 100
 
 
+@pytest.mark.slow
 def test_another_connection_sees_an_answer_as_soon_as_arrive_returns(path: Path) -> None:
     async def work(journal: Journal, writer: Writer) -> None:
         with Journal(path) as other:
@@ -208,6 +209,7 @@ def test_a_failure_takes_its_request_out_of_the_air(path: Path) -> None:
     run(path, work)
 
 
+@pytest.mark.slow
 def test_a_disk_that_stands_still_stops_the_sending(make_recipe: Make) -> None:
     with FakeServer(latency=0.01) as server:
         recipe = make_recipe(server.url, heads=300)

@@ -79,6 +79,7 @@ def read(text: str, choices: Any = METALS, question: str = "Which one?") -> str 
     return None if isinstance(found, Malformed) else str(found[0]["answer"])
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     st.sampled_from([*LABELS]),

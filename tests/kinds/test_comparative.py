@@ -165,6 +165,7 @@ def candidates(draw: st.DrawFn) -> dict[str, Any]:
     return one(f"{plural(row['left'])} {said}", row)
 
 
+@pytest.mark.slow
 @given(candidate=candidates())
 def test_what_is_said_of_a_candidate_gives_the_candidate_again(candidate: dict[str, Any]) -> None:
     text = KIND.verbalize(candidate)
@@ -174,12 +175,14 @@ def test_what_is_said_of_a_candidate_gives_the_candidate_again(candidate: dict[s
     assert KIND.identity(one(KIND.verbalize(bare), row)) == KIND.identity(candidate)
 
 
+@pytest.mark.slow
 @given(candidate=candidates())
 def test_normal_forms_are_stable(candidate: dict[str, Any]) -> None:
     once = KIND.normalize(candidate)
     assert KIND.normalize(dict(zip(KIND.columns, once, strict=True))) == once
 
 
+@pytest.mark.slow
 @given(left=st.text(max_size=30), right=st.text(max_size=30), text=st.text(max_size=80), asked=st.booleans())
 def test_no_name_makes_the_parser_raise(left: str, right: str, text: str, asked: bool) -> None:
     row = {"left": left, "right": right, **({"comparative": "heavier"} if asked else {})}
@@ -214,6 +217,7 @@ def test_plurals(noun: str, many: str) -> None:
     assert entity_key(many) == entity_key(noun)
 
 
+@pytest.mark.slow
 def test_every_noun_of_the_everyday_world_is_known_again_in_the_plural() -> None:
     from synthkd.everyday.table import Table
 

@@ -53,6 +53,7 @@ def test_every_comparative_of_the_expression_is_read() -> None:
         assert isinstance(kind.parse(f" typically {word}.", ROW), list), word
 
 
+@pytest.mark.slow
 def test_a_local_model_keeps_to_the_sets_and_every_answer_is_read() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("llguidance")

@@ -109,6 +109,7 @@ def test_a_label_that_is_no_class_stays_as_it_was_said() -> None:
     assert texts(kind().parse(answer, {"label": "refund"})) == [("One.", "refnd")]
 
 
+@pytest.mark.slow
 @given(text=st.text(max_size=200), several=st.booleans())
 def test_a_sentence_gives_its_candidate_again(text: str, several: bool) -> None:
     one = kind(several=several)

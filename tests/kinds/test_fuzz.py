@@ -87,6 +87,7 @@ def check(kind: Kind, found: Any) -> None:
         assert isinstance(kind.vote_for(candidate), str)
 
 
+@pytest.mark.slow
 def test_the_answer_of_the_table_parses_and_its_sentence_gives_the_candidate_again(made: Any) -> None:
     kind, row, answer = made
     found = kind.parse(answer, row)
@@ -97,6 +98,7 @@ def test_the_answer_of_the_table_parses_and_its_sentence_gives_the_candidate_aga
         assert kind.identity(again[0]) == kind.identity(candidate)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=300))
 def test_no_parser_raises_on_any_text(made: Any, text: str) -> None:
@@ -104,6 +106,7 @@ def test_no_parser_raises_on_any_text(made: Any, text: str) -> None:
     check(kind, kind.parse(text, row))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(bits=st.lists(st.sampled_from(BITS), max_size=12), cut=st.integers(0, 200), place=st.integers(0, 200))
 def test_no_parser_raises_on_a_good_answer_that_was_cut_and_filled(
@@ -132,6 +135,7 @@ def fuzzed(answer: str, seed: int = 0) -> list[str]:
     return ["", " ", answer, answer + answer, *cut, *huge, *mixed, *BITS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name in KINDS])
 def test_every_fuzzed_completion_has_a_fate(name: str, tmp_path: Path) -> None:
     texts = fuzzed(KINDS[name][2])

@@ -153,6 +153,7 @@ def forms(draw: st.DrawFn) -> Form:
     return Form(decoration.format(text + suffix), SIGNS[sign] * value * SUFFIXES[suffix])
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(forms())
 def test_a_number_is_read_as_a_whole_in_every_common_writing(form: Form) -> None:
@@ -160,6 +161,7 @@ def test_a_number_is_read_as_a_whole_in_every_common_writing(form: Form) -> None
     assert read == form.value, read
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(numerals(), st.sampled_from(MORE_BEFORE + MORE_BEHIND), st.sampled_from(DECORATIONS))
 def test_a_number_that_is_part_of_more_is_malformed(numeral: Form, more: str, decoration: str) -> None:
@@ -167,6 +169,7 @@ def test_a_number_that_is_part_of_more_is_malformed(numeral: Form, more: str, de
     assert isinstance(read_number(decoration.format(text)), Malformed)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(forms())
 def test_a_gold_answer_is_read_as_an_answer_is(form: Form) -> None:
@@ -178,6 +181,7 @@ def test_a_gold_answer_is_read_as_an_answer_is(form: Form) -> None:
         assert found[0]["right"] is right
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(numerals(), numerals(), st.sampled_from(["", "$", "€"]), st.sampled_from(["", " km", " euros", "%"]))
 def test_right_sums_are_not_called_wrong_in_any_writing(a: Form, b: Form, prefix: str, suffix: str) -> None:
@@ -464,6 +468,7 @@ def test_a_minus_behind_a_lists_mark_is_told_from_it() -> None:
         assert found[0]["answer"] == answer
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     numerals(),

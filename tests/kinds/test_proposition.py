@@ -42,6 +42,7 @@ def test_segmentations_of_a_sentence_vote_for_each_proposition() -> None:
     assert KIND.vote_for(A | {"proposition": ""}) == ""
 
 
+@pytest.mark.slow
 @given(proposition=st.from_regex(r"[A-Z][a-z]{2,8}( [a-z]{1,8}){1,5}\.", fullmatch=True))
 def test_a_proposition_put_into_words_is_read_again(proposition: str) -> None:
     (row,) = KIND.expand({"document_id": "d", "text": f"{proposition[:-1]} and much more."})
@@ -82,6 +83,7 @@ DOCUMENTS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_candidate_of_a_run_is_accepted_or_rejected_and_a_document_without_a_sentence_is_passed_over(
     tmp_path: Path,
 ) -> None:
@@ -98,6 +100,7 @@ def test_every_candidate_of_a_run_is_accepted_or_rejected_and_a_document_without
     assert row["splitter"] == "spacy en sentencizer"
 
 
+@pytest.mark.slow
 def test_a_proposition_that_few_segmentations_have_is_rejected(tmp_path: Path) -> None:
     whole, part, other = (
         "- A cat can run.\n- A cat can jump.",
@@ -133,6 +136,7 @@ def test_a_broken_character_that_did_not_come_through_a_file_is_named() -> None:
     assert "document 'd' has a broken character" in problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["grouped", "plain", "structured", "everyday"])
 def test_every_shipped_template_shows_the_sentences_in_one_line_each(tmp_path: Path, name: str) -> None:
     recipe = write(
@@ -154,6 +158,7 @@ def test_a_critic_that_is_trained_on_sources_reads_them_in_judged_rows() -> None
     assert KIND.answer_columns == ("proposition",)
 
 
+@pytest.mark.slow
 def test_the_example_recipe_gives_propositions_that_the_everyday_world_supports(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     changes = [

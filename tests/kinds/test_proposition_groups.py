@@ -164,6 +164,7 @@ def test_a_line_that_goes_on_belongs_to_the_proposition_before_it() -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_goes_on_without_end_is_read_in_part_and_said_so() -> None:
     found = rows(written([FERRY]) * 5000)
     assert [row["flaw"] for row in found if row["flaw"] == "too_many"] == ["too_many"]
@@ -177,6 +178,7 @@ def test_a_structured_answer_goes_to_the_sentences_by_words() -> None:
     assert [row["sentence_index"] for row in found] == [0, 0, 1, 2]
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     groups=st.lists(
@@ -190,6 +192,7 @@ def test_no_proposition_of_a_whole_answer_is_lost(groups: list[list[str]]) -> No
     assert sorted(found) == sorted(one for each in groups for one in each)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     bits=st.lists(

@@ -31,6 +31,7 @@ def spans(document: str, markup: str = "plain", **options: object) -> list[str]:
     return [document[u.start : u.end] for u in units(document, SPLITTER, markup, **options) if u.index >= 0]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(
     document=DOCUMENTS,
@@ -60,6 +61,7 @@ def test_units_stand_in_order_and_between_them_is_nothing_but_space_and_marks(
     assert [u.index for u in found if u.index >= 0] == list(range(sum(u.index >= 0 for u in found)))
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(document=DOCUMENTS, sentences=st.integers(1, 4), words=st.integers(1, 40))
 def test_chunks_hold_every_sentence_once_and_its_place_gives_it_back(
@@ -79,6 +81,7 @@ def test_chunks_hold_every_sentence_once_and_its_place_gives_it_back(
     assert indexes == [unit.index for unit in kind.units(row) if unit.index >= 0]
 
 
+@pytest.mark.slow
 def test_a_hard_wrapped_sentence_keeps_its_line_breaks_in_the_source_and_loses_them_for_the_teacher() -> None:
     document = "A truth\r\nuniversally   known.\nNext one."
     (chunk,) = PropositionKind().expand({"document_id": "d", "text": document})
@@ -86,6 +89,7 @@ def test_a_hard_wrapped_sentence_keeps_its_line_breaks_in_the_source_and_loses_t
     assert document[chunk["starts"][0] : chunk["ends"][0]] == "A truth\r\nuniversally   known."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
@@ -228,6 +232,7 @@ def test_restructured_text_is_told_from_its_prose() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_chunk_does_not_reach_over_what_is_skipped_and_a_kept_heading_is_a_sentence() -> None:
     text = "# One\n\nA. B.\n\n# Two\n\nC."
     row = {"document_id": "d.md", "text": text}
@@ -236,6 +241,7 @@ def test_a_chunk_does_not_reach_over_what_is_skipped_and_a_kept_heading_is_a_sen
     assert chunk["sentences"] == ["# One", "A. B.", "# Two", "C."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "said", "expected"),
     [
@@ -252,6 +258,7 @@ def test_the_markup_is_known_by_the_row_or_by_the_name(name: str, said: str, exp
     assert [unit.kind for unit in PropositionKind().units(row)] == [expected]
 
 
+@pytest.mark.slow
 def test_sentences_before_a_chunk_are_given_where_asked() -> None:
     kind = PropositionKind(chunk_sentences=1, context_sentences=2)
     found = kind.expand({"document_id": "d", "text": "Ann came. Bob left. It rained. We slept."})
@@ -287,6 +294,7 @@ def test_a_wrong_option_is_refused_by_name(options: dict[str, object], said: str
         PropositionKind(**options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_no_character_of_forty_documents_and_a_novel_is_lost_or_doubled(data: Path) -> None:
     kind = PropositionKind(chunk_words=80)
     for row in pq.read_table(data / "documents" / "documents.parquet").to_pylist():

@@ -190,6 +190,7 @@ def test_a_very_long_chain_of_equations_is_no_trouble() -> None:
     assert refused(RationaleKind(answer="number"), "The answer is " + "1=" * 5000, APPLES) == "not_a_number"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["number", "choice", "auto", "expression", "yes_no", "text"])
 @pytest.mark.parametrize(
     "piece", ["The answer is so. ", "1=", "((", "9", "1 + 1 = 2 = ", "bank river ", "- ", "½", "A: "]
@@ -203,6 +204,7 @@ WORD = st.text("abcdefgh", min_size=2, max_size=8).filter(lambda word: word not 
 STEPS = st.lists(WORD, min_size=1, max_size=8).map(lambda words: " ".join(words).capitalize() + ".")
 
 
+@pytest.mark.slow
 @given(STEPS, st.fractions(max_denominator=50))
 def test_a_verbalized_rationale_with_a_number_is_read_back(steps: str, number: Any) -> None:
     from synthkd.kinds.answers.numeric import write_number
@@ -214,6 +216,7 @@ def test_a_verbalized_rationale_with_a_number_is_read_back(steps: str, number: A
     assert {name: found[name] for name in kind.columns} == made
 
 
+@pytest.mark.slow
 @given(STEPS, st.lists(WORD, min_size=2, max_size=5, unique=True), st.integers(0, 1))
 def test_a_verbalized_rationale_with_a_choice_is_read_back(
     steps: str, choices: list[str], place: int
@@ -225,6 +228,7 @@ def test_a_verbalized_rationale_with_a_choice_is_read_back(
     assert {name: found[name] for name in kind.columns} == made
 
 
+@pytest.mark.slow
 @given(
     st.text(max_size=200) | st.text("0123456789+-*/^()=.,$%x <>{}\\\n:aAbQ", max_size=200),
     st.sampled_from(["number", "choice", "yes_no", "text", "expression", "auto"]),

@@ -139,11 +139,13 @@ def test_more_answers_than_the_bound_are_off_the_schema() -> None:
     assert isinstance(found, Malformed)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=LONGEST))
 def test_a_valid_answer_is_given_back_whatever_it_says(text: str) -> None:
     assert read_answer(json.dumps({"tail": text}), ONE) == Answer({"tail": text}, repaired=False)
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=20), max_size=5))
 def test_a_list_of_valid_answers_is_given_back(texts: list[str]) -> None:
     value = {"answers": [{"tail": text} for text in texts]}
@@ -162,6 +164,7 @@ _ANY = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(_ANY)
 def test_any_other_text_is_malformed_for_one_of_three_reasons(text: str) -> None:
     found = read_answer(text, ONE)
@@ -193,6 +196,7 @@ def malformed(result: RunResult) -> list[dict[str, Any]]:
     return [row for row in rows if row["rejected_by"] == "malformed"]
 
 
+@pytest.mark.slow
 def test_the_schema_is_in_what_is_sent_and_the_answer_becomes_a_candidate(structured: Make) -> None:
     with FakeServer(answer=tail) as server:
         result = run(structured(server.url), quiet=True)
@@ -203,6 +207,7 @@ def test_the_schema_is_in_what_is_sent_and_the_answer_becomes_a_candidate(struct
     assert "repaired" not in str(result)
 
 
+@pytest.mark.slow
 def test_structured_or_not_is_another_question(structured: Make) -> None:
     with FakeServer(answer=tail) as server:
         run(structured(server.url), quiet=True)
@@ -210,6 +215,7 @@ def test_structured_or_not_is_another_question(structured: Make) -> None:
     assert server.requests == 10
 
 
+@pytest.mark.slow
 def test_each_of_several_answers_becomes_a_candidate(structured: Make) -> None:
     both = json.dumps({"answers": [{"tail": "cutting bread"}, {"tail": "spreading butter"}]})
     with FakeServer(answer=lambda *_: both) as server:
@@ -230,6 +236,7 @@ def test_a_repaired_answer_is_used_counted_and_told_of(structured: Make) -> None
     assert result.manifest["counts"]["repaired"] == 1
 
 
+@pytest.mark.slow
 def test_an_answer_off_the_schema_is_malformed_and_keeps_its_text(structured: Make) -> None:
     with FakeServer(answer=tail, script=["off-schema"]) as server:
         result = run(structured(server.url, concurrency=1), quiet=True)
@@ -239,6 +246,7 @@ def test_an_answer_off_the_schema_is_malformed_and_keeps_its_text(structured: Ma
     assert (result.counts["malformed"], result.counts["accepted"]) == (1, 4)
 
 
+@pytest.mark.slow
 def test_a_server_that_ignores_the_schema_is_found_out(structured: Make) -> None:
     with FakeServer(answer=lambda *_: '{"tail": 5}') as server:
         result = run(structured(server.url), quiet=True)
@@ -246,6 +254,7 @@ def test_a_server_that_ignores_the_schema_is_found_out(structured: Make) -> None
     assert (result.counts["malformed"], result.counts["accepted"]) == (5, 0)
 
 
+@pytest.mark.slow
 def test_what_a_better_parser_can_read_is_judged_again_for_nothing(
     structured: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

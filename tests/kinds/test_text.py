@@ -178,6 +178,7 @@ def test_of_a_cut_list_of_texts_the_whole_ones_count(text: str) -> None:
 DOCUMENT = {"document_id": "d", "text": "An elephant is an animal that has a trunk."}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -199,6 +200,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=5), st.data())
 def test_wherever_a_list_of_texts_is_cut_only_whole_ones_are_read(
     texts: list[str], data: st.DataObject
@@ -209,6 +211,7 @@ def test_wherever_a_list_of_texts_is_cut_only_whole_ones_are_read(
     assert found is None or found == texts[: len(found)]
 
 
+@pytest.mark.slow
 @given(JSON, st.data())
 def test_reading_cut_json_never_raises(value: Any, data: st.DataObject) -> None:
     written = json.dumps(value)

@@ -65,6 +65,7 @@ WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8), 
 )
 
 
+@pytest.mark.slow
 @given(WORDS, WORDS, st.sampled_from(sorted(load_relations("everyday"))))
 def test_parsing_what_was_put_into_words_gives_the_triple_back(head: str, tail: str, relation: str) -> None:
     triple = {"head": head, "relation": relation, "tail": tail}
@@ -102,6 +103,7 @@ def test_examples_never_bear_the_names_of_the_question() -> None:
     assert len(set(NAMES)) == 30
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["PersonX", "PersonY", "helps", "a", "dog"]), max_size=6).map(" ".join))
 def test_names_that_were_put_can_be_taken_back(text: str) -> None:
     assert take_names(put_names(text)) == text

@@ -27,6 +27,7 @@ def off_by(estimates: list[float], truth: float) -> float:
     return float((values.mean() - truth) / (values.std() / np.sqrt(len(values))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["uncertain", "stratified", "uniform"])
 @pytest.mark.parametrize("turns", [3, 20])
 def test_the_weighted_total_is_unbiased_over_draws(strategy: str, turns: int) -> None:
@@ -40,6 +41,7 @@ def test_the_weighted_total_is_unbiased_over_draws(strategy: str, turns: int) ->
     assert abs(off_by(estimates, TRUTH.sum())) < 4
 
 
+@pytest.mark.slow
 def test_counting_the_labelled_rows_without_weights_would_be_biased() -> None:
     shares = []
     for seed in range(300):
@@ -48,6 +50,7 @@ def test_counting_the_labelled_rows_without_weights_would_be_biased() -> None:
     assert off_by(shares, TRUTH.mean()) > 10
 
 
+@pytest.mark.slow
 def test_a_second_round_with_scores_that_learnt_from_the_first_stays_unbiased() -> None:
     estimates = []
     for seed in range(1500):
@@ -68,6 +71,7 @@ def test_rows_of_an_earlier_round_are_not_asked_again() -> None:
     assert len(again.order) == 57
 
 
+@pytest.mark.slow
 def test_the_uniform_rows_are_a_simple_random_sample_whatever_the_scores() -> None:
     one, other = Design.of(IDS, SCORES), Design.of(IDS, 1 - SCORES**3, threshold=0.1)
     assert one.in_uniform(30).tolist() == other.in_uniform(30).tolist()
@@ -163,6 +167,7 @@ def test_what_cannot_be_drawn_from_is_refused(
         choose(ids, scores, count=1, **options)
 
 
+@pytest.mark.slow
 def test_the_share_of_valid_real_rows_is_known_from_chosen_ones(data: Path) -> None:
     import pyarrow.parquet as pq
 

@@ -67,6 +67,7 @@ def test_a_threshold_that_is_no_number_is_refused_before_a_sheet_is_made(folder:
     assert not (folder / "l.csv").exists()
 
 
+@pytest.mark.slow
 def test_verdicts_are_counted_apart_from_rows_where_two_annotators_spoke(folder: Path) -> None:
     label(folder, "rows.csv", "l.csv", "--annotator", "ann", keys="ar")
     done = label(folder, "rows.csv", "l.csv", "--annotator", "bob", keys="aa")
@@ -81,6 +82,7 @@ def test_a_file_without_an_answer_is_refused_and_makes_no_sheet(folder: Path) ->
     assert not (folder / "l.csv").exists()
 
 
+@pytest.mark.slow
 def test_rows_go_to_another_tool_and_come_back(folder: Path) -> None:
     assert label(folder, "export", "rows.csv", "tasks.json", "--count", "3").returncode == 0
     tasks = json.loads((folder / "tasks.json").read_text())
@@ -96,6 +98,7 @@ def test_rows_go_to_another_tool_and_come_back(folder: Path) -> None:
     assert read_records(folder / "l.csv")[0]["annotator"] == "5"
 
 
+@pytest.mark.slow
 def test_imported_rows_are_not_asked_again_and_share_a_round_with_a_session(folder: Path) -> None:
     label(folder, "export", "rows.csv", "tasks.json", "--count", "3")
     tasks = json.loads((folder / "tasks.json").read_text())
@@ -110,6 +113,7 @@ def test_imported_rows_are_not_asked_again_and_share_a_round_with_a_session(fold
     assert len({row["design"] for row in rows}) == 1
 
 
+@pytest.mark.slow
 def test_agreement_is_told(folder: Path) -> None:
     for name, keys in (("ann", "aarr"), ("bob", "aaar"), ("eve", "aarr")):
         label(folder, "rows.csv", "l.csv", "--annotator", name, keys=keys)
@@ -164,6 +168,7 @@ def terminal(folder: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]
     os.close(running.slave)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_a_key_needs_no_return_and_is_on_the_disk_at_once(
     folder: Path, terminal: Terminal
 ) -> None:
@@ -183,6 +188,7 @@ def test_on_a_terminal_a_key_needs_no_return_and_is_on_the_disk_at_once(
     assert [(row["verdict"], row["why"]) for row in rows] == [("accept", ""), ("reject", "not so")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "terminal"),
     [("q", False), ("\x03", False), ("\x03", True), ("\x04", False)],
@@ -198,6 +204,7 @@ def test_the_terminal_is_as_before_when_a_session_ends(folder: Path, terminal: T
     assert float(read_records(folder / "l.csv")[0]["weight"]) > 1
 
 
+@pytest.mark.slow
 def test_a_session_that_was_killed_goes_on_where_it_was(folder: Path, terminal: Terminal) -> None:
     terminal.until("1 of 60")
     terminal.type("ar")

@@ -44,6 +44,7 @@ def alpha_by_definition(votes: Votes) -> Fraction | None:
     return 1 - observed / Fraction(differing, n * (n - 1))
 
 
+@pytest.mark.slow
 @given(TABLES)
 def test_alpha_is_one_minus_observed_over_expected_disagreement_of_pairable_values(votes: Votes) -> None:
     wanted = alpha_by_definition(votes)
@@ -61,6 +62,7 @@ def test_alpha_of_a_table_worked_by_hand() -> None:
     assert alpha(votes) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 @given(TABLES, st.permutations(range(8)), st.permutations("abcd"), st.permutations(WORDS))
 def test_alpha_knows_no_order_and_no_names(
     votes: Votes, rows: list[int], people: list[str], words: list[str]
@@ -75,6 +77,7 @@ def test_alpha_knows_no_order_and_no_names(
     assert alpha(turned) == pytest.approx(alpha(votes), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(2, 4)), min_size=2, max_size=8))
 def test_alpha_is_one_exactly_where_all_agree_on_more_than_one_value(rows: list[tuple[str, int]]) -> None:
     assume(len({value for value, _ in rows}) > 1)
@@ -160,6 +163,7 @@ def test_no_round_of_the_definition_makes_the_votes_less_likely(seed: int) -> No
     assert all(after >= before * (1 - 1e-9) for before, after in pairwise(likelihoods))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 50), st.randoms(use_true_random=False))
 def test_dawid_skene_knows_no_order_and_no_names(seed: int, rng: object) -> None:
     votes = crowd(seed)
@@ -169,6 +173,7 @@ def test_dawid_skene_knows_no_order_and_no_names(seed: int, rng: object) -> None
     assert dawid_skene(turned, rounds=5).valid == pytest.approx(dawid_skene(votes, rounds=5).valid, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(st.lists(st.booleans(), min_size=2, max_size=12))
 def test_dawid_skene_says_what_all_annotators_say(truths: list[bool]) -> None:
     assume(len(set(truths)) == 2)

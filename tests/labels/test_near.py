@@ -40,6 +40,7 @@ def test_short_texts_that_share_most_letters_are_not_taken_for_one() -> None:
     assert not twins(["cave has the property short-lived"], ["pie has the property short-lived"])
 
 
+@pytest.mark.slow
 def test_looking_at_rare_runs_only_loses_no_pair() -> None:
     rng = random.Random(0)
     words = [f"w{i}ord" for i in range(30)]

@@ -103,6 +103,7 @@ def test_a_relation_that_the_kind_does_not_know_is_shown_as_columns() -> None:
     assert sentence(KIND, {"head": "a", "relation": "Odd", "tail": "b"}) == "a | Odd | b"
 
 
+@pytest.mark.slow
 def test_a_corpus_and_its_run_give_the_same_rows_with_their_prompts(make_recipe: Any, tmp_path: Path) -> None:
     with FakeServer() as server:
         recipe: Recipe = make_recipe(server.url)

@@ -144,6 +144,7 @@ def test_weights_of_a_whole_session_are_those_of_the_design(tmp_path: Path) -> N
     assert [row["chosen"] for row in rows] == taken.chosen
 
 
+@pytest.mark.slow
 def test_new_scores_begin_a_round_and_the_weights_stand_for_all_rows(tmp_path: Path) -> None:
     rows = pool_rows(300)
     pool = make_pool(tmp_path, rows)
@@ -169,6 +170,7 @@ def session_order(pool: object) -> list[str]:
     return [ids[i] for i in Design.of(ids).uniform]
 
 
+@pytest.mark.slow
 def test_the_mean_over_many_pools_of_the_weighted_count_is_the_number_of_rows(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, pool_rows(120))
     totals = []

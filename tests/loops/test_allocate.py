@@ -45,6 +45,7 @@ def uniform_of(case: dict[str, Any]) -> Any:
     return uniform(len(case["losses"]), case["rows"], case["have"], case["room"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allocate", [own_of, uniform_of])
 @given(case=rounds())
 @settings(max_examples=60)
@@ -56,12 +57,14 @@ def test_rows_sum_to_the_budget_or_to_all_the_room_and_no_class_gets_more_than_i
     assert ((found >= 0) & (found <= case["room"])).all()
 
 
+@pytest.mark.slow
 @given(case=rounds())
 @settings(max_examples=60)
 def test_no_class_gets_more_than_the_cap_in_multiples_of_a_uniform_allocation(case: dict[str, Any]) -> None:
     assert own_of(case).max(initial=0) <= math.ceil(case["most"] * max(1, uniform_of(case).max(initial=0)))
 
 
+@pytest.mark.slow
 @given(case=rounds())
 @settings(max_examples=60)
 def test_a_held_class_gets_no_more_than_in_a_uniform_allocation(case: dict[str, Any]) -> None:
@@ -69,6 +72,7 @@ def test_a_held_class_gets_no_more_than_in_a_uniform_allocation(case: dict[str, 
     assert all(rows <= equal for rows, held in zip(found, case["held"], strict=True) if held)
 
 
+@pytest.mark.slow
 @given(case=rounds(st.floats(0, 20)))
 @settings(max_examples=60)
 def test_of_classes_alike_but_for_their_loss_the_one_of_more_loss_gets_no_fewer(case: dict[str, Any]) -> None:
@@ -80,6 +84,7 @@ def test_of_classes_alike_but_for_their_loss_the_one_of_more_loss_gets_no_fewer(
         assert (np.maximum.accumulate(found) - found <= 1).all()
 
 
+@pytest.mark.slow
 @given(case=rounds())
 @settings(max_examples=40)
 def test_without_trust_or_evidence_classes_that_are_even_get_equally_many_but_for_the_last_row(
@@ -91,6 +96,7 @@ def test_without_trust_or_evidence_classes_that_are_even_get_equally_many_but_fo
         assert (np.abs(own_of(alike) - uniform_of(alike)) <= 1).all()
 
 
+@pytest.mark.slow
 @given(case=rounds())
 @settings(max_examples=40)
 def test_without_evidence_a_class_that_has_more_gets_no_more_and_no_class_is_brought_beyond_the_others(

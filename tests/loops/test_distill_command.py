@@ -34,6 +34,7 @@ def call(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_a_loop_prints_its_rounds_and_where_things_lie(recipe: Path) -> None:
     said = call(recipe)
     assert "round 2: asked 12, accepted" in said
@@ -41,12 +42,14 @@ def test_a_loop_prints_its_rounds_and_where_things_lie(recipe: Path) -> None:
     assert str(recipe.parent / "runs" / "loop" / "report.md") in said
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_table_alone(recipe: Path) -> None:
     said = call(recipe, "-q", "--rounds", 1)
     assert said.splitlines()[0].split()[:4] == ["round", "asked", "accepted", "rows"]
     assert "asked 12" not in said
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_the_first_prompts_and_writes_nothing(recipe: Path) -> None:
     before = sorted(recipe.parent.rglob("*"))
     said = call(recipe, "--dry-run")
@@ -57,10 +60,12 @@ def test_a_dry_run_shows_the_first_prompts_and_writes_nothing(recipe: Path) -> N
     assert sorted(recipe.parent.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_options_of_the_loop_can_be_set(recipe: Path) -> None:
     assert "asked 9" in call(recipe, "--set", "loop.rows=9", "--rounds", 1)
 
 
+@pytest.mark.slow
 def test_a_budget_without_prices_of_the_teacher_is_fine_where_it_costs_nothing(recipe: Path) -> None:
     assert "all 1 rounds are done" in call(recipe, "--budget", 1, "--rounds", 1)
 
@@ -76,6 +81,7 @@ def shown(*arguments: object) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_show_tells_of_a_loop_by_its_recipe_or_its_folder(recipe: Path) -> None:
     call(recipe, "-q")
     said = shown(recipe)
@@ -84,6 +90,7 @@ def test_show_tells_of_a_loop_by_its_recipe_or_its_folder(recipe: Path) -> None:
     assert shown(recipe.parent / "runs" / "loop") == said
 
 
+@pytest.mark.slow
 def test_show_tells_of_a_loop_that_has_not_ended(recipe: Path) -> None:
     call(recipe, "-q")
     work = recipe.parent / "runs" / "loop"
@@ -91,6 +98,7 @@ def test_show_tells_of_a_loop_that_has_not_ended(recipe: Path) -> None:
     assert "not ended: the same `synthkd distill` goes on" in shown(work)
 
 
+@pytest.mark.slow
 def test_show_finds_a_row_of_a_loop_and_what_was_asked_for_it(recipe: Path) -> None:
     call(recipe, "-q")
     work = recipe.parent / "runs" / "loop"
@@ -101,6 +109,7 @@ def test_show_finds_a_row_of_a_loop_and_what_was_asked_for_it(recipe: Path) -> N
     assert "sent to" in shown(work / "rounds" / "001" / "run", row["id"])
 
 
+@pytest.mark.slow
 def test_show_refuses_a_record_of_a_round_that_was_altered(recipe: Path) -> None:
     call(recipe, "-q")
     record = recipe.parent / "runs" / "loop" / "rounds" / "001" / "round.json"

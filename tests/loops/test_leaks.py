@@ -18,6 +18,7 @@ def _texts(number: int) -> list[str]:
     return [" ".join(rng.choices(words, k=rng.randint(1, 9))) for _ in range(number)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.95])
 def test_the_nearest_text_is_the_one_that_comparing_with_all_finds(threshold: float) -> None:
     held, asked = _texts(300), _texts(450)[300:]

@@ -35,6 +35,7 @@ def prompts(server: FakeServer) -> list[str]:
     return [prompt for prompt, _, _ in server.sent]
 
 
+@pytest.mark.slow
 def test_a_student_gets_better_by_what_it_asks_for(done: Done) -> None:
     figures = done[0].figures
     assert figures[0]["test_accuracy"] < 0.8 < figures[done[0].best]["test_accuracy"]
@@ -42,6 +43,7 @@ def test_a_student_gets_better_by_what_it_asks_for(done: Done) -> None:
     assert done[0].ended == "all 3 rounds are done"
 
 
+@pytest.mark.slow
 def test_the_best_student_is_copied_to_its_place(done: Done) -> None:
     result = done[0]
     rows = rows_of(8, 3)
@@ -50,6 +52,7 @@ def test_the_best_student_is_copied_to_its_place(done: Done) -> None:
     assert right == result.figures[result.best]["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_no_validation_or_test_text_stands_in_a_prompt(done: Done) -> None:
     held = [row["text"] for row in (*rows_of(6, 2), *rows_of(8, 3))]
     assert not [text for text in held for prompt in prompts(done[1]) if text in prompt]
@@ -102,6 +105,7 @@ def test_the_manifest_joins_rounds_student_and_corpus(done: Done) -> None:
     assert manifest["rows"]["start"]["rows"] == 6
 
 
+@pytest.mark.slow
 def test_a_second_run_sends_nothing_and_leaves_the_same_files(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 2})
@@ -113,6 +117,7 @@ def test_a_second_run_sends_nothing_and_leaves_the_same_files(tmp_path: Path) ->
         assert len(again.rounds) == 3
 
 
+@pytest.mark.slow
 def test_more_rounds_go_on_from_those_that_are_done(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         short = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1}), quiet=True)
@@ -121,6 +126,7 @@ def test_more_rounds_go_on_from_those_that_are_done(tmp_path: Path) -> None:
         assert max(server.sent.values()) == 1
 
 
+@pytest.mark.slow
 def test_rounds_of_another_recipe_are_done_again_and_those_beyond_the_end_are_removed(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         distill(loop_recipe(tmp_path, server.url, loop={"rounds": 3}), quiet=True)
@@ -130,6 +136,7 @@ def test_rounds_of_another_recipe_are_done_again_and_those_beyond_the_end_are_re
         assert sorted(path.name for path in (other.recipe.work_dir / "rounds").iterdir()) == ["000", "001"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["own.j2", "classes.yaml"])
 def test_rounds_are_done_again_where_a_file_that_the_recipe_names_was_edited(
     tmp_path: Path, name: str
@@ -155,6 +162,7 @@ def test_rounds_are_done_again_where_a_file_that_the_recipe_names_was_edited(
         assert server.requests == {"own.j2": 6, "classes.yaml": 4}[name]
 
 
+@pytest.mark.slow
 def test_many_texts_of_a_class_are_asked_for_in_prompts_that_differ(tmp_path: Path) -> None:
     kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
     with FakeServer(answer=write) as server:
@@ -164,6 +172,7 @@ def test_many_texts_of_a_class_are_asked_for_in_prompts_that_differ(tmp_path: Pa
     assert result.rounds[0].record["added"] == 30
 
 
+@pytest.mark.slow
 def test_rows_of_the_teacher_that_are_like_held_ones_are_not_shown_where_the_rules_let_them_pass(
     tmp_path: Path,
 ) -> None:
@@ -176,6 +185,7 @@ def test_rows_of_the_teacher_that_are_like_held_ones_are_not_shown_where_the_rul
     assert len(result.rounds) == 3
 
 
+@pytest.mark.slow
 def test_a_loop_without_report_and_hard_negatives_shows_neither(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         loop = {"rounds": 1, "report": False, "mine": {"hard": 0}}
@@ -183,6 +193,7 @@ def test_a_loop_without_report_and_hard_negatives_shows_neither(tmp_path: Path) 
         assert not [p for p in prompts(server) if "Report on the student" in p or "was surest of" in p]
 
 
+@pytest.mark.slow
 def test_uniform_allocation_asks_for_equally_many_of_each_class(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         result = distill(
@@ -196,6 +207,7 @@ def without_refunds(prompt: str, index: int, seed: int) -> str:
     return "[]" if 'all of the class "refund"' in prompt else write(prompt, index, seed)
 
 
+@pytest.mark.slow
 def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,6 +226,7 @@ def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
     assert "| refund | no more rows of it came | 3, 4, 5 |" in report
 
 
+@pytest.mark.slow
 def test_a_class_that_fell_behind_is_made_up_for_until_its_supply_ends(tmp_path: Path) -> None:
     with FakeServer(answer=without_refunds) as server:
         result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 3, "patience": 9}), quiet=True)
@@ -222,6 +235,7 @@ def test_a_class_that_fell_behind_is_made_up_for_until_its_supply_ends(tmp_path:
     assert [sum(one.values()) for one in asked] == [12] * 3
 
 
+@pytest.mark.slow
 def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_patience(tmp_path: Path) -> None:
     sent: list[str] = []
 
@@ -236,6 +250,7 @@ def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_pati
     assert result.ended == "all 9 rounds are done"
 
 
+@pytest.mark.slow
 def test_a_loop_under_other_options_of_allocation_keeps_to_its_cap(tmp_path: Path) -> None:
     write_csv(tmp_path / "start.csv", rows_of(2, 1))
     write_csv(
@@ -250,6 +265,7 @@ def test_a_loop_under_other_options_of_allocation_keeps_to_its_cap(tmp_path: Pat
         assert sum(one.record["told"]["asked"].values()) == 12
 
 
+@pytest.mark.slow
 def test_a_teacher_that_chooses_the_classes_is_asked_once_a_round(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         result = distill(
@@ -260,6 +276,7 @@ def test_a_teacher_that_chooses_the_classes_is_asked_once_a_round(tmp_path: Path
         assert result.rounds[1].record["added"] > 0
 
 
+@pytest.mark.slow
 def test_a_prompt_asks_for_no_more_texts_than_it_may(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         loop = {"rounds": 1, "allocate": "uniform", "rows": 15, "texts": 2}
@@ -268,6 +285,7 @@ def test_a_prompt_asks_for_no_more_texts_than_it_may(tmp_path: Path) -> None:
         assert sorted(texts) == [1, 1, 1, 2, 2, 2, 2, 2, 2]
 
 
+@pytest.mark.slow
 def test_without_real_rows_the_teacher_writes_the_first_ones(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         taxonomy = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
@@ -277,6 +295,7 @@ def test_without_real_rows_the_teacher_writes_the_first_ones(tmp_path: Path) -> 
         assert result.rounds[0].record["added"] == 12
 
 
+@pytest.mark.slow
 def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_trained(tmp_path: Path) -> None:
     write_csv(tmp_path / "start.csv", rows_of(3, 1, labels=("refund", "delivery")))
     write_csv(tmp_path / "validation.csv", rows_of(6, 2))
@@ -286,6 +305,7 @@ def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_traine
         assert distill(recipe, quiet=True).rounds[0].record["told"]["asked"] == {"account": 6}
 
 
+@pytest.mark.slow
 def test_patience_ends_a_loop_that_gets_no_better(tmp_path: Path) -> None:
     with FakeServer(answer=lambda prompt, index, seed: "[]") as server:
         result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True)
@@ -293,6 +313,7 @@ def test_patience_ends_a_loop_that_gets_no_better(tmp_path: Path) -> None:
         assert result.ended == "2 rounds without a better one"
 
 
+@pytest.mark.slow
 def test_validation_rows_can_be_a_share_of_the_start_rows(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 1, "validation": 0.25})
@@ -303,6 +324,7 @@ def test_validation_rows_can_be_a_share_of_the_start_rows(tmp_path: Path) -> Non
         assert result.rounds[1].record["added"]
 
 
+@pytest.mark.slow
 def test_rows_kept_aside_are_mined_and_never_trained_on(tmp_path: Path) -> None:
     write_csv(tmp_path / "pool.csv", rows_of(5, 9))
     with FakeServer(answer=write) as server:
@@ -315,6 +337,7 @@ def test_rows_kept_aside_are_mined_and_never_trained_on(tmp_path: Path) -> None:
         assert shown <= pool
 
 
+@pytest.mark.slow
 def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         one = distill(loop_recipe(tmp_path / "a", server.url, loop={"rounds": 2}), quiet=True)
@@ -331,6 +354,7 @@ def test_a_result_shows_its_table_and_its_curve(done: Done) -> None:
     assert done[0]._repr_html_().startswith("<svg")
 
 
+@pytest.mark.slow
 def test_a_small_student_can_be_cross_validated_in_place_of_a_dear_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +379,7 @@ def one_text(prompt: str, index: int, seed: int) -> str:
     return text_of(label, random.Random(seed_from(prompt, index, seed)))
 
 
+@pytest.mark.slow
 def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_confused_with(
     tmp_path: Path,
 ) -> None:
@@ -371,6 +396,7 @@ def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_conf
     assert result.rounds[1].record["added"] > 6
 
 
+@pytest.mark.slow
 def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
     with FakeServer(answer=one_text) as server:
         recipe = loop_recipe(
@@ -384,12 +410,14 @@ def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
     assert result.rounds[1].record["wanted"] == 18
 
 
+@pytest.mark.slow
 def test_only_equal_texts_count_as_copies_where_the_recipe_says_so(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1, "near": 1}), quiet=True)
     assert result.rounds[1].record["added"] > 0
 
 
+@pytest.mark.slow
 def test_equal_prompts_of_later_rounds_are_answered_anew(tmp_path: Path) -> None:
     (tmp_path / "bare.j2").write_text('Write {{ texts }} new texts, all of the class "{{ label }}".')
     with FakeServer(answer=write) as server:

@@ -18,6 +18,8 @@ from synthkd import distill
 from synthkd.recipe import Recipe
 from synthkd.testing import FakeServer
 
+pytestmark = pytest.mark.slow
+
 KILLS = 4
 CONCURRENCY = 2
 LOOP = {"rounds": 3, "patience": 9}

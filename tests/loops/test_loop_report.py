@@ -52,6 +52,7 @@ def test_points_lie_inside_the_picture() -> None:
             assert 0 < float(node.attrib["cy"]) < height
 
 
+@pytest.mark.slow
 def test_a_report_has_table_classes_what_was_asked_hard_negatives_cost_and_hashes(
     done: DistillResult,
 ) -> None:
@@ -69,10 +70,12 @@ def test_a_report_has_table_classes_what_was_asked_hard_negatives_cost_and_hashe
     assert "curve.svg" in text
 
 
+@pytest.mark.slow
 def test_a_report_tells_which_figures_stand_on_rows_that_decided(done: DistillResult) -> None:
     assert "on validation rows, so their figures flatter it; test rows decided nothing." in report(done)
 
 
+@pytest.mark.slow
 def test_a_report_marks_the_best_round(done: DistillResult) -> None:
     assert f"| **{done.best}** |" in report(done)
 
@@ -109,6 +112,7 @@ def test_classes_and_texts_of_a_report_are_no_markup() -> None:
     assert not {token.type for token in tokens} & {"image", "html_inline"}
 
 
+@pytest.mark.slow
 def test_a_corpus_of_rounds_of_which_one_lost_its_guarantee_says_so(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, StudentError, "the one class 'refund'")
 
 
+@pytest.mark.slow
 def test_start_rows_that_copy_held_rows_are_left_out_and_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_teacher_that_chooses_needs_a_kind_of_several(tmp_path: Path) -> None:
     refused(tmp_path, RecipeError, "kind.several", kind={"name": "example"}, loop={"allocate": "teacher"})
 
 
+@pytest.mark.slow
 def test_rounds_of_which_all_is_rejected_count_as_bad(tmp_path: Path) -> None:
     with FakeServer(answer=lambda *_: '[{"text": "buy my hat", "label": "hats"}]') as server:
         result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True)
@@ -145,6 +147,7 @@ def test_rounds_of_which_all_is_rejected_count_as_bad(tmp_path: Path) -> None:
     assert result.rounds[1].record["student"] == "000/student"
 
 
+@pytest.mark.slow
 def test_a_teacher_that_answers_another_class_is_told_and_its_label_counts(tmp_path: Path) -> None:
     def other(prompt: str, index: int, seed: int) -> str:
         return write(prompt.replace('of the class "delivery"', 'of the class "refund"'), index, seed)
@@ -158,6 +161,7 @@ def test_a_teacher_that_answers_another_class_is_told_and_its_label_counts(tmp_p
     assert result.rounds[1].record["told"]["other_class"] == 4
 
 
+@pytest.mark.slow
 def test_two_rounds_of_which_every_request_failed_end_the_loop(tmp_path: Path) -> None:
     with FakeServer(answer=write, rates={"400-context": 1.0}) as server:
         recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 9}, limits={"failing_share": 1.0})
@@ -166,6 +170,7 @@ def test_two_rounds_of_which_every_request_failed_end_the_loop(tmp_path: Path) -
     assert (recipe.student_path / "student.json").is_file()
 
 
+@pytest.mark.slow
 def test_rounds_of_which_every_request_failed_are_asked_again_by_the_next_run(tmp_path: Path) -> None:
     with FakeServer(answer=write, rates={"500": 1.0}) as server:
         recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 2}, limits={"failing_share": 1.0})
@@ -176,6 +181,7 @@ def test_rounds_of_which_every_request_failed_are_asked_again_by_the_next_run(tm
     assert [one.record["added"] > 0 for one in result.rounds] == [False, True, True]
 
 
+@pytest.mark.slow
 def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_way(tmp_path: Path) -> None:
     silent = set[str]()
 
@@ -192,6 +198,7 @@ def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_wa
     assert result.rounds[0].record["told"]["came"]["account"] == 4
 
 
+@pytest.mark.slow
 def test_a_wrong_key_ends_the_loop_with_the_last_good_round_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +210,7 @@ def test_a_wrong_key_ends_the_loop_with_the_last_good_round_kept(
     assert (recipe.work_dir / "report.md").is_file()
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_wrong_ends_the_loop_with_the_last_good_round_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +238,7 @@ def test_a_folder_that_holds_something_else_than_a_student_is_not_replaced(tmp_p
     refused(tmp_path, StorageError, "not a student", student={"name": "linear", "path": "mine"})
 
 
+@pytest.mark.slow
 def test_classes_that_the_teacher_never_writes_end_the_loop_before_training(tmp_path: Path) -> None:
     kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
     with FakeServer(answer=lambda *_: "[]") as server:
@@ -250,6 +259,7 @@ def test_test_rows_that_all_copy_validation_rows_are_refused(tmp_path: Path) -> 
     refused(tmp_path, StudentError, r"loop\.test: every row copies a validation row")
 
 
+@pytest.mark.slow
 def test_test_rows_that_copy_validation_rows_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

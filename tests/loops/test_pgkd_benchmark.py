@@ -30,6 +30,7 @@ def test_a_gain_is_of_pairs_with_the_interval_of_students_t() -> None:
     assert found.high == pytest.approx(0.2 + 4.302653 * 0.1 / 3**0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "shots", "dev"), [("banking77", 5, True), ("names", 0, False)])
 def test_a_cut_shares_no_row_and_its_pool_copies_no_test_row(
     data: Path, tmp_path: Path, source: str, shots: int, dev: bool
@@ -46,6 +47,7 @@ def test_a_cut_shares_no_row_and_its_pool_copies_no_test_row(
         assert len(lots["start"]) == shots * 77
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["names", "pairs"])
 def test_sets_without_a_test_split_have_the_same_test_rows_in_each_draw_and_share_none_with_the_rest(
     data: Path, tmp_path: Path, source: str
@@ -61,6 +63,7 @@ def test_sets_without_a_test_split_have_the_same_test_rows_in_each_draw_and_shar
     assert tests[0] == tests[1]
 
 
+@pytest.mark.slow
 def test_an_allocation_is_compared_on_the_same_rows_and_budget(data: Path, tmp_path: Path) -> None:
     place = cut(data, tmp_path, 0, 2, source="names", scarce=True)
     few = [label for label in place.classes if label < "d"]

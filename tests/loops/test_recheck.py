@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from looping import loop_recipe, write
 
 from synthkd import distill
@@ -46,6 +47,7 @@ def mistaken(prompt: str, index: int, seed: int) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_loop_sets_wrong_rows_aside_says_how_many_and_keeps_them_in_its_table(tmp_path: Path) -> None:
     with FakeServer(answer=mistaken) as server:
         loop = {"rounds": 2, "rows": 60, "allocate": "uniform", "recheck": 0.6}

@@ -71,6 +71,7 @@ def test_room_is_infinite_but_for_classes_that_fall_short() -> None:
     assert found.of(CLASSES, ["a"]) == [1, math.inf, math.inf]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

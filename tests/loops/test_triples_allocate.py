@@ -18,6 +18,7 @@ def known(left: list[int], accepted: list[int], refused: list[float], yields: li
     return Known.of(left, completions, accepted, [MANY] * len(left), [share * MANY for share in refused])
 
 
+@pytest.mark.slow
 @given(st.integers(0, 300), st.data())
 def test_every_question_is_given_once_and_no_relation_gets_more_than_it_has(
     questions: int, data: st.DataObject

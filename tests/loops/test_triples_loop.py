@@ -23,6 +23,8 @@ from synthkd.loops.triples.examiner import examiner_of
 from synthkd.loops.triples.questions import head_of
 from synthkd.loops.triples.task import Triples
 
+pytestmark = pytest.mark.slow
+
 TINY = {"base": {"layers": 1, "width": 32, "vocabulary": 300, "context": 64}, "epochs": 1, "batch_size": 64}
 
 

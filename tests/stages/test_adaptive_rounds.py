@@ -75,6 +75,7 @@ def held(recipe: Recipe) -> dict[str, int]:
         return {asked.input_id: len(found.get(asked.request.request_id, ())) for asked in batch}
 
 
+@pytest.mark.slow
 def test_a_decided_question_is_asked_no_more_and_an_open_one_to_the_end(tmp_path: Path) -> None:
     recipe = recorded(tmp_path, **ADAPTIVE)
     result = run(recipe, quiet=True)
@@ -87,6 +88,7 @@ def test_a_decided_question_is_asked_no_more_and_an_open_one_to_the_end(tmp_path
     assert result.manifest["counts"]["votes"]["saved"] == 8
 
 
+@pytest.mark.slow
 def test_the_exact_rule_keeps_every_answer_that_all_samples_would_give(tmp_path: Path) -> None:
     answers = {}
     for name, votes in (("some", {"adaptive": {"confidence": None}}), ("all", {"by": "count"})):
@@ -97,6 +99,7 @@ def test_the_exact_rule_keeps_every_answer_that_all_samples_would_give(tmp_path:
     assert answers["some"] == answers["all"] == {("agreed", "7"), ("split", "7"), ("late", "7")}
 
 
+@pytest.mark.slow
 def test_a_second_run_sends_nothing_and_writes_the_same_corpus(tmp_path: Path) -> None:
     recipe = recorded(tmp_path, **ADAPTIVE)
     first, second = run(recipe, quiet=True), run(recipe, quiet=True)
@@ -105,6 +108,7 @@ def test_a_second_run_sends_nothing_and_writes_the_same_corpus(tmp_path: Path) -
     assert second.manifest == first.manifest
 
 
+@pytest.mark.slow
 def test_a_dry_run_knows_which_questions_are_decided(tmp_path: Path) -> None:
     recipe = recorded(tmp_path, **ADAPTIVE)
     assert f"at most {4 * N} samples would be asked for" in str(dry_run(recipe))
@@ -114,6 +118,7 @@ def test_a_dry_run_knows_which_questions_are_decided(tmp_path: Path) -> None:
     assert probe(recipe, 3) is None
 
 
+@pytest.mark.slow
 def test_judging_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_for(tmp_path: Path) -> None:
     with FakeServer(answer=lambda prompt, index, seed: chain(7)) as server:
         path = str(recipe_file(tmp_path, server.url, questions=2))
@@ -126,6 +131,7 @@ def test_judging_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_f
     assert "not asked yet: 4 samples" in said
 
 
+@pytest.mark.slow
 def test_samples_that_the_journal_has_beyond_what_was_wanted_change_nothing(tmp_path: Path) -> None:
     adaptive, whole = tmp_path / "adaptive", tmp_path / "whole"
     adaptive.mkdir()
@@ -152,6 +158,7 @@ def test_a_winner_that_needs_more_votes_is_asked_for_until_it_has_them(tmp_path:
     assert result.counts["accepted"] == 1
 
 
+@pytest.mark.slow
 def test_several_processes_ask_for_the_same_samples_and_judge_the_same(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
@@ -175,6 +182,7 @@ def test_failures_do_not_hold_up_a_question(tmp_path: Path) -> None:
     assert (result.counts["completed"], result.counts["failed"], result.counts["missing"]) == (4, 1, 0)
 
 
+@pytest.mark.slow
 def test_a_sample_that_failed_is_asked_again_by_the_next_run_and_not_in_every_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +245,7 @@ def recipe_file(folder: Path, url: str, questions: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_in_a_round_goes_on_where_it_was(tmp_path: Path) -> None:
     """Every second question is unanimous (5 samples), the others never agree (all 11)."""
 

@@ -63,6 +63,7 @@ def dollars(tokens: int) -> float:
     return tokens * PRICE["input"] / 1e6
 
 
+@pytest.mark.slow
 def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
     assert dollars(billed(server)) <= 0.6
 
 
+@pytest.mark.slow
 def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(tmp_path: Path, server: FakeServer) -> None:
     ended = synthkd(write_recipe(tmp_path, server.url), "--max-tokens", "700")
     assert ended.returncode == 0, ended.stderr
@@ -83,6 +85,7 @@ def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(tmp_path: Path, server
     assert billed(server) <= 700
 
 
+@pytest.mark.slow
 def test_limits_in_the_recipe_hold_like_those_on_the_command_line(tmp_path: Path, server: FakeServer) -> None:
     ended = synthkd(write_recipe(tmp_path, server.url, dollars=0.6, tokens=10**6))
     assert "of $0.6000 and" in ended.stdout
@@ -90,6 +93,7 @@ def test_limits_in_the_recipe_hold_like_those_on_the_command_line(tmp_path: Path
     assert dollars(billed(server)) <= 0.6
 
 
+@pytest.mark.slow
 def test_what_the_ledger_says_is_what_the_server_billed(tmp_path: Path, server: FakeServer) -> None:
     path = write_recipe(tmp_path, server.url)
     synthkd(path, "--budget", "0.6")
@@ -100,6 +104,7 @@ def test_what_the_ledger_says_is_what_the_server_billed(tmp_path: Path, server: 
     assert spent.lost_dollars == spent.flying_dollars == 0
 
 
+@pytest.mark.slow
 def test_the_budget_holds_over_resumptions_and_a_higher_one_goes_on(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -120,6 +125,7 @@ def test_the_budget_holds_over_resumptions_and_a_higher_one_goes_on(
     assert set(server.sent.values()) == {1}
 
 
+@pytest.mark.slow
 def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
     rng = random.Random(3)
     with FakeServer(latency=0.05) as server:
@@ -148,6 +154,7 @@ def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
         assert spent.tokens + spent.lost_tokens >= billed(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "budget"), [("500", 0.8), ("reset", 3.0)])
 def test_retries_never_pass_the_budget(tmp_path: Path, fault: str, budget: float) -> None:
     script = tuple(fault if i % 3 == 0 else "" for i in range(45))
@@ -159,6 +166,7 @@ def test_retries_never_pass_the_budget(tmp_path: Path, fault: str, budget: float
         assert 0 < dollars(billed(server, script)) <= budget
 
 
+@pytest.mark.slow
 def test_workers_share_one_budget(tmp_path: Path, server: FakeServer) -> None:
     ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.8", "--workers", "2")
     assert ended.returncode == 0, ended.stderr
@@ -189,6 +197,7 @@ def test_limits_are_no_part_of_what_a_run_is(make_recipe: Make) -> None:
     assert "limits" not in json.dumps(capped.record())
 
 
+@pytest.mark.slow
 def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -206,6 +215,7 @@ def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["reset", "not-json", "no-choices", "content-filter", "first-withheld"])
 def test_what_was_billed_and_brought_nothing_counts_under_the_cap(make_recipe: Make, fault: str) -> None:
     """Also where no try follows: every second request ends so, and has no other try."""
@@ -220,6 +230,7 @@ def test_what_was_billed_and_brought_nothing_counts_under_the_cap(make_recipe: M
         assert 0 < sum(tokens for _, tokens in server.times) <= 900
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(tmp_path: Path) -> None:
     with FakeServer(latency=30) as server:
         path = write_recipe(tmp_path, server.url)

@@ -40,6 +40,7 @@ def rejected(counts: dict[str, Any]) -> dict[str, int]:
     return {name: count for name, count in counts["rejected"].items() if count}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "finish", "reasoning", "told"),
     [
@@ -71,6 +72,7 @@ def test_a_run_that_buys_nothing_of_use_stops_early_with_what_to_set(
         assert server.requests == sent
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_once_the_setting_was_changed(tmp_path: Path) -> None:
     with answering("", "length") as server, pytest.raises(StalledError):
         generate(recipe(tmp_path, server.url), quiet=True)
@@ -78,6 +80,7 @@ def test_the_same_command_goes_on_once_the_setting_was_changed(tmp_path: Path) -
         assert run(recipe(tmp_path, server.url, max_tokens=200), quiet=True).counts["completed"] == HEADS
 
 
+@pytest.mark.slow
 def test_told_never_to_stop_the_run_goes_to_its_end_and_the_table_names_the_reasons(tmp_path: Path) -> None:
     with answering("", "length", "Hm.") as server:
         done = run(recipe(tmp_path, server.url, {"useless_answers": None}), quiet=True)
@@ -85,6 +88,7 @@ def test_told_never_to_stop_the_run_goes_to_its_end_and_the_table_names_the_reas
     assert f"malformed {HEADS} (only_thoughts {HEADS})" in " ".join(str(done).split())
 
 
+@pytest.mark.slow
 def test_one_answer_of_use_among_the_first_is_enough(tmp_path: Path) -> None:
     with FakeServer(
         answer=lambda prompt, index, seed: "cutting bread" if "thing 7" in prompt.splitlines()[-1] else ""
@@ -92,6 +96,7 @@ def test_one_answer_of_use_among_the_first_is_enough(tmp_path: Path) -> None:
         assert generate(recipe(tmp_path, server.url), quiet=True).completed == HEADS
 
 
+@pytest.mark.slow
 def test_many_samples_of_few_inputs_are_not_enough_to_stop(tmp_path: Path) -> None:
     """One odd input with all its samples says little of the others."""
     with FakeServer(
@@ -103,6 +108,7 @@ def test_many_samples_of_few_inputs_are_not_enough_to_stop(tmp_path: Path) -> No
 # What comes of an answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("finish", "rejected_by"),
     [("length", "unfinished"), ("model_length", "unfinished"), ("gave_up", "finish_reason"), (None, "finish_reason"),
@@ -116,6 +122,7 @@ def test_a_text_that_is_not_known_to_be_whole_is_rejected_by_name(
     assert rejected(counts) == ({rejected_by: HEADS} if rejected_by else {})
 
 
+@pytest.mark.slow
 def test_a_finish_reason_that_the_recipe_trusts_is_whole_and_costs_nothing(tmp_path: Path) -> None:
     with answering("cutting bread", "gave_up") as server:
         asked = recipe(tmp_path, server.url, {"useless_answers": None})
@@ -126,6 +133,7 @@ def test_a_finish_reason_that_the_recipe_trusts_is_whole_and_costs_nothing(tmp_p
         assert server.requests == sent
 
 
+@pytest.mark.slow
 def test_a_row_has_the_tokens_and_the_log_probability_of_its_answer_alone(tmp_path: Path) -> None:
     with FakeServer(answer=lambda prompt, index, seed: "<think> not that </think> cutting bread") as server:
         done = run(recipe(tmp_path, server.url, logprobs=True), quiet=True)
@@ -135,6 +143,7 @@ def test_a_row_has_the_tokens_and_the_log_probability_of_its_answer_alone(tmp_pa
     }
 
 
+@pytest.mark.slow
 def test_a_chat_has_the_rule_refusal_and_a_base_model_has_not(tmp_path: Path) -> None:
     with answering("I don't know.") as server:
         asked = recipe(tmp_path, server.url)

@@ -15,6 +15,8 @@ from conftest import write_csv
 from synthkd import Journal, Recipe
 from synthkd.testing import FakeServer
 
+pytestmark = pytest.mark.slow
+
 HEADS = 200
 #: SQLite has an error of its own for "no space left" only; limits and quotas are one with broken disks.
 SAID = "full, over a quota, or broken; mend that and run again: what was committed is kept"

@@ -79,6 +79,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_number_of_processes_cannot_be_seen_in_any_byte(
     recorded: Any, case: str, monkeypatch: pytest.MonkeyPatch
@@ -93,6 +94,7 @@ def test_the_number_of_processes_cannot_be_seen_in_any_byte(
         assert written(recipe) == one
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["count", "critic"])
 def test_a_critic_judges_the_rows_of_all_processes(
     recorded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
@@ -113,12 +115,14 @@ def test_a_critic_judges_the_rows_of_all_processes(
     assert written(recipe) == one
 
 
+@pytest.mark.slow
 def test_every_row_has_a_fate_whatever_the_number_of_processes(recorded: Any) -> None:
     counts = run(recorded(), quiet=True, workers=3).counts
     assert counts["completed"] == 360 == counts["malformed"] + counts["candidates"]
     assert counts["candidates"] == counts["accepted"] + sum(counts["rejected"].values())
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_told_and_what_was_judged_before_stays(
     recorded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +147,7 @@ def test_a_worker_that_is_killed_is_told_and_what_was_judged_before_stays(
     assert written(recipe) == before
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_lost_its_parent_ends_in_the_middle_of_its_work(
     recorded: Any, tmp_path: Path
 ) -> None:
@@ -161,6 +166,7 @@ def test_a_worker_that_has_lost_its_parent_ends_in_the_middle_of_its_work(
     assert worker.wait(timeout=60) == 0
 
 
+@pytest.mark.slow
 def test_a_worker_tells_in_one_line_that_it_cannot_write(recorded: Any, tmp_path: Path) -> None:
     recipe = recorded()
     generate(recipe, quiet=True)
@@ -185,6 +191,7 @@ def test_a_worker_tells_in_one_line_that_it_cannot_write(recorded: Any, tmp_path
     assert said["detail"].startswith(str(tmp_path / "shared"))
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_is_the_error_of_the_run(recorded: Any, tmp_path: Path) -> None:
     recipe = recorded()
     with pytest.raises(SynthKDError, match="no journal here"):
@@ -201,6 +208,7 @@ def test_an_error_in_a_worker_is_the_error_of_the_run(recorded: Any, tmp_path: P
         run(changed, quiet=True, workers=2)
 
 
+@pytest.mark.slow
 def test_a_global_rule_that_cannot_be_put_together_is_judged_in_one_process(
     recorded: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +236,7 @@ def test_prices_come_to_the_same_in_any_order() -> None:
     assert both.judged().cost == one.judged().cost == pytest.approx(sum(prices))
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs_at_a_small_size(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     command = [sys.executable, str(ROOT / "benchmarks" / "judge.py"), "--rows", "2000", "--workers", "2"]

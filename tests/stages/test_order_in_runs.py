@@ -79,6 +79,7 @@ def test_without_the_rule_cycles_stay(tmp_path: Path) -> None:
     assert result.counts["accepted"] == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_many_claims_in_several_files_come_out_without_a_cycle(
     tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch

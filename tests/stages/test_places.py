@@ -73,6 +73,7 @@ def test_rows_of_another_tool_under_our_names_are_kept(
     assert (tmp_path / "work/judged/part-0000.parquet").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["notes.txt", "more/notes.txt", "part-0009.parquet"])
 def test_a_file_of_others_among_filtered_rows_is_kept(
     make_recipe: Make, server: FakeServer, tmp_path: Path, name: str
@@ -87,6 +88,7 @@ def test_a_file_of_others_among_filtered_rows_is_kept(
     assert server.requests == sent
 
 
+@pytest.mark.slow
 def test_folders_of_version_0_1_0_are_replaced(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
     recipe = make_recipe(server.url)
     first = pipeline.run(recipe, quiet=True)
@@ -160,6 +162,7 @@ def test_an_impossible_place_is_found_before_anything_is_sent(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["inputs.csv", "loop"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoil", [lambda p: p.write_text("{}"), lambda p: p.write_text("[1]"), lambda p: p.write_text("{")]
 )

@@ -63,6 +63,7 @@ def on_a_terminal(answer: bytes, *args: str) -> tuple[int, str]:
     return process.returncode, out
 
 
+@pytest.mark.slow
 def test_a_probe_sends_so_many_requests_and_shows_what_the_whole_will_come_to(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_probe_sends_so_many_requests_and_shows_what_the_whole_will_come_to(
     assert "add --yes to go on" in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "requests"), [(b"n\n", 5), (b"\n", 5), (b"y\n", HEADS)])
 def test_on_a_terminal_a_probe_asks_and_only_a_yes_goes_on(
     tmp_path: Path, server: FakeServer, typed: bytes, requests: int
@@ -87,6 +89,7 @@ def test_on_a_terminal_a_probe_asks_and_only_a_yes_goes_on(
     assert (tmp_path / "corpus").exists() == (requests == HEADS)
 
 
+@pytest.mark.slow
 def test_yes_goes_on_and_asks_nothing_again(tmp_path: Path, server: FakeServer) -> None:
     ended = synthkd(str(write_recipe(tmp_path, server.url)), "--probe", "5", "--yes")
     assert ended.returncode == 0, ended.stderr
@@ -94,6 +97,7 @@ def test_yes_goes_on_and_asks_nothing_again(tmp_path: Path, server: FakeServer) 
     assert set(server.sent.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_run_after_a_probe_comes_to_the_corpus_of_one_without(
     make_recipe: Make, server: FakeServer
 ) -> None:
@@ -106,6 +110,7 @@ def test_a_run_after_a_probe_comes_to_the_corpus_of_one_without(
     assert ids[0] == ids[1]
 
 
+@pytest.mark.slow
 def test_a_probe_of_what_is_all_in_hand_sends_nothing_and_says_so(tmp_path: Path, server: FakeServer) -> None:
     path = write_recipe(tmp_path, server.url)
     synthkd(str(path))
@@ -116,6 +121,7 @@ def test_a_probe_of_what_is_all_in_hand_sends_nothing_and_says_so(tmp_path: Path
     assert server.requests == sent == HEADS
 
 
+@pytest.mark.slow
 def test_a_second_probe_asks_others(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url, heads=20)
     first, second = probe(recipe, 5), probe(recipe, 5)
@@ -145,6 +151,7 @@ def contains(interval: Interval, true: float) -> bool:
     return interval.low <= true <= interval.high
 
 
+@pytest.mark.slow
 def test_intervals_contain_what_the_whole_comes_to_nearly_always(make_recipe: Make) -> None:
     """Draws are fixed by the inputs' ids, so this holds or fails alike wherever it runs."""
     heads, trials, hits = 40, 20, {"read": 0, "written": 0, "cost": 0, "accepted": 0}

@@ -43,10 +43,12 @@ def verdict(scored: pa.Table) -> dict[str, Any]:
     return watch.verdict(table(30_000, 600), KIND)
 
 
+@pytest.mark.slow
 def test_rows_of_the_same_sort_are_no_shift() -> None:
     assert not verdict(table(0, 600))["shifted"]
 
 
+@pytest.mark.slow
 def test_rows_of_another_sort_are_a_shift_and_the_sentence_says_what_to_do() -> None:
     found = verdict(table(0, 600, ("quantum", "entropy", "tensor", "lattice")))
     assert found["shifted"]
@@ -61,6 +63,7 @@ def with_numbers(rows: pa.Table, score: float, recurrence: float | None) -> pa.T
     return rows.append_column("score", scores).append_column("recurrence", pa.array(times, pa.float64()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("score", "recurrence", "numbers", "shifted"),
     [
@@ -92,6 +95,7 @@ def test_the_sample_does_not_depend_on_batches_or_order() -> None:
     assert len(whole._lowest) == SAMPLE
 
 
+@pytest.mark.slow
 def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> None:
     rows, watch = table(0, 600), Watch(KIND.columns)
     watch.see(rows, [0.99] * 600)
@@ -123,6 +127,7 @@ def sheet(path: Path) -> Path:
     return write_csv(path, rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [True, False])
 def test_a_run_says_whether_its_rows_are_like_the_labelled_ones(
     make_recipe: Make, tmp_path: Path, alike: bool
@@ -161,6 +166,7 @@ def test_a_withdrawn_guarantee_has_a_status_of_its_own_unless_it_was_waived(
         check_guarantee(record, tmp_path)
 
 
+@pytest.mark.slow
 def test_numbers_that_a_run_has_and_the_sheet_had_not_are_told_in_table_and_card(
     make_recipe: Make, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from spending_runs import spent, start, synthkd, until, write_recipe
 from synthkd import Journal
 from synthkd.testing import FakeServer
 
+pytestmark = pytest.mark.slow
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 

@@ -45,6 +45,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_costs_nothing_of_the_budget(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, f"http://127.0.0.1:{free_port()}/v1", teacher=QUICK)
     ended = synthkd(recipe, "--budget", "50")
@@ -52,12 +53,14 @@ def test_a_server_that_is_down_costs_nothing_of_the_budget(tmp_path: Path) -> No
     assert spent(tmp_path) == Spending()
 
 
+@pytest.mark.slow
 def test_a_name_that_does_not_resolve_costs_nothing(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, "http://nobody.invalid/v1", teacher=QUICK)
     assert synthkd(recipe, "--budget", "50").returncode == 3
     assert spent(tmp_path) == Spending()
 
 
+@pytest.mark.slow
 def test_a_tls_handshake_that_fails_costs_nothing(tmp_path: Path) -> None:
     with listener(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         recipe = write_recipe(tmp_path, f"https://127.0.0.1:{port}/v1", teacher=QUICK)
@@ -66,6 +69,7 @@ def test_a_tls_handshake_that_fails_costs_nothing(tmp_path: Path) -> None:
     assert ssl.HAS_TLSv1_2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["401", "404", "429", "500", "400-context", "429-quota"])
 def test_a_refusal_costs_nothing(tmp_path: Path, fault: str) -> None:
     with FakeServer(script=[fault] * 400) as server:
@@ -75,6 +79,7 @@ def test_a_refusal_costs_nothing(tmp_path: Path, fault: str) -> None:
     assert spent(tmp_path) == Spending()
 
 
+@pytest.mark.slow
 def test_a_wrong_key_costs_nothing_and_all_in_flight_are_waited_for(tmp_path: Path) -> None:
     with FakeServer(key="right", latency=0.2) as server:
         ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "50")
@@ -83,6 +88,7 @@ def test_a_wrong_key_costs_nothing_and_all_in_flight_are_waited_for(tmp_path: Pa
     assert spent(tmp_path) == Spending()
 
 
+@pytest.mark.slow
 def test_no_credit_ends_the_run_and_records_no_failure(tmp_path: Path) -> None:
     with FakeServer(script=["", "", "", "429-quota"] + ["429-quota"] * 400) as server:
         ended = synthkd(write_recipe(tmp_path, server.url, teacher={"concurrency": 1}))
@@ -95,6 +101,7 @@ def test_no_credit_ends_the_run_and_records_no_failure(tmp_path: Path) -> None:
 
 
 #: Waits for retries for ever: every attempt is refused, and the process is killed while none is on the wire.
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["429-seconds", "500"])
 def test_killed_between_refused_attempts_a_run_is_charged_nothing(tmp_path: Path, fault: str) -> None:
     teacher = {"max_attempts": 50, "concurrency": 1, "adaptive": False}
@@ -115,6 +122,7 @@ def test_killed_between_refused_attempts_a_run_is_charged_nothing(tmp_path: Path
     assert lost.lost_tokens <= 120, lost
 
 
+@pytest.mark.slow
 def test_killed_with_reservations_ahead_only_what_was_on_the_wire_is_charged(tmp_path: Path) -> None:
     with FakeServer(latency=30) as server:
         process = start(write_recipe(tmp_path, server.url, heads=200))
@@ -131,6 +139,7 @@ def test_killed_with_reservations_ahead_only_what_was_on_the_wire_is_charged(tmp
     assert lost.lost_tokens == pytest.approx(8 * each, rel=0.02)
 
 
+@pytest.mark.slow
 def test_an_attempt_that_timed_out_is_charged(tmp_path: Path) -> None:
     with FakeServer(latency=30) as server:
         teacher = {"timeout": 0.5, "max_attempts": 1, "concurrency": 1}

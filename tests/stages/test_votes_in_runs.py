@@ -73,6 +73,7 @@ def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_row
     assert 'split="accepted"' not in card
 
 
+@pytest.mark.slow
 def test_a_kind_that_keeps_all_keeps_every_answer_with_enough_votes(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating", "play"), min_votes=2)
     assert reasons(result) == {"eating": "too few votes: 1, asked 2", "play": "too few votes: 1, asked 2"}
@@ -133,6 +134,7 @@ def test_what_a_vote_weighs_may_turn_the_majority_of_a_question(tmp_path: Path, 
     assert row["tail"] == winner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["count", "likelihood", "teacher"])
 def test_many_partitions_count_as_one_does(
     make_recipe: Make, monkeypatch: pytest.MonkeyPatch, by: str
@@ -149,6 +151,7 @@ def test_many_partitions_count_as_one_does(
         assert run(recipe, quiet=True).manifest == one.manifest
 
 
+@pytest.mark.slow
 def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
     make_recipe: Make, tmp_path: Path
 ) -> None:
@@ -239,6 +242,7 @@ def test_weights_that_are_all_equal_ask_for_no_more_than_counting_does(limit: st
             assert ballot.hold(table, is_open).reasons(is_open)[:won] == [None] * won
 
 
+@pytest.mark.slow
 def test_a_share_just_below_what_is_asked_is_told_with_the_digits_that_say_so(make_recipe: Make) -> None:
     texts = ("cutting", "cutting", "eating")
     result = voted(make_recipe, texts, keep="winner", min_agreement=0.67)

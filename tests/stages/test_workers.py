@@ -9,11 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import write_csv
 
 from synthkd import Journal, Recipe, run
 from synthkd.testing import FakeServer
+
+pytestmark = pytest.mark.slow
 
 HEADS = 150
 

@@ -18,6 +18,8 @@ from test_encoder_student import TEXTS, rows, small  # noqa: E402, F401
 
 from synthkd.students.classifiers.contrastive import batches, supervised_contrastive  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def begun(base: Path, classes: tuple[str, ...] = (), **options: Any) -> EncoderStudent:
     options = {"lr": 1e-3, "epochs": 4, "batch_size": 8, "calibrate": False} | options

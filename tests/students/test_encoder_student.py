@@ -18,6 +18,8 @@ from synthkd.students.folders import load_student, save_student
 
 pytest.importorskip("torch")
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["card", "cash", "rate", "my", "the", "is", "where", "lost"]
 TEXTS = ["my card", "the cash", "is the rate", "", "\udcff" + "card " * 100]
 

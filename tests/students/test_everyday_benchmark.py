@@ -43,6 +43,7 @@ def test_no_seed_is_judged_on_heads_that_settings_were_chosen_on() -> None:
     assert not any(tuned_on & split(QUESTIONS, seed).heads for seed in range(5))
 
 
+@pytest.mark.slow
 def test_a_name_that_answers_other_questions_is_not_kept_out() -> None:
     held = split(every_question(), 0, answers())
 

@@ -47,6 +47,7 @@ def content(kind: Kind, candidates: list[dict[str, Any]]) -> list[tuple[Any, ...
     return [tuple(one[column] for column in kind.columns) for one in candidates]
 
 
+@pytest.mark.slow
 @given(HEADS, RELATIONS, LINES, st.booleans())
 def test_a_triples_tail_is_read_again(head: str, relation: str, text: str, several: bool) -> None:
     kind = TripleKind(several=several)

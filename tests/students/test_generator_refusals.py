@@ -22,6 +22,8 @@ from synthkd.students.folders import load_student, save_student
 from synthkd.students.generators.scratch import new_checkpoint
 from synthkd.students.generators.student import GeneratorStudent
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["checkpoint"]
 
 

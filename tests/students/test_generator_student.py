@@ -21,6 +21,8 @@ from tiny_generator import KIND, QUICK, ROWS, THINGS, TINY, checkpoint, tiny
 from synthkd.students.folders import load_student, save_student
 from synthkd.students.generators.student import GeneratorStudent
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["checkpoint"]
 
 

@@ -18,6 +18,8 @@ from synthkd.students.generators.encode import Coded, Coder
 from synthkd.students.generators.examples import Example, Messages
 from synthkd.students.generators.scratch import byte_level_bpe, new_checkpoint
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["a cat is an animal", "what is a boat?", "yes, it is", "é ß 漢字"]
 PLAIN: Messages = ({"role": "prompt", "content": "a cat is"},)
 CHAT: Messages = ({"role": "system", "content": "Be short."}, {"role": "user", "content": "what is a boat?"})

@@ -31,6 +31,7 @@ def test_it_learns_words(features: Any) -> None:
     assert student.predict(["a stolen card", "the cash", "what rate"]) == ["card", "cash", "rate"]
 
 
+@pytest.mark.slow
 def test_probabilities_sum_to_one_also_for_unknown_and_empty_texts() -> None:
     found = LinearStudent().fit(rows()).probabilities(["my card", "", "çöğü 漢字", "\udcff"])
     assert found.shape == (4, 3)
@@ -152,6 +153,7 @@ def test_an_untrained_student_says_so() -> None:
         LinearStudent().probabilities(["x"])
 
 
+@pytest.mark.slow
 def test_five_real_rows_a_class_are_enough_for_most_intents(data: Path) -> None:
     table = pq.read_table(data / "banking77" / "train.parquet").to_pylist()
     by_class: dict[str, list[str]] = {}

@@ -82,6 +82,7 @@ def test_a_class_that_is_never_predicted_has_f1_zero() -> None:
     assert found.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
 
 
+@pytest.mark.slow
 def test_intervals_equal_a_plain_bootstrap_over_rows() -> None:
     probabilities, labels = random_rows(200)
     found = evaluate(probabilities, labels, CLASSES, draws=4000)

@@ -13,6 +13,8 @@ from torch import Tensor  # noqa: E402
 
 from synthkd.students import objectives as o  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 Z = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]], dtype=torch.float64)
 T = torch.tensor([[0.5, 2.5, 0.0], [1.0, 1.0, 1.0]], dtype=torch.float64)
 Y = torch.tensor([1, 2])

@@ -18,6 +18,8 @@ from synthkd.students.classifiers.temperature import softened
 for needed in ("torch", "transformers", "onnx", "onnxruntime"):
     pytest.importorskip(needed)
 
+pytestmark = pytest.mark.slow
+
 SAID = "my card has not come yet where is it the money went to another account again please help"
 WORDS = SAID.split()
 

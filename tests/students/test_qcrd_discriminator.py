@@ -11,6 +11,8 @@ pytest.importorskip("torch")
 from synthkd.errors import StudentError
 from synthkd.students.generators.discriminator import Discriminator, Judged, harmed
 
+pytestmark = pytest.mark.slow
+
 
 def code(texts: list[str]) -> list[list[int]]:
     return [[ord(letter) % 128 for letter in text] for text in texts]

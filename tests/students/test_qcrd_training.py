@@ -17,6 +17,8 @@ from synthkd.students.generators.examples import Example  # noqa: E402
 from synthkd.students.generators.qcrd import Qcrd, QcrdOptions, by_question  # noqa: E402
 from synthkd.students.generators.student import GeneratorStudent  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 KIND = RationaleKind(answer="number")
 BASE = {"layers": 1, "width": 32, "vocabulary": 300, "context": 128}
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from student_parts import banking, classifiers, setfit_peer
 
 
+@pytest.mark.slow
 def test_the_classifiers_part_compares_ours_with_scikit_learn_on_the_same_rows(data: Path) -> None:
     options = Namespace(data=data, quick=True, seeds=1, encoder=None, keep=None, kept_only=False)
     found = classifiers.run(options)
@@ -22,6 +23,7 @@ def test_the_classifiers_part_compares_ours_with_scikit_learn_on_the_same_rows(d
     assert found["sklearn_minus_ours_5shot_low"] <= found["sklearn_minus_ours_5shot"] < 0
 
 
+@pytest.mark.slow
 def test_the_baseline_takes_the_strength_that_is_most_accurate_in_cross_validation() -> None:
     rng = np.random.default_rng(0)
     labels = ["a", "b"] * 40

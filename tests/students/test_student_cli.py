@@ -51,6 +51,7 @@ def trained(folder: Path) -> Path:
     return folder / "s"
 
 
+@pytest.mark.slow
 def test_rows_become_a_student_that_is_judged_and_labels_rows(folder: Path) -> None:
     done = student(folder, "train", "rows.csv", "s", "--test", "test.csv", "--option", "strength=5")
     assert done.returncode == 0, done.stderr
@@ -83,6 +84,7 @@ def test_test_rows_that_were_trained_on_are_told(folder: Path) -> None:
     assert "test: 8 rows stand among the training rows too" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_evaluation_on_rows_of_the_training_is_told(folder: Path) -> None:
     trained(folder)
     write_csv(
@@ -98,6 +100,7 @@ def test_an_evaluation_on_rows_of_the_training_is_told(folder: Path) -> None:
     assert "trained on" not in student(folder, "eval", "s", "test.csv").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_predictions_have_the_key_of_the_row_and_all_probabilities_where_asked(
     folder: Path, suffix: str
@@ -132,6 +135,7 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
     assert (folder / "a.csv").read_text("utf-8") == (folder / "b.csv").read_text("utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -240,6 +244,7 @@ def test_a_folder_that_holds_something_of_others_is_refused_before_training(fold
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_recipe_names_its_corpus_and_its_student(folder: Path) -> None:
     pytest.importorskip("torch")
     recipe = corpus(folder, "messages.yaml", 4, "teacher.sampling.n=4", "rules=[empty, label_known]")
@@ -256,6 +261,7 @@ def test_a_recipe_names_its_corpus_and_its_student(folder: Path) -> None:
     assert manifest["source"]["teacher"]
 
 
+@pytest.mark.slow
 def test_a_student_that_writes_text_is_trained_and_judged_by_its_loss(folder: Path) -> None:
     pytest.importorskip("accelerate")
     from synthkd.errors import StudentError

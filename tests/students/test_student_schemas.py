@@ -79,6 +79,7 @@ class Restored:
                 path.write_bytes(data)
 
 
+@pytest.mark.slow
 @given(st.data())
 @ANY
 def test_a_changed_byte_of_any_file_is_refused_in_one_line(
@@ -95,6 +96,7 @@ def test_a_changed_byte_of_any_file_is_refused_in_one_line(
         assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 @given(st.data())
 @ANY
 def test_an_odd_field_with_new_hashes_is_refused_or_gives_probabilities(
@@ -134,6 +136,7 @@ HARMS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", sorted(HARMS))
 @pytest.mark.parametrize("name", ["tfidf", "hashing", "embeddings", "encoder"])
 def test_odd_arrays_with_new_hashes_are_refused(students: dict[str, Path], name: str, harm: str) -> None:
@@ -154,6 +157,7 @@ def test_odd_arrays_with_new_hashes_are_refused(students: dict[str, Path], name:
             assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_folder_cannot_ask_for_more_memory_than_it_has(students: dict[str, Path]) -> None:
     folder = students["hashing"]
     found = json.loads((folder / SETTINGS).read_text())

@@ -216,6 +216,7 @@ def test_with_a_seed_a_gap_in_the_samples_is_not_bridged_by_one_row(journal: Jou
     assert sorted(answer.sample_index for answer in answers) == [0, 5, 6]
 
 
+@pytest.mark.slow
 def test_batches_are_looked_at_only_as_often_as_asked(journal: Journal) -> None:
     fake = FakeBatches(takes=3)
     with Server(fake) as server:

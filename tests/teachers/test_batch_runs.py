@@ -48,6 +48,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 # Another run
 
 
+@pytest.mark.slow
 def test_a_batch_that_was_left_with_the_provider_is_picked_up_by_the_next_run(journal: Journal) -> None:
     fake = FakeBatches(takes=10**6)
     with Server(fake) as server:
@@ -60,6 +61,7 @@ def test_a_batch_that_was_left_with_the_provider_is_picked_up_by_the_next_run(jo
     assert len(fake.batches) == 1
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_still_under_way_is_not_submitted_again_beside_new_requests(journal: Journal) -> None:
     fake = FakeBatches(takes=10**6)
     with Server(fake) as server:
@@ -104,6 +106,7 @@ def test_a_run_that_is_stopped_leaves_its_batches_and_gives_back_what_was_not_su
         assert (len(fake.batches), journal.counts().in_flight) == (1, 4)
 
 
+@pytest.mark.slow
 def test_cancelling_a_run_keeps_what_is_done_and_submits_nothing(journal: Journal) -> None:
     fake = FakeBatches(takes=10**6)
     with Server(fake) as server:
@@ -131,6 +134,7 @@ def test_cancelling_forgets_a_batch_that_the_provider_does_not_know(journal: Jou
     assert batches.open(RUN) == []
 
 
+@pytest.mark.slow
 def test_what_another_model_left_open_is_collected_and_not_asked_of_this_one(journal: Journal) -> None:
     fake = FakeBatches(takes=10**6, ends="expired")
     with Server(fake) as server:
@@ -205,6 +209,7 @@ def raise_died() -> None:
 COUNT = 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("marks", [True, False], ids=["marks", "no-marks"])
 @pytest.mark.parametrize(("owner", "name", "when"), STEPS, ids=IDS)

@@ -161,6 +161,7 @@ def test_after_a_batch_that_was_not_valid_the_next_run_submits_anew(journal: Jou
         assert len(completed(ask(server, journal, 3))) == 3
 
 
+@pytest.mark.slow
 def test_a_batch_for_which_the_provider_has_no_room_waits_for_another_to_end(journal: Journal) -> None:
     fake = FakeBatches(script=["completed", "full", "full"], takes=20)
     with Server(fake) as server:
@@ -176,6 +177,7 @@ def test_no_room_for_the_only_batch_ends_the_run_with_the_providers_words(journa
 # The provider in trouble
 
 
+@pytest.mark.slow
 def test_a_provider_in_trouble_for_a_moment_does_not_end_the_run(journal: Journal) -> None:
     """At the upload, at the creation (after which it looks whether there is a batch), and at a look at the batch."""
     with Server(FakeBatches(), faults=[500, 0, 500, 0, 0, 503, 0, 500]) as server:
@@ -201,6 +203,7 @@ def test_a_server_without_a_batch_api_is_said_so(journal: Journal) -> None:
         ask(server, journal, 1)
 
 
+@pytest.mark.slow
 def test_a_batch_that_another_address_has_is_not_forgotten(journal: Journal) -> None:
     with Server(FakeBatches(takes=99)) as server:
         who = BatchTeacher(part(server.url))

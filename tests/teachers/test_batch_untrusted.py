@@ -80,6 +80,7 @@ def endless(peer: Peer) -> None:
         peer.send(b"100000\r\n" + b"a" * (1 << 20) + b"\r\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [bomb, endless])
 def test_a_result_larger_than_its_batch_can_come_to_ends_the_run_with_its_setting(
     journal: Journal, content: Callable[[Peer], None]
@@ -134,6 +135,7 @@ def test_an_odd_answer_about_a_batch_is_no_traceback(journal: Journal, body: Any
     assert error is None or isinstance(error, TeacherError)
 
 
+@pytest.mark.slow
 def test_a_body_about_a_batch_is_bounded(journal: Journal) -> None:
     with Hostile(answering(batch=bomb)) as server:
         error = ended(server, journal, max_answer_megabytes=1)

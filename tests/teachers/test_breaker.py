@@ -95,6 +95,7 @@ def test_one_that_is_due_says_so_at_once() -> None:
     assert breaker.due(500.0) == 0.0
 
 
+@pytest.mark.slow
 def test_inputs_that_pause_for_longer_than_its_patience_do_not_end_the_run() -> None:
     """As where a run goes on over a million inputs that are answered already, and one that is not."""
 
@@ -112,6 +113,7 @@ def test_inputs_that_pause_for_longer_than_its_patience_do_not_end_the_run() -> 
     assert [type(answer) for answer in answers] == [Completion] * 2
 
 
+@pytest.mark.slow
 def test_waiting_for_a_limit_a_minute_is_no_stall() -> None:
     policy = replace(QUICK, patience=0.5, rates=Rates(requests=60))
     answers = gather(several(3), echo, policy)
@@ -237,12 +239,14 @@ def test_a_server_that_begins_to_refuse_most_ends_the_run() -> None:
     assert 50 <= server.requests < 100
 
 
+@pytest.mark.slow
 def test_a_server_that_refuses_some_is_asked_to_the_end() -> None:
     with FakeServer(rates={"404": 0.3}) as server:
         answers = ask(teacher(server.url), *numbered(400))
     assert (len(answers), server.requests) == (400, 400)
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_for_good_ends_the_run_in_its_patience() -> None:
     with FakeServer(script=[""], rates={"hang": 1.0}) as server:
         who = teacher(server.url, timeout=0.1, attempts=1000)

@@ -111,6 +111,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return made(tmp_path_factory.mktemp("authority"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_quiet_connection_is_used_again(
@@ -166,6 +167,7 @@ def test_an_answer_before_the_request_was_written_does_not_count() -> None:
     assert (found.reason, found.permanent) == ("connection", False)
 
 
+@pytest.mark.slow
 def test_a_server_that_sends_without_end_on_an_idle_connection_is_cut_off() -> None:
     sent = []
 

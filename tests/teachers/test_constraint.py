@@ -29,6 +29,8 @@ from transformers import AutoTokenizer
 from synthkd.teachers.constraint import Constraints, asked_form
 from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher, resolve_model
 
+pytestmark = pytest.mark.slow
+
 REGEX = r" (?:typically|often) (?:heavier|lighter)\."
 
 
@@ -115,9 +117,9 @@ def test_a_json_schema_that_is_not_there_is_named(schema: dict[str, Any]) -> Non
 
 def test_a_server_is_sent_the_expression_as_structured_outputs() -> None:
     request = Request("who", ({"role": "user", "content": "x"},), Sampling(regex="a|b"), (0,), "i")
-    assert body_of(request, TeacherPart(backend="openai", model="m"), True, Learned())["structured_outputs"] == {
-        "regex": "a|b"
-    }
+    assert body_of(request, TeacherPart(backend="openai", model="m"), True, Learned())[
+        "structured_outputs"
+    ] == {"regex": "a|b"}
 
 
 def test_a_run_sends_it_over_the_wire(make_recipe: Make, server: FakeServer) -> None:

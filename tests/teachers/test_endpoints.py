@@ -32,6 +32,7 @@ def both(*urls: str, attempts: int = 3, **part: object) -> OpenAITeacher:
 # Sharing
 
 
+@pytest.mark.slow
 def test_the_load_is_shared_out_evenly() -> None:
     with FakeServer(latency=0.01) as one, FakeServer(latency=0.01) as other:
         answers = completed(ask(both(one.url, other.url, concurrency=8), *numbered(400)))
@@ -40,6 +41,7 @@ def test_the_load_is_shared_out_evenly() -> None:
     assert 120 <= one.requests <= 280
 
 
+@pytest.mark.slow
 def test_a_faster_endpoint_gets_more() -> None:
     with FakeServer(latency=0.2) as slow, FakeServer(latency=0.01) as fast:
         completed(ask(both(slow.url, fast.url, concurrency=8), *numbered(200)))
@@ -119,6 +121,7 @@ def test_an_endpoint_that_refuses_the_key_ends_the_run() -> None:
     assert closed.url in str(caught.value)
 
 
+@pytest.mark.slow
 def test_one_that_dies_in_the_run_loses_nothing() -> None:
     with FakeServer(latency=0.005) as alive, ExitStack() as dies:
         dying = dies.enter_context(FakeServer(latency=0.005))
@@ -140,6 +143,7 @@ def test_one_that_dies_in_the_run_loses_nothing() -> None:
     assert dying.requests < 100
 
 
+@pytest.mark.slow
 def test_one_that_comes_back_is_used_again() -> None:
     """After a rest of a second, however many requests found it gone at the same time."""
     back = False
@@ -173,6 +177,7 @@ def test_one_that_comes_back_is_used_again() -> None:
     assert {type(answer) for answer in answers} == {Completion}
 
 
+@pytest.mark.slow
 def test_one_that_answers_everything_with_an_error_does_not_eat_the_requests() -> None:
     """It is the quickest of all, so the one with the most room."""
     with FakeServer(rates={"500": 1.0}) as broken, FakeServer(latency=0.005) as alive:

@@ -72,6 +72,7 @@ def test_a_token_without_a_number_is_left_out() -> None:
     assert of_body({"content": [place("Yes", None, No=-1.0)]}) == [["No", -1.0]]
 
 
+@pytest.mark.slow
 def test_a_local_checkpoint_gives_the_likeliest_of_its_own_distribution() -> None:
     asked: dict[str, Any] = {"temperature": 0.0, "logprobs": True, "extra_body": LIKELIEST}
     for answer in ask(["dog can"], n=1, **asked).values():

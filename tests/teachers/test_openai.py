@@ -188,6 +188,7 @@ def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest() -> None:
     assert [(body["seed"], body["n"]) for body in server.bodies] == [(0, 3), (1, 2), (2, 1)]
 
 
+@pytest.mark.slow
 def test_each_request_for_the_rest_counts_under_a_limit_a_minute() -> None:
     with FakeServer(script=["one-choice"] * 5) as server:
         who = teacher(server.url)

@@ -54,6 +54,7 @@ def test_a_refusal_for_good_is_not_tried_again(fault: str, reason: str) -> None:
     assert (found.reason, found.permanent, server.requests) == (reason, True, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["429-seconds", "429-date"])
 def test_the_wait_that_the_server_asks_for_is_kept(fault: str) -> None:
     with FakeServer(script=[fault]) as server:

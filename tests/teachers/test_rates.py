@@ -78,6 +78,7 @@ gaps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(limit=st.integers(1, 5000), pattern=gaps, burst=st.integers(1, 20))
 def test_no_minute_holds_more_requests_than_allowed(limit: int, pattern: list[float], burst: int) -> None:
     one = request()
@@ -85,6 +86,7 @@ def test_no_minute_holds_more_requests_than_allowed(limit: int, pattern: list[fl
     assert most_in_a_minute(as_requests(sent(pacer(limit), arrivals))) <= limit
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 3, 20, 99, 100, 101, 1000, 20_000])
 def test_nearly_all_requests_that_are_allowed_are_sent_when_there_are_enough(limit: int) -> None:
     minutes = 10
@@ -122,6 +124,7 @@ def test_the_tighter_of_two_limits_holds() -> None:
 sizes = st.one_of(st.integers(60, 200), st.integers(60, 3000))
 
 
+@pytest.mark.slow
 @given(
     limit=st.integers(5000, 200_000),
     pattern=st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.1, 3.0, 90.0]), sizes), min_size=1, max_size=120),
@@ -177,6 +180,7 @@ def answered(limit: int, latency: float, written: Callable[[], int], until: floa
     return sends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("latency", "share"), [(0.2, 0.9), (3.0, 0.9), (30.0, 0.8)])
 def test_short_answers_give_back_what_was_taken_for_longer_ones(latency: float, share: float) -> None:
     """What is in flight is taken as long as one in twenty is: the longer it flies, the more that keeps free."""
@@ -259,6 +263,7 @@ def test_the_quantile_is_the_given_one_until_there_are_enough_values() -> None:
     assert quantile.value == 1.0
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1e6), min_size=20, max_size=400))
 def test_the_quantile_is_that_of_the_last_values(values: list[float]) -> None:
     quantile = Quantile(0.0, size=100)

@@ -260,6 +260,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
         yield found
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=2000)
 @given(body=BODIES, count=st.integers(1, 3), data=st.data())
 def test_whatever_a_body_says_its_answers_are_sound_and_can_be_committed(

@@ -51,11 +51,13 @@ def test_rows_are_found_by_key_and_not_by_position(make_recipe: Make, rows: Path
     }
 
 
+@pytest.mark.slow
 def test_a_sample_that_was_not_recorded_is_a_fate(make_recipe: Make, rows: Path) -> None:
     result = run(recorded(make_recipe), quiet=True)
     assert result.counts["failures"] == {"not_recorded": 1}
 
 
+@pytest.mark.slow
 def test_other_rows_are_other_answers(make_recipe: Make, rows: Path) -> None:
     run(recorded(make_recipe), quiet=True)
     rows.write_text(rows.read_text().replace("writing", "drawing"))

@@ -178,6 +178,7 @@ def test_a_connection_that_never_was_is_not_billed() -> None:
         assert billed(None, server.url.replace("http:", "https:")) is False
 
 
+@pytest.mark.slow
 def test_a_name_that_is_looked_up_without_end_is_not_billed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
     assert billed(None, "http://slow.invalid/v1") is False
@@ -198,6 +199,7 @@ def test_a_request_that_was_written_may_be_billed_when_nothing_of_use_comes() ->
     assert billed(lambda peer: peer.reply(b"<html>")) is None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_a_request_that_was_not_written_whole_is_not_billed() -> None:
     found = []
@@ -270,6 +272,7 @@ def test_an_odd_list_of_models_is_none(body: Any) -> None:
         assert asyncio.run(served_models(PART, resolve(Url(server.url), PART))) == []
 
 
+@pytest.mark.slow
 def test_a_list_of_models_beyond_the_bound_is_none() -> None:
     models = {"object": "list", "data": [{"id": "x" * 100} for _ in range(3_000)]}
     with Hostile(lambda peer: peer.reply(models)) as server:
@@ -287,6 +290,7 @@ def parts_of_secret(text: str, longest: int = 4) -> list[str]:
     return sorted(piece for piece in pieces if piece in text)
 
 
+@pytest.mark.slow
 @given(
     before=st.integers(0, 1200), status=st.sampled_from([200, 301, 400, 402, 403, 404, 422, 429, 500, 504]),
     form=st.sampled_from(["text", "message", "plain", "list", "code"]), after=st.integers(0, 600),

@@ -12,6 +12,8 @@ from synthkd.requests import Completion
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.slow
 PROMPTS = ["a dog", "what is a knife used for?", "one two three four five six seven eight nine"]
 
 

@@ -20,6 +20,8 @@ from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+pytestmark = pytest.mark.slow
 PROMPTS = ["dog can", "knife is used for", "What is each of these like?\noak is often hard\nlemon is often"]
 
 

@@ -40,6 +40,7 @@ def test_a_recipe_makes_one() -> None:
     assert (made.policy.concurrency, made.policy.adaptive) == (7, False)
 
 
+@pytest.mark.slow
 def test_making_one_imports_neither_vllm_nor_torch() -> None:
     code = (
         "import sys; from synthkd.recipe import TeacherPart; from synthkd.teachers.vllm import VllmTeacher;"

@@ -134,12 +134,14 @@ def pids_in(folder: Path) -> list[int]:
     return [int(pid) for pid in (folder / "pids").read_text().split()]
 
 
+@pytest.mark.slow
 def test_the_server_answers_every_sample(stand_in: StandIn) -> None:
     asked = [request(({"role": "prompt", "content": str(i)},), (0, 1)) for i in range(10)]
     answers = completed(ask(stand_in(), *asked))
     assert {answer.key for answer in answers} == {f"{one.request_id}-{i}" for one in asked for i in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_server_of_our_own_gets_no_key_and_no_proxy(
     stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_server_of_our_own_gets_no_key_and_no_proxy(
     assert answer.text == f"Bearer none {EMBEDDED}"
 
 
+@pytest.mark.slow
 def test_after_close_no_process_is_left_and_no_log(stand_in: StandIn, tmp_path: Path) -> None:
     teacher = stand_in()
     logs: list[Path] = []
@@ -166,6 +169,7 @@ def test_after_close_no_process_is_left_and_no_log(stand_in: StandIn, tmp_path: 
     assert not logs[0].exists()
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_at_its_start_shows_the_end_of_its_log(stand_in: StandIn) -> None:
     trouble = "print('\\n'.join(f'line {i}' for i in range(30)), flush=True); sys.exit('no GPU here')"
     with pytest.raises(TeacherError, match=r"ended while it was starting \(exit status 1\)") as raised:
@@ -177,16 +181,19 @@ def test_a_server_that_dies_at_its_start_shows_the_end_of_its_log(stand_in: Stan
     assert "line 3\n" in log.read_text()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_ready_in_time_is_stopped(stand_in: StandIn, tmp_path: Path) -> None:
     with pytest.raises(TeacherError, match=r"not ready in 1 s; raise teacher\.vllm\.startup"):
         ask(stand_in("print('loading', flush=True); time.sleep(600)", startup=1), request())
 
 
+@pytest.mark.slow
 def test_a_python_that_is_not_there_is_named() -> None:
     with pytest.raises(RecipeError, match=r"teacher\.vllm\.python: /no/such/python cannot be run"):
         ask(VllmTeacher(part(vllm={"serve": True, "python": "/no/such/python"})), request())
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_in_the_run_ends_it_with_its_log(stand_in: StandIn) -> None:
     trouble = "def on_post(body):\n    print('out of memory', flush=True)\n    os._exit(7)"
     start = time.monotonic()
@@ -195,6 +202,7 @@ def test_a_server_that_dies_in_the_run_ends_it_with_its_log(stand_in: StandIn) -
     assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("while_starting", [True, False])
 def test_nothing_is_left_of_a_server_whose_parent_is_killed(
     stand_in: StandIn, tmp_path: Path, while_starting: bool

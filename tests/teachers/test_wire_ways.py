@@ -38,6 +38,7 @@ def authority(make_authority: Make) -> Authority:
 # TLS
 
 
+@pytest.mark.slow
 def test_a_certificate_of_the_named_authority_is_trusted(authority: Authority) -> None:
     with Answering(tls=authority.serving()) as server:
         (answer,) = completed(ask(teacher(server.url, ca_file=authority.file), request()))
@@ -45,6 +46,7 @@ def test_a_certificate_of_the_named_authority_is_trusted(authority: Authority) -
     assert answer.text == "bread"
 
 
+@pytest.mark.slow
 def test_a_certificate_of_nobody_known_ends_the_run_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, authority: Authority
 ) -> None:
@@ -57,6 +59,7 @@ def test_a_certificate_of_nobody_known_ends_the_run_with_the_remedy(
     assert server.seen == []
 
 
+@pytest.mark.slow
 def test_a_certificate_of_another_authority_is_not_trusted(
     authority: Authority, make_authority: Make
 ) -> None:
@@ -65,6 +68,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(
     assert server.seen == []
 
 
+@pytest.mark.slow
 def test_a_certificate_for_another_name_is_not_trusted(make_authority: Make) -> None:
     other = make_authority(name="DNS:elsewhere.invalid")
     with Answering(tls=other.serving()) as server, pytest.raises(TeacherError, match="not trusted"):
@@ -86,6 +90,7 @@ def test_https_at_a_port_that_speaks_plain_http_is_unreachable() -> None:
     assert "not trusted" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_handshake_that_breaks_once_does_not_end_the_run(authority: Authority) -> None:
     """A gateway that is restarted breaks what is being opened."""
     with Answering(tls=authority.serving(), breaks=1) as server:
@@ -126,6 +131,7 @@ def test_a_proxy_of_the_recipe_comes_before_that_of_the_environment(monkeypatch:
     assert (len(proxy.seen), len(other.seen)) == (1, 0)
 
 
+@pytest.mark.slow
 def test_tls_goes_through_a_proxy_as_a_tunnel(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Answering(tls=authority.serving()) as server, Proxy() as proxy:

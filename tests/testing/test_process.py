@@ -16,6 +16,8 @@ from posting import post
 
 from synthkd.testing import FakeServer, words
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def process(*args: str) -> Iterator[str]:
