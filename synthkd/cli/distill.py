@@ -75,4 +75,9 @@ def distill(
         return
     from synthkd.loops.loop import distill as run
 
-    typer.echo(str(run(loaded, quiet)))
+    done = run(loaded, quiet)
+    typer.echo(str(done))
+    if any(one.corpora for one in done.rounds):
+        from synthkd.pipeline import check_guarantee
+
+        check_guarantee(done.corpus.manifest.get("critic"), loaded.corpus_path)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from synthkd.cli import app
 from synthkd.corpora.read import load_corpus
-from synthkd.errors import RecipeError, StorageError
+from synthkd.errors import RecipeError, StorageError, WithdrawnError
 
 
 @pytest.fixture
@@ -117,3 +117,16 @@ def test_show_refuses_a_record_of_a_round_that_was_altered(recipe: Path) -> None
     result = CliRunner().invoke(app, ["show", str(recipe)])
     assert isinstance(result.exception, StorageError)
     assert "round.json: not the record of a round, or altered" in str(result.exception)
+
+
+def test_a_loop_of_which_a_round_lost_its_guarantee_ends_with_the_status_of_that(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    critic = {
+        "asked_precision": 0.8, "confidence": 0.95, "reachable": True, "threshold": 0.5, "precision": 0.9,
+        "held_out": {"held_out_rows": 100, "auc": 0.9}, "guarantee": "withdrawn",
+        "shift": {"shifted": True, "tested": True, "sentence": "the rows are others"},
+    }  # fmt: skip
+    monkeypatch.setattr("synthkd.loops.final._critic", lambda records: critic)
+    with pytest.raises(WithdrawnError, match="the rows are others"):
+        call(recipe, "-q", "--rounds", 1)
