@@ -323,13 +323,35 @@ class LateRandom(random.Random):
 
 
 def lint(prompt: Prompt, available: Sequence[str]) -> None:
-    """Refuse a template that names a variable which no input has, unless it asks whether there is one."""
-    missing = prompt.used - prompt.optional - set(available) - set(prompt._environment.globals)
+    """Refuse a template that names a variable which no input has, unless it asks whether there is one.
+
+    Args:
+        prompt: The template.
+        available: Names that an input has, without those of ``prompt.variables``.
+
+    Raises:
+        PromptError: There is such a name; a variable of the recipe would be hidden by an input's; or a column stands in
+            single braces, and the template names none otherwise.
+    """
+    for name in prompt.variables:
+        if name in available:
+            raise PromptError(
+                f"prompt.variables.{name}: the inputs have {name!r} themselves, so this value would not be used; take another name"
+            )
+    missing = (
+        prompt.used - prompt.optional - {*available, *prompt.variables} - set(prompt._environment.globals)
+    )
     _ = (prompt._template, prompt._system)
     for name in sorted(missing):
         raise PromptError(
             f"template {prompt.name} uses {name!r}, which no input has"
-            f"{nearest(name, list(available))}; add a column or `prompt.variables.{name}`"
+            f"{nearest(name, [*available, *prompt.variables])}; add a column or `prompt.variables.{name}`"
+        )
+    braces = None if prompt.used & set(available) else re.search(r"(?<!\{)\{(\w+)\}(?!\})", prompt.source)
+    if braces and braces[1] in available:
+        raise PromptError(
+            f"template {prompt.name} names no column of its inputs, so all prompts would be the same; write {{{{ {braces[1]} }}}}"
+            f" for {{{braces[1]}}}"
         )
 
 

@@ -287,3 +287,21 @@ def test_every_shipped_template_of_a_judge_runs_with_what_it_says_it_needs(name:
     prompt = JudgePrompt.load(name, KIND, columns)
     row = {**ROW, "tail": "cut bread", **{column: f"a {column}" for column in columns}}
     assert all(message["content"] for message in prompt.messages(row))
+
+
+def test_a_column_in_single_braces_is_refused_where_no_prompt_would_name_its_input(tmp_path: Path) -> None:
+    path = write(tmp_path, "What is {head} used for?")
+    with pytest.raises(
+        PromptError, match=r"all prompts would be the same; write \{\{ head \}\} for \{head\}"
+    ):
+        lint(load_prompt(path, tmp_path), ["head"])
+    for text in ("{head} {{ head }}", "Say {something}.", "Name an event.", '{"tail": 1}'):
+        lint(load_prompt(write(tmp_path, text), tmp_path), ["head"])
+
+
+def test_a_variable_that_an_input_would_hide_is_refused(tmp_path: Path) -> None:
+    prompt = load_prompt(write(tmp_path, "{{ head }} {{ style }}"), tmp_path)
+    prompt = replace(prompt, variables={"style": "short"})
+    lint(prompt, ["head"])
+    with pytest.raises(PromptError, match=r"prompt\.variables\.style: the inputs have 'style' themselves"):
+        lint(prompt, ["head", "style"])

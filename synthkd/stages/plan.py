@@ -235,7 +235,7 @@ class Plan:
             raise InputError(f"{self.recipe.inputs.path}: {what}")
         if self.prompt:
             context = self.kind.context(row, [], _rng())
-            lint(self.prompt, [*context, *self.prompt.variables])
+            lint(self.prompt, list(context))
             by = self.prompt.by
             if by is not None and self.prompt.shots and self.prompt.examples and by not in row:
                 raise PromptError(
