@@ -266,6 +266,10 @@ def _csv(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[dict
             names = next((row for row in reader if row), [])
             if not names:
                 raise InputError(f"{path}: empty; a first line with column names is needed")
+            if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
+                raise InputError(
+                    f"{path}: its columns are divided by {other!r}, not by {delimiter!r}; save it with commas, or as .tsv with tabs"
+                )
             _need(path, columns, names)
             _refuse_twice(f"{path} line {reader.line_num}", names, columns)
             unnamed = [place for place, name in enumerate(names) if not name] if names.count("") > 1 else []

@@ -111,7 +111,7 @@ def read_labels(
         raise CriticError(f"unknown way to merge annotators {merge!r}{nearest(merge, list(METHODS))}")
     if not 0 <= held_out <= 1:
         raise CriticError(f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3")
-    read = _read(path, kind, label, columns or {})
+    read = _read(path, kind, label, columns or {}, group)
     names = sorted({name for said in read.votes.values() for name in said})
     named = {"\0".join(key): said for key, said in read.votes.items() if key not in read.clashes}
     verdicts = (
@@ -139,9 +139,10 @@ def read_labels(
     )
 
 
-def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
+def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str) -> _Read:
     read = _Read()
     for number, raw in _numbered(path):
+        place = f"{path} row {number}"
         row = {rename.get(name, name): value for name, value in raw.items()}
         taken = label in kind.columns or label not in row
         column = "verdict" if label == "label" and taken and "verdict" in row else label
@@ -150,7 +151,7 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
                 f"{path}: {column!r} is a column of the kind {kind.name!r} and cannot hold the verdicts too; name theirs"
                 " with --label (critic.label in a recipe), such as `verdict`"
             )
-        _need(path, row, [*kind.columns, column])
+        _need(path if number == 1 else Path(place), row, [*kind.columns, column])
         verdict = verdict_of(row[column])
         if verdict == "" and column == "verdict":
             read.unlabelled += 1
@@ -159,15 +160,17 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
             raise CriticError(
                 f"{path} row {number}: {column!r} is {_short(row[column])}, which is no verdict; write {SPELLINGS}"
             )
-        for name in kind.columns:
-            row[name] = text_cell(row[name], f"{path} row {number}", name)
-            if row[name] is None:
-                raise CriticError(f"{path} row {number}: {name!r} is missing; give it, or leave the row out")
+        for name in dict.fromkeys([*kind.columns, *([group] if group in row else [])]):
+            row[name] = text_cell(row[name], place, name)
+            if row[name] is None and name in kind.columns:
+                raise CriticError(f"{place}: {name!r} is missing; give it, or leave the row out")
+        if (blank := _blank(kind, row)) is not None:
+            raise CriticError(f"{place}: {blank!r} is empty; give it, or leave the row out")
         row["weight"] = _weight(path, number, row.get("weight"))
         row |= {name: _number(path, number, name, row.get(name)) for name in _numbers(row)}
         key = _key(path, number, kind, row)
         said = read.votes.setdefault(key, {})
-        who = str(row.get("annotator") or "")
+        who = text_cell(row.get("annotator"), place, "annotator") or ""
         read.rows.setdefault(key, row)
         if (held := side(row.get("split"))) is not None:
             read.sides.setdefault(key, set()).add(held)
@@ -179,6 +182,16 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str]) -> _Read:
         if {ACCEPT, REJECT} <= ever:
             read.clashes.add(key)
     return read
+
+
+def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
+    """An input column of a candidate that is empty; or the last of what it answers, if all of that is."""
+    asked = [name for name in kind.columns if name in kind.input_columns]
+    empty = [name for name in asked if not row[name].strip()]
+    answered = [name for name in kind.columns if name not in asked]
+    if answered and not any(row[name].strip() for name in answered):
+        empty.append(answered[-1])
+    return empty[0] if empty else None
 
 
 def _is_blank(value: Any) -> bool:

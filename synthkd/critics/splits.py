@@ -13,7 +13,20 @@ from synthkd.kinds.base import Kind
 from synthkd.labels.near import twins
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
-_HELD = {"held_out", "held-out", "test", "dev", "validation", "val", "calibration"}
+_HELD = {
+    "held_out",
+    "held-out",
+    "heldout",
+    "held out",
+    "holdout",
+    "test",
+    "testing",
+    "dev",
+    "validation",
+    "valid",
+    "val",
+}
+_HELD |= {"eval", "evaluation", "calibration"}
 _TRAIN = {"train", "training", ""}
 #: Groups on both sides that a refusal names.
 _NAMED = 3

@@ -154,15 +154,20 @@ def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
                     raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
             for row in rows:
                 done += 1
+                place = f"{file} row {done:,}"
                 if missing := next((column for column in kind.columns if column not in row), None):
-                    raise InputError(
-                        f"{file} row {done:,}: no column {missing!r}{nearest(missing, list(row))}"
-                    )
-                if _wanted(row, which) and all(row[column] is not None for column in kind.columns):
-                    for column in kind.columns:
-                        row[column] = text_cell(row[column], f"{file} row {done:,}", column)
-                    row["id"] = str(row.get("id") or _identity(file, kind, row))
-                    yield row
+                    raise InputError(f"{place}: no column {missing!r}{nearest(missing, list(row))}")
+                if not _wanted(row, which):
+                    continue
+                if empty := next((column for column in kind.columns if row[column] is None), None):
+                    # What was malformed has no content; in a table of somebody's own, a cell was forgotten.
+                    if "rejected_by" in row:
+                        continue
+                    raise InputError(f"{place}: {empty!r} is empty; give it, or leave the row out")
+                for column in (*kind.columns, *(("text",) if "text" in row else ())):
+                    row[column] = text_cell(row[column], place, column)
+                row["id"] = text_cell(row.get("id"), place, "id") or _identity(file, kind, row)
+                yield row
 
 
 def _identity(file: Path, kind: Kind, row: dict[str, Any]) -> str:

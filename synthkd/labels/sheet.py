@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+from synthkd.cells import text_cell
 from synthkd.display import csv_line, from_cell, to_cell
 from synthkd.errors import CriticError, StorageError
 from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES, sheet_text
@@ -216,7 +217,9 @@ def read_records(path: Path) -> list[Record]:
             verdict = verdict_of(said)
             if verdict is None:
                 raise CriticError(f"{path} row {number}: {said!r} is no verdict; write {SPELLINGS}")
-            if row.get("id") in (None, ""):
+            for name in ("id", "annotator"):
+                row[name] = text_cell(row.get(name), f"{path} row {number}", name) or ""
+            if not row["id"]:
                 raise CriticError(f"{path} row {number}: no `id`; annotators are compared by the ids of rows")
             if verdict:
                 text = {name: sheet_text(value) for name, value in row.items()}

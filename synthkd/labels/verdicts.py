@@ -14,11 +14,14 @@ _WORDS = {
     ACCEPT: (
         "accept", "accepted", "true", "t", "1", "yes", "y", "valid", "correct", "right", "good", "pass", "passed",
         "positive", "pos", "approve", "approved", "keep", "ok", "okay", "✓", "✔", "✅", "☑", "👍",
+        "kept", "plausible", "thumbs up", "да", "верно", "是", "对", "正确", "有效", "はい", "정확", "evet", "tak", "हाँ", "نعم",
         "ja", "wahr", "richtig", "oui", "vrai", "sí", "si", "sì", "verdadero", "vero", "sim", "verdadeiro", "waar",
     ),
     REJECT: (
         "reject", "rejected", "false", "f", "0", "no", "n", "invalid", "incorrect", "wrong", "bad", "fail", "failed",
         "negative", "neg", "disapprove", "disapproved", "drop", "✗", "✘", "❌", "✖", "✕", "☒", "👎",
+        "discard", "discarded", "denied", "implausible", "thumbs down", "not ok", "not okay", "not valid", "not correct",
+        "not accepted", "нет", "неверно", "否", "错", "错误", "无效", "いいえ", "hayır", "nie", "नहीं", "لا",
         "nein", "falsch", "non", "faux", "falso", "não", "nao", "nee", "onwaar",
     ),
     UNSURE: ("unsure", "not sure", "unknown", "unclear", "undecided", "maybe", "don't know", "?"),
@@ -29,8 +32,8 @@ EMPTY = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})
 _WHOLE = re.compile(r"[01]\.0+")
 #: For messages.
 SPELLINGS = "accept, yes, true, valid, correct, y, 1 or ✓; reject, no, false, invalid, incorrect, n, 0 or ✗; unsure or ?"
-#: Characters that no reader sees: variation selectors, joiners, marks of byte order.
-_UNSEEN = dict.fromkeys([0xFE0E, 0xFE0F, 0x200B, 0x200C, 0x200D, 0xFEFF])
+#: Characters that change no verdict: variation selectors, joiners, marks of byte order, tones of skin.
+_UNSEEN = dict.fromkeys([0xFE0E, 0xFE0F, 0x200B, 0x200C, 0x200D, 0xFEFF, *range(0x1F3FB, 0x1F400)])
 
 
 def verdict_of(value: Any) -> str | None:

@@ -46,6 +46,8 @@ class Asked:
 
 #: Rows that are rendered before the first request is sent, so that a mistake in one costs nothing.
 LOOKED_AT = 2048
+#: How Python writes a list or an object that begins with a text, and bytes.
+_WRITTEN = re.compile(r"\s*(?:\[(['\"]).*\1\]|\{(['\"]).*\}|b(['\"]).*\3)\s*", re.DOTALL)
 
 
 @dataclass
@@ -320,6 +322,16 @@ class Plan:
                 if rendered >= most and self.recipe.inputs.id is None:
                     break
 
+    def _refuse_written(self, number: int, row: dict[str, Any]) -> None:
+        """Refuse a cell of CSV, which has texts only, that holds a list, an object or bytes as Python writes them."""
+        for column in self.kind.input_columns:
+            if found := _WRITTEN.fullmatch(str(row.get(column) or "")):
+                what = {"[": "a list", "{": "an object"}.get(found[0].lstrip()[0], "bytes")
+                raise InputError(
+                    f"{self._file} row {number}: {column!r} is {what} as Python writes it ({found[0][:40]!r}); CSV holds texts"
+                    " alone: write the text that is meant, or JSON lines"
+                )
+
     def _twice(self, number: int, input_id: str) -> InputError:
         return InputError(
             f"{self._file} row {number}: the id {input_id!r} stands on another row with other content; ids must be distinct"
@@ -447,7 +459,13 @@ class Plan:
                     f" `inputs.rename: {{{close[0]!r}: {column}}}`"
                 )
 
+    @cached_property
+    def _is_csv(self) -> bool:
+        return (self.recipe.inputs.path or "").lower().endswith((".csv", ".tsv"))
+
     def _check(self, number: int, row: dict[str, Any]) -> None:
+        if number <= LOOKED_AT and self._is_csv:
+            self._refuse_written(number, row)
         if problem := self.kind.check(row):
             raise KindError(f"{self._file} row {number}: {problem}")
 

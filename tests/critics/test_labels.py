@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from conftest import write_csv
 
 from synthkd.critics.labels import read_labels
-from synthkd.errors import CriticError
+from synthkd.errors import CriticError, UserError
 from synthkd.kinds.triple import TripleKind
 from synthkd.plugins import find
 
@@ -363,3 +364,34 @@ def test_the_group_of_a_candidate_is_one_however_the_kind_is_spelled(
     whole = [dict.fromkeys(made.columns, "x") | one for one in (row, other)]
     assert made.group(whole[0], column) == made.group(whole[1], column)
     assert made.group(whole[0], column) != made.group(whole[0] | {column: "quite another"}, column)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("tail", "", "'tail' is empty"),
+        ("head", " \u00a0", "'head' is empty"),
+        ("annotator", ["ann"], "'annotator' is a list of 1"),
+        ("source", [1, 2], "'source' is a list of 2"),
+    ],
+)
+def test_an_empty_cell_and_a_list_are_refused_with_their_row(
+    tmp_path: Path, column: str, value: Any, said: str
+) -> None:
+    found = rows(source="a")
+    found[6][column] = value
+    with pytest.raises(UserError, match=f"row 7: {said}"):
+        read_labels(as_lines(tmp_path, found), KIND, group="source")
+
+
+def as_lines(folder: Path, found: list[dict[str, Any]]) -> Path:
+    path = folder / "l.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in found))
+    return path
+
+
+def test_a_row_without_the_column_of_verdicts_is_named(tmp_path: Path) -> None:
+    found = rows()
+    del found[4]["verdict"]
+    with pytest.raises(CriticError, match="row 5: no column 'label'"):
+        read_labels(as_lines(tmp_path, found), KIND)

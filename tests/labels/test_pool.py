@@ -114,3 +114,29 @@ def test_a_corpus_and_its_run_give_the_same_rows_with_their_prompts(make_recipe:
     prompt = prompt_reader(recipe.corpus_path)(corpus.rows[0])
     assert prompt is not None
     assert corpus.rows[0]["head"] in prompt
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("tail", None, "'tail' is empty"),
+        ("tail", float("nan"), "'tail' is empty"),
+        ("tail", ["bark"], "'tail' is a list of 1"),
+        ("id", ["a"], "'id' is a list of 1"),
+        ("id", {"a": 1}, "'id' is an object"),
+        ("text", ["oak", "bark"], "'text' is a list of 2"),
+    ],
+)
+def test_a_cell_that_is_no_text_is_refused_with_its_row_and_never_left_out(
+    tmp_path: Path, column: str, value: Any, said: str
+) -> None:
+    rows = [{"id": "a", "head": "oak", "relation": "HasA", "tail": "bark"} for _ in range(2)]
+    rows[1] |= {"id": "b", column: value}
+    (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=rf"r\.jsonl row 2: {said}"):
+        read_pool(tmp_path / "r.jsonl", KIND)
+
+
+def test_the_id_nought_is_an_id(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"id": 0, "head": "oak", "relation": "HasA", "tail": "bark"}\n')
+    assert read_pool(tmp_path / "r.jsonl", KIND).rows[0]["id"] == "0"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from synthkd.errors import CriticError, InputError, StorageError
+from synthkd.errors import CriticError, InputError, StorageError, UserError
 from synthkd.labels.sheet import Sheet, is_sheet, read_records, votes_of
 
 COLUMNS = ["head", "relation", "tail"]
@@ -149,3 +150,12 @@ def test_votes_are_read_from_json_lines_and_parquet_too(tmp_path: Path) -> None:
 def test_a_missing_sheet_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv"):
         read_records(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize("column", ["id", "annotator"])
+def test_an_id_or_annotator_that_is_a_list_is_refused_with_its_row(tmp_path: Path, column: str) -> None:
+    record = {"id": "a", "annotator": "ann", "verdict": "yes"}
+    lines = [record, {**record, column: ["b"]}]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UserError, match=rf"row 2: '{column}' is a list of 1"):
+        read_records(tmp_path / "s.jsonl")

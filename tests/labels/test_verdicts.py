@@ -32,6 +32,10 @@ GOOD = (
     "WAHR",
     "VRAI",
     "pass",
+    "да",
+    "正确",
+    "thumbs up",
+    "👍🏽",
 )
 BAD = (
     "no",
@@ -49,6 +53,11 @@ BAD = (
     "FALSCH",
     "FAUX",
     "fail",
+    "нет",
+    "错误",
+    "not valid",
+    "discard",
+    "👎🏿",
 )
 
 

@@ -275,3 +275,46 @@ def test_inputs_without_an_example_are_told(tmp_path: Path) -> None:
     rows = [ROW, {"head": "oak tree", "relation": "AtLocation"}]
     found = dry_run(recipe(tmp_path, rows, FEW, **few(tmp_path, [OAK, PEN])))
     assert found.warnings == ["1 inputs have no few-shot example: none is of relation 'AtLocation'"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "what"),
+    [
+        ("\"['a knife', 'a fork']\"", "a list"),
+        ("\"{'text': 'a knife'}\"", "an object"),
+        ("b'a knife'", "bytes"),
+        ("'b\"a knife\"'", None),
+        ("[sic] a knife", None),
+        ("b's knife", None),
+    ],
+)
+def test_a_cell_of_csv_that_holds_what_python_writes_is_refused(
+    tmp_path: Path, cell: str, what: str | None
+) -> None:
+    (tmp_path / "r.csv").write_text(f"head,relation\na cup,UsedFor\n{cell},UsedFor\n")
+    if what is None:
+        assert len(prompts(tmp_path, "r.csv")) == 2
+    else:
+        assert f"r.csv row 2: 'head' is {what} as Python writes it" in said(InputError, tmp_path, "r.csv")
+
+
+def test_the_same_text_in_json_lines_is_a_text(tmp_path: Path) -> None:
+    assert prompts(tmp_path, [{**ROW, "head": "['a knife']"}])
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_csv_that_is_divided_by_another_sign_is_refused_by_that_sign(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "r.csv").write_text(f"head{mark}relation\na cup{mark}UsedFor\n")
+    assert f"divided by {mark!r}" in said(InputError, tmp_path, "r.csv")
+
+
+def test_choices_in_another_case_are_named_and_odd_ones_are_refused_with_their_row(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"question": "Which?", "Choices": ["red", "blue"]}]
+    kind = {"kind": {"name": "rationale"}}
+    assert "no column 'choices', but 'Choices'" in said(InputError, tmp_path, rows, "{{ asked }}", **kind)
+    rows = [
+        {"question": "Which?", "choices": ["red", "blue"]},
+        {"question": "Which?", "choices": [["red"], "blue"]},
+    ]
+    text = said(KindError, tmp_path, rows, "{{ asked }}", **kind)
+    assert "r.jsonl row 2: 'choices' is a list whose choice 1 is a list of 1" in text

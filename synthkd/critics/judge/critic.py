@@ -24,6 +24,7 @@ from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.critics.options import published_path
 from synthkd.display import markdown_code
 from synthkd.errors import CriticError
+from synthkd.finish import Finish, meaning_of
 from synthkd.journal import Journal
 from synthkd.kinds.base import Kind
 from synthkd.requests import Completion
@@ -314,7 +315,10 @@ def vote(replies: Replies, form: Form) -> Verdict:
     if worths:
         return Verdict(READ, float(np.mean(worths)), readings)
     if readings:
-        cut = any(isinstance(reply, Completion) and reply.finish_reason == "length" for reply in replies)
+        cut = any(
+            isinstance(reply, Completion) and meaning_of(reply.finish_reason) is Finish.CUT
+            for reply in replies
+        )
         return Verdict(UNREADABLE, None, readings, "cut at max_tokens" if cut else readings[0].reason)
     reasons = sorted({reply.reason for reply in replies if not isinstance(reply, Completion)})
     return Verdict(WITHHELD, None, (), ", ".join(reasons))
