@@ -142,6 +142,10 @@ class TooLong(RowRule):
 
     def __init__(self, max_words: int = 20, max_characters: int = 200, column: str | None = None) -> None:
         super().__init__(column)
+        if max_words < 1 or max_characters < 1:
+            raise ValueError(
+                "max_words and max_characters count from 1; with less, every row would be rejected"
+            )
         self.max_words, self.max_characters = max_words, max_characters
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 AXES = ("style", "length")
 CONTRAST = "contrast"
 _NAMED = 3
+#: Inputs that a class may stand for.
+_MOST = 100_000
 
 
 class ExampleKind(Kind):
@@ -65,8 +67,10 @@ class ExampleKind(Kind):
         self.several, self.seed = several, seed
         self.axes = _axes(axes)
         self.contrast, self.per_class = int(contrast), per_class
-        if self.contrast < 0 or contrast_shots < 0 or (per_class is not None and per_class < 1):
-            raise ValueError("contrast and contrast_shots count from 0, per_class from 1")
+        if texts < 1:
+            raise ValueError("texts counts from 1")
+        if self.contrast < 0 or contrast_shots < 0 or (per_class is not None and not 1 <= per_class <= _MOST):
+            raise ValueError(f"contrast and contrast_shots count from 0, per_class from 1 to {_MOST:,}")
         self.contrast_shots, self.texts = contrast_shots, texts
         self.taxonomy = read_taxonomy(taxonomy, resolve)
         if self.contrast and self.taxonomy is None:
@@ -233,6 +237,8 @@ class ExampleKind(Kind):
 
 def _axes(given: Any) -> dict[str, list[str]]:
     """Names and their values; a list of names takes the values from the inputs."""
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+        raise ValueError(f"axes: a list of names, or names with their values, is needed, not {given!r}")
     if not isinstance(given, Mapping):
         return {str(name): [] for name in given}
     for name, values in given.items():

@@ -358,3 +358,9 @@ def test_a_detail_that_a_rule_on_rows_is_not_shown_is_refused_before_anything_is
         RecipeError, match="rule 'detail': no column 'found_by' in rows of the kind 'rationale'"
     ):
         Detail().ready(RationaleKind())
+
+
+@pytest.mark.parametrize("options", [{"max_words": 0}, {"max_words": -1}, {"max_characters": 0}])
+def test_a_length_that_would_reject_every_row_is_refused(options: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="every row would be rejected"):
+        TooLong(**options)

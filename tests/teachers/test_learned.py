@@ -155,6 +155,19 @@ def test_once_a_server_has_answered_what_it_refuses_is_the_matter_of_one_request
 
 
 @pytest.mark.parametrize(
+    ("message", "parameter"),
+    [
+        ("`temperature` may only be set to 1 when thinking is enabled", "temperature"),
+        ("Extra inputs are not permitted: n", "n"),
+        ("Unrecognized argument supplied: n", "n"),
+        ("Unknown parameter 'n'.", "n"),
+    ],
+)
+def test_the_parameter_that_a_refusal_names_is_known(message: str, parameter: str) -> None:
+    assert refused_parameter(message, "") == parameter
+
+
+@pytest.mark.parametrize(
     "message", ["", "no", "the text holds n words", "rate limited", "temperature in Paris"]
 )
 def test_words_that_name_no_parameter_teach_nothing(message: str) -> None:

@@ -22,7 +22,7 @@ from synthkd.journal import Journal
 from synthkd.recipe import Price
 from synthkd.requests import Answer, Completion, Failure
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.answers import answers_of
+from synthkd.teachers.openai.answers import answers_of, body_error
 
 PRICE = Price(input=1.0, output=2.0)
 
@@ -395,3 +395,26 @@ def test_an_error_in_the_place_of_an_answer_is_told_in_its_words() -> None:
         found = failure(ask(teacher(server.url, attempts=1), request()))
     assert (found.reason, found.tokens) == ("bad_response", None)
     assert "upstream broke" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"code": 20012, "message": "Model does not exist", "data": None}, 20012, "Model does not exist"),
+        ({"object": "error", "message": "too long", "code": 400}, 400, "too long"),
+        ({"detail": "Not found"}, None, "Not found"),
+        ({"errors": [{"msg": "no such key"}]}, None, '[{"msg":"no such key"}]'),
+        ({"status": "error", "error_msg": "busy", "choices": None}, "error", "busy"),
+    ],
+)
+def test_a_body_that_is_an_error_without_the_key_error_keeps_code_and_words(
+    body: Any, code: Any, words: str
+) -> None:
+    assert body_error(body) == {"code": code, "message": words}
+
+
+@pytest.mark.parametrize(
+    "body", [{"choices": []}, {"choices": [{"message": "bark"}], "message": "ok"}, {"status": "ok"}, [], None]
+)
+def test_a_body_without_words_of_an_error_bears_none(body: Any) -> None:
+    assert body_error(body) is None

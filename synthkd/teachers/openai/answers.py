@@ -4,7 +4,7 @@
     ----------------------------------  --------------------------------------------------------  -------------------------
     choices                             a list with a dict for a sample that was asked for        `TransientError`
     choice.index                        all absent, or all whole numbers below the samples asked  taken in order
-    error, choice.error                 nothing that says an error (`error_in`)                   `TransientError`
+    error, choice.error                 nothing that says an error (`error_in`, `body_error`)     `TransientError`
     message.content, choice.text        text, null (empty), a list of parts with text             failure `bad_response`
     message.refusal                     text, where there is no content                           not there
     message.reasoning_content …         text, or parts of it (`_reasoning`)                       not there
@@ -302,6 +302,35 @@ def error_in(found: Any) -> Any:
     if type(state) is dict and not _is_nothing(state.get("status_code")):
         return {"code": state.get("status_code"), "message": state.get("status_msg")}
     return None
+
+
+def body_error(found: Any) -> Any:
+    """The error that a body bears, or is in itself where it has no choices: its value, or None."""
+    error = error_in(found)
+    return _bare_error(found) if error is None and type(found) is dict and not found.get("choices") else error
+
+
+_SAID = (
+    "message",
+    "msg",
+    "detail",
+    "errors",
+    "error_msg",
+    "error_message",
+    "errorMessage",
+    "Message",
+    "description",
+)
+_CODES = ("code", "error_code", "errorCode", "status_code", "type", "status")
+
+
+def _bare_error(found: dict[str, Any]) -> Any:
+    """An error that a body is in itself (`{"code": 20012, "message": "Model does not exist"}`), or None."""
+    said = next((found[name] for name in _SAID if not _is_nothing(found.get(name))), None)
+    if said is None:
+        return None
+    code = next((found[name] for name in _CODES if not _is_nothing(found.get(name))), None)
+    return {"code": code, "message": said if type(said) is str else dumps(said).decode("utf-8", "replace")}
 
 
 def _is_nothing(value: Any) -> bool:

@@ -22,7 +22,7 @@ from synthkd.fastjson import dumps, loads
 from synthkd.journal.batches import Batch, Row
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures
-from synthkd.teachers.openai.answers import answers_of, error_in, unmistakable, without_secrets
+from synthkd.teachers.openai.answers import answers_of, body_error, unmistakable, without_secrets
 from synthkd.teachers.openai.batch_state import State, id_of, state_of
 from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat
 from synthkd.teachers.openai.client import client_of
@@ -199,7 +199,7 @@ def _answered(provider: Provider, request: Request, body: Any, price: Price | No
     wanted = request.sample_indexes
     mask = provider.address.mask
     try:
-        if (inside := error_in(body)) is not None:
+        if (inside := body_error(body)) is not None:
             raise provider.refused(inside)
         answers = answers_of(request, body, None, price, mask, provider.refused)
     except TransientError as broken:

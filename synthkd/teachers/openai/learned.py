@@ -17,7 +17,7 @@ _PROBES = 4
 _REFUSED = re.compile(
     r"unsupported|not supported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|not enabled"
     r"|extra[_ ](inputs|fields|forbidden)|invalid (parameter|argument|field)|deprecated|instead|no longer|not available"
-    r"|only the default|only [\d.]+ is|must be|should be|unavailable|does not accept|cannot be used|incompatible",
+    r"|only the default|only [\d.]+ is|(may|can) only be|must be|should be|unavailable|does not accept|cannot be used|incompatible",
     re.IGNORECASE,
 )
 #: A value out of its range is not a parameter that is not known.
@@ -27,7 +27,8 @@ _RANGE = re.compile(
 _SEVERAL = re.compile(
     r"[`'\"]n[`'\"]|\bn\s*(>|=|must|should|is not|parameter)|only one (completion )?(choice|candidate)"
     r"|(multiple|several) (completions?|choices|candidates|generations)|candidate_?count|num_return_sequences"
-    r"|number of (choices|completions|candidates)",
+    r"|number of (choices|completions|candidates)"
+    r"|(permitted|(unknown|unsupported|unrecogni[sz]ed) (parameter|argument|field)s?( supplied)?)\W{1,3}n\W*$",
     re.IGNORECASE,
 )
 _ROLE = re.compile(

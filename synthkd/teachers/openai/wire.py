@@ -15,7 +15,7 @@ from synthkd.errors import RecipeError, TeacherError
 from synthkd.fastjson import dumps, loads
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.address import proxy_of
-from synthkd.teachers.openai.answers import error_in
+from synthkd.teachers.openai.answers import body_error
 from synthkd.teachers.openai.bodies import ENCODINGS, is_short, read_body, read_error_body
 from synthkd.teachers.openai.connections import LINE, Connector
 from synthkd.teachers.openai.refusals import proxy_refusal, refusal, refused_within
@@ -101,7 +101,7 @@ class Wire:
             start = self.address.mask(data.decode("utf-8", "replace"))[:200]
             raise TransientError("bad_response", f"the body is no JSON: {start!r}", billed=None) from None
         # Beside choices too: what stands in them is not known to be whole.
-        if (inside := error_in(found)) is not None:
+        if (inside := body_error(found)) is not None:
             raise self.refused(inside, beside=bool(found.get("choices")))
         return found
 
