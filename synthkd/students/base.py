@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -90,6 +90,11 @@ def label_places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
 
 def as_texts(given: Iterable[Any]) -> list[str]:
     """The texts of a list, an array or a column; a string is one text. Raises `StudentError` for what is no text."""
+    if isinstance(given, Mapping | bytes) or hasattr(given, "columns") or not hasattr(given, "__iter__"):
+        # A table would give the names of its columns.
+        raise StudentError(
+            f"texts: a {type(given).__name__} was given; give a text, a list of texts or one column of a table"
+        )
     texts = [given] if isinstance(given, str) else list(given)
     for number, text in enumerate(texts, 1):
         if not isinstance(text, str):

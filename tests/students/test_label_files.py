@@ -146,6 +146,14 @@ def student() -> LinearStudent:
     return LinearStudent().fit(Texts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows)))
 
 
+@pytest.mark.parametrize("given", [{"text": "a"}, b"a", None, 5, pa.table({"text": ["a"]})])
+def test_what_is_no_list_of_texts_is_refused_and_no_column_name_is_labelled(
+    student: LinearStudent, given: Any
+) -> None:
+    with pytest.raises(StudentError, match="give a text, a list of texts or one column"):
+        student.predict(given)
+
+
 def test_one_string_is_one_text(student: LinearStudent) -> None:
     assert student.predict("where is my parcel") == ["track"]
     assert student.probabilities("where is my parcel").shape == (1, 2)
