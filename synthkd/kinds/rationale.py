@@ -184,7 +184,8 @@ def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | 
     if kind == "choice":
         read = read_choice(gold, choices)
     elif kind == "yes_no":
-        read = read_yes_no(gold)
+        # Tables of labels hold 1 and 0.
+        read = {"1": "yes", "0": "no"}.get(gold.strip()) or read_yes_no(gold)
     elif kind == "number":
         read = _gold_number(gold, question)
     else:

@@ -533,3 +533,17 @@ def test_rounded_percents_units_of_one_dimension_and_clocks_are_not_called_wrong
 @pytest.mark.parametrize("text", ["1 / 4 = 26%", "1/3 = 35%", r"3\times4=13", "50 + 50 = 101%"])
 def test_wrong_equations_in_those_writings_are_called_wrong(text: str) -> None:
     assert wrong_equations(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 5. Wait, that leaves one out. The answer is 6.", "6"),
+        ("The answer is 5. Let me recheck: 2 + 3 = 5. So the answer is 5.", "5"),
+        ("The answer is 5. Sorry, that is wrong.", None),
+        ("The answer is 5. Question: how many are left? The answer is 7.", "5"),
+    ],
+)
+def test_an_answer_that_is_taken_back_gives_way_to_the_next(text: str, answer: str | None) -> None:
+    found = RationaleKind(answer="number").parse(text, {"question": "How many?"})
+    assert (None if isinstance(found, Malformed) else found[0]["answer"]) == answer

@@ -22,10 +22,16 @@ from synthkd.kinds.answers.choices import (
 from synthkd.kinds.answers.cut import last_sentence, phrases, steps_of
 from synthkd.kinds.answers.expression import canonical_expression, read_expression
 from synthkd.kinds.answers.numeric import exact, last_number, read_number, write_number
-from synthkd.kinds.answers.words import asks_yes_no, read_text, read_yes_no
+from synthkd.kinds.answers.words import asks_yes_no, begun_yes_no, read_text, read_yes_no
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.text import normal_phrase
 
+#: How the sentence behind an answer begins that takes it back: the next one counts.
+_TAKEN_BACK = re.compile(
+    r"[\s.!?*_\"')\]}$]*+(?:(?:oh|hmm+|no|but|ah)\W+)*(?:wait|hold on|actually|sorry|correction|scratch that|i made an? (?:mistake|error)"
+    r"|that(?:['’]s| is) (?:wrong|incorrect|not right)|let me re-?(?:check|think|consider|calculate|compute|do|examine))\b",
+    re.IGNORECASE,
+)
 #: Answer phrases of a text that are read: a text that loops has thousands.
 _MOST_PHRASES = 20
 _ASKS_NUMBER = re.compile(
@@ -73,8 +79,10 @@ def find(
             continue
         answer = read(segment, choices, question)
         if not isinstance(answer, Malformed):
-            return Found(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
-        if phrase.sentence.strip():
+            if last or not _TAKEN_BACK.match(text, phrase.end):
+                return Found(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
+            refused = Malformed("ambiguous", f"{answer}, which is taken back")
+        elif phrase.sentence.strip():
             refused = refused or answer
             within = phrase.end if answer.reason == "ambiguous" and not last else within
     return refused or _without_phrase(text, kind, question, choices)
@@ -138,14 +146,10 @@ def _without_phrase(text: str, kind: str, question: str, choices: Sequence[str])
     if kind == "choice":
         return _choice_without_phrase(text, question, choices)
     if kind == "yes_no":
-        said = read_yes_no(text if is_short(text) else last_sentence(text))
-        first = read_yes_no(text.split(None, 1)[0])
-        said = said if isinstance(first, Malformed) else first
-        return (
-            Malformed("no_answer")
-            if isinstance(said, Malformed)
-            else Found(_unless_bare(text, said), said, "word")
-        )
+        said = begun_yes_no(text) or read_yes_no(text if is_short(text) else last_sentence(text))
+        if isinstance(said, Malformed):
+            return said if said.reason == "ambiguous" else Malformed("no_answer")
+        return Found(_unless_bare(text, said), said, "word")
     if not is_short(text):
         return Malformed("no_answer")
     said = _READERS[kind](text, choices, question)
