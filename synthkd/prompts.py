@@ -41,6 +41,7 @@ from synthkd.sandbox import (
     place_of,
     read_source,
 )
+from synthkd.text_forms import normal_phrase
 
 #: A head may follow blanks and empty lines; its marks may be followed by blanks or a comment.
 _HEAD = re.compile(
@@ -232,12 +233,28 @@ class Prompt:
         """The few-shot rows that may be drawn for an input: those that share its value of ``by``."""
         return self._pools.get(_shared(row, self.by), [])
 
+    def _groups(self, shared: str, kind: Speaker) -> list[str]:
+        """The groups of the rows of a pool, made once."""
+        names = self._named.get((shared, kind.group_column))
+        if names is None:
+            names = [_group(example, kind) for example in self._pools.get(shared, [])]
+            self._named[shared, kind.group_column] = names
+        return names
+
+    @cached_property
+    def _named(self) -> dict[tuple[str, str], list[str]]:
+        return {}
+
     def draw(self, row: Row, kind: Speaker, rng: random.Random) -> list[dict[str, Any]]:
         """Few-shot examples for one input; never one about the input's own group (it would tell the answer)."""
         if not self.shots:
             return []
-        own = str(row.get(kind.group_column))
-        pool = [example for example in self.pool(row) if str(example.get(kind.group_column)) != own]
+        own = _group(row, kind)
+        pool = [
+            example
+            for name, example in zip(self._groups(_shared(row, self.by), kind), self.pool(row), strict=True)
+            if name != own
+        ]
         return rng.sample(pool, min(self.shots, len(pool)))
 
     def render(self, row: Row, kind: Speaker, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
@@ -288,6 +305,12 @@ def _shared(row: Row, by: str | None) -> str:
         return cell_text(row.get(by)) or ""
     except CellError:
         return ""
+
+
+def _group(row: Row, kind: Speaker) -> str:
+    """The group of a row, in normal form: `Beast` is `the beast`."""
+    value = str(row.get(kind.group_column))
+    return normal_phrase(value) or value
 
 
 def _has_no_text(value: Any) -> bool:

@@ -45,6 +45,13 @@ def test_an_example_about_the_input_itself_is_never_shown() -> None:
         assert "knife" not in {example["head"] for example in shown}
 
 
+@pytest.mark.parametrize("spelled", ["Knife", "the knife", " knife ", "KNIFE.", "“knife”"])
+def test_an_example_about_the_input_itself_is_never_shown_however_it_is_spelled(spelled: str) -> None:
+    prompt = replace(load_prompt("triple/everyday"), examples=POOL, shots=6)
+    shown = prompt.draw({**ROW, "head": spelled}, KIND, random.Random(0))
+    assert sorted(example["head"] for example in shown) == ["axe", "cup", "hat", "pen", "saw"]
+
+
 def test_the_draw_depends_on_the_input_and_the_seed_alone() -> None:
     prompt = replace(load_prompt("triple/everyday"), examples=POOL)
     assert prompt.render(ROW, KIND, "a", 0) == prompt.render(ROW, KIND, "a", 0)
