@@ -17,6 +17,7 @@ def write_starter(folder: Path) -> Path:
         raise InputError(f"{folder} is not empty; name a new folder")
     text = resource("examples/everyday.yaml").read_text("utf-8")
     text = text.replace("../corpora/everyday/inputs.csv", "inputs.csv").replace("../demo/", "")
+    text = text.replace("examples/everyday.yaml", "recipe.yaml")
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(resource("corpora/everyday/inputs.csv"), folder / "inputs.csv")

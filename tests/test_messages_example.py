@@ -104,7 +104,8 @@ def test_the_example_reads_as_the_embedded_teacher_was_taught() -> None:
 def test_the_embedded_teacher_gives_messages_that_are_righter_when_judged(tmp_path: Path) -> None:
     if "example" not in json.loads(TEACHER.read_text()).get("documents_a_pass", {}):
         pytest.skip("the shipped teacher never read a message")
-    result = run(placed(tmp_path, "teacher.sampling.n=4", "teacher.sampling.max_tokens=32"), quiet=True)
+    changes = ("inputs.limit=6", "teacher.sampling.n=4", "teacher.sampling.max_tokens=32")
+    result = run(placed(tmp_path, *changes), quiet=True)
     valid = truth_of("example")
     accepted, rejected = result.corpus.accepted.to_pylist(), result.corpus.rejected.to_pylist()
     parsed = [row for row in [*accepted, *rejected] if row["text"]]

@@ -79,7 +79,7 @@ def test_the_embedded_teacher_gives_more_right_answers_by_votes_than_by_single_s
 ) -> None:
     if "rationale" not in json.loads(TEACHER.read_text()).get("documents_a_pass", {}):
         pytest.skip("the shipped teacher never read a word problem")
-    result = run(placed(tmp_path, "inputs.limit=40"), quiet=True)
+    result = run(placed(tmp_path, "inputs.limit=16"), quiet=True)
     valid = truth_of("rationale")
     accepted, rejected = result.corpus.accepted.to_pylist(), result.corpus.rejected.to_pylist()
     parsed = [row for row in [*accepted, *rejected] if row["question"] is not None]

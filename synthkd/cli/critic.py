@@ -99,7 +99,10 @@ def train(
         typer.Option("--option", metavar="KEY=VALUE", help="An option of that critic.", show_default=False),
     ] = None,
     label: Column = "label",
-    held_out: Annotated[float, typer.Option(help="Share of groups kept for the threshold.")] = 0.3,
+    held_out: Annotated[
+        float | None,
+        typer.Option(help="Share of groups kept for the threshold.", show_default="0.3"),
+    ] = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -113,11 +116,15 @@ def train(
 ) -> None:
     """Train a critic and show what it can promise."""
     from synthkd.critics.train import train_critic
+    from synthkd.errors import InputError
     from synthkd.progress import Progress
 
     given = _options(kind_option or [], "--kind-option")
     made = _kind(kind, given)
     _check_share("--precision", precision)
+    if everything and held_out is not None:
+        raise InputError(f"--all holds no row out, --held-out {held_out:g} some; give one of the two")
+    held_out = 0.3 if held_out is None else held_out
     _check_share("--held-out", held_out)
     sheet = _sheet(labels, made, label, 0.0 if everything else held_out, merge, seed, group)
     with Progress(f"train {critic}", quiet=not sys.stderr.isatty()) as progress:
@@ -327,13 +334,13 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
     part = {"name": name, **own, "options": {key: options[key] for key in options if key not in own}}
     made = find("kinds", name)
     try:
+        _refuse_unread(made, part["options"])
         raw = {"name": "critic", "inputs": {"count": 1}, "kind": part, "teacher": {}, "corpus": {"path": "."}}
         kind: Kind = (
             made.from_recipe(Recipe.from_dict(raw, Path()))
             if hasattr(made, "from_recipe")
             else made(**part["options"])
         )
-        _refuse_unread(made, part["options"])
     except (TypeError, ValueError) as error:
         said = (str(error).replace("__init__() ", "").strip().splitlines() or [""])[0]
         raise InputError(f"--kind-option: kind {name!r}: {said}") from None

@@ -144,6 +144,8 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
     for number, raw in _numbered(path):
         place = f"{path} row {number}"
         row = {rename.get(name, name): value for name, value in raw.items()}
+        if number == 1:
+            _check_names(path, list(raw), list(row), rename, group)
         taken = label in kind.columns or label not in row
         column = "verdict" if label == "label" and taken and "verdict" in row else label
         if column in kind.columns:
@@ -182,6 +184,15 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         if {ACCEPT, REJECT} <= ever:
             read.clashes.add(key)
     return read
+
+
+def _check_names(path: Path, raw: list[str], names: list[str], rename: dict[str, str], group: str) -> None:
+    """Refuse columns that the sheet does not have: one that is renamed, or that rows are grouped by."""
+    odd = next((name for name in rename if name not in raw), None)
+    if odd is not None:
+        raise CriticError(f"{path}: no column {odd!r} to rename{nearest(odd, raw)}; see critic.columns")
+    if group not in (UNGROUPED, *names):
+        raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, names)}")
 
 
 def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
@@ -259,8 +270,6 @@ def _sheet(
     path: Path, kind: Kind, rows: list[dict[str, Any]], group: str, share: float, seed: int
 ) -> dict[str, Any]:
     """The fields of a `LabelSheet` that are of equal lengths, and what was left out of them."""
-    if rows and group != UNGROUPED and group not in rows[0]:
-        raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, list(rows[0]))}")
     labels = np.array([row[verdict_column(kind)] for row in rows], dtype=bool)
     if len(labels) and (labels.all() or not labels.any()):
         word = ACCEPT if labels[0] else REJECT

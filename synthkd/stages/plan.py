@@ -80,6 +80,8 @@ class Plan:
         #: Inputs of which no few-shot example was found, by their value of ``by``.
         self.bare: Counter[str] = Counter()
         self._known_names: set[tuple[str, ...]] = set()
+        #: What `look_ahead` has rendered and `asked` has not given out yet, by row and id.
+        self._rendered: dict[tuple[int, str], Asked] = {}
         self._lint()
         if recipe.critic is not None and recipe.critic.options and recipe.critic.path is None:
             named = recipe.critic.name
@@ -317,7 +319,7 @@ class Plan:
                         raise self._twice(number, own_id)
                     if rendered < most:
                         input_id = bytes_hash(_content(row)) if own_id is None else own_id
-                        self._ask(input_id, row, number)
+                        self._rendered[number, input_id] = self._ask(input_id, row, number)
                         rendered += 1
                 if rendered >= most and self.recipe.inputs.id is None:
                     break
@@ -507,7 +509,8 @@ class Plan:
                         counts.repeated += 1
                         continue
                     counts.distinct += 1
-                    group.append(self._ask(input_id, row, number))
+                    rendered = self._rendered.pop((number, input_id), None) if self._rendered else None
+                    group.append(rendered or self._ask(input_id, row, number))
                     if len(group) == batch:
                         yield self._narrowed(group)
                         group = []

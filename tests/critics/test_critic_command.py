@@ -38,6 +38,7 @@ def critic(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--merge", "majorty"], "did you mean 'majority'"),
         (["--critic", "linaer"], "did you mean 'linear'"),
         (["--kind", "tripel"], "did you mean 'triple'"),
+        (["--all", "--held-out", "0.9"], "--all holds no row out, --held-out 0.9 some"),
     ],
 )
 def test_a_wrong_option_is_one_line_and_nothing_is_written(

@@ -66,6 +66,18 @@ def test_a_reference_of_one_relation_can_be_trained_on(tmp_path: Path) -> None:
     assert len(trained(write(tmp_path / "one.parquet", known)).score(table(known))) == 40
 
 
+@pytest.mark.parametrize("name", ["label", "verdict"])
+@pytest.mark.parametrize("said", ["false", "0", "reject", "unsure"])
+def test_a_row_that_is_said_not_to_be_true_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    cells = ["true"] * len(FEW)
+    cells[2] = said
+    pq.write_table(table(FEW).append_column(name, pa.array(cells)), tmp_path / "known.parquet")
+    with pytest.raises(
+        CriticError, match=f"row 3: '{name}' is '{said}', but every row of this file counts as true"
+    ):
+        read_known(tmp_path / "known.parquet")
+
+
 def test_a_triple_that_differs_in_case_or_article_alone_is_a_repetition(tmp_path: Path) -> None:
     again = [(f"The {head.upper()}", relation, f"a {tail}.") for head, relation, tail in FEW]
     assert distinct(FEW + again) == FEW

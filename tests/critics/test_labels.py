@@ -230,6 +230,16 @@ def test_a_column_of_groups_that_is_not_there_is_refused_with_the_nearest(tmp_pa
         read(tmp_path, rows(), group="haed")
 
 
+def test_a_number_that_the_sheet_lacks_is_no_column_to_group_by(tmp_path: Path) -> None:
+    with pytest.raises(CriticError, match="no column 'tokens' to group by"):
+        read(tmp_path, rows(), group="tokens")
+
+
+def test_a_column_to_rename_that_is_not_there_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(CriticError, match=r"no column 'tial' to rename .did you mean 'tail'"):
+        read(tmp_path, rows(), columns={"tial": "tail"})
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [

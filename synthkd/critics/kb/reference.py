@@ -13,9 +13,13 @@ from synthkd.cells import text_cell
 from synthkd.critics.negatives import Triple
 from synthkd.errors import CriticError
 from synthkd.kinds.text import normal_phrase
-from synthkd.rows import read_rows
+from synthkd.labels.verdicts import REJECT, UNSURE, verdict_of
+from synthkd.rows import read_tables
 
 COLUMNS = ("head", "relation", "tail")
+#: Columns of a label sheet, by which a row may say that it is not true.
+_VERDICTS = ("label", "verdict")
+_READ = frozenset([*COLUMNS, *_VERDICTS])
 #: Fewest distinct known triples that say anything.
 FEWEST = 20
 _phrase = lru_cache(maxsize=1 << 18)(normal_phrase)
@@ -39,8 +43,15 @@ def distinct(triples: Iterable[Triple]) -> list[Triple]:
 
 
 def read_known(path: Path) -> list[Triple]:
-    """The distinct triples of a file of true ones. A row without head, relation or tail is refused."""
-    rows = (row for part in read_rows(path, list(COLUMNS)) for row in part)
+    """Read the distinct triples of a file of true ones.
+
+    A row without head, relation or tail is refused, and so is one that a verdict says not to be true.
+    """
+    rows = (
+        row
+        for table in read_tables(path, list(COLUMNS), also=_VERDICTS)
+        for row in table.select([name for name in table.schema.names if name in _READ]).to_pylist()
+    )
     return distinct(_whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1))
 
 
@@ -63,6 +74,11 @@ def triples_of(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
 
 
 def _whole(row: Mapping[str, Any], where: str) -> Triple:
+    for column in _VERDICTS:
+        if verdict_of(row.get(column)) in (REJECT, UNSURE):
+            raise CriticError(
+                f"{where}: {column!r} is {row[column]!r}, but every row of this file counts as true; leave out those that are not"
+            )
     found = [text_cell(row[column], where, column) or "" for column in COLUMNS]
     for column, text in zip(COLUMNS, found, strict=True):
         if not text.strip():

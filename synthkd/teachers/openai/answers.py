@@ -289,7 +289,7 @@ def _withheld(request: Request, index: int, reason: str, text: Any, mask: Mask) 
 
 def error_in(found: Any) -> Any:
     """The error that a body or a choice bears: its value, or None. Some servers say "no error" in many words."""
-    if type(found) is not dict:
+    if type(found) is not dict or ("error" not in found and "base_resp" not in found):
         return None
     error = found.get("error")
     if type(error) is dict:
@@ -425,6 +425,18 @@ def _is_thought(part: dict[str, Any]) -> bool:
     return (type(kind) is str and kind in _THOUGHT_PARTS) or part.get("thought") is True
 
 
+#: Fields of a message or a choice that hold thoughts, the first one that says something before the others.
+_THOUGHT_FIELDS = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_text",
+    "reasoning_details",
+    "thinking_blocks",
+)
+_ANY_THOUGHTS = frozenset(_THOUGHT_FIELDS)
+
+
 def _reasoning(choice: dict[str, Any], mask: Mask) -> str | None:
     """The thoughts that a server has parsed out of the text; None where it gives none."""
     message = choice.get("message")
@@ -432,16 +444,10 @@ def _reasoning(choice: dict[str, Any], mask: Mask) -> str | None:
     for found in (message, choice):
         if type(found) is not dict:
             continue
-        for name in (
-            "reasoning_content",
-            "reasoning",
-            "thinking",
-            "reasoning_text",
-            "reasoning_details",
-            "thinking_blocks",
-        ):
-            if name in found and not said:
-                said = _texts(found[name], 0)
+        if not _ANY_THOUGHTS.isdisjoint(found):
+            for name in _THOUGHT_FIELDS:
+                if name in found and not said:
+                    said = _texts(found[name], 0)
         content = found.get("content")
         if not said and type(content) is list:
             said = [
