@@ -81,6 +81,7 @@ def test_what_has_no_text_says_what_it_is(value: Any, said: str) -> None:
         text_cell(value, "r.jsonl row 3", "head")
 
 
+@pytest.mark.slow
 @given(
     st.floats()
     | st.integers()

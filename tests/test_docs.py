@@ -21,6 +21,7 @@ def blocks(page: str, language: str) -> list[str]:
     return [text for name, text in fences if name == language]
 
 
+@pytest.mark.slow
 def test_the_kind_that_the_page_builds_runs_as_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ def test_a_missing_column_is_named_with_those_there_are(make_recipe: Make, tmp_p
         run(recipe, quiet=True)
 
 
+@pytest.mark.slow
 def test_where_every_request_failed_the_run_says_why(make_recipe: Make) -> None:
     with FakeServer(rates={"404": 1.0}) as server, pytest.raises(TeacherError, match="http_404 15"):
         run(make_recipe(server.url), quiet=True)

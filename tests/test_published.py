@@ -106,6 +106,7 @@ def absolute_recipe(home: Path, teacher: dict[str, Any]) -> Recipe:
     return Recipe.from_dict(raw, home / "project")
 
 
+@pytest.mark.slow
 def test_a_corpus_holds_nothing_of_the_machine_that_made_it(tmp_path: Path) -> None:
     home = tmp_path / "telltale-user"
     with FakeServer() as server:

@@ -236,6 +236,7 @@ def test_an_address_of_the_environment_that_is_none_is_refused_without_repeating
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_environment_may_hold_an_address_with_a_password(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -240,6 +240,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
         return run(Recipe.from_dict(raw, folder=folder), quiet=True)
 
 
+@pytest.mark.slow
 def test_a_dataset_card_holds_no_markup_from_outside(result: RunResult) -> None:
     from markdown_it import MarkdownIt
 

@@ -103,6 +103,7 @@ def test_a_scored_file_says_why_a_row_has_no_score(tmp_path: Path) -> None:
     assert unscored(tmp_path / "o.parquet") == {"unreadable: no verdict": len(mute)}
 
 
+@pytest.mark.slow
 def test_a_judge_that_nobody_can_read_is_refused(tmp_path: Path) -> None:
     with (
         FakeServer() as server,
@@ -136,6 +137,7 @@ def saved(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_template_that_was_altered_is_refused(saved: Path) -> None:
     path = saved / TEMPLATE
     path.write_text(path.read_text().replace("accept", "reject"))

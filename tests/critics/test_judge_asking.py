@@ -83,6 +83,7 @@ def test_verdicts_that_did_not_come_are_no_rejects_but_an_error_and_come_the_nex
         assert server.requests == 6
 
 
+@pytest.mark.slow
 def test_a_judge_can_be_asked_through_batches(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
         critic = made(server.url, tmp_path, teacher={"backend": "openai-batch", "batch": {"poll": 0.05}})

@@ -188,6 +188,7 @@ def test_a_template_of_a_folder_that_reads_other_files_is_refused(critic: Path, 
         load_critic(critic, KIND)
 
 
+@pytest.mark.slow
 def test_a_judge_within_a_stack_asks_nobody_unless_it_is_told_whom(made: Path, tmp_path: Path) -> None:
     with pytest.raises(CriticError, match="its folder does not say where"):
         load_critic(made / "stack", KIND).score(table(4))

@@ -36,6 +36,7 @@ def synthkd(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return program.synthkd("journal", *arguments)
 
 
+@pytest.mark.slow
 def test_spending_shows_what_each_run_spent_reserved_and_was_charged(path: Path) -> None:
     ended = synthkd("spending", path)
     assert ended.returncode == 0, ended.stderr
@@ -86,6 +87,7 @@ def test_copy_writes_a_journal_and_refuses_a_second_time(path: Path) -> None:
     assert "a file already" in again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["info", "list", "spending"])
 def test_what_only_looks_neither_creates_nor_alters(path: Path, verb: str) -> None:
     before = path.read_bytes()

@@ -99,6 +99,7 @@ def test_a_label_names_its_choice_through_every_decoration(
     assert read(text) == LABELS[label], text
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     st.permutations([*LABELS]).map(lambda labels: labels[:2]),

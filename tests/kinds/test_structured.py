@@ -224,6 +224,7 @@ def test_each_of_several_answers_becomes_a_candidate(structured: Make) -> None:
     assert result.counts["candidates"] == result.counts["accepted"] == 10
 
 
+@pytest.mark.slow
 def test_a_repaired_answer_is_used_counted_and_told_of(structured: Make) -> None:
     def answer(prompt: str, index: int, seed: int) -> str:
         plain = tail(prompt, index, seed)

@@ -74,6 +74,7 @@ def test_verdicts_are_counted_apart_from_rows_where_two_annotators_spoke(folder:
     assert "2 rows labelled, 4 verdicts (3 accept, 1 reject)" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_file_without_an_answer_is_refused_and_makes_no_sheet(folder: Path) -> None:
     label(folder, "export", "rows.csv", "tasks.json", "--count", "3")
     done = label(folder, "import", "tasks.json", "tasks.json", "l.csv")

@@ -61,6 +61,7 @@ BAD = (
 )
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([(word, ACCEPT) for word in GOOD] + [(word, REJECT) for word in BAD] + [("?", UNSURE)]),
     st.sampled_from([str.upper, str.lower, str.title]),

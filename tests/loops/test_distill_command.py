@@ -119,6 +119,7 @@ def test_show_refuses_a_record_of_a_round_that_was_altered(recipe: Path) -> None
     assert "round.json: not the record of a round, or altered" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_a_loop_of_which_a_round_lost_its_guarantee_ends_with_the_status_of_that(
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

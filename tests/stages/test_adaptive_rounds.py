@@ -143,6 +143,7 @@ def test_samples_that_the_journal_has_beyond_what_was_wanted_change_nothing(tmp_
     assert after.manifest["corpus_hash"] == fresh.manifest["corpus_hash"]
 
 
+@pytest.mark.slow
 def test_a_chain_that_a_rule_rejects_has_no_vote(tmp_path: Path) -> None:
     recipe = recorded(tmp_path, {"wrong": [7] * N}, **ADAPTIVE)
     said = (tmp_path / "said.jsonl").read_text()
@@ -151,6 +152,7 @@ def test_a_chain_that_a_rule_rejects_has_no_vote(tmp_path: Path) -> None:
     assert held(recipe) == {"wrong": N}
 
 
+@pytest.mark.slow
 def test_a_winner_that_needs_more_votes_is_asked_for_until_it_has_them(tmp_path: Path) -> None:
     recipe = recorded(tmp_path, {"agreed": [7] * N}, min_votes=8, **ADAPTIVE)
     result = run(recipe, quiet=True)
@@ -172,6 +174,7 @@ def test_several_processes_ask_for_the_same_samples_and_judge_the_same(tmp_path:
     assert shared.manifest["corpus_hash"] == alone.manifest["corpus_hash"]
 
 
+@pytest.mark.slow
 def test_failures_do_not_hold_up_a_question(tmp_path: Path) -> None:
     samples = {"agreed": [7] * N}
     recipe = recorded(tmp_path, samples, **ADAPTIVE)

@@ -176,6 +176,7 @@ def test_workers_share_one_budget(tmp_path: Path, server: FakeServer) -> None:
     assert set(server.sent.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_budget_too_small_for_one_request_sends_none(tmp_path: Path, server: FakeServer) -> None:
     ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.001")
     assert "the cap is reached" in ended.stdout

@@ -165,6 +165,7 @@ def test_the_first_rows_are_rendered_before_anything_is_sent(tmp_path: Path) -> 
         run(recipe(tmp_path, rows, "{{ head }} {{ note }}"), quiet=True)
 
 
+@pytest.mark.slow
 def test_equal_ids_far_down_are_found_before_anything_is_sent(tmp_path: Path) -> None:
     rows = [{**ROW, "head": f"thing {i}", "id": i % 2999} for i in range(3000)]
     with pytest.raises(InputError, match="row 3000: the id '0' stands on another row"):

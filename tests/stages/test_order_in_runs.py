@@ -73,6 +73,7 @@ def test_a_contradiction_of_both_orders_of_a_pair_is_decided_by_votes(tmp_path: 
     assert row["reason"] == 'outvoted: 1 of 3 for "dog", 2 for "cat"'
 
 
+@pytest.mark.slow
 def test_without_the_rule_cycles_stay(tmp_path: Path) -> None:
     result = run(recipe(tmp_path, rules=[{"name": "comparative_form"}]), quiet=True)
     assert result.counts["order"] is None

@@ -60,6 +60,7 @@ def test_a_work_folder_that_holds_something_of_others_is_refused(
     refused(make_recipe(server.url, work="work"), server, tmp_path, "work", StorageError)
 
 
+@pytest.mark.slow
 def test_rows_of_another_tool_under_our_names_are_kept(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:

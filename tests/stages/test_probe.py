@@ -132,6 +132,7 @@ def test_a_second_probe_asks_others(make_recipe: Make, server: FakeServer) -> No
     assert set(server.sent.values()) == {1}
 
 
+@pytest.mark.slow
 def test_failed_requests_of_a_probe_are_counted(make_recipe: Make) -> None:
     with FakeServer(script=["404", "404"]) as server:
         found = probe(make_recipe(server.url, heads=20), 5)
@@ -182,6 +183,7 @@ def test_intervals_contain_what_the_whole_comes_to_nearly_always(make_recipe: Ma
     assert min(hits.values()) >= 17, hits
 
 
+@pytest.mark.slow
 def test_where_all_answers_are_alike_the_projection_is_exact(make_recipe: Make) -> None:
     with FakeServer(answer=lambda p, i, s: "three words each") as server:
         found = probe(make_recipe(server.url, heads=30, teacher=teacher(server.url)), 6)
@@ -189,6 +191,7 @@ def test_where_all_answers_are_alike_the_projection_is_exact(make_recipe: Make) 
     assert found.written.low == found.written.middle == found.written.high == 30 * 2 * 3
 
 
+@pytest.mark.slow
 def test_without_a_price_the_cost_is_unknown_and_not_nothing(make_recipe: Make, server: FakeServer) -> None:
     found = probe(make_recipe(server.url, heads=10), 3)
     assert found is not None
@@ -196,6 +199,7 @@ def test_without_a_price_the_cost_is_unknown_and_not_nothing(make_recipe: Make, 
     assert "unknown (no price in the recipe)" in str(found)
 
 
+@pytest.mark.slow
 def test_a_probe_keeps_to_the_budget(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url, heads=20, teacher=teacher(server.url), limits={"tokens": 250})
     probe(recipe, 10)
@@ -203,6 +207,7 @@ def test_a_probe_keeps_to_the_budget(make_recipe: Make, server: FakeServer) -> N
     assert sum(tokens for _, tokens in server.times) <= 250
 
 
+@pytest.mark.slow
 def test_a_dry_run_sends_nothing_makes_nothing_and_shows_three_whole_prompts(
     tmp_path: Path, server: FakeServer
 ) -> None:
@@ -232,6 +237,7 @@ def test_a_dry_run_says_what_it_counted_and_what_it_guesses(make_recipe: Make, s
     assert f"${found.cost:,.4f} if all of them are" in text
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_what_is_in_the_journal(make_recipe: Make, server: FakeServer) -> None:
     generate(make_recipe(server.url, heads=4), quiet=True)
     found = dry_run(make_recipe(server.url, heads=10))
@@ -239,6 +245,7 @@ def test_a_dry_run_counts_what_is_in_the_journal(make_recipe: Make, server: Fake
     assert server.requests == 4
 
 
+@pytest.mark.slow
 def test_a_dry_run_without_a_price_names_no_cost(make_recipe: Make) -> None:
     found = dry_run(make_recipe())
     assert found.cost is None

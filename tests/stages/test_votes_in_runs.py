@@ -46,6 +46,7 @@ def reasons(result: Any) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_winner_of_a_question_is_kept_and_the_others_are_told_by_how_much_they_lost(
     make_recipe: Make,
 ) -> None:
@@ -59,6 +60,7 @@ def test_the_winner_of_a_question_is_kept_and_the_others_are_told_by_how_much_th
     assert result.counts["rejected"]["votes"] == 1
 
 
+@pytest.mark.slow
 def test_no_row_of_a_tied_question_is_accepted(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "eating", "cutting", "eating", "play"), keep="winner")
     assert result.counts["accepted"] == 0
@@ -66,6 +68,7 @@ def test_no_row_of_a_tied_question_is_accepted(make_recipe: Make) -> None:
     assert set(reasons(result).values()) == {'tie between "cutting" and "eating", 2 of 5 each'}
 
 
+@pytest.mark.slow
 def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_rows(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "eating"), keep="winner")
     card = (result.recipe.corpus_path / "README.md").read_text("utf-8")
@@ -81,23 +84,27 @@ def test_a_kind_that_keeps_all_keeps_every_answer_with_enough_votes(make_recipe:
     assert reasons(result)["eating"] == "agreement 0.25, below 0.50"
 
 
+@pytest.mark.slow
 def test_a_winner_needs_the_lead_that_is_asked_for(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating"), keep="winner", min_margin=0.5)
     assert reasons(result)["cutting"] == "lead 0.33, below 0.50"
 
 
+@pytest.mark.slow
 def test_malformed_completions_and_those_that_a_rule_rejects_count_as_asked(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", " ... ", "what <?>", "cutting"))
     (row,) = result.corpus.accepted.to_pylist()
     assert (row["votes"], row["agreement"]) == (2, 0.5)
 
 
+@pytest.mark.slow
 def test_columns_are_filled_without_votes_in_the_recipe_too(make_recipe: Make, server: FakeServer) -> None:
     result = run(make_recipe(server.url), quiet=True)
     assert result.counts["votes"] is None
     assert all(row["votes"] >= 1 and row["entropy"] >= 0 for row in result.corpus.accepted.to_pylist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["likelihood", "teacher"])
 def test_votes_are_weighed(make_recipe: Make, by: str) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating"), heads=3, keep="winner", by=by)
@@ -105,6 +112,7 @@ def test_votes_are_weighed(make_recipe: Make, by: str) -> None:
     assert f"by {by}" in reasons(result)["eating"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "winner"), [("count", "eating"), ("likelihood", "cutting"), ("teacher", "cutting")]
 )
@@ -182,6 +190,7 @@ def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
     assert scored
 
 
+@pytest.mark.slow
 def test_the_card_the_table_and_show_tell_the_votes(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating"), keep="winner")
     said = "on 1 questions: 0 unanimous, 1 led, 0 tied"

@@ -72,6 +72,7 @@ SAID = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(SAID, st.sampled_from([(), ("are", "have", "can be", "were")]))
 def test_a_comparison_is_read_again(text: str, auxiliaries: tuple[str, ...]) -> None:
     kind = ComparativeKind(auxiliaries=auxiliaries)
@@ -155,6 +156,7 @@ CLAIMS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(CLAIMS, CLAIMS)
 def test_propositions_of_a_chunk_are_read_again_together(

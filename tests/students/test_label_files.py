@@ -47,6 +47,7 @@ NAME = st.text(
 )
 
 
+@pytest.mark.slow
 @given(NAME, st.sampled_from([" ", "\u00a0", "\t", "\u200b", "\ufeff", "  "]))
 def test_blanks_and_unicode_forms_make_no_other_class(name: str, blank: str) -> None:
     plain = class_name(name)

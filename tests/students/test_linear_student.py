@@ -38,6 +38,7 @@ def test_probabilities_sum_to_one_also_for_unknown_and_empty_texts() -> None:
     np.testing.assert_allclose(found.sum(1), 1)
 
 
+@pytest.mark.slow
 def test_the_same_rows_and_seed_give_the_same_student() -> None:
     first, again = (LinearStudent(seed=3).fit(rows()) for _ in range(2))
     texts = ["some text about cash"]

@@ -79,6 +79,7 @@ def test_the_folder_has_a_card_and_is_still_whole(folder: Path) -> None:
     assert load_student(out).predict(["my parcel"]) == ["arrival"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_test_rows_that_were_trained_on_are_told(folder: Path) -> None:
     done = student(folder, "train", "rows.csv", "s", "--test", "rows.csv")
     assert "test: 8 rows stand among the training rows too" in done.stderr
@@ -170,6 +171,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(folder: Path, arguments: l
     assert not (folder / "s").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("out", "said"),
     [("out.txt", "name a file that ends in"), ("rows.csv", "in) what is read"), ("s", "name a file")],
@@ -180,6 +182,7 @@ def test_predictions_go_into_a_file_of_their_own(folder: Path, out: str, said: s
     assert said in done.stderr
 
 
+@pytest.mark.slow
 def test_a_label_that_the_student_does_not_know_is_named_with_file_and_row(folder: Path) -> None:
     write_csv(folder / "odd.csv", [{"text": "odd", "label": "odd"}])
     done = student(folder, "eval", str(trained(folder)), "odd.csv")
@@ -200,6 +203,7 @@ def test_keys_that_json_has_no_form_for_are_written_as_text(folder: Path) -> Non
     assert json.loads((folder / "out.jsonl").read_text())["id"] == "2020-01-02"
 
 
+@pytest.mark.slow
 def test_an_empty_text_is_refused_with_its_row_and_nothing_is_written(folder: Path) -> None:
     write_csv(folder / "gap.csv", [{"text": "a parcel"}, {"text": " "}])
     done = student(folder, "predict", str(trained(folder)), "gap.csv", "out.csv")
@@ -207,6 +211,7 @@ def test_an_empty_text_is_refused_with_its_row_and_nothing_is_written(folder: Pa
     assert not (folder / "out.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_linear_student_is_said_to_need_no_export(folder: Path) -> None:
     done = student(folder, "export", str(trained(folder)))
     assert done.returncode == 2

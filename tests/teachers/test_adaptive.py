@@ -195,6 +195,7 @@ steps = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(most=st.integers(1, 300), happens=steps)
 def test_whatever_happens_it_stays_between_one_and_what_is_allowed(
     most: int, happens: list[tuple[float, int, float] | None]

@@ -134,6 +134,7 @@ def test_batches_are_cut_at_the_number_of_requests(journal: Journal) -> None:
     assert [batch["request_counts"]["total"] for batch in fake.batches.values()] == [4, 4, 2]
 
 
+@pytest.mark.slow
 def test_batches_are_cut_at_the_size_of_a_file(journal: Journal) -> None:
     fake = FakeBatches()
     with Server(fake) as server:
@@ -161,6 +162,7 @@ def test_more_requests_in_a_file_than_the_provider_takes_end_the_run_with_its_wo
         ask(server, journal, 10)
 
 
+@pytest.mark.slow
 def test_a_source_that_waits_for_answers_does_not_wait_for_ever(journal: Journal) -> None:
     """Under a cap the stage gives no more requests until some have been answered."""
     came = asyncio.Event

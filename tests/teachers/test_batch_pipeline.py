@@ -24,6 +24,8 @@ from synthkd.teachers.openai import batch_stream
 from synthkd.testing import FakeServer
 from synthkd.testing.batches import FakeBatches
 
+pytestmark = pytest.mark.slow
+
 
 def batch_recipe(make_recipe: Make, url: str, **parts: Any) -> Recipe:
     teacher = {
@@ -39,7 +41,6 @@ def rows_of(result: pipeline.RunResult) -> list[dict[str, Any]]:
     return pq.read_table(path).to_pylist()
 
 
-@pytest.mark.slow
 def test_a_corpus_is_the_same_whichever_way_its_rows_were_bought(make_recipe: Make, tmp_path: Path) -> None:
     with FakeServer() as server:
         direct = {"backend": "openai", "model": "fake", "base_url": server.url, "sampling": {"n": 3}}
@@ -62,7 +63,6 @@ def test_what_came_by_batch_is_not_asked_again_the_direct_way(make_recipe: Make)
         assert (done.held, done.sent, server.requests) == (60, 0, 0)
 
 
-@pytest.mark.slow
 def test_a_cap_holds_for_batches_too_and_a_higher_one_goes_on(
     make_recipe: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,7 +114,6 @@ def said(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-@pytest.mark.slow
 def test_ctrl_c_leaves_the_batch_with_the_provider_and_the_verbs_show_and_cancel_it(tmp_path: Path) -> None:
     fake = FakeBatches(takes=10**6)
     with FakeServer(batches=fake) as server:
@@ -134,7 +133,6 @@ def test_ctrl_c_leaves_the_batch_with_the_provider_and_the_verbs_show_and_cancel
     assert len(fake.batches) == 1
 
 
-@pytest.mark.slow
 def test_the_verbs_refuse_a_recipe_without_batches(tmp_path: Path) -> None:
     path = write_recipe(tmp_path, "http://127.0.0.1:9/v1")
     path.write_text(path.read_text().replace("openai-batch", "openai"))

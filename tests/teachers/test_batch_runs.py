@@ -74,6 +74,7 @@ def test_a_batch_that_is_still_under_way_is_not_submitted_again_beside_new_reque
     assert journal.counts().in_flight == 0
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_leaves_its_batches_and_gives_back_what_was_not_submitted(
     journal: Journal,
 ) -> None:

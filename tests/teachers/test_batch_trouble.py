@@ -64,6 +64,7 @@ def test_what_expired_is_asked_again_in_a_further_batch(journal: Journal) -> Non
     assert all_collected(journal)
 
 
+@pytest.mark.slow
 def test_what_was_cancelled_is_not_submitted_again_by_itself(journal: Journal) -> None:
     fake = FakeBatches(script=["cancelled"])
     with Server(fake) as server:
@@ -154,6 +155,7 @@ def test_a_batch_that_was_not_valid_ends_the_run_with_the_providers_words(journa
     assert all_collected(journal)
 
 
+@pytest.mark.slow
 def test_after_a_batch_that_was_not_valid_the_next_run_submits_anew(journal: Journal) -> None:
     with Server(FakeBatches(script=["failed"])) as server:
         with pytest.raises(TeacherError):

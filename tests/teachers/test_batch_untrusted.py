@@ -104,6 +104,7 @@ def test_a_full_disk_under_a_result_is_one_line_and_the_batch_stays(
     assert not all_collected(journal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "state",
     [{"id": 7}, {"status": None}, {"status": ["x"]}, {"output_file_id": {"a": 1}}, {"output_file_id": "a b\n"}, {"id": "x" * 999},

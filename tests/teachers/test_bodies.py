@@ -98,6 +98,7 @@ def test_an_error_without_end_is_cut_off() -> None:
     assert found.reason == "http_404"
 
 
+@pytest.mark.slow
 def test_an_answer_that_drips_without_end_ends_with_its_time() -> None:
     def answer(peer: Peer) -> None:
         peer.send(b"HTTP/1.1 200 X\r\n" + CHUNKED + b"\r\n\r\n")

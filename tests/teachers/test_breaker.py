@@ -120,6 +120,7 @@ def test_waiting_for_a_limit_a_minute_is_no_stall() -> None:
     assert [type(answer) for answer in answers] == [Completion] * 3
 
 
+@pytest.mark.slow
 def test_a_server_that_only_says_wait_ends_the_run_in_its_patience() -> None:
     def busy() -> TransientError:
         return TransientError("http_429", "slow down", retry_after=3000)

@@ -155,6 +155,7 @@ def test_a_server_that_answers_too_much_gets_a_connection_for_each_request_from_
     assert server.connections == 4
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Sending a large body")
 def test_an_answer_before_the_request_was_written_does_not_count() -> None:
     def greet(peer: Peer) -> None:

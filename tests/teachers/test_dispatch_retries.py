@@ -80,6 +80,7 @@ def test_a_waiting_retry_holds_no_place() -> None:
     assert time.perf_counter() - start < 30
 
 
+@pytest.mark.slow
 def test_a_retry_never_comes_before_the_server_said() -> None:
     start = time.perf_counter()
     gather(several(1), failing(1, lambda: TransientError("http_429", "slow down", retry_after=0.2)))

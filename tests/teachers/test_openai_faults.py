@@ -27,6 +27,7 @@ def test_a_fault_in_passing_is_tried_again(fault: str) -> None:
     assert server.requests == 3
 
 
+@pytest.mark.slow
 def test_a_request_that_hung_is_tried_again() -> None:
     with FakeServer(script=["hang"]) as server:
         completed(ask(teacher(server.url, timeout=0.2), request()))
@@ -65,12 +66,14 @@ def test_the_wait_that_the_server_asks_for_is_kept(fault: str) -> None:
     assert (1.0 if fault == "429-seconds" else 0.0) <= waited < 4
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_a_timeout() -> None:
     with FakeServer(rates={"hang": 1.0}) as server:
         found = failure(ask(teacher(server.url, attempts=2, timeout=0.1), request()))
     assert (found.reason, found.permanent, server.requests) == ("timeout", False, 2)
 
 
+@pytest.mark.slow
 def test_requests_are_answered_side_by_side_within_the_bound() -> None:
     asked = [request(({"role": "user", "content": str(i)},)) for i in range(30)]
     with FakeServer(latency=0.02) as server:
@@ -90,6 +93,7 @@ def test_a_name_that_does_not_resolve_is_unreachable() -> None:
         ask(teacher("http://no-such-host.invalid/v1"), request())
 
 
+@pytest.mark.slow
 def test_an_address_that_swallows_connections_is_unreachable() -> None:
     """A full queue of connections drops new ones, as a firewall does."""
     with socket.socket() as deaf:

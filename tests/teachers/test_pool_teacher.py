@@ -144,6 +144,7 @@ def test_with_label_noise_some_rows_are_of_another_class(path: Path) -> None:
     assert 0.3 < wrong < 0.5
 
 
+@pytest.mark.slow
 def test_noise_from_near_classes_takes_the_likest(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     groups = {

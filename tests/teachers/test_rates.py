@@ -150,6 +150,7 @@ def test_a_request_above_the_limit_goes_in_the_end_and_alone() -> None:
     assert after - at > MINUTE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "size"), [(20_000, 100), (200_000, 100), (200_000, 1000), (2_000_000, 4000)]
 )

@@ -41,6 +41,7 @@ def rows(tmp_path: Path) -> Path:
     return tmp_path / "rows.jsonl"
 
 
+@pytest.mark.slow
 def test_rows_are_found_by_key_and_not_by_position(make_recipe: Make, rows: Path) -> None:
     result = run(recorded(make_recipe), quiet=True)
     found = {(r["head"], r["tail"], r["logprob"], r["teacher"]) for r in result.corpus.accepted.to_pylist()}

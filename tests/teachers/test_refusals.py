@@ -169,6 +169,7 @@ def billed(answer: Callable[[Peer], None] | None, url: str | None = None, **part
         return asyncio.run(go(server.url))
 
 
+@pytest.mark.slow
 def test_a_connection_that_never_was_is_not_billed() -> None:
     with closed_port() as url:
         assert billed(None, url) is False
@@ -184,6 +185,7 @@ def test_a_name_that_is_looked_up_without_end_is_not_billed(monkeypatch: pytest.
     assert billed(None, "http://slow.invalid/v1") is False
 
 
+@pytest.mark.slow
 def test_a_request_that_was_written_may_be_billed_when_nothing_of_use_comes() -> None:
     assert billed(lambda peer: None) is None
     assert billed(lambda peer: peer.socket.close()) is None
@@ -336,6 +338,7 @@ def test_a_key_in_the_words_of_an_answer_is_shown_nowhere(monkeypatch: pytest.Mo
         assert not parts_of_secret(failure(ask(teacher(server.url), request())).detail)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", ["300", "300.0"])
 def test_a_wait_in_milliseconds_is_kept(wait: str) -> None:
     def answer(peer: Peer) -> None:

@@ -41,6 +41,7 @@ def test_a_reset_breaks_the_connection() -> None:
         post(server.url, {"prompt": "bread"})
 
 
+@pytest.mark.slow
 def test_a_hang_never_answers() -> None:
     with FakeServer(script=["hang"]) as server, pytest.raises(TimeoutError):
         post(server.url, {"prompt": "bread"}, timeout=0.2)
@@ -130,6 +131,7 @@ def test_the_first_choice_alone_may_be_withheld() -> None:
     assert [choice["finish_reason"] for choice in choices] == ["content_filter", "stop", "stop"]
 
 
+@pytest.mark.slow
 def test_each_fault_has_its_own_share() -> None:
     with FakeServer(rates={"429": 0.2, "500": 0.2}) as server:
         found = Counter(post(server.url, {"prompt": str(i)})[0] for i in range(300))
@@ -148,6 +150,7 @@ def test_rates_come_again_in_the_same_order_and_after_the_script() -> None:
     assert first == statuses()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_request_is_noted_whatever_becomes_of_it(fault: str) -> None:
     with FakeServer(script=[fault]) as server:

@@ -64,6 +64,7 @@ def test_requests_are_counted_by_what_they_ask(server: FakeServer) -> None:
     assert server.requests == 3
 
 
+@pytest.mark.slow
 def test_each_request_is_in_the_log_before_it_is_answered(tmp_path: Path) -> None:
     log = tmp_path / "sent.log"
     with FakeServer(log=log, script=["hang"]) as server:
@@ -183,6 +184,7 @@ def test_requests_sent_before_the_answer_are_answered_in_turn(server: FakeServer
     assert [prompt for prompt, _, _ in server.sent] == ["bread", "water"]
 
 
+@pytest.mark.slow
 def test_what_is_in_flight_is_counted() -> None:
     with FakeServer(script=["hang", ""]) as server:
         with pytest.raises(TimeoutError):
