@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthkd.cli.options import Formulas
+from synthkd.cli.options import Formulas, key_values
 from synthkd.display import clean
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ KindOfCritic = Annotated[
 ]
 KindOptions = Annotated[
     list[str] | None,
-    typer.Option(
-        "--kind-option", metavar="KEY=VALUE",
-        help="`relations`, `several` or an option of the kind, as in a recipe's `kind`. Default: the critic's.",
-        show_default=False,
-    ),
+    key_values("--kind-option", "`relations`, `several` or an option of the kind, as in a recipe's `kind`. Default: the critic's."),
 ]  # fmt: skip
 Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
@@ -40,11 +36,7 @@ Column = Annotated[str, typer.Option(help="Column of the verdict.")]
 Asked = Annotated[float, typer.Option(help="Precision to show a threshold for, above 0 and below 1.")]
 CriticOptions = Annotated[
     list[str] | None,
-    typer.Option(
-        "--option", metavar="KEY=VALUE",
-        help="What the critic's folder does not say: `teacher.…`, `journal` and `limits.…` of a judge, `encoder`.",
-        show_default=False,
-    ),
+    key_values("--option", "What the critic's folder does not say: `teacher.…`, `journal` and `limits.…` of a judge, `encoder`."),
 ]  # fmt: skip
 BaseUrl = Annotated[
     str | None,
@@ -86,17 +78,14 @@ def train(
     kind: KindName = "triple",
     kind_option: Annotated[
         list[str] | None,
-        typer.Option(
-            "--kind-option",
-            metavar="KEY=VALUE",
-            help="`relations`, `several` or an option of the kind, as in a recipe's `kind`.",
-            show_default=False,
+        key_values(
+            "--kind-option", "`relations`, `several` or an option of the kind, as in a recipe's `kind`."
         ),
     ] = None,
     critic: Annotated[str, typer.Option(help="Which critic; `synthkd describe` lists them.")] = "linear",
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="KEY=VALUE", help="An option of that critic.", show_default=False),
+        key_values("--option", "An option of that critic."),
     ] = None,
     label: Column = "label",
     held_out: Annotated[

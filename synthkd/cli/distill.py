@@ -8,18 +8,15 @@ from typing import Annotated
 
 import typer
 
+from synthkd.cli.options import key_values
+
 
 def distill(
     recipe: Annotated[Path, typer.Argument(help="The recipe, with a `loop`.", show_default=False)],
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most.", show_default=False)] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Change a value of the recipe, such as loop.rows=64.",
-            show_default=False,
-        ),
+        key_values("--set", "Change a value of the recipe, such as loop.rows=64."),
     ] = None,
     dry_run: Annotated[
         bool,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from synthkd.cli.options import Formulas
+from synthkd.cli.options import Formulas, key_values
 from synthkd.display import clean
 
 if TYPE_CHECKING:
@@ -73,11 +73,7 @@ CriticFolder = Annotated[
 ]
 CriticOptions = Annotated[
     list[str] | None,
-    typer.Option(
-        "--critic-option", metavar="KEY=VALUE",
-        help="For `--critic`, what its folder does not say: `teacher.base_url` and others of a judge, `journal`, `encoder`.",
-        show_default=False,
-    ),
+    key_values("--critic-option", "For `--critic`, what its folder does not say: `teacher.base_url` and others of a judge, `journal`, `encoder`."),
 ]  # fmt: skip
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Format = Annotated[str, typer.Option("--format", help="label-studio or argilla.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,3 +12,8 @@ Formulas = Annotated[
         "--formulas", help="Write texts that a spreadsheet takes for formulas into CSV as they are."
     ),
 ]
+
+
+def key_values(flag: str, help: str) -> Any:
+    """Declare an option that may be given several times, each a ``KEY=VALUE``."""
+    return typer.Option(flag, metavar="KEY=VALUE", help=help, show_default=False)

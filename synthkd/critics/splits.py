@@ -25,8 +25,10 @@ _HELD = {
     "validation",
     "valid",
     "val",
+    "eval",
+    "evaluation",
+    "calibration",
 }
-_HELD |= {"eval", "evaluation", "calibration"}
 _TRAIN = {"train", "training", ""}
 #: Groups on both sides that a refusal names.
 _NAMED = 3
