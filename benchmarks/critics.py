@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Critics on real rows: how well they tell valid from invalid, whether the promise is kept, how fast they score.
 
-    python benchmarks/critics.py --data DIR [--quick] [--only promise,cskb] [--json FILE]
+    python -m benchmarks critics --data DIR [--quick] [--only promise,cskb] [--json FILE]
 
 Each part is a script of `benchmarks/critic_parts` and can be run by itself. Test splits are read where they are
 there; nothing is chosen on them. The full run takes about an hour on two cores; `--quick` minutes.
@@ -14,9 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import data_folder, options, table, write
+from benchmarks.common import data_folder, options, table, write
 
 PARTS = (
     "default_rules", "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb", "explanations",
@@ -54,7 +52,7 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
-        figures |= import_module(f"critic_parts.{name}").figures(data, args.quick)
+        figures |= import_module(f"benchmarks.critic_parts.{name}").figures(data, args.quick)
     # Lists and tables are in the JSON.
     rows = [
         (name, value if isinstance(value, int | float | None) else str(value)[:60], _kept(name, value))

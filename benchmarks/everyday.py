@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The everyday world, with exact truth: the table of the symbolic distillation paper, and every kind stage by stage.
 
-    python benchmarks/everyday.py [--quick] [--only KIND ...] [--json FILE]
+    python -m benchmarks everyday [--quick] [--only KIND ...] [--json FILE]
 
 Triples (West et al. 2022): samples the embedded teacher with the example recipe, then judges the same completions
 without a critic and with the shipped critic at several asked precisions. Precision is measured against the table,
@@ -20,12 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import options, table, write
-from everyday_parts.stages import HEADER, RECIPES, after_each, judged
-
+from benchmarks.common import options, table, write
+from benchmarks.everyday_parts.stages import HEADER, RECIPES, after_each, judged
+from everyday.truth import Truth
 from synthkd import Recipe, run
 from synthkd.errors import NotReachableError
-from synthkd.everyday.truth import Truth
 from synthkd.kinds.triple import TripleKind
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The engine: speed, memory, faults, kills, limits and caps.
 
-    python benchmarks/generate.py [--quick] [--only speed,faults] [--json FILE] [--cores CLIENT,SERVER]
+    python -m benchmarks generate [--quick] [--only speed,faults] [--json FILE] [--cores CLIENT,SERVER]
 
 Speed is a ratio against a bare aiohttp loop that writes JSONL, timed in turn with it as whole processes, each on one
 core. All servers are on loopback. The full run takes about ten minutes.
@@ -16,10 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import options, table, write
-from engine import faults, limits, speed
+from benchmarks.common import options, table, write
+from benchmarks.engine import faults, limits, speed
 
 #: Figure -> what it must come to, and whether at least or at most.
 WANTED: dict[str, tuple[str, float]] = {

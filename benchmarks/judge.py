@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The judge: how many recorded triples are parsed, checked by rules, voted on and cleared of duplicates in a second.
 
-    python benchmarks/judge.py [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
+    python -m benchmarks judge [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
 
 A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed and some that fail
 each rule. The journal is filled before the clock starts; what is timed is the stage in a process of its own, from the
@@ -29,18 +29,15 @@ from typing import Any
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import options, table, write
-
+from benchmarks.common import options, table, write
+from everyday.table import Table
 from synthkd import Recipe
-from synthkd.everyday.table import Table
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.requests import Completion
 from synthkd.stages.critic import Decision
-from synthkd.stages.judge import judge as stage
+from synthkd.stages.filter import judge as stage
 from synthkd.stages.plan import Plan
 
 SAMPLES = 10
@@ -143,7 +140,7 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
 
 def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
     """The stage in a process of its own: wall and processor seconds, peak memory, what came out."""
-    command = [sys.executable, __file__, "--judge", str(path), str(workers)]
+    command = [sys.executable, "-m", "benchmarks.judge", "--judge", str(path), str(workers)]
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     begin = time.perf_counter()
     done = subprocess.run(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SIGKILL, SIGTERM and SIGINT at random moments of every verb; each is started again and compared with a calm start.
 
-    python benchmarks/kills.py [--kills 100] [--seed N] [--only run,judge] [--json FILE] [--quick]
+    python -m benchmarks kills [--kills 100] [--seed N] [--only run,judge] [--json FILE] [--quick]
 
 The server is on loopback. A hundred kills take some minutes.
 """
@@ -15,11 +15,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import options, table, write
-from kill_parts.jobs import JOBS, Job
-from kill_parts.killing import SIGNALS, Kill, Killing
+from benchmarks.common import options, table, write
+from benchmarks.kill_parts.jobs import JOBS, Job
+from benchmarks.kill_parts.killing import SIGNALS, Kill, Killing
 
 #: Tries of a kill whose job had ended before the signal.
 _TRIES = 4

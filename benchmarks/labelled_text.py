@@ -1,8 +1,8 @@
 """Labelled text on BANKING77: planted label errors that are found, and test queries that are found in train.
 
-    python benchmarks/labelled_text.py            # TF-IDF, and the encoder where it is installed: about 10 minutes on a core
-    python benchmarks/labelled_text.py --quick    # 12 classes, one seed: seconds
-    python benchmarks/labelled_text.py --show 40  # pairs that count as nearly the same, to be read
+    python -m benchmarks labelled_text            # TF-IDF, and the encoder where it is installed: about 10 minutes on a core
+    python -m benchmarks labelled_text --quick    # 12 classes, one seed: seconds
+    python -m benchmarks labelled_text --show 40  # pairs that count as nearly the same, to be read
 
 Errors are planted in train: so many of its labels are drawn anew from the other classes (`any`), or from the three classes
 whose texts are nearest by TF-IDF centroid (`near`). Rows that nobody planted count as clean; the real errors in BANKING77
@@ -18,17 +18,17 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-import common
 import numpy as np
 import pyarrow.parquet as pq
-from critic_parts.encoders import options
 from sklearn.metrics import roc_auc_score
 
+from benchmarks import common
+from benchmarks.critic_parts.encoders import options
 from synthkd.filters.label_noise import confident, cross_fitted, tf_idf
-from synthkd.filters.labelled import Contaminated
-from synthkd.filters.minhash import Bands, greedy, near_groups
-from synthkd.kinds.example import ExampleKind
-from synthkd.kinds.examples.overlap import normal_text
+from synthkd.filters.labelled_text import Contaminated
+from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.text.near_duplicates import Bands, greedy, near_groups
+from synthkd.text.overlap import normal_text
 
 NOISE, SEEDS = (0.0, 0.1, 0.2), (0, 1, 2)
 WAYS = ("both", "prune_by_noise_rate", "prune_by_class", "confident_learning")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """How fast other tools generate completions against a local OpenAI-compatible server, beside synthkd.
 
-    python benchmarks/peers.py --envs DIR --install            # once: one environment for each peer
-    python benchmarks/peers.py --envs DIR [--quick] [--json FILE] [--core 2 --server-core 3]
-    python benchmarks/peers.py --only bare,synthkd             # needs no environments
+    python -m benchmarks peers --envs DIR --install            # once: one environment for each peer
+    python -m benchmarks peers --envs DIR [--quick] [--json FILE] [--core 2 --server-core 3]
+    python -m benchmarks peers --only bare,synthkd             # needs no environments
 
 The same job for all: short prompts, one completion each, the same latency and the same number of requests in
 flight. What is timed is a whole process, from its start to its end, imports and the writing of rows included.
@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from common import options, table, write
+from benchmarks.common import options, table, write
 
 ROOT = Path(__file__).resolve().parent.parent
 CLIENTS = Path(__file__).resolve().parent / "peer_clients"

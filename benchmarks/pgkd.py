@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The loop's policy on real rows: BANKING77, a teacher made of rows, the loop as users run it (`synthkd distill`).
 
-    python benchmarks/pgkd.py --data DIR [--quick] [--seeds N] [--only headline,skewed] [--jobs N] [--json FILE]
+    python -m benchmarks pgkd --data DIR [--quick] [--seeds N] [--only headline,skewed] [--jobs N] [--json FILE]
 
 5 and 10 rows a class at the start and 5 for validation, all cut from train; the rest of train is the pool. Ten rounds of 77
 rows. The test rows draw the curve and decide nothing. What is compared is the area under the curve of test accuracy (its mean
@@ -21,17 +21,14 @@ About half an hour on two cores, the headline seven minutes. `--dev` measures on
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import data_folder, options, table, write
-from pgkd_parts.cuts import minilm
-from pgkd_parts.running import Gain, Outcome, Setting, Task, compared, gain, run_all
+from benchmarks.common import data_folder, options, table, write
+from benchmarks.pgkd_parts.cuts import minilm
+from benchmarks.pgkd_parts.running import Gain, Outcome, Setting, Task, compared, gain, run_all
 
 Found = dict[Task, Outcome]
 Figures = dict[str, Any]
@@ -58,7 +55,7 @@ def headline(seeds: range, setting: Setting, student: str, quick: bool) -> Figur
 
 
 def ablations(seeds: range, setting: Setting, student: str, quick: bool) -> Figures:
-    from pgkd_parts.arms import ARMS
+    from benchmarks.pgkd_parts.arms import ARMS
 
     arms = {name: Task(name, 0, 5, student) for name in ARMS}
     found = _run(arms, seeds, setting)
@@ -118,13 +115,13 @@ def tfidf(seeds: range, setting: Setting, student: str, quick: bool) -> Figures:
 
 
 def allocation(seeds: range, setting: Setting, student: str, quick: bool) -> Figures:
-    from pgkd_parts.allocation import run
+    from benchmarks.pgkd_parts.allocation import run
 
     return run(setting.data, seeds, setting.rounds, minilm(), setting.dev, quick)
 
 
 def triples(seeds: range, setting: Setting, student: str, quick: bool) -> Figures:
-    from pgkd_parts.triples import run
+    from benchmarks.pgkd_parts.triples import run
 
     return run(quick, len(seeds))
 

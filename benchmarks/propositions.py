@@ -1,6 +1,6 @@
 """Propositions on real rows: parser, alignment and rules against human corrections; documents of every length.
 
-    python benchmarks/propositions.py [--quick] [--embedded] [--json FILE]
+    python -m benchmarks propositions [--quick] [--embedded] [--json FILE]
 
 Decompositions (FActScore: 183 biographies): what a model proposed for each sentence against what humans made of it, by
 RB with named scorers and by exact match, before and after each rule; how often a proposition without its group goes to
@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common import data_folder, options, table, write
-from proposition_parts.decompositions import agreement, alignment, planted, rule_effects
-from proposition_parts.documents import embedded, recorded, segmented
+from benchmarks.common import data_folder, options, table, write
+from benchmarks.proposition_parts.decompositions import agreement, alignment, planted, rule_effects
+from benchmarks.proposition_parts.documents import embedded, recorded, segmented
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Students on real rows: beside what people use, beside their teacher, and how fast they answer.
 
-    python benchmarks/students.py [--data DIR] [--only classifiers,speed] [--quick] [--seeds 3] [--json FILE]
+    python -m benchmarks students [--data DIR] [--only classifiers,speed] [--quick] [--seeds 3] [--json FILE]
 
 Each part is a module of `benchmarks/student_parts` with ``run(options)``, which gives its figures by name. Test splits are
 only measured; nothing is chosen on them. `--keep DIR` keeps what the slowest peers said, so that a run that was cut short
@@ -15,10 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import data_folder, options, table, write
-from critic_parts.encoders import default_encoder
+from benchmarks.common import data_folder, options, table, write
+from benchmarks.critic_parts.encoders import default_encoder
 
 PARTS = ("classifiers", "speed", "generators", "everyday", "rationales", "propositions")
 #: Figure -> what it must come to, and whether at least or at most.
@@ -57,7 +55,7 @@ def main() -> None:
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
         # What a part brings is imported only when it is asked for.
-        figures |= import_module(f"student_parts.{name}").run(args)
+        figures |= import_module(f"benchmarks.student_parts.{name}").run(args)
         write(figures, args.json)
     rows = [
         (name, value if isinstance(value, int | float | None) else str(value)[:60], _kept(name, value))

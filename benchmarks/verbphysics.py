@@ -1,6 +1,6 @@
 """Comparisons that people labelled, with planted errors: how many do votes and the order without cycles find?
 
-    python benchmarks/verbphysics.py [--quick] [--json FILE] [--part dev]
+    python -m benchmarks verbphysics [--quick] [--json FILE] [--part dev]
 
 VerbPhysics: pairs of objects on five attributes (size, weight, strength, rigidness, speed), agreement of at least two
 of three people, greater or less. Each comparison is a claim. Errors are planted by turning claims round:
@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from common import data_folder, options, table, write
 
+from benchmarks.common import data_folder, options, table, write
 from synthkd.filters import order
 from synthkd.filters.order import Numbers, Ordered, put_in_order
 from synthkd.filters.votes import tally

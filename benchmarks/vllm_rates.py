@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """vLLM on the embedded teacher: in this process, as a server of the run, and beside the `transformers` backend.
 
-    SYNTHKD_VLLM_VENV/bin/python benchmarks/vllm_rates.py [--quick] [--json FILE] [--model FOLDER] [--args JSON]
+    SYNTHKD_VLLM_VENV/bin/python -m benchmarks vllm_rates [--quick] [--json FILE] [--model FOLDER] [--args JSON]
 
 Whole runs of `synthkd generate`'s stage with the journal on, samples a second from the first request to the last
 answer (the time in which the engine starts is told by itself). Needs an environment that has vLLM: scripts/test-vllm
@@ -21,14 +21,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from common import options, table, write
-
+from benchmarks.common import options, table, write
 from synthkd.journal import Journal, Writer
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
+from synthkd.teachers.transformers.teacher import EMBEDDED, TransformersTeacher
 from synthkd.teachers.vllm import VllmTeacher
 
 #: Each prompt begins with these: what prefix caching is for.

@@ -1,6 +1,6 @@
 """Votes over real chains: are they read, what does agreement buy, and how many samples need be asked.
 
-    python benchmarks/votes.py [--quick] [--teacher synthkd/everyday] [--json FILE]
+    python -m benchmarks votes [--quick] [--teacher synthkd/everyday] [--json FILE]
 
 CommonsenseQA and SVAMP (PaLM-540B and Llama-3 chains, train parts), GSM8K (published model solutions, test) and the Game of
 24 (GPT-4 samples); with ``--teacher``, also the everyday word problems, 20 samples each of that checkpoint. Weights are estimated from agreement alone; gold answers only score.
@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from common import data_folder, options, table, write
-from vote_parts.adaptive import curve
-from vote_parts.count import Weigh, by_reliability, figure, scores
-from vote_parts.rows import (
+
+from benchmarks.common import data_folder, options, table, write
+from benchmarks.vote_parts.adaptive import curve
+from benchmarks.vote_parts.count import Weigh, by_reliability, figure, scores
+from benchmarks.vote_parts.rows import (
     Question,
     Vote,
     passed_only,

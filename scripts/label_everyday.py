@@ -15,10 +15,10 @@ import argparse
 import csv
 from pathlib import Path
 
+from everyday.truth import Truth
 from synthkd import Recipe, run
 from synthkd.critics.labels import read_labels
 from synthkd.critics.train import train_critic
-from synthkd.everyday.truth import Truth
 from synthkd.keys import fraction
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind

@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthkd.everyday import comparatives, messages, problems, sentences
-from synthkd.everyday.table import RELATIONS, Table
-from synthkd.everyday.text import was_seen
+from everyday import comparatives, messages, problems, sentences
+from everyday.table import RELATIONS, Table
+from everyday.text import was_seen
 from synthkd.keys import fraction
-from synthkd.kinds.comparatives.nouns import plural
+from synthkd.text.plurals import plural
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPORA = ROOT / "corpora/everyday"

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from synthkd import run
-from synthkd.show import show_path
+from synthkd.commands.show import show_path
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Lines of paths and hashes say nothing in a picture.

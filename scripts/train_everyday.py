@@ -4,7 +4,7 @@
     python scripts/train_everyday.py --out /tmp/everyday --processes 2
 
 Half of what it reads is facts of the table, the rest are comparatives, word problems, sentences with their
-propositions, and messages (`synthkd/everyday/mix.py`). Needs the extra `local`. Writes an ordinary transformers
+propositions, and messages (`everyday/mix.py`). Needs the extra `local`. Writes an ordinary transformers
 checkpoint (config, safetensors in float16, tokenizer), `training.json` (settings, curve) and, every
 `--save-every` steps, a copy of the model so far and a `resume.pt`; the same command goes on from there. Each
 process takes its rows of a batch, on one core: at this size two processes are much faster than two threads. The
@@ -25,11 +25,11 @@ import torch
 import torch.distributed as dist
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from synthkd.everyday.mix import Mix
-from synthkd.everyday.table import Table
-from synthkd.everyday.text import KEPT_OUT, text_of
+from everyday.mix import Mix
+from everyday.table import Table
+from everyday.text import KEPT_OUT, text_of
 from synthkd.keys import content_hash
-from synthkd.students.generators.scratch import BEGIN, END, byte_level_bpe, llama
+from synthkd.students.generators.untrained import BEGIN, END, byte_level_bpe, llama
 
 
 def make_model(vocabulary: int, args: argparse.Namespace) -> LlamaForCausalLM:

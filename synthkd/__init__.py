@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus, load_corpus
     from synthkd.errors import SynthKDError
     from synthkd.journal import Journal
-    from synthkd.loops.loop import distill
+    from synthkd.loops.engine import distill
     from synthkd.loops.result import DistillResult
     from synthkd.pipeline import RunResult, generate, judge, publish, run
     from synthkd.recipe import Recipe
@@ -30,7 +30,7 @@ _HOMES = {
     "Recipe": "synthkd.recipe",
     "RunResult": "synthkd.pipeline",
     "SynthKDError": "synthkd.errors",
-    "distill": "synthkd.loops.loop",
+    "distill": "synthkd.loops.engine",
     "generate": "synthkd.pipeline",
     "judge": "synthkd.pipeline",
     "load_corpus": "synthkd.corpora.read",

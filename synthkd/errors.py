@@ -29,7 +29,7 @@ Each message is one line: what happened, where, and what to do.
 
 from __future__ import annotations
 
-from synthkd.display import clean
+from synthkd.reporting.safe_text import clean
 
 
 class SynthKDError(Exception):

@@ -8,7 +8,7 @@ from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
-from synthkd.text_forms import normal_text
+from synthkd.text.normal_forms import normal_text
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 

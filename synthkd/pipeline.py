@@ -19,16 +19,16 @@ from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
-from synthkd.report import report_html, report_rows, report_text
-from synthkd.rows import text_files
+from synthkd.rows.read import text_files
 from synthkd.stages.generate import Generated
 from synthkd.stages.generate import generate as _generate
+from synthkd.stages.generate_processes import generate_in
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import GENERATED as GENERATED
 from synthkd.stages.places import JUDGED_ROWS, REPORT, ReportShape, check_places, claim_work
 from synthkd.stages.plan import Plan
-from synthkd.stages.workers import generate_in
-from synthkd.storage import read_json, write_json
+from synthkd.stages.run_report import report_html, report_rows, report_text
+from synthkd.storage.write import read_json, write_json
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
@@ -105,7 +105,7 @@ def judge(
     """Parse what is in the journal and give every candidate a fate, in so many processes. Returns the counts."""
     from synthkd.corpora.diversity import judged_diversity
     from synthkd.stages.critic import decide
-    from synthkd.stages.judge import judge as judged
+    from synthkd.stages.filter import judge as judged
 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
@@ -136,8 +136,8 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
     """Write the corpus from what `judge` left. Returns its manifest."""
     from synthkd.corpora.schema import candidate_schema
     from synthkd.corpora.write import write_corpus
-    from synthkd.manifest import make_manifest
     from synthkd.stages.critic import decide
+    from synthkd.stages.manifest import make_manifest
 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)

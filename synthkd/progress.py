@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from synthkd.display import clean, guard_streams, raw_stream
+from synthkd.reporting.safe_text import clean, guard_streams, raw_stream
 
 #: Seconds between plain lines.
 _EVERY = 10.0

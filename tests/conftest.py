@@ -1,17 +1,18 @@
-"""What the tests share."""
+"""Fixtures and options of all tests; helpers are in `support`."""
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from support.files import ROOT, write_csv
+from support.recipes import Make
 
 from synthkd.journal import Journal
 from synthkd.recipe import Recipe
@@ -21,7 +22,6 @@ from synthkd.testing import FakeServer
 settings.register_profile("synthkd", deadline=None)
 settings.load_profile("synthkd")
 
-ROOT = Path(__file__).resolve().parent.parent
 #: What a test of `--fast` must not do, as the interpreter's audit hooks name it.
 _SLOW_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 _in_fast_test = False
@@ -105,17 +105,6 @@ def server() -> Iterator[FakeServer]:
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal(tmp_path / "journal.sqlite") as opened:
         yield opened
-
-
-def write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-Make = Callable[..., Recipe]
 
 
 @pytest.fixture

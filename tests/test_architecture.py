@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.files import ROOT
 
 #: From the top to the bottom; a room may import from its own level and those below.
 LEVELS = [

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Make, write_csv
+from support.files import write_csv
+from support.recipes import Make
 
 from synthkd import Journal, Recipe, run
 from synthkd.testing import FakeServer

@@ -6,15 +6,13 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT
 
 pytest.importorskip("sklearn")
 pytest.importorskip("rensa")
 
-sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from kill_parts.jobs import JOBS, Job
-from kill_parts.killing import Kill, Killing
+from benchmarks.kill_parts.jobs import JOBS, Job
+from benchmarks.kill_parts.killing import Kill, Killing
 
 VERBS = [
     "run",

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 CODE = """
 import resource, sys
 from synthkd import Recipe, run
-import synthkd.stages.judge, synthkd.stages.partitions
-synthkd.stages.judge.PARTITION_ROWS = 2000
+import synthkd.stages.filter, synthkd.stages.partitions
+synthkd.stages.filter.PARTITION_ROWS = 2000
 synthkd.stages.partitions.HELD_ROWS = 2000
 folder = sys.argv[1]
 raw = {"name": "m", "inputs": {"path": "rows.jsonl", "id": "input_id", "columns": ["head", "relation"]},

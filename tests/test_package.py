@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.files import ROOT
 
 HEAVY = ("torch", "transformers", "sklearn", "spacy", "pandas", "datasets", "pyarrow", "pydantic", "openai")
 

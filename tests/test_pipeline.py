@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import Make, write_csv
+from support.files import write_csv
+from support.recipes import Make
 
 from synthkd import Journal, generate, judge, load_corpus, publish, run
 from synthkd.critics.calibration import clopper_pearson_lower
@@ -373,7 +374,7 @@ def test_many_partitions_come_to_the_same_rows_as_one(
     make_recipe: Make, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = run(make_recipe(server.url, heads=30), quiet=True).corpus.hash
-    monkeypatch.setattr("synthkd.stages.judge.PARTITION_ROWS", 10)
+    monkeypatch.setattr("synthkd.stages.filter.PARTITION_ROWS", 10)
     assert run(make_recipe(server.url, heads=30), quiet=True).corpus.hash == one
 
 

@@ -6,14 +6,14 @@ import datetime
 from typing import Any
 
 import pytest
-from conftest import Make
+from support.recipes import Make
 
 from synthkd import run
-from synthkd.dry import dry_run
+from synthkd.commands.dry_run import dry_run
 from synthkd.prices import most_dollars, most_tokens, price_of, table
 from synthkd.recipe import Price, TeacherPart
 from synthkd.requests import Request, Sampling
-from synthkd.teachers.openai.answers import cost_of
+from synthkd.teachers.openai.responses import cost_of
 from synthkd.testing import FakeServer
 
 OPENAI = "https://api.openai.com/v1"

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Make
+from support.recipes import Make
 
 from synthkd.journal import Journal
 from synthkd.pipeline import generate

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from synthkd import safeyaml
 from synthkd.errors import InputError, KindError, PromptError, RecipeError
 from synthkd.kinds.relations import load_relations
-from synthkd.prompts import load_prompt
+from synthkd.prompts.templates import load_prompt
 from synthkd.recipe import Recipe
-from synthkd.rows import read_rows
+from synthkd.rows.read import read_rows
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, write_csv
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.files import ROOT, write_csv
 
 from synthkd import run
-from synthkd.dry import dry_run
+from synthkd.commands.dry_run import dry_run
 from synthkd.errors import RecipeError, SynthKDError
 from synthkd.pipeline import publish
 from synthkd.recipe import Recipe, TeacherPart

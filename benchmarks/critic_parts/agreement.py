@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether a run and `synthkd critic score` give equal scores: every critic on every shape of label sheet.
 
-    python benchmarks/critic_parts/agreement.py [--quick] [--encoder MODEL] [--json FILE]
+    python -m benchmarks.critic_parts.agreement [--quick] [--encoder MODEL] [--json FILE]
 
 A server that answers by chance is asked once; then each critic is trained in a run on a sheet of each shape (columns of
 numbers that are there, missing, partly missing or constant; CSV, JSONL, Parquet), and the rows of the run's corpus are
@@ -24,11 +24,8 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from common import write
-
-from critic_parts.encoders import default_encoder, options
+from benchmarks.common import write
+from benchmarks.critic_parts.encoders import default_encoder, options
 from synthkd import Recipe, run
 from synthkd.critics.score import score_file
 from synthkd.kinds.relations import load_relations

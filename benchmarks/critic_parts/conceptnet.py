@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well the knowledge-base critic tells true triples of CN-100K (Li et al. 2016) from corrupted ones.
 
-    python benchmarks/critic_parts/conceptnet.py --data DIR [--part dev2] [--quick] [--encoder MODEL] [--json FILE]
+    python -m benchmarks.critic_parts.conceptnet --data DIR [--part dev2] [--quick] [--encoder MODEL] [--json FILE]
 
 The reference is train (100,000 true triples); dev1 is the label sheet, and the threshold is chosen on the
 cross-fitted scores of dev1 alone. `--part` is what is reported on. Beside the critic stands the rule of papers on
@@ -12,23 +12,20 @@ regression on known and corrupted triples. `--words` leaves the encoder out.
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import table, write
 
-from critic_parts.encoders import default_encoder, options
-from synthkd.critics.knowledge_base import KnowledgeBaseCritic
-from synthkd.critics.negatives import Known, Triple, corrupt
+from benchmarks.common import table, write
+from benchmarks.critic_parts.encoders import default_encoder, options
+from synthkd.critics.triples.critic import KnowledgeBaseCritic
+from synthkd.critics.triples.negatives import Known, Triple, corrupt
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well critics tell plausible triples of CSKB-Population (dev): 5-fold AUC, no head in two folds.
 
-    python benchmarks/critic_parts/cskb.py [--data DIR] [--quick] [--encoder MODEL] [--jobs N] [--json FILE]
+    python -m benchmarks.critic_parts.cskb [--data DIR] [--quick] [--encoder MODEL] [--jobs N] [--json FILE]
 
 A stack of the linear critic, a fine-tuned encoder and the same encoder frozen is trained anew in each fold. Its own
 folds divide the fold's training heads: the combination is learnt from scores of heads that a member did not see, and
@@ -16,7 +16,6 @@ A fold takes about 7 minutes on a core with AVX512-BF16, three times as long on 
 
 from __future__ import annotations
 
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -25,11 +24,8 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from common import data_folder, table, write
-
-from critic_parts.encoders import default_encoder, flat, options
+from benchmarks.common import data_folder, table, write
+from benchmarks.critic_parts.encoders import default_encoder, flat, options
 from synthkd.critics.calibration import Curve
 from synthkd.critics.stack import StackCritic
 from synthkd.kinds.triple import TripleKind

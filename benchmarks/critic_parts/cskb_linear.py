@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The default critic `linear` beside TF-IDF and logistic regression on CSKB-Population (dev): the same folds, the same rows.
 
-    python benchmarks/critic_parts/cskb_linear.py [--data DIR] [--quick] [--json FILE]
+    python -m benchmarks.critic_parts.cskb_linear [--data DIR] [--quick] [--json FILE]
 
 5-fold AUC, no head in two folds (those of `cskb`). The baseline is scikit-learn's: words and pairs of words, characters 2
 to 4 within words, sublinear counts, inverse document frequency, unit length, of head, relation and tail as one text. Both
@@ -11,7 +11,6 @@ on the training rows of the first fold alone. Intervals: 95 %, bootstrap over he
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +18,12 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from common import data_folder, table, write
-
-from critic_parts.cskb import FOLDS, SEED, divisions, interval, labels_of
-from critic_parts.encoders import options
+from benchmarks.common import data_folder, table, write
+from benchmarks.critic_parts.cskb import FOLDS, SEED, divisions, interval, labels_of
+from benchmarks.critic_parts.encoders import options
 from synthkd.critics.calibration import Curve
 from synthkd.critics.linear import LinearCritic
-from synthkd.critics.regression import choose
+from synthkd.critics.regularisation import choose
 from synthkd.kinds.triple import TripleKind
 
 COLUMNS = ("head", "relation", "tail")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What each default rule rejects of real rows that people labelled: how much of it is invalid, and what it costs.
 
-    python benchmarks/critic_parts/default_rules.py --data DIR [--quick] [--json FILE]
+    python -m benchmarks.critic_parts.default_rules --data DIR [--quick] [--json FILE]
 
 Precision is the share of a rule's rejected rows that are invalid, recall the share of invalid rows that it rejects, cost the share
 of valid rows. Each rule is measured alone, with its defaults. Sets in which people wrote every row have a cost only. Read are
@@ -11,25 +11,22 @@ look at.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from common import data_folder, options, table, write
 
+from benchmarks.common import data_folder, options, table, write
 from synthkd import plugins
 from synthkd.filters.base import GlobalFilter
-from synthkd.filters.last import LastFilter
+from synthkd.filters.corpus_level import LastFilter
 from synthkd.kinds.base import Kind
-from synthkd.kinds.comparative import ComparativeKind
+from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.event import EventKind
-from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast the encoder critic scores, beside a bare loop over the same model, rows sorted by length.
 
-    python benchmarks/critic_parts/encoder_speed.py [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
+    python -m benchmarks.critic_parts.encoder_speed [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
 
 The bare loop tokenises all sentences, sorts them by length and runs batches of 32, 64 and 128 rows through
 transformers; the fastest of the three counts. Both sides take turns; medians of five.
@@ -10,19 +10,16 @@ transformers; the fastest of the three counts. Both sides take turns; medians of
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from common import data_folder, table, write
 
-from critic_parts.encoders import default_encoder, options
+from benchmarks.common import data_folder, table, write
+from benchmarks.critic_parts.encoders import default_encoder, options
 from synthkd.critics.encoder import EncoderCritic
-from synthkd.kinds.names import put_names
+from synthkd.kinds.person_names import put_names
 from synthkd.kinds.triple import TripleKind
 
 SIZES = (32, 64, 128)

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import common
+from benchmarks import common
 
 
 def default_encoder() -> str | None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How well the explanations that people accept can be told (GPT-3, CommonsenseQA and SNLI): 5-fold AUC by item.
 
-    python benchmarks/critic_parts/explanations.py [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
+    python -m benchmarks.critic_parts.explanations [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
 
 The critics are those that ship: `text`, with the columns of `siblings.with_siblings` and without, and where an
 encoder is at hand `text` with siblings by its vectors, and a stack of `text` and `encoder` (frozen). A row counts as
@@ -12,27 +12,24 @@ were designed on the items of folds 0 to 4 of the data's own `fold`; ``fresh`` g
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from common import data_folder, table, write
 
-from critic_parts.encoders import default_encoder, flat, options
+from benchmarks.common import data_folder, table, write
+from benchmarks.critic_parts.encoders import default_encoder, flat, options
 from synthkd.critics.base import Critic
 from synthkd.critics.calibration import Curve
 from synthkd.critics.crossfit import crossfit
 from synthkd.critics.siblings import with_siblings
 from synthkd.critics.stack import StackCritic
-from synthkd.critics.text import TextCritic
+from synthkd.critics.text.critic import TextCritic
 from synthkd.kinds.base import Kind, Malformed, Row
 
 FOLDS, SEED, QUICK_ITEMS = 5, 0, 200
@@ -90,8 +87,8 @@ def read(data: Path, part: str, quick: bool) -> pa.Table:
 
 def vectors(texts: list[str], encoder: str) -> Any:
     """(n, d) unit vectors of a frozen encoder."""
-    from synthkd.critics.encoder.frozen import Vectors
-    from synthkd.critics.encoder.models import content_hash, load_model
+    from synthkd.encoders.frozen import Vectors
+    from synthkd.encoders.load import content_hash, load_model
 
     model, tokenizer = load_model(encoder)
     return Vectors(model, tokenizer, 128, "cpu", content_hash(model, tokenizer)).of(texts)

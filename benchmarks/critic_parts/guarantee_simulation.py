@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The guarantee for clustered rows, on simulated critics whose true precision is known.
 
-    python benchmarks/critic_parts/guarantee_simulation.py [--quick] [--seed N] [--json FILE]
+    python -m benchmarks.critic_parts.guarantee_simulation [--quick] [--seed N] [--json FILE]
 
 Confidence 0.9, so a guarantee may be broken in a share of 0.1 of the draws. Rows have scores that are uniform, alike in a
 group or not (Gaussian copula), and are valid with a chance that their score gives; a row takes the draw of its
@@ -27,18 +27,15 @@ without, and what 2 % of wrong labels do.
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from common import options, table, write
 from scipy.special import ndtr
 
+from benchmarks.common import options, table, write
 from synthkd.critics.calibration import Curve, Plan, clopper_pearson_lower, clopper_pearson_upper
 from synthkd.critics.calibration.choose import effective, walk
 

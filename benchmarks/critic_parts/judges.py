@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recorded judge replies: how many are read, how the order decides, how far judges agree with people.
 
-    python benchmarks/critic_parts/judges.py [--data DIR] [--quick] [--json FILE]
+    python -m benchmarks.critic_parts.judges [--data DIR] [--quick] [--json FILE]
 
 `llmbar` has replies as judges wrote them, in both orders; `pandalm` has verdicts and reasons. `creak` and `factscore`
 hold no judge replies: their texts, written by people and by ChatGPT, serve as replies that say no verdict. No model is
@@ -10,16 +10,13 @@ asked. Intervals are 95 % bootstrap intervals over pairs (llmbar) or prompts (pa
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import pyarrow.parquet as pq
-from common import data_folder, options, table, write
 
+from benchmarks.common import data_folder, options, table, write
 from synthkd.critics.judge.agreement import Agreement, agreement
 from synthkd.critics.judge.pairwise import order_report
 from synthkd.critics.judge.preference import SelfPreference, self_preference

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How many labels a promise of 0.9 costs: rows that `synthkd label` chooses against uniform ones.
 
-    python benchmarks/critic_parts/labelling.py --data DIR [--quick] [--json FILE]
+    python -m benchmarks.critic_parts.labelling --data DIR [--quick] [--json FILE]
 
 CSKB-Population, the linear critic's scores cross-fitted by head. So many rows are labelled, a threshold is asked for
 (precision 0.9, confidence 0.9), and the share of all rows above it is the yield; 0 where none can be had. Chosen rows
@@ -11,15 +11,12 @@ so the oracle's yield is too.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from common import data_folder, options, table, write
 
+from benchmarks.common import data_folder, options, table, write
 from synthkd.critics.calibration import Curve, Threshold
 from synthkd.labels import Design
 
@@ -30,7 +27,7 @@ WAYS: dict[str, dict[str, Any]] = {"uniform": {"strategy": "uniform"}, "chosen":
 
 def curves(data: Path, draws: int, seed: int = 0) -> dict[str, dict[int, float]]:
     """Way -> labels -> mean yield as a share of the oracle's."""
-    from critic_parts import promise_rows
+    from benchmarks.critic_parts import promise_rows
 
     scores, labels, _ = promise_rows.cskb(data, seed)
     oracle = Curve.of(scores, labels).oracle_yield(ASKED)

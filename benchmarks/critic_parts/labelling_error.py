@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What chosen labels buy: how well a precision above a threshold is known from 400 labels, by strategy.
 
-    python benchmarks/critic_parts/labelling_error.py [--draws 60]
-    python benchmarks/critic_parts/labelling_error.py --training [--draws 6]
+    python -m benchmarks.critic_parts.labelling_error [--draws 60]
+    python -m benchmarks.critic_parts.labelling_error --training [--draws 6]
 
 Real rows and verdicts (CSKB-Population dev, scores of a linear model over folds by head). Each draw labels rows as
 `synthkd label` would, and estimates the precision above the threshold by weights. Shown: root mean squared error of the

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast the linear critic scores triples, beside scikit-learn's own hashing and dot product.
 
-    python benchmarks/critic_parts/linear_speed.py --data DIR [--quick] [--core CORE]
+    python -m benchmarks.critic_parts.linear_speed --data DIR [--quick] [--core CORE]
 
 The rows are CN-100K's training triples; the critic is trained on dev1. scikit-learn hashes the same families of
 n-grams from the same texts (`HashingVectorizer`: words and pairs of words, characters 2 to 4) and multiplies by a
@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import data_folder, options, table, write
 
+from benchmarks.common import data_folder, options, table, write
 from synthkd.critics.labels import read_labels
 from synthkd.critics.train import train_critic
 from synthkd.kinds.triple import TripleKind

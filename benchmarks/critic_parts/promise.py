@@ -1,6 +1,6 @@
 """An asked precision is a kept precision: random calibration and test divisions of real rows.
 
-    python benchmarks/critic_parts/promise.py [--data DIR] [--quick] [--json FILE]
+    python -m benchmarks.critic_parts.promise [--data DIR] [--quick] [--json FILE]
 
 Scores are cross-fitted by group: of the linear critic for CSKB, of the knowledge-base critic for ConceptNet, of the text
 critic for the explanations. In each division half of the groups is calibrated on; a threshold is asked for, and the
@@ -9,15 +9,12 @@ precision is counted on the other half. A promise is broken in a division where 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from synthkd.critics.calibration import (
     Curve,
@@ -118,7 +115,7 @@ def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
 
 def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[Floats, Any, list[str]]]:
     """Scores, labels and groups of the sets."""
-    from critic_parts import promise_rows
+    from benchmarks.critic_parts import promise_rows
 
     makers = {"cskb_population": promise_rows.cskb}
     if not quick:
@@ -160,7 +157,7 @@ def figures(data: Path, quick: bool = False, seed: int = 0) -> dict[str, Any]:
 
 def main() -> None:
     """Print the table and write the figures."""
-    from common import data_folder, options, table, write
+    from benchmarks.common import data_folder, options, table, write
 
     asked = options(__doc__ or "")
     asked.add_argument("--seed", type=int, default=0)

@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from critic_parts import explanations as explanation_parts
-from critic_parts.encoders import default_encoder
+from benchmarks.critic_parts import explanations as explanation_parts
+from benchmarks.critic_parts.encoders import default_encoder
 from synthkd.critics.crossfit import crossfit
-from synthkd.critics.knowledge_base import KnowledgeBaseCritic
 from synthkd.critics.linear import LinearCritic
 from synthkd.critics.siblings import with_siblings
-from synthkd.critics.text import TextCritic
+from synthkd.critics.text.critic import TextCritic
+from synthkd.critics.triples.critic import KnowledgeBaseCritic
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The promise on simulated critics, whose true precision is known: kept or broken, and what each order of tests keeps.
 
-    python benchmarks/critic_parts/promise_simulation.py [--quick] [--json FILE]
+    python -m benchmarks.critic_parts.promise_simulation [--quick] [--json FILE]
 
 Asked with confidence 0.9. ``broken``: share of draws whose threshold has too low a true precision, the largest over
 worlds, precisions and numbers of labels. ``kept``: yield as a share of the best threshold's, its mean over them.
@@ -10,16 +10,12 @@ Clustered rows have a simulation of their own (`guarantee_simulation.py`).
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from common import options, table, write
 
+from benchmarks.common import options, table, write
 from synthkd.critics.calibration import Curve, Plan
 from synthkd.critics.calibration.choose import walk
 from synthkd.critics.calibration.plan import fewest_rows

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How many rows a second the recommended stack scores on one core, and what each member takes of it.
 
-    python benchmarks/critic_parts/stack_speed.py [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
+    python -m benchmarks.critic_parts.stack_speed [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
 
 The stack of `cskb`: the linear critic, a fine-tuned encoder and the same one frozen, each five times (`refit: false`). It
 is trained for one epoch on few rows, since what the weights are changes no rate. "one of each" is a stack with one
@@ -18,13 +18,10 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from common import data_folder, table, write
-
-from critic_parts.encoders import default_encoder, options
-from synthkd.critics.encoder import frozen
+from benchmarks.common import data_folder, table, write
+from benchmarks.critic_parts.encoders import default_encoder, options
 from synthkd.critics.stack import StackCritic
+from synthkd.encoders import frozen
 from synthkd.kinds.triple import TripleKind
 
 TRAINED, SCORED = 100, 200

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.job import COMPLETIONS, count, kill, run, server, start, write_job
+from benchmarks.engine.job import COMPLETIONS, count, kill, run, server, start, write_job
 from synthkd import load_corpus
-from synthkd.storage import read_json
+from synthkd.storage.write import read_json
 from synthkd.testing import FakeServer
 
 RATES = {"429": 0.05, "500": 0.02, "reset": 0.01, "hang": 0.005, "off-schema": 0.02}

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from engine.job import kill, start, write_job
+from benchmarks.engine.job import kill, start, write_job
 from synthkd.testing import FakeServer
 
 

@@ -8,9 +8,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-import peers
-
-from engine.job import run, server, write_job
+from benchmarks import peers
+from benchmarks.engine.job import run, server, write_job
 
 
 def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from everyday.truth import truth_of
 from synthkd import Recipe, run
 from synthkd.errors import SynthKDError
-from synthkd.everyday.truth import truth_of
 
 ROOT = Path(__file__).resolve().parents[2]
 #: kind -> its example recipe.

@@ -235,7 +235,7 @@ def _export(folder: Path, _url: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from synthkd.journal_io import SCHEMA
+    from synthkd.journal.exchange import SCHEMA
     from synthkd.requests import Request, Sampling
 
     sampling, rows = Sampling(n=2), []
@@ -259,11 +259,11 @@ _BASE = (
     "typer.rich_utils",
     "synthkd.recipe",
     "synthkd.journal",
-    "synthkd.journal_io",
+    "synthkd.journal.exchange",
     "pyarrow.parquet",
 )
-_RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.judge", "synthkd.corpora.write", "synthkd.corpora.diversity",
-        "synthkd.teachers.openai.wire", "synthkd.teachers.recorded", "synthkd.filters.near", "synthkd.manifest",
+_RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.filter", "synthkd.corpora.write", "synthkd.corpora.diversity",
+        "synthkd.teachers.openai.transport", "synthkd.teachers.recorded", "synthkd.filters.near_duplicates", "synthkd.stages.manifest",
         "synthkd.kinds.triple", "rensa")  # fmt: skip
 _CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear", "synthkd.kinds.triple",
            "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
@@ -272,15 +272,15 @@ _STUDENT = (*_BASE, "synthkd.students.train", "synthkd.students.card", "synthkd.
 _LOOP = (
     *_RUN,
     *_STUDENT,
-    "synthkd.loops.loop",
-    "synthkd.loops.labelled",
-    "synthkd.kinds.example",
-    "synthkd.filters.labelled",
+    "synthkd.loops.engine",
+    "synthkd.loops.labelled.task",
+    "synthkd.kinds.labelled_text.kind",
+    "synthkd.filters.labelled_text",
 )
 _LABEL = (
     *_BASE,
     "synthkd.labels.session",
-    "synthkd.labels.rounds",
+    "synthkd.labels.weights",
     "synthkd.labels.terminal",
     "synthkd.kinds.triple",
 )

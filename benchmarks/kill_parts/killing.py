@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kill_parts.forking import MARK, Started, Starter, children
-from kill_parts.jobs import CONCURRENCY, VERDICTS, Job, answer
+from benchmarks.kill_parts.forking import MARK, Started, Starter, children
+from benchmarks.kill_parts.jobs import CONCURRENCY, VERDICTS, Job, answer
 from synthkd.testing import FakeServer
 
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")

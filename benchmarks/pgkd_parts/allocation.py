@@ -23,16 +23,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from common import table
 
-from pgkd_parts.cuts import cut
-from pgkd_parts.running import gain
-from synthkd.loops.requests import Requests
+from benchmarks.common import table
+from benchmarks.pgkd_parts.cuts import cut
+from benchmarks.pgkd_parts.running import gain
+from synthkd.loops.labelled.requests import Requests
 from synthkd.recipe import Recipe
 from synthkd.students.base import Texts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.metrics import evaluate, paired_bootstrap
-from synthkd.teachers.pool_near import typical
+from synthkd.teachers.pool.selection import typical
 
 #: Name -> `loop`. The first is what the others are compared with.
 ARMS: dict[str, dict[str, Any]] = {
@@ -194,7 +194,7 @@ def _read(file: Path) -> Texts:
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:
     """(n, d) unit vectors: of the encoder, each text encoded once in a process; else of hashed words."""
     if encoder:
-        from synthkd.students.classifiers.vectors import encode, vectors_of
+        from synthkd.encoders.vectors import encode, vectors_of
 
         return encode(vectors_of(encoder, None, None), texts)
     from sklearn.feature_extraction.text import HashingVectorizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from pgkd_parts.cuts import Cut, minilm
+from benchmarks.pgkd_parts.cuts import Cut, minilm
 from synthkd.recipe import Recipe
 
 ROUNDS, ROWS = 10, 77

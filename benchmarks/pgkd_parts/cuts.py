@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.keys import fraction
-from synthkd.loops.leaks import Held
+from synthkd.loops.labelled.contamination import Held
 
 Lot = list[dict[str, str]]
 

@@ -56,8 +56,8 @@ class Setting:
 
 def run(task: Task, setting: Setting) -> Outcome:
     """One loop, in a folder that goes away after."""
-    from pgkd_parts.arms import recipe
-    from pgkd_parts.cuts import cut
+    from benchmarks.pgkd_parts.arms import recipe
+    from benchmarks.pgkd_parts.cuts import cut
     from synthkd.loops import distill
 
     with tempfile.TemporaryDirectory(prefix="pgkd-") as name:

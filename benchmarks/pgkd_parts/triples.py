@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table
 
-from pgkd_parts.running import gain
+from benchmarks.common import table
+from benchmarks.pgkd_parts.running import gain
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("uniform", "own")
@@ -60,8 +60,8 @@ def run(quick: bool = False, count: int = 3) -> dict[str, Any]:
 
 def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     """One loop. All share a journal: what two of them ask is asked once."""
+    from everyday.truth import Truth
     from synthkd import Recipe
-    from synthkd.everyday.truth import Truth
     from synthkd.loops import distill
     from synthkd.loops.triples.task import Triples
 

@@ -23,11 +23,11 @@ from synthkd.corpora.propositions import (
     reference_free,
 )
 from synthkd.corpora.schema import candidate_schema
-from synthkd.kinds.proposition import PropositionKind
-from synthkd.kinds.propositions.align import LEAST
-from synthkd.kinds.propositions.align import Overlap as Aligner
-from synthkd.kinds.propositions.claims import names as names_of
-from synthkd.kinds.text import normal_phrase
+from synthkd.kinds.answer_text import normal_phrase
+from synthkd.kinds.proposition.align import LEAST
+from synthkd.kinds.proposition.align import Overlap as Aligner
+from synthkd.kinds.proposition.claims import names as names_of
+from synthkd.kinds.proposition.kind import PropositionKind
 
 RULES = ("self_contained", "one_claim", "not_copy", "grounded")
 Rows = list[tuple[Any, ...]]

@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from synthkd import Recipe, run
-from synthkd.corpora.coverage import Coverage, total
-from synthkd.kinds.proposition import PropositionKind
+from synthkd.commands.segment_coverage import Coverage, total
+from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.pipeline import JUDGED
-from synthkd.rows import read_rows
+from synthkd.rows.read import read_rows
 from synthkd.stages.plan import Plan
 
 

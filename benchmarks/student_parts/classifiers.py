@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table
 
-from student_parts.banking import Rows, draw, some, split
-from student_parts.setfit_peer import NotKept, kept, setfit
+from benchmarks.common import table
+from benchmarks.student_parts.banking import Rows, draw, some, split
+from benchmarks.student_parts.setfit_peer import NotKept, kept, setfit
 from synthkd import plugins
 from synthkd.students import classifiers
 from synthkd.students.base import Classifier, Texts

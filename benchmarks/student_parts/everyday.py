@@ -1,6 +1,6 @@
 """A student a tenth of its teacher on the everyday world, with exact truth: is it more often right than the teacher?
 
-    python benchmarks/students.py --only everyday [--quick] [--seeds 3] [--json FILE]
+    python -m benchmarks students --only everyday [--quick] [--seeds 3] [--json FILE]
 
 As in symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178), where a language model that has read of much is
 trained on the critic's choice of a teacher's triples, and judged on heads that are not among them:
@@ -30,13 +30,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common import table
-
-from student_parts.everyday_figures import COOLER, Found, differences, levels, lines_of, shares
-from student_parts.everyday_split import split
-from student_parts.everyday_training import ARMS, BEST, UNMET, Settings, name_of, students
-from student_parts.everyday_world import World, answers, as_often, by_student, every_question, kept, passed
-from synthkd.everyday.truth import Truth
+from benchmarks.common import table
+from benchmarks.student_parts.everyday_figures import COOLER, Found, differences, levels, lines_of, shares
+from benchmarks.student_parts.everyday_split import split
+from benchmarks.student_parts.everyday_training import ARMS, BEST, UNMET, Settings, name_of, students
+from benchmarks.student_parts.everyday_world import (
+    World,
+    answers,
+    as_often,
+    by_student,
+    every_question,
+    kept,
+    passed,
+)
+from everyday.truth import Truth
 
 #: Runs of the recipe, each with its own seed of sampling, that make a corpus.
 RUNS = 3

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from everyday import problems, sentences
+from everyday.table import Table
 from synthkd import Corpus, Recipe, run
-from synthkd.everyday import problems, sentences
-from synthkd.everyday.table import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20261121

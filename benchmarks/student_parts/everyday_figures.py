@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from student_parts.everyday_right import Right, by_head, interval
-from student_parts.everyday_split import Question, Split
-from student_parts.everyday_training import ARMS, BEST, UNMET, name_of
+from benchmarks.student_parts.everyday_right import Right, by_head, interval
+from benchmarks.student_parts.everyday_split import Question, Split
+from benchmarks.student_parts.everyday_training import ARMS, BEST, UNMET, name_of
 
 Row = Mapping[str, Any]
 #: The teacher once more, at a lower temperature than the recipe asks: the cheap way to be right more often.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from student_parts.everyday_split import Question
-from synthkd.kinds.text import normal_phrase
+from benchmarks.student_parts.everyday_split import Question
+from synthkd.kinds.answer_text import normal_phrase
 
 Row = Mapping[str, Any]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from student_parts.everyday_world import kind
+from benchmarks.student_parts.everyday_world import kind
 
 Row = Mapping[str, Any]
 #: What a student is trained on: all rows, or those that the critic keeps at an asked precision.

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from student_parts.everyday_right import Right, right
-from student_parts.everyday_split import Question, Split
+from benchmarks.student_parts.everyday_right import Right, right
+from benchmarks.student_parts.everyday_split import Question, Split
+from everyday.table import Table
 from synthkd import Recipe, run
 from synthkd.critics.labels import read_labels
 from synthkd.critics.train import TrainedCritic, train_critic
-from synthkd.everyday.table import Table
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 

@@ -22,11 +22,11 @@ def run(options: Namespace) -> dict[str, Any]:
     """Tokens a second of CPU time, read and written, medians of turns that alternate."""
     import torch
 
-    from synthkd.everyday.table import Table
+    from everyday.table import Table
     from synthkd.kinds.triple import TripleKind
-    from synthkd.prompts import load_prompt
+    from synthkd.prompts.templates import load_prompt
     from synthkd.students.generators.examples import Writer
-    from synthkd.students.generators.scratch import new_checkpoint
+    from synthkd.students.generators.untrained import new_checkpoint
 
     torch.set_num_threads(1)
     facts = sorted(Table.load().facts)[: ROWS // 8 if options.quick else ROWS]
@@ -57,8 +57,8 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
     """Tokens a second of training, and seconds of coding."""
     from synthkd.students.generators.checkpoint import load_checkpoint
-    from synthkd.students.generators.encode import Coder
     from synthkd.students.generators.options import Options
+    from synthkd.students.generators.tokens import Coder
     from synthkd.students.generators.training import Work
 
     model, tokenizer = load_checkpoint(str(base), device="cpu")
@@ -75,7 +75,7 @@ def _bare(base: Path, examples: list[Any]) -> float:
     import torch
 
     from synthkd.students.generators.checkpoint import load_checkpoint
-    from synthkd.students.generators.encode import Coder
+    from synthkd.students.generators.tokens import Coder
 
     model, tokenizer = load_checkpoint(str(base), device="cpu")
     coded, _ = Coder(tokenizer, False).examples(examples, 512)

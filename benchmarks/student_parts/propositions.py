@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Students of propositions: sentence to claims, trained on what the embedded teacher says, as it is and as filtered.
 
-    python benchmarks/students.py --only propositions [--quick] [--seeds 3] [--keep DIR] [--json FILE]
+    python -m benchmarks students --only propositions [--quick] [--seeds 3] [--keep DIR] [--json FILE]
 
 The recipe is examples/propositions.yaml, a sentence at a time: rules, and votes of five segmentations. Students are made from
 nothing and have less than a tenth of the teacher's parameters. On sentences that nobody saw, what is said is compared with
@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table
 
-from student_parts.everyday_corpora import documents, judged
-from student_parts.seeds import Floats, interval, named, shown
+from benchmarks.common import table
+from benchmarks.student_parts.everyday_corpora import documents, judged
+from benchmarks.student_parts.seeds import Floats, interval, named, shown
+from everyday import sentences
 from synthkd.corpora.propositions import Exact, reference_based
-from synthkd.everyday import sentences
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.students.generators.student import GeneratorStudent
 
 Rows = list[dict[str, Any]]

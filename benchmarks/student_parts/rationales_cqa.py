@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from common import table
 
-from student_parts.seeds import Floats, interval, named, shown
+from benchmarks.common import table
+from benchmarks.student_parts.seeds import Floats, interval, named, shown
+from synthkd.encoders.vectors import encode, vectors_of
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
-from synthkd.students.classifiers.vectors import encode, vectors_of
 
 #: Rate, scale and form chosen on the validation part, with voted answers: a linear layer over `pair_features` gave 0.367 there,
 #: projections at 1e-3 and a scale of 20 0.367, at 3e-4 and 10 0.403.

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table
 
-from student_parts.everyday_corpora import judged, word_problems
-from student_parts.seeds import Floats, interval, named, shown
-from synthkd.corpora.contrast import NEITHER
-from synthkd.everyday import problems
+from benchmarks.common import table
+from benchmarks.student_parts.everyday_corpora import judged, word_problems
+from benchmarks.student_parts.seeds import Floats, interval, named, shown
+from everyday import problems
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.kind import RationaleKind
+from synthkd.students.generators.contrastive_groups import NEITHER
 from synthkd.students.generators.student import GeneratorStudent
 
 Rows = list[dict[str, Any]]

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from common import table
 
-from student_parts.seeds import Floats, interval, named, shown
+from benchmarks.common import table
+from benchmarks.student_parts.seeds import Floats, interval, named, shown
 from synthkd import Recipe
 from synthkd import run as run_recipe
 from synthkd.keys import fraction
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.students.base import Texts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.generators.student import GeneratorStudent

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SetFit (Tunstall et al. 2022, arXiv 2209.11055) as its users run it.
 
-    python benchmarks/student_parts/setfit_peer.py --keep DIR --shots 5 --seeds 3
+    python -m benchmarks.student_parts.setfit_peer --keep DIR --shots 5 --seeds 3
 
 A training takes 15 to 30 minutes of one core, so what it said can be kept in a folder: by the versions, the encoder, the
 settings and the rows, so that a kept answer is only used for the very same training.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -20,12 +19,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
-from common import data_folder
 
-from student_parts.banking import Rows, draw, split
+from benchmarks.common import data_folder
+from benchmarks.student_parts.banking import Rows, draw, split
 
 #: Pairs of each row, alike and unlike: the paper's R. The package's own default draws all pairs of unlike classes instead:
 #: 73,000 for 5 rows of each of 77 classes, 296,000 for 10.
@@ -104,7 +101,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--iterations", type=int, default=ITERATIONS)
     asked = parser.parse_args()
-    from critic_parts.encoders import default_encoder
+    from benchmarks.critic_parts.encoders import default_encoder
 
     encoder = default_encoder()
     if encoder is None:

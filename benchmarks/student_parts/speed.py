@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import table
 
-from student_parts.banking import draw, some, split
+from benchmarks.common import table
+from benchmarks.student_parts.banking import draw, some, split
 from synthkd.students.base import Texts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.classifiers.onnx import MODEL, TOKENIZER, OnnxClassifier, export_onnx
@@ -95,7 +95,7 @@ def students(options: Namespace, folder: Path) -> tuple[dict[str, Run], dict[str
 
 def forget() -> None:
     """Vectors of texts are kept for the next training; here each turn must make them."""
-    from synthkd.critics.encoder import frozen
+    from synthkd.encoders import frozen
 
     for known in frozen._SHARED.values():
         known.clear()

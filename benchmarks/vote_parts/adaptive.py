@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.vote_parts.count import interval
+from benchmarks.vote_parts.rows import Question
 from synthkd.filters.stopping import Stopping, asked_of, leader
-from vote_parts.count import interval
-from vote_parts.rows import Question
 
 RULES: list[tuple[str, Stopping]] = [
     ("exact", Stopping(None)),

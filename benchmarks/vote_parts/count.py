@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.filters.reliability import patterns, reliabilities
+from benchmarks.vote_parts.rows import Question, Vote
+from synthkd.filters.dawid_skene import patterns, reliabilities
 from synthkd.filters.votes import tally
-from vote_parts.rows import Question, Vote
 
 RESAMPLES = 2000
 Weigh = Callable[[Question, Vote], float]

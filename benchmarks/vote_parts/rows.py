@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from synthkd import Journal, Recipe, generate
-from synthkd.filters.steps import AnswerAgrees, Arithmetic
+from synthkd.filters.rationales import AnswerAgrees, Arithmetic
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.stages.plan import Plan
 
 

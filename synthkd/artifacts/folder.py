@@ -15,7 +15,7 @@ from typing import Any
 
 from synthkd.errors import CriticError, StudentError, UserError
 from synthkd.keys import content_hash, sha256_hash
-from synthkd.marks import HASHES as HASHES
+from synthkd.storage.ownership import HASHES as HASHES
 
 FORMAT = 2
 #: Folder in an artefact's folder into which a copy of a frozen encoder may be put; compared by content when it is loaded.

@@ -15,8 +15,8 @@ import typer
 
 from synthkd import __version__
 from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment, student
-from synthkd.display import clean, guard_streams, json_text
 from synthkd.errors import SynthKDError
+from synthkd.reporting.safe_text import clean, guard_streams, json_text
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
@@ -100,7 +100,7 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
 ) -> None:
     """Make a folder with a recipe that runs at once, on the embedded teacher."""
-    from synthkd.starter import write_starter
+    from synthkd.commands.init import write_starter
 
     recipe = write_starter(folder)
     typer.echo(f"wrote {recipe}\nnext: synthkd run {recipe}")
@@ -136,7 +136,7 @@ def run(
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     if dry_run:
-        from synthkd.dry import dry_run as dry
+        from synthkd.commands.dry_run import dry_run as dry
 
         typer.echo(str(dry(loaded)))
         return
@@ -149,7 +149,7 @@ def run(
 
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     """Return whether to go on after a probe: asked on a terminal; elsewhere only `--yes` goes on."""
-    from synthkd.probe import probe
+    from synthkd.commands.probe import probe
 
     found = probe(recipe, requests)
     if found is None:
@@ -240,7 +240,7 @@ def show(
     ] = None,
 ) -> None:
     """Show a corpus, a run, or one candidate with its lineage: prompt, completion, fate."""
-    from synthkd.show import show_candidate, show_path
+    from synthkd.commands.show import show_candidate, show_path
 
     typer.echo(show_path(path) if candidate is None else show_candidate(path, candidate))
 
@@ -250,7 +250,7 @@ def describe(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """List kinds, backends, rules, critics, students and templates, with their options and schemas."""
-    from synthkd.describe import describe as description
+    from synthkd.commands.describe import describe as description
 
     found = description()
     if as_json:
@@ -299,7 +299,7 @@ app.add_typer(student.app, name="student")
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
     from synthkd.stages.interrupt import SIGNALS
-    from synthkd.storage import clear_temporary
+    from synthkd.storage.write import clear_temporary
 
     guard_streams()
     received = _end_by_signals(SIGNALS)

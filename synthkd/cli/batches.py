@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthkd.display import clean
+from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
-    from synthkd.teachers.openai.batch_states import BatchState
+    from synthkd.teachers.batch.open_batches import BatchState
 
 app = typer.Typer(
     help="Look at the batches that a run has left with a provider, or cancel them.", no_args_is_help=True
@@ -36,7 +36,7 @@ def _show(path: Path, cancel: bool) -> None:
     from synthkd.errors import RecipeError
     from synthkd.journal import Journal
     from synthkd.recipe import Recipe
-    from synthkd.teachers.openai.batch_states import cancel_all, states
+    from synthkd.teachers.batch.open_batches import cancel_all, states
 
     recipe = Recipe.load(path)
     if recipe.teacher.backend != "openai-batch":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthkd.cli.options import Formulas, key_values
-from synthkd.display import clean
+from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
     from synthkd.critics.evaluate import Evaluation
@@ -145,7 +145,7 @@ def negatives(
     formulas: Formulas = False,
 ) -> None:
     """Make a label sheet from true triples alone: a head, relation or tail of each is replaced."""
-    from synthkd.critics.positives import write_sheet
+    from synthkd.critics.triples.positives import write_sheet
 
     counts = write_sheet(positives, out, each, hard, seed, known, formulas)
     typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")

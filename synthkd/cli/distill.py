@@ -62,15 +62,15 @@ def distill(
     changes = [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
     loaded = Recipe.load(recipe, [*(set_ or []), *changes])
     if dry_run:
-        from synthkd.dry import dry_run as dry
-        from synthkd.loops.first import first_asking
+        from synthkd.commands.dry_run import dry_run as dry
+        from synthkd.loops.dry_run import first_asking
 
         with first_asking(loaded) as asked:
             typer.echo(asked.said)
             if asked.recipe is not None:
                 typer.echo(str(dry(asked.recipe)))
         return
-    from synthkd.loops.loop import distill as run
+    from synthkd.loops.engine import distill as run
 
     done = run(loaded, quiet)
     typer.echo(str(done))

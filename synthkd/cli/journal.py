@@ -36,8 +36,8 @@ def list_(
     """Print rows as JSON lines."""
     from itertools import islice
 
-    from synthkd.display import json_text
     from synthkd.journal import Journal
+    from synthkd.reporting.safe_text import json_text
 
     with Journal(path, read_only=True) as journal:
         for row in islice(journal.rows(table), limit):
@@ -50,7 +50,7 @@ def export_(
     out: Annotated[Path, typer.Argument(help="A Parquet file.", show_default=False)],
 ) -> None:
     """Write all completions, with what was sent, to a Parquet file."""
-    from synthkd.journal_io import export_parquet
+    from synthkd.journal.exchange import export_parquet
 
     typer.echo(f"{export_parquet(path, out):,} completions written to {out}")
 
@@ -64,7 +64,7 @@ def import_(
 
     A row whose key does not match what it says was asked, or with an impossible value, is left out and counted.
     """
-    from synthkd.journal_io import import_parquet
+    from synthkd.journal.exchange import import_parquet
 
     done = import_parquet(path, source)
     if reasons := done.reasons():
@@ -90,8 +90,8 @@ def spending(
     """Show what each run has spent, has reserved, and was charged for attempts of unknown cost."""
     from dataclasses import asdict
 
-    from synthkd.display import clean, json_text
     from synthkd.journal import Journal
+    from synthkd.reporting.safe_text import clean, json_text
 
     with Journal(path, read_only=True) as journal:
         found = {run: journal.spending(run) for run in journal.runs()}

@@ -13,12 +13,12 @@ import typer
 from typer.core import TyperGroup
 
 from synthkd.cli.options import Formulas, key_values
-from synthkd.display import clean
+from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
-    from synthkd.labels.design import Design
-    from synthkd.labels.pool import Pool
+    from synthkd.labels.candidates import Pool
+    from synthkd.labels.sampling_design import Design
     from synthkd.labels.sheet import Sheet
 
 
@@ -108,8 +108,8 @@ def start(
 ) -> None:
     """Label rows, one key for each verdict. Ends with `q`; the same command goes on where it ended."""
     from synthkd.labels import session, terminal
-    from synthkd.labels.rounds import close
     from synthkd.labels.sheet import Sheet
+    from synthkd.labels.weights import close
 
     _check_threshold(threshold)
     _check_share(share)
@@ -156,10 +156,10 @@ def export_(
     seed: Seed = 0,
 ) -> None:
     """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a sheet."""
-    from synthkd.labels.design import Design
     from synthkd.labels.exchange import drawn_items, format_of, sheet_items
-    from synthkd.labels.rounds import fingerprint
+    from synthkd.labels.sampling_design import Design
     from synthkd.labels.sheet import is_sheet, read_records
+    from synthkd.labels.weights import fingerprint
 
     written = format_of(format_)
     _check_threshold(threshold)
@@ -239,7 +239,7 @@ def agreement(
 
 
 def _kind(path: Path, name: str | None) -> Kind:
-    from synthkd.labels.pool import kind_name
+    from synthkd.labels.candidates import kind_name
     from synthkd.plugins import find
 
     made: Kind = find("kinds", name or kind_name(path) or "triple")()
@@ -254,7 +254,7 @@ def _user() -> str:
 
 
 def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option: list[str] | None) -> Pool:
-    from synthkd.labels.pool import read_pool
+    from synthkd.labels.candidates import read_pool
 
     pool = read_pool(path, kind, which)
     if critic is not None:
@@ -276,7 +276,7 @@ def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option
 def _design(
     pool: Pool, sheet: Sheet, strategy: str, share: float, threshold: float | None, seed: int
 ) -> tuple[str, Design]:
-    from synthkd.labels.rounds import design_for, fingerprint
+    from synthkd.labels.weights import design_for, fingerprint
 
     threshold = pool.threshold if threshold is None else threshold
     name = fingerprint(pool, strategy, share, threshold, seed)

@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 import typer
 
 from synthkd.cli.options import Formulas
-from synthkd.display import csv_line, raw_stream, to_cell
+from synthkd.reporting.safe_text import csv_line, raw_stream, to_cell
 
 
 def pairs(
@@ -48,10 +48,10 @@ def pairs(
     formulas: Formulas = False,
 ) -> None:
     """Make pairs to compare from a list of things. No pair comes twice, in either order."""
-    from synthkd.corpora.pairs import make_pairs, read_things
+    from synthkd.commands.pairs import make_pairs, read_things
     from synthkd.errors import InputError
-    from synthkd.rows import read_rows
-    from synthkd.storage import storage_errors
+    from synthkd.rows.read import read_rows
+    from synthkd.storage.write import storage_errors
 
     if out is not None and out.exists():
         raise InputError(f"{out} is there already; name another file, or remove it")

@@ -59,7 +59,7 @@ def segment(
 ) -> None:
     """Cut documents into propositions: one claim each, with the place of its sentence."""
     from synthkd import pipeline
-    from synthkd.cli import segment_parts as parts
+    from synthkd.commands import segment as parts
     from synthkd.errors import RecipeError
 
     if base_url and not model:

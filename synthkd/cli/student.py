@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthkd.cli.options import Formulas
-from synthkd.display import clean, json_text
+from synthkd.reporting.safe_text import clean, json_text
 
 if TYPE_CHECKING:
     from synthkd.students.train import Trained, Training
@@ -138,7 +138,7 @@ def eval_(
     from synthkd.students.rows import read_texts
     from synthkd.students.serve import open_classifier
     from synthkd.students.train import rows_of, text_figures
-    from synthkd.students.trained_on import row_hashes, text_hashes
+    from synthkd.students.training_hashes import row_hashes, text_hashes
 
     if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
         writer, held = load_student(folder, encoder), rows_of(rows)

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
-from synthkd.display import clean, markdown, markdown_code
+from synthkd.reporting.safe_text import clean, markdown, markdown_code
 
 
 def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:

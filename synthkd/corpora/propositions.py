@@ -20,9 +20,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from synthkd.kinds.propositions.align import words
-from synthkd.kinds.propositions.claims import numbers
-from synthkd.kinds.text import normal_phrase
+from synthkd.kinds.answer_text import normal_phrase
+from synthkd.kinds.proposition.align import words
+from synthkd.kinds.proposition.claims import numbers
 
 Pair = tuple[str, str]
 

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from synthkd import plugins
-from synthkd.corpora.opened import Opened
+from synthkd.corpora.snapshot import Opened
 from synthkd.corpora.write import parquet_errors
-from synthkd.display import clean, html_text
 from synthkd.errors import InputError
 from synthkd.keys import file_hash
+from synthkd.reporting.safe_text import clean, html_text
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from synthkd.corpora.card import dataset_card
 from synthkd.errors import StorageError
 from synthkd.keys import content_hash, file_hash
-from synthkd.marks import CORPUS
-from synthkd.storage import replaced_folder, write_json, write_text
+from synthkd.storage.ownership import CORPUS
+from synthkd.storage.write import replaced_folder, write_json, write_text
 
 MANIFEST = "manifest.json"
 #: Rows of a row group.
@@ -35,7 +35,7 @@ def write_corpus(
         StorageError: If ``folder`` holds anything but a corpus, or a part is cut.
     """
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
-    footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
+    footer = {b"synthkd.stages.manifest": manifest["manifest_hash"].encode()}
     with replaced_folder(folder, CORPUS) as temporary:
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):

@@ -13,7 +13,7 @@ from synthkd.critics.calibration import Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.novelty import BUCKETS
-from synthkd.display import markdown, markdown_block, markdown_code
+from synthkd.reporting.safe_text import markdown, markdown_block, markdown_code
 
 if TYPE_CHECKING:
     from synthkd.critics.train import TrainedCritic

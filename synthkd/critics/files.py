@@ -21,7 +21,7 @@ from synthkd.artifacts.settings import (
     read_object,
 )
 from synthkd.errors import CriticError
-from synthkd.storage import write_json
+from synthkd.storage.write import write_json
 
 ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 

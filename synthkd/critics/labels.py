@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.cells import described, is_empty, text_cell
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.splits import UNGROUPED, Bools, both_sides, check, division, group_names, leaks, side
 from synthkd.errors import CriticError, InputError, nearest
@@ -19,7 +18,8 @@ from synthkd.labels.agreement import alpha
 from synthkd.labels.merge import METHODS
 from synthkd.labels.merge import merge as merged
 from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
-from synthkd.rows import read_rows
+from synthkd.rows.cells import described, is_empty, text_cell
+from synthkd.rows.read import read_rows
 
 #: Numbers that a critic also looks at, where the sheet has them.
 NUMBERS = ("logprob", "tokens", "recurrence")

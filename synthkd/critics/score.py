@@ -19,9 +19,9 @@ from synthkd.critics.train import TrainedCritic, load_critic
 from synthkd.errors import CriticError, InputError
 from synthkd.keys import content_hash, file_hash
 from synthkd.kinds.base import Kind
-from synthkd.marks import MARK, FolderKind, check_file, has_columns, has_mark, unlisted
-from synthkd.rows import read_tables
-from synthkd.storage import (
+from synthkd.rows.read import read_tables
+from synthkd.storage.ownership import MARK, FolderKind, check_file, has_columns, has_mark, unlisted
+from synthkd.storage.write import (
     check_place,
     claim_folder,
     is_scratch,

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.critics.features import Floats, Ints, _column
-from synthkd.critics.wording import Words, bucket, rarities
+from synthkd.critics.text.wording import Words, bucket, rarities
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
-from synthkd.labels.pool import SIBLINGS
+from synthkd.labels.candidates import SIBLINGS
 
 __all__ = ["SIBLINGS", "with_siblings"]
 

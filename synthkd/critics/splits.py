@@ -10,7 +10,7 @@ import numpy as np
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
-from synthkd.labels.near import twins
+from synthkd.text.similar import twins
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 _HELD = {

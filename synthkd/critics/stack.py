@@ -18,8 +18,8 @@ from synthkd import plugins
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
-from synthkd.critics.bag import Bag, logits
 from synthkd.critics.base import Critic, Labels, Missing, Scores
+from synthkd.critics.ensemble import Bag, logits
 from synthkd.critics.features import COLUMNS, row_sums
 from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options

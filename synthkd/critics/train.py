@@ -28,17 +28,17 @@ from synthkd.critics.files import CONFIG
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
 from synthkd.critics.novelty import novelty
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
-from synthkd.critics.pictures import precision_picture, reliability_picture
+from synthkd.critics.plots import precision_picture, reliability_picture
 from synthkd.critics.progress import fit
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.splits import group_names
 from synthkd.errors import CriticError
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind
-from synthkd.marks import CRITIC as CRITIC_FOLDER
 from synthkd.progress import Progress
-from synthkd.recipe.published import published
-from synthkd.storage import check_output, replaced_folder, write_json, write_text
+from synthkd.recipe.published_values import published
+from synthkd.storage.ownership import CRITIC as CRITIC_FOLDER
+from synthkd.storage.write import check_output, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
 #: Held-out rows that a loaded critic scores again, and by how much the middle one may differ. On another machine a few

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from synthkd.errors import InputError, MissingExtraError, RecipeError
+from synthkd.filters.corpus_level import LastFilter
 from synthkd.filters.label_noise_few import judged_by_trusted
-from synthkd.filters.last import LastFilter
-from synthkd.filters.minhash import Numbers, near_groups
-from synthkd.text_forms import word_pattern
+from synthkd.text.near_duplicates import Numbers, near_groups
+from synthkd.text.normal_forms import word_pattern
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from synthkd.kinds.examples.overlap import normal_text
+from synthkd.text.overlap import normal_text
 
 #: So many times likelier than the given class must another be. Chosen on parts of BANKING77's training rows, with a fifth of
 #: the labels drawn anew.

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from synthkd.errors import KindError, MissingExtraError, nearest
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
-from synthkd.finish import Finish, meaning_of
+from synthkd.finish_reasons import Finish, meaning_of
+from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Row
-from synthkd.kinds.propositions.align import (
+from synthkd.kinds.proposition.align import (
     CUT,
     EMPTY_GROUP,
     NO_GROUP,
@@ -21,7 +22,7 @@ from synthkd.kinds.propositions.align import (
     TOO_MANY,
     words,
 )
-from synthkd.kinds.propositions.claims import (
+from synthkd.kinds.proposition.claims import (
     POINTERS,
     SIGNS,
     SMALL,
@@ -33,7 +34,6 @@ from synthkd.kinds.propositions.claims import (
     pointer,
     several_claims,
 )
-from synthkd.kinds.text import normal_phrase
 
 if TYPE_CHECKING:
     import pyarrow as pa

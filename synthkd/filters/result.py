@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.display import html_text
+from synthkd.reporting.safe_text import html_text
 
 
 @dataclass(frozen=True)

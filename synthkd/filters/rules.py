@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthkd.errors import RecipeError, SynthKDError, nearest
 from synthkd.filters.base import Filter, Reasons
-from synthkd.finish import Finish, meaning_of, why_not_whole
+from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
+from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Row
-from synthkd.kinds.from_json import begins_as_json
-from synthkd.kinds.text import normal_phrase
-from synthkd.text_forms import marks, stored
+from synthkd.kinds.json_values import begins_as_json
+from synthkd.text.normal_forms import marks, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,7 +4,7 @@ SQLite in WAL mode with full synchronisation. One writer commits in groups; a co
 anything reads it. Nothing is ever deleted by success, so a later run finds every answer that was paid for.
 """
 
-from synthkd.journal.reading import JournalCounts
+from synthkd.journal.read import JournalCounts
 from synthkd.journal.store import Journal
 from synthkd.journal.writer import Writer
 

@@ -24,8 +24,8 @@ from synthkd.journal import claim, ledger
 from synthkd.journal.claim import Claim
 from synthkd.journal.guard import Place, rescue
 from synthkd.journal.ledger import Caps, Spending
-from synthkd.journal.opening import explained, open_to_read, open_to_write, when_free
-from synthkd.journal.reading import COLUMNS, JournalReader
+from synthkd.journal.open import explained, open_to_read, open_to_write, when_free
+from synthkd.journal.read import COLUMNS, JournalReader
 from synthkd.journal.values import json_text, odd, representable, storable
 from synthkd.requests import Answer, Completion, Failure, Request
 

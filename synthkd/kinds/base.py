@@ -14,8 +14,8 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from synthkd.keys import content_hash
-from synthkd.kinds.text import normal_phrase
-from synthkd.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
+from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 Row = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ class Kind(ABC):
     """One kind of knowledge.
 
     What a kind parses never holds the thoughts of a reasoning model: each `parse` is given the answer behind them (see
-    `synthkd.thoughts`), and a reply that is thoughts alone is malformed before it is asked.
+    `synthkd.text.thoughts`), and a reply that is thoughts alone is malformed before it is asked.
 
     ``columns`` are the flat string columns that hold a candidate's content, in order;
     ``input_columns`` are those that an input row must have, ``optional_columns`` further ones of texts that it may have,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from synthkd.kinds.answer_text import LABELS, answer_lines, as_line, normal_phrase
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.from_json import json_texts
-from synthkd.kinds.text import LABELS, answer_lines, as_line, normal_phrase
+from synthkd.kinds.json_values import json_texts
 
 
 class EventKind(Kind):

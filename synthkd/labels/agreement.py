@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
-from synthkd.display import clean
 from synthkd.labels.merge import Votes
+from synthkd.reporting.safe_text import clean
 
 
 def alpha(votes: Mapping[str, Mapping[str, str]]) -> float | None:

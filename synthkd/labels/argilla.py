@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from synthkd.labels.candidates import sheet_text
 from synthkd.labels.exchange import Answer, Item, read_list
-from synthkd.labels.pool import sheet_text
-from synthkd.marks import check_file, has_text
-from synthkd.storage import write_json
+from synthkd.storage.ownership import check_file, has_text
+from synthkd.storage.write import write_json
 
 _WHAT = "Argilla's records (dataset.records.to_json)"
 #: Metadata that are not columns of the row.

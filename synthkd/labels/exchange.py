@@ -14,8 +14,8 @@ from typing import Any
 
 from synthkd.errors import InputError, nearest
 from synthkd.kinds.base import Kind
-from synthkd.labels.design import Design
-from synthkd.labels.pool import SOURCES, Pool, sentence, sheet_text
+from synthkd.labels.candidates import SOURCES, Pool, sentence, sheet_text
+from synthkd.labels.sampling_design import Design
 from synthkd.labels.sheet import META, Record, Sheet
 from synthkd.labels.verdicts import verdict_of
 

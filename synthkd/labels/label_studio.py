@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from synthkd.labels.candidates import sheet_text
 from synthkd.labels.exchange import Answer, Item, read_list
-from synthkd.labels.pool import sheet_text
 from synthkd.labels.verdicts import VERDICTS
-from synthkd.marks import check_file, has_text
-from synthkd.storage import write_json, write_text
+from synthkd.storage.ownership import check_file, has_text
+from synthkd.storage.write import write_json, write_text
 
 _WHAT = "a list of Label Studio tasks (export as JSON, not JSON-MIN)"
 #: In a result's ``meta``: who answered, where the answer did not come from Label Studio's own users.

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthkd.errors import StorageError
 from synthkd.journal import Journal
-from synthkd.storage import read_json
+from synthkd.storage.write import read_json
 
 
 def _journal_name(manifest: Any) -> str | None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from synthkd.display import clean, clean_lines
 from synthkd.kinds.base import Kind
-from synthkd.labels.design import Design
-from synthkd.labels.pool import SOURCES, Pool, sentence, sheet_text
+from synthkd.labels.candidates import SOURCES, Pool, sentence, sheet_text
+from synthkd.labels.sampling_design import Design
 from synthkd.labels.sheet import Record, Sheet, now
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
+from synthkd.reporting.safe_text import clean, clean_lines
 
 KEYS = {"a": ACCEPT, "r": REJECT, "u": UNSURE}
 #: Before each further line of a text, so that none can pass for a line of the session.

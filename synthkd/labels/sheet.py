@@ -18,13 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from synthkd.cells import text_cell
-from synthkd.display import csv_line, from_cell, to_cell
 from synthkd.errors import CriticError, StorageError
-from synthkd.labels.pool import NUMBERS, SIBLINGS, SOURCES, sheet_text
+from synthkd.labels.candidates import NUMBERS, SIBLINGS, SOURCES, sheet_text
 from synthkd.labels.verdicts import SPELLINGS, verdict_of
-from synthkd.rows import allow_long_cells, read_rows
-from synthkd.storage import storage_errors, write_text
+from synthkd.reporting.safe_text import csv_line, from_cell, to_cell
+from synthkd.rows.cells import text_cell
+from synthkd.rows.read import allow_long_cells, read_rows
+from synthkd.storage.write import storage_errors, write_text
 
 try:
     import fcntl

@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from synthkd.loops.loop import distill
+    from synthkd.loops.engine import distill
     from synthkd.loops.result import DistillResult
 
 #: Loaded when first used: the pure functions beside them are used alone, too.
-_HOMES = {"distill": "synthkd.loops.loop", "DistillResult": "synthkd.loops.result"}
+_HOMES = {"distill": "synthkd.loops.engine", "DistillResult": "synthkd.loops.result"}
 
 __all__ = ["DistillResult", "distill"]
 

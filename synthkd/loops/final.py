@@ -16,13 +16,20 @@ from synthkd._version import __version__
 from synthkd.corpora.diversity import judged_diversity
 from synthkd.corpora.write import write_corpus
 from synthkd.keys import content_hash, file_hash
-from synthkd.loops.page import report
+from synthkd.loops.report import report
 from synthkd.loops.result import curve_of
 from synthkd.loops.rounds import Round, added, folder_hash
 from synthkd.loops.task import Task
-from synthkd.marks import STUDENT, check_file, has_columns, has_text
 from synthkd.recipe import Recipe
-from synthkd.storage import TemporaryFolder, read_json, replaced_file, replaced_folder, write_json, write_text
+from synthkd.storage.ownership import STUDENT, check_file, has_columns, has_text
+from synthkd.storage.write import (
+    TemporaryFolder,
+    read_json,
+    replaced_file,
+    replaced_folder,
+    write_json,
+    write_text,
+)
 
 MANIFEST, ROWS, REPORT, CURVE = "distill.json", "rows.parquet", "report.md", "curve.svg"
 _FORMAT = 1

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from synthkd.corpora.read import Corpus, load_corpus
-from synthkd.display import clean, html_text
 from synthkd.errors import StorageError
-from synthkd.loops.curve import curve
+from synthkd.loops.learning_curve import curve
 from synthkd.loops.rounds import Round
-from synthkd.loops.words import NAMES, as_text, table
+from synthkd.loops.summary import NAMES, as_text, table
 from synthkd.recipe import Recipe
-from synthkd.storage import read_json
+from synthkd.reporting.safe_text import clean, html_text
+from synthkd.storage.write import read_json
 
 if TYPE_CHECKING:
     from synthkd.students.base import Student

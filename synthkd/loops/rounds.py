@@ -22,12 +22,12 @@ from synthkd.errors import InputError, StorageError, TeacherError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.task import Row
-from synthkd.marks import CORPUS, MARK, FolderKind, check_folder, first_of, has_mark
-from synthkd.marks import STUDENT as STUDENT_KIND
 from synthkd.recipe import Inputs, Recipe
 from synthkd.stages.places import run_strange
 from synthkd.stages.plan import Plan
-from synthkd.storage import (
+from synthkd.storage.ownership import CORPUS, MARK, FolderKind, check_folder, first_of, has_mark
+from synthkd.storage.ownership import STUDENT as STUDENT_KIND
+from synthkd.storage.write import (
     claim_folder,
     clear_left,
     is_scratch,

@@ -14,7 +14,7 @@ from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
 from synthkd.recipe.part import Part
 from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Prompt, Rule, VotesPart
-from synthkd.recipe.published import published
+from synthkd.recipe.published_values import published
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import Limits, TeacherPart
 from synthkd.secrets import clear_secret, expand, masked

@@ -17,7 +17,7 @@ from synthkd.errors import RecipeError
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.stopping import Stopping, lengths
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.structured import read_answer
+from synthkd.kinds.structured_answers import read_answer
 
 if TYPE_CHECKING:
     from synthkd.journal import Journal

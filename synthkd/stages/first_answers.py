@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from synthkd.finish import RECORDED, Finish, meaning_of
-from synthkd.thoughts import split_thoughts
+from synthkd.finish_reasons import RECORDED, Finish, meaning_of
+from synthkd.text.thoughts import split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.stages.plan import Plan

@@ -17,10 +17,10 @@ from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.budget import Bounds
+from synthkd.stages.event_loop import rare_collections, run_async
 from synthkd.stages.first_answers import FirstAnswers
 from synthkd.stages.interrupt import Stopping, stopped_by_signals
-from synthkd.stages.loop import rare_collections, run_async
-from synthkd.stages.money import Bounds
 from synthkd.stages.plan import Asked, InputCounts, Plan
 from synthkd.teachers.base import Teacher
 

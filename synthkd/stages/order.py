@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthkd.filters.order import NAME, Numbers, Ordered, OrderRule, put_in_order
-from synthkd.stages.judged import Judged
+from synthkd.stages.filter_report import Judged
 from synthkd.stages.plan import Plan
 
 _NUMBERS = ("votes", "agreement", "margin", "score")

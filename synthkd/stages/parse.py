@@ -19,16 +19,16 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.rules import RowRule, row_columns
 from synthkd.journal import Journal
-from synthkd.journal.reading import Sample
+from synthkd.journal.read import Sample
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Malformed, Row
-from synthkd.kinds.structured import read_answer
+from synthkd.kinds.structured_answers import read_answer
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_of
-from synthkd.stages.judged import Came
+from synthkd.stages.filter_report import Came
 from synthkd.stages.plan import Asked, Plan
 from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
-from synthkd.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
+from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 MALFORMED = "malformed"
 #: What rejects a row whose text is not known to be whole; one that a limit cut is the rule `unfinished`'s matter.

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from synthkd.errors import RecipeError, StorageError
-from synthkd.marks import CORPUS, CRITIC, JUDGED, MARK, STUDENT, FolderKind, has_mark
 from synthkd.recipe import Recipe
-from synthkd.storage import (
+from synthkd.storage.ownership import CORPUS, CRITIC, JUDGED, MARK, STUDENT, FolderKind, has_mark
+from synthkd.storage.write import (
     check_output,
     check_place,
     claim_folder,

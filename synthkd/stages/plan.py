@@ -15,21 +15,21 @@ from typing import Any
 from pydantic import BaseModel
 
 from synthkd import plugins
-from synthkd.cells import Unread, is_empty, text_cell
 from synthkd.errors import CriticError, InputError, KindError, PromptError, RecipeError, folded, nearest
 from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
-from synthkd.finish import Finish, meaning_of, why_not_whole
+from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
 from synthkd.keys import bytes_hash, canonical, fraction
 from synthkd.kinds.base import Kind
-from synthkd.kinds.structured import answer_model, response_format
-from synthkd.prompts import Prompt, lint, load_prompt
+from synthkd.kinds.structured_answers import answer_model, response_format
+from synthkd.prompts.templates import Prompt, lint, load_prompt
 from synthkd.recipe import Recipe
 from synthkd.requests import Request, Sampling
 from synthkd.resources import resource
-from synthkd.rows import read_rows
-from synthkd.schemas import lint_schema
+from synthkd.rows.cells import Unread, is_empty, text_cell
+from synthkd.rows.read import read_rows
 from synthkd.teachers.base import Teacher
+from synthkd.teachers.schema_support import lint_schema
 
 #: Arguments of a kind's constructor that a recipe has elsewhere.
 _TAKEN = ("relations", "seed", "resolve")

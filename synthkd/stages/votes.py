@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.errors import RecipeError
-from synthkd.filters.reliability import Pattern, Reliability, patterns, reliabilities
+from synthkd.filters.dawid_skene import Pattern, Reliability, patterns, reliabilities
 from synthkd.filters.votes import SAME, Numbers, Tally, codes, tally
 from synthkd.kinds.base import Kind, Row
 from synthkd.recipe.parts import VotesPart

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from synthkd.errors import StudentError, nearest
-from synthkd.students.trained_on import text_hashes
+from synthkd.students.training_hashes import text_hashes
 
 #: Characters of a name that no reader sees and no spelling needs.
 _UNSEEN = dict.fromkeys([0x00AD, 0x200B, 0x2060, 0xFEFF])

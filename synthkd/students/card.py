@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from synthkd.display import markdown_block, markdown_code
+from synthkd.reporting.safe_text import markdown_block, markdown_code
 
 
 def student_card(manifest: dict[str, Any], folder: Path) -> str:

@@ -16,9 +16,9 @@ from synthkd._version import __version__
 from synthkd.artifacts.folder import STUDENT, check_hashes, write_hashes
 from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
-from synthkd.marks import STUDENT as STUDENT_FOLDER
-from synthkd.storage import replaced_folder, write_json
-from synthkd.students import trained_on
+from synthkd.storage.ownership import STUDENT as STUDENT_FOLDER
+from synthkd.storage.write import replaced_folder, write_json
+from synthkd.students import training_hashes as trained_on
 from synthkd.students.base import Student
 
 CARD = "student.json"

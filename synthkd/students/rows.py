@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.cells import is_empty, text_cell
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
-from synthkd.rows import BATCH, _reading, _without_zeros, read_rows
+from synthkd.rows.cells import is_empty, text_cell
+from synthkd.rows.read import BATCH, _reading, _without_zeros, read_rows
 from synthkd.students.base import Floats, Texts, class_name
 
 #: Column of the number of a line, of texts that stand one a line.

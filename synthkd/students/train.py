@@ -12,17 +12,17 @@ from synthkd import plugins
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import StudentError, TrainingError
-from synthkd.kinds.examples.overlap import normal_text
-from synthkd.marks import STUDENT
-from synthkd.recipe.published import published
-from synthkd.rows import read_rows
-from synthkd.storage import check_output, write_text
+from synthkd.recipe.published_values import published
+from synthkd.rows.read import read_rows
+from synthkd.storage.ownership import STUDENT
+from synthkd.storage.write import check_output, write_text
 from synthkd.students.base import Classifier, Student, Texts, known_labels
+from synthkd.students.factory import make_student, source_of, versions
 from synthkd.students.folders import save_student
-from synthkd.students.making import make_student, source_of, versions
 from synthkd.students.metrics import Evaluation, evaluate
 from synthkd.students.rows import read_texts
-from synthkd.students.trained_on import row_hashes
+from synthkd.students.training_hashes import row_hashes
+from synthkd.text.overlap import normal_text
 
 README = "README.md"
 

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.cells import text_cell
 from synthkd.errors import InputError, RecipeError, nearest
-from synthkd.finish import RECORDED
+from synthkd.finish_reasons import RECORDED
 from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.rows import read_rows
-from synthkd.storage import TemporaryFolder
+from synthkd.rows.cells import text_cell
+from synthkd.rows.read import read_rows
+from synthkd.storage.write import TemporaryFolder
 from synthkd.teachers.groups import in_groups
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
-from tiny_bert import write_bert
+from support.files import ROOT
+from support.tiny_encoder import write_bert
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.errors import SynthKDError
@@ -107,11 +107,11 @@ def test_a_checkpoint_within_a_folder_names_no_code_at_all(checkpoint: Path, har
 
 
 def loaders() -> dict[str, Callable[[Path], Any]]:
-    from synthkd.critics.encoder.models import load_model
+    from synthkd.encoders.classifier_checkpoint import load_encoder
+    from synthkd.encoders.load import load_model
     from synthkd.recipe import TeacherPart
-    from synthkd.students.classifiers.loading import load_encoder
     from synthkd.students.generators.checkpoint import load_checkpoint
-    from synthkd.teachers.sampling import Sampler
+    from synthkd.teachers.transformers.sampling import Sampler
 
     return {
         "critic": lambda folder: load_model(str(folder)),
@@ -150,7 +150,7 @@ def test_no_loader_runs_code_or_unpickles_weights(checkpoint: Path, tmp_path: Pa
 )
 def test_a_model_reads_as_many_tokens_as_it_really_can(family: str, positions: int, reads: int) -> None:
     transformers = pytest.importorskip("transformers")
-    from synthkd.critics.encoder.models import readable_length
+    from synthkd.encoders.load import readable_length
 
     config = getattr(transformers, f"{family}Config")(
         vocab_size=50, hidden_size=16, embedding_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,

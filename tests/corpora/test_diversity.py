@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Make
 from hypothesis import given
 from hypothesis import strategies as st
+from support.recipes import Make
 from typer.testing import CliRunner
 
 from synthkd import plugins, run
@@ -30,7 +30,7 @@ from synthkd.corpora.diversity.measures import (
 )
 from synthkd.corpora.diversity.sketch import Distinct, Sample, row_hashes
 from synthkd.corpora.diversity.stages import _levels
-from synthkd.filters.last import LastFilter
+from synthkd.filters.corpus_level import LastFilter
 from synthkd.testing import FakeServer
 
 

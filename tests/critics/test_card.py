@@ -9,14 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import write_csv
+from support.files import write_csv
 from typer.testing import CliRunner
 
 from synthkd.cli.critic import app
 from synthkd.critics.calibration import Curve
 from synthkd.critics.labels import read_labels
 from synthkd.critics.novelty import NEW_WORDS, SEEN_REST, SEEN_WORDS, novelty
-from synthkd.critics.pictures import precision_picture
+from synthkd.critics.plots import precision_picture
 from synthkd.critics.train import load_critic, train_critic
 from synthkd.kinds.triple import TripleKind
 
@@ -157,7 +157,7 @@ def test_what_a_sheet_says_is_no_markup_on_the_card(tmp_path: Path) -> None:
 def test_pictures_escape_what_they_name() -> None:
     import xml.etree.ElementTree as ET
 
-    from synthkd.critics.pictures import _Plot
+    from synthkd.critics.plots import _Plot
 
     root = ET.fromstring(_Plot("<x>&\x1b", "y\ufffe'\ud800").svg("</title><script>"))
     assert not [node for node in root.iter() if "script" in str(node.tag)]

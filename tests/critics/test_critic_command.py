@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_csv
-from program import synthkd
-from test_critics import sheet_rows
+from support.command_line import synthkd
+from support.critic_sheets import sheet_rows
+from support.files import write_csv
 
 from synthkd.critics.options import make_critic
 from synthkd.critics.stack import StackCritic

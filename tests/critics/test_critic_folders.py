@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_csv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from support.files import write_csv
 
 from synthkd.artifacts.folder import HASHES, write_hashes
 from synthkd.critics.files import ARRAYS, CONFIG

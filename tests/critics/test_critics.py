@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import write_csv
+from support.critic_sheets import sheet_rows
+from support.files import write_csv
 
 from synthkd.artifacts.folder import HASHES
 from synthkd.critics.files import ARRAYS, CONFIG
@@ -21,20 +22,6 @@ from synthkd.kinds.event import EventKind
 from synthkd.kinds.triple import TripleKind
 
 KIND = TripleKind()
-
-
-def sheet_rows(count: int = 400, **extra: Any) -> list[dict[str, Any]]:
-    """Tails with an even number are valid; a head has two rows."""
-    return [
-        {
-            "head": f"h{i // 2}",
-            "relation": "UsedFor",
-            "tail": f"{'good' if i % 2 == 0 else 'bad'} {i}",
-            "label": i % 2 == 0,
-        }
-        | extra
-        for i in range(count)
-    ]
 
 
 @pytest.fixture

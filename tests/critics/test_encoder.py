@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from tiny_bert import write_bert
+from support.tiny_encoder import write_bert
 
 from synthkd.artifacts.folder import HASHES
-from synthkd.critics.encoder import EncoderCritic, batches, models, training
-from synthkd.critics.encoder.frozen import compared
+from synthkd.critics.encoder import EncoderCritic, training
 from synthkd.critics.encoder.training import Schedule
 from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.encoders import batches
+from synthkd.encoders import load as models
+from synthkd.encoders.frozen import compared
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.triple import TripleKind
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import program
 import pytest
-from conftest import write_csv
+from support import command_line as program
+from support.files import write_csv
 
 from synthkd.critics.evaluate import compare, evaluate, recalibrated
 from synthkd.critics.labels import LabelSheet, read_labels

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_csv
-from tiny_bert import write_bert
+from support.files import write_csv
+from support.tiny_encoder import write_bert
 from typer.testing import CliRunner
 
 from synthkd.cli.critic import app

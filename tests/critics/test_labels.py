@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_csv
+from support.files import write_csv
 
 from synthkd.critics.labels import read_labels
 from synthkd.errors import CriticError, UserError
@@ -333,7 +333,7 @@ def messages(path: Path, verdict: str, rows: int = 240) -> Path:
 @pytest.mark.slow
 def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path) -> None:
     from synthkd.critics.train import load_critic, train_critic
-    from synthkd.kinds.example import ExampleKind
+    from synthkd.kinds.labelled_text.kind import ExampleKind
 
     kind = ExampleKind()
     sheet = read_labels(messages(tmp_path / "sheet.csv", "verdict"), kind)
@@ -345,7 +345,7 @@ def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path)
 
 
 def test_verdicts_in_a_column_of_the_kind_are_refused_by_name(tmp_path: Path) -> None:
-    from synthkd.kinds.example import ExampleKind
+    from synthkd.kinds.labelled_text.kind import ExampleKind
 
     with pytest.raises(CriticError, match=r"'label' is a column of the kind 'example'.*--label"):
         read_labels(messages(tmp_path / "sheet.csv", "label"), ExampleKind())

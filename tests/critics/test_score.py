@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_csv
+from support.files import write_csv
 
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file

@@ -11,7 +11,7 @@ import pytest
 from synthkd.critics.siblings import SIBLINGS, with_siblings
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
-from synthkd.labels.pool import Pool
+from synthkd.labels.candidates import Pool
 
 
 class Said(TripleKind):

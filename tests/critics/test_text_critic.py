@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import write_csv
+from support.files import write_csv
 
 from synthkd.critics.crossfit import crossfit
 from synthkd.critics.labels import read_labels
 from synthkd.critics.siblings import with_siblings
-from synthkd.critics.text import TextCritic
+from synthkd.critics.text.critic import TextCritic
 from synthkd.critics.train import load_critic, train_critic
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind

@@ -10,7 +10,7 @@ import pytest
 
 from synthkd.errors import RecipeError
 from synthkd.filters.comparatives import BothEntities, ComparativeForm, EntityEcho
-from synthkd.kinds.comparative import ComparativeKind
+from synthkd.kinds.comparative.kind import ComparativeKind
 
 KIND = ComparativeKind()
 ROW = {"left": "elephant", "right": "cat"}

@@ -7,15 +7,15 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.files import ROOT
 
 pytest.importorskip("cleanlab", reason="needs the extra text")
 pytest.importorskip("rensa", reason="needs the extra text")
 
+from everyday import messages
 from synthkd.errors import InputError
-from synthkd.everyday import messages
 from synthkd.filters.label_noise import LabelNoiseRule, find_label_noise
-from synthkd.rows import read_rows
+from synthkd.rows.read import read_rows
 
 BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) / "banking77"
 

@@ -13,11 +13,11 @@ pytest.importorskip("rensa", reason="needs the extra text")
 
 from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError
-from synthkd.filters.minhash import RECALL, Bands, near_groups
-from synthkd.filters.near import BYTES, NearDuplicate
-from synthkd.kinds.example import ExampleKind
-from synthkd.kinds.examples.overlap import jaccard, normal_text, shingles
+from synthkd.filters.near_duplicates import BYTES, NearDuplicate
+from synthkd.kinds.labelled_text.kind import ExampleKind
 from synthkd.kinds.triple import TripleKind
+from synthkd.text.near_duplicates import RECALL, Bands, near_groups
+from synthkd.text.overlap import jaccard, normal_text, shingles
 
 KIND = ExampleKind()
 LONG = "I would like to have my money back for the red shoes that I ordered from you last week"

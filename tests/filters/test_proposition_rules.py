@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from synthkd.corpora.schema import candidate_schema
 from synthkd.filters.base import Filter
 from synthkd.filters.propositions import Grounded, HasProposition, NotCopy, OneClaim, SelfContained
-from synthkd.kinds.proposition import PropositionKind
-from synthkd.kinds.propositions.claims import joined_predicates, numbers
+from synthkd.kinds.proposition.claims import joined_predicates, numbers
+from synthkd.kinds.proposition.kind import PropositionKind
 
 KIND = PropositionKind()
 SCHEMA = candidate_schema(KIND)

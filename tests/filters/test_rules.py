@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import Make
 from hypothesis import given
 from hypothesis import strategies as st
+from support.recipes import Make
 
 from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError
@@ -28,8 +28,8 @@ from synthkd.filters.rules import (
     TooShort,
     Unfinished,
 )
-from synthkd.kinds.example import ExampleKind
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.stages.plan import Plan
 

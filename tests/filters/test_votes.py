@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.filters.reliability import Reliability, patterns, reliabilities
+from synthkd.filters.dawid_skene import Reliability, patterns, reliabilities
 from synthkd.filters.votes import tally
 
 #: question, answer, completion, weight

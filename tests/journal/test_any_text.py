@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synthkd.journal import Journal
-from synthkd.journal_io import export_parquet, import_parquet
+from synthkd.journal.exchange import export_parquet, import_parquet
 from synthkd.requests import Completion, Failure, Request, Sampling
 
 #: Every code point, lone surrogates too, and more often what is known to go wrong.

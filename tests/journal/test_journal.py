@@ -11,7 +11,7 @@ import pytest
 
 from synthkd.errors import JournalError
 from synthkd.journal import Journal
-from synthkd.journal_io import export_parquet, import_parquet
+from synthkd.journal.exchange import export_parquet, import_parquet
 from synthkd.requests import Completion, Failure, Request, Sampling
 
 REQUEST = Request("who", ({"role": "user", "content": "hello"},), Sampling(n=3), (0, 1, 2), "i")

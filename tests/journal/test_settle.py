@@ -8,8 +8,8 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-import program
 import pytest
+from support import command_line as program
 
 from synthkd.errors import InputError, JournalError
 from synthkd.journal import Journal, claim

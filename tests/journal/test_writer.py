@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from conftest import Make
+from support.recipes import Make
 
 from synthkd import generate
 from synthkd.errors import DiskFullError, JournalError

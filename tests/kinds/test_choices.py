@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkd.kinds.answers.choices import choices_of
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.choices import choices_of
+from synthkd.kinds.rationale.kind import RationaleKind
 
 METALS = ["copper", "tin", "lead ore"]
 LABELS = {"A": "copper", "B": "tin", "C": "lead ore"}

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.comparative import ComparativeKind
-from synthkd.kinds.comparatives.lexicon import ADJECTIVES, KNOWN, VERBS, graded, meaning
-from synthkd.kinds.comparatives.nouns import entity_key, plural
-from synthkd.kinds.comparatives.words import ADVERBS, QUANTIFIERS
+from synthkd.kinds.comparative.kind import ComparativeKind
+from synthkd.kinds.comparative.lexicon import ADJECTIVES, KNOWN, VERBS, graded, meaning
+from synthkd.kinds.comparative.words import ADVERBS, QUANTIFIERS
+from synthkd.text.plurals import entity_key, plural
 
 KIND = ComparativeKind()
 ROW = {"left": "elephant", "right": "cat"}
@@ -219,7 +219,7 @@ def test_plurals(noun: str, many: str) -> None:
 
 @pytest.mark.slow
 def test_every_noun_of_the_everyday_world_is_known_again_in_the_plural() -> None:
-    from synthkd.everyday.table import Table
+    from everyday.table import Table
 
     names = [name for name in Table.load().entries if name != "glass"]
     assert {name: entity_key(plural(name)) for name in names} == {name: entity_key(name) for name in names}

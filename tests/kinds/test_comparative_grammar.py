@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from synthkd.kinds.comparative import ComparativeKind
-from synthkd.kinds.comparatives.grammar import lexicon_comparatives, regex_of
+from synthkd.kinds.comparative.grammar import lexicon_comparatives, regex_of
+from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Request, Sampling
 
@@ -57,7 +57,7 @@ def test_every_comparative_of_the_expression_is_read() -> None:
 def test_a_local_model_keeps_to_the_sets_and_every_answer_is_read() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("llguidance")
-    from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
+    from synthkd.teachers.transformers.teacher import EMBEDDED, TransformersTeacher
 
     kind = ComparativeKind(comparatives=["heavier", "more expensive"])
     teacher = TransformersTeacher(TeacherPart(backend="transformers", model=EMBEDDED))

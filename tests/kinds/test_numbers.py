@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkd.filters.steps import AgreesWithGold
-from synthkd.kinds.answers.equations import equations, wrong_equations
-from synthkd.kinds.answers.numeric import exact, last_number, read_number, write_number
+from synthkd.filters.rationales import AgreesWithGold
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.equations import equations, wrong_equations
+from synthkd.kinds.rationale.kind import RationaleKind
+from synthkd.kinds.rationale.numeric import exact, last_number, read_number, write_number
 
 #: How digits are put in threes.
 THREES = ["", ",", ".", "'", "’", "_", "\u00a0", "\u2009", "\u202f", " ", "{,}", r"\,", ",\\!"]

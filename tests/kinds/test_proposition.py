@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from support.files import ROOT
 
+from everyday.truth import truth_of
 from synthkd import Recipe, run
 from synthkd.errors import InputError, RecipeError
-from synthkd.everyday.truth import truth_of
-from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.stages.plan import Plan
 
 KIND = PropositionKind()

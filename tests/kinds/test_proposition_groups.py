@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.proposition.kind import PropositionKind
 
 KIND = PropositionKind()
 TEXT = "The ferry Solveig, built in 1961, links two islands. Its captain is Ann Holm. A lighthouse stands on the eastern cape."

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synthkd.errors import KindError
-from synthkd.kinds.proposition import PropositionKind
-from synthkd.kinds.propositions.blocks import MARK, MARKUPS
-from synthkd.kinds.propositions.sentences import Splitter, readable
-from synthkd.kinds.propositions.units import NO_WORDS, PIECE, SENTENCE, units
+from synthkd.kinds.proposition.blocks import MARK, MARKUPS
+from synthkd.kinds.proposition.kind import PropositionKind
+from synthkd.kinds.proposition.sentences import Splitter, readable
+from synthkd.kinds.proposition.units import NO_WORDS, PIECE, SENTENCE, units
 
 SPLITTER = Splitter()
 #: What documents are made of, good and bad.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.kind import RationaleKind
 
 APPLES = {"question": "Tom has 12 apples. He gives 5 to Ann. How many apples does Tom have left?"}
 BANK = {"question": "Where is money kept?", "choices": ["river", "bank", "river bank", "bank"]}
@@ -207,7 +207,7 @@ STEPS = st.lists(WORD, min_size=1, max_size=8).map(lambda words: " ".join(words)
 @pytest.mark.slow
 @given(STEPS, st.fractions(max_denominator=50))
 def test_a_verbalized_rationale_with_a_number_is_read_back(steps: str, number: Any) -> None:
-    from synthkd.kinds.answers.numeric import write_number
+    from synthkd.kinds.rationale.numeric import write_number
 
     kind = RationaleKind(answer="number")
     row = {"question": "How many are there?"}

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Make
 from hypothesis import given
 from hypothesis import strategies as st
+from support.recipes import Make
 
 from synthkd import Recipe, RunResult, judge, run
 from synthkd.errors import RecipeError
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.structured import LONGEST, MOST, Answer, answer_model, read_answer, response_format
-from synthkd.schemas import lint_schema
+from synthkd.kinds.structured_answers import LONGEST, MOST, Answer, answer_model, read_answer, response_format
+from synthkd.teachers.schema_support import lint_schema
 from synthkd.testing import FakeServer
 
 ONE = answer_model(["tail"], several=False)

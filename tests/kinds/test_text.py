@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthkd.kinds.answer_text import as_line, clean_line
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.comparative import ComparativeKind
+from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.event import EventKind
-from synthkd.kinds.example import ExampleKind
-from synthkd.kinds.from_json import json_texts, json_value
-from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.json_values import json_texts, json_value
+from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.kinds.relations import load_relations
-from synthkd.kinds.text import as_line, clean_line
 from synthkd.kinds.triple import TripleKind
 
 #: Decorations: what stands before and behind an answer.

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import KindError
+from synthkd.kinds.answer_text import clean_line, normal_phrase
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.names import NAMES, QUERY, put_names, take_names
+from synthkd.kinds.person_names import NAMES, QUERY, put_names, take_names
 from synthkd.kinds.relations import load_relations
-from synthkd.kinds.text import clean_line, normal_phrase
 from synthkd.kinds.triple import TripleKind
 
 KIND = TripleKind()

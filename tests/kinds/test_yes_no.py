@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.kind import RationaleKind
 
 WORDS = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 

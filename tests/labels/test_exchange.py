@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import KIND, label, make_pool, pool_rows
+from support.label_candidates import KIND, label, make_pool, pool_rows
 
 from synthkd.errors import InputError
 from synthkd.labels import argilla, label_studio

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import write_csv
-from making import pool_rows
-from program import synthkd
+from support.command_line import synthkd
+from support.files import write_csv
+from support.label_candidates import pool_rows
 
 from synthkd.labels.sheet import read_records
 

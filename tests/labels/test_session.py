@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import label, make_pool, pool_rows
+from support.label_candidates import label, make_pool, pool_rows
 
 from synthkd.labels.sheet import Sheet, read_records
 
@@ -164,7 +164,7 @@ def test_new_scores_begin_a_round_and_the_weights_stand_for_all_rows(tmp_path: P
 
 def session_order(pool: object) -> list[str]:
     """Ids in the order of the uniform list."""
-    from synthkd.labels.design import Design
+    from synthkd.labels.sampling_design import Design
 
     ids = pool.ids  # type: ignore[attr-defined]
     return [ids[i] for i in Design.of(ids).uniform]

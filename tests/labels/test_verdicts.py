@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_csv
 from hypothesis import given
 from hypothesis import strategies as st
+from support.files import write_csv
 
 from synthkd.critics.labels import read_labels
 from synthkd.errors import UserError

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import write_csv
-from looping import loop_recipe, rows_of
+from support.files import write_csv
+from support.loops import loop_recipe, rows_of
 from typer.testing import CliRunner
 
 from synthkd.cli import app

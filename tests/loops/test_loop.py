@@ -10,13 +10,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_csv
-from looping import WORDS, files_of, loop_recipe, rows_of, text_of, write
+from support.files import write_csv
+from support.loops import WORDS, files_of, loop_recipe, rows_of, text_of, write
 
 from synthkd import distill
 from synthkd.keys import seed_from
 from synthkd.loops import DistillResult
-from synthkd.loops.leaks import Held
+from synthkd.loops.labelled.contamination import Held
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.testing import FakeServer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from looping import files_of, loop_recipe, write
+from support.loops import files_of, loop_recipe, write
 
 from synthkd import distill
 from synthkd.recipe import Recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from synthkd.kinds.example import ExampleKind
-from synthkd.prompts import lint, load_prompt
+from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.prompts.templates import lint, load_prompt
 
 CLASSES = {"late": "The parcel has not come.", "refund": "The customer wants the money back."}
 WRONG = [{"text": "where is my money", "label": "refund", "predicted": "late", "confidence": 0.92}]

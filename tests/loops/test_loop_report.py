@@ -8,13 +8,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from conftest import Make
-from looping import loop_recipe, write
+from support.loops import loop_recipe, write
+from support.recipes import Make
 
 from synthkd import distill, run
 from synthkd.loops import DistillResult
-from synthkd.loops.curve import curve
 from synthkd.loops.final import join_corpora
+from synthkd.loops.learning_curve import curve
 from synthkd.loops.rounds import Round
 from synthkd.testing import FakeServer
 
@@ -81,7 +81,7 @@ def test_a_report_marks_the_best_round(done: DistillResult) -> None:
 
 
 def test_a_cell_of_a_report_stays_one_cell(tmp_path: Path) -> None:
-    from synthkd.loops.page import _table
+    from synthkd.loops.report import _table
 
     assert _table(["a"], [["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
 
@@ -97,7 +97,7 @@ def test_a_curve_is_well_formed_whatever_a_figure_is_called() -> None:
 def test_classes_and_texts_of_a_report_are_no_markup() -> None:
     from markdown_it import MarkdownIt
 
-    from synthkd.loops.page import _table
+    from synthkd.loops.report import _table
 
     source = _table(["a", EVIL], [[EVIL, "1"], ["2", EVIL]], best="2")
     tokens = [

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_csv
-from looping import WORDS, loop_recipe, rows_of, write
+from support.files import write_csv
+from support.loops import WORDS, loop_recipe, rows_of, write
 
 from synthkd import distill
 from synthkd.errors import (

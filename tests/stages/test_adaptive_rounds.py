@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Make
+from support.recipes import Make
 from typer.testing import CliRunner
 
 from synthkd import Journal, Recipe, generate, run
 from synthkd.cli.app import app
-from synthkd.dry import dry_run
+from synthkd.commands.dry_run import dry_run
+from synthkd.commands.probe import probe
 from synthkd.errors import RecipeError
-from synthkd.probe import probe
 from synthkd.requests import Answer, Failure, Request
 from synthkd.stages.plan import Plan
 from synthkd.teachers.recorded import RecordedTeacher

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import program
 import pytest
 import yaml
-from conftest import Make, write_csv
+from support import command_line as program
+from support.files import write_csv
+from support.recipes import Make
 
 from synthkd import Journal, Recipe, generate
 from synthkd.errors import RecipeError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_csv
+from support.files import write_csv
 
 from synthkd import Journal, Recipe, generate, run
 from synthkd.errors import StalledError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import write_csv
+from support.files import write_csv
 
 from synthkd import Journal, Recipe
 from synthkd.testing import FakeServer

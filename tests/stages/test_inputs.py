@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from synthkd.dry import dry_run
+from synthkd.commands.dry_run import dry_run
 from synthkd.errors import InputError, KindError, PromptError, RecipeError, UserError
 from synthkd.pipeline import run
 from synthkd.recipe import Recipe

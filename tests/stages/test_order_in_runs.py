@@ -85,7 +85,7 @@ def test_without_the_rule_cycles_stay(tmp_path: Path) -> None:
 def test_many_claims_in_several_files_come_out_without_a_cycle(
     tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthkd.stages.judge.PARTITION_ROWS", 50)
+    monkeypatch.setattr("synthkd.stages.filter.PARTITION_ROWS", 50)
     said = {
         (f"thing {i}", f"thing {j}"): ["heavier" if (i * j) % 7 else "lighter", "bigger"]
         for i in range(18)

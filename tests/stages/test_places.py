@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import Make
+from support.recipes import Make
 
 from synthkd import pipeline
 from synthkd.errors import RecipeError, StorageError, SynthKDError
 from synthkd.loops.rounds import begin_round, round_kind, write_inputs
-from synthkd.marks import MARK, write_temporary_mark
 from synthkd.recipe import Recipe
-from synthkd.storage import remove_folder, replaced_folder
+from synthkd.storage.ownership import MARK, write_temporary_mark
+from synthkd.storage.write import remove_folder, replaced_folder
 from synthkd.testing import FakeServer
 
 

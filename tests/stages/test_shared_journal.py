@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from spending_runs import spent, start, synthkd, until, write_recipe
+from support.spending_runs import spent, start, synthkd, until, write_recipe
 
 from synthkd import Journal, Recipe, generate
 from synthkd.testing import FakeServer

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import Make, write_csv
+from support.files import write_csv
+from support.recipes import Make
 
 from synthkd import run
 from synthkd.critics.splits import group_names

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from spending_runs import spent, start, synthkd, until, write_recipe
+from support.spending_runs import spent, start, synthkd, until, write_recipe
 
 from synthkd import Journal
 from synthkd.testing import FakeServer

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from spending_runs import spent, start, synthkd, until, write_recipe
+from support.spending_runs import spent, start, synthkd, until, write_recipe
 
 from synthkd import Journal
 from synthkd.journal.ledger import Spending

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import Make, write_csv
+from support.files import write_csv
+from support.recipes import Make
 
 from synthkd import Recipe, run
+from synthkd.commands.show import show_candidate, show_path
 from synthkd.errors import RecipeError
-from synthkd.filters.reliability import Reliability
+from synthkd.filters.dawid_skene import Reliability
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
-from synthkd.kinds.rationale import RationaleKind
+from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.recipe.parts import VotesPart
-from synthkd.show import show_candidate, show_path
 from synthkd.stages.votes import Ballot, question_of
 from synthkd.testing import FakeServer
 
@@ -155,7 +156,7 @@ def test_many_partitions_count_as_one_does(
         recipe = make_recipe(server.url, heads=20, teacher=teacher, votes={"by": by, "keep": "winner"})
         one = run(recipe, quiet=True)
         assert 0 < one.counts["rejected"]["votes"] < one.counts["candidates"]
-        monkeypatch.setattr("synthkd.stages.judge.PARTITION_ROWS", 5)
+        monkeypatch.setattr("synthkd.stages.filter.PARTITION_ROWS", 5)
         assert run(recipe, quiet=True).manifest == one.manifest
 
 

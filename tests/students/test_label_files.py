@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import write_csv
 from hypothesis import given
 from hypothesis import strategies as st
+from support.files import write_csv
 
 pytest.importorskip("sklearn")
 

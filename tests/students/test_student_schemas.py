@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-from tiny_bert import write_bert
+from support.tiny_encoder import write_bert
 
 from synthkd.artifacts.folder import HASHES, write_hashes
 from synthkd.errors import StudentError, SynthKDError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Make
+from support.recipes import Make
 
 from synthkd import run
 from synthkd.errors import InputError, RecipeError

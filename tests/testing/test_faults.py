@@ -9,7 +9,7 @@ from collections import Counter
 from email.utils import parsedate_to_datetime
 
 import pytest
-from posting import post
+from support.post import post
 
 from synthkd.testing import FAULTS, FakeServer, words
 

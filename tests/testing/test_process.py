@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from posting import post
+from support.post import post
 
 from synthkd.testing import FakeServer, words
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from posting import post
+from support.post import post
 
 from synthkd.testing import FakeServer, words
 

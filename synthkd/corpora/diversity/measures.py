@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from synthkd.text_forms import word_pattern
+from synthkd.text.normal_forms import word_pattern
 
 _WORD = re.compile(rf"{word_pattern(underscore=True)}|[^\w\s]")
 Words = Sequence[str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthkd.display import clean
+from synthkd.reporting.safe_text import clean
 
 _NAMES = {
     "parsed": "parsed",

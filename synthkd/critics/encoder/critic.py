@@ -12,18 +12,19 @@ import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.encoder import EncoderName
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Name
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.encoder import models, texts
-from synthkd.critics.encoder.batches import Encoded
+from synthkd.critics.encoder import texts
 from synthkd.critics.encoder.cross import CrossEncoder
-from synthkd.critics.encoder.frozen import Head, Vectors, compared
 from synthkd.critics.encoder.training import History, Schedule, fine_tune, logits_of
 from synthkd.critics.features import SCALES, WIDTH, Scales, columns_read, numbers
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import published_path
+from synthkd.encoders import load as models
+from synthkd.encoders.batches import Encoded
+from synthkd.encoders.frozen import Head, Vectors, compared
+from synthkd.encoders.reference import EncoderName
 from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
 

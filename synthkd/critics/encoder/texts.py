@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
-from synthkd.kinds.names import put_names
+from synthkd.kinds.person_names import put_names
 
 #: The column with the text that a grounded candidate must follow from.
 SOURCE = "source"

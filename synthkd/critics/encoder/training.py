@@ -13,11 +13,11 @@ from pydantic.dataclasses import dataclass
 
 from synthkd.critics.base import Labels, Scores
 from synthkd.critics.calibration import Curve
-from synthkd.critics.encoder import batches
-from synthkd.critics.encoder.batches import Encoded, Ints
 from synthkd.critics.encoder.cross import CrossEncoder
-from synthkd.critics.encoder.models import half
 from synthkd.critics.progress import advance
+from synthkd.encoders import batches
+from synthkd.encoders.batches import Encoded, Ints
+from synthkd.encoders.load import half
 from synthkd.keys import fraction
 
 #: The recall at which epochs are compared.

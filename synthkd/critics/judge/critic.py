@@ -17,16 +17,16 @@ from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
 from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
-from synthkd.critics.judge.forms import Form, find_form
 from synthkd.critics.judge.prompt import JudgePrompt
-from synthkd.critics.judge.saved import JudgeSettings, asked_again, public_identity, saved_sampling
+from synthkd.critics.judge.settings import JudgeSettings, asked_again, public_identity, saved_sampling
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
+from synthkd.critics.judge.verdict_forms import Form, find_form
 from synthkd.critics.options import published_path
-from synthkd.display import markdown_code
 from synthkd.errors import CriticError
-from synthkd.finish import Finish, meaning_of
+from synthkd.finish_reasons import Finish, meaning_of
 from synthkd.journal import Journal
 from synthkd.kinds.base import Kind
+from synthkd.reporting.safe_text import markdown_code
 from synthkd.requests import Completion
 from synthkd.secrets import clear_secret
 

@@ -11,11 +11,11 @@ import numpy as np
 from synthkd.critics.judge.agreement import Interval, bootstrap, interval
 from synthkd.critics.judge.ask import Asker, Question
 from synthkd.critics.judge.critic import READ, Verdict, vote
-from synthkd.critics.judge.forms import FORMS
 from synthkd.critics.judge.prompt import render_pair
+from synthkd.critics.judge.verdict_forms import FORMS
 from synthkd.errors import CriticError
 from synthkd.keys import content_hash
-from synthkd.prompts import load_prompt
+from synthkd.prompts.templates import load_prompt
 
 #: Worths nearer to a half than this say that the two are equal.
 _EVEN = 1e-9

@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from synthkd.critics.judge.fields import in_json
-from synthkd.critics.judge.forms import FORMS, Form
-from synthkd.thoughts import split_thoughts
+from synthkd.critics.judge.verdict_forms import FORMS, Form
+from synthkd.critics.judge.verdict_json import in_json
+from synthkd.text.thoughts import split_thoughts
 
 UNREADABLE = "unreadable"
 #: Share of the first tokens that must say some verdict; else the reply did not begin with one (but with ``**``, say).

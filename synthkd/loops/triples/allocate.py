@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthkd.loops.allocate import whole
+from synthkd.loops.labelled.allocate import whole
 from synthkd.students.base import Floats, Ints
 
 #: How fast the error falls with rows.

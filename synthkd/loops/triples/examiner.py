@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from synthkd.critics.base import Critic, Labels
 from synthkd.critics.labels import verdict_column
-from synthkd.critics.negatives import SLOTS, Known, corrupt
 from synthkd.critics.train import TrainedCritic
+from synthkd.critics.triples.negatives import SLOTS, Known, corrupt
 
 #: Labelled rows of each verdict, at least.
 LEAST = 50

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthkd.cells import text_cell
 from synthkd.errors import InputError, KindError
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 from synthkd.loops.triples.questions import Question, head_of, held_heads, parted, question, questions
 from synthkd.recipe import Recipe
 from synthkd.recipe.student import RowsPart
-from synthkd.rows import read_rows
+from synthkd.rows.cells import text_cell
+from synthkd.rows.read import read_rows
 
 Row = dict[str, Any]
 #: Questions that a student is measured by, at most; of more, so many are drawn.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.encoder.models import half
+from synthkd.encoders.load import half
 from synthkd.errors import TrainingError
 from synthkd.students.base import Ints
 from synthkd.students.classifiers.tuning import REMEDY, Best, Rows, Schedule, paced

@@ -16,8 +16,8 @@ from synthkd.critics.options import published_path
 from synthkd.errors import StudentError
 from synthkd.students.base import Classifier, Floats, Texts, as_texts
 from synthkd.students.classifiers import files
+from synthkd.students.classifiers.class_names import with_names
 from synthkd.students.classifiers.heads import row_weights
-from synthkd.students.classifiers.names import with_names
 from synthkd.students.classifiers.options import EncoderOptions, need_students
 from synthkd.students.classifiers.temperature import folds, softened
 
@@ -59,7 +59,7 @@ class EncoderStudent(Classifier):
     ) -> None:
         super().__init__(classes, seed)
         need_students("the encoder student")
-        from synthkd.critics.encoder.models import pick_device
+        from synthkd.encoders.load import pick_device
 
         self.base, self.settings = str(base), EncoderOptions.of(start=start, **options)
         self.device = pick_device(device)
@@ -135,7 +135,7 @@ class EncoderStudent(Classifier):
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """(n, C) before the temperature."""
-        from synthkd.students.classifiers.fields import encoded, said
+        from synthkd.encoders.fields import encoded, said
 
         if self.model is None:
             raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
@@ -148,7 +148,7 @@ class EncoderStudent(Classifier):
 
     def save(self, folder: Path) -> None:
         """The tuned encoder as an ordinary checkpoint (safetensors), the head as arrays, the rest as JSON."""
-        from synthkd.critics.encoder.models import quiet
+        from synthkd.encoders.load import quiet
 
         if self.model is None:
             raise StudentError("this student was not trained yet: nothing to save")
@@ -178,8 +178,8 @@ class EncoderStudent(Classifier):
     def _stand(self, folder: Path, head: dict[str, Any]) -> None:
         import torch
 
-        from synthkd.critics.encoder.models import readable_length
-        from synthkd.students.classifiers.loading import load_encoder
+        from synthkd.encoders.classifier_checkpoint import load_encoder
+        from synthkd.encoders.load import readable_length
         from synthkd.students.classifiers.module import EncoderClassifier
 
         if not (folder / MODEL).is_dir():

@@ -11,7 +11,7 @@ from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
 from synthkd.artifacts.folder import STUDENT
 from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
-from synthkd.storage import write_json
+from synthkd.storage.write import write_json
 from synthkd.students.classifiers.temperature import HIGHEST, LOWEST
 
 SETTINGS, ARRAYS = "classifier.json", "classifier.safetensors"

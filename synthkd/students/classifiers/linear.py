@@ -10,16 +10,16 @@ import numpy as np
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.encoder import EncoderName, absolute_place
 from synthkd.artifacts.folder import STUDENT
 from synthkd.artifacts.settings import Name
+from synthkd.encoders.reference import EncoderName, absolute_place
 from synthkd.errors import MissingExtraError, StudentError, nearest
 from synthkd.students.base import Classifier, Floats, Ints, Texts, as_texts
 from synthkd.students.classifiers import files
+from synthkd.students.classifiers.class_names import check_weight, is_number, is_whole, with_names
 from synthkd.students.classifiers.heads import Head, floored, out_of_fold_temperature, row_weights
-from synthkd.students.classifiers.names import check_weight, is_number, is_whole, with_names
 from synthkd.students.classifiers.temperature import fit_temperature
-from synthkd.students.classifiers.words import Words
+from synthkd.students.classifiers.tfidf import Words
 
 #: C of the logistic regression where none is given; chosen on parts of BANKING77's training rows.
 STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
@@ -129,7 +129,7 @@ class LinearStudent(Classifier):
         """(n, d) features: CSR of words, or an array of vectors."""
         if self.features != "embeddings":
             return self._words.of(texts)
-        from synthkd.students.classifiers.vectors import encode, named_vectors, vectors_of
+        from synthkd.encoders.vectors import encode, named_vectors, vectors_of
 
         if self._named is not None:
             reference, folder, given = self._named

@@ -16,10 +16,10 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import EXPORT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
+from synthkd.encoders.fields import whole
 from synthkd.errors import MissingExtraError, StudentError
-from synthkd.students import trained_on
+from synthkd.students import training_hashes as trained_on
 from synthkd.students.base import Floats, Ints, as_texts
-from synthkd.students.classifiers.fields import whole
 from synthkd.students.classifiers.files import Classes, Temperature
 from synthkd.students.classifiers.temperature import softened
 

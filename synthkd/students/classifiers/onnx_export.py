@@ -16,9 +16,9 @@ import numpy as np
 
 from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import MissingExtraError, StudentError
-from synthkd.marks import ONNX
-from synthkd.storage import check_output, replaced_folder, write_json
-from synthkd.students import trained_on
+from synthkd.storage.ownership import ONNX
+from synthkd.storage.write import check_output, replaced_folder, write_json
+from synthkd.students import training_hashes as trained_on
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
 
 #: Largest difference of a probability from the student's that an export in float32 may have.

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from synthkd.errors import MissingExtraError, StudentError, nearest
-from synthkd.students.classifiers.names import check_weight, is_number, is_whole, speaking
+from synthkd.students.classifiers.class_names import check_weight, is_number, is_whole, speaking
 
 #: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.encoder.batches import Encoded, for_training
-from synthkd.critics.encoder.models import half, quiet
+from synthkd.encoders.batches import Encoded, for_training
+from synthkd.encoders.load import half, quiet
 from synthkd.errors import TrainingError
-from synthkd.storage import TemporaryFolder
+from synthkd.storage.write import TemporaryFolder
 from synthkd.students.base import Floats, Ints
 from synthkd.students.classifiers.losses import Loss
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.students.base import Ints
-from synthkd.students.generators.encode import Coded
+from synthkd.students.generators.tokens import Coded
 
 #: Batches whose examples are sorted by length together: enough for little padding, few enough to stay mixed.
 _TOGETHER = 64

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.critics.encoder.models import pick_device, quiet
 from synthkd.critics.options import published_path
+from synthkd.encoders.load import pick_device, quiet
 from synthkd.errors import MissingExtraError, StudentError
 
 #: Name of the embedded teacher's checkpoint, as in recipes.

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from synthkd.corpora.contrast import NEITHER
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Row
-from synthkd.prompts import Prompt, load_prompt
+from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.students.generators.contrastive_groups import NEITHER
 from synthkd.students.generators.kinds import kind_of
 from synthkd.students.generators.options import Options
 

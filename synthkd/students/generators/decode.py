@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from synthkd.errors import StudentError
+from synthkd.students.device import seeded
 from synthkd.students.generators.batches import by_length
 from synthkd.students.generators.checkpoint import context_of
-from synthkd.students.generators.encode import Coder
 from synthkd.students.generators.examples import Messages
 from synthkd.students.generators.likelihood import is_seq2seq
-from synthkd.students.hardware import seeded
+from synthkd.students.generators.tokens import Coder
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind, Row
-from synthkd.prompts import Prompt, load_prompt, shipped_prompts
-from synthkd.storage import TemporaryFolder
+from synthkd.prompts.templates import Prompt, load_prompt, shipped_prompts
+from synthkd.storage.write import TemporaryFolder
 from synthkd.students.generators.checkpoint import (
     Adapter,
     context_of,
@@ -23,9 +23,9 @@ from synthkd.students.generators.examples import Example, Left, Writer
 from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, Options
 
 if TYPE_CHECKING:
-    from synthkd.students.generators.encode import Coded, Coder
     from synthkd.students.generators.objective import Objective
     from synthkd.students.generators.student import GeneratorStudent
+    from synthkd.students.generators.tokens import Coded, Coder
 
 #: Examples whose tokens are read back to see that the tokenizer can say them.
 _LOOKED_AT = 256
@@ -41,8 +41,8 @@ def fit(
 ) -> None:
     """Train a student; it holds the last good weights also where training ends with an error."""
     need_students()
-    from synthkd.students.generators.encode import Coder
     from synthkd.students.generators.likelihood import is_seq2seq
+    from synthkd.students.generators.tokens import Coder
 
     options = student.options
     writer = Writer(kind, prompt or template_of(kind, options), tasks_of(options, kind))
@@ -180,7 +180,7 @@ def load_base(options: Options, examples: Sequence[Example]) -> tuple[Any, Any]:
     """The checkpoint to start from: one that is there, or a new one with a tokenizer of these examples' texts."""
     if options.base != SCRATCH and not isinstance(options.base, dict):
         return load_checkpoint(str(options.base), options.dtype, options.device)
-    from synthkd.students.generators.scratch import new_checkpoint
+    from synthkd.students.generators.untrained import new_checkpoint
 
     settings = {} if options.base == SCRATCH else dict(options.base)
     texts = [text for example in examples for text in (example.prompt, example.completion)]

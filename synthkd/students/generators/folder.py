@@ -13,8 +13,8 @@ from synthkd.artifacts.settings import Name, PluginName, Settings, checked_setti
 from synthkd.critics.options import published_path
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
-from synthkd.prompts import Prompt, load_prompt
-from synthkd.storage import write_json
+from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.storage.write import write_json
 from synthkd.students.generators.checkpoint import ADAPTER, load_checkpoint, need_students, write_checkpoint
 from synthkd.students.generators.examples import Writer
 from synthkd.students.generators.fit import tasks_of

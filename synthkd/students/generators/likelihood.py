@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from synthkd.students.generators.batches import IGNORE, by_length, collate
-from synthkd.students.generators.encode import Coded
+from synthkd.students.generators.tokens import Coded
 
 
 def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind
-from synthkd.prompts import Prompt, load_prompt
+from synthkd.prompts.templates import Prompt, load_prompt
 from synthkd.students.generators.examples import Asked, Example, Tasks
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from synthkd.kinds.base import Kind
 from synthkd.students.base import refuse_unknown
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.multitask import EXPLAIN, PREDICT, mean_of, places_of
-from synthkd.students.generators.sampled import Sampled
+from synthkd.students.generators.qcrd_negatives import Sampled
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from synthkd.students.generators.discriminator import Discriminator, Judged
-    from synthkd.students.generators.encode import Coder
+    from synthkd.students.generators.qcrd_discriminator import Discriminator, Judged
+    from synthkd.students.generators.tokens import Coder
 
 _QUALITIES = ("agreement", "discriminator", "none")
 _PICKS = ("nearest", "farthest")
@@ -163,12 +163,12 @@ class Qcrd:
         return self._quality.get((example.question, example.completion), 0.0)
 
     def _judged(self) -> list[Judged]:
-        from synthkd.students.generators.discriminator import Judged
+        from synthkd.students.generators.qcrd_discriminator import Judged
 
         return [Judged(example.prompt, example.completion, example.good) for example in self.examples]
 
     def _pretrained(self, coder: Coder, seed: int) -> Discriminator:
-        from synthkd.students.generators.discriminator import Discriminator
+        from synthkd.students.generators.qcrd_discriminator import Discriminator
 
         def code(texts: list[str]) -> list[list[int]]:
             return [list(ids) for ids in coder.tokenizer(texts, add_special_tokens=False)["input_ids"]]

@@ -23,7 +23,7 @@ from synthkd.students.generators.options import SCRATCH, Options
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from synthkd.students.generators.encode import Coder
+    from synthkd.students.generators.tokens import Coder
 
 Rows = Iterable[Row]
 #: Parameters below which a model counts as small: it is trained with a greater learning rate.
@@ -119,8 +119,8 @@ class GeneratorStudent(Student):
 
     @property
     def coder(self) -> Coder:
-        from synthkd.students.generators.encode import Coder
         from synthkd.students.generators.likelihood import is_seq2seq
+        from synthkd.students.generators.tokens import Coder
 
         return Coder(self.tokenizer, is_seq2seq(self.model))
 

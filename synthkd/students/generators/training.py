@@ -13,17 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from synthkd.critics.encoder.models import quiet
+from synthkd.encoders.load import quiet
 from synthkd.errors import TrainingError
-from synthkd.storage import TemporaryFolder
+from synthkd.storage.write import TemporaryFolder
+from synthkd.students.device import has_bf16, seeded
 from synthkd.students.generators.batches import Batches, collate
-from synthkd.students.generators.encode import Coded
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.likelihood import completion_loss, is_seq2seq, picks_places, row_losses
 from synthkd.students.generators.objective import CrossEntropy, Objective
 from synthkd.students.generators.options import Options
 from synthkd.students.generators.state import State
-from synthkd.students.hardware import has_bf16, seeded
+from synthkd.students.generators.tokens import Coded
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synthkd.display import clean, html_lines, html_text
+from synthkd.reporting.safe_text import clean, html_lines, html_text
 
 if TYPE_CHECKING:
     from synthkd.students.metrics.evaluation import Evaluation

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 
 from synthkd.errors import TeacherError
 from synthkd.requests import Answer, Failure, Request
-from synthkd.teachers.dispatch.rates import Rates
+from synthkd.teachers.dispatch.rate_limits import Rates
 
 #: The longest that a server's Retry-After is followed, in seconds; an hour's wait is the breaker's matter.
 LONGEST_ASKED = 3600.0

@@ -26,9 +26,9 @@ from itertools import count
 from synthkd.errors import RequestError, TeacherError, UnreachableError
 from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.base import Account
-from synthkd.teachers.dispatch.adaptive import Limit
-from synthkd.teachers.dispatch.breaker import Breaker
-from synthkd.teachers.dispatch.rates import NOTHING, Taken
+from synthkd.teachers.dispatch.circuit_breaker import Breaker
+from synthkd.teachers.dispatch.concurrency import Limit
+from synthkd.teachers.dispatch.rate_limits import NOTHING, Taken
 from synthkd.teachers.dispatch.retry import Policy, TransientError, UnfinishedError, failures
 
 Send = Callable[[Request], Awaitable[list[Answer]]]

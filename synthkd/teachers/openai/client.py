@@ -15,13 +15,13 @@ import httpx2
 import openai
 
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.address import proxy_of
-from synthkd.teachers.openai.bodies import ENCODINGS, ERROR_BYTES, decoder
-from synthkd.teachers.openai.wire import tls_of
+from synthkd.teachers.openai.bounded_body import ENCODINGS, ERROR_BYTES, decoder
+from synthkd.teachers.openai.endpoint import proxy_of
+from synthkd.teachers.openai.transport import tls_of
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.openai.address import Address
+    from synthkd.teachers.openai.endpoint import Address
 
 #: Seconds that the list of models is waited for: it is a courtesy.
 _SOON = 5.0

@@ -15,18 +15,18 @@ from synthkd.prices import price_of
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import Policy, Send, TransientError, UnfinishedError, dispatch
-from synthkd.teachers.dispatch.rates import Rates
-from synthkd.teachers.openai.address import base_urls, public, resolve
-from synthkd.teachers.openai.answers import NAME, answers_of, unmistakable, without_secrets
-from synthkd.teachers.openai.body import CHAT, PLAIN, body_of, in_a_row, is_chat, limit_of
-from synthkd.teachers.openai.learned import Learned, remedy_of
+from synthkd.teachers.dispatch.rate_limits import Rates
+from synthkd.teachers.openai.endpoint import base_urls, public, resolve
+from synthkd.teachers.openai.parameter_support import Learned, remedy_of
+from synthkd.teachers.openai.request_body import CHAT, PLAIN, body_of, in_a_row, is_chat, limit_of
+from synthkd.teachers.openai.responses import NAME, answers_of, unmistakable, without_secrets
 
 if TYPE_CHECKING:
     import aiohttp
 
     from synthkd.recipe import Price, Recipe, TeacherPart
-    from synthkd.teachers.openai.address import Address
-    from synthkd.teachers.openai.wire import Wire
+    from synthkd.teachers.openai.endpoint import Address
+    from synthkd.teachers.openai.transport import Wire
 
 
 #: Characters of a server's words beside a remedy.
@@ -64,7 +64,7 @@ class OpenAITeacher:
         return self.part.identity or f"openai:{public(self.base_urls[0])}:{self.part.model}"
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
-        from synthkd.teachers.openai.wire import Wire, open_session
+        from synthkd.teachers.openai.transport import Wire, open_session
 
         addresses = [resolve(url, self.part) for url in self.base_urls]
         self._session = self._session or open_session(self.part)

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import MissingExtraError, RecipeError, RequestError, TeacherError
 from synthkd.recipe import Price
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
-from synthkd.teachers.constraint import asked_form
+from synthkd.teachers.constrained_decoding import asked_form
 from synthkd.teachers.dispatch import Policy, TransientError, dispatch
-from synthkd.teachers.openai.answers import cost_of
-from synthkd.teachers.openai.body import in_a_row, is_chat
-from synthkd.teachers.vllm.serve import QUIET, Guard
+from synthkd.teachers.openai.request_body import in_a_row, is_chat
+from synthkd.teachers.openai.responses import cost_of
+from synthkd.teachers.vllm.server import QUIET, Guard
 from synthkd.teachers.vllm.teacher import engine_args
-from synthkd.thoughts import opened_by, own_tokens, special_marks, split_thoughts
+from synthkd.text.thoughts import opened_by, own_tokens, special_marks, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart

@@ -15,7 +15,7 @@ from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch import Policy
 from synthkd.teachers.openai.teacher import policy_of
-from synthkd.teachers.transformers import _model_files, resolve_model
+from synthkd.teachers.transformers.teacher import _model_files, resolve_model
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
@@ -97,7 +97,7 @@ class VllmTeacher:
 
     def _choose(self) -> Way:
         if self.part.vllm.serve:
-            from synthkd.teachers.vllm.serve import Served
+            from synthkd.teachers.vllm.server import Served
 
             return Served(self.part, self.model, self.policy, python_of(self.part, self._folder))
         from synthkd.teachers.vllm.engine import InProcess

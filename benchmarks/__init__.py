@@ -1,0 +1,1 @@
+"""Benchmarks: each reproduces figures of RESULTS.md."""

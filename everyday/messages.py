@@ -1,0 +1,162 @@
+"""Messages to a small shop: a phrase grammar by intent and style.
+
+A text is right for a label where that intent's grammar gives it, in any style, and no other intent's does.
+The embedded teacher is taught with errors: a known share of its messages stands under an intent that is
+near the right one, as it does in real labelled text.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import yaml
+
+from everyday.text import Document
+from synthkd.keys import fraction
+from synthkd.resources import resource
+
+#: Share of the messages that are taught under a wrong intent.
+WRONG = 0.25
+#: Share of the messages (phrase and thing) that the embedded teacher never read.
+KEPT_OUT = 0.2
+
+STYLES = ("polite", "short", "angry", "chatty")
+COLORS = ("red", "blue", "green", "black", "white", "brown", "yellow", "gray")
+GOODS = ("shoes", "boots", "gloves", "socks", "trousers", "curtains", "towels", "headphones", "cups", "lamps")
+
+#: style -> how a message begins, and how it ends. `{0}` is a phrase; it begins a sentence where nothing precedes it.
+BEGINNINGS = {
+    "polite": (
+        "Could you please ",
+        "Would you kindly ",
+        "May I ask you to ",
+        "I would be glad if you could ",
+    ),
+    "short": ("",),
+    "angry": (
+        "I have waited for days! Now ",
+        "This is a shame! You must ",
+        "I am very angry! Just ",
+        "At last ",
+    ),
+    "chatty": (
+        "Hi there, it's me again, could you ",
+        "Hello, lovely shop you have! Can you ",
+        "Hey, quick thing, can you ",
+    ),
+}
+ENDINGS = {
+    "polite": ("? Thank you.", "? Many thanks in advance.", "? Kind regards."),
+    "short": (".", ", please."),
+    "angry": ("!", " right now!", " or I will never buy here again!"),
+    "chatty": ("? You are the best!", "? Hope you have a nice day!", "? Cheers!"),
+}
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A class: what it means, which others are easily taken for it, and its phrases."""
+
+    label: str
+    description: str
+    near: tuple[str, ...]
+    says: tuple[str, ...]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Every message of this intent, whatever its style."""
+        item = f"(?:{'|'.join(COLORS)}) (?:{'|'.join(GOODS)})"
+        phrases = "|".join(
+            f"(?:[{said[0]}{said[0].upper()}]{re.escape(said[1:])})".replace(r"\{item\}", item)
+            for said in self.says
+        )
+        styles = "|".join(
+            f"(?:{_any(BEGINNINGS[style])}(?:{phrases}){_any(ENDINGS[style])})" for style in STYLES
+        )
+        return re.compile(styles)
+
+
+@cache
+def intents() -> dict[str, Intent]:
+    """The intents that come with synthkd, by label."""
+    rows = yaml.safe_load(resource("corpora/everyday/intents.yaml").read_text("utf-8"))
+    return {
+        row["label"]: Intent(row["label"], row["description"], tuple(row["near"]), tuple(row["says"]))
+        for row in rows
+    }
+
+
+def labels(text: str) -> list[str]:
+    """The intents whose grammar gives a text."""
+    plain = " ".join(text.split())
+    return [intent.label for intent in intents().values() if intent.pattern.fullmatch(plain)]
+
+
+def valid(row: Mapping[str, Any]) -> bool:
+    """Whether a row (text, label) is right: its intent's grammar gives the text, and no other's."""
+    return labels(str(row["text"])) == [str(row["label"])]
+
+
+def write(phrase: str, item: str, style: str, rng: random.Random) -> str:
+    """A phrase about a thing, as a message in a style."""
+    said = phrase.replace("{item}", item)
+    begin, end = rng.choice(BEGINNINGS[style]), rng.choice(ENDINGS[style])
+    return f"{begin}{said}{end}" if begin else f"{said[0].upper()}{said[1:]}{end}"
+
+
+def message_seen(phrase: str, item: str) -> bool:
+    """Whether the embedded teacher may have read this phrase about this thing."""
+    return fraction(f"message|{phrase}|{item}") >= KEPT_OUT
+
+
+def seen(row: Mapping[str, Any]) -> bool:
+    """Whether the embedded teacher may have read a row's phrase about its thing, in some style."""
+    item = re.search(f"(?:{'|'.join(COLORS)}) (?:{'|'.join(GOODS)})", str(row["text"]))
+    if item is None:
+        return False
+    plain = str(row["text"]).replace(item[0], "{item}")
+    phrases = [said for intent in intents().values() for said in intent.says if said[1:] in plain]
+    return any(message_seen(said, item[0]) for said in phrases)
+
+
+def say(label: str, style: str, contrast: str, text: str) -> tuple[str, str]:
+    """A message as it stands under the prompt: what is given, and what is said after it."""
+    unlike = f"Not: {contrast}\n" if contrast else ""
+    return f"Intent: {label}\nStyle: {style}\n{unlike}Message:", f" {text}\n"
+
+
+def example(label: str, rng: random.Random, style: str | None = None) -> tuple[str, str, str]:
+    """A random message of an intent that is not kept out: phrase, style and text."""
+    style = style or rng.choice(STYLES)
+    while True:
+        phrase, item = rng.choice(intents()[label].says), f"{rng.choice(COLORS)} {rng.choice(GOODS)}"
+        if message_seen(phrase, item):
+            return phrase, style, write(phrase, item, style, rng)
+
+
+def documents(seed: int, count: int = 500, shots: int = 2, wrong: float = WRONG) -> Iterator[Document]:
+    """So many blocks of messages under one intent, a share of them of an intent that is near it."""
+    rng = random.Random(seed)  # noqa: S311
+    names: Sequence[str] = sorted(intents())
+    for _ in range(count):
+        label = rng.choice(names)
+        block: Document = []
+        near = intents()[label].near
+        for number in range(shots + 1):
+            contrast = rng.choice(near) if rng.random() < 0.5 else ""
+            told = label
+            if rng.random() < wrong:
+                told = rng.choice([each for each in near if each != contrast])
+            _, style, text = example(told, rng)
+            given, said = say(label, style, contrast, text)
+            block.append((given, f"{said}\n" if number < shots else said))
+        yield block
+
+
+def _any(choices: Sequence[str]) -> str:
+    return "(?:" + "|".join(map(re.escape, choices)) + ")"

@@ -1,0 +1,49 @@
+"""What the embedded teacher reads: one pass over the facts, and fresh text of every other kind beside it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from everyday import messages, problems, text
+from everyday.comparatives import Comparatives
+from everyday.sentences import Sentences
+from everyday.table import Table
+from everyday.text import Document, seen_facts
+from synthkd.kinds.relations import load_relations
+from synthkd.kinds.triple import TripleKind
+
+#: Documents of each other kind beside one pass over the facts: about as many tokens in all as the facts take.
+COUNTS = {"comparative": 1300, "rationale": 650, "proposition": 500, "example": 350}
+
+
+@dataclass
+class Mix:
+    """Makes passes; a pass depends on its seed alone."""
+
+    table: Table
+    counts: dict[str, int] = field(default_factory=lambda: dict(COUNTS))
+
+    def __post_init__(self) -> None:
+        self.facts = seen_facts(self.table)
+        self._triples = TripleKind(load_relations("everyday"))
+        self._comparatives = Comparatives(self.table)
+        self._sentences = Sentences(self.table, frozenset(self.facts))
+
+    def by_kind(self, seed: int) -> dict[str, list[Document]]:
+        """The documents of one pass, by kind."""
+        count = self.counts
+        return {
+            "triple": list(text.documents(self.facts, self._triples, seed)),
+            "comparative": list(self._comparatives.documents(seed, count["comparative"])),
+            "rationale": list(problems.documents(seed, count["rationale"])),
+            "proposition": list(self._sentences.documents(seed, count["proposition"])),
+            "example": list(messages.documents(seed, count["example"])),
+        }
+
+    def one_pass(self, seed: int) -> Iterator[Document]:
+        """The documents of one pass, shuffled."""
+        found = [document for documents in self.by_kind(seed).values() for document in documents]
+        random.Random(seed).shuffle(found)  # noqa: S311
+        yield from found

@@ -1,0 +1,258 @@
+"""Word problems with one or two steps, made from templates and read back by them.
+
+The right answer of a question is computed from its words, so truth needs no stored answer. A rationale
+is valid where every equation in it is right, the last one gives the answer, and the answer is that of the
+question; `answer_valid` looks at the answer alone.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from everyday.text import Document
+from synthkd.keys import fraction
+
+#: Share of the equations (`12 - 5`) that the embedded teacher never read in a problem.
+KEPT_OUT = 0.1
+
+HIM = ("Tom", "Ben", "Sam", "Leo", "Max", "Jack")
+HER = ("Ann", "Eva", "Mia", "Ida", "Zoe", "Lily")
+NAMES = (*HIM, *HER)
+THINGS = (
+    "apples",
+    "books",
+    "coins",
+    "cards",
+    "eggs",
+    "pens",
+    "shells",
+    "balls",
+    "cakes",
+    "stamps",
+    "stones",
+    "toys",
+)
+HOLDERS = ("boxes", "bags", "baskets", "bowls")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sentence of a question: its words with slots, and what it does to the number so far."""
+
+    words: str
+    operator: str
+
+
+#: How a story begins: the first number is what someone has. With two numbers it is a step already.
+STARTS = (
+    Part("{name} has {a} {things}.", ""),
+    Part("{name} has {a} {holders} with {b} {things} in each.", "*"),
+)
+#: What happens then.
+EVENTS = (
+    Part("{he} gets {n} {things} from {other}.", "+"),
+    Part("{he} buys {n} more {things}.", "+"),
+    Part("{he} finds {n} {things}.", "+"),
+    Part("{he} gives {n} {things} to {other}.", "-"),
+    Part("{he} loses {n} {things}.", "-"),
+    Part("{he} sells {n} {things}.", "-"),
+)
+#: What is asked. Sharing is the last step.
+ENDS = (
+    Part("How many {things} does {name} have now?", ""),
+    Part("How many {things} does {name} have left?", ""),
+    Part("{he} shares the {things} among {n} friends. How many {things} does each friend get?", "/"),
+    Part("{he} puts the {things} into {n} {holders}. How many {things} are in each?", "/"),
+)
+_SLOTS = {
+    "name": "|".join(NAMES), "he": "He|She", "other": "|".join(NAMES), "things": "|".join(THINGS),
+    "holders": "|".join(HOLDERS), "a": r"\d+", "b": r"\d+", "n": r"\d+",
+}  # fmt: skip
+_EQUATION = re.compile(r"(\d+)\s*([-+*/x×÷−])\s*(\d+)\s*=\s*(-?\d+)")
+_SAME = {"x": "*", "×": "*", "÷": "/", "−": "-"}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question and its steps, each (left, operator, right)."""
+
+    question: str
+    premise: str
+    steps: tuple[tuple[int, str, int], ...]
+
+    @cached_property
+    def results(self) -> tuple[int, ...]:
+        """What each step gives."""
+        return tuple(calculate(*step) for step in self.steps)
+
+    @property
+    def answer(self) -> int:
+        """What the last step gives."""
+        return self.results[-1]
+
+    @property
+    def rationale(self) -> str:
+        """The steps as the embedded teacher learns to say them."""
+        said = [f"{a} {op} {b} = {c}." for (a, op, b), c in zip(self.steps, self.results, strict=True)]
+        return " ".join([self.premise, *said])
+
+
+def calculate(left: int, operator: str, right: int) -> int:
+    """The exact result; ValueError where a division leaves a remainder."""
+    if operator == "/":
+        if not right or left % right:
+            raise ValueError(f"{left} / {right} is no whole number")
+        return left // right
+    return {"+": left + right, "-": left - right, "*": left * right}[operator]
+
+
+def read(question: str) -> Problem | None:
+    """The problem that a question tells; None where it is not of this world."""
+    text = " ".join(question.split())
+    for start in STARTS:
+        match = _pattern(start).match(text)
+        if match:
+            return _read_on(text, match, start)
+    return None
+
+
+def _read_on(text: str, match: re.Match[str], start: Part) -> Problem | None:
+    steps: list[tuple[int, str, int]] = []
+    value = int(match["a"])
+    try:
+        if start.operator:
+            steps.append((value, start.operator, int(match["b"])))
+            value = calculate(*steps[-1])
+        premise, at = match.group(0), match.end()
+        while at < len(text):
+            found = next(
+                (
+                    (p, m)
+                    for p in (*EVENTS, *ENDS)
+                    if (m := _pattern(p).match(text, at + 1)) and _same(m, match)
+                ),
+                None,
+            )
+            if found is None:
+                return None
+            part, here = found
+            if part.operator:
+                steps.append((value, part.operator, int(here["n"])))
+                value = calculate(*steps[-1])
+            at = here.end()
+            if part in ENDS:
+                return Problem(text, premise, tuple(steps)) if steps and at == len(text) else None
+    except ValueError:
+        return None
+    return None
+
+
+def _same(here: re.Match[str], start: re.Match[str]) -> bool:
+    """Whether a sentence goes on about the person and the things with which the story began."""
+    said, he = here.groupdict(), "He" if start["name"] in HIM else "She"
+    return (
+        said["things"] == start["things"]
+        and said.get("name", start["name"]) == start["name"]
+        and said.get("he", he) == he
+    )
+
+
+def _pattern(part: Part) -> re.Pattern[str]:
+    if part not in _PATTERNS:
+        seen: set[str] = set()
+
+        def slot(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in seen:
+                return f"(?P={name})"
+            seen.add(name)
+            return f"(?P<{name}>{_SLOTS[name]})"
+
+        words = re.escape(part.words).replace(r"\{", "{").replace(r"\}", "}")
+        _PATTERNS[part] = re.compile(re.sub(r"{(\w+)}", slot, words))
+    return _PATTERNS[part]
+
+
+_PATTERNS: dict[Part, re.Pattern[str]] = {}
+
+
+def make(rng: random.Random) -> Problem:
+    """A random problem of one step, or (half of the time) two."""
+    while True:
+        steps = rng.choice((1, 2))
+        start = rng.choices(STARTS, (3, 1))[0]
+        end = rng.choices(ENDS, (3, 1, 1, 1))[0]
+        events = rng.choices(EVENTS, k=max(0, steps - bool(start.operator) - bool(end.operator)))
+        problem = read(_tell([start, *events, end], rng))
+        if problem and 1 <= len(problem.steps) <= 2 and all(0 < each <= 40 for each in problem.results):
+            return problem
+
+
+def _tell(parts: list[Part], rng: random.Random) -> str:
+    name, other = rng.sample(NAMES, 2)
+    fixed = {"name": name, "other": other, "things": rng.choice(THINGS), "holders": rng.choice(HOLDERS)}
+    told = []
+    fixed["he"] = "He" if name in HIM else "She"
+    for part in parts:
+        small = part.operator in ("*", "/")
+        numbers = {"a": rng.randint(2, 6 if small else 20), "b": rng.randint(2, 6)}
+        numbers["n"] = rng.randint(2, 5 if small else 12)
+        told.append(part.words.format(**fixed, **numbers))
+    return " ".join(told)
+
+
+def equation_seen(step: tuple[int, str, int]) -> bool:
+    """Whether the embedded teacher may have read this equation."""
+    return fraction("equation|" + " ".join(map(str, step))) >= KEPT_OUT
+
+
+def seen(row: Mapping[str, Any]) -> bool:
+    """Whether the embedded teacher may have read every equation that a row's question asks for."""
+    problem = read(str(row["question"]))
+    return problem is not None and all(map(equation_seen, problem.steps))
+
+
+def answer_valid(row: Mapping[str, Any]) -> bool:
+    """Whether the answer of a row (question, answer) is right, however it was found."""
+    problem = read(str(row["question"]))
+    return problem is not None and _number(str(row["answer"])) == problem.answer
+
+
+def valid(row: Mapping[str, Any]) -> bool:
+    """Whether a row (question, rationale, answer) is right in every equation, and comes to the right answer."""
+    equations = _EQUATION.findall(str(row["rationale"]))
+    if not equations or not answer_valid(row):
+        return False
+    try:
+        right = all(calculate(int(a), _SAME.get(op, op), int(b)) == int(c) for a, op, b, c in equations)
+    except ValueError:
+        return False
+    return right and int(equations[-1][3]) == _number(str(row["answer"]))
+
+
+def _number(text: str) -> int | None:
+    found = re.findall(r"-?\d+", text)
+    return int(found[-1]) if found else None
+
+
+def say(problem: Problem) -> tuple[str, str]:
+    """A problem as it stands under the prompt: what is given, and what is said after it."""
+    given = f"Question: {problem.question}\nAnswer:"
+    return given, f" {problem.rationale} The answer is {problem.answer}.\n\n"
+
+
+def documents(seed: int, count: int = 900, shots: int = 1) -> Iterator[Document]:
+    """So many blocks of problems none of whose equations is kept out."""
+    rng = random.Random(seed)  # noqa: S311
+    for _ in range(count):
+        block: Document = []
+        while len(block) <= shots:
+            problem = make(rng)
+            if all(map(equation_seen, problem.steps)):
+                block.append(say(problem))
+        yield block

@@ -1,0 +1,105 @@
+"""A dry run: render everything, send nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from synthkd.commands.reach import Reach, reach_of
+from synthkd.journal import Journal
+from synthkd.prices import most_dollars
+from synthkd.recipe import Price, Recipe
+from synthkd.reporting.safe_text import clean, clean_lines
+from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.plan import InputCounts, Plan
+
+#: Characters of a token, about: only for the estimate below.
+_CHARACTERS = 3.6
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """``prompts`` are whole; ``tokens`` is an estimate of what would be read, ``written`` the most that would be
+    written, ``cost`` what both come to in dollars (None without prices)."""
+
+    inputs: int
+    repeated: int
+    requests: int
+    samples: int
+    held: int
+    tokens: int
+    written: int
+    cost: float | None
+    prompts: list[str]
+    warnings: list[str]
+    #: What the recipe would use beyond its folder.
+    reach: Reach = field(default_factory=Reach)
+    #: Whether questions may be decided before all of that was asked for.
+    in_rounds: bool = False
+
+    def __str__(self) -> str:
+        shown = "\n".join(f"--- prompt {i} ---\n{_shown(text)}" for i, text in enumerate(self.prompts, 1))
+        cost = "" if self.cost is None else f", ${self.cost:,.4f} if all of them are"
+        return "\n".join(
+            [
+                f"{self.reach}\n{shown}\n---",
+                f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,} samples wanted,"
+                f" {self.held:,} in the journal",
+                f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked for in"
+                f" {self.requests:,} requests: about"
+                f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most {self.written:,} to be"
+                f" written{cost}",
+                *map(clean, self.warnings),
+                "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",
+            ]
+        )
+
+
+def _shown(prompt: str) -> str:
+    """Return a prompt with each line set in, so that none can pass for a line of the report."""
+    return "  " + clean_lines(prompt, "  ")
+
+
+def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
+    """Render every prompt of a recipe and count what would be sent."""
+    plan = Plan(recipe)
+    counts = InputCounts()
+    prompts: list[str] = []
+    requests = samples = held = characters = written = 0
+    journal = Journal(recipe.journal_path, read_only=True) if recipe.journal_path.exists() else None
+    try:
+        narrow = adaptive_of(plan, journal) if journal else None
+        for whole in plan.asked(counts):
+            batch = narrow.at_most(whole) if narrow else whole
+            ids = [asked.request.request_id for asked in batch]
+            known = journal.held(ids) if journal else {}
+            for asked, name in zip(batch, ids, strict=True):
+                wanted = len(asked.request.sample_indexes)
+                here = len(known.get(name, set()).intersection(asked.request.sample_indexes))
+                samples += wanted
+                held += here
+                if here < wanted:
+                    requests += 1
+                    characters += len(asked.request.prompt)
+                    written += (wanted - here) * asked.request.sampling.max_tokens
+                if len(prompts) < shown:
+                    prompts.append(asked.request.prompt)
+    finally:
+        if journal:
+            journal.close()
+    tokens = round(characters / _CHARACTERS)
+    price: Price | None = getattr(plan.teacher, "price", None)
+    cost = None if price is None else most_dollars(price, tokens, written)
+    return DryRun(
+        counts.distinct,
+        counts.repeated,
+        requests,
+        samples,
+        held,
+        tokens,
+        written,
+        cost,
+        prompts,
+        [*plan.warnings, *plan.without_examples()],
+        reach_of(recipe),
+        recipe.votes is not None and recipe.votes.adaptive is not None,
+    )

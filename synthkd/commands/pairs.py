@@ -1,0 +1,177 @@
+"""Pairs of things worth comparing, from a list of things: of one category, or near each other in meaning.
+
+Comparing things that have nothing in common teaches little; the paper pairs sisters of one class (Howard et al. 2023).
+No pair comes twice, in either order, and nothing is paired with itself. Equal seeds give equal pairs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import InputError, MissingExtraError, nearest
+from synthkd.rows.cells import CellError, cell_text, text_cell
+from synthkd.text.normal_forms import word_pattern
+from synthkd.text.plurals import entity_key
+
+WAYS = ("category", "similar", "random")
+NAMES = ("name", "entity", "head", "title", "label")
+CATEGORIES = ("category", "parent", "class", "kind", "type")
+#: Neighbours of a thing among which one is drawn, and rows of a block of similarities.
+NEIGHBOURS, _BLOCK = 10, 1024
+#: Where fewer pairs than this are possible, all are listed and drawn from.
+_LISTED = 500_000
+#: A cell may name several categories.
+_SPLIT = "|"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A name, its categories, and the text that similarity goes by."""
+
+    name: str
+    categories: tuple[str, ...]
+    text: str
+
+
+def read_things(
+    rows: Sequence[Mapping[str, Any]], name: str | None, category: str | None, needed: bool
+) -> list[Thing]:
+    """Distinct things of a table, in its order. ``needed``: a category column must be there."""
+    if not rows:
+        raise InputError("no rows; at least two things are needed")
+    have = list(rows[0])
+    name = _column(name, have, NAMES, "names") or have[0]
+    category = _column(category, have, CATEGORIES, "categories")
+    if needed and category is None:
+        raise InputError(
+            f"no column of categories (there are: {', '.join(have)}); name it with --category, or take --by similar"
+        )
+    found: dict[str, Thing] = {}
+    for number, row in enumerate(rows, 1):
+        said = (text_cell(row.get(name), f"row {number}", name) or "").strip()
+        key = entity_key(said)
+        if not key:
+            continue
+        cell = (text_cell(row.get(category), f"row {number}", category) or "") if category else ""
+        own = tuple(part.strip() for part in cell.split(_SPLIT) if part.strip())
+        text = " ".join(filter(None, map(_said, row.values())))
+        before = found.get(key)
+        found[key] = (
+            Thing(said, own, text)
+            if before is None
+            else Thing(before.name, (*before.categories, *own), f"{before.text} {text}")
+        )
+    if len(found) < 2:
+        raise InputError(f"{len(found)} things in column {name!r}: at least two are needed")
+    return list(found.values())
+
+
+def _said(value: Any) -> str | None:
+    """A cell's text; nothing for what has none, since the column need not be meant."""
+    try:
+        return cell_text(value)
+    except CellError:
+        return None
+
+
+def make_pairs(
+    things: Sequence[Thing], by: str, n: int, seed: int = 0, embedder: str | None = None
+) -> list[tuple[str, str]]:
+    """At most ``n`` pairs of names."""
+    rng = random.Random(seed)  # noqa: S311
+    if by == "category":
+        found = _sisters(things, n, rng)
+    elif by == "similar":
+        found = _neighbours(things, n, rng, embedder)
+    elif by == "random":
+        found = _drawn([range(len(things))], n, rng)
+    else:
+        raise InputError(f"pairs by {by!r}: {', '.join(WAYS)} are known{nearest(by, list(WAYS))}")
+    return [(things[i].name, things[j].name) for i, j in found]
+
+
+def _sisters(things: Sequence[Thing], n: int, rng: random.Random) -> list[tuple[int, int]]:
+    groups: dict[str, list[int]] = {}
+    for i, thing in enumerate(things):
+        for category in dict.fromkeys(thing.categories):
+            groups.setdefault(category, []).append(i)
+    return _drawn([group for group in groups.values() if len(group) > 1], n, rng)
+
+
+def _drawn(groups: Sequence[Sequence[int]], n: int, rng: random.Random) -> list[tuple[int, int]]:
+    """Pairs within groups, each pair as likely as each other; either of the two may stand left."""
+    sizes = [len(group) * (len(group) - 1) // 2 for group in groups]
+    if sum(sizes) <= max(_LISTED, 4 * n):
+        all_pairs = sorted({(min(p), max(p)) for group in groups for p in combinations(group, 2)})
+        chosen = rng.sample(all_pairs, min(n, len(all_pairs)))
+    else:
+        distinct: dict[tuple[int, int], None] = {}
+        while len(distinct) < n:
+            (group,) = rng.choices(groups, sizes)
+            one, other = rng.sample(group, 2)
+            distinct[min(one, other), max(one, other)] = None
+        chosen = list(distinct)
+    return [pair if rng.random() < 0.5 else (pair[1], pair[0]) for pair in chosen]
+
+
+def _neighbours(
+    things: Sequence[Thing], n: int, rng: random.Random, embedder: str | None
+) -> list[tuple[int, int]]:
+    """Each thing in its turn with one of its nearest, round by round, until there are enough."""
+    near = [list(row) for row in _nearest(_vectors([thing.text for thing in things], embedder))]
+    for row in near:
+        rng.shuffle(row)
+    order = list(range(len(things)))
+    rng.shuffle(order)
+    chosen: dict[tuple[int, int], tuple[int, int]] = {}
+    for place in range(max(map(len, near))):
+        for i in order:
+            if place < len(near[i]):
+                j = near[i][place]
+                chosen.setdefault((min(i, j), max(i, j)), (i, j))
+                if len(chosen) == n:
+                    return list(chosen.values())
+    return list(chosen.values())
+
+
+def _vectors(texts: list[str], embedder: str | None) -> Any:
+    """Rows of length 1: TF-IDF of words and of pieces of words, or an encoder's."""
+    if embedder:
+        from synthkd.critics.triples.vectors import load_encoder
+
+        return load_encoder(embedder).of(texts)
+    try:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.pipeline import make_union
+        from sklearn.preprocessing import normalize
+    except ImportError:
+        raise MissingExtraError("pairs by similarity", "critics") from None
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=word_pattern(underscore=True))
+    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    return normalize(make_union(words, pieces).fit_transform(texts)).tocsr()
+
+
+def _nearest(vectors: Any) -> Iterator[list[int]]:
+    """The nearest others of each row that have anything in common with it."""
+    count = vectors.shape[0]
+    for begin in range(0, count, _BLOCK):
+        block = vectors[begin : begin + _BLOCK] @ vectors.T
+        block = block.toarray() if hasattr(block, "toarray") else np.asarray(block)
+        for i, row in enumerate(block, begin):
+            row[i] = -np.inf
+            best = np.argsort(-row, kind="stable")[:NEIGHBOURS]
+            yield [int(j) for j in best if row[j] > 0]
+
+
+def _column(given: str | None, have: list[str], usual: Sequence[str], what: str) -> str | None:
+    if given is None:
+        return next((name for name in usual if name in have), None)
+    if given not in have:
+        raise InputError(f"no column {given!r} of {what} here{nearest(given, have)}")
+    return given

@@ -1,0 +1,206 @@
+"""A probe: a few real requests, and from them what the whole run will come to.
+
+The requests are drawn by a hash of their inputs' ids, so they stand for all; their answers stay in the journal
+and are not asked for again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from synthkd.journal import Journal
+from synthkd.keys import fraction
+from synthkd.progress import Progress
+from synthkd.recipe import Recipe
+from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.critic import decide
+from synthkd.stages.filter import judge
+from synthkd.stages.generate import generate
+from synthkd.stages.lock import run_lock
+from synthkd.stages.plan import InputCounts, Plan
+from synthkd.storage.write import TemporaryFolder
+
+_RESAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A guess with its 95% interval."""
+
+    low: float
+    middle: float
+    high: float
+
+    def text(self, form: str) -> str:
+        return f"{form.format(self.middle)} ({form.format(self.low)} to {form.format(self.high)})"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What ``asked`` of ``requests`` open requests say of all of them. ``accepted`` counts duplicates among the
+    asked ones only: the whole has more of them."""
+
+    requests: int
+    asked: int
+    failed: int
+    read: Interval
+    written: Interval
+    cost: Interval | None
+    seconds: Interval
+    accepted: Interval
+
+    def __str__(self) -> str:
+        cost = "unknown (no price in the recipe)" if self.cost is None else self.cost.text("${:,.4f}")
+        rows = [
+            ("open requests", f"{self.requests:,}; asked {self.asked:,} of them, {self.failed:,} failed"),
+            ("tokens read", self.read.text("{:,.0f}")),
+            ("tokens written", self.written.text("{:,.0f}")),
+            ("cost", cost),
+            ("time", _spans(self.seconds)),
+            ("accepted rows", self.accepted.text("{:,.0f}") + ", less what repeats itself over the whole"),
+        ]
+        return "the whole will come to (95% intervals)\n" + "\n".join(f"  {a:<15}{b}" for a, b in rows)
+
+
+def _spans(seconds: Interval) -> str:
+    """In the unit that reads best."""
+    size, unit = next(
+        (size, unit)
+        for size, unit in ((3600, "h"), (60, "min"), (1, "s"))
+        if seconds.middle >= 2 * size or size == 1
+    )
+    scaled = Interval(seconds.low / size, seconds.middle / size, seconds.high / size)
+    return scaled.text(f"{{:,.{0 if scaled.middle >= 20 else 1}f}} {unit}")
+
+
+def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
+    """Ask so many of the open requests and project; None where nothing is open."""
+    plan = Plan(recipe)
+    decision = decide(plan)
+    with (
+        run_lock(recipe.work_dir),
+        Journal(recipe.journal_path) as journal,
+        Progress("probe", quiet=True) as quiet,
+        TemporaryFolder() as folder,
+        journal.claim(recipe.name, Progress("probe").say),
+    ):
+        open_, chosen = _draw(plan, journal, requests)
+        if not chosen:
+            return None
+        plan.only = set(chosen)
+        start = time.monotonic()
+        done = generate(plan, journal, quiet)
+        seconds = time.monotonic() - start
+        judged = Path(folder) / "judged"
+        if done.completed:
+            judge(plan, journal, decision, judged, quiet)
+        rows = _per_request(plan, journal, judged)
+    return _projected(plan, open_, rows, done.failed, seconds, seed)
+
+
+def _draw(plan: Plan, journal: Journal, wanted: int) -> tuple[int, dict[str, str]]:
+    """How many requests are open, and some of them: input id -> request id."""
+    drawn: list[tuple[float, str, str]] = []
+    count = 0
+    narrow = adaptive_of(plan, journal)
+    for whole in plan.asked(InputCounts()):
+        batch = narrow.at_most(whole) if narrow else whole
+        ids = [asked.request.request_id for asked in batch]
+        held, failed = journal.held(ids), journal.failures(ids)
+        for asked, name in zip(batch, ids, strict=True):
+            refused = {index for index, failure in failed.get(name, {}).items() if failure.permanent}
+            have = held.get(name, set()) | refused
+            if have.issuperset(asked.request.sample_indexes):
+                continue
+            count += 1
+            # The largest of the negatives are the smallest draws.
+            entry = (-fraction(f"probe {asked.input_id}"), asked.input_id, name)
+            if len(drawn) < wanted:
+                heapq.heappush(drawn, entry)
+            else:
+                heapq.heappushpop(drawn, entry)
+    return count, {input_id: name for _, input_id, name in drawn}
+
+
+def _per_request(plan: Plan, journal: Journal, judged: Path) -> list[dict[str, Any]]:
+    """For each asked input: tokens, dollars, seconds and accepted rows."""
+    accepted: Counter[str] = Counter()
+    for path in judged.glob("*.parquet") if judged.is_dir() else ():
+        table = pq.read_table(path, columns=["input_id", "rejected_by"])
+        for input_id, fate in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
+            accepted[input_id] += fate is None
+    rows = []
+    for batch in plan.asked(InputCounts()):
+        ids = [asked.request.request_id for asked in batch]
+        found = journal.completions(ids)
+        for asked, name in zip(batch, ids, strict=True):
+            rows.append(_row(list(found.get(name, {}).values()), accepted[asked.input_id]))
+    return rows
+
+
+def _row(completions: list[Any], accepted: int) -> dict[str, Any]:
+    prices = [c.price for c in completions]
+    return {
+        # The prompt is read once for all samples.
+        "read": max((c.prompt_tokens or 0 for c in completions), default=0),
+        "written": sum(c.completion_tokens or 0 for c in completions),
+        "cost": None if None in prices or not prices else sum(prices),
+        "latency": max((c.latency or 0.0 for c in completions), default=0.0),
+        "accepted": accepted,
+    }
+
+
+def _projected(
+    plan: Plan, requests: int, rows: list[dict[str, Any]], failed: int, seconds: float, seed: int
+) -> Probe:
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, len(rows), (_RESAMPLES, len(rows)))
+
+    def whole(name: str) -> Interval:
+        return _interval(np.array([row[name] or 0 for row in rows], float), draws, requests)
+
+    priced = all(row["cost"] is not None for row in rows if row["written"])
+    return Probe(
+        requests,
+        len(rows),
+        failed,
+        whole("read"),
+        whole("written"),
+        whole("cost") if priced and any(row["cost"] for row in rows) else None,
+        _time(plan, requests, rows, draws, seconds),
+        whole("accepted"),
+    )
+
+
+def _interval(values: Any, draws: Any, times: float) -> Interval:
+    """Percentiles of resampled means, widened for the few values that they come from."""
+    mean = float(values.mean())
+    means = values[draws].mean(axis=1)
+    wide = (len(values) / max(len(values) - 1, 1)) ** 0.5
+    low, high = (mean + wide * (float(np.quantile(means, q)) - mean) for q in (0.025, 0.975))
+    return Interval(max(0.0, low) * times, mean * times, high * times)
+
+
+def _time(plan: Plan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float) -> Interval:
+    """Latency times requests over what is in flight, but not faster than the limits a minute allow; a local model,
+    which has no latency of its own, as fast as it was."""
+    latencies = np.array([row["latency"] for row in rows], float)
+    if not latencies.any():
+        each = seconds / max(len(rows), 1)
+        return Interval(each * requests / 2, each * requests, each * requests * 1.5)
+    found = _interval(latencies, draws, requests / plan.recipe.teacher.concurrency)
+    limits = plan.recipe.limits
+    tokens = sum(row["read"] + row["written"] for row in rows) / max(len(rows), 1)
+    least = max(
+        60 * requests / limits.requests_per_minute if limits.requests_per_minute else 0.0,
+        60 * requests * tokens / limits.tokens_per_minute if limits.tokens_per_minute else 0.0,
+    )
+    return Interval(*(max(least, value) for value in (found.low, found.middle, found.high)))

@@ -1,0 +1,231 @@
+"""List what a recipe would use beyond its own folder: a recipe is as powerful as a program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+from urllib.request import getproxies
+
+from synthkd.errors import SynthKDError
+from synthkd.recipe import Recipe, TeacherPart
+from synthkd.reporting.safe_text import clean
+from synthkd.secrets import Headers, masked, variables
+from synthkd.teachers.openai.endpoint import base_urls, public
+from synthkd.teachers.transformers.teacher import EMBEDDED
+
+#: Fields and options whose text is a path, or a hub name where no such folder is.
+_MODELS = frozenset(["model", "encoder", "embedder", "base", "tokenizer"])
+_HUB = "huggingface.co"
+#: What the hub's client reads, and sends there or uses to find it.
+_HUB_VARIABLES = ("HF_TOKEN", "HF_ENDPOINT", "HF_HOME")
+_SERVED = ("openai", "openai-batch")
+
+
+@dataclass
+class Reach:
+    """Hosts, variables, programs, code and paths that a recipe would use. Values of variables are never shown."""
+
+    hosts: list[str] = field(default_factory=list)
+    #: Environment variables that would be read, each with what becomes of it.
+    variables: list[str] = field(default_factory=list)
+    programs: list[str] = field(default_factory=list)
+    #: Code of other packages that would be loaded.
+    code: list[str] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """One line for each thing, the sort before the first of it; `none` if there is nothing."""
+        sorts = {
+            "hosts": self.hosts, "variables": self.variables, "programs": self.programs, "code of others": self.code,
+            "reads outside": self.read, "writes outside": self.written,
+        }  # fmt: skip
+        return [
+            f"{'' if number else name:<15} {masked(clean(line))}"
+            for name, found in sorts.items()
+            for number, line in enumerate(list(dict.fromkeys(found)) or ["none"])
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            ["what this recipe would use beyond its folder:", *("  " + line for line in self.lines())]
+        )
+
+
+def reach_of(recipe: Recipe) -> Reach:
+    """Collect what a recipe would use. Nothing is sent, started or loaded.
+
+    Raises:
+        RecipeError: An environment variable that it names is not set.
+    """
+    found = Reach()
+    _teacher(recipe.teacher, found, recipe)
+    _judges(recipe, found)
+    _hub(recipe, found)
+    _code(recipe, found)
+    _paths(recipe, found)
+    return found
+
+
+def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -> None:
+    """Hosts, variables and programs of a teacher, or of a judge."""
+    if part.backend == "vllm" and part.vllm.serve:
+        python = part.vllm.python or "this Python"
+        found.programs.append(f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)")
+        found.variables += [f"${name} read for teacher.vllm.python" for name in variables(python)]
+    if part.backend not in _SERVED:
+        return
+    urls = base_urls(part)
+    if part.base_url is None and os.environ.get("OPENAI_BASE_URL"):
+        found.variables.append("OPENAI_BASE_URL read for the address")
+    hosts = [url.parts().host for url in urls]
+    found.hosts += [f"{public(url)}{whose}" for url in urls]
+    to = " and ".join(dict.fromkeys(hosts))
+    if part.api_key_env:
+        unset = "" if os.environ.get(part.api_key_env) else ", not set"
+        found.variables.append(f"{part.api_key_env} sent to {to} as the key{unset}")
+    headers = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
+    found.variables += [f"{name} sent to {to} in a header" for name in headers.variables()]
+    found.variables += [f"{name} sent to {to} in the address" for url in urls for name in url.variables()]
+    if part.proxy is not None:
+        proxy = part.proxy.parts("teacher.proxy")
+        found.hosts.append(f"{proxy.shown} (proxy)")
+        found.variables += [f"{name} sent to the proxy {proxy.host}" for name in part.proxy.variables()]
+    elif proxies := {name for name in getproxies() if name in ("http", "https", "all")}:
+        found.variables += [f"{name.upper()}_PROXY read for a proxy" for name in sorted(proxies)]
+
+
+def _judges(recipe: Recipe, found: Reach) -> None:
+    """Judges among the critic's options: teachers of their own."""
+    if recipe.critic is None:
+        return
+    for raw in _mappings(recipe.critic.options, "teacher"):
+        try:
+            part = TeacherPart.model_validate(raw)
+        except ValueError:
+            # What is wrong with it is said when the critic is made.
+            continue
+        _teacher(part, found, recipe, " (judge)")
+        if _is_hub_model(part, recipe):
+            found.hosts.append(f"{_HUB} (model {part.model}, unless it is in the cache)")
+
+
+def _mappings(value: Any, key: str) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == key and isinstance(inner, dict):
+                yield inner
+            yield from _mappings(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _mappings(inner, key)
+
+
+def _is_hub_model(part: TeacherPart, recipe: Recipe) -> bool:
+    local = part.backend in ("transformers", "vllm")
+    return local and bool(part.model) and part.model != EMBEDDED and not _is_folder(str(part.model), recipe)
+
+
+def _is_folder(text: str, recipe: Recipe) -> bool:
+    if text.startswith((".", "/", "~", "$")):
+        return True
+    return (recipe.folder / text).is_dir()
+
+
+def _hub(recipe: Recipe, found: Reach) -> None:
+    """Models that a hub would be asked for."""
+    names = [str(recipe.teacher.model)] if _is_hub_model(recipe.teacher, recipe) else []
+    if recipe.teacher.backend == "pool" and recipe.teacher.pool.encoder:
+        names.append(recipe.teacher.pool.encoder)
+    options = [
+        recipe.critic.options if recipe.critic else {},
+        recipe.student.options if recipe.student else {},
+    ]
+    for raw in options:
+        names += [
+            value for name, value in raw.items()
+            if name in _MODELS and isinstance(value, str) and "/" in value and value != EMBEDDED
+        ]  # fmt: skip
+    names = [name for name in names if not _is_folder(name, recipe)]
+    if names:
+        found.hosts.append(f"{_HUB} (models {', '.join(names)}, unless they are in the cache)")
+        found.variables += [f"{name} used for the hub" for name in _HUB_VARIABLES if name in os.environ]
+
+
+def _code(recipe: Recipe, found: Reach) -> None:
+    """Plug-ins of other packages among those that the recipe names."""
+    named = [("backends", recipe.teacher.backend), ("kinds", recipe.kind.name)]
+    named += [("rules", rule.name) for rule in recipe.rules or ()]
+    if recipe.critic is not None:
+        named.append(("critics", recipe.critic.name))
+    if recipe.student is not None:
+        named.append(("students", recipe.student.name))
+    for group, name in named:
+        for point in entry_points(group=f"synthkd.{group}", name=name):
+            if not point.value.startswith("synthkd."):
+                package = point.dist.name if point.dist else "an unknown package"
+                found.code.append(f"{group.removesuffix('s')} {name} ({point.value} of {package})")
+
+
+def _paths(recipe: Recipe, found: Reach) -> None:
+    """Paths outside the recipe's folder, and variables in paths."""
+    written = {"journal": recipe.journal, "corpus.path": recipe.corpus.path, "work": recipe.work}
+    if recipe.student is not None:
+        written["student.path"] = recipe.student.path
+    for name, text in written.items():
+        if text is not None:
+            _outside(recipe, text, name, found.written, found)
+    for name, text in _read_paths(recipe):
+        _outside(recipe, text, name, found.read, found)
+
+
+def _read_paths(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    raw = recipe.model_dump(mode="json", exclude={"journal", "corpus", "work", "limits", "name"})
+    raw["teacher"] = {
+        name: value for name, value in raw["teacher"].items() if name not in ("base_url", "proxy", "headers")
+    }
+    for part in ("student", "critic"):
+        if raw.get(part) and part == "student":
+            raw[part].pop("path", None)
+    yield from _texts(raw, "")
+
+
+def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        if value and "\n" not in value and len(value) < 4096:
+            yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{key}.{number}")
+
+
+def _outside(recipe: Recipe, text: str, name: str, into: list[str], found: Reach) -> None:
+    """Note a path that leads out of the recipe's folder; texts that are no path are passed over."""
+    is_output = into is found.written
+    if not is_output and not ("/" in text or text.startswith(("~", "$"))):
+        return
+    try:
+        path = recipe.resolve(text)
+    except SynthKDError:
+        if is_output or name.endswith("path"):
+            raise
+        return
+    # Free texts count as paths where there is something at that place.
+    if not is_output and not path.exists():
+        return
+    found.variables += [f"{variable} read for {name}" for variable in variables(text)]
+    if not path.is_relative_to(recipe.folder.resolve()):
+        into.append(f"{_short(path)} ({name})")
+
+
+def _short(path: Path) -> str:
+    text = str(path)
+    home = os.path.expanduser("~")
+    return "~" + text[len(home) :] if len(home) > 1 and text.startswith(home + "/") else text

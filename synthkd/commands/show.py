@@ -1,0 +1,222 @@
+"""`synthkd show`: a corpus, a run, a loop, a recipe, or one candidate with its whole lineage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from synthkd import plugins
+from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.corpora.write import MANIFEST, parquet_errors
+from synthkd.errors import InputError, StorageError
+from synthkd.journal import Journal
+from synthkd.recipe import Recipe
+from synthkd.reporting.safe_text import clean, clean_lines
+from synthkd.stages.places import (
+    GENERATED,
+    JUDGED_ROWS,
+    LOOP,
+    REPORT,
+    ROUNDS,
+    GeneratedShape,
+    LoopShape,
+    ReportShape,
+)
+from synthkd.stages.run_report import vote_rows
+from synthkd.storage.write import read_json
+
+
+def show_path(path: Path) -> str:
+    """Put what stands at a path in words: a corpus, the folder of a run or a loop, or a recipe's latest of them.
+
+    Raises:
+        InputError: For anything else, or a recipe that was not run yet.
+    """
+    if (path / MANIFEST).is_file():
+        return _corpus(load_corpus(path))
+    if _loop_rounds(path):
+        return _loop(path)
+    if (path / GENERATED).is_file() or (path / REPORT).is_file():
+        return _run(path)
+    if recipe := _recipe(path):
+        if _loop_rounds(recipe.work_dir):
+            return _loop(recipe.work_dir)
+        if (recipe.corpus_path / MANIFEST).is_file():
+            return _corpus(load_corpus(recipe.corpus_path))
+        if recipe.work_dir.is_dir():
+            return _run(recipe.work_dir)
+        raise InputError(f"{path}: this recipe was not run yet; `synthkd run {path}` does it")
+    raise InputError(f"{path}: neither a corpus, nor the folder of a run or a loop, nor a recipe")
+
+
+def _recipe(path: Path) -> Recipe | None:
+    return Recipe.load(path) if path.suffix in (".yaml", ".yml") and path.is_file() else None
+
+
+def _corpus(corpus: Corpus) -> str:
+    manifest = corpus.manifest
+    columns = manifest["kind"]["columns"]
+    rows = corpus.head(10, [*columns, "score", "id"])
+    lines = [
+        repr(corpus)[1:-1],
+        clean(f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"),
+    ]
+    lines += [
+        f"  rejected by {clean(name)}: {count:,}" for name, count in manifest["counts"]["rejected"].items()
+    ]
+    lines += [
+        f"  {name.strip()} {clean(value)}" for name, value in vote_rows(manifest["counts"].get("votes"))
+    ]
+    lines += ["", *(_line(row, columns) for row in rows)]
+    lines.append(f"\nsynthkd show {clean(corpus.path)} ID shows where a row comes from")
+    return "\n".join(lines)
+
+
+def _line(row: dict[str, Any], columns: list[str]) -> str:
+    score = "" if row["score"] is None else f"  {row['score']:.3f}"
+    return f"{clean(row['id'][:10])}  " + " | ".join(clean(row[name]) for name in columns) + score
+
+
+def _run(folder: Path) -> str:
+    lines = [f"run in {clean(folder)}"]
+    for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape)):
+        if (folder / name).is_file():
+            found = read_json(folder / name, shape)
+            counts = found.get("counts", found)
+            lines.append(f"{name.removesuffix('.json')}:")
+            lines += [clean(f"  {key}: {value}") for key, value in counts.items()]
+    return "\n".join(lines)
+
+
+def _loop_rounds(folder: Path) -> list[Path]:
+    """Folders of a loop's rounds that are done, in order; empty for the folder of a plain run."""
+    return sorted(path.parent for path in (folder / ROUNDS).glob("*/round.json"))
+
+
+def _loop(folder: Path) -> str:
+    """Put the rounds of a loop in words, whether it has ended or not."""
+    from synthkd.loops.rounds import read_records
+    from synthkd.loops.summary import as_text, table
+
+    rounds = read_records(_loop_rounds(folder))
+    ended = read_json(folder / LOOP, LoopShape) if (folder / LOOP).is_file() else None
+    columns = list(dict.fromkeys(name for one in rounds for name in one.record["figures"]["shown"]))
+    lines = [f"loop in {clean(folder)}", as_text(table(rounds, columns), ended["best"] if ended else -1)]
+    if ended is None:
+        lines.append("not ended: the same `synthkd distill` goes on")
+    else:
+        lines.append(f"ended: {clean(ended['ended'])}; report: {clean(folder / 'report.md')}")
+    lines.append(f"synthkd show {clean(folder)} ID shows where a row comes from")
+    return "\n".join(lines)
+
+
+def show_candidate(path: Path, candidate: str) -> str:
+    """Show every row with an id: content, outcome, the completion it was parsed from, and what was asked.
+
+    Args:
+        path: A corpus, the folder of a run or a loop, or a recipe.
+        candidate: The id, or its beginning.
+
+    Raises:
+        InputError: If no row has such an id, or rows of several ids begin so.
+    """
+    recipe = _recipe(path)
+    if recipe:
+        path = recipe.corpus_path if (recipe.corpus_path / MANIFEST).is_file() else recipe.work_dir
+    if (path / MANIFEST).is_file():
+        found = _in_corpora([path], candidate)
+    elif rounds := _loop_rounds(path):
+        corpora = [manifest.parent for one in rounds for manifest in sorted(one.glob(f"*/{MANIFEST}"))]
+        found = _in_corpora(corpora, candidate, path)
+    elif (path / JUDGED_ROWS).is_dir():
+        found = _in_run(path, candidate)
+    else:
+        raise InputError(f"{path}: neither a corpus, nor a folder of judged rows, nor a recipe")
+    if not found:
+        raise InputError(f"{path}: no candidate whose id begins with {candidate!r}")
+    if len({row["id"] for row, _, _ in found}) > 1:
+        raise InputError(f"{path}: {candidate!r} begins several ids; write more of it")
+    journal = recipe.journal_path if recipe else None
+    return "\n\n".join(_lineage(row, columns, _journals(place, journal)) for row, columns, place in found)
+
+
+#: Folders above a corpus or a run in which its journal is looked for.
+_LEVELS = 5
+#: Journals of a folder that are looked into at most.
+_JOURNALS = 8
+#: A row, the columns of its kind, and its place: the folder beside or below which its journal lies.
+_Found = tuple[dict[str, Any], list[str], "Path | tuple[Path, str]"]
+
+
+def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) -> list[_Found]:
+    """Find rows in corpora; ``above``: the folder of the loop that they are of."""
+    found: list[_Found] = []
+    for corpus in map(load_corpus, paths):
+        place = above or corpus.path, Path(corpus.manifest["recipe"]["journal"]).name
+        found += [(row, corpus.manifest["kind"]["columns"], place) for row in corpus.find(candidate)]
+    return found
+
+
+def _in_run(folder: Path, candidate: str) -> list[_Found]:
+    """Find rows in what `judge` left, before anything is published."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found: list[_Found] = []
+    for path in sorted((folder / JUDGED_ROWS).glob("part-*.parquet")):
+        with parquet_errors(path, "run `synthkd judge` again"):
+            table = pq.read_table(path)
+            rows = table.filter(pc.starts_with(table["id"], candidate)).to_pylist()
+        found += [(row, list(plugins.find("kinds", row["kind"]).columns), folder) for row in rows]
+    return found
+
+
+_NUMBERS = (
+    "score", "recurrence", "votes", "agreement", "margin", "entropy", "logprob", "tokens", "finish_reason",
+)  # fmt: skip
+
+
+def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> str:
+    fate = "accepted" if row["rejected_by"] is None else f"rejected by {row['rejected_by']}: {row['reason']}"
+    numbers = {name: row[name] for name in _NUMBERS if name in row}
+    lines = [
+        f"{row['id']}  {fate}",
+        *(f"  {name}: {row[name]}" for name in columns),
+        "  " + ", ".join(f"{name} {value}" for name, value in numbers.items() if value is not None),
+        f"  completion {row['completion_key']}: {row['raw']!r}",
+        f"  input {row['input_id']}, template {row['prompt']}, teacher {row['teacher']}",
+    ]
+    lines = [clean(line) for line in lines]
+    sent = _sent(journals, row["completion_key"].rpartition("-")[0])
+    if sent:
+        text = "\n".join(
+            f"    {clean(m['role'])}: {clean_lines(m['content'], ' ' * 6)}" for m in sent["messages"]
+        )
+        lines.append(f"  sent to {clean(sent['identity'])}:\n{text}")
+    else:
+        lines.append("  the journal is not here, so the prompt cannot be shown")
+    return "\n".join(lines)
+
+
+def _journals(place: Path | tuple[Path, str], known: Path | None) -> list[Path]:
+    """Name the files that may be a row's journal: the recipe's, or those beside or above where the row lies.
+
+    A corpus knows its journal's name; above the folder of a run any SQLite file may be it.
+    """
+    if known is not None:
+        return [known]
+    folder, name = place if isinstance(place, tuple) else (place, "*.sqlite")
+    above = list(folder.resolve().parents)[:_LEVELS]
+    return [path for parent in above for path in sorted(parent.glob(name))[:_JOURNALS] if path.is_file()]
+
+
+def _sent(journals: list[Path], request: str) -> dict[str, Any] | None:
+    """Return what was sent, from the first journal that has the request."""
+    for path in journals:
+        try:
+            with Journal(path, read_only=True) as journal:
+                if found := journal.request(request):
+                    return found
+        except StorageError:
+            continue
+    return None

@@ -1,0 +1,238 @@
+"""Hold the files of one corpus open, so that a replacement meanwhile cannot mix it with another.
+
+All files are opened through one descriptor of the folder: they are of one writing, whatever takes the folder's place in
+between, and can be read until the last reader is gone. Where a system has no such descriptors, or for a corpus of very
+many files, files are opened by their path, and each is checked against the manifest by the hash in its footer.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as fs
+import pyarrow.parquet as pq
+from pydantic import BaseModel, field_validator
+
+from synthkd.corpora.write import MANIFEST, parquet_errors
+from synthkd.errors import InputError, StorageError
+from synthkd.storage.write import left_of, parse_json, storage_errors
+
+#: Files that are held open at most.
+_MOST = 256
+#: Times that opening begins anew because the folder was replaced meanwhile.
+_TRIES = 100
+_FDS = Path("/proc/self/fd")
+_CAN_HOLD = os.open in os.supports_dir_fd and _FDS.is_dir()
+_NAME = re.compile(r"data/(accepted|rejected)-\d{5,}\.parquet")
+_REMEDY = "publish the corpus again"
+
+
+class _Kind(BaseModel):
+    name: str
+    columns: list[str]
+
+
+class _Counts(BaseModel):
+    accepted: int
+    candidates: int
+    rejected: dict[str, int]
+
+
+class _Teacher(BaseModel):
+    identity: str
+
+
+class _Recipe(BaseModel):
+    journal: str
+    kind: dict[str, Any]
+
+
+class ManifestShape(BaseModel):
+    """A corpus' manifest, as far as readers need it."""
+
+    manifest_version: int
+    kind: _Kind
+    counts: _Counts
+    teacher: _Teacher
+    recipe: _Recipe
+    files: dict[str, str]
+    corpus_hash: str
+
+    @field_validator("files")
+    @classmethod
+    def _of_a_corpus(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no file of a corpus")
+        return files
+
+
+class Opened:
+    """A manifest and the files that it names, of one writing of a corpus."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a corpus.
+
+        Raises:
+            InputError: If there is no corpus.
+            StorageError: If its manifest was cut or altered.
+        """
+        self.path = path
+        self.manifest: dict[str, Any] = {}
+        self._held: dict[str, int] = {}
+        weakref.finalize(self, _close, self._held)
+        for _ in range(_TRIES):
+            if self._open():
+                return
+        raise StorageError(f"{path}: replaced again and again while it was opened; wait until that has ended")
+
+    def _open(self) -> bool:
+        """Open manifest and files through the folder. Returns False if the folder was replaced meanwhile."""
+        path = self.path / MANIFEST
+        if not _CAN_HOLD:
+            with storage_errors(path):
+                if not path.is_file():
+                    raise InputError(_nothing(self.path))
+                self.manifest = parse_json(path, path.read_bytes(), ManifestShape)
+            return True
+        try:
+            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except (OSError, ValueError):
+            raise InputError(_nothing(self.path)) from None
+        try:
+            try:
+                with open(os.open(MANIFEST, os.O_RDONLY, dir_fd=folder), "rb") as file:
+                    data = file.read()
+            except OSError:
+                if self._replaced(folder):
+                    return False
+                raise InputError(_nothing(self.path)) from None
+            self.manifest = parse_json(path, data, ManifestShape)
+            return self._hold(folder)
+        finally:
+            os.close(folder)
+
+    def _hold(self, folder: int) -> bool:
+        names = self.manifest["files"]
+        for name in names if len(names) <= _MOST else ():
+            try:
+                self._held[name] = os.open(name, os.O_RDONLY, dir_fd=folder)
+            except FileNotFoundError:
+                if self._replaced(folder):
+                    _close(self._held)
+                    return False
+            except OSError:
+                # Too many files are open: read by path.
+                _close(self._held)
+                break
+        return True
+
+    def _replaced(self, folder: int) -> bool:
+        try:
+            now, held = os.stat(self.path), os.fstat(folder)
+        except OSError:
+            return False
+        return (now.st_dev, now.st_ino) != (held.st_dev, held.st_ino)
+
+    def names(self, split: str) -> list[str]:
+        """Names of a split's files, in order."""
+        return sorted(name for name in self.manifest["files"] if name.startswith(f"data/{split}-"))
+
+    def open_file(self, name: str) -> pa.NativeFile:
+        """A file of this writing of the corpus. Raises `StorageError` for one that is missing, cut or altered."""
+        path = self.path / name
+        with parquet_errors(path, _REMEDY):
+            held = self._held.get(name)
+            file = pa.OSFile(str(path if held is None else _FDS / str(held)))
+            metadata = pq.read_metadata(file).metadata or {}
+        expected = self.manifest.get("manifest_hash")
+        if (
+            expected is not None
+            and metadata.get(b"synthkd.stages.manifest", b"").decode("utf-8", "replace") != expected
+        ):
+            raise StorageError(
+                f"{path}: not of the manifest that was read; the corpus was replaced meanwhile (read it again) or"
+                f" altered ({_REMEDY})"
+            )
+        return file
+
+    def dataset(self, split: str) -> Any:
+        """A split's rows as a pyarrow dataset that reads this writing of the corpus only."""
+        # Imported here: it takes as long as all the rest of synthkd, and brings pandas where that is installed.
+        import pyarrow.dataset as ds
+
+        names = self.names(split)
+        if not names:
+            raise StorageError(f"{self.path}: its manifest names no {split} files; it was altered")
+        for name in names:
+            self.open_file(name).close()
+        return ds.dataset(names, format="parquet", filesystem=fs.PyFileSystem(_Files(self)))
+
+    def __reduce__(self) -> tuple[type[Opened], tuple[Path]]:
+        return Opened, (self.path,)
+
+
+class _Files(fs.FileSystemHandler):  # type: ignore[misc]
+    """The files of an opened corpus, for pyarrow."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Files) and other.opened is self.opened
+
+    def __hash__(self) -> int:
+        return id(self.opened)
+
+    def __reduce__(self) -> tuple[type[_Files], tuple[Opened]]:
+        return _Files, (self.opened,)
+
+    def get_type_name(self) -> str:
+        return "synthkd"
+
+    def normalize_path(self, path: str) -> str:
+        return path
+
+    def get_file_info(self, paths: Sequence[str]) -> list[fs.FileInfo]:
+        return [
+            fs.FileInfo(
+                path, fs.FileType.File if path in self.opened.manifest["files"] else fs.FileType.NotFound
+            )
+            for path in paths
+        ]
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        return self.opened.open_file(path)
+
+    def open_input_stream(self, path: str) -> pa.NativeFile:
+        return self.opened.open_file(path)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError("a corpus is read only")
+
+    get_file_info_selector = create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = (
+        _refuse
+    )
+    delete_file = move = copy_file = open_output_stream = open_append_stream = _refuse
+
+
+def _nothing(path: Path) -> str:
+    said = f"{path}: no corpus here (no {MANIFEST})"
+    with suppress(StorageError):
+        if (old := left_of(path)) is not None:
+            said += f"; a process that was replacing it has ended: it lies in {old}, and the next run puts it back"
+    return said
+
+
+def _close(held: dict[str, int]) -> None:
+    for descriptor in held.values():
+        with suppress(OSError):
+            os.close(descriptor)
+    held.clear()

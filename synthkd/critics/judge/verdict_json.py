@@ -1,0 +1,132 @@
+"""Verdicts in JSON: ``{"reason": …, "verdict": "yes"}``, in a Markdown fence or beside text, as models write it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from synthkd.critics.judge.verdict_forms import Form
+
+_FENCE = re.compile(r"```[a-zA-Z]*[^\S\n]*\n?(.*?)(?:```|$)", re.DOTALL)
+#: A string of JSON, or a comma before the end of a list or object.
+_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+#: Objects that are looked for, and how deep verdicts may lie in them.
+_OBJECTS, _DEPTH = 20, 4
+#: Names of fields that hold a verdict and nothing else, and of those that may: the latter count if they can be read.
+_SURE = frozenset({"verdict", "judgment", "judgement", "decision"})
+_ALSO = frozenset({"answer", "label", "result", "valid", "correct", "accept", "accepted", "true"})
+_RATING = frozenset({"rating", "score", "grade"})
+_PAIR = frozenset({"winner", "better", "preferred", "preference", "choice"})
+_BEFORE = re.compile(r"^(?:final|overall|my|the|is)(?=[a-z]{4})")
+_DECODER = json.JSONDecoder()
+
+
+def in_json(text: str, form: Form) -> tuple[str | None, str]:
+    """The value of the verdict fields of a reply's JSON objects, and the text that stands beside them.
+
+    The value is "?" for fields that differ or say no verdict, and None if there is no such field.
+    """
+    if "{" not in text:
+        return None, text
+    objects, rest = _objects(text)
+    values = {value for found in objects for value in _values(found, form, 0)}
+    if not objects and text.lstrip("`jsonJSON \t\r\n").startswith("{"):
+        # Not JSON: single quotes, or cut within a reason.
+        values = {form.value_of[match["word"].casefold()] for match in _pairs(form).finditer(text)}
+        rest = "" if values else text
+    return ("?" if len(values) > 1 else next(iter(values), None)), rest
+
+
+def _objects(text: str) -> tuple[list[Any], str]:
+    """The JSON objects of a text, and the text without them and without Markdown fences."""
+    found: list[Any] = []
+    rest, start = [], 0
+    text = _FENCE.sub(lambda match: match[1], text)
+    for _ in range(_OBJECTS):
+        place = text.find("{", start)
+        if place < 0:
+            break
+        value, end = _decoded(text, place)
+        if isinstance(value, dict) and value:
+            found.append(value)
+            rest.append(text[start:place])
+        else:
+            end = place + 1
+            rest.append(text[start:end])
+        start = end
+    return found, "".join([*rest, text[start:]]).strip(" \t\r\n[],") if found else text
+
+
+def _decoded(text: str, place: int) -> tuple[Any, int]:
+    """The object that begins at a place and where it ends; commas before its end or a list's are left out."""
+    with suppress(ValueError, RecursionError):
+        return _DECODER.raw_decode(text, place)
+    # Blanks for the commas, so that places stay.
+    whole = _COMMA.sub(lambda match: match[1] or " ", text[place:])
+    with suppress(ValueError, RecursionError):
+        value, end = _DECODER.raw_decode(whole)
+        return value, place + end
+    return None, place
+
+
+def _values(found: Any, form: Form, depth: int) -> Iterator[str]:
+    """The values of the verdict fields of an object and of those inside it."""
+    if depth > _DEPTH:
+        return
+    if isinstance(found, list):
+        for item in found:
+            yield from _values(item, form, depth + 1)
+        return
+    if not isinstance(found, dict):
+        return
+    sure = _SURE | (_RATING if form.name == "rating" else frozenset())
+    also = _ALSO | (_PAIR if form.nouns else frozenset())
+    for key, value in found.items():
+        name = _BEFORE.sub("", re.sub(r"[^a-z]", "", str(key).casefold()))
+        if isinstance(value, dict | list):
+            yield from _values(value, form, depth + 1)
+        elif name in sure or name in also:
+            said = _value(value, form)
+            if said or name in sure:
+                yield said or "?"
+
+
+def _value(value: Any, form: Form) -> str | None:
+    """The form's value that a field's value says."""
+    if isinstance(value, bool):
+        return form.of_worth(float(value))
+    if isinstance(value, int | float):
+        if form.of_worth(1.0):
+            return form.of_worth(float(value))
+        return form.value_of.get(str(int(value))) if abs(value) < 100 and value == int(value) else None
+    match = _alone(form).fullmatch(str(value)[:100])
+    return form.value_of[match["word"].casefold()] if match else None
+
+
+@cache
+def _words(form_name: str, words: tuple[str, ...], nouns: tuple[str, ...]) -> str:
+    word = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+    noun = rf"(?:(?:{'|'.join(nouns)})\s+)?" if nouns else ""
+    out_of = r"(?:\.0+)?(?:\s*(?:/|out of)\s*5)?" if form_name == "rating" else ""
+    return rf"{noun}[(\[]*(?P<word>{word}){out_of}[)\]]*"
+
+
+def _alone(form: Form) -> re.Pattern[str]:
+    """A text that is nothing but a word of the form."""
+    return _compiled(rf"[\s*_`\"'#]*{_words(form.name, tuple(form.value_of), form.nouns)}[\s.!*_`\"']*")
+
+
+def _pairs(form: Form) -> re.Pattern[str]:
+    """A field of something like JSON, with a whole value."""
+    names = "|".join(sorted(_SURE | (_RATING if form.name == "rating" else frozenset())))
+    said = _words(form.name, tuple(form.value_of), form.nouns)
+    return _compiled(rf"(?<![\\\w])([\"']?)(?:final_?)?(?:{names})\1\s*:\s*([\"']?){said}\2\s*(?=[,}}\n])")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)

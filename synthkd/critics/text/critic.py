@@ -1,0 +1,159 @@
+"""The text critic: an answer's form, words and overlap with what it was written from, and its place among siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from synthkd.artifacts.arrays import Array, check_arrays
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Columns, Name, Weight
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.features import NUMERIC, columns_read, row_sums
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.regularisation import choose
+from synthkd.critics.siblings import SIBLINGS
+from synthkd.critics.text.reader import Reader
+from synthkd.critics.text.wording import BITS
+from synthkd.errors import CriticError, MissingExtraError
+from synthkd.kinds.base import Kind
+
+_VERSION = 1
+#: Rows that are scored at a time.
+_SLICE = 4096
+#: On easy rows all rank alike: then the first is taken, which is the surest of what it says.
+_CHOICES = (0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
+_READER = ("answers", "sources", "categories", "siblings")
+_ARRAYS = ("rarity", "common", "mean", "deviation")
+_SHAPES = {
+    "rarity": Array("float64", (1 << BITS,), -100, 100),
+    "common": Array("uint64", ("common",)),
+    "mean": Array("float64", ("numbers",)),
+    "deviation": Array("float64", ("numbers",), 1e-12),
+}
+
+
+class _Settings(CriticSettings):
+    words: Annotated[int, Field(ge=0, le=1_000_000)]
+    bias: Weight
+    regularisation_C: Weight
+    answers: Columns
+    sources: Columns
+    categories: dict[Name, Columns]
+    siblings: Columns
+
+
+class TextCritic(Critic):
+    """For answers that are texts: their form, commonest words, overlap with the input, the teacher's numbers.
+
+    ``words``: how many of the training answers' commonest words are features. A column of few values, a label say,
+    divides what each feature means. Columns of `siblings.with_siblings` are read where the training rows have them.
+    """
+
+    name: ClassVar[str] = "text"
+
+    def __init__(self, kind: Kind, *, words: int = 150) -> None:
+        _need_sklearn()
+        super().__init__(kind)
+        if not isinstance(words, int) or words < 0:
+            raise CriticError(
+                f"critic 'text': the option `words` is {words!r}; it must be 0 or a whole number above"
+            )
+        self.words = words
+        self._reader: Reader | None = None
+        self._weights: Scores = np.zeros(0)
+        self._bias = self._strength = 0.0
+
+    def work(self, rows: int) -> int:
+        return max(1, rows // 50)
+
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
+    ) -> None:
+        """Choose the regularisation by grouped cross-validation, then train on all rows."""
+        if len(set(labels.tolist())) < 2:
+            raise CriticError("all verdicts are the same; a critic needs rows of both")
+        self._reader = Reader.of(rows, self.kind, self.words)
+        features = self._reader.features(rows)
+        # A feature that is the same in all rows gets no weight.
+        features[:, np.ptp(features, axis=0) == 0] = 0
+        self._strength = choose(_regression, features, labels, groups, weights, _CHOICES, default=1e-2)
+        model = _regression(self._strength).fit(features, labels, weights)
+        self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
+
+    @property
+    def reader(self) -> Reader:
+        """What training rows came to."""
+        if self._reader is None:
+            raise CriticError("this critic was not trained yet")
+        return self._reader
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        reader, logits = self.reader, np.zeros(batch.num_rows)
+        for start in range(0, batch.num_rows, _SLICE):
+            part = row_sums(reader.features(batch.slice(start, _SLICE)), self._weights)
+            logits[start : start + _SLICE] = part + self._bias
+        scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
+        return scores
+
+    def numbers(self) -> tuple[list[str], list[str]]:
+        """Siblings are not among them: rows without those are refused."""
+        plain = self._weights[: len(self.reader.mean) + len(self.reader.common)]
+        rest = self._weights[len(plain) :].reshape(-1, 1 + len(plain))[:, 1:]
+        used = (np.vstack([plain, rest])[:, : len(NUMERIC)] != 0).any(axis=0)
+        return columns_read(used)
+
+    def save(self, folder: Path) -> None:
+        arrays = {name: getattr(self.reader, name) for name in _ARRAYS} | {"weights": self._weights}
+        config: dict[str, Any] = {
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
+            "words": self.words, "bias": self._bias, "regularisation_C": self._strength,
+        }  # fmt: skip
+        write_files(folder, arrays, config | {name: getattr(self.reader, name) for name in _READER})
+
+    @classmethod
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
+        arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
+        check_columns(folder, settings, kind)
+        for known, given in (
+            (kind.columns, [*settings.answers, *settings.sources, *settings.categories]),
+            (SIBLINGS, settings.siblings),
+        ):
+            for name in given:
+                if name not in known:
+                    raise CRITIC.refuse(folder, f"it reads a column {name!r}, which the kind does not have")
+        sizes = check_arrays(
+            folder / ARRAYS, arrays, {**_SHAPES, "weights": Array("float64", ("features",))}, CRITIC
+        )
+        plain = sizes["common"] + sizes["numbers"]
+        values = sum(map(len, settings.categories.values()))
+        if sizes["features"] != plain + values * (plain + 1):
+            raise CRITIC.refuse(folder / ARRAYS, "weights: as many as features are needed")
+        critic = cls(kind, words=settings.words)
+        parts = {name: getattr(settings, name) for name in _READER} | {name: arrays[name] for name in _ARRAYS}
+        critic._reader = Reader(**parts)
+        critic._weights, critic._bias = arrays["weights"], settings.bias
+        critic._strength = settings.regularisation_C
+        return critic
+
+
+def _regression(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+
+
+def _need_sklearn() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None or find_spec("safetensors") is None:
+        raise MissingExtraError("the text critic", "critics")

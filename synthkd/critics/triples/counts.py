@@ -1,0 +1,144 @@
+"""What counting says: how often slots, words and pairs of words of a candidate meet in the reference.
+
+Shares are pulled towards what would be expected by chance, so one meeting by accident says little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from synthkd.critics.triples.phrases import Ints, Triples, Vocabulary
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+#: Imagined meetings by chance that each share is mixed with.
+_PRIOR, _PAIR_PRIOR = 2.0, 3.0
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often each key was met; keys are sorted."""
+
+    keys: Ints
+    counts: Ints
+
+    @classmethod
+    def of(cls, keys: Ints) -> Tally:
+        """Count keys."""
+        return cls(*np.unique(keys, return_counts=True))
+
+    def __call__(self, keys: Ints) -> Floats:
+        """(n,) counts; 0 for a key that was never met."""
+        if not len(self.keys):
+            return np.zeros(len(keys))
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[place] == keys, self.counts[place], 0).astype(np.float64)
+
+
+class Counts:
+    """Tallies of a reference; `features` reads candidates that share its vocabulary."""
+
+    def __init__(self, vocabulary: Vocabulary, reference: Triples) -> None:
+        # One number more than the vocabulary has stands for everything unknown.
+        self.n_phrases, self.n_words = len(vocabulary.phrases) + 1, len(vocabulary.words) + 1
+        self.n_relations, self.rows = len(vocabulary.relations) + 1, len(reference)
+        self.tally = {name: Tally.of(keys) for name, keys in self._keys(reference).items()}
+
+    def _keys(self, rows: Triples) -> dict[str, Ints]:
+        """The keys that each row, each of its words and each of its pairs of words is counted under."""
+        phrases, relation, size = rows.phrases, rows.relation, self.n_relations
+        head, tail = phrases.known[rows.head], phrases.known[rows.tail]
+        keys = {
+            "r": relation, "h": head, "t": tail, "hr": head * size + relation, "tr": tail * size + relation,
+            "ht": head * self.n_phrases + tail,
+            "htr": (head * self.n_phrases + tail) * size + relation,
+        }  # fmt: skip
+        for side, which in (("h", rows.head), ("t", rows.tail)):
+            row, word = phrases.words_of(which)
+            keys |= {f"{side}_w": word, f"{side}_wr": word * size + relation[row]}
+            for name, last in (("first", False), ("last", True)):
+                edge = phrases.edge(which, last)
+                keys |= {f"{side}_{name}": edge, f"{side}_{name}r": edge * size + relation}
+        row, left, right = phrases.pairs_of(rows.head, rows.tail)
+        pair = left * self.n_words + right
+        keys |= {"ab": pair, "abr": pair * size + relation[row]}
+        for name, last in (("ff", False), ("ll", True)):
+            left, right = phrases.edge(rows.head, last), phrases.edge(rows.tail, last)
+            keys[name] = (left * self.n_words + right) * size + relation
+        return keys
+
+    def features(self, rows: Triples) -> dict[str, Floats]:
+        """Named features, (n,) each."""
+        keys = self._keys(rows)
+        count = {name: self.tally[name](found) for name, found in keys.items()}
+        chance = (count["r"] + 1) / (self.rows + self.n_relations)
+        found = {"relation": np.log(chance)}
+        found |= {f"n_{name}": np.log1p(count[name]) for name in ("h", "t", "hr", "tr", "ht", "ff", "ll")}
+        found |= self._turned(rows)
+        for side in ("h", "t"):
+            found[f"{side}_lift"] = _lift(count[f"{side}r"], count[side], chance, _PRIOR)
+            for edge in ("first", "last"):
+                name = f"{side}_{edge}"
+                found[f"{name}_lift"] = _lift(count[f"{name}r"], count[name], chance, _PRIOR)
+            found |= self._words(rows, side, count, chance)
+        return found | self._pairs(rows, count, chance)
+
+    def _turned(self, rows: Triples) -> dict[str, Floats]:
+        """What is known of the candidate with head and tail exchanged."""
+        known, size = rows.phrases.known, self.n_relations
+        head, tail, tally = known[rows.head], known[rows.tail], self.tally
+        turned = tail * self.n_phrases + head
+        return {
+            "turned_ht": tally["ht"](turned),
+            "turned_htr": tally["htr"](turned * size + rows.relation),
+            "h_as_tail": np.log1p(tally["t"](head)),
+            "t_as_head": np.log1p(tally["h"](tail)),
+            "h_as_tail_r": np.log1p(tally["tr"](head * size + rows.relation)),
+            "t_as_head_r": np.log1p(tally["hr"](tail * size + rows.relation)),
+        }
+
+    def _words(self, rows: Triples, side: str, count: dict[str, Floats], chance: Floats) -> dict[str, Floats]:
+        row, _ = rows.phrases.words_of(rows.head if side == "h" else rows.tail)
+        alone, with_relation = count[f"{side}_w"], count[f"{side}_wr"]
+        return {
+            f"{side}_length": np.bincount(row, minlength=len(rows)).astype(np.float64),
+            **_spread(row, _lift(with_relation, alone, chance[row], _PRIOR), len(rows), f"{side}_word_lift"),
+            **_spread(row, np.log1p(alone), len(rows), f"{side}_word"),
+            **_spread(row, np.log1p(with_relation), len(rows), f"{side}_word_r"),
+        }
+
+    def _pairs(self, rows: Triples, count: dict[str, Floats], chance: Floats) -> dict[str, Floats]:
+        n, size = len(rows), self.n_relations
+        row, left, right = rows.phrases.pairs_of(rows.head, rows.tail)
+        relation = rows.relation[row]
+        expected = (self.tally["h_w"](left) + 0.5) * (self.tally["t_w"](right) + 0.5) / max(self.rows, 1)
+        in_relation = self.tally["h_wr"](left * size + relation) + 0.5
+        in_relation *= (self.tally["t_wr"](right * size + relation) + 0.5) / (count["r"][row] + 1)
+        same = np.bincount(row, (left == right) & (left < self.n_words - 1), n)
+        shorter = np.minimum(rows.phrases.lengths(rows.head), rows.phrases.lengths(rows.tail))
+        return {
+            **_spread(row, np.log((count["ab"] + 1) / (expected + 1)), n, "pair_pmi"),
+            **_spread(row, np.log((count["abr"] + 1) / (in_relation + 1)), n, "pair_pmi_r"),
+            **_spread(row, np.log1p(count["ab"]), n, "pair"),
+            **_spread(row, np.log1p(count["abr"]), n, "pair_r"),
+            **_spread(row, _lift(count["abr"], count["ab"], chance[row], _PAIR_PRIOR), n, "pair_lift"),
+            "shared": same / shorter,
+        }
+
+
+def _lift(part: Floats, whole: Floats, chance: Floats, prior: float) -> Floats:
+    """log of a smoothed share over the share that chance gives."""
+    return np.log((part + prior * chance) / (whole + prior) / chance)
+
+
+def _spread(row: Ints, values: Floats, n: int, name: str) -> dict[str, Floats]:
+    """Mean, greatest and least of the values of each row; each row has one at least."""
+    start = np.flatnonzero(np.diff(row, prepend=-1))
+    sums, sizes = np.add.reduceat(values, start), np.diff(np.append(start, len(row)))
+    return {
+        f"{name}_mean": sums / sizes,
+        f"{name}_max": np.maximum.reduceat(values, start),
+        f"{name}_min": np.minimum.reduceat(values, start),
+    } if n else {f"{name}_{what}": np.zeros(0) for what in ("mean", "max", "min")}  # fmt: skip

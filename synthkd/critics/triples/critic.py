@@ -1,0 +1,217 @@
+"""The knowledge-base critic: what a reference of triples known to be true says about a candidate.
+
+Counts of slots, words and pairs of words; neighbours in the space of word or sentence vectors; a learned score; and
+boosted trees over all of them, trained on corrupted triples and on labelled rows where there are any. A candidate
+that is in the reference itself counts itself, and so scores high.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.settings import Count, Name, Weight
+from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
+from synthkd.critics.triples import shared
+from synthkd.critics.triples.evidence import Evidence
+from synthkd.critics.triples.files import check_evidence
+from synthkd.critics.triples.reference import COLUMNS, distinct, enough, read_known, triples_of
+from synthkd.critics.triples.training import FOLDS, Prepared, Told, fold_of
+from synthkd.critics.triples.trees import Trees
+from synthkd.critics.triples.vectors import load_encoder, named_encoder
+from synthkd.encoders.reference import EncoderName
+from synthkd.errors import CriticError, MissingExtraError
+from synthkd.kinds.base import Kind
+
+#: Rows that are scored at a time.
+_SLICE = 2048
+#: What all labelled rows together weigh beside all made ones, and the most that one may weigh: no more than a made one.
+_LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
+
+
+class _Settings(CriticSettings):
+    encoder: EncoderName | None
+    known_triples: Count
+    folds: Count
+    hard: Weight
+    seed: int
+    slope: Weight
+    shift: Weight
+    note: Name
+
+
+class KnowledgeBaseCritic(Critic):
+    """``reference``: a file of true triples (default: the accepted rows). ``embedder``: folder or hub name of an
+    encoder for neighbours by meaning (default: none, words alone). ``hard``: share of the made negatives' heads and
+    tails that are drawn from phrases near to the true one.
+    """
+
+    name: ClassVar[str] = "knowledge-base"
+    load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
+    #: For the card: what whoever shares the critic must know.
+    note: ClassVar[str] = (
+        "This critic holds hashes, counts and vectors that were made from its reference, and no text of it. The"
+        " reference's licence may cover them (share-alike for ConceptNet): settle that before sharing the critic."
+    )
+
+    def __init__(
+        self,
+        kind: Kind,
+        reference: str | Path | None = None,
+        embedder: str | None = None,
+        seed: int = 0,
+        hard: float = 0.0,
+    ) -> None:
+        _need_sklearn()
+        super().__init__(kind)
+        missing = [column for column in COLUMNS if column not in kind.columns]
+        if missing:
+            raise CriticError(
+                f"the knowledge-base critic reads head, relation and tail; the kind {kind.name!r} has no {missing[0]!r}"
+            )
+        self.reference = None if reference is None else str(reference)
+        if not 0 <= hard <= 1:
+            raise CriticError(f"the knowledge-base critic: `hard` is {hard}; it is a share, from 0 to 1")
+        self.embedder, self.hard, self.seed = embedder, hard, seed
+        self._vectors = load_encoder(embedder) if embedder else None
+        self._evidence: Evidence | None = None
+        self._trees: Trees | None = None
+        self._told: Told | None = None
+        self._slope, self._shift = 1.0, 0.0
+        #: Scores of the labelled rows of `fit`, each by trees that did not see its fold; none where all are valid.
+        self.out_of_fold: Scores | None = None
+
+    def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
+        """What the reference says is then worked out once for all trainings on some of these rows."""
+        self._told = Told(triples_of(rows), groups)
+
+    def fit(
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
+    ) -> None:
+        """Labels may be few, or all positive: then made negatives are all that stands against them."""
+        triples, labels = triples_of(rows), np.asarray(labels, dtype=bool)
+        groups = groups or [head for head, _, _ in triples]
+        prepared, said = self._prepared(Told(triples, groups), labels)
+        features, verdicts = (
+            np.concatenate([prepared.features, said]),
+            np.concatenate([prepared.labels, labels]),
+        )
+        weight = _weights(prepared.labels, len(labels), weights)
+        self._evidence = prepared.evidence
+        self._trees = Trees.grow(features, verdicts, weight, self.seed)
+        fold = np.concatenate([np.full(len(prepared.labels), -1), [fold_of(group) for group in groups]])
+        self._scale(features, verdicts, weight, fold)
+
+    def _prepared(self, mine: Told, labels: Labels) -> tuple[Prepared, Scores]:
+        """What the reference says of made rows, and of the rows of `fit` (m, d)."""
+        if self.reference is None:
+            accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
+            known, told = enough(distinct(accepted), "the accepted rows"), mine
+        else:
+            known, told = enough(read_known(Path(self.reference)), self.reference), self._told or mine
+        place = {row: i for i, row in enumerate(zip(told.triples, told.groups, strict=True))}
+        asked = list(zip(mine.triples, mine.groups, strict=True))
+        if any(row not in place for row in asked):
+            told, place = mine, {row: i for i, row in enumerate(asked)}
+        prepared = shared.prepared(known, told, self._vectors, self.seed, self.hard)
+        return prepared, prepared.told[[place[row] for row in asked]]
+
+    def _scale(self, features: Scores, labels: Labels, weight: Scores, fold: Any) -> None:
+        """Platt scaling on logits of trees that did not see the labelled row, where labels are of both sorts."""
+        from sklearn.linear_model import LogisticRegression
+
+        self._slope, self._shift, self.out_of_fold = 1.0, 0.0, None
+        mine = fold >= 0
+        if len(set(labels[mine])) < 2:
+            return
+        logits = np.zeros(len(labels))
+        for here in sorted(set(fold[mine])):
+            test = fold == here
+            trees = Trees.grow(features[~test], labels[~test], weight[~test], self.seed)
+            logits[test] = trees.logits(features[test])
+        model = LogisticRegression(C=1e3).fit(logits[mine, None], labels[mine])
+        self._slope, self._shift = float(model.coef_[0, 0]), float(model.intercept_[0])
+        self.out_of_fold = self._probability(logits[mine])
+
+    def _probability(self, logits: Scores) -> Scores:
+        scores: Scores = 1 / (1 + np.exp(-(logits * self._slope + self._shift)))
+        return scores
+
+    def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
+        if self._evidence is None or self._trees is None:
+            raise CriticError("this critic was not trained yet")
+        parts = [self._score(batch.slice(start, _SLICE)) for start in range(0, batch.num_rows, _SLICE)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _score(self, rows: pa.RecordBatch | pa.Table) -> Scores:
+        assert self._evidence is not None
+        assert self._trees is not None
+        features = self._evidence.features(self._evidence.vocabulary.read(triples_of(rows)))
+        return self._probability(self._trees.logits(features))
+
+    def _encoder_name(self, folder: Path) -> dict[str, Any] | None:
+        if self._vectors is None or self.embedder is None:
+            return None
+        return EncoderName.of(self.embedder, self._vectors.content, folder).model_dump()
+
+    def save(self, folder: Path) -> None:
+        assert self._evidence is not None
+        assert self._trees is not None
+        config: dict[str, Any] = {
+            "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(COLUMNS),
+            "encoder": self._encoder_name(folder),
+            "known_triples": len(self._evidence.rows), "folds": FOLDS, "hard": self.hard, "seed": self.seed,
+            "slope": self._slope, "shift": self._shift,
+            "note": self.note,
+        }  # fmt: skip
+        write_files(folder, self._evidence.arrays() | self._trees.arrays("trees"), config)
+
+    @classmethod
+    def load(cls, folder: Path, kind: Kind, /, **options: Any) -> KnowledgeBaseCritic:
+        """``encoder``: folder or hub name of its encoder, if it has one that is not found by itself."""
+        arrays, settings = read_files(folder, cls.name, 1, _Settings)
+        critic = cls(kind)
+        given = options.get("encoder")
+        if settings.encoder is not None:
+            where = None if given is None else str(given)
+            critic._vectors, critic.embedder = named_encoder(settings.encoder, folder, where)
+        elif given is not None:
+            raise CriticError(f"{folder}: it was trained without an encoder; leave `encoder` out")
+        check_evidence(folder / ARRAYS, arrays, critic._vectors)
+        critic._evidence = Evidence.from_arrays(arrays, critic._vectors)
+        critic._trees = Trees.from_arrays(arrays, "trees")
+        if critic._trees.feature.max(initial=-1) >= critic._evidence.width:
+            raise CRITIC.refuse(folder / ARRAYS, "trees_feature: a feature that the reference does not give")
+        critic._slope, critic._shift = settings.slope, settings.shift
+        return critic
+
+
+def _weights(made: Labels, labelled: int, weights: Scores | None) -> Scores:
+    """Made rows: both verdicts weigh alike. Labelled rows: a share of the whole, divided by their own weights."""
+    weight = np.ones(len(made))
+    for verdict in (True, False):
+        part = made == verdict
+        if part.any():
+            weight[part] = len(made) / (2 * part.sum())
+    if not labelled:
+        return weight
+    own = np.ones(labelled) if weights is None else np.asarray(weights, dtype=np.float64)
+    each = len(made) * _LABELLED_SHARE / (1 - _LABELLED_SHARE) / labelled
+    return np.concatenate([weight, own / own.mean() * (min(each, _HEAVIEST) if len(made) else 1.0)])
+
+
+def _need_sklearn() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sklearn") is None or find_spec("safetensors") is None:
+        raise MissingExtraError("the knowledge-base critic", "critics")

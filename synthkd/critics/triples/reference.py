@@ -1,0 +1,93 @@
+"""Known triples from a file or a table: complete, and each once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from synthkd.critics.triples.negatives import Triple
+from synthkd.errors import CriticError
+from synthkd.kinds.answer_text import normal_phrase
+from synthkd.labels.verdicts import REJECT, UNSURE, verdict_of
+from synthkd.rows.cells import text_cell
+from synthkd.rows.read import read_tables
+
+COLUMNS = ("head", "relation", "tail")
+#: Columns of a label sheet, by which a row may say that it is not true.
+_VERDICTS = ("label", "verdict")
+_READ = frozenset([*COLUMNS, *_VERDICTS])
+#: Fewest distinct known triples that say anything.
+FEWEST = 20
+_phrase = lru_cache(maxsize=1 << 18)(normal_phrase)
+
+
+def form(triple: Triple) -> Triple:
+    """What two triples share that differ in case, articles or edge punctuation alone."""
+    head, relation, tail = triple
+    return _phrase(head), relation, _phrase(tail)
+
+
+def distinct(triples: Iterable[Triple]) -> list[Triple]:
+    """The first triple of each form.
+
+    Were a repetition left in, a held-out triple would still be known by its twin, and look too good.
+    """
+    found: dict[Triple, Triple] = {}
+    for triple in triples:
+        found.setdefault(form(triple), triple)
+    return list(found.values())
+
+
+def read_known(path: Path) -> list[Triple]:
+    """Read the distinct triples of a file of true ones.
+
+    A row without head, relation or tail is refused, and so is one that a verdict says not to be true.
+    """
+    rows = (
+        row
+        for table in read_tables(path, list(COLUMNS), also=_VERDICTS)
+        for row in table.select([name for name in table.schema.names if name in _READ]).to_pylist()
+    )
+    return distinct(_whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1))
+
+
+def enough(known: list[Triple], where: str) -> list[Triple]:
+    """The triples, if they are not too few to say anything."""
+    if len(known) < FEWEST:
+        raise CriticError(
+            f"{where}: {len(known)} distinct true triples, {FEWEST} are needed at least; add more"
+        )
+    return known
+
+
+def triples_of(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
+    """Candidates as they are; a missing part is an empty phrase."""
+    missing = [column for column in COLUMNS if column not in rows.schema.names]
+    if missing:
+        raise CriticError(f"the rows have no column {missing[0]!r}; the knowledge-base critic reads it")
+    columns = (rows.column(name).to_pylist() for name in COLUMNS)
+    return [(_text(h), _text(r), _text(t)) for h, r, t in zip(*columns, strict=True)]
+
+
+def _whole(row: Mapping[str, Any], where: str) -> Triple:
+    for column in _VERDICTS:
+        if verdict_of(row.get(column)) in (REJECT, UNSURE):
+            raise CriticError(
+                f"{where}: {column!r} is {row[column]!r}, but every row of this file counts as true; leave out those that are not"
+            )
+    found = [text_cell(row[column], where, column) or "" for column in COLUMNS]
+    for column, text in zip(COLUMNS, found, strict=True):
+        if not text.strip():
+            raise CriticError(
+                f"{where}: the {column} is empty; a known triple needs all three, fill or remove it"
+            )
+    head, relation, tail = found
+    return head, relation, tail
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,132 @@
+"""Phrases as unit vectors: from words of the reference, or from a frozen encoder.
+
+Word vectors: words that stand in the same slots of the same relations beside the same words are alike. Positive
+pointwise mutual information of words and contexts, cut to its first singular vectors (Levy and Goldberg 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthkd.artifacts.folder import CRITIC
+from synthkd.critics.features import row_products
+from synthkd.critics.triples.phrases import Ints, Phrases, Triples, Vocabulary
+from synthkd.encoders.reference import EncoderName
+
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+SIZE = 128
+#: Tokens of a phrase that the encoder reads.
+MAX_TOKENS = 48
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """``vectors`` (words + 1, d), already weighted by rarity; the last row, of unknown words, is zero."""
+
+    vectors: Floats
+
+    @classmethod
+    def learn(cls, vocabulary: Vocabulary, rows: Triples, seed: int = 0) -> WordVectors:
+        """From triples that share the vocabulary."""
+        from scipy.sparse import coo_matrix
+        from sklearn.utils.extmath import randomized_svd
+
+        words = len(vocabulary.words) + 1
+        word, context = _meetings(rows, words, len(vocabulary.relations) + 1)
+        names, context = np.unique(context, return_inverse=True)
+        counts = coo_matrix((np.ones(len(word)), (word, context)), (words, len(names))).tocsr().tocoo()
+        matrix = _ppmi(counts)
+        size = min(SIZE, min(matrix.shape) - 1)
+        left, strength, _ = randomized_svd(matrix, size, n_iter=4, random_state=seed)
+        met = np.bincount(word, minlength=words)
+        rarity = np.log(1 + len(rows) / (1 + met / 4)).clip(0.3)
+        return cls(np.ascontiguousarray(_unit(left * np.sqrt(strength)) * rarity[:, None], dtype=np.float32))
+
+    def of(self, phrases: Phrases) -> Floats:
+        """(phrases, d) unit vectors: the sum over the words."""
+        sums = np.add.reduceat(self.vectors[phrases.flat], phrases.start[:-1], axis=0)
+        return _unit(sums)
+
+
+@dataclass
+class EncoderVectors:
+    """Sentence vectors of an encoder on its main axes: mean (D,), axes (D, d)."""
+
+    vectors: Any
+    mean: Floats
+    axes: Floats
+
+    @classmethod
+    def learn(cls, vectors: Any, phrases: Phrases) -> EncoderVectors:
+        """``vectors.of(texts)`` gives (n, D); the axes are those of the most variance."""
+        found = np.asarray(vectors.of(phrases.texts), dtype=np.float32)
+        mean = found.mean(0)
+        _, axes = np.linalg.eigh(np.cov((found - mean).T.astype(np.float64)))
+        return cls(vectors, mean, np.ascontiguousarray(axes[:, ::-1][:, :SIZE], dtype=np.float32))
+
+    def of(self, phrases: Phrases) -> Floats:
+        """(phrases, d) unit vectors."""
+        found = np.asarray(self.vectors.of(phrases.texts), dtype=np.float32)
+        return _unit(row_products(found - self.mean, self.axes))
+
+
+def load_encoder(name: str) -> Any:
+    """Sentence vectors of the encoder in a folder or on a hub, by text."""
+    from synthkd.encoders import load as models
+    from synthkd.encoders.frozen import Vectors
+
+    models.need_local()
+    model, tokenizer = models.load_model(name)
+    content = models.content_hash(model, tokenizer)
+    length = models.readable_length(model, tokenizer, MAX_TOKENS)
+    return Vectors(model, tokenizer, length, models.pick_device(None), content)
+
+
+def named_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tuple[Any, str]:
+    """Sentence vectors of the encoder that a critic's folder names, and where it was found."""
+    from synthkd.encoders import load as models
+    from synthkd.encoders.frozen import Vectors
+
+    models.need_local()
+    model, tokenizer, place = models.load_named(encoder, folder, given, CRITIC)
+    length = models.readable_length(model, tokenizer, MAX_TOKENS)
+    return Vectors(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
+
+
+def _meetings(rows: Triples, words: int, relations: int) -> tuple[Ints, Ints]:
+    """(word, context) of each meeting. A context is a word, or a word in the other slot of a relation."""
+    phrases = rows.phrases
+    row, left, right = phrases.pairs_of(rows.head, rows.tail)
+    relation = rows.relation[row]
+    slot = (relation + 1) * words
+    block = (relations + 1) * words
+    found = [(left, right), (right, left), (left, slot + right), (right, block + slot + left)]
+    for side, which in enumerate((rows.head, rows.tail)):
+        row, word = phrases.words_of(which)
+        found.append((word, (2 + side) * block + rows.relation[row]))
+        row, one, other = phrases.pairs_of(which, which)
+        differ = one != other
+        found.append((one[differ], other[differ]))
+    return np.concatenate([word for word, _ in found]), np.concatenate([context for _, context in found])
+
+
+def _ppmi(counts: Any) -> Any:
+    """Positive pointwise mutual information; common contexts are flattened by a power of 0.75."""
+    from scipy.sparse import coo_matrix
+
+    word = np.asarray(counts.sum(1)).ravel()
+    context = np.asarray(counts.sum(0)).ravel() ** 0.75
+    context *= word.sum() / context.sum()
+    values = np.log(counts.data * word.sum() / (word[counts.row] * context[counts.col]))
+    kept = values > 0
+    return coo_matrix((values[kept], (counts.row[kept], counts.col[kept])), counts.shape).tocsr()
+
+
+def _unit(vectors: Any) -> Floats:
+    found = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
+    # In one layout, in memory and from a file: sums along rows depend on it.
+    return np.ascontiguousarray(found, dtype=np.float32)

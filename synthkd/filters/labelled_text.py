@@ -1,0 +1,111 @@
+"""Rules for labelled text: its label, and whether an evaluation set has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from synthkd.errors import RecipeError
+from synthkd.filters.base import Filter, Reasons
+from synthkd.filters.rules import RowRule
+from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.labelled_text.taxonomy import label_form
+from synthkd.text.near_duplicates import Bands, Numbers
+from synthkd.text.overlap import SHINGLE, normal_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class LabelKnown(RowRule):
+    """A label that the teacher wrote, and that the taxonomy does not have. Without a taxonomy every label passes."""
+
+    name: ClassVar[str] = "label_known"
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        taxonomy: Any = getattr(kind, "taxonomy", None)
+        label = str(row["label"] or "")
+        if taxonomy is None or label in taxonomy.classes:
+            return None
+        return f"no class {label!r}{taxonomy.hint(label)}"
+
+    def text(self, row: Row, kind: Kind) -> str:
+        return str(row["label"] or "")
+
+
+class LabelNamed(RowRule):
+    """The text names its own label, all words of it in order: `cancel order` in *Cancel order, please*. A classifier
+    would learn the name alone."""
+
+    name: ClassVar[str] = "label_named"
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        form = label_form(str(row["label"] or ""))
+        named = bool(form) and f" {form} " in f" {normal_text(self.text(row, kind))} "
+        return f"names its label {row['label']!r}" if named else None
+
+
+class Contaminated(Filter):
+    """The text stands in the evaluation set that the kind names: equal after normalisation, or nearly.
+
+    ``threshold``: Jaccard similarity of runs of ``size`` characters from which it is nearly the same; ``near: false`` looks
+    for equal texts only.
+    """
+
+    name: ClassVar[str] = "contaminated"
+
+    def __init__(self, threshold: float = 0.8, size: int = SHINGLE, near: bool = True) -> None:
+        self.bands = Bands(threshold, size) if near else None
+        self._of: Kind | None = None
+        self._equal: dict[str, int] = {}
+        self._sorted: list[tuple[Numbers, Numbers]] = []
+
+    def ready(self, kind: Kind) -> None:
+        if not getattr(kind, "evaluation", None):
+            raise RecipeError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        self.ready(kind)
+        texts = [str(text or "") for text in batch.column(kind.rule_column or "text").to_pylist()]
+        return [None if found is None else _told(kind, *found) for found in self.find(texts, kind)]
+
+    def find(self, texts: list[str], kind: Any) -> list[tuple[int, float] | None]:
+        """For each text the evaluation row that it is nearest to, and how near; None where none is."""
+        self._read(kind)
+        equal = [self._equal.get(normal_text(text)) for text in texts]
+        found = [None if number is None else (number, 1.0) for number in equal]
+        if self.bands is None:
+            return found
+        places = [i for i, one in enumerate(found) if one is None]
+        hashes = self.bands.of([texts[i] for i in places])
+        for row, i in enumerate(places):
+            found[i] = self._nearest(texts[i], hashes[row], kind)
+        return found
+
+    def _read(self, kind: Any) -> None:
+        if self._of is kind:
+            return
+        rows = [row.text for row in kind.evaluation]
+        self._equal = {normal_text(text): number for number, text in reversed(list(enumerate(rows)))}
+        if self.bands is not None:
+            hashes = self.bands.of(rows)
+            orders = [np.argsort(hashes[:, band], kind="stable") for band in range(self.bands.count)]
+            self._sorted = [(hashes[order, band], order) for band, order in enumerate(orders)]
+        self._of = kind
+
+    def _nearest(self, text: str, hashes: Numbers, kind: Any) -> tuple[int, float] | None:
+        assert self.bands is not None
+        others: set[int] = set()
+        for value, (column, order) in zip(hashes, self._sorted, strict=True):
+            begin, end = np.searchsorted(column, value, "left"), np.searchsorted(column, value, "right")
+            others.update(order[begin:end].tolist())
+        near = [(self.bands.similar(text, kind.evaluation[other].text), -other) for other in others]
+        similarity, other = max(near, default=(0.0, 0))
+        return (-other, similarity) if similarity >= self.bands.threshold else None
+
+
+def _told(kind: Any, number: int, similarity: float) -> str:
+    row = kind.evaluation[number]
+    how = "is" if similarity == 1 else f"is near ({similarity:.2f})"
+    return f"{how} {row.place}: {row.text[:80]!r}"

@@ -1,0 +1,115 @@
+"""Rules on the steps of a rationale: whether its equations hold, and whether they come to its answer."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, ClassVar
+
+from synthkd.filters.base import Reasons
+from synthkd.filters.rules import RowRule
+from synthkd.kinds.answer_text import normal_phrase
+from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.rationale.choices import choices_of, named_by_stems, named_choices
+from synthkd.kinds.rationale.cut import last_sentence
+from synthkd.kinds.rationale.equations import equations, wrong_equations
+from synthkd.kinds.rationale.numeric import exact, write_number
+from synthkd.kinds.rationale.tokens import plain, tokens
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Arithmetic(RowRule):
+    """An equation in the text does not hold. At most ``allowed`` of them may be wrong."""
+
+    name: ClassVar[str] = "arithmetic"
+
+    def __init__(self, allowed: int = 0, column: str | None = None) -> None:
+        super().__init__(column)
+        if allowed < 0:
+            raise ValueError("allowed: cannot be negative")
+        self.allowed = allowed
+
+    def text(self, row: Row, kind: Kind) -> str:
+        return str(
+            row[self.column or ("rationale" if "rationale" in kind.columns else kind.columns[-1])] or ""
+        )
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        wrong = wrong_equations(self.text(row, kind))
+        if len(wrong) <= self.allowed:
+            return None
+        first = wrong[0]
+        made = "nothing" if first.left is None else write_number(first.left)
+        return f"{' '.join(first.text.split())[:120]} (comes to {made})"
+
+
+class AnswerAgrees(RowRule):
+    """The steps come to something else than the answer.
+
+    Numbers: the last sentence of the steps ends in an equation, and the answer is neither its result (rounded, it may be
+    be) nor one operation away from it. Choices: the last sentence names another choice, and no sentence the answer.
+    """
+
+    name: ClassVar[str] = "answer_agrees"
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        steps, answer = str(row.get("rationale") or ""), str(row.get("answer") or "")
+        choices = choices_of(row)
+        if choices:
+            return _other_choice(steps, answer, choices)
+        number = exact(answer)
+        return None if number is None else _other_number(steps, number)
+
+
+def _other_choice(steps: str, answer: str, choices: tuple[str, ...]) -> str | None:
+    named = named_choices(last_sentence(steps), choices)
+    said = [*named_choices(steps, choices), *named_by_stems(steps, choices)]
+    if not named or normal_phrase(answer) in {normal_phrase(choice) for choice in said}:
+        return None
+    return f"the steps name {named[-1]!r}, the answer is {answer!r}"
+
+
+def _other_number(steps: str, answer: Fraction) -> str | None:
+    found = equations(last_sentence(steps))
+    if not found or found[-1].right is None:
+        return None
+    result = found[-1].right
+    if answer == result or abs(answer - result) < 1:
+        return None
+    stated = [token.value for token in tokens(plain(steps)) if token.kind == "number"]
+    if any(answer in _one_away(result, number) for number in stated):
+        return None
+    return f"the steps come to {write_number(result)}, the answer is {write_number(answer)}"
+
+
+def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
+    """What one more operation makes of a result: the step that an answer may leave unsaid."""
+    made = {result + number, result - number, number - result, result * number}
+    return made | ({result / number} if number else set()) | ({number / result} if result else set())
+
+
+class AgreesWithGold(RowRule):
+    """The answer is not the one that the input gives as ``gold``; for expressions, not what was asked for.
+
+    Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`) rejects its rows, by name.
+    """
+
+    name: ClassVar[str] = "agrees_with_gold"
+
+    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        if "right" not in batch.schema.names:
+            return [None] * batch.num_rows
+        columns = [batch.column(name).to_pylist() for name in ("right", "answer", "gold")]
+        return [_disagreement(right, answer, gold) for right, answer, gold in zip(*columns, strict=True)]
+
+    def check(self, row: Row, kind: Kind) -> str | None:
+        return None if row.get("right") is not False else "not right"
+
+
+def _disagreement(right: bool | None, answer: str | None, gold: str | None) -> str | None:
+    if right is None and gold and answer is not None:
+        return f"gold {gold!r} cannot be compared"
+    if right is not False:
+        return None
+    return f"{answer!r}, not {gold!r}" if gold else f"{answer!r} is not right"

@@ -1,0 +1,162 @@
+"""Small, pure functions on text that kinds and rules share: what a teacher puts around an answer is taken off it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from synthkd.text.normal_forms import normal_phrase, stored
+
+__all__ = ["LABELS", "answer_lines", "as_line", "clean_line", "normal_phrase", "peel", "without_emphasis"]
+
+_BULLET = r"[•●○◦▪▫■□◆◇▸▹►▻▶‣∙⁃➤➢➔→✓✔✅☑👉🔹🔸▷·]\ufe0f?"
+#: A hyphen or dash needs a space behind it before a digit, where it may be a minus; a number needs one always (3.5, 10:30).
+_LIST_MARK = re.compile(
+    rf"(?:{_BULLET}\s*)+|[-*+–—―>]+\s+(?:\[[ xX]?\]\s+)?|[–—―]+(?=[^\W\d])|\#{{1,6}}\s+"
+    r"|(?P<bold>\*\*|__)?(?:\(?\d{1,3}\\?[.):]|\[\d{1,3}\]|\(?(?:[a-z]|[A-Z]|[ivx]{2,4})\))(?(bold)[.):]?(?P=bold)[.):]?)\s+"
+    r"|[①-⑳❶-❿➀-➓]\s*|\d\ufe0f?\u20e3\s*"
+)
+#: Names of an answer that a teacher may write before it, as a pattern.
+LABELS = r"tail|tail entity|object|answer|final answer|output|result|response|completion|(?-i:A)"
+_VERBATIM = "\"'`"
+_QUOTES = {
+    "“": "”„“",
+    "„": "“”",
+    "‘": "’",
+    "‚": "‘’",
+    "«": "»",
+    "»": "«",
+    "‹": "›",
+    "「": "」",
+    "『": "』",
+    "”": "”",
+}
+#: A whole text in emphasis, a tag or a command of LaTeX; the same mark does not stand inside.
+_WHOLE = re.compile(
+    r"(?P<mark>\*{1,3}|_{1,3}|~~|``|```|\$(?!\d))(?P<inner>(?!\s)(?:(?!(?P=mark)).)+(?<!\s))(?P=mark)"
+    r"|``(?P<tex>[^`']+)''"
+    r"|<(?P<tag>[a-zA-Z][\w-]{0,20})>(?P<tagged>.*)</(?P=tag)>"
+    r"|\\(?:boxed|text|textbf|textit|mathrm|emph)\{(?P<boxed>[^{}]*)\}"
+)
+_INLINE = re.compile(
+    r"(?P<mark>\*\*|~~)(?=\S)(?P<strong>.+?)(?<=\S)(?P=mark)|(?<![\w*])\*(?=[^\s*])(?P<soft>[^*]+?)(?<=[^\s*])\*(?![\w*])"
+)
+#: What a cut or careless answer leaves of these.
+_LOOSE = re.compile(r"^(?:\*\*|__|~~)(?=\S)|(?<=\S)(?:\*\*|__|~~)$|\\+$")
+_ESCAPED = re.compile(r"\\([!\"#$%&'()*+,\-./:;<=>?@\[\]^_`{|}~])")
+_STOPS = " .,;…。．｡，、；،؛।॥۔։"
+#: Most answers: nothing to take off.
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ,'-]*[A-Za-z0-9])?")
+_FENCE = re.compile(r"[ \t]*(?:```|~~~)[\w+.-]*[ \t]*")
+_RULE = re.compile(r"\s*(?:-(?:\s*-)+|\*(?:\s*\*)+|_(?:\s*_)+|=(?:\s*=)+)\s*")
+
+
+def clean_line(line: str, labels: str = LABELS) -> str:
+    """Return a short answer without control characters, decorations and closing full stop.
+
+    Taken off: list marks and numbers, headings, emphasis, code marks, tags, escapes of Markdown, a label such as `Tail:`,
+    quotes around the whole, commas and full stops behind it. What stands in plain quotes is taken as it stands.
+    """
+    line = stored(line).lstrip()
+    if line[-1:] == " " and _LIST_MARK.fullmatch(line):
+        return ""
+    plain = line.rstrip(_STOPS)
+    if _PLAIN.fullmatch(plain):
+        return plain
+    if not _quoted(plain):
+        if "\\" in plain:
+            plain = _ESCAPED.sub(r"\1", plain)
+        plain = without_emphasis(plain)
+    return peel(plain, labels, _STOPS)
+
+
+def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
+    """Return a stored line without the decorations around it, and without any of ``stops`` at its end."""
+    if _bare(line, stops):
+        return line
+    label = _label(labels)
+    for _ in range(10):
+        before = line
+        line = line.strip().rstrip(stops) if stops else line.strip()
+        if _quoted(line):
+            inner = line[1:-1].strip()
+            return inner.rstrip(stops).strip() if stops else inner
+        if found := _LIST_MARK.match(line):
+            line = line[found.end() :]
+        if (found := label.match(line)) and line[found.end() :].strip(_VERBATIM):
+            line = line[found.end() :]
+        if found := _WHOLE.fullmatch(line):
+            line = next(part for part in found.group("inner", "tex", "tagged", "boxed") if part is not None)
+        elif len(line) > 1 and line[-1] in _QUOTES.get(line[0], "") and line[0] not in line[1:-1]:
+            line = line[1:-1]
+        elif line[:1] in "*_~" or line[-1:] in "*_~\\":
+            line = _LOOSE.sub("", line)
+        if line == before:
+            break
+    return line.strip()
+
+
+def _bare(line: str, stops: str) -> bool:
+    """Tell at a glance that a line has no decoration: most have none."""
+    last = line[-1:]
+    return (
+        line[:1].isalpha()
+        and (last.isalnum() or (last in ".?!" and last not in stops))
+        and ":" not in line
+        and "：" not in line
+        and ")" not in line[:6]
+    )
+
+
+@cache
+def _label(labels: str) -> re.Pattern[str]:
+    bold = r"(?:\*\*|__|\*|[\"'])?"
+    return re.compile(
+        rf"{bold}(?:{labels})(?:\s*\#?\d{{1,3}})?\s*{bold}\s*[:：]\s*(?:\*\*|__|\*)?\s*", re.IGNORECASE
+    )
+
+
+def _quoted(line: str) -> bool:
+    """Tell whether a line stands in a pair of plain quotes, with none of them inside."""
+    return len(line) > 1 and line[0] == line[-1] and line[0] in _VERBATIM and line[0] not in line[1:-1]
+
+
+def without_emphasis(line: str) -> str:
+    """Return a line without the stars and tildes of Markdown around words of it."""
+    return _INLINE.sub(_inside, line) if "*" in line or "~" in line else line
+
+
+def _inside(found: re.Match[str]) -> str:
+    return str(found["strong"] or found["soft"])
+
+
+def answer_lines(text: str, labels: str = LABELS) -> list[str]:
+    """Return the lines of an answer that say something, cleaned; fences, rules and a preface such as `Here it is:` are none."""
+    plain = text.strip().rstrip(_STOPS)
+    if _PLAIN.fullmatch(plain) and not plain.isdigit():
+        return [plain]
+    found = list[str]()
+    preface = ""
+    for line in text.splitlines():
+        plain = line.strip().rstrip(_STOPS)
+        if _PLAIN.fullmatch(plain) and not plain.isdigit():
+            found.append(plain)
+        elif plain and not _says_nothing(line, _label(labels)) and (said := clean_line(line, labels)):
+            if not found and not preface and plain.rstrip("*_").endswith((":", "：")):
+                preface = said
+            else:
+                found.append(said)
+    return found or ([preface] if preface else [])
+
+
+def _says_nothing(line: str, label: re.Pattern[str]) -> bool:
+    return bool(_FENCE.fullmatch(line) or _RULE.fullmatch(line) or label.fullmatch(line.strip()))
+
+
+def as_line(text: str, *others: str) -> str:
+    """A line from which `clean_line` reads a text again: the text itself, in quotes, or the first of ``others`` that does;
+    the text itself where none does."""
+    if clean_line(text) == text:
+        return text
+    quoted = (f"{mark}{text}{mark}" for mark in _VERBATIM)
+    return next((line for line in (*quoted, *others) if clean_line(line) == text), text)

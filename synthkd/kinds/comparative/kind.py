@@ -1,0 +1,246 @@
+"""Comparatives: which of two things is more, on which axis (Howard et al. 2023, arXiv 2305.04978).
+
+The teacher goes on from *Compared to cats, elephants are*, or answers a question. Heavier and lighter speak of one
+axis; equal claims are one claim, whichever of the two is named first and with which word. Completions about an
+unordered pair and an axis vote on which of the two is more.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synthkd.kinds.answer_text import LABELS, answer_lines, normal_phrase
+from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.comparative.answers import json_items
+from synthkd.kinds.comparative.clause import Clause, read_clause
+from synthkd.kinds.comparative.grammar import regex_of
+from synthkd.kinds.comparative.lexicon import GRADERS, meaning
+from synthkd.kinds.comparative.words import ADVERBS, PREPOSITIONS, QUANTIFIERS, SINGULAR
+from synthkd.text.plurals import countable, entity_key, plural, with_article
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe
+
+_LABELS = rf"sentence|comparison|comparative|{LABELS}"
+_WAYS = {1: "more", -1: "less"}
+#: Answers of one completion that are read where there may be several.
+_MOST = 50
+
+
+class ComparativeKind(Kind):
+    """Left and right, and how left compares.
+
+    ``claims`` is how many sentences the template `comparative/chat` asks for where an answer may have ``several``.
+    ``asked`` are comparatives to ask about, each of every pair (for templates that ask a question); ``swap`` asks about
+    each pair in both orders. ``adverbs``, ``quantifiers``, ``comparatives`` and ``auxiliaries`` are the sets of constrained
+    decoding; with ``auxiliaries`` the prompt leaves the auxiliary to the answer.
+    """
+
+    name = "comparative"
+    columns = ("left", "right", "attribute", "direction", "comparative", "adverb", "quantifier")
+    input_columns = ("left", "right")
+    optional_columns = ("left_plural", "right_plural", "comparative", "auxiliary")
+    group_column = "left"
+    class_column = "attribute"
+    details: ClassVar[dict[str, str]] = {"auxiliary": "string", "third": "string"}
+    default_rules = ("comparative_form", "both_entities", "entity_echo", "unfinished", "order")
+    keeps = "winner"
+
+    def __init__(
+        self,
+        several: bool = False,
+        claims: int = 5,
+        asked: Sequence[str] = (),
+        swap: bool = False,
+        adverbs: Sequence[str] = ADVERBS,
+        quantifiers: Sequence[str] = QUANTIFIERS,
+        comparatives: Sequence[str] | None = None,
+        auxiliaries: Sequence[str] = (),
+    ) -> None:
+        for name, words in (("asked", asked), ("adverbs", adverbs), ("quantifiers", quantifiers),
+                            ("comparatives", comparatives or ()), ("auxiliaries", auxiliaries)):  # fmt: skip
+            if isinstance(words, str) or not all(isinstance(word, str) and word.strip() for word in words):
+                raise ValueError(f"{name}: a list of words is needed, not {words!r}")
+        for word in asked:
+            if meaning(word) is None:
+                raise ValueError(f"asked: {word!r} is no comparative, such as 'heavier' or 'more expensive'")
+        if not claims >= 1:
+            raise ValueError(f"claims: a number from 1 on is needed, not {claims!r}")
+        self.several, self.claims = several, claims if several else 1
+        self.asked, self.swap = tuple(asked), swap
+        self.adverbs, self.quantifiers, self.auxiliaries = (
+            tuple(adverbs),
+            tuple(quantifiers),
+            tuple(auxiliaries),
+        )
+        self.comparatives = None if comparatives is None else tuple(comparatives)
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> ComparativeKind:
+        """The kind as a recipe asks for it."""
+        return cls(**{"several": recipe.kind.several, **recipe.kind.options})
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        """One text holds adverb, quantifier and comparative; the others follow from it."""
+        return ("comparative",)
+
+    @property
+    def answer_regex(self) -> str:
+        return regex_of(self.comparatives, self.adverbs, self.quantifiers, self.auxiliaries)
+
+    def expand(self, row: Row) -> list[dict[str, Any]]:
+        """A pair stands for itself, in both orders with ``swap``, and with each comparative that is ``asked``."""
+        rows = [dict(row)]
+        if self.swap and "left" in row and "right" in row:
+            rows.append({**row, "left": row["right"], "right": row["left"]})
+            for one, other in (("left_plural", "right_plural"), ("right_plural", "left_plural")):
+                if other in row:
+                    rows[1][one] = row[other]
+        if self.asked and not row.get("comparative"):
+            return [{**one, "comparative": word} for one in rows for word in self.asked]
+        return rows
+
+    def check(self, row: Row) -> str | None:
+        problem = super().check(row)
+        if problem is None and entity_key(str(row["left"])) == entity_key(str(row["right"])):
+            problem = f"left and right are both {str(row['left'])!r}"
+        asked = str(row.get("comparative") or "")
+        if problem is None and asked and meaning(asked) is None:
+            problem = f"{asked!r} is no comparative, such as 'heavier' or 'more expensive'"
+        return problem
+
+    def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
+        """Adds plurals, names with their article, and the auxiliary; to examples also what is said of them, and their two
+        names in a drawn order, so that an answer is not always the first."""
+        shown = []
+        for example in examples:
+            named = self._named(example)
+            one, other = rng.sample([named["left_a"], named["right_a"]], 2)
+            said = example.get("said") or " ".join(self._said(example))
+            sentence = self.verbalize(example)
+            shown.append({**named, "said": said, "sentence": sentence, "one_a": one, "other_a": other})
+        return {"claims": self.claims, **self._named(row), "examples": shown}
+
+    def _named(self, row: Row) -> dict[str, Any]:
+        left, right = str(row["left"]), str(row["right"])
+        auxiliary = str(row.get("auxiliary") or "are")
+        return {
+            "left_plural": plural(left), "right_plural": plural(right), "left_a": with_article(left),
+            "right_a": with_article(right), "comparative": "", **row,
+            "auxiliary": "" if self.auxiliaries else _agreeing(auxiliary, left),
+        }  # fmt: skip
+
+    def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+        items = json_items(text)
+        return self._read_all(
+            answer_lines(text, _LABELS) if items is None else [item for item in items if item], row
+        )
+
+    def _read_all(self, lines: list[str], row: Row) -> list[dict[str, Any]] | Malformed:
+        if not lines:
+            return Malformed("no_text")
+        found: list[dict[str, Any]] = []
+        first: Malformed | None = None
+        for line in lines[: _MOST if self.several else 1]:
+            one = self._read(line, row)
+            if isinstance(one, Malformed):
+                first = first or one
+            else:
+                found.append(one)
+        return found or first or Malformed("no_comparative")
+
+    def _read(self, line: str, row: Row) -> dict[str, Any] | Malformed:
+        left, right = str(row["left"]), str(row["right"])
+        given = "" if self.auxiliaries else str(row.get("auxiliary") or "are")
+        clause = read_clause(line, left, right, str(row.get("comparative") or ""), given)
+        return clause if isinstance(clause, Malformed) else _candidate(clause, left, right)
+
+    def question(self, candidate: Row) -> dict[str, Any]:
+        """The pair, who is compared first; with the auxiliary where it is not *are*, and what was asked where the kind asks."""
+        asked = super().question(candidate)
+        auxiliary = str(candidate.get("auxiliary") or "")
+        if auxiliary and auxiliary != "are" and not self.auxiliaries:
+            asked["auxiliary"] = auxiliary
+        return {**asked, "comparative": str(candidate["comparative"] or "")} if self.asked else asked
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """What goes on from *Compared to RIGHT, LEFT are*; the one that is more where a question was asked."""
+        if row.get("comparative"):
+            return f" {with_article(str(candidates[0]['left']))}"
+        left = str(row["left"]) if self.auxiliaries else ""
+        return " " + "\n".join(f"{' '.join(self._said(one, left))}." for one in candidates)
+
+    def verbalize(self, candidate: Row) -> str:
+        left, right = str(candidate["left"]), str(candidate["right"])
+        return f"Compared to {plural(right)}, {' '.join([plural(left), *self._said(candidate, left)])}."
+
+    def _said(self, candidate: Row, left: str = "") -> list[str]:
+        """Auxiliary (where it is asked for), adverb, quantifier and comparative; what is empty is left out."""
+        words = [str(candidate.get(name) or "") for name in ("adverb", "quantifier", "comparative")]
+        if left:
+            words.insert(0, _agreeing(_auxiliary(candidate), left))
+        return [word for word in words if word]
+
+    def normalize(self, candidate: Row) -> tuple[str, ...]:
+        """Pair, axis and direction, the pair in the order of the alphabet: wording is no part of a claim."""
+        left, right = (entity_key(str(candidate[side] or "")) for side in ("left", "right"))
+        way = str(candidate["direction"] or "")
+        if left > right:
+            left, right, way = right, left, {"more": "less", "less": "more"}.get(way, way)
+        return left, right, normal_phrase(str(candidate["attribute"] or "")), way, "", "", ""
+
+    def group(self, candidate: Row, column: str | None = None) -> str:
+        # The normal form of a pair may swap its sides.
+        if (column or self.group_column) in ("left", "right"):
+            return entity_key(str(candidate[column or self.group_column]))
+        return super().group(candidate, column)
+
+    def vote_on(self, candidate: Row) -> tuple[str, ...]:
+        return self.normalize(candidate)[:3]
+
+    def vote_for(self, candidate: Row) -> str:
+        left, right, _, way, *_ = self.normalize(candidate)
+        return {"more": left, "less": right}.get(way, "")
+
+    def claim(self, candidate: Row) -> tuple[str, str, str] | None:
+        """Axis, what is more on it, and what is less; None where a row says neither."""
+        left, right, axis, way, *_ = self.normalize(candidate)
+        return {"more": (axis, left, right), "less": (axis, right, left)}.get(way)
+
+
+def _candidate(clause: Clause, left: str, right: str) -> dict[str, Any]:
+    """In the words of the teacher: who is compared stands left."""
+    if clause.subject == "right":
+        left, right = right, left
+    return {
+        "left": left,
+        "right": right,
+        "attribute": clause.meaning.axis,
+        "direction": _WAYS[clause.meaning.way],
+        "comparative": clause.comparative,
+        "adverb": clause.adverb,
+        "quantifier": clause.quantifier,
+        "auxiliary": clause.auxiliary,
+        "third": clause.third or None,
+    }
+
+
+def _auxiliary(candidate: Mapping[str, Any]) -> str:
+    """The one that was said; where a table lacks it, the one that fits the comparative."""
+    said = candidate.get("auxiliary")
+    first, _, rest = str(candidate["comparative"] or "").partition(" ")
+    verb = meaning(first) is None and first not in (*GRADERS, "fewer")
+    if said is not None:
+        return str(said)
+    if verb:
+        return ""
+    inside = str(candidate.get("attribute") or "").partition(" (")[2]
+    owned = inside and rest and inside.partition(" ")[0] not in PREPOSITIONS
+    return "have" if owned else "are"
+
+
+def _agreeing(auxiliary: str, noun: str) -> str:
+    return auxiliary if countable(noun) else SINGULAR.get(auxiliary, auxiliary)

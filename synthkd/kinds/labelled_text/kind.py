@@ -1,0 +1,252 @@
+"""Labelled text: a text for a class, as training data for a classifier (Di Palo et al. 2024, arXiv 2411.05045).
+
+The taxonomy says which classes there are; a teacher writes texts for each, in styles and lengths that are crossed or
+drawn, and told which class it must not be mistaken for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthkd.errors import KindError
+from synthkd.keys import seed_from
+from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.labelled_text.answers import read_answer
+from synthkd.kinds.labelled_text.taxonomy import Resolve, Text, agree, read_taxonomy, read_texts
+from synthkd.text.overlap import normal_text
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe
+
+AXES = ("style", "length")
+CONTRAST = "contrast"
+_NAMED = 3
+#: Inputs that a class may stand for.
+_MOST = 100_000
+
+
+class ExampleKind(Kind):
+    """A text and its label.
+
+    ``taxonomy``: the classes; ``real``: rows that people made, shown as examples and compared with; ``evaluation``: rows that
+    nothing may repeat; ``axes``: names and values; ``contrast``: how many classes each combination is told apart from, one
+    after the other; ``per_class``: so many drawn combinations of each class, in place of all.
+    """
+
+    name = "example"
+    columns = ("text", "label")
+    input_columns = ("label",)
+    group_column = "text"
+    class_column = "label"
+    rule_column = "text"
+    default_rules: tuple[str, ...] = ("empty", "unfinished", "label_known")  # type: ignore[misc]
+    keeps = "winner"
+    longest_answer = 4000
+    details: Mapping[str, str]  # type: ignore[misc]
+
+    def __init__(
+        self,
+        taxonomy: Any = None,
+        real: Any = None,
+        evaluation: Any = None,
+        axes: Mapping[str, Sequence[str]] | Sequence[str] = AXES,
+        contrast: bool | int = False,
+        per_class: int | None = None,
+        contrast_shots: int = 1,
+        texts: int = 10,
+        zero_shot: bool = False,
+        several: bool = False,
+        seed: int = 0,
+        resolve: Resolve = Path,
+    ) -> None:
+        self.several, self.seed = several, seed
+        self.axes = _axes(axes)
+        self.contrast, self.per_class = int(contrast), per_class
+        if texts < 1:
+            raise ValueError("texts counts from 1")
+        if self.contrast < 0 or contrast_shots < 0 or (per_class is not None and not 1 <= per_class <= _MOST):
+            raise ValueError(f"contrast and contrast_shots count from 0, per_class from 1 to {_MOST:,}")
+        self.contrast_shots, self.texts = contrast_shots, texts
+        self.taxonomy = read_taxonomy(taxonomy, resolve)
+        if self.contrast and self.taxonomy is None:
+            raise ValueError("contrast: a taxonomy is needed to draw other classes from")
+        self.real, self.evaluation = (
+            read_texts(real, resolve, "real"),
+            read_texts(evaluation, resolve, "evaluation"),
+        )
+        if self.taxonomy is not None:
+            agree(self.taxonomy, self.real, zero_shot)
+        self._pools: dict[str, list[dict[str, str]]] = {}
+        for row in self.real:
+            self._pools.setdefault(row.label, []).append({"text": row.text, "label": row.label})
+        self.details = {**dict.fromkeys(self.axes, "string"), CONTRAST: "string"}
+        self.optional_columns = tuple(self.details)
+        if self.evaluation:
+            self.default_rules = (*type(self).default_rules, "contaminated")
+        self._refuse([(row.text, row.place) for row in self.real])
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> ExampleKind:
+        """The kind as a recipe asks for it. One that names an evaluation set checks every text against it."""
+        options = recipe.kind.options
+        kind = cls(
+            **{"several": recipe.kind.several, **options, "seed": recipe.seed, "resolve": recipe.resolve}
+        )
+        named = recipe.rules is None or any(rule.name == "contaminated" for rule in recipe.rules)
+        if kind.evaluation and not named:
+            raise ValueError("evaluation: the recipe's `rules` leave out `contaminated`; add it")
+        if recipe.rules is not None and named and not kind.evaluation:
+            raise ValueError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
+        return kind
+
+    @property
+    def answer_columns(self) -> tuple[str, ...]:
+        return ("text",)
+
+    def expand(self, row: Row) -> list[dict[str, Any]]:
+        """A class stands for its combinations of axes and contrast classes; what a row itself says of them is kept."""
+        label = str(row.get("label") or "")
+        free = [name for name, values in self.axes.items() if values and not row.get(name)]
+        rng = random.Random(seed_from("example", self.seed, label))  # noqa: S311
+        found: list[dict[str, Any]] = []
+        for values in itertools.product(*(self.axes[name] for name in free)):
+            own = {**row, **dict(zip(free, values, strict=True))}
+            found += [{**own, **unlike} for unlike in self._contrasts(row, label, rng)]
+        return found if self.per_class is None else self._drawn(found, rng)
+
+    def _contrasts(self, row: Row, label: str, rng: random.Random) -> list[dict[str, str]]:
+        if not self.contrast or CONTRAST in row or self.taxonomy is None:
+            return [{}]
+        others = self.taxonomy.others(label)
+        drawn = rng.sample(others, min(self.contrast, len(others)))
+        return [{CONTRAST: other} for other in ("", *drawn)]
+
+    def _drawn(self, rows: list[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
+        """So many of the combinations; each comes again only when all have come."""
+        assert self.per_class is not None
+        found: list[dict[str, Any]] = []
+        while len(found) < self.per_class:
+            again = {"draw": len(found) // len(rows)} if len(found) >= len(rows) else {}
+            found += [{**row, **again} for row in rng.sample(rows, len(rows))]
+        return found[: self.per_class]
+
+    def check(self, row: Row) -> str | None:
+        if problem := super().check(row):
+            # A row that says how many texts it wants may leave the classes of a list to the teacher.
+            chooses = self.several and row.get("label") == "" and row.get("texts")
+            return None if chooses else problem
+        label, other = str(row["label"]), str(row.get(CONTRAST) or "")
+        for name in (label, other) if other else (label,):
+            if self.taxonomy is not None and name not in self.taxonomy.classes:
+                return f"the taxonomy has no class {name!r}{self.taxonomy.hint(name)}"
+        return f"the contrast class is {label!r} itself" if other == label else None
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Few-shot examples: the real rows."""
+        return [row for pool in self._pools.values() for row in pool]
+
+    def check_shown(self, rows: Sequence[Row]) -> None:
+        """Refuse few-shot examples that lie in the evaluation set, or have a label that is none."""
+        for number, row in enumerate(rows, 1):
+            label = str(row.get("label") or "")
+            if self.taxonomy is not None and label not in self.taxonomy.classes:
+                raise KindError(
+                    f"few-shot row {number}: the taxonomy has no class {label!r}{self.taxonomy.hint(label)}"
+                )
+        self._refuse([(str(row.get("text") or ""), f"few-shot row {i}") for i, row in enumerate(rows, 1)])
+
+    def _refuse(self, rows: Sequence[tuple[str, str]]) -> None:
+        held = {normal_text(row.text): row for row in self.evaluation}
+        found = [(text, place, held[form]) for text, place in rows if (form := normal_text(text)) in held]
+        if found:
+            shown = "; ".join(
+                f"{place} {text[:60]!r} is {other.place}" for text, place, other in found[:_NAMED]
+            )
+            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            raise KindError(
+                f"{len(found)} real rows lie in the evaluation set: {shown}{more}; take them out of one"
+            )
+
+    def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
+        """Adds what the classes mean, all labels, the axes ("" where the input has none), and real rows of the contrast class."""
+        other = str(row.get(CONTRAST) or "")
+        pool = self._pools.get(other, [])
+        return {
+            **dict.fromkeys(self.details, ""),
+            "description": self._description(str(row["label"])),
+            "contrast_description": self._description(other),
+            "contrast_examples": rng.sample(pool, min(self.contrast_shots, len(pool))),
+            "texts": self.texts,
+            "labels": self.taxonomy.labels if self.taxonomy else [],
+            "axes": {name: str(row.get(name) or "") for name in self.axes},
+            **super().context(row, examples, rng),
+            CONTRAST: other,
+        }
+
+    def _description(self, label: str) -> str:
+        known = self.taxonomy.classes if self.taxonomy else {}
+        return known[label].description if label in known else ""
+
+    def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+        asked = str(row.get("label") or "")
+        found = read_answer(text, asked, self.several)
+        if isinstance(found, Malformed):
+            return found
+        details = {name: str(row.get(name) or "") for name in self.details}
+        return [{"text": one.text, "label": self._label(one.label, asked), **details} for one in found]
+
+    def _label(self, said: str, asked: str) -> str:
+        """The teacher's own label as the taxonomy writes it; one that is none stays, and the rule `label_known` tells."""
+        if not said:
+            return asked
+        return (self.taxonomy.find(said) if self.taxonomy else None) or said
+
+    def question(self, candidate: Row) -> dict[str, Any]:
+        """The class, with the axes and the contrast class that the row has."""
+        axes = {name: str(candidate[name]) for name in self.details if candidate.get(name)}
+        return {**super().question(candidate), **axes}
+
+    def completion(self, candidates: Sequence[Row], row: Row) -> str:
+        """Texts, each in a line; with its label where `read_answer` would take something off it."""
+        asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
+        plain = " " + "\n".join(texts)
+        found = read_answer(plain, asked, self.several)
+        if not isinstance(found, Malformed) and [one.text for one in found] == texts:
+            return plain
+        if not self.several:
+            return f"Label: {asked}\nText: {texts[0]}"
+        return "\n" + json.dumps([{"text": text} for text in texts], ensure_ascii=False)
+
+    def verbalize(self, candidate: Row) -> str:
+        return f"Label: {candidate['label']}\nText: {candidate['text']}"
+
+    def normalize(self, candidate: Row) -> tuple[str, ...]:
+        return normal_text(str(candidate["text"] or "")), str(candidate["label"] or "")
+
+    def vote_on(self, candidate: Row) -> tuple[str, ...]:
+        return self.normalize(candidate)[:1]
+
+    def vote_for(self, candidate: Row) -> str:
+        return str(candidate["label"] or "")
+
+
+def _axes(given: Any) -> dict[str, list[str]]:
+    """Names and their values; a list of names takes the values from the inputs."""
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+        raise ValueError(f"axes: a list of names, or names with their values, is needed, not {given!r}")
+    if not isinstance(given, Mapping):
+        return {str(name): [] for name in given}
+    for name, values in given.items():
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise ValueError(f"axes: {name}: a list of values is needed, not {values!r}")
+        if name in ("text", "label", CONTRAST):
+            raise ValueError(f"axes: {name!r} has a meaning of its own; take another name")
+    return {str(name): [str(value) for value in values] for name, values in given.items()}
+
+
+__all__ = ["ExampleKind", "Text"]

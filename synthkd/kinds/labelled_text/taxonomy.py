@@ -1,0 +1,187 @@
+"""The classes that texts are written for, and the files that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthkd.errors import KindError, nearest
+from synthkd.rows.cells import text_cell
+from synthkd.rows.read import read_rows
+from synthkd.text.overlap import normal_text
+
+Resolve = Callable[[str], Path]
+#: Labels that an error names.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class: what it means, and which others are easily taken for it."""
+
+    label: str
+    description: str = ""
+    near: tuple[str, ...] = ()
+
+
+class Taxonomy:
+    """All classes, by label and in their order. Two labels that differ in case or punctuation only are refused."""
+
+    def __init__(self, classes: Sequence[Class], source: str = "taxonomy") -> None:
+        self.classes: dict[str, Class] = {}
+        self._forms: dict[str, str] = {}
+        for number, one in enumerate(classes, 1):
+            form = label_form(one.label)
+            if not form:
+                raise KindError(f"{source} row {number}: a class has no label")
+            if form in self._forms:
+                before = self._forms[form]
+                how = "stands twice" if before == one.label else f"reads the same as {before!r}"
+                raise KindError(f"{source} row {number}: the class {one.label!r} {how}; leave one out")
+            self.classes[one.label] = one
+            self._forms[form] = one.label
+        if not self.classes:
+            raise KindError(f"{source}: no classes in it; give each a row with `label` and `description`")
+        if len(self.classes) == 1:
+            raise KindError(f"{source}: {self.labels[0]!r} is the only class; two are needed to tell apart")
+        for one in self.classes.values():
+            for other in one.near:
+                if other not in self.classes:
+                    raise KindError(
+                        f"{source}: {one.label!r} is near {other!r}, which is no class{self.hint(other)}"
+                    )
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.classes)
+
+    def find(self, said: str) -> str | None:
+        """The label as the taxonomy writes it; case, underscores and punctuation do not matter."""
+        return said if said in self.classes else self._forms.get(label_form(said))
+
+    def hint(self, said: str) -> str:
+        """The nearest label, as an error tells it."""
+        if len(self.classes) > 2 * _NAMED:
+            return (
+                nearest(said, self.labels).split(" (known")[0] or f" ({len(self.classes)} classes are known)"
+            )
+        return nearest(said, self.labels)
+
+    def others(self, label: str) -> list[str]:
+        """The classes to tell a class from: those named as near, or else all."""
+        near = self.classes[label].near if label in self.classes else ()
+        return [each for each in near or self.labels if each != label]
+
+
+def label_form(label: str) -> str:
+    """A label without case, underscores and punctuation."""
+    return normal_text(label.replace("_", " ").replace("-", " "))
+
+
+def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
+    """From a file (YAML, CSV, JSONL, Parquet), a list of rows or labels, or a mapping of labels to descriptions.
+    ``{path, label}`` names a file's column of labels."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping) and "path" in given:
+        column = str(given.get("label", "label"))
+        path = resolve(str(given["path"]))
+        return Taxonomy(
+            [_class(row, str(given["path"]), n, column) for n, row in enumerate(all_rows(path), 1)],
+            str(given["path"]),
+        )
+    if isinstance(given, str):
+        return Taxonomy([_class(row, given, n) for n, row in enumerate(all_rows(resolve(given)), 1)], given)
+    if isinstance(given, Mapping):
+        return Taxonomy(
+            [
+                _class({"label": label, "description": told}, "taxonomy", n)
+                for n, (label, told) in enumerate(given.items(), 1)
+            ]
+        )
+    if isinstance(given, Sequence):
+        return Taxonomy([_class(row, "taxonomy", n) for n, row in enumerate(given, 1)])
+    raise ValueError(f"taxonomy: a file, a list or a mapping is needed, not {given!r}")
+
+
+def _class(row: Any, source: str, number: int, column: str = "label") -> Class:
+    place = f"{source} row {number}"
+    if not isinstance(row, Mapping):
+        return Class(_label(row, place, column))
+    if column not in row:
+        raise KindError(f"{source}: no column {column!r}{nearest(column, list(map(str, row)))}")
+    near = row.get("near") or ()
+    if isinstance(near, str):
+        near = [part.strip() for part in near.split("|") if part.strip()]
+    if not isinstance(near, list | tuple):
+        raise KindError(f"{source}: `near` of {row[column]!r} is {near!r}; labels are needed")
+    told = text_cell(row.get("description"), place, "description") or ""
+    return Class(_label(row[column], place, column), told, tuple(_label(one, place, "near") for one in near))
+
+
+def _label(value: Any, place: str, column: str) -> str:
+    if isinstance(value, bool):
+        # YAML reads the words yes, no, on and off so.
+        raise KindError(
+            f"{place}: {column!r} is {'true' if value else 'false'}; quote the word if it is a label"
+        )
+    return (text_cell(value, place, column) or "").strip()
+
+
+def all_rows(path: Path) -> list[dict[str, Any]]:
+    """Every row of a file."""
+    return [row for rows in read_rows(path) for row in rows]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A row that people made: its text, its label where it has one, and where it stands."""
+
+    text: str
+    label: str
+    place: str
+
+
+def read_texts(given: Any, resolve: Resolve, option: str) -> list[Text]:
+    """The rows of one file or several; each a path, or ``{path, text, label}`` with the names of its columns."""
+    found: list[Text] = []
+    for one in given if isinstance(given, list) else [given] if given else []:
+        part = {"path": one} if isinstance(one, str) else one
+        if not isinstance(part, Mapping) or not set(part) <= {"path", "text", "label"} or "path" not in part:
+            raise ValueError(f"{option}: a path is needed, or {{path, text, label}}, not {one!r}")
+        column, label, path = (
+            str(part.get("text", "text")),
+            str(part.get("label", "label")),
+            str(part["path"]),
+        )
+        for number, row in enumerate(all_rows(resolve(path)), 1):
+            if column not in row:
+                raise KindError(
+                    f"{path}: no column {column!r}{nearest(column, list(row))} (named by {option})"
+                )
+            place = f"{path} row {number}"
+            found.append(
+                Text(
+                    text_cell(row[column], place, column) or "",
+                    text_cell(row.get(label), place, label) or "",
+                    place,
+                )
+            )
+    return found
+
+
+def agree(taxonomy: Taxonomy, real: Sequence[Text], zero_shot: bool) -> None:
+    """Refuse real rows that the taxonomy does not know, and classes without a real row."""
+    for row in real:
+        if row.label not in taxonomy.classes:
+            raise KindError(f"{row.place}: the taxonomy has no class {row.label!r}{taxonomy.hint(row.label)}")
+        if not row.text.strip():
+            raise KindError(f"{row.place}: 'text' is empty")
+    bare = [label for label in taxonomy.labels if label not in {row.label for row in real}]
+    if real and bare and not zero_shot:
+        shown = ", ".join(map(repr, bare[:_NAMED])) + (
+            f" and {len(bare) - _NAMED} more" if len(bare) > _NAMED else ""
+        )
+        raise KindError(f"no real row of the class {shown}: add one, or set `zero_shot: true`")

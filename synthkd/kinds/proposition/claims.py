@@ -1,0 +1,258 @@
+"""What can be seen of a proposition without a model: its numbers and names, how it begins, whether it is one claim."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from fractions import Fraction
+from typing import Any
+
+from synthkd.kinds.rationale.spelled import NUMBER_WORDS
+from synthkd.text.normal_forms import word_pattern
+
+#: Words that point at something said before, where a text begins with them.
+POINTERS = frozenset(
+    [
+        "it",
+        "he",
+        "she",
+        "they",
+        "this",
+        "that",
+        "these",
+        "those",
+        "its",
+        "his",
+        "her",
+        "their",
+        "hers",
+        "theirs",
+        "itself",
+        "himself",
+        "herself",
+        "themselves",
+        "such",
+        "here",
+        "him",
+        "them",
+        "former",
+        "latter",
+    ]
+)
+#: A sentence may begin with one of these and then name what it speaks of.
+_BEFORE = re.compile(
+    r"[\s\"“‘'(\[*_]*(?:(?:and|but|so|then|also|however|therefore|thus)\b,?\s+)?", re.IGNORECASE
+)
+_FIRST = re.compile(word_pattern(digits=False))
+_NUMBER = re.compile(r"(?<![\w.])[-−]?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)")
+_RANGE = re.compile(r"\b(\d{2})(\d{2})\s?[-–—/]\s?(\d{2})\b(?!\d)")
+_WORD = re.compile(rf"{word_pattern(digits=False)}(?:['’]{word_pattern(digits=False)})*")
+_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
+_ORDINALS = dict(
+    zip(
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+        ],
+        range(1, 13),
+        strict=True,
+    )
+)
+#: Number words that are mostly said of no number.
+_LOOSE = {"one", "first", "second", "third", "zero"}
+_ENDS = re.compile(r"[.!?:]\s*[\"“‘'(\[]*$|[\"“‘(\[]$")
+
+
+def pointer(text: str) -> str | None:
+    """The word that a text begins with, where it points at something else."""
+    first = _FIRST.match(text, _BEFORE.match(text).end())  # type: ignore[union-attr]
+    return first.group() if first and first.group().casefold() in POINTERS else None
+
+
+def numbers(text: str, strict: bool = False) -> dict[Fraction, str]:
+    """The numbers of a text, in digits or in words, and how each is written; ``strict``: without words such as `one`
+    that are seldom meant as a number."""
+    found: dict[Fraction, str] = {}
+    for match in _NUMBER.finditer(text):
+        if len(match[1]) < 30:
+            found.setdefault(Fraction(match[1].replace(",", "")), match[1])
+            scale = _WORD.match(text, match.end() + 1)
+            if scale and scale.group().casefold() in _SCALES:
+                value = Fraction(match[1].replace(",", "")) * _SCALES[scale.group().casefold()]
+                if strict:
+                    del found[Fraction(match[1].replace(",", ""))]
+                found.setdefault(value, f"{match[1]} {scale.group()}")
+    if not strict:
+        for match in _RANGE.finditer(text):
+            found.setdefault(Fraction(match[1] + match[3]), match.group())
+    for value, said in _in_words(text):
+        if not (strict and said.casefold() in _LOOSE):
+            found.setdefault(value, said)
+    return found
+
+
+def _in_words(text: str) -> Iterator[tuple[Fraction, str]]:
+    """Numbers in words: `twenty-one`, `two hundred and five`, `third`."""
+    run: list[str] = []
+    for match in [*_WORD.finditer(text), None]:
+        word = match.group().casefold() if match else ""
+        if word in NUMBER_WORDS or (word in _SCALES and run):
+            run.append(word)
+            continue
+        if word == "and" and run and run[-1] in _SCALES:
+            continue
+        if run:
+            yield _value(run), " ".join(run)
+            run = []
+        if word in _ORDINALS:
+            yield Fraction(_ORDINALS[word]), word
+
+
+def _value(words: list[str]) -> Fraction:
+    whole = part = Fraction(0)
+    for word in words:
+        if word in _SCALES:
+            part = max(part, Fraction(1)) * _SCALES[word]
+            if _SCALES[word] >= 1000:
+                whole, part = whole + part, Fraction(0)
+        else:
+            part += NUMBER_WORDS[word]
+    return whole + part
+
+
+def names(text: str) -> Iterator[str]:
+    """Capitalised words that do not begin a sentence, without a possessive ending."""
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if not word[0].isupper() or len(word) < 2 or word.startswith(("I'", "I’")):
+            continue
+        before = text[max(0, match.start() - 6) : match.start()]
+        if not before.strip() or _ENDS.search(before):
+            continue
+        yield re.sub(r"['’]s?$", "", word)
+
+
+def name_found(name: str, known: Collection[str]) -> bool:
+    """Whether a name stands among lower-case words, in another form of it too (`America`, `Americans`)."""
+    low = name.casefold()
+    if low in known or low.rstrip("s") in known or f"{low}s" in known:
+        return True
+    if len(low) < 5:
+        return False
+    stem = low[: max(4, len(low) - 3)]
+    return any(word.startswith(stem) and abs(len(word) - len(low)) <= 4 for word in known)
+
+
+def known_words(text: str) -> set[str]:
+    """The lower-case words of a source, without possessive endings."""
+    return {re.sub(r"['’]s?$", "", match.group()).casefold() for match in _WORD.finditer(text)}
+
+
+#: Words that a proposition needs and its source may lack, as `align.words` has them.
+SMALL = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "has",
+        "have",
+        "had",
+        "do",
+        "doe",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "may",
+        "might",
+        "must",
+        "shall",
+        "should",
+        "and",
+        "or",
+        "but",
+        "not",
+        "no",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "to",
+        "with",
+        "as",
+        "that",
+        "this",
+        "it",
+        "its",
+        "he",
+        "she",
+        "they",
+        "there",
+        "who",
+        "which",
+        "whose",
+        "when",
+        "where",
+    ]
+)
+
+_VERBS = r"(?:is|are|was|were|am|has|have|had|can|could|will|would|may|might|must|does|did|do|should|shall)"
+_SUBJECT = r"(?:it|he|she|they|this|that|these|those|there|we|I|you|the|an?|his|her|its|their|[A-Z][\w'’-]*)"
+#: What a proposition with more than one claim looks like, by name.
+SIGNS: dict[str, re.Pattern[str]] = {
+    "sentences": re.compile(
+        r"(?<![A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{2})(?<!etc)[.!?][\"”’)]?\s+(?=[A-Z])"
+    ),
+    "semicolon": re.compile(r";\s"),
+    "coordination": re.compile(
+        rf",\s+(?:and|but|while|whereas|so|or)\s+{_SUBJECT}\s+(?:[\w'’-]+\s+){{0,4}}?{_VERBS}\b"
+        rf"|\b(?:and|but)\s+(?:(?:also|then|later|still|not)\s+)?{_VERBS}\b"
+        rf"|\b(?:and|but|while|whereas)\s+(?:it|he|she|they)\s+[a-z]+"
+    ),
+    "relative": re.compile(r",\s+(?:(?:of|in|for|to|by|with|from)\s+)?(?:which|who|whom|whose|where)\b"),
+}
+
+
+def several_claims(text: str, allow: Collection[str] = ()) -> str | None:
+    """The name of the first sign that a text has more than one claim, and what it is."""
+    for name, sign in SIGNS.items():
+        if name not in allow and (found := sign.search(text)):
+            return f"{name}: {' '.join(found.group().split()) or found.group().strip()!r}"
+    return None
+
+
+def joined_predicates(doc: Any) -> list[str]:
+    """Predicates that are coordinated with another, in a text that a spaCy parser has read."""
+    verbal = {"VERB", "AUX"}
+    return [
+        token.text
+        for token in doc
+        if token.dep_ == "conj" and token.pos_ in verbal and token.head.pos_ in verbal and _finite(token)
+    ]
+
+
+def _finite(token: Any) -> bool:
+    """Not an infinitive or a participle without its auxiliary, which share the predicate before them."""
+    return "Inf" not in token.morph.get("VerbForm") and token.tag_ != "VBG"

@@ -1,0 +1,64 @@
+"""From propositions back to the chunk that they were said of, and to a completion that says them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from synthkd.kinds.base import Row
+from synthkd.kinds.proposition.align import words
+from synthkd.kinds.proposition.sentences import readable
+
+Sentences = dict[tuple[Any, str], list[Row]]
+
+
+def by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
+    """Candidates by the chunk that was read together (their ``source``; without one, each sentence is a chunk), then by
+    sentence in the order of the document. One without a sentence stands alone."""
+    chunks: dict[tuple[str, ...], Sentences] = {}
+    for candidate in candidates:
+        document, sentence = str(candidate["document_id"] or ""), str(candidate["sentence"] or "")
+        place = candidate.get("sentence_index")
+        source = str(candidate.get("source") or "")
+        key = (document, source) if source else (document, sentence, str(place))
+        order = -1 if place is None else int(place)
+        chunks.setdefault(key, {}).setdefault((order, sentence), []).append(candidate)
+    return [dict(sorted(chunk.items(), key=lambda item: item[0])) for chunk in chunks.values()]
+
+
+def chunk_row(found: Sentences, document: str, context: bool) -> dict[str, Any]:
+    """An input row as the kind's `expand` makes it, of those sentences of a chunk of which something is said."""
+    sentences = [sentence for _, sentence in found]
+    text = "\n".join(sentences)
+    starts = [sum(len(sentence) + 1 for sentence in sentences[:i]) for i in range(len(sentences))]
+    first = next(iter(found.values()))[0]
+    said = [readable(sentence) for sentence in sentences]
+    whole = str(first.get("source") or "")
+    return {
+        "document_id": document,
+        "text": text,
+        "sentences": said,
+        "before": whole[: max(whole.find(said[0]), 0)].strip() if context else "",
+        "starts": starts,
+        "ends": [start + len(sentence) for start, sentence in zip(starts, sentences, strict=True)],
+        "units": [str(rows[0].get("unit") or "sentence") for rows in found.values()],
+        "first_index": max(next(iter(found))[0], 0),
+    }
+
+
+def in_order(candidates: Sequence[Row], sentence: str) -> list[str]:
+    """Distinct propositions of a sentence: by where the last of their words stands in it, then as the teacher wrote them."""
+    places = {word: i for i, word in enumerate(words(sentence))}
+
+    def place(candidate: Row) -> tuple[int, int, str]:
+        said = str(candidate["proposition"] or "")
+        last = max((places.get(word, -1) for word in words(said)), default=-1)
+        return last, str(candidate.get("raw") or "").find(said), said
+
+    return list(dict.fromkeys(str(one["proposition"] or "") for one in sorted(candidates, key=place)))
+
+
+def grouped_text(groups: Iterable[Sequence[str]]) -> str:
+    """Propositions in tags, a group for each sentence, a dash before each."""
+    lines = [line for group in groups for line in ("<s>", *(f"- {said}" for said in group), "</s>")]
+    return "\n" + "\n".join(lines)

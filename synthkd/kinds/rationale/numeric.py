@@ -1,0 +1,241 @@
+"""Numbers as answers: read as a whole, compared exactly, written in one way.
+
+Part of a number is never the number: a piece of text gives one number, or it is malformed.
+
+| form | read as |
+|---|---|
+| `5`, `+5`, `-5`, `- 5`, `−5`, `minus five`, `negative 5` | signed number |
+| numerals of `numerals.py`, `1 200`, `9{,}500`, `９`, `٣`, `३` | thousands in every common writing, other scripts' digits |
+| `3/4`, `1 1/2`, `½`, `3½`, `\\frac{3}{4}`, `5 and a half`, `two thirds` | fraction |
+| `1e5`, `1.2 × 10^5`, `10⁵`, `10**5`, `2^{10}`, `√16`, `\\sqrt{16}` | exact value; `√2`, `3√5`, `2π`, `5!`, `3i`, `2x` are malformed |
+| `3 million`, `$2.5m`, `3k`, `2 dozen`, `half a million`, `5 lakh`, `3万` | multiplied, unless the question asks for that unit (`How many dozen …?`); `5m`, `5M` are malformed |
+| `twenty-three`, `two hundred and five`, `five (5)` | number in words, if there are no digits or the same ones |
+| `25%`, `25 percent`, `12°C`, `5 km/h`, `42 m^2`, `5km`, `3 pm`, `3rd` | without sign, unit or ending; `5‰` is malformed |
+| `$5`, `5 €`, `US$5`, `5 dollars`, `50 cents`, `50¢` | the amount in the unit that is written |
+| `~5`, `≈ 5`, `about 5` | 5: the answer that the writer settles on |
+| `x = 5`, `12 - 5 = 7`, `(10 - 6)` | what the equation or the bracket comes to |
+| `> 5`, `at least 5`, `5 or more`, `± 5`, `5+`, `half of 60`, `not 5` | malformed |
+| `3-5`, `3 to 5`, `between 3 and 5`, `3, 4 and 5`, `[3, 4]`, `3:4`, `1 in 4`, `42 of 50` | malformed |
+| `5 feet 6 inches`, `5'6"`, `3:30`, `2024-05-01`, `May 5`, `1.2.3`, `555-1234`, `($5)`, `0x10`, `101₂` | malformed |
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from synthkd.kinds.base import Malformed
+from synthkd.kinds.rationale.arithmetic import Number, Unreadable, parse, value
+from synthkd.kinds.rationale.context import (
+    NO_NUMBER,
+    REASONS,
+    begin_of,
+    begins,
+    ended,
+    grouped,
+    is_apart,
+    is_bracketed_money,
+    is_name,
+    is_pair,
+    is_range,
+    is_sign,
+    read_words,
+)
+from synthkd.kinds.rationale.equations import equations, without_notes
+from synthkd.kinds.rationale.spelled import MAGNITUDES, read_spelled, spelled_words, take_spelled
+from synthkd.kinds.rationale.tokens import Token, plain, tokens
+
+#: Equals signs of an answer.
+_LONGEST_CHAIN = 20
+#: Tokens before a last number that may belong to it.
+_LOOK_BACK = 40
+#: A decimal that is written out; beyond, the fraction is.
+_MOST_PLACES = 12
+_MARKUP, _BLANKS = " \t*_`\"'", " \t\u202f_`\"'"
+_EMPHASIS = re.compile(r"(?<!\S)[*_]([^\s*_][^*_\n]*)[*_](?=[\s.,;:!?]|$)")
+_SCALE = "|".join(sorted(MAGNITUDES, key=len, reverse=True))
+_ASKED = re.compile(
+    rf"\b(?:how\s+many|number\s+of)\s+(?:whole\s+|full\s+|more\s+)?({_SCALE}|quarters?|thirds?|halves|tenths?|hundredths?)\b"
+    rf"|\bin\s+((?:{_SCALE})(?<=s)|million|billion|lakh|crore)\b",
+    re.IGNORECASE,
+)
+
+
+def read_number(text: str, question: str = "") -> Fraction | Malformed:
+    """Read the one number that a piece of text gives.
+
+    Args:
+        text: The text of an answer.
+        question: What was asked; a unit in it (`How many dozen …?`) is no factor of the answer.
+    """
+    text = _without_asked(
+        _EMPHASIS.sub(r"\1", without_notes(plain(text.strip(_MARKUP))).strip(_BLANKS)), question
+    )
+    left: Fraction | None = None
+    for _ in range(_LONGEST_CHAIN):
+        read = _read(text, _signed(tokens(text), text))
+        if isinstance(read, Malformed):
+            return read
+        if isinstance(read, Fraction):
+            if left is not None and left != read:
+                # "5 feet = 60 inches": two numbers, and no sum of which one is the result.
+                return Malformed("ambiguous", f"{write_number(left)} and {write_number(read)}")
+            return read
+        behind, left = read
+        text = text[behind:]
+    return _not_a_number(text)
+
+
+def _without_asked(text: str, question: str) -> str:
+    """Text in which a unit that the question asks for (`How many dozen …?`) multiplies nothing."""
+    asked = ("".join(words) for words in _ASKED.findall(question))
+    for stem in {word.casefold().removesuffix("s") for word in asked}:
+        text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
+    return text
+
+
+def _signed(found: list[Token], text: str) -> list[Token]:
+    """Tokens of an answer: a minus that begins it is a sign, and no mark of a list."""
+    if found and found[0].kind == "end" and found[0].text in ("-", "+"):
+        found[0] = found[0]._replace(kind="op")
+    return grouped(text, found)
+
+
+def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fraction | None]:
+    """The number; or the place behind an equals sign after which it comes, and the number before that sign."""
+    numerals = [place for place, token in enumerate(found) if token.kind in ("number", "bad")]
+    if not numerals:
+        return _named(read_words(found), text)
+    first = numerals[0]
+    try:
+        tree, after = parse(found, start := begin_of(text, found, first))
+    except Unreadable:
+        return _not_a_number(text)
+    if (behind := _equals(found, after)) is not None:
+        if start and found[start - 1].kind == "op":
+            # "x + 3 = 5"
+            return _not_a_number(text)
+        alone = isinstance(tree, Number) and not tree.percent and not is_name(found, first)
+        alone = alone and found[after].text != "!"
+        return behind, value(tree) if alone else None
+    if is_name(found, first) and len(numerals) > 1:
+        return _not_a_number(text)
+    return _around(text, found, start, after)
+
+
+def _around(text: str, found: list[Token], start: int, after: int) -> Fraction | Malformed:
+    """The value of an expression, unless what stands around it makes it a piece of more."""
+    tree, _ = parse(found, start)
+    read = value(tree, percent_as_part=False)
+    end = max(place for place in range(start, after) if found[place].kind == "number")
+    if (
+        read is None
+        or is_range(text, found, tree, start, end)
+        or is_bracketed_money(found[start:after])
+        or is_pair(found, start, end)
+        or not begins(found, start, read)
+    ):
+        return _not_a_number(text)
+    return _named(ended(text, found, tree, read, end), text)
+
+
+def _named(read: Fraction | str, text: str) -> Fraction | Malformed:
+    return Malformed(read, " ".join(text.split())[:80]) if isinstance(read, str) else read
+
+
+def _equals(found: list[Token], after: int) -> int | None:
+    """The place behind an equals sign that follows a number and its unit: what comes then is the answer."""
+    for token in found[after:]:
+        low = token.text.casefold()
+        if (
+            (token.kind == "end" and token.text != "!")
+            or token.kind == "bad"
+            or low in REASONS
+            or low == "and"
+        ):
+            return None
+        if token.kind == "equals":
+            return token.end
+    return None
+
+
+def _not_a_number(text: str) -> Malformed:
+    return Malformed(NO_NUMBER, " ".join(text.split())[:80])
+
+
+def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
+    """What the last equation of a text comes to, or the last number in it, whichever comes later; None without one."""
+    text = _without_asked(without_notes(plain(text)), question)
+    found = tokens(text)
+    last = next((i for i in range(len(found) - 1, -1, -1) if found[i].kind in ("number", "bad")), None)
+    if last is None:
+        return None
+    sums = [equation for equation in equations(text) if equation.stated is not None]
+    if sums and sums[-1].end >= found[last].start:
+        return sums[-1].stated
+    if found[last].kind == "bad":
+        return _not_a_number(found[last].text)
+    first, end = _sentence(found, last)
+    return _last_of(text, found[first:end], found[last])
+
+
+def _sentence(found: list[Token], last: int) -> tuple[int, int]:
+    """The tokens of the sentence in which a number stands."""
+    ends = [place for place in range(len(found)) if _ends_sentence(found, place)]
+    first = max((place + 1 for place in ends if place < last), default=0)
+    return first, min((place for place in ends if place > last), default=len(found))
+
+
+def _ends_sentence(found: list[Token], place: int) -> bool:
+    token = found[place]
+    if token.kind != "end" or token.text not in (".", "!", "?", "\n", ";"):
+        return False
+    return token.text == "\n" or place + 1 == len(found) or found[place + 1].start > token.end
+
+
+def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed:
+    found = grouped(text, found)
+    place = next(i for i, token in enumerate(found) if token.end == last.end)
+    for start in range(max(0, place - _LOOK_BACK), place + 1):
+        if found[start].kind not in ("number", "currency", "open", "op"):
+            continue
+        if found[start].text == "-" and not is_sign(text, found, start):
+            # "COVID-19"
+            continue
+        try:
+            _, after = parse(found, start)
+        except Unreadable:
+            continue
+        if after > place:
+            if not is_apart(found, start):
+                return _not_a_number(last.text)
+            return _around(text, found, start, after)
+    return _not_a_number(last.text)
+
+
+def write_number(number: Fraction) -> str:
+    """`7`, `2.5`, `1/3`: exact, and read back as the same number."""
+    if number.denominator == 1:
+        return str(number.numerator)
+    scale = 10**_MOST_PLACES
+    if (number * scale).denominator == 1:
+        digits = f"{abs(number.numerator) * scale // number.denominator:0{_MOST_PLACES + 1}d}"
+        sign = "-" if number < 0 else ""
+        return f"{sign}{digits[:-_MOST_PLACES]}.{digits[-_MOST_PLACES:].rstrip('0')}"
+    return f"{number.numerator}/{number.denominator}"
+
+
+def exact(text: str) -> Fraction | None:
+    """A number that is all of a text (`1,200`, `$5`, `20%`, `3/4`, `84.0`, `1e3`, `seven`); None for anything else."""
+    text = plain(text).strip().rstrip(".").strip()
+    found = _signed(tokens(text), text)
+    if not any(token.kind == "number" for token in found):
+        words = spelled_words([token.text for token in found])
+        return read_spelled(words) if words and take_spelled(words, 0) == len(words) else None
+    try:
+        tree, after = parse(found, 0, units=False)
+    except Unreadable:
+        return None
+    if after != len(found) or is_range(text, found, tree, 0, len(found) - 1) or is_bracketed_money(found):
+        return None
+    return value(tree, percent_as_part=False)

@@ -1,0 +1,204 @@
+"""Text as tokens of arithmetic: numbers, operators, brackets, words, and places where an expression must end."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+from typing import NamedTuple
+
+from synthkd.kinds.rationale.numerals import RUN, read_numeral
+
+_ZERO = Fraction(0)
+#: Typographic signs as plain ones, each of one character.
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("−–‑‐﹣－", "-"),
+        **dict.fromkeys("×·∗⋅＊∙", "*"),
+        **dict.fromkeys("÷⁄∕／", "/"),
+        **dict.fromkeys("＋﹢", "+"),
+        **dict.fromkeys("＝﹦", "="),
+        **dict.fromkeys("％﹪٪", "%"),
+        **dict.fromkeys("（﹙", "("),
+        **dict.fromkeys("）﹚", ")"),
+        **dict.fromkeys("，﹐٬", ","),
+        **dict.fromkeys("．﹒٫", "."),
+        **dict.fromkeys("：﹕∶", ":"),
+        **dict.fromkeys("＾ˆ", "^"),
+        **dict.fromkeys("’‘ʼ′＇´", "'"),
+        **dict.fromkeys("″“”", '"'),
+        **dict.fromkeys("＄﹩", "$"),
+        **dict.fromkeys("￥", "¥"),
+        **dict.fromkeys("￡", "£"),
+        **dict.fromkeys("º˚", "°"),
+        **dict.fromkeys("∼～〜", "~"),
+        # Blanks that keep the groups of a number together.
+        **dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u2005\u2006\u202f", "\u202f"),
+        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\ufe0f"),
+    }
+)
+_LATEX = [
+    # Groups: 9{,}500, 9\\,500.
+    (re.compile(r"(?<=\d)(?:,\\!|\{,\}|\{\\,\}|\\[,;: !])(?=\d{3}(?!\d))"), "\u202f"),
+    (re.compile(r"(?<=\d)\{([.,])\}(?=\d)"), r"\1"),
+    (re.compile(r"\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\circ\b)|\\degree\b"), "°"),
+    (re.compile(r"\^\s*\{\s*([-+]?\d+)\s*\}"), r"^\1"),
+    (re.compile(r"\\(?:left|right|displaystyle|textstyle|big|Big|bigg)\b"), ""),
+    (re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\d))"), r"√(\1\2)"),
+    (re.compile(r"(?<=\d)\s*\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"), r" \1\2/\3\4"),
+    (re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r"(\1\2)/(\3\4)"),
+    (
+        re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|textit|mbox|operatorname)\s*\{([^{}]*)\}"),
+        r" \1",
+    ),
+]
+#: Done once, after the nested ones above.
+_LATEX_SIGNS = [
+    (re.compile(r"\\(?:times|cdot|ast)(?![a-zA-Z])"), "*"),
+    (re.compile(r"\\div(?![a-zA-Z])"), "/"),
+    (re.compile(r"\\(?:approx|simeq|cong)(?![a-zA-Z])"), "≈"),
+    (re.compile(r"\\(?:pm|mp)(?![a-zA-Z])"), "±"),
+    (re.compile(r"\\(?:leq?|leqslant|lt)(?![a-zA-Z])"), "<"),
+    (re.compile(r"\\(?:geq?|geqslant|gt)(?![a-zA-Z])"), ">"),
+    (re.compile(r"\\neq?\b"), "≠"),
+    (re.compile(r"\\(?:l?dots|cdots)(?![a-zA-Z])"), "…"),
+    (re.compile(r"\\(?:quad|qquad)(?![a-zA-Z])"), " "),
+    (re.compile(r"\\([%$£€])"), r"\1"),
+    (re.compile(r"\\[()\[\],;:! ]"), " "),
+    (re.compile(r"(?<=\d)\*\*(?=-?\d)"), "^"),
+    (re.compile(r"\*\*|__|`"), ""),
+]
+_MOST_NESTED = 5
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+_RAISED = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+)(?:/([₀₁₂₃₄₅₆₇₈₉]+))?")
+_LEVEL = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉", "0123456789+-0123456789")
+_VULGAR = re.compile(r"(?:(?<![\d.,'])(\d{1,9}) ?)?([¼½¾⅐-⅞↉])")
+_TOKEN = re.compile(
+    r"(?P<mixed>(?<![\d./])\d{1,9}[ \u202f]\d{1,9}/\d{1,9}(?![\d/]|[.,]\d))"
+    rf"|(?P<num>{RUN})"
+    r"|(?P<currency>(?:\b(?:US|CA|AU|NZ|HK|SG|[ACRS]))?\$|[€£¥₹₽₩₪₫₴₦฿₺₱¢])"
+    r"|(?P<times>(?<=[\d\s)%])[xX](?= ?[\d$(.]))"
+    r"|(?P<word>[^\W\d_][\w']*(?:-[^\W\d_][\w']*)*)"
+    r"|(?P<equals>(?<![<>=!~])=(?![=>]))"
+    r"|(?P<op>[-+*/^√])"
+    r"|(?P<bracket>[()])"
+    r"|(?P<percent>%)"
+    r"|(?P<degree>[°℃℉])"
+    r"|(?P<end>\S|\n)"
+)
+_WORDS = {"times": "*", "plus": "+", "minus": "-", "negative": "-", "equals": "="}
+
+
+class Token(NamedTuple):
+    """``kind`` is number, bad (a numeral that says nothing certain), op, open, close, percent, currency, degree,
+    equals, word or end; ``places`` are the decimals that a number was written with; see `Numeral` for the last two."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    value: Fraction = _ZERO
+    places: int = 0
+    certain: bool = True
+    other: Fraction | None = None
+
+
+def plain(text: str) -> str:
+    """Write typographic signs, other scripts' digits, vulgar fractions and LaTeX as plain arithmetic."""
+    if not text.isascii():
+        text = text.translate(_SIGNS)
+        text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
+        text = _VULGAR.sub(_vulgar, _RAISED.sub(_raised, text))
+    if "\\" in text or "{" in text:
+        text = _without_latex(text)
+    if "\\" in text or "**" in text or "`" in text or "__" in text:
+        for pattern, put in _LATEX_SIGNS:
+            text = pattern.sub(put, text)
+    return text
+
+
+def _without_latex(text: str) -> str:
+    for _ in range(_MOST_NESTED):
+        before = text
+        for pattern, put in _LATEX:
+            text = pattern.sub(put, text)
+        if text == before:
+            break
+    return text
+
+
+def _raised(found: re.Match[str]) -> str:
+    digits = found[1].translate(_LEVEL)
+    return f"{digits}/{found[2].translate(_LEVEL)}" if found[2] else f"^{digits}"
+
+
+def _vulgar(found: re.Match[str]) -> str:
+    try:
+        value = Fraction(unicodedata.numeric(found[2])).limit_denominator(12)
+    except ValueError:
+        return found[0]
+    part = f"{value.numerator}/{value.denominator}"
+    return f"{found[1]} {part}" if found[1] else part
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of plain text, in their order; nothing but space is left out."""
+    found: list[Token] = []
+    for match in _TOKEN.finditer(text):
+        kind, word = match.lastgroup or "end", match.group()
+        if kind == "num":
+            found.append(_number(match, word))
+        elif kind == "word":
+            found.append(_word(match, word))
+        elif kind == "mixed":
+            found.append(_mixed(match, word))
+        elif kind == "times":
+            found.append(_token("op", match, "*") if _after_number(found) else _token("word", match))
+        elif kind == "bracket":
+            found.append(_token("open" if word == "(" else "close", match))
+        elif kind == "op" and _is_list_mark(text, match):
+            found.append(_token("end", match))
+        else:
+            found.append(_token(kind, match))
+    return found
+
+
+def _token(kind: str, match: re.Match[str], text: str | None = None) -> Token:
+    return Token(kind, text or match.group(), match.start(), match.end())
+
+
+def _number(match: re.Match[str], word: str) -> Token:
+    read = read_numeral(word)
+    if read is None:
+        return _token("bad", match)
+    return Token("number", word, match.start(), match.end(), *read)
+
+
+def _mixed(match: re.Match[str], word: str) -> Token:
+    whole, part = word.split()
+    above, _, below = part.partition("/")
+    if whole[0] == "0" or not 0 < int(above) < int(below):
+        # "5 3/2" is no mixed number, and what else it is nobody knows.
+        return _token("bad", match)
+    return Token("number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below)))
+
+
+def _word(match: re.Match[str], word: str) -> Token:
+    low = _WORDS.get(word.casefold())
+    return _token("word", match) if low is None else _token("equals" if low == "=" else "op", match, low)
+
+
+def _after_number(found: list[Token]) -> bool:
+    """Whether an `x` may stand for times: after a number, with its unit at most between."""
+    for token in reversed(found[-3:]):
+        if token.kind in ("number", "bad", "percent", "close"):
+            return True
+        if token.kind != "word":
+            return False
+    return False
+
+
+def _is_list_mark(text: str, match: re.Match[str]) -> bool:
+    """Whether `- ` or `* ` opens a line."""
+    line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return match.group() in "-*+" and not line.strip() and text[match.end() : match.end() + 1] == " "

@@ -1,0 +1,147 @@
+"""Answers in words: yes or no, and free text."""
+
+from __future__ import annotations
+
+import re
+
+from synthkd.kinds.answer_text import clean_line, normal_phrase
+from synthkd.kinds.base import Malformed
+
+_MEANS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+#: Words that are an answer where they are all of it.
+_ALONE = {
+    **dict.fromkeys(
+        [
+            "y",
+            "yeah",
+            "yep",
+            "yup",
+            "correct",
+            "right",
+            "sí",
+            "si",
+            "oui",
+            "ja",
+            "да",
+            "evet",
+            "tak",
+            "sim",
+            "是",
+            "是的",
+            "对",
+            "はい",
+            "✓",
+            "✔",
+            "✅",
+        ],
+        "yes",
+    ),
+    **dict.fromkeys(
+        [
+            "n",
+            "nope",
+            "nah",
+            "incorrect",
+            "wrong",
+            "non",
+            "nein",
+            "нет",
+            "nie",
+            "hayır",
+            "não",
+            "否",
+            "不",
+            "不是",
+            "不对",
+            "いいえ",
+            "✗",
+            "✘",
+            "❌",
+        ],
+        "no",
+    ),
+}
+#: A `no` before a noun answers nothing: no doubt, no one, no idea.
+_NOT_AN_ANSWER = (
+    r"(?!\s+(?:one|longer|matter|doubt|idea|clue|answer|comment|problem|more|such|need|reason|response|information|data|evidence"
+    r"|context|way\s+(?:to|of)|body|question|choice|option|other|difference)\b)"
+)
+_YES_NO = re.compile(rf"(?<![\w'’-])(yes|no|true|false)\b(?!['’-]\w){_NOT_AN_ANSWER}", re.IGNORECASE)
+#: In the middle of a sentence a `no` says something of its noun, unless a stop or a reason follows.
+_ENDS = re.compile(r"[\s\"'*_`)\]}$\\]*(?:$|[.,;:!?\n–—-]|because\b|since\b|as\b)", re.IGNORECASE)
+_BEFORE = " \t\n\"'“‘`(*_[{<$:>#-"
+#: Between an answer and one that takes it back.
+_TAKEN_BACK = re.compile(
+    r"[\W_]*(?:(?:and|or|but|wait|actually|sorry|hmm|then|rather|maybe|well|also|i mean|make that)[\W_]+)*(yes|no|true|false)\b"
+    rf"{_NOT_AN_ANSWER}(?=[\W_]*(?:$|[.,;:!?\n]))",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot|hardly|both|wrong to|incorrect to|instead of|rather than)|n['’]t)(?:\s+\w+){0,2}[\s\"'*_`]+$",
+    re.IGNORECASE,
+)
+_NOT = re.compile(
+    r"(?:\bnot|n['’]t)(?:\s+(?:really|entirely|quite|actually|necessarily|strictly|at all))?[\s\"'*_`]+$",
+    re.IGNORECASE,
+)
+_ASKS_YES_NO = re.compile(
+    r"^(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|am)\b", re.IGNORECASE
+)
+_MOST_WORDS = 25
+
+
+def read_yes_no(text: str) -> str | Malformed:
+    """`yes` or `no`: the word that the text is or begins with, or the only one in it.
+
+    What is denied is no answer, but for `not true`, which is no; an answer that is taken back is `ambiguous`.
+    """
+    begun = begun_yes_no(text)
+    if begun is not None:
+        return begun
+    said: set[str] = set()
+    for found in _YES_NO.finditer(text):
+        before, word = text[: found.start()], found[1].lower()
+        if word == "no" and not _ENDS.match(text, found.end()):
+            continue
+        if word == "true" and _NOT.search(before):
+            said.add("no")
+        elif _DENIED.search(before):
+            said |= {"yes", "no"}
+        else:
+            said.add(_MEANS[word])
+    if len(said) > 1:
+        return Malformed("ambiguous", " ".join(text.split())[:80])
+    return said.pop() if said else Malformed("not_yes_or_no", " ".join(text.split())[:80])
+
+
+def begun_yes_no(text: str) -> str | Malformed | None:
+    """The answer that a text begins with, or is; `ambiguous` if the other one follows at once; None if it begins otherwise."""
+    text = text.lstrip(_BEFORE)
+    alone = text.strip(" \t\n\"'“”‘’`()*_[]{}<>$.!。！,;").casefold()
+    if alone in _ALONE:
+        return _ALONE[alone]
+    found = _YES_NO.match(text)
+    if found is None:
+        return None
+    answer = _MEANS[found[1].lower()]
+    other = _TAKEN_BACK.match(text, found.end())
+    if other is not None and _MEANS[other[1].lower()] != answer:
+        return Malformed("ambiguous", " ".join(text.split())[:80])
+    return answer
+
+
+def asks_yes_no(question: str) -> bool:
+    """Whether a question can be answered by yes or no."""
+    last = re.split(r"(?<=[.!?])\s+", question.strip())[-1]
+    return bool(_ASKS_YES_NO.match(last)) and not re.search(r"\bor\b", last, re.IGNORECASE)
+
+
+def read_text(text: str) -> str | Malformed:
+    """Free text in one line, without quotes and closing full stop."""
+    line = next((line for line in text.splitlines() if line.strip()), "")
+    line = clean_line(line)
+    if not normal_phrase(line):
+        return Malformed("no_answer")
+    if len(line.split()) > _MOST_WORDS:
+        return Malformed("no_answer", f"{len(line.split())} words")
+    return line

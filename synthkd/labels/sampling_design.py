@@ -1,0 +1,241 @@
+"""Which rows are labelled next, and how probable it was that each would be.
+
+Two lists of the same N rows run side by side, and the turns go to them in a fixed proportion (``share``):
+
+- the *uniform* list: rows by the hash of their id. Its first k rows are a simple random sample of all rows,
+  whatever the other list does: p = k / N. Calibration may count them without weights.
+- the *chosen* list: near-identical rows form a unit, one of its c rows (by hash) stands for it, and units come in
+  the order of v / s, with v a hash in (0, 1) and s the unit's size (`sizes`). That is priority sampling (Duffield, Lund
+  and Thorup, J. ACM 2007): given all other units, a unit is among the first m exactly if v < s·t, where t is the
+  m-th smallest v / s of the others, so q = min(1, s·t) / c for each of its rows.
+
+The lists are independent, so a row is labelled with probability π = 1 - (1 - p)(1 - q), and 1 / π is its weight: the
+Horvitz-Thompson total Σ y / π over the labelled rows is unbiased for the total over all rows. A row that both lists
+reach is asked once and counts in both. Neither list depends on the order of the rows, nor on labels.
+
+With other scores a new *round* begins. Rows that were labelled before are certain in it (they stand for themselves),
+the uniform list goes on where it was, and the chosen list is drawn anew; `rounds.py` joins the rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from synthkd.errors import InputError
+from synthkd.keys import fraction
+from synthkd.labels.sizes import Floats, sizes
+from synthkd.text.similar import word_key
+
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Rows in the order in which they are labelled, how each was chosen, its probability and its weight."""
+
+    rows: Ints
+    chosen: list[str]
+    probability: Floats
+    weights: Floats
+
+    @property
+    def uniform(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of the rows are the simple random sample."""
+        return np.array([how == "uniform" for how in self.chosen], dtype=bool)
+
+
+@dataclass(frozen=True)
+class Design:
+    """The two lists over N rows and C units. ``scale``: rows of the whole that each of the N stands for.
+
+    ``uniform`` (N,) and ``representative`` (C,) hold rows; ``unit`` (N,) the unit of each row, -1 where a row was
+    labelled in an earlier round; ``rank`` and ``size`` (C,) are v / s and s, by ascending v / s; ``members`` (C,).
+    """
+
+    uniform: Ints
+    start: int
+    unit: Ints
+    representative: Ints
+    rank: Floats
+    size: Floats
+    members: Ints
+    share: float
+    strategy: str
+    scale: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[str],
+        scores: Floats | None = None,
+        *,
+        strata: Sequence[str] | None = None,
+        texts: Sequence[str] | None = None,
+        threshold: float | None = None,
+        strategy: str = "uncertain",
+        share: float = SHARE,
+        seed: int = 0,
+        before: Iterable[int] = (),
+        start: int = 0,
+        scale: float = 1.0,
+    ) -> Design:
+        """``strata`` (such as relations) spread the chosen rows; equal `word_key` of ``texts`` makes a unit.
+
+        ``before`` are rows labelled in earlier rounds, ``start`` how far the uniform list had come.
+        """
+        _check(ids, scores, share)
+        count = len(ids)
+        size = sizes(strategy, scores, strata, threshold, count)
+        if scores is None:
+            strategy = "uniform" if strategy == "uniform" or strata is None else "stratified"
+        uniform = np.argsort(_draws(seed, "uniform", ids), kind="stable")
+        old = np.zeros(count, dtype=bool)
+        old[list(before)] = True
+        salt = f"chosen {start} {int(old.sum())}"
+        unit, names = _units(ids, strata, texts, old)
+        members = np.bincount(unit[~old], minlength=len(names))
+        mean = np.bincount(unit[~old], size[~old], minlength=len(names)) / members
+        rank = _draws(seed, salt, names) / mean
+        order = np.argsort(rank, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        unit[~old] = place[unit[~old]]
+        one = _one_of_each(unit, _draws(seed, salt + " one", ids), len(names))
+        return cls(
+            uniform=uniform, start=start, unit=unit, representative=one, rank=rank[order], size=mean[order],
+            members=members[order], share=1.0 if strategy == "uniform" else share, strategy=strategy, scale=scale,
+        )  # fmt: skip
+
+    @cached_property
+    def _turns(self) -> tuple[Ints, Ints]:
+        """The turn of each place of the uniform list (from ``start``) and of the chosen list."""
+        left = len(self.uniform) - self.start
+        steps = np.ceil(self.share * np.arange(int(np.ceil(left / self.share)) + 2) - 1e-9)
+        own = np.flatnonzero(np.diff(steps) > 0)[:left]
+        others = np.flatnonzero(np.diff(steps) == 0)
+        # Where turns of the chosen list outnumber its units they pass; where they are too few, it is cut.
+        return own, others[: len(self.rank)]
+
+    @cached_property
+    def first(self) -> Ints:
+        """(N,) The turn at which a row is asked; for rows of earlier rounds, the largest number."""
+        never = np.iinfo(np.int64).max
+        turn = np.full(len(self.uniform), never, dtype=np.int64)
+        own, others = self._turns
+        turn[self.uniform[self.start :]] = own
+        chosen = self.representative[: len(others)]
+        turn[chosen] = np.minimum(turn[chosen], others)
+        turn[self.unit < 0] = never
+        return turn
+
+    @cached_property
+    def order(self) -> Ints:
+        """Rows in the order in which they are asked."""
+        order = np.argsort(self.first, kind="stable")
+        return order[: int((self.unit >= 0).sum())]
+
+    def turns(self, labelled: Iterable[int]) -> int:
+        """How many turns have passed when these rows are labelled: up to the latest of them."""
+        rows = [row for row in labelled if self.unit[row] >= 0]
+        return int(self.first[rows].max()) + 1 if rows else 0
+
+    def reached(self, turns: int) -> tuple[int, int]:
+        """(k, m): places of the uniform list (from ``start``) and of the chosen list after so many turns."""
+        own, others = self._turns
+        return int(np.searchsorted(own, turns)), int(np.searchsorted(others, turns))
+
+    def in_uniform(self, turns: int) -> Ints:
+        """Rows of the uniform list that were reached, whichever list asked for them first."""
+        return self.uniform[self.start : self.start + self.reached(turns)[0]]
+
+    def probability(self, turns: int) -> Floats:
+        """(N,) π after so many turns (module docstring); 1 for rows of earlier rounds."""
+        k, m = self.reached(turns)
+        p = k / max(len(self.uniform) - self.start, 1)
+        here = self.unit >= 0
+        q = np.zeros(len(self.unit))
+        if m:
+            beyond = self.rank[m] if m < len(self.rank) else np.inf
+            limit = np.where(np.arange(len(self.rank)) < m, beyond, self.rank[m - 1])
+            unit = np.minimum(1.0, self.size * limit) / self.members
+            q[here] = unit[self.unit[here]]
+        return np.where(here, 1 - (1 - p) * (1 - q), 1.0)
+
+    def taken(self, count: int) -> Chosen:
+        """The first rows, with probabilities and weights as they are when all of them are labelled."""
+        rows = self.order[:count]
+        turns = self.turns(rows.tolist())
+        probability = self.probability(turns)[rows]
+        uniform = set(self.in_uniform(turns).tolist())
+        how = ["uniform" if int(row) in uniform else self.strategy for row in rows]
+        return Chosen(rows, how, probability, self.scale / probability)
+
+
+def choose(ids: Sequence[str], scores: Floats | None = None, *, count: int, **options: Any) -> Chosen:
+    """The first ``count`` rows to label. ``options`` are those of `Design.of`."""
+    return Design.of(ids, scores, **options).taken(count)
+
+
+def simulate(
+    ids: Sequence[str],
+    scores: Floats | None,
+    labels: np.ndarray[Any, Any],
+    counts: Sequence[int],
+    **options: Any,
+) -> list[tuple[Chosen, np.ndarray[Any, Any]]]:
+    """For each count, the rows that a person would have labelled, and the labels that they would have given."""
+    design = Design.of(ids, scores, **options)
+    taken = [design.taken(count) for count in counts]
+    return [(chosen, np.asarray(labels)[chosen.rows]) for chosen in taken]
+
+
+def _check(ids: Sequence[str], scores: Floats | None, share: float) -> None:
+    if not 0 < share <= 1:
+        raise InputError(f"a uniform share of {share} cannot be; it is above 0 and at most 1")
+    if len(set(ids)) != len(ids):
+        twice = next(name for i, name in enumerate(ids) if name in set(ids[:i]))
+        raise InputError(f"two rows have the id {twice!r}; ids must differ")
+    if scores is None:
+        return
+    if len(scores) != len(ids):
+        raise InputError(f"{len(scores):,} scores for {len(ids):,} rows")
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        raise InputError(f"row {ids[bad[0]]!r}: the score is {scores[bad[0]]}; each row needs a number")
+
+
+def _draws(seed: int, salt: str, names: Sequence[str]) -> Floats:
+    """A number in (0, 1) for each name, from its hash alone."""
+    return np.array([max(fraction(f"{seed}:{salt}:{name}"), 1e-300) for name in names])
+
+
+def _units(
+    ids: Sequence[str], strata: Sequence[str] | None, texts: Sequence[str] | None, old: np.ndarray[Any, Any]
+) -> tuple[Ints, list[str]]:
+    """The unit of each row, -1 for old rows; and a name for each unit that no order of rows changes."""
+    if texts is None:
+        keys: list[tuple[str, ...]] = [(name,) for name in ids]
+    else:
+        parts = strata if strata is not None else [""] * len(ids)
+        keys = [(str(part), word_key(text)) for part, text in zip(parts, texts, strict=True)]
+    known: dict[tuple[str, ...], int] = {}
+    unit = np.full(len(ids), -1, dtype=np.int64)
+    for row, key in enumerate(keys):
+        if not old[row]:
+            unit[row] = known.setdefault(key, len(known))
+    return unit, ["\0".join(key) for key in known]
+
+
+def _one_of_each(unit: Ints, draws: Floats, count: int) -> Ints:
+    """The row with the smallest draw in each unit."""
+    one = np.zeros(count, dtype=np.int64)
+    for row in np.argsort(-draws, kind="stable"):
+        if unit[row] >= 0:
+            one[unit[row]] = row
+    return one

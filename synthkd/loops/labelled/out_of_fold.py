@@ -1,0 +1,58 @@
+"""Training rows as students see them that were not trained on them: which are kept, and what is mined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from synthkd.keys import content_hash
+from synthkd.loops.labelled.recheck import contradicted
+from synthkd.loops.labelled.sets import Sets
+from synthkd.loops.labelled.students import Maker
+from synthkd.loops.task import Row
+from synthkd.recipe import LoopPart
+from synthkd.students.base import Classifier, Floats, Texts
+
+
+class Crossed:
+    """Cross-validates a loop's rows, once for each set of them."""
+
+    def __init__(self, part: LoopPart, maker: Maker, sets: Sets) -> None:
+        self.part, self.maker, self.sets = part, maker, sets
+        self._places = {label: place for place, label in enumerate(sets.classes)}
+        #: The last rows, by their hash, and what came of them: asked when a student is trained, and again for the next round.
+        self._answers: tuple[str, Floats] | None = None
+
+    def kept(self, rows: Sequence[Row]) -> list[Row]:
+        """All rows but, with `recheck`, those of the teacher that a cross-validated student contradicts."""
+        real = len(self.sets.start)
+        if self.part.recheck is None or len(rows) == real:
+            return list(rows)
+        given = np.array([self._places[row["label"]] for row in rows])
+        judged = np.arange(len(rows)) >= real
+        found = contradicted(self._probabilities(rows), given, judged, self.part.recheck, self.part.minimum)
+        return [row for row, out in zip(rows, found, strict=True) if not out]
+
+    def mined(
+        self, student: Classifier, rows: Sequence[Row], kept: Sequence[Row]
+    ) -> tuple[Texts, Floats | None]:
+        """The rows that examples are taken from, and (n, C) what is said of each; None where no example is shown anyway."""
+        if not self.maker.mines:
+            return texts_of(kept), None
+        if self.part.mine.by == "oof":
+            ids = {id(row) for row in kept}
+            return texts_of(kept), self._probabilities(rows)[[id(row) in ids for row in rows]]
+        mined = self.sets.pool.rows if self.part.mine.by == "pool" else texts_of(kept)
+        return mined, student.probabilities(mined.texts)
+
+    def _probabilities(self, rows: Sequence[Row]) -> Floats:
+        key = content_hash([[row["text"], row["label"]] for row in rows])
+        if self._answers is None or self._answers[0] != key:
+            self._answers = key, self.maker.crossed(texts_of(rows), self.sets.validation.rows)
+        return self._answers[1]
+
+
+def texts_of(rows: Sequence[Row]) -> Texts:
+    """Rows as a student takes them."""
+    return Texts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))

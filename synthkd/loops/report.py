@@ -1,0 +1,184 @@
+"""The report of a loop: curve, table, classes before and after, hard negatives, what was asked, cost, hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from synthkd.loops.rounds import Round
+from synthkd.loops.summary import LIMITS, table
+from synthkd.loops.task import Task
+from synthkd.recipe import Recipe
+from synthkd.reporting.safe_text import markdown, markdown_code
+
+#: Classes of a table, and classes that a line names.
+_CLASSES, _NAMED = 20, 12
+#: Why a class was held back; its rows went to the others.
+_LIMITS = {
+    "ended": "no more rows of it came",
+    "short": "fewer rows of it came than were asked for",
+    "unmoved": "its loss did not fall with more rows than an equal share",
+}
+
+
+def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: Mapping[str, Any]) -> str:
+    """Markdown beside `curve.svg`. It holds no times: the same loop, the same report."""
+    best = next(one for one in rounds if one.number == manifest["best"])
+    head, *lines = table(rounds, task.columns)
+    parts = [
+        f"# {markdown(recipe.corpus.title or recipe.name)}",
+        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
+        "![learning curve by rounds](curve.svg)",
+        _table(head, lines, best=str(best.number)),
+        _rows(task, manifest),
+        _classes(rounds[0], best),
+        _asked(rounds),
+        _limits(rounds),
+        _hard(rounds),
+        _cost(rounds),
+        _hashes(manifest),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _fair(recipe: Recipe) -> str:
+    return "; test rows decided nothing" if recipe.loop and recipe.loop.test else ""
+
+
+def _metric(recipe: Recipe) -> str:
+    metric = recipe.loop.metric if recipe.loop else None
+    return f" {markdown_code(metric)}" if metric else " its figure"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]], best: str | None = None) -> str:
+    """Rows of a Markdown table; the line that begins with ``best`` is marked."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    cells = [[markdown(cell) for cell in line] for line in (head, *lines)]
+    marked = [[f"**{line[0]}**" if line[0] == best else line[0], *line[1:]] for line in cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (marked[0], rule, *marked[1:]))
+
+
+def _rows(task: Task[Any], manifest: Mapping[str, Any]) -> str:
+    sets = [
+        f"{markdown(name)} {facts['rows']:,}"
+        for name, facts in manifest["rows"].items()
+        if isinstance(facts, dict) and "rows" in facts
+    ]
+    lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *map(markdown, task.said)]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _classes(first: Round, best: Round) -> str:
+    """F1 of each class before and after: those that changed most."""
+    before, after = _per_class(first), _per_class(best)
+    if not before or first is best:
+        return ""
+    changed = sorted(after, key=lambda label: (-abs(_f1(after, label) - _f1(before, label)), label))
+    lines = [
+        [
+            label,
+            f"{after[label]['rows']:,}",
+            f"{_f1(before, label):.3f}",
+            f"{_f1(after, label):.3f}",
+            f"{_f1(after, label) - _f1(before, label):+.3f}",
+        ]
+        for label in changed[:_CLASSES]
+    ]
+    rest = len(changed) - len(lines)
+    more = f"\n\n{rest} other classes changed less." if rest else ""
+    head = ["class", "validation rows", "F1 of round 0", f"F1 of round {best.number}", "change"]
+    return f"## Classes\n\n{_table(head, lines)}{more}"
+
+
+def _per_class(one: Round) -> dict[str, Any]:
+    validation = one.record["figures"]["details"].get("validation") or {}
+    return {row["label"]: row for row in validation.get("per_class", [])}
+
+
+def _f1(figures: Mapping[str, Any], label: str) -> float:
+    return float((figures.get(label) or {}).get("f1") or 0.0)
+
+
+def _asked(rounds: Sequence[Round]) -> str:
+    """What each round asked for, and got."""
+    lines = [
+        [
+            str(one.number),
+            _numbers(one.record["told"].get("asked", {})),
+            _numbers(one.record["told"].get("came", {})),
+            _lost(one),
+        ]
+        for one in rounds
+        if one.record["wanted"]
+    ]
+    return (
+        f"## What was asked\n\n{_table(['round', 'asked', 'accepted', 'rejected'], lines)}" if lines else ""
+    )
+
+
+def _limits(rounds: Sequence[Round]) -> str:
+    """Classes that held the allocation back, each in the rounds in which it did."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for one in rounds:
+        for name, labels in (one.record["told"].get("allocation") or {}).items():
+            for label in labels:
+                found.setdefault((name, label), []).append(one.number)
+    order = sorted(found, key=lambda key: (list(LIMITS).index(key[0]), -len(found[key]), key[1]))
+    lines = [
+        [label, _LIMITS[name], ", ".join(map(str, found[name, label]))] for name, label in order[:_CLASSES]
+    ]
+    more = f"\n\n{len(order) - _CLASSES} more lines are in `round.json`." if len(order) > _CLASSES else ""
+    table = _table(["class", "why it got fewer rows", "rounds"], lines)
+    return f"## Classes that were held back\n\n{table}{more}" if lines else ""
+
+
+def _numbers(found: Mapping[str, int]) -> str:
+    order = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    shown = ", ".join(f"{name or 'any class'} {number:,}" for name, number in order[:_NAMED])
+    rest = sum(number for _, number in order[_NAMED:])
+    return shown + (f", {len(order) - _NAMED} others {rest:,}" if rest else "")
+
+
+def _lost(one: Round) -> str:
+    counts = one.record["counts"]
+    lost = {
+        **counts["rejected"],
+        **{f"failed: {name}": number for name, number in counts["failures"].items()},
+    }
+    lost["malformed"] = counts["malformed"]
+    return _numbers({name: number for name, number in lost.items() if number}) or "-"
+
+
+def _hard(rounds: Sequence[Round]) -> str:
+    """Hard negatives that the teacher was shown: of the first round that had some, and of the last."""
+    having = [one for one in rounds if one.record["told"].get("hard")]
+    chosen = list({one.number: one for one in (*having[:1], *having[-1:])}.values())
+    lines = [
+        [str(one.number), shown["text"], shown["label"], f"{shown['predicted']} ({shown['confidence']:.2f})"]
+        for one in chosen
+        for shown in one.record["told"]["hard"]
+    ]
+    if not lines:
+        return ""
+    return f"## Hard negatives that the teacher was shown\n\n{_table(['round', 'text', 'label', 'the student said'], lines)}"
+
+
+def _cost(rounds: Sequence[Round]) -> str:
+    counts = [one.record["counts"] for one in rounds]
+    known = [one["cost"] for one in counts if one["cost"] is not None]
+    cost = f"${sum(known):,.4f}" if known else "unknown (no price in the recipe)"
+    asked, accepted = (sum(one.record[name] for one in rounds) for name in ("wanted", "added"))
+    tokens = sum(one["tokens"] for one in counts)
+    return f"## Cost\n\n{asked:,} rows asked for, {accepted:,} added, {tokens:,} tokens written, {cost}."
+
+
+def _hashes(manifest: Mapping[str, Any]) -> str:
+    corpus = manifest["corpus"]
+    lines = [
+        ["manifest (distill.json)", manifest["manifest_hash"]],
+        ["student", manifest["kept"]["student"]],
+        *([["corpus", corpus["hash"]]] if corpus else []),
+        ["teacher", manifest["teacher"]],
+        *([name, digest] for name, digest in manifest["files"].items()),
+    ]
+    return f"## Hashes\n\n{_table(['what', 'hash'], lines)}"

@@ -1,0 +1,129 @@
+"""What a process does of judging: parse a shard of the inputs, count the votes of a partition, write it. The judge
+itself works with these steps, and so does each of its workers."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from synthkd.filters.base import GlobalFilter
+from synthkd.filters.dawid_skene import Pattern
+from synthkd.journal import Journal
+from synthkd.progress import Progress
+from synthkd.stages.critic import Decision
+from synthkd.stages.filter_report import Came
+from synthkd.stages.outcomes import Fates, tally_of
+from synthkd.stages.parse import Parser
+from synthkd.stages.partitions import Partitions, partition_name, read_partition
+from synthkd.stages.plan import InputCounts, Plan
+from synthkd.stages.votes import QUESTION, Ballot
+
+
+@contextmanager
+def _few_collections(every: int = 64) -> Iterator[Callable[[], None]]:
+    """Look for cyclic garbage once in so many batches. Parsing makes many objects and hardly a cycle, and looking
+    through all of them again and again takes a quarter of its time."""
+    batches = itertools.count(1)
+
+    def tidy() -> None:
+        if next(batches) % every == 0:
+            gc.collect()
+
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield tidy
+    finally:
+        if was_on:
+            gc.enable()
+
+
+class Steps:
+    """The steps, in a folder that all processes of one judging share."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan, self.folder = plan, folder
+        self.globals = [rule for rule in plan.rules if isinstance(rule, GlobalFilter)]
+
+    def parse(
+        self, journal: Journal, partitions: int, progress: Progress, shard: tuple[int, int] = (0, 1)
+    ) -> Came:
+        """Deal the rows of a shard to partitions."""
+        parser = Parser(self.plan, journal)
+        folder = self.folder / "parsed" / f"{shard[0]:03d}"
+        folder.mkdir(parents=True)
+        with _few_collections() as tidy, Partitions(folder, parser.schema, partitions, QUESTION) as out:
+            for batch in self.plan.asked(InputCounts(), shard=shard):
+                rows = parser.read(batch)
+                if rows is not None:
+                    out.write(rows)
+                    progress.more(rows.num_rows)
+                tidy()
+        return parser.came
+
+    def partitions(self) -> list[int]:
+        """The numbers of those that have rows."""
+        return sorted({int(path.stem) for path in self.folder.glob("parsed/*/*.arrows")})
+
+    def begun(self, number: int) -> Fates:
+        """The rows of a partition, from all shards; the global rules have spoken."""
+        paths = sorted(self.folder.glob(f"parsed/*/{partition_name(number)}"))
+        return Fates.begun(read_partition(paths), self.plan)
+
+    def survey(self, number: int, ballot: Ballot) -> Counter[Pattern]:
+        """The patterns of votes in a partition."""
+        fates = self.begun(number)
+        return ballot.survey(fates.table, fates.is_open)
+
+    def count(
+        self, number: int, ballot: Ballot, decision: Decision | None = None
+    ) -> tuple[Fates, Counter[str]]:
+        """Votes and duplicates of a partition; with a decision, votes are weighed by the critic, and it has spoken."""
+        fates = self.begun(number)
+        if decision is None:
+            return fates, fates.counted(ballot)
+        scores = fates.scores(decision)
+        held = fates.counted(ballot, scores)
+        fates.scored(decision, scores)
+        return fates, held
+
+    def lay_down(self, number: int, fates: Fates) -> None:
+        """Leave a counted partition to the process that has the critic."""
+        path = self.folder / "counted" / partition_name(number)
+        path.parent.mkdir(exist_ok=True)
+        table = fates.done()
+        with pa.ipc.new_stream(str(path), table.schema) as out:
+            out.write_table(table)
+
+    def take_up(self, number: int) -> Fates:
+        """What `lay_down` left."""
+        path = self.folder / "counted" / partition_name(number)
+        fates = Fates(read_partition([path]).combine_chunks())
+        path.unlink()
+        return fates
+
+    def finish(self, number: int, fates: Fates) -> dict[str, int]:
+        """Write a partition. Returns how many rows have each fate."""
+        table = fates.done()
+        pq.write_table(table, self.folder / f"part-{number:04d}.parquet", compression="zstd")
+        for path in self.folder.glob(f"parsed/*/{partition_name(number)}"):
+            path.unlink()
+        return tally_of(table)
+
+    def observed(self) -> list[Any]:
+        """What the global rules have seen in this process."""
+        return [rule.state() for rule in self.globals]
+
+    def observe(self, states: list[list[Any]]) -> None:
+        """Give the global rules what they have seen in all processes."""
+        for rule, seen in zip(self.globals, zip(*states, strict=True), strict=True):
+            rule.merge(list(seen))

@@ -1,0 +1,133 @@
+"""The table at the end of a run, as text and as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synthkd.recipe import Recipe
+from synthkd.reporting.safe_text import clean, html_text
+from synthkd.stages.generate import Generated
+
+Rows = list[tuple[str, str]]
+
+
+def report_rows(
+    recipe: Recipe, generated: Generated, counts: dict[str, Any], manifest: dict[str, Any]
+) -> Rows:
+    """The lines of the table: what, and how many."""
+    rows: Rows = [
+        ("asked", f"{counts['asked']:,}"),
+        ("completed", f"{counts['completed']:,} ({_bought(generated)})"),
+        ("failed", _failed(counts)),
+    ]
+    if counts["missing"]:
+        why = f" ({generated.stopped})" if generated.stopped else ""
+        rows.append(("not asked yet", f"{counts['missing']:,}{why}"))
+    rows += [
+        ("malformed", _with_reasons(counts["malformed"], counts.get("malformed_reasons") or {})),
+        *([("repaired", f"{counts['repaired']:,}")] if counts["repaired"] else []),
+        ("parsed", f"{counts['candidates']:,} candidates"),
+        *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
+        ("  accepted", f"{counts['accepted']:,}"),
+    ]
+    rows += vote_rows(counts.get("votes"))
+    rows += _order(counts.get("order"))
+    rows += _critic(manifest.get("critic"))
+    rows.append(("tokens written", f"{counts['tokens']:,}"))
+    rows.append(
+        (
+            "cost",
+            "unknown (no price in the recipe)" if counts["cost"] is None else f"${counts['cost']:,.4f}",
+        )
+    )
+    rows.append(("corpus", f"{recipe.corpus_path} (hash {manifest['corpus_hash'][:12]})"))
+    rows.append(("journal", str(recipe.journal_path)))
+    return rows
+
+
+def vote_rows(votes: dict[str, Any] | None) -> Rows:
+    """What the votes came to, where a recipe has them."""
+    if not votes:
+        return []
+    how = ", ".join(f"{votes.get(name, 0):,} {name}" for name in ("unanimous", "led", "tied"))
+    rows = [("votes", f"on {votes.get('questions', 0):,} questions: {how}")]
+    sure = ", ".join(f"{name} {value:.2f}" for name, value in votes.get("teachers", {}).items())
+    if votes.get("saved") is not None:
+        rows.append(("  saved", f"{votes['saved']:,} samples were not asked for: their votes were decided"))
+    return [*rows, *([("  reliability", sure)] if sure else [])]
+
+
+def _order(order: dict[str, Any] | None) -> Rows:
+    if not order:
+        return []
+    found = f"{order['on_cycles']:,} of {order['claims']:,} claims on cycles, in {order['tangles']:,} knot{'' if order['tangles'] == 1 else 's'}"
+    return [("order", f"{found}; {order['closing'] + order['against']:,} rejected until none was left")]
+
+
+def _bought(generated: Generated) -> str:
+    if not generated.sent:
+        return "all were in the journal: nothing was sent"
+    return f"{generated.completed:,} in this run, {generated.held:,} were in the journal"
+
+
+def _failed(counts: dict[str, Any]) -> str:
+    return _with_reasons(counts["failed"], counts["failures"])
+
+
+def _with_reasons(count: int, reasons: dict[str, int]) -> str:
+    said = ", ".join(f"{name} {value:,}" for name, value in reasons.items())
+    return f"{count:,}" + (f" ({said})" if said else "")
+
+
+def _critic(critic: dict[str, Any] | None) -> Rows:
+    if not critic:
+        return []
+    held = critic["held_out"]
+    auc = f"AUC {held['auc']:.3f} on {held['held_out_rows']:,} held-out labels"
+    return [*_promise(critic, auc), *_unread(critic)]
+
+
+def _unread(critic: dict[str, Any]) -> Rows:
+    names = critic.get("numbers_not_read")
+    if not names:
+        return []
+    return [("not read by it", f"{', '.join(names)}: its label sheet lacked them, or had one value only")]
+
+
+def _promise(critic: dict[str, Any], auc: str) -> Rows:
+    shift, asked = critic.get("shift") or {}, f"asked precision {critic['asked_precision']:.2f}"
+    if not critic["reachable"]:
+        from synthkd.corpora.card import best_cut
+
+        return [("critic", f"{auc}; {asked} could NOT be had: {best_cut(critic)}")]
+    told = (
+        [("critic's promise", shift["sentence"])]
+        if shift.get("shifted") or not shift.get("tested", True)
+        else []
+    )
+    if critic.get("each"):
+        return [("critic", auc), (f"each {critic['each']}", critic["sentence"]), *told]
+    threshold = f"threshold {critic['threshold']:.4f}, {critic['precision']:.3f} on the held-out"
+    if shift.get("shifted"):
+        return [("critic", f"{auc}; {asked}, NOT kept ({threshold})"), *told]
+    return [
+        ("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})"),
+        *told,
+    ]
+
+
+def report_text(rows: Rows) -> str:
+    """Two columns of plain text."""
+    rows = [(clean(name), value) for name, value in rows]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {clean(value)}" for name, value in rows)
+
+
+def report_html(title: str, rows: Rows) -> str:
+    """The same for a notebook."""
+    body = "".join(
+        f"<tr><td style='text-align:left;white-space:pre'>{html_text(name)}</td>"
+        f"<td style='text-align:left'>{html_text(value)}</td></tr>"
+        for name, value in rows
+    )
+    return f"<table><caption>{html_text(title)}</caption>{body}</table>"

@@ -1,0 +1,107 @@
+"""Positives and negatives of one question, for training that contrasts them (as in QCRD, arXiv 2405.13014).
+
+A positive is an accepted rationale, with the share of votes that its answer has. A negative is one that lost the vote or
+failed a check, with the reason. What was said several times stands there once; texts in which no answer was found are
+neither.
+
+Rows of a question are brought together in a temporary file, so memory does not grow with the corpus.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.errors import InputError
+from synthkd.storage.write import TemporaryFolder
+
+#: Rejected rows that say nothing about whether a rationale is good.
+NEITHER = ("duplicate", "malformed")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A question with its rows. Positives have ``agreement`` (None without votes), negatives ``why``: what rejected
+    them, and its reason."""
+
+    question: str
+    positives: list[dict[str, Any]]
+    negatives: list[dict[str, Any]]
+
+
+def contrastive_pairs(
+    corpus: Corpus | str | Path, both: bool = True, without: Sequence[str] = NEITHER
+) -> Iterator[Contrast]:
+    """One `Contrast` for each question, in the order of questions.
+
+    ``both`` leaves out questions that lack a positive or a negative; ``without`` names what rejected rows that are no
+    negatives.
+    """
+    corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
+    columns = _columns(corpus)
+    with TemporaryFolder() as folder:
+        rows = sqlite3.connect(Path(folder) / "rows.sqlite", isolation_level=None)
+        try:
+            _fill(rows, corpus, columns, set(without))
+            for found in _grouped(rows):
+                if not both or (found.positives and found.negatives):
+                    yield found
+        finally:
+            rows.close()
+
+
+def _columns(corpus: Corpus) -> list[str]:
+    own = list(corpus.manifest["kind"]["columns"])
+    if "question" not in own:
+        name = corpus.manifest["kind"]["name"]
+        raise InputError(
+            f"{corpus.path}: a corpus of the kind {name!r} has no questions to contrast answers of"
+        )
+    return [*[name for name in own if name != "question"], "id", "agreement", "score"]
+
+
+def _fill(rows: sqlite3.Connection, corpus: Corpus, columns: list[str], without: set[str]) -> None:
+    rows.execute("PRAGMA synchronous=OFF")
+    rows.execute("PRAGMA journal_mode=OFF")
+    rows.execute("CREATE TABLE rows (question TEXT, negative INTEGER, id TEXT, row TEXT)")
+    rows.execute("BEGIN")
+    for split, negative in (("accepted", 0), ("rejected", 1)):
+        wanted = ["question", *columns, "rejected_by", "reason"]
+        for batch in corpus.dataset(split).to_batches(columns=wanted):
+            rows.executemany("INSERT INTO rows VALUES (?,?,?,?)", _records(batch, negative, without))
+    rows.execute("CREATE INDEX by_question ON rows (question, negative, id)")
+
+
+def _records(batch: Any, negative: int, without: set[str]) -> Iterator[tuple[str, int, str, str]]:
+    for row in batch.to_pylist():
+        question, by, reason = row.pop("question"), row.pop("rejected_by"), row.pop("reason")
+        if question is None or by in without:
+            continue
+        if negative:
+            row["why"] = by if reason is None else f"{by}: {reason}"
+        yield question, negative, row["id"], json.dumps(row)
+
+
+def _grouped(rows: sqlite3.Connection) -> Iterator[Contrast]:
+    found: Contrast | None = None
+    said: set[str] = set()
+    for question, negative, name, text in rows.execute(
+        "SELECT question, negative, id, row FROM rows ORDER BY question, negative, id"
+    ):
+        if found is None or found.question != question:
+            if found is not None:
+                yield found
+            found = Contrast(question, [], [])
+            said.clear()
+        # Votes and rules reject every copy, and one that was cut may say what an accepted one says.
+        if name in said:
+            continue
+        said.add(name)
+        (found.negatives if negative else found.positives).append(json.loads(text))
+    if found is not None:
+        yield found

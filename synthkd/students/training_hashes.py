@@ -1,0 +1,51 @@
+"""What a student was trained on, as hashes: enough to know a row again, and not the row itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthkd.artifacts.arrays import read_table
+from synthkd.artifacts.folder import Artifact
+from synthkd.keys import fraction
+from synthkd.kinds.base import Kind
+from synthkd.text.overlap import normal_text
+
+#: File of the hashes in a student's folder, or in that of its export.
+FILE = "trained_on.parquet"
+_SCHEMA = pa.schema([("row", pa.int64())])
+
+
+def text_hashes(texts: Iterable[str]) -> list[int]:
+    """A hash of each text in its normal form."""
+    return [_hash(normal_text(text)) for text in texts]
+
+
+def row_hashes(rows: Iterable[Mapping[str, Any]], kind: Kind) -> list[int]:
+    """A hash of what each row of a kind says."""
+    return [_hash(kind.identity(row)) for row in rows]
+
+
+def _hash(text: str) -> int:
+    return int(fraction(f"trained on|{text}") * 2**62)
+
+
+def write(folder: Path, seen: Iterable[int]) -> None:
+    """Write the hashes into an artefact's folder, if there are some."""
+    if found := sorted(set(seen)):
+        pq.write_table(pa.table({"row": pa.array(found, pa.int64())}), folder / FILE, compression="zstd")
+
+
+def read(folder: Path, artifact: Artifact) -> frozenset[int]:
+    """Read what `write` wrote; empty for a folder without it, whose training rows are not known."""
+    path = folder / FILE
+    if not path.is_file():
+        return frozenset()
+    table = read_table(path, artifact)
+    if table.schema.remove_metadata() != _SCHEMA or table.column("row").null_count:
+        raise artifact.refuse(path, "not hashes of rows")
+    return frozenset(table.column("row").to_pylist())

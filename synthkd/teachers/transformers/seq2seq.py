@@ -1,0 +1,66 @@
+"""Draw samples from an encoder-decoder: what differs from a causal model in the transformers backend.
+
+The prompt is read by the encoder, once for all its samples; the decoder begins with its start token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
+
+from synthkd.teachers.transformers.sampling import Sampler
+
+
+@dataclass
+class Read:
+    """What was read and written so far, sample by sample: the encoder's states, its mask, the decoder's cache."""
+
+    states: torch.Tensor
+    mask: torch.Tensor
+    past: Any
+
+    def batch_select_indices(self, chosen: torch.Tensor) -> None:
+        """Go on with these samples alone."""
+        self.states, self.mask = self.states[chosen], self.mask[chosen]
+        self.past.batch_select_indices(chosen)
+
+
+class Seq2SeqSampler(Sampler):
+    """An encoder-decoder and its tokenizer on one device."""
+
+    @property
+    def context_length(self) -> int:
+        """As of a causal model, where positions are absolute; those that T5 learns have no end."""
+        config = self.model.config
+        bounds = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
+        relative = getattr(config, "relative_attention_num_buckets", None)
+        return 1 << 30 if relative else next((int(bound) for bound in bounds if bound), 1 << 30)
+
+    def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
+        """Read prompts, padded on the right: logits (prompts, vocabulary) of the first token, what was read, and the mask
+        (prompts, 1) of the decoder."""
+        width = max(len(ids) for ids in prompts)
+        ids = torch.tensor([p + [self.pad] * (width - len(p)) for p in prompts], device=self.device)
+        mask = torch.tensor([[1] * len(p) + [0] * (width - len(p)) for p in prompts], device=self.device)
+        states = self.model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
+        read = Read(states, mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
+        start = self.model.generation_config.decoder_start_token_id
+        first = torch.full(
+            (len(prompts), 1), self.model.config.decoder_start_token_id if start is None else start
+        )
+        begun = mask.new_ones(len(prompts), 1)
+        return self._step(first.to(self.device), read, begun), read, begun
+
+    def _step(self, tokens: torch.Tensor, cache: Any, mask: torch.Tensor) -> torch.Tensor:
+        out = self.model(
+            encoder_outputs=BaseModelOutput(last_hidden_state=cache.states),
+            attention_mask=cache.mask,
+            decoder_input_ids=tokens,
+            past_key_values=cache.past,
+            use_cache=True,
+        )
+        return out.logits[:, -1].float()

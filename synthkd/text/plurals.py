@@ -1,0 +1,140 @@
+"""Plurals of English nouns, for prompts and for finding a thing in an answer. What is not counted stays as it is."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import word_pattern
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+_IRREGULAR = {
+    "mouse": "mice", "louse": "lice", "woodlouse": "woodlice", "goose": "geese", "ox": "oxen", "man": "men",
+    "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth", "die": "dice",
+    "calf": "calves", "half": "halves", "wolf": "wolves", "knife": "knives", "life": "lives", "wife": "wives", "leaf": "leaves",
+    "loaf": "loaves", "shelf": "shelves", "scarf": "scarves", "thief": "thieves", "elf": "elves", "hoof": "hooves",
+    "tomato": "tomatoes", "potato": "potatoes", "hero": "heroes", "echo": "echoes", "mosquito": "mosquitoes", "mango": "mangoes",
+    "volcano": "volcanoes", "torpedo": "torpedoes", "buffalo": "buffaloes", "cactus": "cacti", "fungus": "fungi",
+    "nucleus": "nuclei", "larva": "larvae", "alga": "algae", "bacterium": "bacteria", "medium": "media", "analysis": "analyses",
+    "crisis": "crises", "quiz": "quizzes", "emu": "emus", "gnu": "gnus", "menu": "menus", "taxi": "taxis", "ski": "skis",
+    "magpie": "magpies", "movie": "movies", "cookie": "cookies", "zombie": "zombies", "brownie": "brownies", "pie": "pies",
+    "tie": "ties", "bus": "buses", "gas": "gases", "lens": "lenses", "iris": "irises", "canvas": "canvases", "walrus": "walruses",
+    "octopus": "octopuses", "platypus": "platypuses", "virus": "viruses", "hippopotamus": "hippopotamuses",
+    "rhinoceros": "rhinoceroses", "mantis": "mantises", "compass": "compasses",
+}  # fmt: skip
+_SAME = word_set(
+    "sheep deer moose bison swine salmon trout cod carp squid shrimp tuna fish aircraft spacecraft watercraft hovercraft "
+    "series species offspring reindeer elk"
+)
+#: Always plural.
+_PLURAL_ONLY = word_set(
+    "scissors pliers trousers pants jeans shorts glasses goggles clothes binoculars tongs"
+)
+_UNCOUNTABLE = word_set(
+    "air beef beer bread butter cement cheese chocolate cloth clothing coal cocoa coffee concrete copper corn cotton cream "
+    "dirt dust electricity equipment fire flour food fruit fuel furniture garlic gas gold grass gravel hair heat honey ice "
+    "information ink iron jewelry juice knowledge lava leather lettuce light lightning luggage meat metal milk money mud "
+    "music nylon oil oxygen paper pasta plastic pork poultry rain rice rubber rust salt sand silk silver skin smoke snow soap "
+    "soil spinach steam steel sugar sunlight tea traffic velvet vinegar water weather wheat wind wine wood wool yogurt")  # fmt: skip
+#: Singular, though they end in s.
+_SINGULAR_S = word_set("bus gas lens canvas atlas christmas mars rhinoceros")
+_SINGULAR = {many: one for one, many in _IRREGULAR.items()}
+_WORD = re.compile(rf"{word_pattern()}(?:['’-]{word_pattern()})*")
+_ES = re.compile(r"(?:s|x|z|ch|sh)$")
+
+
+def plural(noun: str) -> str:
+    """The plural of a noun (of several words, of the one that is counted); as it is where it is plural already, or not
+    counted."""
+    words, at = _counted(noun)
+    if words:
+        words[at] = _plural(words[at])
+    return " ".join(words) or noun
+
+
+def countable(noun: str) -> bool:
+    """Whether one can say *a* before it."""
+    words, at = _counted(noun.casefold())
+    return bool(words) and words[at] not in _UNCOUNTABLE
+
+
+def with_article(noun: str) -> str:
+    """The noun with *a* or *an*; bare where it is not counted or stands in the plural."""
+    words, at = _counted(noun)
+    if not words or not countable(noun) or _is_plural(words[at].casefold()):
+        return noun
+    return f"{'an' if noun[0].casefold() in 'aeiou' else 'a'} {noun}"
+
+
+@lru_cache(1 << 14)
+def entity_key(noun: str) -> str:
+    """The form under which two names are the same thing: normal form, in the singular."""
+    words, at = _counted(normal_phrase(noun))
+    if words:
+        words[at] = _singular(words[at])
+    return " ".join(words)
+
+
+@lru_cache(1 << 14)
+def forms(noun: str) -> tuple[tuple[str, ...], ...]:
+    """All forms of a thing's name as tuples of lower-case words, the longest first."""
+    plain = normal_phrase(noun)
+    found = {plain, entity_key(noun), plural(entity_key(noun)), plural(plain)}
+    split = {tuple(words_of(form)) for form in found}
+    return tuple(sorted(split - {()}, key=lambda form: (-len(form), form)))
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words; a hyphen or apostrophe inside is part of a word."""
+    return _WORD.findall(text.casefold())
+
+
+def _counted(noun: str) -> tuple[list[str], int]:
+    """The words, and the place of the one that takes the plural: before *of*, *in*, *with*; else the last."""
+    words = noun.split()
+    for at, word in enumerate(words[1:], 1):
+        if word in ("of", "in", "with", "for", "from", "on"):
+            return words, at - 1
+    return words, len(words) - 1
+
+
+def _is_plural(word: str) -> bool:
+    if word in _PLURAL_ONLY or word in _SINGULAR:
+        return True
+    return (
+        len(word) > 3
+        and word.endswith("s")
+        and not word.endswith(("ss", "us", "is"))
+        and word not in _SINGULAR_S
+    )
+
+
+def _plural(word: str) -> str:
+    plain = word.casefold()
+    if plain in _IRREGULAR and plain not in _UNCOUNTABLE:
+        return _IRREGULAR[plain]
+    if plain in _SAME or plain in _UNCOUNTABLE or _is_plural(plain):
+        return word
+    if _ES.search(plain):
+        return f"{word}es"
+    if plain.endswith("y") and plain[-2:-1] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}s"
+
+
+def _singular(word: str) -> str:
+    if word in _SINGULAR:
+        return _SINGULAR[word]
+    if word in _PLURAL_ONLY or word in _SAME or not _is_plural(word):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith(("sses", "shes", "ches", "xes", "zzes")) and word != "axes":
+        return word[:-2]
+    return word[:-1]

@@ -1,0 +1,81 @@
+"""What the tests of labels share: a pool of rows, a kind, keys that were typed beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from support.files import write_csv
+from synthkd.kinds.triple import TripleKind
+from synthkd.labels.candidates import Pool, read_pool
+from synthkd.labels.sampling_design import Design
+from synthkd.labels.session import Reader, Session
+from synthkd.labels.sheet import Sheet
+from synthkd.labels.weights import close, design_for, fingerprint
+
+KIND = TripleKind()
+
+
+def pool_rows(count: int = 60, **extra: Any) -> list[dict[str, Any]]:
+    """Rows with scores spread over [0, 1), in three relations."""
+    scores = np.random.default_rng(0).random(count)
+    relations = ("UsedFor", "AtLocation", "IsA")
+    return [
+        {
+            "id": f"r{i}",
+            "head": f"head{i}",
+            "relation": relations[i % 3],
+            "tail": f"tail{i}",
+            "score": round(float(scores[i]), 4),
+        }
+        | extra
+        for i in range(count)
+    ]
+
+
+def make_pool(folder: Path, rows: list[dict[str, Any]] | None = None) -> Pool:
+    return read_pool(write_csv(folder / "rows.csv", rows or pool_rows()), KIND)
+
+
+class Typed:
+    """Keys typed beforehand; `w` is followed by a line that ends with a line feed."""
+
+    def __init__(self, text: str) -> None:
+        self.left = list(text)
+
+    def key(self) -> str:
+        return self.left.pop(0) if self.left else ""
+
+    def line(self, ask: Callable[[], None] = lambda: None) -> str:
+        ask()
+        text = "".join(self.left)
+        line, _, rest = text.partition("\n")
+        self.left = list(rest)
+        return line
+
+
+def label(
+    folder: Path, pool: Pool, keys: str | Reader, annotator: str = "ann", **options: Any
+) -> tuple[Session, list[str]]:
+    """A whole session into `labels.csv`, as the command line has it; and what was shown."""
+    shown: list[str] = []
+    asked = {"strategy": "uncertain", "share": 1 / 3, "threshold": 0.7, "seed": 0}
+    asked |= {key: options.pop(key) for key in list(options) if key in asked}
+    with Sheet(folder / "labels.csv", pool.kept) as sheet:
+        name = fingerprint(pool, *(asked[key] for key in ("strategy", "share", "threshold", "seed")))
+        design = design_for(pool, sheet, name, **asked)
+        session = Session(pool, KIND, design, sheet, name, annotator, shown.append, **options)
+        session.run(Typed(keys) if isinstance(keys, str) else keys)
+        if sheet.records:
+            close(sheet, pool, design, name)
+    return session, shown
+
+
+def design(count: int = 60, **options: Any) -> tuple[Design, list[str], np.ndarray[Any, Any]]:
+    rows = pool_rows(count)
+    ids = [row["id"] for row in rows]
+    scores = np.array([row["score"] for row in rows])
+    return Design.of(ids, scores, **options), ids, scores
