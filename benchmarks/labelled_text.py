@@ -27,8 +27,7 @@ from benchmarks.critic_parts.encoders import options
 from synthkd.filters.label_noise import confident, cross_fitted, tf_idf
 from synthkd.filters.labelled_text import Contaminated
 from synthkd.kinds.labelled_text.kind import ExampleKind
-from synthkd.text.near_duplicates import Bands, greedy, near_groups
-from synthkd.text.overlap import normal_text
+from synthkd.text.near_duplicates import Bands, greedy, near_groups, normal_text
 
 NOISE, SEEDS = (0.0, 0.1, 0.2), (0, 1, 2)
 WAYS = ("both", "prune_by_noise_rate", "prune_by_class", "confident_learning")

@@ -15,7 +15,7 @@ from everyday.nouns import fit_for_pairs
 from everyday.table import MAGNITUDES, Table
 from everyday.text import Document
 from synthkd.keys import fraction
-from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.plurals import plural
 
 #: Two magnitudes whose ratio is below this are equal.

@@ -20,7 +20,7 @@ from everyday.nouns import capital, countable, with_article
 from everyday.table import Table, Triple
 from everyday.text import Document, was_seen
 from synthkd.keys import fraction
-from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import normal_phrase
 
 #: Share of the subjects about which the embedded teacher never read a sentence with its propositions.
 KEPT_OUT = 0.2

@@ -11,7 +11,7 @@ from everyday import comparatives, messages, problems, sentences
 from everyday.table import Table
 from everyday.text import was_seen
 from synthkd.errors import InputError
-from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import normal_phrase
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,19 @@ from __future__ import annotations
 import re
 import sys
 import typing
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from synthkd.recipe import Recipe
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(ROOT / "tests"))
+from support.rooms import ROOMS  # noqa: E402
 
 
 def recipe_page() -> str:
@@ -78,27 +83,35 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def all_verbs(command: Any, path: list[str]) -> Iterator[list[str]]:
+    """The words of every command, groups before their verbs."""
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        if not inner.hidden:
+            yield from all_verbs(inner, [*path, name])
+
+
+def architecture_page() -> str:
+    """The page with its list of rooms written again."""
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    begin, end = "<!-- rooms: written by scripts/docs.py -->\n", "<!-- end -->"
+    rooms = "\n".join(f"    {name:15} {holds}" for name, holds in ROOMS)
+    before, _, rest = text.partition(begin)
+    return before + begin + "```\nsynthkd/\n" + rooms + "\n```\n" + end + rest.partition(end)[2]
+
+
 def cli_page() -> str:
     import os
 
     os.environ["COLUMNS"] = "100"
     os.environ["TERMINAL_WIDTH"] = "100"
+    import typer
     from typer.testing import CliRunner
 
     from synthkd.cli.app import app
 
     runner = CliRunner()
-    verbs = [
-        [],
-        *([name] for name in ("init", "run", "generate", "judge", "publish", "distill", "show", "describe")),
-    ]
-    verbs += [
-        ["journal"],
-        *(["journal", name] for name in ("info", "list", "export", "import", "retry")),
-    ]
-    verbs += [["critic"], *(["critic", name] for name in ("train", "eval", "calibrate", "score"))]
-    verbs += [["label"], *(["label", name] for name in ("start", "export", "import", "agreement"))]
-    verbs += [["student"], *(["student", name] for name in ("train", "eval", "predict", "export"))]
+    verbs = list(all_verbs(typer.main.get_command(app), []))
     parts = ["# CLI reference\n\nMade from `--help` by `scripts/docs.py`.\n"]
     for verb in verbs:
         result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)
@@ -112,7 +125,7 @@ def cli_page() -> str:
 
 
 def main() -> None:
-    pages = {"recipe.md": recipe_page(), "cli.md": cli_page()}
+    pages = {"recipe.md": recipe_page(), "cli.md": cli_page(), "architecture.md": architecture_page()}
     stale = [
         name
         for name, text in pages.items()

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.common import data_folder, table, write
 from benchmarks.critic_parts.encoders import default_encoder, options
 from synthkd.critics.encoder import EncoderCritic
-from synthkd.kinds.person_names import put_names
+from synthkd.kinds.answer_text import put_names
 from synthkd.kinds.triple import TripleKind
 
 SIZES = (32, 64, 128)

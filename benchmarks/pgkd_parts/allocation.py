@@ -194,7 +194,7 @@ def _read(file: Path) -> Texts:
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:
     """(n, d) unit vectors: of the encoder, each text encoded once in a process; else of hashed words."""
     if encoder:
-        from synthkd.encoders.vectors import encode, vectors_of
+        from synthkd.encoders.frozen import encode, vectors_of
 
         return encode(vectors_of(encoder, None, None), texts)
     from sklearn.feature_extraction.text import HashingVectorizer

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd import plugins
-from synthkd.corpora.propositions import (
+from synthkd.corpora.proposition_metrics import (
     Entailment,
     Exact,
     Overlap,
@@ -23,11 +23,11 @@ from synthkd.corpora.propositions import (
     reference_free,
 )
 from synthkd.corpora.schema import candidate_schema
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.proposition.align import LEAST
 from synthkd.kinds.proposition.align import Overlap as Aligner
 from synthkd.kinds.proposition.claims import names as names_of
 from synthkd.kinds.proposition.kind import PropositionKind
+from synthkd.text.normal_forms import normal_phrase
 
 RULES = ("self_contained", "one_claim", "not_copy", "grounded")
 Rows = list[tuple[Any, ...]]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.student_parts.everyday_split import Question
-from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import normal_phrase
 
 Row = Mapping[str, Any]
 Floats = np.ndarray[Any, np.dtype[np.float64]]

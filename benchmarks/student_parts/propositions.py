@@ -24,7 +24,7 @@ from benchmarks.common import table
 from benchmarks.student_parts.everyday_corpora import documents, judged
 from benchmarks.student_parts.seeds import Floats, interval, named, shown
 from everyday import sentences
-from synthkd.corpora.propositions import Exact, reference_based
+from synthkd.corpora.proposition_metrics import Exact, reference_based
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.students.generators.student import GeneratorStudent

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.common import table
 from benchmarks.student_parts.seeds import Floats, interval, named, shown
-from synthkd.encoders.vectors import encode, vectors_of
+from synthkd.encoders.frozen import encode, vectors_of
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
 

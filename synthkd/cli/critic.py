@@ -145,7 +145,7 @@ def negatives(
     formulas: Formulas = False,
 ) -> None:
     """Make a label sheet from true triples alone: a head, relation or tail of each is replaced."""
-    from synthkd.critics.triples.positives import write_sheet
+    from synthkd.critics.triples.negatives import write_sheet
 
     counts = write_sheet(positives, out, each, hard, seed, known, formulas)
     typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")

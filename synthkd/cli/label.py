@@ -299,6 +299,6 @@ def _check_share(share: float) -> None:
 
 
 def _prompts(path: Path) -> Any:
-    from synthkd.labels.prompts import prompt_reader
+    from synthkd.labels.candidates import prompt_reader
 
     return prompt_reader(path)

@@ -12,7 +12,7 @@ import numpy as np
 from synthkd.critics.calibration import Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import verdict_column
-from synthkd.critics.novelty import BUCKETS
+from synthkd.critics.splits import BUCKETS
 from synthkd.reporting.safe_text import markdown, markdown_block, markdown_code
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from synthkd.critics.features import (
     numbers,
     row_sums,
 )
-from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.regularisation import choose
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind

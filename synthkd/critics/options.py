@@ -11,6 +11,7 @@ from synthkd import plugins
 from synthkd.critics.base import Critic
 from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
+from synthkd.recipe.published_values import public_name
 
 #: Options of the one who trains or scores: a folder says nothing of them.
 _LOCAL = {"teacher", "journal", "limits", "folder", "device"}
@@ -37,19 +38,8 @@ def published_options(options: Any) -> Any:
     if isinstance(options, list | tuple):
         return [published_options(value) for value in options]
     if isinstance(options, str | Path):
-        return published_path(options)
+        return public_name(options)
     return options if isinstance(options, int | float | None) else str(options)
-
-
-def published_path(text: str | Path) -> str:
-    """The last part of what is a path of this machine; another text as it is."""
-    path = Path(text).expanduser()
-    is_path = isinstance(text, Path) or path.is_absolute() or text.startswith(("./", "../"))
-    try:
-        is_path = is_path or path.exists()
-    except (OSError, ValueError):
-        is_path = False
-    return (path.name or path.resolve().name) if is_path else str(text)
 
 
 def options_of_load(

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.critics.features import Floats, Ints, _column
-from synthkd.critics.text.wording import Words, bucket, rarities
+from synthkd.critics.text.features import Words, bucket, rarities
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS

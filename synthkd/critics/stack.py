@@ -21,7 +21,7 @@ from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settin
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.ensemble import Bag, logits
 from synthkd.critics.features import COLUMNS, row_sums
-from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.folder import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.progress import fit
 from synthkd.errors import CriticError, MissingExtraError, nearest

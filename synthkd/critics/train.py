@@ -23,15 +23,13 @@ from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.card import critic_card
 from synthkd.critics.columns import as_read
-from synthkd.critics.facts import Facts, check_held_out
-from synthkd.critics.files import CONFIG
+from synthkd.critics.folder import CONFIG, Facts, check_held_out
 from synthkd.critics.labels import NUMBERS, LabelSheet, verdict_column
-from synthkd.critics.novelty import novelty
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.plots import precision_picture, reliability_picture
 from synthkd.critics.progress import fit
 from synthkd.critics.siblings import SIBLINGS
-from synthkd.critics.splits import group_names
+from synthkd.critics.splits import group_names, novelty
 from synthkd.errors import CriticError
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.base import Kind

@@ -1,23 +1,24 @@
-"""A frozen encoder: each text is encoded once, and a logistic regression reads the vectors."""
+"""Embed texts with a frozen encoder; each text is encoded once in a process."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from synthkd.critics.base import Labels, Scores
-from synthkd.critics.features import row_sums
-from synthkd.encoders.batches import Encoded
+from synthkd.artifacts.folder import STUDENT
+from synthkd.encoders import load as models
+from synthkd.encoders.batches import Encoded, readable
+from synthkd.encoders.load import load_encoder, longest
+from synthkd.encoders.reference import EncoderName
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 #: Texts whose vectors are kept in memory; what is not needed goes when there are more.
 KEPT = 100_000
 #: Vectors by encoder: cross-fitting trains many heads on one encoder, and each text is encoded once for all.
 _SHARED: dict[str, dict[str, Any]] = {}
-_CHOICES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
 class Vectors:
@@ -53,66 +54,44 @@ class Vectors:
         return found
 
 
-def compared(left: Floats, right: Floats) -> Floats:
-    """(n, 4 d + 1): u, v, u*v, |u-v| and the cosine."""
-    product = left * right
-    return np.concatenate([left, right, product, np.abs(left - right), product.sum(1, keepdims=True)], axis=1)
+#: By name, state of its files, length and device.
+_LOADED: dict[tuple[Any, ...], Vectors] = {}
 
 
-@dataclass
-class Head:
-    """Logistic regression on standardised features: mean, scale and weight (d,), bias, and the chosen C."""
-
-    mean: Floats
-    scale: Floats
-    weight: Floats
-    bias: float
-    strength: float
-
-    @classmethod
-    def fit(cls, features: Floats, labels: Labels, groups: Sequence[str], weights: Scores | None) -> Head:
-        """Choose the L2 penalty by grouped cross-validation, then fit on all rows."""
-        mean, scale = features.mean(0), features.std(0)
-        constant = np.ptp(features, axis=0) == 0
-        # The mean of equal numbers may be another number, by rounding.
-        mean[constant], scale[constant | (scale < 1e-9)] = features[0, constant], 1.0
-        scaled = (features - mean) / scale
-        strength = _choose(scaled, labels, groups, weights)
-        model = _regression(strength).fit(scaled, labels, weights)
-        return cls(mean, scale, model.coef_[0], float(model.intercept_[0]), strength)
-
-    def logits(self, features: Floats) -> Scores:
-        """(n,) logits."""
-        found: Scores = row_sums((features - self.mean) / self.scale, self.weight) + self.bias
-        return found
+def named_vectors(
+    reference: EncoderName, folder: Path, given: str | None, max_length: int | None, device: str | None
+) -> tuple[Vectors, str]:
+    """The vectors of the encoder that a student's folder names, compared by content, and where it was found."""
+    for place in reference.candidates(folder, given, STUDENT):
+        vectors = vectors_of(place, max_length, device, local=given is None)
+        if vectors.content == reference.sha256:
+            return vectors, place
+    raise AssertionError("candidates end with an error")
 
 
-def _regression(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
+def vectors_of(name: str, max_length: int | None, device: str | None, local: bool = False) -> Vectors:
+    """The vectors of an encoder by folder or hub name. Raises `StudentError` for what is no encoder with safetensors.
 
-    return LogisticRegression(C=strength, max_iter=300, tol=1e-3)
-
-
-def _choose(features: Floats, labels: Labels, groups: Sequence[str], weights: Scores | None) -> float:
-    """The C with the best mean AUC over folds that share no group; a middle one where there are too few groups.
-
-    On easy rows every C ranks alike: then the largest is taken, which is the surest of what it says.
+    ``local``: a hub name is read from the cache of this machine and not looked up.
     """
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import GroupKFold
+    device = models.pick_device(device)
+    key = (name, _state(Path(name)), max_length, device)
+    if key not in _LOADED:
+        model, tokenizer = load_encoder(name, local=local)
+        _LOADED.clear()  # one encoder at a time is in memory
+        length = longest(model, tokenizer, max_length)
+        content = models.content_hash(model, tokenizer)
+        _LOADED[key] = Vectors(model, tokenizer, length, device, content)
+    return _LOADED[key]
 
-    middle = _CHOICES[len(_CHOICES) // 2]
-    if len(set(groups)) < 12:
-        return middle
-    gains: dict[float, list[float]] = {strength: [] for strength in _CHOICES}
-    for train, test in GroupKFold(3).split(features, labels, groups):
-        if len(set(labels[train])) < 2 or len(set(labels[test])) < 2:
-            continue
-        part = None if weights is None else weights[train]
-        for strength in _CHOICES:
-            model = _regression(strength).fit(features[train], labels[train], part)
-            gains[strength].append(
-                float(roc_auc_score(labels[test], model.decision_function(features[test])))
-            )
-    scored = [(float(np.mean(values)), strength) for strength, values in gains.items() if values]
-    return max(scored)[1] if scored else middle
+
+def encode(vectors: Vectors, texts: Sequence[str]) -> Floats:
+    """(n, d) unit vectors, each text encoded once in a process."""
+    return vectors.of(readable(vectors.tokenizer, texts))
+
+
+def _state(folder: Path) -> tuple[Any, ...]:
+    """Which files of which time a folder has: an encoder that was trained again is another."""
+    if not folder.is_dir():
+        return ()
+    return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.safetensors")))

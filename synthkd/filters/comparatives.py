@@ -13,8 +13,8 @@ from synthkd.errors import MissingExtraError, RecipeError
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
 from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.comparative.grammar import small_word
 from synthkd.kinds.comparative.lexicon import GRADERS, KNOWN, meaning
-from synthkd.kinds.comparative.words import small_word
 from synthkd.text.plurals import forms, words_of
 
 if TYPE_CHECKING:

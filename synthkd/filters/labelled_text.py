@@ -11,8 +11,7 @@ from synthkd.filters.base import Filter, Reasons
 from synthkd.filters.rules import RowRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.labelled_text.taxonomy import label_form
-from synthkd.text.near_duplicates import Bands, Numbers
-from synthkd.text.overlap import SHINGLE, normal_text
+from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, normal_text
 
 if TYPE_CHECKING:
     import pyarrow as pa

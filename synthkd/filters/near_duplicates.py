@@ -16,8 +16,7 @@ import numpy as np
 from synthkd.errors import RecipeError
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.storage.write import TemporaryFolder
-from synthkd.text.near_duplicates import Bands, Numbers, greedy
-from synthkd.text.overlap import SHINGLE
+from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, greedy
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,6 @@ from synthkd.errors import KindError, MissingExtraError, nearest
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
 from synthkd.finish_reasons import Finish, meaning_of
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.proposition.align import (
     CUT,
@@ -34,6 +33,7 @@ from synthkd.kinds.proposition.claims import (
     pointer,
     several_claims,
 )
+from synthkd.text.normal_forms import normal_phrase
 
 if TYPE_CHECKING:
     import pyarrow as pa

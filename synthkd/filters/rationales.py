@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.rationale.choices import choices_of, named_by_stems, named_choices
 from synthkd.kinds.rationale.cut import last_sentence
 from synthkd.kinds.rationale.equations import equations, wrong_equations
 from synthkd.kinds.rationale.numeric import exact, write_number
 from synthkd.kinds.rationale.tokens import plain, tokens
+from synthkd.text.normal_forms import normal_phrase
 
 if TYPE_CHECKING:
     import pyarrow as pa

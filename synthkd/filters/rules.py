@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from synthkd.errors import RecipeError, SynthKDError, nearest
 from synthkd.filters.base import Filter, Reasons
 from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.json_values import begins_as_json
-from synthkd.text.normal_forms import marks, stored
+from synthkd.text.normal_forms import marks, normal_phrase, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from synthkd.text.normal_forms import normal_phrase, stored
+from synthkd.text.normal_forms import stored
 
-__all__ = ["LABELS", "answer_lines", "as_line", "clean_line", "normal_phrase", "peel", "without_emphasis"]
+__all__ = ["LABELS", "answer_lines", "as_line", "clean_line", "peel", "without_emphasis"]
 
 _BULLET = r"[•●○◦▪▫■□◆◇▸▹►▻▶‣∙⁃➤➢➔→✓✔✅☑👉🔹🔸▷·]\ufe0f?"
 #: A hyphen or dash needs a space behind it before a digit, where it may be a minus; a number needs one always (3.5, 10:30).
@@ -160,3 +160,23 @@ def as_line(text: str, *others: str) -> str:
         return text
     quoted = (f"{mark}{text}{mark}" for mark in _VERBATIM)
     return next((line for line in (*quoted, *others) if clean_line(line) == text), text)
+
+
+#: Thirty given names that go with any pronoun; a prompt draws pairs of them for its examples.
+NAMES = (
+    "Robin", "Taylor", "Jordan", "Casey", "Riley", "Morgan", "Avery", "Quinn", "Jamie", "Skyler",
+    "Rowan", "Reese", "Finley", "Emerson", "Hayden", "Dakota", "Parker", "Sawyer", "Charlie", "Frankie",
+    "Jessie", "Kendall", "Lane", "Marley", "Peyton", "Remy", "Sidney", "Tatum", "Drew", "Blake",
+)  # fmt: skip
+#: The pair that stands for PersonX and PersonY in the question itself (never drawn for an example).
+QUERY = ("Alex", "Chris")
+
+
+def put_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
+    """``PersonX`` and ``PersonY`` as names."""
+    return re.sub(r"\bPersonY\b", y, re.sub(r"\bPersonX\b", x, text))
+
+
+def take_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
+    """Names as ``PersonX`` and ``PersonY``."""
+    return re.sub(rf"\b{y}\b", "PersonY", re.sub(rf"\b{x}\b", "PersonX", text))

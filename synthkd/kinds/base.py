@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any, ClassVar
 
 from synthkd.keys import content_hash
-from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 Row = Mapping[str, Any]

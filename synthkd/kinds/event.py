@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthkd.kinds.answer_text import LABELS, answer_lines, as_line, normal_phrase
+from synthkd.kinds.answer_text import LABELS, answer_lines, as_line
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.json_values import json_texts
+from synthkd.text.normal_forms import normal_phrase
 
 
 class EventKind(Kind):

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import KindError, nearest
-from synthkd.kinds.answer_text import answer_lines, as_line, clean_line, normal_phrase
+from synthkd.kinds.answer_text import NAMES, QUERY, answer_lines, as_line, clean_line, put_names, take_names
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.json_values import json_texts
-from synthkd.kinds.person_names import NAMES, QUERY, put_names, take_names
 from synthkd.kinds.relations import Relation, load_relations
-from synthkd.text.normal_forms import stored
+from synthkd.text.normal_forms import normal_phrase, stored
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe

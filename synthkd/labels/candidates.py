@@ -8,7 +8,7 @@ its inverse. So memory does not grow with the corpus, and weights still stand fo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import InputError, KindError, StorageError, nearest
+from synthkd.journal import Journal
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
-from synthkd.labels.sizes import Floats
+from synthkd.labels.sampling_design import Floats
 from synthkd.rows.cells import CellError, cell_text, described, text_cell
 from synthkd.rows.read import read_rows
 from synthkd.storage.write import read_json
@@ -242,3 +243,32 @@ def _score(row: dict[str, Any], value: Any) -> float:
             f"row {row['id']!r}: the score is {value!r}; each row needs a number, or none has one"
         )
     return number
+
+
+def _journal_name(manifest: Any) -> str | None:
+    recipe = manifest.get("recipe") if isinstance(manifest, dict) else None
+    named = recipe.get("journal") if isinstance(recipe, dict) else None
+    return Path(named).name if isinstance(named, str) else None
+
+
+def prompt_reader(path: Path) -> Callable[[dict[str, Any]], str | None]:
+    """A function from a row to its prompt; to ``None`` where no journal near ``path`` has it."""
+    name = "journal.sqlite"
+    if (path / "manifest.json").is_file():
+        name = _journal_name(read_json(path / "manifest.json")) or name
+    here = path.resolve()
+    journals = [folder / name for folder in [here, *here.parents][:4] if (folder / name).is_file()]
+
+    def prompt(row: dict[str, Any]) -> str | None:
+        request = str(row.get("completion_key") or "").rpartition("-")[0]
+        for file in journals if request else []:
+            try:
+                with Journal(file, read_only=True) as journal:
+                    sent = journal.request(request)
+            except StorageError:
+                continue
+            if sent:
+                return "\n".join(f"{m['role']}: {m['content']}" for m in sent["messages"])
+        return None
+
+    return prompt

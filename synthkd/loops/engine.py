@@ -32,8 +32,7 @@ from synthkd.loops import rounds as store
 from synthkd.loops.final import check_files, write_all
 from synthkd.loops.named_files import named_files
 from synthkd.loops.result import DistillResult, result_of
-from synthkd.loops.rounds import Came, Round
-from synthkd.loops.standing import bad_rounds, best_round, refused_rounds
+from synthkd.loops.rounds import Came, Round, bad_rounds, best_round, refused_rounds
 from synthkd.loops.summary import round_line
 from synthkd.loops.task import Figures, Row, Task
 from synthkd.loops.tasks import task_of

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from synthkd.loops.rounds import Round
-from synthkd.loops.standing import best_round
+from synthkd.loops.rounds import Round, best_round
 from synthkd.reporting.safe_text import clean
 
 #: Names of figures in tables; others stand as they are.

@@ -4,8 +4,7 @@ Unknown keys are refused with the nearest known name. Relative paths are read fr
 ``$NAME`` in a path is taken from the environment.
 """
 
-from synthkd.recipe.part import Part
-from synthkd.recipe.parts import CorpusPart, CriticPart, Examples, Inputs, Kind, Prompt, Rule, VotesPart
+from synthkd.recipe.parts import CorpusPart, CriticPart, Examples, Inputs, Kind, Part, Prompt, Rule, VotesPart
 from synthkd.recipe.recipe import Recipe
 from synthkd.recipe.student import LoopPart, MinePart, RowsPart, StudentPart
 from synthkd.recipe.teacher import BatchPart, Limits, PoolPart, Price, SamplingPart, TeacherPart, VllmPart

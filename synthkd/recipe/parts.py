@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from synthkd.recipe.part import Part
+
+class Part(BaseModel):
+    """Base of all parts of a recipe: frozen, and nothing unknown gets in."""
+
+    # Messages of pydantic would repeat the value, which may be a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class Inputs(Part):

@@ -105,3 +105,14 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _spellings(folder: Path) -> set[str]:
     return {str(folder), os.path.realpath(folder)}
+
+
+def public_name(text: str | Path) -> str:
+    """The last part of what is a path of this machine; another text as it is."""
+    path = Path(text).expanduser()
+    is_path = isinstance(text, Path) or path.is_absolute() or text.startswith(("./", "../"))
+    try:
+        is_path = is_path or path.exists()
+    except (OSError, ValueError):
+        is_path = False
+    return (path.name or path.resolve().name) if is_path else str(text)

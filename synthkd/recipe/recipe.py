@@ -12,8 +12,7 @@ from synthkd import safeyaml
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
-from synthkd.recipe.part import Part
-from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Prompt, Rule, VotesPart
+from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Part, Prompt, Rule, VotesPart
 from synthkd.recipe.published_values import published
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import Limits, TeacherPart

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from synthkd.recipe.part import Part
+from synthkd.recipe.parts import Part
 
 
 class StudentPart(Part):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from synthkd.recipe.part import Part
+from synthkd.recipe.parts import Part
 from synthkd.secrets import Headers, Url, has_token, random_looking
 
 

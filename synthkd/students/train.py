@@ -22,7 +22,7 @@ from synthkd.students.folders import save_student
 from synthkd.students.metrics import Evaluation, evaluate
 from synthkd.students.rows import read_texts
 from synthkd.students.training_hashes import row_hashes
-from synthkd.text.overlap import normal_text
+from synthkd.text.near_duplicates import normal_text
 
 README = "README.md"
 

@@ -7,7 +7,7 @@ The file has ``input_id``, ``sample_index`` (0 where the column is missing), ``t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,28 @@ from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows.cells import text_cell
 from synthkd.rows.read import read_rows
 from synthkd.storage.write import TemporaryFolder
-from synthkd.teachers.groups import in_groups
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
+
+
+#: Answers in one group, about.
+GROUP = 512
+
+
+async def in_groups(
+    requests: AsyncIterator[Request], answer: Callable[[Request], Iterable[Answer]]
+) -> AsyncIterator[list[Answer]]:
+    """``answer`` each request, and yield the answers some at a time."""
+    group: list[Answer] = []
+    async for request in requests:
+        group.extend(answer(request))
+        if len(group) >= GROUP:
+            yield group
+            group = []
+    if group:
+        yield group
+
 
 FIELDS = ("input_id", "sample_index", "text", "logprob", "model")
 

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import MissingExtraError
-from synthkd.text.overlap import SHINGLE, jaccard, normal_text, shingles
+from synthkd.text.normal_forms import SHINGLE, normal_text, shingles
+
+__all__ = ["SHINGLE", "jaccard", "normal_text", "shingles"]
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """Shared runs over all runs."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
 
 Numbers = np.ndarray[Any, Any]
 #: Hashes in a signature, and the probability with which two texts at the threshold meet.

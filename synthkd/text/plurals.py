@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from synthkd.kinds.answer_text import normal_phrase
-from synthkd.text.normal_forms import word_pattern
+from synthkd.text.normal_forms import normal_phrase, word_pattern
 
 
 def word_set(text: str) -> frozenset[str]:

@@ -107,8 +107,7 @@ def test_a_checkpoint_within_a_folder_names_no_code_at_all(checkpoint: Path, har
 
 
 def loaders() -> dict[str, Callable[[Path], Any]]:
-    from synthkd.encoders.classifier_checkpoint import load_encoder
-    from synthkd.encoders.load import load_model
+    from synthkd.encoders.load import load_encoder, load_model
     from synthkd.recipe import TeacherPart
     from synthkd.students.generators.checkpoint import load_checkpoint
     from synthkd.teachers.transformers.sampling import Sampler

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from synthkd.corpora.entailment import entailment_class
-from synthkd.corpora.propositions import (
+from synthkd.corpora.proposition_metrics import (
     Exact,
     Overlap,
+    entailment_class,
     mean_of,
     reference_based,
     reference_free,

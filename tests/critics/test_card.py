@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from synthkd.cli.critic import app
 from synthkd.critics.calibration import Curve
 from synthkd.critics.labels import read_labels
-from synthkd.critics.novelty import NEW_WORDS, SEEN_REST, SEEN_WORDS, novelty
 from synthkd.critics.plots import precision_picture
+from synthkd.critics.splits import NEW_WORDS, SEEN_REST, SEEN_WORDS, novelty
 from synthkd.critics.train import load_critic, train_critic
 from synthkd.kinds.triple import TripleKind
 

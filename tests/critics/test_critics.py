@@ -13,7 +13,7 @@ from support.critic_sheets import sheet_rows
 from support.files import write_csv
 
 from synthkd.artifacts.folder import HASHES
-from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.critics.folder import ARRAYS, CONFIG
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
 from synthkd.critics.train import FACTS, HELD_OUT, SEEN, load_critic, train_critic

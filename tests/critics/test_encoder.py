@@ -14,12 +14,13 @@ import pytest
 from support.tiny_encoder import write_bert
 
 from synthkd.artifacts.folder import HASHES
-from synthkd.critics.encoder import EncoderCritic, training
-from synthkd.critics.encoder.training import Schedule
-from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.critics.encoder import EncoderCritic
+from synthkd.critics.encoder import fine_tuned as training
+from synthkd.critics.encoder.fine_tuned import Schedule
+from synthkd.critics.encoder.head import compared
+from synthkd.critics.folder import ARRAYS, CONFIG
 from synthkd.encoders import batches
 from synthkd.encoders import load as models
-from synthkd.encoders.frozen import compared
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.triple import TripleKind
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.critics.text.wording import Words, form, overlap, rarities
+from synthkd.critics.text.features import Words, form, overlap, rarities
 
 
 def numbers(said: list[str | None], **sources: list[str | None]) -> dict[str, list[float]]:

@@ -16,8 +16,7 @@ from synthkd.errors import RecipeError
 from synthkd.filters.near_duplicates import BYTES, NearDuplicate
 from synthkd.kinds.labelled_text.kind import ExampleKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.text.near_duplicates import RECALL, Bands, near_groups
-from synthkd.text.overlap import jaccard, normal_text, shingles
+from synthkd.text.near_duplicates import RECALL, Bands, jaccard, near_groups, normal_text, shingles
 
 KIND = ExampleKind()
 LONG = "I would like to have my money back for the red shoes that I ordered from you last week"

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.filters.graph import Order, components
-from synthkd.filters.order import Numbers, OrderRule, put_in_order
+from synthkd.filters.order import Numbers, Order, OrderRule, components, put_in_order
 
 nx = pytest.importorskip("networkx")
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
+from synthkd.kinds.comparative.grammar import ADVERBS, QUANTIFIERS
 from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.comparative.lexicon import ADJECTIVES, KNOWN, VERBS, graded, meaning
-from synthkd.kinds.comparative.words import ADVERBS, QUANTIFIERS
 from synthkd.text.plurals import entity_key, plural
 
 KIND = ComparativeKind()

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import KindError
-from synthkd.kinds.answer_text import clean_line, normal_phrase
+from synthkd.kinds.answer_text import NAMES, QUERY, clean_line, put_names, take_names
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.person_names import NAMES, QUERY, put_names, take_names
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
+from synthkd.text.normal_forms import normal_phrase
 
 KIND = TripleKind()
 ROW = {"head": "knife", "relation": "UsedFor"}

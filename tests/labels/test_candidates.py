@@ -15,8 +15,7 @@ from support.label_candidates import KIND, make_pool, pool_rows
 
 from synthkd import Recipe, run
 from synthkd.errors import InputError
-from synthkd.labels.candidates import kind_name, read_pool, sentence
-from synthkd.labels.prompts import prompt_reader
+from synthkd.labels.candidates import kind_name, prompt_reader, read_pool, sentence
 from synthkd.testing import FakeServer
 
 

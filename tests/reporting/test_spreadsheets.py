@@ -16,7 +16,7 @@ from support.files import write_csv
 from typer.testing import CliRunner
 
 from synthkd.cli.app import app
-from synthkd.critics.triples.positives import write_sheet
+from synthkd.critics.triples.negatives import write_sheet
 from synthkd.labels.sheet import Sheet, read_records
 from synthkd.rows.read import read_rows
 from synthkd.students.serve import predict_file

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor  # noqa: E402
 
-from synthkd.students import objectives as o  # noqa: E402
+from synthkd.students import losses as o  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -190,7 +190,7 @@ def test_mixed_rows_with_all_weight_on_one_side_are_the_rows() -> None:
     x, y = torch.randn(3, 2, 2, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
     mixed = o.mix(x, y)
     whole = torch.ones(3, dtype=torch.float64)
-    from synthkd.students.objectives.mixing import _between
+    from synthkd.students.losses import _between
 
     assert torch.equal(_between(x, mixed.partner, whole), x)
 

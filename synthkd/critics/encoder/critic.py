@@ -16,17 +16,17 @@ from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Name
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.encoder import texts
-from synthkd.critics.encoder.cross import CrossEncoder
-from synthkd.critics.encoder.training import History, Schedule, fine_tune, logits_of
+from synthkd.critics.encoder.fine_tuned import CrossEncoder, History, Schedule, fine_tune, logits_of
+from synthkd.critics.encoder.head import Head, compared
 from synthkd.critics.features import SCALES, WIDTH, Scales, columns_read, numbers
-from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
-from synthkd.critics.options import published_path
+from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.encoders import load as models
 from synthkd.encoders.batches import Encoded
-from synthkd.encoders.frozen import Head, Vectors, compared
+from synthkd.encoders.frozen import Vectors
 from synthkd.encoders.reference import EncoderName
 from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
+from synthkd.recipe.published_values import public_name
 
 #: Rows that are sorted by length together; what is in memory at a time.
 WINDOW = 16_384
@@ -161,7 +161,7 @@ class EncoderCritic(Critic):
             raise CriticError("this critic was not trained yet")
         config: dict[str, Any] = {
             "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
-            "model": published_path(self.model_name), "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
+            "model": public_name(self.model_name), "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
             "schedule": asdict(self.schedule), "history": asdict(self.history),
         }  # fmt: skip
         arrays: dict[str, Any] = {}

@@ -7,13 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from synthkd.encoders.batches import Pair
 from synthkd.errors import CriticError
+from synthkd.kinds.answer_text import put_names
 from synthkd.kinds.base import Kind
-from synthkd.kinds.person_names import put_names
 
 #: The column with the text that a grounded candidate must follow from.
 SOURCE = "source"
-Pair = tuple[str, str | None]
 
 
 def pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[Pair]:

@@ -15,17 +15,17 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
-from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
+from synthkd.critics.folder import ARRAYS, CONFIG, read_files, write_files
 from synthkd.critics.judge.ask import Asker, Question, Replies
 from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.critics.judge.settings import JudgeSettings, asked_again, public_identity, saved_sampling
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.critics.judge.verdict_forms import Form, find_form
-from synthkd.critics.options import published_path
 from synthkd.errors import CriticError
 from synthkd.finish_reasons import Finish, meaning_of
 from synthkd.journal import Journal
 from synthkd.kinds.base import Kind
+from synthkd.recipe.published_values import public_name
 from synthkd.reporting.safe_text import markdown_code
 from synthkd.requests import Completion
 from synthkd.secrets import clear_secret
@@ -138,7 +138,7 @@ class JudgeCritic(Critic):
         replies = "one reply" if self.samples == 1 else f"the mean of {self.samples} replies"
         return (
             f"## The judge\n\n{markdown_code(self.identity)} was asked with the template"
-            f" {markdown_code(published_path(self.template))}; a verdict has the form {markdown_code(self.form.name)} and is"
+            f" {markdown_code(public_name(self.template))}; a verdict has the form {markdown_code(self.form.name)} and is"
             f" {replies}. {said}".rstrip()
         )
 
@@ -221,12 +221,12 @@ class JudgeCritic(Critic):
             part = self.asker.recipe.teacher
             known, other = saved_sampling(part.sampling)
             asked = {
-                "backend": part.backend, "model": None if part.model is None else published_path(part.model),
+                "backend": part.backend, "model": None if part.model is None else public_name(part.model),
                 "identity": self.identity, "chat": part.chat, "sampling": known, "other": other,
             }  # fmt: skip
         config = {
             "critic": self.name, "version": VERSION, "kind": self.kind.name, "columns": list(self.prompt.columns),
-            "template": published_path(self.template), "template_hash": self.prompt.hash, "form": self.form.name,
+            "template": public_name(self.template), "template_hash": self.prompt.hash, "form": self.form.name,
             "samples": self.samples, "calibration": self.calibration, "left_out": self._left_out, **asked,
         }  # fmt: skip
         write_files(folder, self.scale.arrays(), config)

@@ -14,12 +14,12 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Count, Name, PluginName, Settings
-from synthkd.critics.files import CriticSettings
+from synthkd.critics.folder import CriticSettings
 from synthkd.critics.judge.ask import Asker
-from synthkd.critics.options import published_path
 from synthkd.errors import CriticError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash
+from synthkd.recipe.published_values import public_name
 from synthkd.recipe.teacher import SamplingPart
 
 #: Backends that a saved judge may name without the user's naming one: all they do is ask the server at ``base_url``.
@@ -87,7 +87,7 @@ def public_identity(asker: Asker) -> str:
     if part.backend in _SERVED:
         return f"openai:{part.model}"
     identity = asker.identity
-    return identity.replace(part.model, published_path(part.model)) if part.model else identity
+    return identity.replace(part.model, public_name(part.model)) if part.model else identity
 
 
 def asked_again(
@@ -121,7 +121,7 @@ def asked_again(
     }  # fmt: skip
     if settings.chat is not None:
         part.setdefault("chat", settings.chat)
-    named = published_path(str(teacher.get("model") or settings.model))
+    named = public_name(str(teacher.get("model") or settings.model))
     if settings.model is not None and named != settings.model and not teacher.get("identity"):
         raise CriticError(
             f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not {named!r}; ask that one, or"

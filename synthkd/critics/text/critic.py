@@ -15,11 +15,10 @@ from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Columns, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.features import NUMERIC, columns_read, row_sums
-from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.regularisation import choose
 from synthkd.critics.siblings import SIBLINGS
-from synthkd.critics.text.reader import Reader
-from synthkd.critics.text.wording import BITS
+from synthkd.critics.text.features import BITS, Reader
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.base import Kind
 

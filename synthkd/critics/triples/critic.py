@@ -17,17 +17,35 @@ import pyarrow as pa
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Count, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
-from synthkd.critics.triples import shared
+from synthkd.critics.folder import ARRAYS, CriticSettings, read_files, write_files
 from synthkd.critics.triples.evidence import Evidence
 from synthkd.critics.triples.files import check_evidence
+from synthkd.critics.triples.negatives import Triple
+from synthkd.critics.triples.phrases import Vocabulary
 from synthkd.critics.triples.reference import COLUMNS, distinct, enough, read_known, triples_of
-from synthkd.critics.triples.training import FOLDS, Prepared, Told, fold_of
+from synthkd.critics.triples.training import FOLDS, Prepared, Told, fold_of, prepare
 from synthkd.critics.triples.trees import Trees
-from synthkd.critics.triples.vectors import load_encoder, named_encoder
+from synthkd.critics.triples.vectors import EncoderVectors, load_encoder, named_encoder
 from synthkd.encoders.reference import EncoderName
 from synthkd.errors import CriticError, MissingExtraError
+from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
+
+_LAST: dict[str, Prepared] = {}
+
+
+def prepared(known: list[Triple], told: Told, vectors: Any, seed: int, hard: float) -> Prepared:
+    """As `prepare`, which is not run again for what it ran for last. ``vectors``: the encoder's, if any."""
+    encoder_content = getattr(vectors, "content", None)
+    key = content_hash([known, told.triples, list(told.groups), encoder_content, seed, hard])
+    if key not in _LAST:
+        _LAST.clear()
+        encoder = None
+        if vectors is not None:
+            encoder = EncoderVectors.learn(vectors, Vocabulary.of(known).read(known).phrases)
+        _LAST[key] = prepare(known, told, encoder, seed, hard)
+    return _LAST[key]
+
 
 #: Rows that are scored at a time.
 _SLICE = 2048
@@ -123,8 +141,8 @@ class KnowledgeBaseCritic(Critic):
         asked = list(zip(mine.triples, mine.groups, strict=True))
         if any(row not in place for row in asked):
             told, place = mine, {row: i for i, row in enumerate(asked)}
-        prepared = shared.prepared(known, told, self._vectors, self.seed, self.hard)
-        return prepared, prepared.told[[place[row] for row in asked]]
+        evidence = prepared(known, told, self._vectors, self.seed, self.hard)
+        return evidence, evidence.told[[place[row] for row in asked]]
 
     def _scale(self, features: Scores, labels: Labels, weight: Scores, fold: Any) -> None:
         """Platt scaling on logits of trees that did not see the labelled row, where labels are of both sorts."""

@@ -9,10 +9,61 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from synthkd.errors import CriticError
+from synthkd.critics.triples.phrases import Vocabulary
+from synthkd.critics.triples.reference import COLUMNS, enough, read_known
+from synthkd.critics.triples.vectors import WordVectors
+from synthkd.errors import CriticError, MissingExtraError
+from synthkd.reporting.safe_text import csv_line, to_cell
+from synthkd.storage.ownership import check_file, has_text
+from synthkd.storage.write import write_text
+
+#: How many of the nearest are drawn from, and among how many phrases they are looked for.
+NEAREST, POOL = 20, 10_000
+#: A phrase nearer than this may mean the same, so what it makes may be true: it is never named.
+ALIKE = 0.9
+
+
+class Similar:
+    """``similar(phrase, slot)``: up to `NEAREST` phrases, the nearest first, that fill the slot (0: head, 2: tail) of other triples.
+
+    ``vectors``: a source of unit vectors of phrases, such as word vectors or an encoder (`kb.vectors`).
+    """
+
+    def __init__(self, known: Sequence[Triple], vectors: Any, vocabulary: Vocabulary, seed: int = 0) -> None:
+        self._vectors, self._vocabulary = vectors, vocabulary
+        rng = np.random.default_rng(seed)
+        self._pool: dict[int, tuple[list[str], Any]] = {}
+        for slot in (0, 2):
+            names = sorted({triple[slot] for triple in known})
+            names = [names[place] for place in rng.permutation(len(names))[:POOL]]
+            self._pool[slot] = names, self._of(names)
+        self._memory: dict[tuple[str, int], list[str]] = {}
+
+    @classmethod
+    def of(cls, known: Sequence[Triple], seed: int = 0) -> Similar:
+        """By word vectors that are learned from the triples themselves."""
+        vocabulary = Vocabulary.of(known)
+        return cls(known, WordVectors.learn(vocabulary, vocabulary.read(known), seed), vocabulary, seed)
+
+    def __call__(self, phrase: str, slot: int) -> list[str]:
+        found = self._memory.get((phrase, slot))
+        if found is None:
+            names, vectors = self._pool[slot]
+            near = vectors @ self._of([phrase])[0]
+            near[near > ALIKE] = -1
+            best = np.argsort(-near, kind="stable")[:NEAREST]
+            found = self._memory[phrase, slot] = [names[place] for place in best if near[place] > 0]
+        return found
+
+    def _of(self, names: Sequence[str]) -> Any:
+        rows = self._vocabulary.read([(name, "", name) for name in names])
+        return self._vectors.of(rows.phrases)[rows.head]
+
 
 Triple = tuple[str, str, str]
 SLOTS = ("head", "relation", "tail")
@@ -129,3 +180,54 @@ def _replaced(triple: Triple, slot: int, drawn: str) -> Triple:
         if slot == 1
         else (head, relation, drawn)
     )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Distinct true triples and negatives, and how many negatives no draw gave: all was known to be true or drawn."""
+
+    true: int
+    made: int
+    missing: int
+
+
+def write_sheet(
+    positives: Path,
+    out: Path,
+    each: int = 1,
+    hard: float = 0.0,
+    seed: int = 0,
+    known: Path | None = None,
+    formulas: bool = False,
+) -> Counts:
+    """Write a CSV: head, relation, tail, label, and in ``made`` which slot was replaced.
+
+    ``known``: more true triples, none of which may be made a negative. ``hard``: share of the replaced heads and
+    tails that are drawn from phrases near to the true one. ``formulas``: texts that a spreadsheet takes for formulas
+    stay as they are.
+    """
+    if each < 1 or not 0 <= hard <= 1:
+        raise CriticError(
+            f"negatives: `each` is {each} and `hard` {hard}; 1 or more, and a share from 0 to 1"
+        )
+    if out.suffix != ".csv":
+        raise CriticError(f"{out}: the sheet is a CSV file; name it so")
+    check_file(out, has_text("head,relation,tail,label,made"), "a sheet of made negatives")
+    true = enough(read_known(positives), str(positives))
+    others = read_known(known) if known else []
+    made = corrupt(true, Known([*true, *others]), each, seed, similar=_similar(true, hard, seed), hard=hard)
+    slots = dict(zip(made.triples, made.slot, strict=True))
+    rows = [[*COLUMNS, "label", "made"]]
+    rows += [[*triple, "true", ""] for triple in true]
+    rows += [[*triple, "false", SLOTS[slot]] for triple, slot in slots.items()]
+    write_text(out, "".join(csv_line(to_cell(cell, formulas) for cell in row) for row in rows))
+    return Counts(len(true), len(slots), len(true) * each - len(slots))
+
+
+def _similar(true: list[tuple[str, str, str]], hard: float, seed: int) -> Similar | None:
+    if not hard:
+        return None
+    try:
+        return Similar.of(true, seed)
+    except ImportError:
+        raise MissingExtraError("negatives by similarity", "critics") from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.kinds.answer_text import normal_phrase
+from synthkd.text.normal_forms import normal_phrase
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 #: Words of a phrase that are looked at.

@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from synthkd.critics.triples.negatives import Triple
 from synthkd.errors import CriticError
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.labels.verdicts import REJECT, UNSURE, verdict_of
 from synthkd.rows.cells import text_cell
 from synthkd.rows.read import read_tables
+from synthkd.text.normal_forms import normal_phrase
 
 COLUMNS = ("head", "relation", "tail")
 #: Columns of a label sheet, by which a row may say that it is not true.

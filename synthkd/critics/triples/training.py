@@ -16,10 +16,9 @@ import numpy as np
 
 from synthkd.critics.base import Labels, Scores
 from synthkd.critics.triples.evidence import Evidence, Learned
-from synthkd.critics.triples.negatives import Known, Triple, corrupt
+from synthkd.critics.triples.negatives import Known, Similar, Triple, corrupt
 from synthkd.critics.triples.phrases import Ints, Vocabulary
 from synthkd.critics.triples.reference import form
-from synthkd.critics.triples.similar import Similar
 from synthkd.critics.triples.vectors import EncoderVectors
 from synthkd.keys import fraction
 

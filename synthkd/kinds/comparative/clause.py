@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from synthkd.kinds.answer_text import clean_line
 from synthkd.kinds.base import Malformed
+from synthkd.kinds.comparative.grammar import ARTICLES, PREPOSITIONS, PRONOUNS, STOPS, small_word
 from synthkd.kinds.comparative.lexicon import GRADERS, KNOWN, VERBS, Meaning, meaning
-from synthkd.kinds.comparative.words import ARTICLES, PREPOSITIONS, PRONOUNS, STOPS, small_word
 from synthkd.text.normal_forms import word_pattern
 from synthkd.text.plurals import forms
 

@@ -10,7 +10,66 @@ import re
 from collections.abc import Sequence
 
 from synthkd.kinds.comparative.lexicon import ADJECTIVES, graded
-from synthkd.kinds.comparative.words import ADVERBS, QUANTIFIERS
+from synthkd.text.plurals import word_set
+
+#: The sets of the paper's constraints (Howard et al. 2023), and their singular for what is not counted.
+AUXILIARIES = ("are", "can", "have", "need", "would", "may")
+ADVERBS = ("typically", "usually", "generally", "often", "normally", "always")
+QUANTIFIERS = ("much", "far", "slightly")
+SINGULAR = {"are": "is", "have": "has", "need": "needs", "were": "was", "tend to be": "tends to be"}
+
+_AUX = {
+    **dict.fromkeys(("are", "is", "'re", "be", "become", "seem", "appear", "look", "feel", "get"), "are"),
+    **dict.fromkeys(("were", "was"), "were"),
+    **dict.fromkeys(("have", "has", "possess", "contain", "offer", "provide"), "have"),
+    **dict.fromkeys(("need", "needs", "require", "requires"), "need"),
+    **{word: word for word in word_set("can could may might would will should must do does")},
+}
+_ADVERBS = word_set(
+    "typically usually generally often normally always commonly mostly frequently sometimes probably ordinarily likely "
+    "naturally also overall traditionally certainly clearly definitely actually really"
+)
+_QUANTIFIERS = word_set(
+    "much far slightly significantly considerably somewhat substantially vastly greatly way even marginally noticeably "
+    "notably relatively many dramatically markedly immensely infinitely comparatively"
+)
+_SEVERAL = {
+    ("on", "average"): ("adverb", "on average"), ("in", "general"): ("adverb", "in general"), ("as", "a", "rule"): ("adverb", "as a rule"),
+    ("tend", "to", "be"): ("aux", "tend to be"), ("tends", "to", "be"): ("aux", "tend to be"), ("tend", "to", "have"): ("aux", "have"),
+    ("tend", "to"): ("aux", "tend to"), ("a", "lot"): ("quantifier", "a lot"), ("a", "bit"): ("quantifier", "a bit"),
+    ("a", "little"): ("quantifier", "a little"), ("a", "little", "bit"): ("quantifier", "a little bit"), ("quite", "a", "bit"): ("quantifier", "quite a bit"),
+}  # fmt: skip
+NEGATIONS = word_set(
+    "not never no nor neither rarely seldom hardly cannot isn't aren't can't don't doesn't won't barely"
+)
+PRONOUNS = word_set("they it these those this")
+ARTICLES = word_set("a an the most many some all any those that of")
+#: Where a comparison ends.
+STOPS = word_set(
+    "than and but or because since while whereas which that who due when if so as compared although though"
+)
+#: Words that may stand behind an adjective and make its meaning narrower: *easier to carry*, *better at swimming*.
+PREPOSITIONS = word_set("to at for of with against")
+
+
+def small_word(tokens: list[str], at: int) -> tuple[str, str, int] | None:
+    """The class (aux, adverb, quantifier, negation), the word as we write it, and how many tokens it takes."""
+    for length in (3, 2):
+        if found := _SEVERAL.get(tuple(tokens[at : at + length])):
+            return *found, length
+    word = tokens[at]
+    if word in NEGATIONS:
+        return "negation", word, 1
+    if word in _AUX:
+        return "aux", _AUX[word], 1
+    if word in _ADVERBS:
+        return "adverb", word, 1
+    if word in _QUANTIFIERS:
+        return "quantifier", word, 1
+    if tokens[at + 1 : at + 2] == ["times"] and word.replace(".", "").isdigit():
+        return "quantifier", f"{word} times", 2
+    return None
+
 
 #: What may be graded by *more* or *less* beside the lexicon: one word.
 OPEN = r"(?:more|less) [a-z]{3,16}"

@@ -11,17 +11,44 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from synthkd.kinds.answer_text import LABELS, answer_lines, normal_phrase
+from synthkd.kinds.answer_text import LABELS, answer_lines
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.comparative.answers import json_items
 from synthkd.kinds.comparative.clause import Clause, read_clause
-from synthkd.kinds.comparative.grammar import regex_of
+from synthkd.kinds.comparative.grammar import ADVERBS, PREPOSITIONS, QUANTIFIERS, SINGULAR, regex_of
 from synthkd.kinds.comparative.lexicon import GRADERS, meaning
-from synthkd.kinds.comparative.words import ADVERBS, PREPOSITIONS, QUANTIFIERS, SINGULAR
+from synthkd.kinds.json_values import json_value
+from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.plurals import countable, entity_key, plural, with_article
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
+
+
+#: What the text of an answer may stand under, the first that is there.
+_FIELDS = ("comparative", "answer", "sentence", "text", "comparison")
+
+
+def json_items(text: str) -> list[str] | None:
+    """The texts in a JSON answer; None where it is no JSON."""
+    value = json_value(text)
+    return None if value is None else _texts(value)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict) and isinstance(value.get("answers"), list):
+        value = value["answers"]
+    items = value if isinstance(value, list) else [value]
+    return [_text(item) for item in items]
+
+
+def _text(item: Any) -> str:
+    if not isinstance(item, dict):
+        return item if isinstance(item, str) else ""
+    said = next((item[name] for name in _FIELDS if isinstance(item.get(name), str)), "")
+    # A bare comparative may have its adverb and quantifier beside it.
+    beside = [item.get(name) for name in ("adverb", "quantifier") if "comparative" in item]
+    return " ".join([*(word for word in beside if isinstance(word, str) and word), said])
+
 
 _LABELS = rf"sentence|comparison|comparative|{LABELS}"
 _WAYS = {1: "more", -1: "less"}

@@ -18,7 +18,7 @@ from synthkd.keys import seed_from
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.labelled_text.answers import read_answer
 from synthkd.kinds.labelled_text.taxonomy import Resolve, Text, agree, read_taxonomy, read_texts
-from synthkd.text.overlap import normal_text
+from synthkd.text.near_duplicates import normal_text
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe

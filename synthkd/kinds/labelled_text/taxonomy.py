@@ -10,7 +10,7 @@ from typing import Any
 from synthkd.errors import KindError, nearest
 from synthkd.rows.cells import text_cell
 from synthkd.rows.read import read_rows
-from synthkd.text.overlap import normal_text
+from synthkd.text.near_duplicates import normal_text
 
 Resolve = Callable[[str], Path]
 #: Labels that an error names.

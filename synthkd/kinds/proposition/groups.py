@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from synthkd.kinds.answer_text import normal_phrase, peel, without_emphasis
-from synthkd.text.normal_forms import stored
+from synthkd.kinds.answer_text import peel, without_emphasis
+from synthkd.text.normal_forms import normal_phrase, stored
 
 #: `<s>`, `</s>` and what is written for them: `<S>`, `< s >`, `[s]`, `<s1>`, `<s id="1">`, `<sentence>`, `<\s>`.
 _TAG = re.compile(

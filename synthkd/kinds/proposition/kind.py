@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthkd.errors import RecipeError, nearest
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.proposition.align import NO_TEXT, Said, align
 from synthkd.kinds.proposition.blocks import MARKUPS, OTHERS, markup_of
@@ -22,6 +21,7 @@ from synthkd.kinds.proposition.json_groups import read_json
 from synthkd.kinds.proposition.regroup import by_chunk, chunk_row, grouped_text, in_order
 from synthkd.kinds.proposition.sentences import SENTENCIZER, Splitter, readable
 from synthkd.kinds.proposition.units import Unit, chunks, units
+from synthkd.text.normal_forms import normal_phrase
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe

@@ -12,10 +12,10 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Malformed, Row
 from synthkd.kinds.rationale.numeric import read_number
 from synthkd.rows.cells import CellError, cell_text, is_empty
+from synthkd.text.normal_forms import normal_phrase
 
 #: Letters by which choices are named, script by script; the first is used for choices without labels of their own.
 _ALPHABETS = (

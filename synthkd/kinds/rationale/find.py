@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.choices import (
     CONFLICT,
@@ -25,6 +24,7 @@ from synthkd.kinds.rationale.cut import last_sentence, phrases, steps_of
 from synthkd.kinds.rationale.expression import canonical_expression, read_expression
 from synthkd.kinds.rationale.numeric import exact, last_number, read_number, write_number
 from synthkd.kinds.rationale.words import asks_yes_no, begun_yes_no, read_text, read_yes_no
+from synthkd.text.normal_forms import normal_phrase
 
 #: How the sentence behind an answer begins that takes it back: the next one counts.
 _TAKEN_BACK = re.compile(

@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any, ClassVar, Literal, get_args
 
 from synthkd.errors import nearest
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.rationale.choices import choices_of, read_choice, with_choices
 from synthkd.kinds.rationale.cut import STOP_MARKS, own_text
@@ -22,6 +21,7 @@ from synthkd.kinds.rationale.find import Found, find, same_form, type_of
 from synthkd.kinds.rationale.numeric import read_number, write_number
 from synthkd.kinds.rationale.words import read_yes_no
 from synthkd.rows.cells import CellError
+from synthkd.text.normal_forms import normal_phrase
 
 AnswerType = Literal["number", "choice", "yes_no", "text", "expression", "auto"]
 

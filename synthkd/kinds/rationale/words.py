@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from synthkd.kinds.answer_text import clean_line, normal_phrase
+from synthkd.kinds.answer_text import clean_line
 from synthkd.kinds.base import Malformed
+from synthkd.text.normal_forms import normal_phrase
 
 _MEANS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 #: Words that are an answer where they are all of it.

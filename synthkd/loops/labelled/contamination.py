@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from synthkd.errors import InputError
-from synthkd.text.overlap import jaccard, normal_text, shingles
+from synthkd.text.near_duplicates import jaccard, normal_text, shingles
 
 #: Rows that an error names.
 _NAMED = 3

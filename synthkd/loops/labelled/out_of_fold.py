@@ -7,12 +7,35 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthkd.keys import content_hash
-from synthkd.loops.labelled.recheck import contradicted
 from synthkd.loops.labelled.sets import Sets
 from synthkd.loops.labelled.students import Maker
 from synthkd.loops.task import Row
 from synthkd.recipe import LoopPart
-from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.base import Classifier, Floats, Ints, Texts
+
+Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+def contradicted(
+    probabilities: Floats, given: Ints, judged: Sequence[bool] | Bools, at_least: float, minimum: int = 1
+) -> Bools:
+    """(n,) whether another class than the given one has a probability of ``at_least``. ``probabilities`` (n, C) by students that
+    did not see the row, NaN where nobody can say; ``given`` (n,) labels as places; ``judged`` (n,): rows that may be set aside.
+
+    ``minimum`` rows of each class stay: of the contradicted ones those that fit best.
+    """
+    rows = np.arange(len(given))
+    others = np.nan_to_num(probabilities, nan=0.0)
+    fits = others[rows, given]
+    others[rows, given] = 0.0
+    found: Bools = (others.max(1, initial=0.0) >= at_least) & np.asarray(judged, dtype=bool)
+    for place in np.unique(given[found]):
+        mine = np.flatnonzero(given == place)
+        lacking = minimum - int((~found[mine]).sum())
+        if lacking > 0:
+            flagged = mine[found[mine]]
+            found[flagged[np.lexsort((flagged, -fits[flagged]))][:lacking]] = False
+    return found
 
 
 class Crossed:

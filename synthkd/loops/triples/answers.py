@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
-from synthkd.critics.base import Critic
+from synthkd.critics.base import Critic, Labels
+from synthkd.critics.labels import verdict_column
+from synthkd.critics.train import TrainedCritic
+from synthkd.critics.triples.negatives import SLOTS, Known, corrupt
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.loops.triples.questions import Question
 from synthkd.stages.critic import Decision
@@ -155,3 +158,39 @@ def _without_head(kind: Kind, one: Answer) -> tuple[str, ...]:
 
 def _short(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
+
+
+#: Labelled rows of each verdict, at least.
+LEAST = 50
+#: Corrupted rows for each valid one.
+EACH = 1
+
+
+def can_examine(trained: TrainedCritic) -> bool:
+    """Whether a critic keeps enough labelled rows, of the columns head, relation and tail."""
+    verdicts = _verdicts(trained)
+    few = min(verdicts.sum(), (~verdicts).sum())
+    return tuple(trained.critic.kind.columns) == SLOTS and int(few) >= LEAST
+
+
+def _verdicts(trained: TrainedCritic) -> Labels:
+    column = trained.held_out.column(verdict_column(trained.critic.kind))
+    return np.asarray(column.to_pylist(), dtype=bool)
+
+
+def examiner_of(trained: TrainedCritic, seed: int) -> Critic:
+    """Train one from a critic's held-out rows. The same rows and seed give the same examiner."""
+    kind, held, labels = trained.critic.kind, trained.held_out, _verdicts(trained)
+    from synthkd.critics.linear import LinearCritic
+
+    rows = [tuple(str(row[slot]) for slot in SLOTS) for row in held.select(SLOTS).to_pylist()]
+    valid: Any = [row for row, good in zip(rows, labels.tolist(), strict=True) if good]
+    known = set(rows)
+    made = [
+        row for row in dict.fromkeys(corrupt(valid, Known(valid), EACH, seed).triples) if row not in known
+    ]
+    table = pa.table(dict(zip(SLOTS, zip(*rows, *made, strict=True), strict=True)))
+    verdicts = np.concatenate([labels, np.zeros(len(made), dtype=bool)])
+    critic = LinearCritic(kind)
+    critic.fit(table, verdicts, groups=table.column(kind.group_column).to_pylist())
+    return critic

@@ -12,8 +12,8 @@ from typing import Any
 
 from synthkd.errors import InputError, RecipeError
 from synthkd.keys import fraction
-from synthkd.kinds.answer_text import normal_phrase
 from synthkd.kinds.base import Kind, Row
+from synthkd.text.normal_forms import normal_phrase
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from synthkd.errors import InputError, TrainingError
 from synthkd.keys import content_hash
 from synthkd.loops.rounds import beside
 from synthkd.loops.task import Figures, Row, Task
-from synthkd.loops.triples.answers import answers, by_relation, scored
-from synthkd.loops.triples.examiner import can_examine, examiner_of
+from synthkd.loops.triples.answers import answers, by_relation, can_examine, examiner_of, scored
 from synthkd.loops.triples.measure import Measure, examples_heads, of_rows, read_triples, share_of, some
 from synthkd.loops.triples.questions import Question, check_kind, head_of, parted, questions
 from synthkd.loops.triples.recipe_check import check_loop, metric_of, student_of

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT
-from synthkd.critics.options import published_path
 from synthkd.errors import StudentError
+from synthkd.recipe.published_values import public_name
 from synthkd.students.base import Classifier, Floats, Texts, as_texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.class_names import with_names
@@ -135,7 +135,7 @@ class EncoderStudent(Classifier):
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """(n, C) before the temperature."""
-        from synthkd.encoders.fields import encoded, said
+        from synthkd.encoders.batches import encoded, said
 
         if self.model is None:
             raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
@@ -158,7 +158,7 @@ class EncoderStudent(Classifier):
         head = {name: value.cpu().numpy() for name, value in self.model.head.state_dict().items()}
         settings = {
             "classes": list(self.classes), "seed": self.seed,
-            "options": {**self.options(), "base": published_path(self.base)}, "max_length": self.max_length,
+            "options": {**self.options(), "base": public_name(self.base)}, "max_length": self.max_length,
             "temperature": self.temperature, "history": self.history,
         }  # fmt: skip
         files.write(folder, self.name, _VERSION, settings, head)
@@ -178,8 +178,7 @@ class EncoderStudent(Classifier):
     def _stand(self, folder: Path, head: dict[str, Any]) -> None:
         import torch
 
-        from synthkd.encoders.classifier_checkpoint import load_encoder
-        from synthkd.encoders.load import readable_length
+        from synthkd.encoders.load import load_encoder, readable_length
         from synthkd.students.classifiers.module import EncoderClassifier
 
         if not (folder / MODEL).is_dir():

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from synthkd.errors import StudentError
+from synthkd.filters.label_noise import few_rows_each
 from synthkd.students.base import Floats, Ints, Texts
 from synthkd.students.classifiers.temperature import fit_temperature, folds, softened
 
@@ -19,15 +18,6 @@ _TOLERANCE, _ITERATIONS = 1e-3, 300
 _REDUCED, _JITTER = 4000, 1e-6
 #: Folds of the training rows that the temperature is fitted on, and from how many rows on fewer do.
 _FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
-
-
-@contextmanager
-def few_rows_each() -> Iterator[None]:
-    """Silence scikit-learn about few rows a class, an ordinary start: it takes their numbers for those of a regression."""
-    with warnings.catch_warnings():
-        for said in ("The number of unique classes is greater", "The least populated class"):
-            warnings.filterwarnings("ignore", said, UserWarning)
-        yield
 
 
 @dataclass

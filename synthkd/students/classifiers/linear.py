@@ -129,7 +129,7 @@ class LinearStudent(Classifier):
         """(n, d) features: CSR of words, or an array of vectors."""
         if self.features != "embeddings":
             return self._words.of(texts)
-        from synthkd.encoders.vectors import encode, named_vectors, vectors_of
+        from synthkd.encoders.frozen import encode, named_vectors, vectors_of
 
         if self._named is not None:
             reference, folder, given = self._named

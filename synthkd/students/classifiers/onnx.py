@@ -16,7 +16,7 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import EXPORT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
-from synthkd.encoders.fields import whole
+from synthkd.encoders.batches import whole
 from synthkd.errors import MissingExtraError, StudentError
 from synthkd.students import training_hashes as trained_on
 from synthkd.students.base import Floats, Ints, as_texts

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.encoders.batches import Encoded
-from synthkd.encoders.classifier_checkpoint import load_encoder, longest
-from synthkd.encoders.fields import encoded, said
+from synthkd.encoders.batches import Encoded, encoded, said
+from synthkd.encoders.load import load_encoder, longest
 from synthkd.errors import TrainingError
 from synthkd.students.base import Floats, Ints, Texts
 from synthkd.students.classifiers.contrastive import start
 from synthkd.students.classifiers.heads import Head
-from synthkd.students.classifiers.losses import Loss, check_soft
-from synthkd.students.classifiers.module import EncoderClassifier
+from synthkd.students.classifiers.module import EncoderClassifier, Loss, check_soft
 from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import fit_temperature, softened
 from synthkd.students.classifiers.tuning import Best, History, Rows, Schedule, tune

@@ -14,7 +14,7 @@ from synthkd.encoders.load import half, quiet
 from synthkd.errors import TrainingError
 from synthkd.storage.write import TemporaryFolder
 from synthkd.students.base import Floats, Ints
-from synthkd.students.classifiers.losses import Loss
+from synthkd.students.classifiers.module import Loss
 
 #: Layers of weights that decay does nothing for.
 _NO_DECAY = ("bias", "norm")

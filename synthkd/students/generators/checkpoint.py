@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.critics.options import published_path
 from synthkd.encoders.load import pick_device, quiet
 from synthkd.errors import MissingExtraError, StudentError
+from synthkd.recipe.published_values import public_name
 
 #: Name of the embedded teacher's checkpoint, as in recipes.
 EMBEDDED = "synthkd/everyday"
@@ -163,7 +163,7 @@ class Adapter:
         self.config = dressed_model.peft_config["default"]
         if self.config.base_model_name_or_path:
             # A folder of this machine is named by its last part alone: the student may be published.
-            self.config.base_model_name_or_path = published_path(self.config.base_model_name_or_path)
+            self.config.base_model_name_or_path = public_name(self.config.base_model_name_or_path)
         self.tensors = {
             name: tensor.detach().cpu().clone().contiguous()
             for name, tensor in get_peft_model_state_dict(dressed_model).items()

@@ -12,7 +12,7 @@ from synthkd.students.device import seeded
 from synthkd.students.generators.batches import by_length
 from synthkd.students.generators.checkpoint import context_of
 from synthkd.students.generators.examples import Messages
-from synthkd.students.generators.likelihood import is_seq2seq
+from synthkd.students.generators.objective import is_seq2seq
 from synthkd.students.generators.tokens import Coder
 
 

@@ -41,7 +41,7 @@ def fit(
 ) -> None:
     """Train a student; it holds the last good weights also where training ends with an error."""
     need_students()
-    from synthkd.students.generators.likelihood import is_seq2seq
+    from synthkd.students.generators.objective import is_seq2seq
     from synthkd.students.generators.tokens import Coder
 
     options = student.options

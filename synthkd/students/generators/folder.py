@@ -10,15 +10,15 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import STUDENT
 from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
-from synthkd.critics.options import published_path
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
 from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.recipe.published_values import public_name
 from synthkd.storage.write import write_json
 from synthkd.students.generators.checkpoint import ADAPTER, load_checkpoint, need_students, write_checkpoint
+from synthkd.students.generators.corpus import kind_of
 from synthkd.students.generators.examples import Writer
 from synthkd.students.generators.fit import tasks_of
-from synthkd.students.generators.kinds import kind_of
 from synthkd.students.generators.options import Options
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write_folder(student: GeneratorStudent, folder: Path) -> None:
     if whole:
         (folder / TEMPLATE).write_text(template_text(prompt), "utf-8")
     options = {
-        name: published_path(value) if name in ("base", "prompt") and isinstance(value, str) else value
+        name: public_name(value) if name in ("base", "prompt") and isinstance(value, str) else value
         for name, value in student.options.record().items()
         if not callable(value) and name != "device"
     }

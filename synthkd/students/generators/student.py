@@ -69,8 +69,8 @@ class GeneratorStudent(Student):
         Raises `StudentError` for rows or a checkpoint that do not fit, and `TrainingError` for a loss that is no number;
         the last good weights then stand.
         """
+        from synthkd.students.generators.corpus import record_of
         from synthkd.students.generators.fit import fit
-        from synthkd.students.generators.kinds import record_of
 
         self._kind_record = record_of(kind)
         held = None if validation is None else _list(validation)
@@ -119,7 +119,7 @@ class GeneratorStudent(Student):
 
     @property
     def coder(self) -> Coder:
-        from synthkd.students.generators.likelihood import is_seq2seq
+        from synthkd.students.generators.objective import is_seq2seq
         from synthkd.students.generators.tokens import Coder
 
         return Coder(self.tokenizer, is_seq2seq(self.model))
@@ -157,7 +157,7 @@ class GeneratorStudent(Student):
         """(n,) mean cross-entropy of each row's completion, in nats a token, the end among them; each row as the only
         answer to its question. NaN for a row that no answer can say, or that is too long for the model."""
         from synthkd.students.generators.fit import most_tokens
-        from synthkd.students.generators.likelihood import picks_places, row_losses
+        from synthkd.students.generators.objective import picks_places, row_losses
 
         given, writer = _list(rows), self._ready
         result = np.full(len(given), np.nan)

@@ -19,11 +19,41 @@ from synthkd.storage.write import TemporaryFolder
 from synthkd.students.device import has_bf16, seeded
 from synthkd.students.generators.batches import Batches, collate
 from synthkd.students.generators.examples import Example
-from synthkd.students.generators.likelihood import completion_loss, is_seq2seq, picks_places, row_losses
-from synthkd.students.generators.objective import CrossEntropy, Objective
+from synthkd.students.generators.objective import (
+    CrossEntropy,
+    Objective,
+    completion_loss,
+    is_seq2seq,
+    picks_places,
+    row_losses,
+)
 from synthkd.students.generators.options import Options
-from synthkd.students.generators.state import State
 from synthkd.students.generators.tokens import Coded
+
+
+class State:
+    """The best weights so far, of those that are trained, on the CPU."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.keep()
+
+    def keep(self) -> None:
+        self.held = {
+            name: value.detach().to("cpu", copy=True)
+            for name, value in self.model.named_parameters()
+            if value.requires_grad
+        }
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            for name, value in self.model.named_parameters():
+                if name in self.held:
+                    value.copy_(self.held[name])
+
+    def sound(self) -> bool:
+        """Whether every trained weight of the model is a number."""
+        return all(bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad)
 
 
 @dataclass

@@ -19,8 +19,8 @@ from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows.cells import text_cell
 from synthkd.rows.read import read_rows
-from synthkd.teachers.groups import in_groups
 from synthkd.teachers.pool.request import Asked, BadRequest, dealt, read_request
+from synthkd.teachers.recorded import in_groups
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart

@@ -12,7 +12,7 @@ import pytest
 from support.files import write_csv
 
 from synthkd.critics.calibration import Curve
-from synthkd.critics.files import ARRAYS
+from synthkd.critics.folder import ARRAYS
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
 from synthkd.critics.triples.negatives import Triple
 from synthkd.critics.triples.neighbours import Neighbours

@@ -13,10 +13,8 @@ from typer.testing import CliRunner
 
 from synthkd.cli.critic import app
 from synthkd.critics.labels import read_labels
-from synthkd.critics.triples.negatives import Known, Triple, corrupt
-from synthkd.critics.triples.positives import write_sheet
+from synthkd.critics.triples.negatives import Known, Similar, Triple, corrupt, write_sheet
 from synthkd.critics.triples.reference import COLUMNS
-from synthkd.critics.triples.similar import Similar
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
 

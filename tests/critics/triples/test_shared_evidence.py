@@ -11,7 +11,7 @@ from support.files import write_csv
 
 from synthkd.critics.crossfit import crossfit, fold_of
 from synthkd.critics.stack import StackCritic
-from synthkd.critics.triples import shared
+from synthkd.critics.triples import critic as shared
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
 from synthkd.critics.triples.negatives import Triple
 from synthkd.critics.triples.reference import COLUMNS

@@ -8,7 +8,7 @@ import pytest
 
 from synthkd.errors import InputError
 from synthkd.loops.labelled.contamination import Held, Near, groups
-from synthkd.text.overlap import jaccard, normal_text, shingles
+from synthkd.text.near_duplicates import jaccard, normal_text, shingles
 
 
 def _texts(number: int) -> list[str]:

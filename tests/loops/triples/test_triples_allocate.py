@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.loops.triples.allocate import Known, own, shrunk, uniform, whole
+from synthkd.loops.triples.selection import Known, own, shrunk, uniform, whole
 
 MANY = 10**9
 

@@ -19,7 +19,7 @@ from synthkd.errors import CriticError, InputError, RecipeError, StudentError
 from synthkd.loops import DistillResult, distill
 from synthkd.loops.rounds import folder_hash
 from synthkd.loops.task import Figures
-from synthkd.loops.triples.examiner import examiner_of
+from synthkd.loops.triples.answers import examiner_of
 from synthkd.loops.triples.questions import head_of
 from synthkd.loops.triples.task import Triples
 

@@ -171,7 +171,7 @@ def test_a_loss_that_is_no_number_ends_clearly_and_leaves_the_student_as_it_was(
 def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
     small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from synthkd.students.classifiers.losses import Loss
+    from synthkd.students.classifiers.module import Loss
     from synthkd.students.train import Training, train_student
 
     plain, calls = Loss.__call__, []

@@ -59,7 +59,7 @@ def test_only_completions_count_in_the_loss(checkpoint: Path) -> None:
     from synthkd.students.generators.batches import collate
     from synthkd.students.generators.checkpoint import load_checkpoint
     from synthkd.students.generators.examples import Example
-    from synthkd.students.generators.likelihood import completion_loss, picks_places
+    from synthkd.students.generators.objective import completion_loss, picks_places
     from synthkd.students.generators.tokens import Coder
 
     model, tokenizer = load_checkpoint(str(checkpoint), device="cpu")

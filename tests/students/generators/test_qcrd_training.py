@@ -201,7 +201,7 @@ def test_what_a_student_wrote_is_a_negative_where_it_comes_to_another_answer(
 ) -> None:
     """None: what the rows say."""
     from synthkd.students.generators import decode
-    from synthkd.students.generators.qcrd_negatives import Sampled
+    from synthkd.students.generators.qcrd import Sampled
 
     student = trained("ce", 1)
     examples, _ = student.writer.examples(ROWS[:1])  # type: ignore[union-attr]

@@ -8,12 +8,16 @@ in `critics.features`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.features import Floats, Hashes, Ints, _joined, _mixed, _Part
+from synthkd.critics.features import NUMERIC, Floats, Hashes, Ints, _column, _joined, _mixed, _Part, numbers
+from synthkd.errors import CriticError
+from synthkd.kinds.base import Kind
+from synthkd.labels.candidates import SIBLINGS
 
 #: Buckets of the table of rarities, as a power of two.
 BITS = 16
@@ -178,3 +182,110 @@ def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     plain = pc.replace_substring(plain, "’", "'")
     plain = pc.utf8_trim(pc.replace_substring_regex(plain, r"[^\p{L}\p{M}\p{N}']+", " "), characters=" ")
     return pc.binary_join_element_wise("", plain, "", " ")
+
+
+#: A column with at most so many values in the training rows is a category: a number may mean another thing in each.
+CATEGORIES = 8
+#: A number further from the mean than so many deviations counts as so many.
+_FARTHEST = 4.0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Rows to features: which columns are answers, sources and categories, and what the training rows say of each.
+
+    ``common`` are the hashes of the commonest words, ``mean`` and ``deviation`` those of the numbers.
+    """
+
+    answers: Sequence[str]
+    sources: Sequence[str]
+    categories: dict[str, list[str]]
+    siblings: Sequence[str]
+    rarity: Floats
+    common: Hashes
+    mean: Floats
+    deviation: Floats
+
+    @classmethod
+    def of(cls, rows: pa.Table, kind: Kind, words: int) -> Reader:
+        """What training rows come to."""
+        categories = _categories(rows, kind)
+        answers = tuple(kind.answer_columns or kind.columns[-1:])
+        sources = tuple(name for name in kind.columns if name not in {*answers, *categories})
+        answers = tuple(name for name in answers if name not in categories) or answers
+        siblings = tuple(name for name in SIBLINGS if not np.isnan(_column(rows, name, rows.num_rows)).all())
+        said = _said(rows, answers)
+        rarity = rarities([said, *(Words(rows.column(name)) for name in sources)])
+        common, nothing = _commonest(said, words), np.zeros(0)
+        bare = cls(answers, sources, categories, siblings, rarity, common, nothing, nothing)
+        known = [column[~np.isnan(column)] for column in bare.numbers(rows, said).T]
+        known = [column if len(column) else np.zeros(1) for column in known]
+        deviation = np.array([column.std() for column in known])
+        deviation[deviation < 1e-9] = 1.0
+        return replace(bare, mean=np.array([column.mean() for column in known]), deviation=deviation)
+
+    def numbers(self, rows: pa.Table | pa.RecordBatch, said: Words) -> Floats:
+        """(rows, numbers); NaN where one is not known."""
+        for name in self.siblings:
+            if name not in rows.schema.names:
+                raise CriticError(
+                    f"the rows have no column {name!r}, which this critic was trained with; "
+                    "`synthkd.critics.siblings.with_siblings` makes it"
+                )
+        teacher = dict(zip(NUMERIC, numbers(rows, self.answers).T, strict=True))
+        beside = {name: _column(rows, name, rows.num_rows) for name in self.siblings}
+        sources = {name: Words(rows.column(name)) for name in self.sources}
+        found = (
+            teacher | beside | form(_text_columns(rows, self.answers)) | overlap(said, sources, self.rarity)
+        )
+        return np.stack(list(found.values()), axis=1)
+
+    def features(self, rows: pa.Table | pa.RecordBatch) -> Floats:
+        """(rows, d): standardised numbers and common words, by themselves and in each category."""
+        said = _said(rows, self.answers)
+        values = (self.numbers(rows, said) - self.mean) / self.deviation
+        values = np.nan_to_num(values, nan=0.0).clip(-_FARTHEST, _FARTHEST)
+        plain = np.concatenate([values, self._common(said)], axis=1)
+        blocks = [plain]
+        for name, known in self.categories.items():
+            here = np.array([str(value) for value in rows.column(name).to_pylist()])
+            for value in known:
+                inside = (here == value)[:, None].astype(np.float64)
+                blocks += [inside, plain * inside]
+        return np.concatenate(blocks, axis=1)
+
+    def _common(self, said: Words) -> Floats:
+        """(rows, words) 1 where a row has the word."""
+        found = np.zeros((said.size, len(self.common)))
+        if len(self.common):
+            order = np.argsort(self.common)
+            place = np.minimum(np.searchsorted(self.common[order], said.whole), len(order) - 1)
+            hit = self.common[order][place] == said.whole
+            found[said.rows[hit], order[place[hit]]] = 1
+        return found
+
+
+def _categories(rows: pa.Table, kind: Kind) -> dict[str, list[str]]:
+    """Columns of two to `CATEGORIES` values, and these."""
+    found = {name: sorted({str(value) for value in rows.column(name).to_pylist()}) for name in kind.columns}
+    return {name: values for name, values in found.items() if 1 < len(values) <= CATEGORIES}
+
+
+def _commonest(said: Words, words: int) -> Hashes:
+    """Hashes of the words that the most rows have; the hash decides between equals."""
+    distinct = np.unique(np.stack([said.whole, said.rows.astype(np.uint64)]), axis=1)[0]
+    values, counts = np.unique(distinct, return_counts=True)
+    return values[np.argsort(-counts, kind="stable")[:words]]
+
+
+def _text_columns(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> pa.Array:
+    """The answers of each row as one text."""
+    import pyarrow.compute as pc
+
+    columns = [rows.column(name).cast(pa.string()) for name in names]
+    texts = pc.binary_join_element_wise(*(pc.fill_null(column, "") for column in columns), " ")
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def _said(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> Words:
+    return Words(_text_columns(rows, names))
