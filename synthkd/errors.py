@@ -29,6 +29,8 @@ Each message is one line: what happened, where, and what to do.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from synthkd.reporting.safe_text import clean
 
 
@@ -78,6 +80,18 @@ class MissingExtraError(UserError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the extra {extra!r}: pip install 'synthkd[{extra}]'")
         self.extra = extra
+
+
+def require_extra(feature: str, extra: str, *packages: str) -> None:
+    """Raise MissingExtraError if a package cannot be found. No package is imported.
+
+    Args:
+        feature: What needs the packages, as the subject of the error's message.
+        extra: The extra of synthkd that installs the packages.
+        packages: Top-level module names.
+    """
+    if any(find_spec(name) is None for name in packages):
+        raise MissingExtraError(feature, extra)
 
 
 class TeacherError(SynthKDError):

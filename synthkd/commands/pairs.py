@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import InputError, MissingExtraError, nearest
+from synthkd.errors import InputError, nearest, require_extra
 from synthkd.rows.cells import CellError, cell_text, text_cell
 from synthkd.text.normal_forms import word_pattern
 from synthkd.text.plurals import entity_key
@@ -146,12 +146,11 @@ def _vectors(texts: list[str], embedder: str | None) -> Any:
         from synthkd.critics.triples.vectors import load_encoder
 
         return load_encoder(embedder).of(texts)
-    try:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_union
-        from sklearn.preprocessing import normalize
-    except ImportError:
-        raise MissingExtraError("pairs by similarity", "critics") from None
+    require_extra("pairs by similarity", "critics", "sklearn")
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_union
+    from sklearn.preprocessing import normalize
+
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=word_pattern(underscore=True))
     pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
     return normalize(make_union(words, pieces).fit_transform(texts)).tocsr()

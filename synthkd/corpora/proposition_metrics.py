@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.errors import InputError, MissingExtraError
+from synthkd.errors import InputError, require_extra
 from synthkd.kinds.proposition.align import words
 from synthkd.kinds.proposition.claims import numbers
 from synthkd.text.normal_forms import normal_phrase
@@ -36,11 +36,10 @@ class EntailmentModel:
     """P(entailment) of (premise, hypothesis). A premise that is too long is cut at its end; ``cut`` counts those."""
 
     def __init__(self, folder: str, batch: int = 32, device: str | None = None) -> None:
-        try:
-            import torch
-            from transformers import AutoModelForSequenceClassification, AutoTokenizer
-        except ImportError:
-            raise MissingExtraError("an entailment model", "local") from None
+        require_extra("an entailment model", "local", "torch", "transformers")
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
         if not (Path(folder) / "config.json").is_file():
             raise InputError(
                 f"{folder}: no checkpoint here (config.json is missing), and no scorer of that name"

@@ -34,7 +34,7 @@ from synthkd.critics.features import (
 )
 from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.regularisation import choose
-from synthkd.errors import CriticError, MissingExtraError
+from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
 
 VERSION = 3
@@ -63,7 +63,7 @@ class LinearCritic(Critic):
     name: ClassVar[str] = "linear"
 
     def __init__(self, kind: Kind) -> None:
-        _need_sklearn()
+        require_extra("the linear critic", "critics", "sklearn", "safetensors")
         super().__init__(kind)
         self.columns = tuple(kind.columns)
         self._model: Model | None = None
@@ -221,10 +221,3 @@ def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=500, solver="liblinear", random_state=0)
-
-
-def _need_sklearn() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("sklearn") is None or find_spec("safetensors") is None:
-        raise MissingExtraError("the linear critic", "critics")

@@ -24,7 +24,7 @@ from synthkd.critics.features import COLUMNS, row_sums
 from synthkd.critics.folder import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.progress import fit
-from synthkd.errors import CriticError, MissingExtraError, nearest
+from synthkd.errors import CriticError, nearest, require_extra
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 
@@ -70,7 +70,7 @@ class StackCritic(Critic):
         refit: bool = True,
         seed: int = 0,
     ) -> None:
-        _need_sklearn()
+        require_extra("the stack of critics", "critics", "sklearn", "safetensors")
         super().__init__(kind)
         if folds < 1 or not 0 < held_out < 1:
             raise CriticError("critic 'stack': `folds` must be 1 or more and `held_out` between 0 and 1")
@@ -231,7 +231,7 @@ class StackCritic(Critic):
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> StackCritic:
         """``options`` go to each member that takes them; ``{0-judge: {...}}`` to the member of that place and name."""
-        _need_sklearn()
+        require_extra("the stack of critics", "critics", "sklearn", "safetensors")
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)
         count = len(settings.members)
@@ -278,10 +278,3 @@ def _spec(entry: Spec) -> tuple[str, dict[str, Any]]:
 
 def _made(name: str, kind: Kind, options: Mapping[str, Any]) -> Critic:
     return make_critic(name, kind, options, f"critic 'stack': member {name!r}")
-
-
-def _need_sklearn() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("sklearn") is None or find_spec("safetensors") is None:
-        raise MissingExtraError("the stack of critics", "critics")

@@ -11,16 +11,13 @@ import numpy as np
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.artifacts.folder import Artifact
 from synthkd.encoders.reference import EncoderName
-from synthkd.errors import CriticError, MissingExtraError, StudentError, UserError
+from synthkd.errors import CriticError, StudentError, UserError, require_extra
 
 
-def need_local() -> None:
-    """Say which extra the encoder critic needs."""
-    from importlib.util import find_spec
-
-    for extra, names in (("local", ("torch", "transformers")), ("critics", ("sklearn", "safetensors"))):
-        if any(find_spec(name) is None for name in names):
-            raise MissingExtraError("the encoder critic", extra)
+def require_encoder_extras(feature: str) -> None:
+    """Raise MissingExtraError if a package is not installed that an encoder under a critic needs."""
+    require_extra(feature, "local", "torch", "transformers")
+    require_extra(feature, "critics", "sklearn", "safetensors")
 
 
 def load_model(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:

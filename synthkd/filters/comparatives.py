@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from synthkd.errors import MissingExtraError, RecipeError
+from synthkd.errors import RecipeError, require_extra
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
 from synthkd.kinds.base import Kind, Row
@@ -73,10 +73,9 @@ class ComparativeForm(RowRule):
 
     @cached_property
     def _pipeline(self) -> Any:
-        try:
-            import spacy
-        except ImportError:
-            raise MissingExtraError("morphology of comparatives", "text") from None
+        require_extra("morphology of comparatives", "text", "spacy")
+        import spacy
+
         try:
             pipeline = spacy.load(str(self.model))
         except (OSError, ValueError) as error:

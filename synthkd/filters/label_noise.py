@@ -15,12 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from synthkd.errors import InputError, MissingExtraError, RecipeError
+from synthkd.errors import InputError, RecipeError, require_extra
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.text.near_duplicates import Numbers, near_groups, normal_text
 from synthkd.text.normal_forms import word_pattern
@@ -118,7 +117,7 @@ def find_label_noise(
     """Look for wrong labels in any table of texts. ``trusted`` are texts and labels that train the classifier and are not
     judged; ``embed`` gives features in place of TF-IDF. Classes with fewer rows than ``folds`` groups of near duplicates are
     judged by the trusted rows alone where these have so many (`label_noise_few`), and else left alone."""
-    need()
+    _require_packages()
     if len(texts) != len(labels):
         raise InputError(f"{len(texts)} texts and {len(labels)} labels: each text needs one")
     trust, best = np.full(len(texts), np.nan), np.full(len(texts), np.nan)
@@ -155,11 +154,8 @@ def _surest(rows: list[int], trust: Numbers) -> list[int]:
     return sorted(rows, key=lambda row: (trust[row], row))
 
 
-def need() -> None:
-    """Refuse before anything is done where a package is missing."""
-    for package in ("cleanlab", "sklearn", "rensa"):
-        if find_spec(package) is None:
-            raise MissingExtraError("the search for wrong labels", "text")
+def _require_packages() -> None:
+    require_extra("the search for wrong labels", "text", "cleanlab", "sklearn", "rensa")
 
 
 def _small(labels: Sequence[str], groups: Numbers, folds: int) -> dict[str, int]:
@@ -241,7 +237,7 @@ class LabelNoiseRule(LastFilter):
             raise ValueError(f"by: {by!r} is none of {', '.join(get_args(By))}")
         if not 0 <= at_least < 1 or folds < 2:
             raise ValueError("at_least lies from 0 to 1, and there are at least 2 folds")
-        need()
+        _require_packages()
         self.by, self.at_least, self.folds, self.seed, self.max_rows = by, at_least, folds, seed, max_rows
         self._rows: list[tuple[str, str, str]] = []
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from synthkd.errors import KindError, MissingExtraError, nearest
+from synthkd.errors import KindError, nearest, require_extra
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import RowRule
 from synthkd.finish_reasons import Finish, meaning_of
@@ -126,12 +126,11 @@ class OneClaim(RowRule):
 
     @cached_property
     def _nlp(self) -> Any:
-        try:
-            import spacy
+        require_extra("the rule 'one_claim' with a model", "text", "spacy")
+        import spacy
 
+        try:
             return spacy.load(str(self.model), exclude=["ner"])
-        except ImportError:
-            raise MissingExtraError("the rule 'one_claim' with a model", "text") from None
         except OSError:
             raise KindError(f"rule 'one_claim': no spaCy model {self.model!r} is installed here") from None
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthkd.errors import MissingExtraError, RecipeError, TeacherError
+from synthkd.errors import RecipeError, TeacherError, require_extra
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher
@@ -122,8 +122,7 @@ def _with_stop(regex: str, stop: tuple[str, ...]) -> str:
 
 
 def _llguidance() -> Any:
-    try:
-        import llguidance
-    except ImportError:
-        raise MissingExtraError("constrained decoding of a local model", "local") from None
+    require_extra("constrained decoding of a local model", "local", "llguidance")
+    import llguidance
+
     return llguidance

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from synthkd.errors import MissingExtraError
+from synthkd.errors import require_extra
 from synthkd.text.normal_forms import SHINGLE, normal_text, shingles
 
 __all__ = ["SHINGLE", "jaccard", "normal_text", "shingles"]
@@ -42,8 +41,7 @@ class Bands:
             raise ValueError(f"threshold: a number from 0.3 to 1 is needed, not {threshold!r}")
         if size < 1:
             raise ValueError("size: counts from 1")
-        if find_spec("rensa") is None:
-            raise MissingExtraError("the search for near duplicates", "text")
+        require_extra("the search for near-duplicates", "text", "rensa")
         self.threshold, self.size = threshold, size
         self.width = _width(threshold)
         self.count = HASHES // self.width

@@ -330,7 +330,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    monkeypatch.setattr("synthkd.errors.find_spec", lambda name: None if name == "torch" else real(name))
     with pytest.raises(MissingExtraError, match=r"synthkd\[local\]"):
         EncoderCritic(KIND, "any")
 

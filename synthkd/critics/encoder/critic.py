@@ -71,7 +71,7 @@ class EncoderCritic(Critic):
         device: str | None = None,
         **schedule: Any,
     ) -> None:
-        models.need_local()
+        models.require_encoder_extras("the encoder critic")
         super().__init__(kind)
         self.model_name, self.frozen, self.max_length = str(model), frozen, max_length
         self.schedule = _schedule(schedule)
@@ -178,7 +178,7 @@ class EncoderCritic(Critic):
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> EncoderCritic:
         """``encoder``: folder or hub name of a frozen encoder that is not found by itself; ``device`` as in the constructor."""
-        models.need_local()
+        models.require_encoder_extras("the encoder critic")
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)
         critic = cls(

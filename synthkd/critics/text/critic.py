@@ -19,7 +19,7 @@ from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_f
 from synthkd.critics.regularisation import choose
 from synthkd.critics.siblings import SIBLINGS
 from synthkd.critics.text.features import BITS, Reader
-from synthkd.errors import CriticError, MissingExtraError
+from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
 
 _VERSION = 1
@@ -57,7 +57,7 @@ class TextCritic(Critic):
     name: ClassVar[str] = "text"
 
     def __init__(self, kind: Kind, *, words: int = 150) -> None:
-        _need_sklearn()
+        require_extra("the text critic", "critics", "sklearn", "safetensors")
         super().__init__(kind)
         if not isinstance(words, int) or words < 0:
             raise CriticError(
@@ -149,10 +149,3 @@ def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=300, tol=1e-3)
-
-
-def _need_sklearn() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("sklearn") is None or find_spec("safetensors") is None:
-        raise MissingExtraError("the text critic", "critics")

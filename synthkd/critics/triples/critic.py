@@ -27,7 +27,7 @@ from synthkd.critics.triples.training import FOLDS, Prepared, Told, fold_of, pre
 from synthkd.critics.triples.trees import Trees
 from synthkd.critics.triples.vectors import EncoderVectors, load_encoder, named_encoder
 from synthkd.encoders.reference import EncoderName
-from synthkd.errors import CriticError, MissingExtraError
+from synthkd.errors import CriticError, require_extra
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 
@@ -86,7 +86,7 @@ class KnowledgeBaseCritic(Critic):
         seed: int = 0,
         hard: float = 0.0,
     ) -> None:
-        _need_sklearn()
+        require_extra("the knowledge-base critic", "critics", "sklearn", "safetensors")
         super().__init__(kind)
         missing = [column for column in COLUMNS if column not in kind.columns]
         if missing:
@@ -226,10 +226,3 @@ def _weights(made: Labels, labelled: int, weights: Scores | None) -> Scores:
     own = np.ones(labelled) if weights is None else np.asarray(weights, dtype=np.float64)
     each = len(made) * _LABELLED_SHARE / (1 - _LABELLED_SHARE) / labelled
     return np.concatenate([weight, own / own.mean() * (min(each, _HEAVIEST) if len(made) else 1.0)])
-
-
-def _need_sklearn() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("sklearn") is None or find_spec("safetensors") is None:
-        raise MissingExtraError("the knowledge-base critic", "critics")

@@ -17,7 +17,7 @@ import numpy as np
 from synthkd.critics.triples.phrases import Vocabulary
 from synthkd.critics.triples.reference import COLUMNS, enough, read_known
 from synthkd.critics.triples.vectors import WordVectors
-from synthkd.errors import CriticError, MissingExtraError
+from synthkd.errors import CriticError, require_extra
 from synthkd.reporting.safe_text import csv_line, to_cell
 from synthkd.storage.ownership import check_file, has_text
 from synthkd.storage.write import write_text
@@ -227,7 +227,5 @@ def write_sheet(
 def _similar(true: list[tuple[str, str, str]], hard: float, seed: int) -> Similar | None:
     if not hard:
         return None
-    try:
-        return Similar.of(true, seed)
-    except ImportError:
-        raise MissingExtraError("negatives by similarity", "critics") from None
+    require_extra("negatives by similarity", "critics", "sklearn")
+    return Similar.of(true, seed)

@@ -79,7 +79,7 @@ def load_encoder(name: str) -> Any:
     from synthkd.encoders import load as models
     from synthkd.encoders.frozen import Vectors
 
-    models.need_local()
+    models.require_encoder_extras("an encoder of sentences")
     model, tokenizer = models.load_model(name)
     content = models.content_hash(model, tokenizer)
     length = models.readable_length(model, tokenizer, MAX_TOKENS)
@@ -91,7 +91,7 @@ def named_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tupl
     from synthkd.encoders import load as models
     from synthkd.encoders.frozen import Vectors
 
-    models.need_local()
+    models.require_encoder_extras("an encoder of sentences")
     model, tokenizer, place = models.load_named(encoder, folder, given, CRITIC)
     length = models.readable_length(model, tokenizer, MAX_TOKENS)
     return Vectors(model, tokenizer, length, models.pick_device(None), encoder.sha256), place

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from synthkd.errors import KindError, MissingExtraError
+from synthkd.errors import KindError, require_extra
 
 SENTENCIZER = "sentencizer"
 Span = tuple[int, int]
@@ -50,10 +50,9 @@ class Splitter:
 
     @cached_property
     def _nlp(self) -> Any:
-        try:
-            import spacy
-        except ImportError:
-            raise MissingExtraError("the kind 'proposition' (sentences)", "text") from None
+        require_extra("the kind 'proposition' (sentences)", "text", "spacy")
+        import spacy
+
         if self.model == SENTENCIZER:
             try:
                 nlp = spacy.blank(self.language)

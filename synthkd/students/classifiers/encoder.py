@@ -12,13 +12,13 @@ from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT
-from synthkd.errors import StudentError
+from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 from synthkd.students.base import Classifier, Floats, Texts, as_texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.class_names import with_names
 from synthkd.students.classifiers.heads import row_weights
-from synthkd.students.classifiers.options import EncoderOptions, need_students
+from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import folds, softened
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class EncoderStudent(Classifier):
         **options: Any,
     ) -> None:
         super().__init__(classes, seed)
-        need_students("the encoder student")
+        require_extra(
+            "the encoder student", "students", "torch", "transformers", "accelerate", "sklearn", "safetensors"
+        )
         from synthkd.encoders.load import pick_device
 
         self.base, self.settings = str(base), EncoderOptions.of(start=start, **options)

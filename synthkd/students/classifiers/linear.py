@@ -13,7 +13,7 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT
 from synthkd.artifacts.settings import Name
 from synthkd.encoders.reference import EncoderName, absolute_place
-from synthkd.errors import MissingExtraError, StudentError, nearest
+from synthkd.errors import StudentError, nearest, require_extra
 from synthkd.students.base import Classifier, Floats, Ints, Texts, as_texts
 from synthkd.students.classifiers import files
 from synthkd.students.classifiers.class_names import check_weight, is_number, is_whole, with_names
@@ -66,7 +66,7 @@ class LinearStudent(Classifier):
         device: str | None = None,
     ) -> None:
         super().__init__(classes, seed)
-        _need(features == "embeddings")
+        _require_packages(features == "embeddings")
         _check(features, encoder, strength, class_weights, bits, max_length, calibrate)
         self.features, self.encoder = features, None if encoder is None else str(encoder)
         # The working folder may be another one when it is read.
@@ -261,13 +261,10 @@ def _options(folder: Path, settings: _Settings) -> dict[str, Any]:
     return settings.options
 
 
-def _need(encoder: bool) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("sklearn") is None:
-        raise MissingExtraError("the linear student", "students")
-    if encoder and any(find_spec(name) is None for name in ("torch", "transformers", "safetensors")):
-        raise MissingExtraError("a student on embeddings", "students")
+def _require_packages(embeddings: bool) -> None:
+    require_extra("the linear student", "students", "sklearn")
+    if embeddings:
+        require_extra("a student on embeddings", "students", "torch", "transformers", "safetensors")
 
 
 def _check(

@@ -17,7 +17,7 @@ from pydantic import Field
 from synthkd.artifacts.folder import EXPORT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
 from synthkd.encoders.batches import whole
-from synthkd.errors import MissingExtraError, StudentError
+from synthkd.errors import StudentError, require_extra
 from synthkd.students import training_hashes as trained_on
 from synthkd.students.base import Floats, Ints, as_texts
 from synthkd.students.classifiers.files import Classes, Temperature
@@ -78,11 +78,10 @@ class OnnxClassifier:
         """
         folder = Path(folder)
         settings = _settings(folder)
-        try:
-            import onnxruntime
-            from tokenizers import Tokenizer
-        except ImportError:
-            raise MissingExtraError("an exported student", "onnx") from None
+        require_extra("an exported student", "onnx", "onnxruntime", "tokenizers")
+        import onnxruntime
+        from tokenizers import Tokenizer
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.inter_op_num_threads = 1

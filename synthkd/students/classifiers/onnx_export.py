@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.artifacts.folder import write_hashes
-from synthkd.errors import MissingExtraError, StudentError
+from synthkd.errors import StudentError, require_extra
 from synthkd.storage.ownership import ONNX
 from synthkd.storage.write import check_output, replaced_folder, write_json
 from synthkd.students import training_hashes as trained_on
@@ -31,9 +31,7 @@ _FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 
 def export(student: Any, out: Path, int8: bool = False) -> float:
     """See `synthkd.students.classifiers.onnx.export_onnx`."""
-    for name in ("onnx", "onnxruntime"):
-        if find_spec(name) is None:
-            raise MissingExtraError("the export to ONNX", "onnx")
+    require_extra("the export to ONNX", "onnx", "onnx", "onnxruntime")
     _check(student)
     check_output(out, ONNX)
     with replaced_folder(out, ONNX) as folder:

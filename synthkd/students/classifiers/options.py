@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from importlib.util import find_spec
 from typing import Any
 
-from synthkd.errors import MissingExtraError, StudentError, nearest
+from synthkd.errors import StudentError, nearest
 from synthkd.students.classifiers.class_names import check_weight, is_number, is_whole, speaking
 
 #: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
@@ -105,11 +104,3 @@ class EncoderOptions:
     def with_epochs(self, epochs: int) -> EncoderOptions:
         """The same, for so many epochs."""
         return replace(self, epochs=epochs)
-
-
-def need_students(what: str) -> None:
-    """Say which extra is missing."""
-    if any(
-        find_spec(name) is None for name in ("torch", "transformers", "accelerate", "sklearn", "safetensors")
-    ):
-        raise MissingExtraError(what, "students")

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.encoders.load import pick_device, quiet
-from synthkd.errors import MissingExtraError, StudentError
+from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 
 #: Name of the embedded teacher's checkpoint, as in recipes.
@@ -17,12 +17,9 @@ EMBEDDED = "synthkd/everyday"
 ADAPTER = "adapter"
 
 
-def need_students() -> None:
-    """Say which extra the generator student needs."""
-    from importlib.util import find_spec
-
-    if any(find_spec(name) is None for name in ("torch", "transformers", "accelerate", "safetensors")):
-        raise MissingExtraError("the generator student", "students")
+def require_students_extra() -> None:
+    """Raise MissingExtraError if a package of the generator student is not installed."""
+    require_extra("the generator student", "students", "torch", "transformers", "accelerate", "safetensors")
 
 
 def load_checkpoint(
@@ -139,10 +136,9 @@ def _refuse_unreadable(folder: Path, own: bool) -> None:
 
 def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
     """A model whose own weights are frozen, with a LoRA adapter to be trained."""
-    try:
-        from peft import LoraConfig, TaskType, get_peft_model
-    except ImportError:
-        raise MissingExtraError("LoRA", "lora") from None
+    require_extra("LoRA", "lora", "peft")
+    from peft import LoraConfig, TaskType, get_peft_model
+
     config = LoraConfig(
         r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=lora["targets"],
         task_type=TaskType.SEQ_2_SEQ_LM if seq2seq else TaskType.CAUSAL_LM,

@@ -17,7 +17,7 @@ from synthkd.students.generators.checkpoint import (
     context_of,
     dressed,
     load_checkpoint,
-    need_students,
+    require_students_extra,
 )
 from synthkd.students.generators.examples import Example, Left, Writer
 from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, Options
@@ -40,7 +40,7 @@ def fit(
     prompt: Prompt | None = None,
 ) -> None:
     """Train a student; it holds the last good weights also where training ends with an error."""
-    need_students()
+    require_students_extra()
     from synthkd.students.generators.objective import is_seq2seq
     from synthkd.students.generators.tokens import Coder
 

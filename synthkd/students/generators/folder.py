@@ -15,7 +15,12 @@ from synthkd.kinds.base import Kind
 from synthkd.prompts.templates import Prompt, load_prompt
 from synthkd.recipe.published_values import public_name
 from synthkd.storage.write import write_json
-from synthkd.students.generators.checkpoint import ADAPTER, load_checkpoint, need_students, write_checkpoint
+from synthkd.students.generators.checkpoint import (
+    ADAPTER,
+    load_checkpoint,
+    require_students_extra,
+    write_checkpoint,
+)
 from synthkd.students.generators.corpus import kind_of
 from synthkd.students.generators.examples import Writer
 from synthkd.students.generators.fit import tasks_of
@@ -92,7 +97,7 @@ def template_text(prompt: Prompt) -> str:
 
 def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
     """The student that `write_folder` wrote."""
-    need_students()
+    require_students_extra()
     path = folder / SETTINGS
     if not path.is_file():
         raise StudentError(f"{folder}: no whole generator student here (no {SETTINGS}); train it again")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.errors import CriticError, MissingExtraError, RecipeError
+from synthkd.errors import CriticError, RecipeError, require_extra
 from synthkd.text.normal_forms import word_pattern
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -98,12 +98,10 @@ def _dense(found: Any) -> Floats:
 
 
 def _tf_idf(texts: Sequence[str]) -> Any:
-    try:
-        from scipy.sparse import hstack
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.preprocessing import normalize
-    except ImportError:
-        raise MissingExtraError("a pool that chooses by nearness", "critics") from None
+    require_extra("a pool that chooses by nearness", "critics", "sklearn")
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import normalize
 
     parts = [
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=word_pattern(underscore=True), sublinear_tf=True),
@@ -115,14 +113,13 @@ def _tf_idf(texts: Sequence[str]) -> Any:
 
 
 def _encoder(name: str) -> Any:
-    try:
-        from synthkd.encoders import load as models
-        from synthkd.encoders.frozen import Vectors
+    require_extra("a pool that chooses by an encoder", "local", "torch", "transformers")
+    from synthkd.encoders import load as models
+    from synthkd.encoders.frozen import Vectors
 
-        device = models.pick_device(None)
+    device = models.pick_device(None)
+    try:
         model, tokenizer = models.load_model(name)
-    except ImportError:
-        raise MissingExtraError("a pool that chooses by an encoder", "local") from None
     except CriticError as error:
         raise RecipeError(f"teacher.pool.encoder: {error}") from None
     return Vectors(model, tokenizer, _MAX_LENGTH, device, models.content_hash(model, tokenizer)).of

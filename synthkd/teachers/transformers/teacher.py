@@ -12,7 +12,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import MissingExtraError, RecipeError, TeacherError
+from synthkd.errors import RecipeError, TeacherError, require_extra
 from synthkd.keys import content_hash, file_hash
 from synthkd.requests import Answer, Failure, Request
 
@@ -80,10 +80,9 @@ class TransformersTeacher:
 
     def _load(self) -> Sampler:
         if self._sampler is None:
-            try:
-                from synthkd.teachers.transformers.sampling import Sampler
-            except ImportError:
-                raise MissingExtraError("the transformers backend", "local") from None
+            require_extra("the transformers backend", "local", "torch", "transformers")
+            from synthkd.teachers.transformers.sampling import Sampler
+
             self._sampler = Sampler.load(self.model, self.part)
         return self._sampler
 

@@ -12,13 +12,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from importlib.util import find_spec
 from itertools import count
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import MissingExtraError, RecipeError, RequestError, TeacherError
+from synthkd.errors import RecipeError, RequestError, TeacherError, require_extra
 from synthkd.recipe import Price
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
 from synthkd.teachers.constrained_decoding import asked_form
@@ -53,8 +52,7 @@ class Vllm:
 
     @classmethod
     def load(cls) -> Vllm:
-        if find_spec("vllm") is None:
-            raise MissingExtraError("the vllm backend", "vllm")
+        require_extra("the vllm backend", "vllm", "vllm")
         # vLLM reads these when it is imported; its engine is a process that inherits them.
         os.environ.update(QUIET)
         for name, value in _DEFAULTS.items():

@@ -13,11 +13,10 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import MissingExtraError, RecipeError, TeacherError
+from synthkd.errors import RecipeError, TeacherError, require_extra
 from synthkd.recipe import Price
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import Policy
@@ -148,8 +147,8 @@ class Server:
     @classmethod
     async def start(cls, part: TeacherPart, model: Path | str, python: str | None) -> Server:
         """Start one and wait until it answers."""
-        if python is None and find_spec("vllm") is None:
-            raise MissingExtraError("the vllm backend", "vllm")
+        if python is None:
+            require_extra("the vllm backend", "vllm", "vllm")
         port = _free_port()
         server = cls(command(part, model, port, python), port)
         try:

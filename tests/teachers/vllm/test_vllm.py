@@ -18,8 +18,7 @@ from synthkd.requests import Failure, Request
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.transformers.teacher import EMBEDDED
-from synthkd.teachers.vllm import VllmTeacher, engine
-from synthkd.teachers.vllm import server as serve
+from synthkd.teachers.vllm import VllmTeacher
 
 # Who it is
 
@@ -95,8 +94,7 @@ def test_an_identity_that_the_recipe_names_counts() -> None:
 
 @pytest.fixture
 def no_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (engine, serve):
-        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr("synthkd.errors.find_spec", lambda name: None)
 
 
 @pytest.mark.usefixtures("no_vllm")
