@@ -26,7 +26,7 @@ from benchmarks import common
 from benchmarks.critic_parts.encoders import options
 from synthkd.filters.label_noise import confident, cross_fitted, tf_idf
 from synthkd.filters.labelled_text import Contaminated
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.text.near_duplicates import Bands, greedy, near_groups, normal_text
 
 NOISE, SEEDS = (0.0, 0.1, 0.2), (0, 1, 2)
@@ -54,7 +54,7 @@ def _rows(path: Path) -> tuple[list[str], list[str]]:
 
 def contamination(folder: Path, train: Any, test: Any, show: int) -> dict[str, Any]:
     """Train rows that lie in test: all that are equal are found, and what is nearly equal."""
-    kind = ExampleKind(evaluation=str(folder / "test.parquet"))
+    kind = LabelledTextKind(evaluation=str(folder / "test.parquet"))
     held = {normal_text(text) for text in test[0]}
     begin = time.perf_counter()
     found = Contaminated().find(train[0], kind)

@@ -15,7 +15,7 @@ from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 
 #: Documents of each other kind beside one pass over the facts: about as many tokens in all as the facts take.
-COUNTS = {"comparative": 1300, "rationale": 650, "proposition": 500, "example": 350}
+COUNTS = {"comparative": 1300, "rationale": 650, "proposition": 500, "labelled_text": 350}
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Mix:
             "comparative": list(self._comparatives.documents(seed, count["comparative"])),
             "rationale": list(problems.documents(seed, count["rationale"])),
             "proposition": list(self._sentences.documents(seed, count["proposition"])),
-            "example": list(messages.documents(seed, count["example"])),
+            "labelled_text": list(messages.documents(seed, count["labelled_text"])),
         }
 
     def one_pass(self, seed: int) -> Iterator[Document]:

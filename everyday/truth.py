@@ -80,5 +80,5 @@ def truth_of(kind: str) -> Valid:
 _OTHERS: dict[str, Valid] = {
     "rationale": problems.valid,
     "proposition": sentences.valid,
-    "example": messages.valid,
+    "labelled_text": messages.valid,
 }

@@ -157,13 +157,13 @@ def shop_messages() -> None:
             contrast = intent.near[number % 3] if number % 2 else ""
             _, _, text = messages.example(intent.label, rng, style)
             rows.append({"label": intent.label, "style": style, "contrast": contrast, "text": text})
-    write_jsonl(ROOT / "prompts/example/everyday-examples.jsonl", rows)
+    write_jsonl(ROOT / "prompts/labelled_text/everyday-examples.jsonl", rows)
 
 
 def labelled_messages() -> None:
     """Rows that a loop begins with: a few with the first phrase of each intent only, so that the others are still to learn;
     and rows to judge by, with all phrases."""
-    shown = (ROOT / "prompts/example/everyday-examples.jsonl").read_text("utf-8").splitlines()
+    shown = (ROOT / "prompts/labelled_text/everyday-examples.jsonl").read_text("utf-8").splitlines()
     rng, used = random.Random(SEED + 1), {json.loads(line)["text"] for line in shown}
     for name, each, phrases in (("start", 2, 1), ("validation", 9, 3), ("test", 24, 3)):
         rows: list[tuple[str, str]] = []

@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 #: kind -> its example recipe.
 RECIPES = {
     "triple": "everyday", "comparative": "comparatives", "proposition": "propositions", "rationale": "rationales",
-    "example": "messages",
+    "labelled_text": "messages",
 }  # fmt: skip
 #: Inputs of `--quick`: some hundred samples of each kind.
-_QUICK = {"triple": 20, "comparative": 12, "proposition": 8, "rationale": 15, "example": 3}
+_QUICK = {"triple": 20, "comparative": 12, "proposition": 8, "rationale": 15, "labelled_text": 3}
 #: Stages in the order in which a row passes them; what rejects a row and is not named here is a rule.
 STAGES = ("samples", "rules", "votes", "duplicates", "critic", "order")
 _STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic", "order": "order"}

@@ -208,8 +208,8 @@ def _loop(folder: Path, url: str) -> None:
     raw = {
         "name": "loop",
         "inputs": {"count": 1},
-        "kind": {"name": "example", "several": True},
-        "prompt": {"template": "example/pgkd"},
+        "kind": {"name": "labelled_text", "several": True},
+        "prompt": {"template": "labelled_text/pgkd"},
         "teacher": {
             "backend": "openai", "model": "fake", "base_url": url, "identity": "fake", "concurrency": 2,
             "sampling": {"max_tokens": 500}, "max_attempts": 1,

@@ -47,8 +47,8 @@ def recipe(
             "name": "pgkd-bench",
             "seed": seed,
             "inputs": {"path": "start.parquet"},
-            "kind": {"name": "example", "several": True, "options": {"taxonomy": list(place.classes)}},
-            "prompt": {"template": "example/pool"},
+            "kind": {"name": "labelled_text", "several": True, "options": {"taxonomy": list(place.classes)}},
+            "prompt": {"template": "labelled_text/pool"},
             "teacher": {
                 "backend": "pool",
                 "path": "pool.parquet",

@@ -11,7 +11,7 @@ from synthkd.recipe import Recipe
 
 #: Kind -> module and class of its task.
 TASKS = {
-    "example": ("synthkd.loops.labelled.task", "Labelled"),
+    "labelled_text": ("synthkd.loops.labelled.task", "Labelled"),
     "triple": ("synthkd.loops.triples.task", "Triples"),
 }
 

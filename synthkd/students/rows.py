@@ -1,4 +1,4 @@
-"""Read labelled texts: a corpus of the kind `example`, a table with a text and a label, or a file with a text a line."""
+"""Read labelled texts: a corpus of the kind `labelled_text`, a table with a text and a label, or a file with a text a line."""
 
 from __future__ import annotations
 

@@ -180,10 +180,10 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
     if not (path / MANIFEST).is_file():
         return
     kind = load_corpus(path).manifest["kind"]["name"]
-    if kind != "example":
+    if kind != "labelled_text":
         raise StudentError(
             f"{path}: a corpus of the kind {kind!r}, which has no labelled texts; the student {student!r} learns from the"
-            " kind 'example'. A student that writes text learns from this corpus: --student generator"
+            " kind 'labelled_text'. A student that writes text learns from this corpus: --student generator"
         )
 
 

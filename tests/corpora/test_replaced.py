@@ -37,10 +37,10 @@ def write(folder: Path, parts: Path, name: str, rows_per_file: int = 15) -> dict
     ]
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), parts / "part-0000.parquet")
     manifest: dict[str, Any] = {
-        "manifest_version": 1, "kind": {"name": "example", "columns": ["text"]},
+        "manifest_version": 1, "kind": {"name": "labelled_text", "columns": ["text"]},
         "counts": {"accepted": 30, "candidates": ROWS, "rejected": {"rule": 10}, "asked": 1, "completed": 1, "failed": 0, "missing": 0, "malformed": 0},
         "teacher": {"identity": name}, "prompt": None, "critic": None, "seed": 0, "diversity": {}, "synthkd": "0",
-        "recipe": {"journal": "j.sqlite", "kind": {"name": "example"}, "name": name, "corpus": {"title": None, "license": None}, "inputs": {}, "teacher": {"backend": "x"}},
+        "recipe": {"journal": "j.sqlite", "kind": {"name": "labelled_text"}, "name": name, "corpus": {"title": None, "license": None}, "inputs": {}, "teacher": {"backend": "x"}},
         "recipe_hash": name, "inputs": {},
     }  # fmt: skip
     return write_corpus(folder, parts, SCHEMA, manifest, rows_per_file)

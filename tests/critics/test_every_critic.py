@@ -195,7 +195,7 @@ def test_the_kind_of_a_critic_need_not_be_named_again(tmp_path: Path) -> None:
         for i in range(120)
     ]  # fmt: skip
     write_csv(tmp_path / "l.csv", sheet)
-    critic("train", tmp_path / "l.csv", tmp_path / "c", "--kind", "example")
+    critic("train", tmp_path / "l.csv", tmp_path / "c", "--kind", "labelled_text")
     assert "120 rows scored" in critic("score", tmp_path / "c", tmp_path / "l.csv", tmp_path / "s.parquet")
 
 

@@ -333,9 +333,9 @@ def messages(path: Path, verdict: str, rows: int = 240) -> Path:
 @pytest.mark.slow
 def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path) -> None:
     from synthkd.critics.train import load_critic, train_critic
-    from synthkd.kinds.labelled_text.kind import ExampleKind
+    from synthkd.kinds.labelled_text.kind import LabelledTextKind
 
-    kind = ExampleKind()
+    kind = LabelledTextKind()
     sheet = read_labels(messages(tmp_path / "sheet.csv", "verdict"), kind)
     assert set(sheet.rows.column("label").to_pylist()) == {"refund", "order"}
     trained = train_critic(kind, sheet, out=tmp_path / "critic")
@@ -345,10 +345,10 @@ def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path)
 
 
 def test_verdicts_in_a_column_of_the_kind_are_refused_by_name(tmp_path: Path) -> None:
-    from synthkd.kinds.labelled_text.kind import ExampleKind
+    from synthkd.kinds.labelled_text.kind import LabelledTextKind
 
-    with pytest.raises(CriticError, match=r"'label' is a column of the kind 'example'.*--label"):
-        read_labels(messages(tmp_path / "sheet.csv", "label"), ExampleKind())
+    with pytest.raises(CriticError, match=r"'label' is a column of the kind 'labelled_text'.*--label"):
+        read_labels(messages(tmp_path / "sheet.csv", "label"), LabelledTextKind())
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def recorded(folder: Path, *changes: str) -> Recipe:
 @pytest.mark.slow
 def test_votes_and_the_search_for_wrong_labels_keep_the_right_messages(tmp_path: Path) -> None:
     result = run(recorded(tmp_path), quiet=True)
-    valid = truth_of("example")
+    valid = truth_of("labelled_text")
     accepted: list[dict[str, Any]] = result.corpus.accepted.to_pylist()
     rejected = [row for row in result.corpus.rejected.to_pylist() if row["text"]]
     everything = [*accepted, *rejected]
@@ -102,11 +102,11 @@ def test_the_example_reads_as_the_embedded_teacher_was_taught() -> None:
 
 @pytest.mark.slow
 def test_the_embedded_teacher_gives_messages_that_are_righter_when_judged(tmp_path: Path) -> None:
-    if "example" not in json.loads(TEACHER.read_text()).get("documents_a_pass", {}):
+    if "labelled_text" not in json.loads(TEACHER.read_text()).get("documents_a_pass", {}):
         pytest.skip("the shipped teacher never read a message")
     changes = ("inputs.limit=6", "teacher.sampling.n=4", "teacher.sampling.max_tokens=32")
     result = run(placed(tmp_path, *changes), quiet=True)
-    valid = truth_of("example")
+    valid = truth_of("labelled_text")
     accepted, rejected = result.corpus.accepted.to_pylist(), result.corpus.rejected.to_pylist()
     parsed = [row for row in [*accepted, *rejected] if row["text"]]
     assert sum(map(valid, accepted)) / len(accepted) > sum(map(valid, parsed)) / len(parsed) + 0.05

@@ -88,7 +88,7 @@ def test_facts_are_about_half_of_what_the_teacher_reads(table: Table) -> None:
         kind: sum(len(text_of(document)) for document in found)
         for kind, found in Mix(table).by_kind(0).items()
     }
-    assert set(sizes) == {"triple", "comparative", "rationale", "proposition", "example"}
+    assert set(sizes) == {"triple", "comparative", "rationale", "proposition", "labelled_text"}
     assert 0.4 < sizes["triple"] / sum(sizes.values()) < 0.6
 
 

@@ -32,8 +32,8 @@ COMPLETIONS: list[tuple[str, dict[str, str], str, list[bool]]] = [
     ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 8. The answer is 8.", [False]),
     ("proposition", CLAIMS,
      "\n<s>\n- An elephant is an animal.\n- An elephant has a tail.\n</s>\n<s>\n- A dog can bark.\n</s>", [True, False, True]),
-    ("example", {"label": "refund", "style": "short"}, " Refund the blue cups.", [True]),
-    ("example", {"label": "refund", "style": "short"}, " Swap the blue cups for another size.", [False]),
+    ("labelled_text", {"label": "refund", "style": "short"}, " Refund the blue cups.", [True]),
+    ("labelled_text", {"label": "refund", "style": "short"}, " Swap the blue cups for another size.", [False]),
 ]  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_the_prompt_for_propositions_is_laid_out_as_the_training_text() -> None:
 
 @pytest.mark.parametrize("contrast", ["", "refund"])
 def test_the_prompt_for_messages_is_laid_out_as_the_training_text(contrast: str) -> None:
-    text = rendered("example", {"label": "cancel order", "style": "polite", "contrast": contrast})
+    text = rendered("labelled_text", {"label": "cancel order", "style": "polite", "contrast": contrast})
     given, said = messages.say("cancel order", "polite", contrast, "Cancel it.")
     assert text.endswith("\n\n" + given)
     assert said == " Cancel it.\n"
@@ -338,7 +338,7 @@ def test_examples_of_rationales_and_messages_are_right_and_not_kept_out() -> Non
         assert problems.valid(row)
         assert problems.seen(row)
         assert row["question"] not in questions
-    for row in rows_of("prompts/example/everyday-examples.jsonl"):
+    for row in rows_of("prompts/labelled_text/everyday-examples.jsonl"):
         assert messages.valid(row)
         assert messages.seen(row)
 

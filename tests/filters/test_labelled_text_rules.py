@@ -18,23 +18,23 @@ from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter
 from synthkd.filters.labelled_text import Contaminated, LabelKnown, LabelNamed
 from synthkd.filters.rules import Empty
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.rows.read import read_rows
 from synthkd.text.near_duplicates import normal_text
 
-KIND = ExampleKind(taxonomy=["cancel order", "refund", "Refund_not_showing_up"])
+KIND = LabelledTextKind(taxonomy=["cancel order", "refund", "Refund_not_showing_up"])
 BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) / "banking77"
 
 
-def judged(rule: Filter, *rows: tuple[str, str], kind: ExampleKind = KIND) -> list[str | None]:
+def judged(rule: Filter, *rows: tuple[str, str], kind: LabelledTextKind = KIND) -> list[str | None]:
     made = [{"text": text, "label": label} for text, label in rows]
     return rule.judge(pa.RecordBatch.from_pylist(made, schema=candidate_schema(kind)), kind)
 
 
-def evaluated(folder: Path, *texts: str) -> ExampleKind:
+def evaluated(folder: Path, *texts: str) -> LabelledTextKind:
     path = folder / "test.jsonl"
     path.write_text("".join(json.dumps({"query": text}) + "\n" for text in texts))
-    return ExampleKind(evaluation={"path": str(path), "text": "query"})
+    return LabelledTextKind(evaluation={"path": str(path), "text": "query"})
 
 
 def test_rules_on_a_text_look_at_the_text_and_not_at_the_label() -> None:
@@ -49,7 +49,7 @@ def test_a_label_that_is_no_class_is_told_with_the_nearest() -> None:
 
 
 def test_without_a_taxonomy_every_label_is_known() -> None:
-    assert judged(LabelKnown(), ("Hi", "anything"), kind=ExampleKind()) == [None]
+    assert judged(LabelKnown(), ("Hi", "anything"), kind=LabelledTextKind()) == [None]
 
 
 def test_a_text_that_names_its_label_is_found_in_any_writing() -> None:
@@ -89,7 +89,7 @@ def test_without_an_evaluation_set_the_rule_says_where_to_name_one() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not BANKING.is_dir(), reason="needs the rows of banking77")
 def test_every_test_query_of_banking77_that_stands_in_train_is_found() -> None:
-    kind = ExampleKind(evaluation=str(BANKING / "test.parquet"))
+    kind = LabelledTextKind(evaluation=str(BANKING / "test.parquet"))
     train = [row["text"] for rows in read_rows(BANKING / "train.parquet", ["text"]) for row in rows]
 
     def plain(text: str) -> str:
@@ -105,7 +105,7 @@ def test_every_test_query_of_banking77_that_stands_in_train_is_found() -> None:
     }
 
 
-def rejects(kind: ExampleKind, *texts: str) -> list[Any]:
+def rejects(kind: LabelledTextKind, *texts: str) -> list[Any]:
     return Contaminated().find(list(texts), kind)
 
 

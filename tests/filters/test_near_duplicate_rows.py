@@ -14,11 +14,11 @@ pytest.importorskip("rensa", reason="needs the extra text")
 from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError
 from synthkd.filters.near_duplicates import BYTES, NearDuplicate
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.text.near_duplicates import RECALL, Bands, jaccard, near_groups, normal_text, shingles
 
-KIND = ExampleKind()
+KIND = LabelledTextKind()
 LONG = "I would like to have my money back for the red shoes that I ordered from you last week"
 
 
@@ -101,7 +101,7 @@ def test_no_two_rows_that_stay_are_near_and_every_rejected_one_is_near_one_that_
 def test_a_real_row_stays_whatever_its_twin_is_worth(tmp_path: Any) -> None:
     path = tmp_path / "real.jsonl"
     path.write_text('{"text": "Give me my money back now", "label": "refund"}\n')
-    kind = ExampleKind(real=str(path))
+    kind = LabelledTextKind(real=str(path))
     found = rejected(NearDuplicate(), rows("Give me my money back, now!", logprob=[-0.1]), kind)
     assert found == {"00000000": f"near {path} row 1 (1.00)"}
 

@@ -28,7 +28,7 @@ from synthkd.filters.rules import (
     TooShort,
     Unfinished,
 )
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.stages.plan import Plan
@@ -77,7 +77,7 @@ def test_a_text_cut_by_the_token_limit_is_unfinished() -> None:
 
 def several_texts(raw: str, *texts: str) -> list[str | None]:
     """The verdicts on texts of one answer that the token limit cut."""
-    kind = ExampleKind(several=True)
+    kind = LabelledTextKind(several=True)
     rows = [{"text": text, "label": "refund", "finish_reason": "length", "raw": raw} for text in texts]
     return Unfinished().judge(pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind)), kind)
 

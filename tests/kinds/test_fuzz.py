@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         " Tom has 12 apples. 12 - 5 = 7. The answer is 7.",
     ),
-    "example": ({"label": "refund"}, {}, " Please give me my money back."),
+    "labelled_text": ({"label": "refund"}, {}, " Please give me my money back."),
 }
 NAMES = sorted(plugins.names("kinds"))
 #: Bits that parsers look for, and bits that they do not expect.

@@ -15,15 +15,15 @@ from support.files import ROOT
 from synthkd import Recipe
 from synthkd.errors import InputError, KindError, RecipeError
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.stages.plan import Plan
 
 INTENTS = ROOT / "corpora" / "everyday" / "intents.yaml"
 TWO = {"refund": "The customer wants the money back.", "exchange": "The customer wants another size."}
 
 
-def kind(**options: Any) -> ExampleKind:
-    return ExampleKind(**{"taxonomy": TWO, **options})
+def kind(**options: Any) -> LabelledTextKind:
+    return LabelledTextKind(**{"taxonomy": TWO, **options})
 
 
 def texts(found: Any) -> list[tuple[str, str]]:
@@ -201,8 +201,11 @@ def recipe(folder: Path, **changes: Any) -> Recipe:
     raw = {
         "name": "x",
         "inputs": {"path": "taxonomy.yaml"},
-        "kind": {"name": "example", "options": {"taxonomy": "taxonomy.yaml", **changes.pop("options", {})}},
-        "prompt": {"template": "example/chat"},
+        "kind": {
+            "name": "labelled_text",
+            "options": {"taxonomy": "taxonomy.yaml", **changes.pop("options", {})},
+        },
+        "prompt": {"template": "labelled_text/chat"},
         "teacher": {"backend": "recorded", "path": "said.jsonl"},
         "corpus": {"path": "corpus"},
         **changes,
@@ -227,7 +230,7 @@ def test_prompts_for_real_models_show_real_rows_of_the_class_and_marked_ones_of_
     name: str, tmp_path: Path
 ) -> None:
     options = {"real": file(tmp_path, "real.csv", *REAL), "contrast": True, "axes": {"style": ["polite"]}}
-    plan = Plan(recipe(tmp_path, options=options, prompt={"template": f"example/{name}"}))
+    plan = Plan(recipe(tmp_path, options=options, prompt={"template": f"labelled_text/{name}"}))
     prompts = [asked.request.messages[-1]["content"] for group in plan.asked() for asked in group]
     assert len(prompts) == 4
     plain, contrast = prompts[:2]
@@ -253,7 +256,7 @@ def test_few_shot_rows_of_any_file_are_looked_for_in_the_evaluation_set(tmp_path
     options = {"evaluation": file(tmp_path, "test.csv", ("give it   BACK", "refund"))}
     shown = {"path": file(tmp_path, "shots.csv", *REAL), "by": "label"}
     with pytest.raises(KindError, match=r"few-shot row 1 'Give it back\.'"):
-        Plan(recipe(tmp_path, options=options, prompt={"template": "example/chat", "examples": shown}))
+        Plan(recipe(tmp_path, options=options, prompt={"template": "labelled_text/chat", "examples": shown}))
 
 
 def test_a_recipe_that_names_an_evaluation_set_checks_every_text_against_it(tmp_path: Path) -> None:
@@ -269,7 +272,7 @@ def test_a_rule_against_contamination_needs_an_evaluation_set(tmp_path: Path) ->
 
 
 def test_the_shipped_taxonomy_is_one() -> None:
-    one = ExampleKind(taxonomy=str(INTENTS))
+    one = LabelledTextKind(taxonomy=str(INTENTS))
     assert one.taxonomy is not None
     assert len(one.taxonomy.labels) == 12
     assert one.taxonomy.others("refund") == ["exchange", "cancel order", "damaged item"]

@@ -15,7 +15,7 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.json_values import json_texts, json_value
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
@@ -156,7 +156,7 @@ def test_a_decorated_comparison_is_read(text: str) -> None:
     ],
 )
 def test_a_decorated_labelled_text_is_read_with_its_question_mark(text: str) -> None:
-    found = ExampleKind().parse(text, {"label": "card_late"})
+    found = LabelledTextKind().parse(text, {"label": "card_late"})
     assert not isinstance(found, Malformed)
     assert found[0]["text"] == "Where is my card?"
 
@@ -170,7 +170,7 @@ def test_a_decorated_labelled_text_is_read_with_its_question_mark(text: str) -> 
     ],
 )
 def test_of_a_cut_list_of_texts_the_whole_ones_count(text: str) -> None:
-    found = ExampleKind(several=True).parse(text, {"label": "card_late"})
+    found = LabelledTextKind(several=True).parse(text, {"label": "card_late"})
     assert not isinstance(found, Malformed)
     assert [one["text"] for one in found] == ["Where is it?", "Is it lost?"]
 

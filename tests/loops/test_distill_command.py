@@ -19,7 +19,7 @@ from synthkd.errors import RecipeError, StorageError, WithdrawnError
 def recipe(tmp_path: Path) -> Path:
     write_csv(tmp_path / "pool.csv", rows_of(60, 7))
     parts = {
-        "prompt": {"template": "example/pool"},
+        "prompt": {"template": "labelled_text/pool"},
         "teacher": {"backend": "pool", "path": "pool.csv", "sampling": {"max_tokens": 1000}},
     }
     made = loop_recipe(tmp_path, loop={"rounds": 2}, **parts)

@@ -147,7 +147,7 @@ def test_rounds_are_done_again_where_a_file_that_the_recipe_names_was_edited(
     (tmp_path / "classes.yaml").write_text(
         "".join(f"- {{label: {label}, description: of {label}}}\n" for label in WORDS)
     )
-    kind = {"name": "example", "several": True, "options": {"taxonomy": "classes.yaml"}}
+    kind = {"name": "labelled_text", "several": True, "options": {"taxonomy": "classes.yaml"}}
     with FakeServer(answer=write) as server:
         recipe = loop_recipe(
             tmp_path, server.url, kind=kind, prompt={"template": "own.j2"},
@@ -164,7 +164,7 @@ def test_rounds_are_done_again_where_a_file_that_the_recipe_names_was_edited(
 
 @pytest.mark.slow
 def test_many_texts_of_a_class_are_asked_for_in_prompts_that_differ(tmp_path: Path) -> None:
-    kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+    kind = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
     with FakeServer(answer=write) as server:
         loop = {"start": None, "rounds": 1, "first": 30, "rows": 3, "texts": 5}
         result = distill(loop_recipe(tmp_path, server.url, kind=kind, loop=loop), quiet=True)
@@ -288,7 +288,7 @@ def test_a_prompt_asks_for_no_more_texts_than_it_may(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_without_real_rows_the_teacher_writes_the_first_ones(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
-        taxonomy = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+        taxonomy = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
         recipe = loop_recipe(tmp_path, server.url, kind=taxonomy, loop={"start": None, "rounds": 1})
         result = distill(recipe, quiet=True)
         assert result.rounds[0].record["told"]["asked"] == dict.fromkeys(WORDS, 4)
@@ -374,7 +374,7 @@ def test_a_small_student_can_be_cross_validated_in_place_of_a_dear_one(
 
 
 def one_text(prompt: str, index: int, seed: int) -> str:
-    """A teacher that writes one text, for `example/chat`."""
+    """A teacher that writes one text, for `labelled_text/chat`."""
     label = prompt.split('for the class "')[1].split('"')[0]
     return text_of(label, random.Random(seed_from(prompt, index, seed)))
 
@@ -384,9 +384,11 @@ def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_conf
     tmp_path: Path,
 ) -> None:
     with FakeServer(answer=one_text) as server:
-        kind = {"name": "example", "options": {"axes": {"style": ["short", "polite"]}}}
+        kind = {"name": "labelled_text", "options": {"axes": {"style": ["short", "polite"]}}}
         loop = {"rounds": 1, "allocate": "uniform"}
-        recipe = loop_recipe(tmp_path, server.url, kind=kind, prompt={"template": "example/chat"}, loop=loop)
+        recipe = loop_recipe(
+            tmp_path, server.url, kind=kind, prompt={"template": "labelled_text/chat"}, loop=loop
+        )
         result = distill(recipe, quiet=True)
     asked = result.rounds[1].asked
     assert [row["texts"] for row in asked] == [1] * 12
@@ -400,7 +402,7 @@ def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_conf
 def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
     with FakeServer(answer=one_text) as server:
         recipe = loop_recipe(
-            tmp_path, server.url, kind={"name": "example"}, prompt={"template": "example/chat"},
+            tmp_path, server.url, kind={"name": "labelled_text"}, prompt={"template": "labelled_text/chat"},
             loop={"rounds": 1, "allocate": "uniform"},
         )  # fmt: skip
         sampling = recipe.teacher.sampling.model_copy(update={"n": 3})

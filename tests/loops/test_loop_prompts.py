@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.prompts.templates import lint, load_prompt
 
 CLASSES = {"late": "The parcel has not come.", "refund": "The customer wants the money back."}
@@ -21,8 +21,8 @@ EMPTY = {"report": "", "shots": [], "correct": [], "incorrect": [], "hard": []}
 
 
 def rendered(**changes: Any) -> str:
-    kind = ExampleKind(taxonomy=CLASSES, several=True, axes=[])
-    prompt = load_prompt("example/pgkd")
+    kind = LabelledTextKind(taxonomy=CLASSES, several=True, axes=[])
+    prompt = load_prompt("labelled_text/pgkd")
     row = {**ROW, **changes}
     lint(prompt, list(kind.context(row, [], random.Random(0))))
     (message,) = prompt.render(row, kind, "id", 0)

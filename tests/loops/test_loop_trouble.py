@@ -65,7 +65,7 @@ def test_a_class_of_one_row_cannot_be_shared_between_training_and_validation(tmp
 @pytest.mark.parametrize("name", ["start", "validation", "test"])
 def test_an_unknown_label_is_refused_with_its_row(tmp_path: Path, name: str) -> None:
     data(tmp_path, **{name: [*rows_of(6, 4), {"text": "parcel late today", "label": "delivry"}]})
-    kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+    kind = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
     refused(
         tmp_path, StudentError, f"{name}.csv row 19: 'delivry' is none of the 3 classes .*delivery", kind=kind
     )
@@ -93,7 +93,7 @@ def test_start_rows_that_copy_held_rows_are_left_out_and_told(
 
 def test_few_shot_examples_that_copy_a_test_row_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "shots.csv", rows_of(8, 3)[:2])
-    prompt = {"template": "example/json-list", "examples": {"path": "shots.csv", "n": 1, "by": "label"}}
+    prompt = {"template": "labelled_text/json-list", "examples": {"path": "shots.csv", "n": 1, "by": "label"}}
     refused(tmp_path, InputError, "few-shot examples, shots.csv.*never shown to a teacher", prompt=prompt)
 
 
@@ -112,7 +112,7 @@ def test_an_unknown_option_of_the_student_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("axes", [3, {"style": "short"}])
 def test_axes_that_are_none_are_refused(tmp_path: Path, axes: Any) -> None:
-    kind = {"name": "example", "several": True, "options": {"axes": axes}}
+    kind = {"name": "labelled_text", "several": True, "options": {"axes": axes}}
     refused(tmp_path, RecipeError, "kind.options.axes: ", kind=kind)
 
 
@@ -125,7 +125,7 @@ def test_without_start_rows_validation_rows_must_be_named(tmp_path: Path) -> Non
 
 
 def test_real_rows_that_are_named_twice_are_refused(tmp_path: Path) -> None:
-    kind = {"name": "example", "several": True, "options": {"real": "start.csv"}}
+    kind = {"name": "labelled_text", "several": True, "options": {"real": "start.csv"}}
     refused(tmp_path, RecipeError, "named in `loop.start`", kind=kind)
 
 
@@ -135,7 +135,9 @@ def test_a_budget_without_prices_is_refused_before_a_student_is_trained(tmp_path
 
 
 def test_a_teacher_that_chooses_needs_a_kind_of_several(tmp_path: Path) -> None:
-    refused(tmp_path, RecipeError, "kind.several", kind={"name": "example"}, loop={"allocate": "teacher"})
+    refused(
+        tmp_path, RecipeError, "kind.several", kind={"name": "labelled_text"}, loop={"allocate": "teacher"}
+    )
 
 
 @pytest.mark.slow
@@ -191,7 +193,7 @@ def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_wa
             return "[]"
         return write(prompt, index, seed)
 
-    kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+    kind = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
     with FakeServer(answer=stingy) as server:
         recipe = loop_recipe(tmp_path, server.url, kind=kind, loop={"start": None, "rounds": 1})
         result = distill(recipe, quiet=True)
@@ -240,7 +242,7 @@ def test_a_folder_that_holds_something_else_than_a_student_is_not_replaced(tmp_p
 
 @pytest.mark.slow
 def test_classes_that_the_teacher_never_writes_end_the_loop_before_training(tmp_path: Path) -> None:
-    kind = {"name": "example", "several": True, "options": {"taxonomy": list(WORDS)}}
+    kind = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
     with FakeServer(answer=lambda *_: "[]") as server:
         recipe = loop_recipe(tmp_path, server.url, kind=kind, loop={"start": None})
         with pytest.raises(StudentError, match=r"a class needs 2 training rows .*'refund' has 0"):

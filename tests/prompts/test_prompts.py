@@ -270,7 +270,7 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
     elif prompt.head.kind == "proposition":
         # As the kind cuts a document; to cut one here would load spaCy.
         row |= {"sentences": ["A cat purrs."], "before": "", "starts": [0], "ends": [12], "first_index": 0}
-    elif name in ("example/pgkd", "example/pool"):
+    elif name in ("labelled_text/pgkd", "labelled_text/pool"):
         row |= LOOP
     (row,) = kind.expand(row)
     if prompt.head.needs:

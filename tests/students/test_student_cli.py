@@ -150,7 +150,7 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
         (["train", "gap.jsonl", "s"], "gap.jsonl row 2: no column 'label'"),
         (["train", "rows.csv", "s", "--kind", "triple"], "takes no kind"),
         (
-            ["train", "rows.csv", "s", "--student", "generator", "--kind", "example", "--text", "body"],
+            ["train", "rows.csv", "s", "--student", "generator", "--kind", "labelled_text", "--text", "body"],
             "leave --text and --label out",
         ),
         (["train", "rows.csv", "s", "--option", "bits=10.5"], "`bits` must be a whole number"),

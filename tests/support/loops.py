@@ -47,7 +47,7 @@ def rows_of(
 
 
 def write(prompt: str, index: int, seed: int) -> str:
-    """A teacher: a JSON list of as many texts as `example/pgkd` asks for, of the class or of any."""
+    """A teacher: a JSON list of as many texts as `labelled_text/pgkd` asks for, of the class or of any."""
     wanted = int(re.search(r"Write (\d+) new texts", prompt)[1])  # type: ignore[index]
     asked = re.search(r'all of the class "(\w+)"', prompt)
     rng = random.Random(seed_from(prompt, index, seed))
@@ -72,8 +72,8 @@ def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) 
     raw: dict[str, Any] = {
         "name": "loop",
         "inputs": {"count": 1},
-        "kind": {"name": "example", "several": True},
-        "prompt": {"template": "example/pgkd"},
+        "kind": {"name": "labelled_text", "several": True},
+        "prompt": {"template": "labelled_text/pgkd"},
         "teacher": {
             "backend": "openai", "model": "fake", "base_url": url, "identity": "fake", "concurrency": 2,
             "sampling": {"max_tokens": 500}, "max_attempts": 1,

@@ -200,7 +200,7 @@ def test_what_is_not_the_template_fails_and_names_it(path: Path, prompt: str) ->
     (answer,) = answers(teacher(path), prompt)
     assert isinstance(answer, Failure)
     assert answer.reason == "not_a_pool_request"
-    assert "prompt.template: example/pool" in answer.detail
+    assert "prompt.template: labelled_text/pool" in answer.detail
 
 
 def test_an_unknown_class_fails_with_the_nearest(path: Path) -> None:
@@ -250,8 +250,8 @@ def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Pat
     (folder / "inputs.jsonl").write_text(json.dumps(row))
     recipe = make_recipe(
         inputs={"path": "inputs.jsonl"},
-        kind={"name": "example", "options": {"taxonomy": ["late", "refund"]}, "several": True},
-        prompt={"template": "example/pool"},
+        kind={"name": "labelled_text", "options": {"taxonomy": ["late", "refund"]}, "several": True},
+        prompt={"template": "labelled_text/pool"},
         teacher={"backend": "pool", "path": "rows.jsonl", "columns": {"text": "query", "label": "intent"}},
     )
     ((one,),) = Plan(recipe).asked()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.structured_answers import answer_model, read_answer
 from synthkd.text.thoughts import NAMES, Answer, opened_by, own_tokens, split_thoughts
@@ -170,7 +170,7 @@ def test_no_text_is_too_odd_to_split(text: str) -> None:
     assert split_thoughts(found.text).text.strip() == found.text.strip()
 
 
-@pytest.mark.parametrize("kind", [EventKind(), ExampleKind(), RationaleKind()], ids=lambda k: k.name)
+@pytest.mark.parametrize("kind", [EventKind(), LabelledTextKind(), RationaleKind()], ids=lambda k: k.name)
 def test_no_kind_is_given_thoughts(kind: object) -> None:
     row = {"head": "oar", "relation": "UsedFor", "label": "praise", "question": "How many are 3 and 4?"}
     plain, thought = (

@@ -1,1 +1,5 @@
-"""What the kind `comparative` is made of: nouns, a lexicon of comparatives, the reader of clauses, the grammar, pairs."""
+"""Comparative claims: "Compared to A, B are more X" (the kind `comparative`)."""
+
+from synthkd.kinds.comparative.kind import ComparativeKind
+
+__all__ = ["ComparativeKind"]

@@ -1,1 +1,5 @@
-"""Parts of the kind `example`: the taxonomy, its files, and how an answer is read."""
+"""Labelled texts: training data for a classifier (the kind `labelled_text`)."""
+
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
+
+__all__ = ["LabelledTextKind"]

@@ -30,7 +30,7 @@ _NAMED = 3
 _MOST = 100_000
 
 
-class ExampleKind(Kind):
+class LabelledTextKind(Kind):
     """A text and its label.
 
     ``taxonomy``: the classes; ``real``: rows that people made, shown as examples and compared with; ``evaluation``: rows that
@@ -38,7 +38,7 @@ class ExampleKind(Kind):
     after the other; ``per_class``: so many drawn combinations of each class, in place of all.
     """
 
-    name = "example"
+    name = "labelled_text"
     columns = ("text", "label")
     input_columns = ("label",)
     group_column = "text"
@@ -91,7 +91,7 @@ class ExampleKind(Kind):
         self._refuse([(row.text, row.place) for row in self.real])
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe) -> ExampleKind:
+    def from_recipe(cls, recipe: Recipe) -> LabelledTextKind:
         """The kind as a recipe asks for it. One that names an evaluation set checks every text against it."""
         options = recipe.kind.options
         kind = cls(
@@ -112,6 +112,7 @@ class ExampleKind(Kind):
         """A class stands for its combinations of axes and contrast classes; what a row itself says of them is kept."""
         label = str(row.get("label") or "")
         free = [name for name, values in self.axes.items() if values and not row.get(name)]
+        # A constant of the draws: another word would give every recipe other combinations.
         rng = random.Random(seed_from("example", self.seed, label))  # noqa: S311
         found: list[dict[str, Any]] = []
         for values in itertools.product(*(self.axes[name] for name in free)):
@@ -249,4 +250,4 @@ def _axes(given: Any) -> dict[str, list[str]]:
     return {str(name): [str(value) for value in values] for name, values in given.items()}
 
 
-__all__ = ["ExampleKind", "Text"]
+__all__ = ["LabelledTextKind", "Text"]

@@ -1,1 +1,5 @@
-"""Documents to sentences and chunks, and what a teacher says of them back to sentences."""
+"""Self-contained propositions in a passage (the kind `proposition`)."""
+
+from synthkd.kinds.proposition.kind import PropositionKind
+
+__all__ = ["PropositionKind"]

@@ -1,6 +1,5 @@
-"""Answers in completions: where the answer stands, what it is, and when two answers are the same.
+"""Step-by-step rationales and their answers (the kind `rationale`)."""
 
-    completion ─► clean text ─► cut ─► answer phrase ─► number | choice | yes_no | text | expression
+from synthkd.kinds.rationale.kind import RationaleKind
 
-Nothing here raises, whatever the text, and nothing is evaluated but by the parser in `arithmetic`.
-"""
+__all__ = ["RationaleKind"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from synthkd.errors import RecipeError
 from synthkd.keys import fraction
-from synthkd.kinds.labelled_text.kind import AXES, ExampleKind
+from synthkd.kinds.labelled_text.kind import AXES, LabelledTextKind
 from synthkd.loops.labelled.allocate import by_label, own, uniform
 from synthkd.loops.labelled.mining import Mined, mine
 from synthkd.loops.labelled.supply import due, supply_of, unmoved
@@ -48,7 +48,7 @@ class Requests:
         self.part, self.seed, self.classes, self.real = recipe.loop, recipe.seed, tuple(classes), real
         self.samples, self.several = recipe.teacher.sampling.n, recipe.kind.several
         try:
-            axes = ExampleKind(axes=recipe.kind.options.get("axes") or AXES).axes
+            axes = LabelledTextKind(axes=recipe.kind.options.get("axes") or AXES).axes
         except (TypeError, ValueError) as error:
             raise RecipeError(f"kind.options.axes: names, or names with their values: {error}") from None
         self._axes = {name: values for name, values in axes.items() if values}

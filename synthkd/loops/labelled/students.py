@@ -41,7 +41,7 @@ def _factory(recipe: Recipe, part: StudentPart, classes: Sequence[str]) -> Calla
     made: Any = plugins.find("students", part.name)
     if getattr(made, "learns", "") != "labels":
         raise RecipeError(
-            f"student {part.name!r} learns no labels; a loop over the kind 'example' needs one that does"
+            f"student {part.name!r} learns no labels; a loop over the kind 'labelled_text' needs one that does"
         )
     options = {"seed": recipe.seed, **_options(recipe, part), "classes": classes}
 

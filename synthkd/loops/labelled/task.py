@@ -35,7 +35,7 @@ _EXAMPLES = 8
 class Labelled(Task[Classifier]):
     """Texts of classes, and a student that `learns` labels."""
 
-    kind: ClassVar[str] = "example"
+    kind: ClassVar[str] = "labelled_text"
     columns: ClassVar[tuple[str, ...]] = ("loss", "accuracy", "macro_f1", "test_accuracy")
     falling: ClassVar[frozenset[str]] = frozenset({"loss"})
     files: ClassVar[frozenset[str]] = frozenset({HAD, HELD})
@@ -234,7 +234,7 @@ def _check(recipe: Recipe, part: LoopPart, metric: str) -> None:
     if part.allocate == "teacher" and not recipe.kind.several:
         raise RecipeError(
             "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
-            " take a template that asks for one, such as example/pgkd"
+            " take a template that asks for one, such as labelled_text/pgkd"
         )
     if metric not in METRICS:
         raise RecipeError(

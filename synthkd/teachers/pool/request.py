@@ -1,4 +1,4 @@
-"""What a pool is asked: the JSON object of the template `example/pool`, read and checked."""
+"""What a pool is asked: the JSON object of the template `labelled_text/pool`, read and checked."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def read_request(prompt: str) -> Asked:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadRequest(
             "not_a_pool_request",
-            "the prompt is not the JSON that a pool reads; set `prompt.template: example/pool`"
+            "the prompt is not the JSON that a pool reads; set `prompt.template: labelled_text/pool`"
             f" ({type(error).__name__}: {str(error)[:80]})",
         ) from None
 

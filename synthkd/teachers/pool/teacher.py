@@ -1,7 +1,7 @@
 """A teacher made of rows: it answers a request for labelled text with held-out real rows of the class.
 
 So a loop's policy is measured on real data without a language model, and a loop can be tried before one is paid for. The
-request is the template `example/pool`: a JSON object. What it tells (texts that the student has, those it got wrong, the
+request is the template `labelled_text/pool`: a JSON object. What it tells (texts that the student has, those it got wrong, the
 report) decides which rows come next; `had` names what must not come again, by `keys.text_hash`.
 """
 

@@ -13,7 +13,7 @@ from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed
 from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.event import EventKind
-from synthkd.kinds.labelled_text.kind import ExampleKind
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.prompts.templates import load_prompt
@@ -124,14 +124,14 @@ def test_an_expression_is_read_again() -> None:
 
 @given(LINES, st.booleans())
 def test_a_text_for_a_class_is_read_again(text: str, several: bool) -> None:
-    kind = ExampleKind(several=several)
+    kind = LabelledTextKind(several=several)
     row = {"label": "refund", "style": "polite", "contrast": "cancel"}
     found = [one for one in read(kind, text, row) if one["text"]]
     assert content(kind, again(kind, found)) == content(kind, found)
 
 
 def test_a_text_for_a_class_is_asked_with_its_axes() -> None:
-    kind = ExampleKind()
+    kind = LabelledTextKind()
     found = read(kind, "give it back", {"label": "refund", "style": "short", "contrast": ""})
     assert kind.question(found[0]) == {"label": "refund", "style": "short"}
 
