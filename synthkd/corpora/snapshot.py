@@ -155,7 +155,7 @@ class Opened:
         expected = self.manifest.get("manifest_hash")
         if (
             expected is not None
-            and metadata.get(b"synthkd.stages.manifest", b"").decode("utf-8", "replace") != expected
+            and metadata.get(b"synthkd.manifest", b"").decode("utf-8", "replace") != expected
         ):
             raise StorageError(
                 f"{path}: not of the manifest that was read; the corpus was replaced meanwhile (read it again) or"

@@ -35,7 +35,7 @@ def write_corpus(
         StorageError: If ``folder`` holds anything but a corpus, or a part is cut.
     """
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
-    footer = {b"synthkd.stages.manifest": manifest["manifest_hash"].encode()}
+    footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
     with replaced_folder(folder, CORPUS) as temporary:
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):

@@ -87,7 +87,7 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
 @pytest.mark.slow
 def test_every_file_bears_the_hash_of_the_manifest(corpus: Corpus) -> None:
     for path in (corpus.path / "data").glob("*.parquet"):
-        footer = pq.read_schema(path).metadata[b"synthkd.stages.manifest"].decode()
+        footer = pq.read_schema(path).metadata[b"synthkd.manifest"].decode()
         assert footer == corpus.manifest["manifest_hash"]
 
 
