@@ -11,8 +11,8 @@ pytest.importorskip("sklearn")
 pytest.importorskip("rensa")
 
 
-from benchmarks.kill_parts.jobs import JOBS, Job
-from benchmarks.kill_parts.killing import Kill, Killing
+from benchmarks.kills.jobs import JOBS, Job
+from benchmarks.kills.killing import Kill, Killing
 
 VERBS = [
     "run",

@@ -11,20 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import critics as benchmark
-from benchmarks.critic_parts import (
+from benchmarks.critics import (
     agreement,
     conceptnet,
     cskb,
     cskb_linear,
     encoder_speed,
     explanations,
+    guarantee,
     guarantee_simulation,
     labelling,
     linear_speed,
-    promise,
     stack_speed,
 )
-from benchmarks.critic_parts.encoders import default_encoder
+from benchmarks.encoders import default_encoder
 
 #: Rows that a slice keeps of a set, where fewer than all.
 ROWS = {"cskb_population": 700, "conceptnet_cn100k": 600, "gpt3_explanations": 600}
@@ -54,7 +54,7 @@ def numbers(found: dict[str, Any]) -> list[float]:
 def test_every_part_is_tried_here_or_in_a_test_of_its_own() -> None:
     here = {
         "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb", "explanations", "conceptnet",
-        "promise", "labelling",
+        "guarantee", "labelling",
     }  # fmt: skip
     assert here | {"judges", "guarantee_simulation", "default_rules"} == set(benchmark.PARTS)
 
@@ -126,9 +126,9 @@ def test_explanations_without_an_encoder(slices: Path) -> None:
 def test_promise_on_few_divisions() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(400)
-    found = promise.divisions(scores, rng.random(400) < scores, [str(i) for i in range(400)], divisions=4)
+    found = guarantee.divisions(scores, rng.random(400) < scores, [str(i) for i in range(400)], divisions=4)
     assert set(found) == {0.8, 0.9, 0.95}
-    assert 0 <= promise.worst({"here": found}) <= 1
+    assert 0 <= guarantee.worst({"here": found}) <= 1
 
 
 @pytest.mark.slow

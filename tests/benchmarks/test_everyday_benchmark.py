@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.student_parts.everyday_right import by_head, interval, right
-from benchmarks.student_parts.everyday_split import TUNING, split
-from benchmarks.student_parts.everyday_world import answers, every_question
+from benchmarks.students.everyday_right import by_head, interval, right
+from benchmarks.students.everyday_split import TUNING, split
+from benchmarks.students.everyday_world import answers, every_question
 
 QUESTIONS = [(f"thing {number}", relation) for number in range(400) for relation in ("IsA", "HasA", "MadeOf")]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.pgkd_parts.allocation import World
-from benchmarks.pgkd_parts.arms import ARMS, recipe
-from benchmarks.pgkd_parts.cuts import SCARCE, Cut, cut
-from benchmarks.pgkd_parts.running import Outcome, gain
+from benchmarks.pgkd.allocation import World
+from benchmarks.pgkd.arms import ARMS, recipe
+from benchmarks.pgkd.cuts import SCARCE, Cut, cut
+from benchmarks.pgkd.loops import Outcome, gain
 
 
 def test_the_area_is_the_mean_accuracy_along_the_curve() -> None:

@@ -39,7 +39,7 @@ Why it holds, though many thresholds are looked at and one is chosen:
    2009). Testing each threshold as a risk to be controlled, in a fixed order, is Learn-then-Test (Angelopoulos et
    al. 2021, arXiv 2110.01052).
 8. *Clustered rows* (``groups``): the design effect makes fewer rows of them (`clusters`). An approximation, for which
-   simulation stands (`benchmarks/critic_parts/guarantee_simulation.py`).
+   simulation stands (`benchmarks/critics/guarantee_simulation.py`).
 
 What breaks the promise: rows that the critic was trained on, rows that hang together where nobody says so, a change
 between the held-out rows and what is decided (`critics.shift`).

@@ -20,7 +20,7 @@ The correlation is the larger of two figures:
 - *The correlation seen in the accepted rows alone* (`Sums.accepted_correlation`), without a margin: groups may matter more
   among the best-scored rows than elsewhere.
 
-The limit's confidence was chosen by simulation (`benchmarks/critic_parts/guarantee_simulation.py`): of 0.7, 0.8, 0.85, 0.9 and
+The limit's confidence was chosen by simulation (`benchmarks/critics/guarantee_simulation.py`): of 0.7, 0.8, 0.85, 0.9 and
 0.95, 0.8 is the largest at which a critic with an AUC of 0.99 reaches a precision of 0.9 with 200 rows in 20 groups in
 nine draws of ten. This is an approximation, not an exact bound: no bound that holds for every correlation can accept
 20 groups without an error at a precision of 0.9, since 0.9**20 = 0.12. It is too hopeful if only the best-scored rows are

@@ -12,7 +12,7 @@ from synthkd.critics.calibration.bounds import Bools, Floats, corpus_p
 
 #: Testing by ranks starts at each of these shares of the rows, or at the fewest with which a test can pass. A start
 #: at a few rows whatever their number ends by chance on its way, and at ever purer a top as labels grow. Chosen among
-#: eight by simulated critics alone (`benchmarks/critic_parts/promise_simulation.py`).
+#: eight by simulated critics alone (`benchmarks/critics/threshold_plans.py`).
 RANK_STARTS = (0.1, 0.3)
 SECOND_START = RANK_STARTS[-1]
 STARTS = len(RANK_STARTS)

@@ -12,7 +12,7 @@ import pytest
 from support.files import write_csv
 from support.tiny_encoder import write_bert
 
-from benchmarks.critic_parts.agreement import (
+from benchmarks.critics.agreement import (
     KIND,
     SHAPES,
     answer,

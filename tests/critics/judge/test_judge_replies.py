@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.files import write_csv
 
-from benchmarks.critic_parts import judges
+from benchmarks.critics import judges
 from synthkd.critics.judge.agreement import agreement
 from synthkd.critics.judge.ask import Asker
 from synthkd.critics.judge.pairwise import judge_pairs

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Whether a run and `synthkd critic score` give equal scores: every critic on every shape of label sheet.
+
+    python -m benchmarks.critics.agreement [--quick] [--encoder MODEL] [--json FILE]
+
+A server that answers by chance is asked once; then each critic is trained in a run on a sheet of each shape (columns of
+numbers that are there, missing, partly missing or constant; CSV, JSONL, Parquet), and the rows of the run's corpus are
+scored by the folder that the run left, in another order and from files of three formats. `run_score_max_difference`
+is the greatest difference of all.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from benchmarks.base import write
+from benchmarks.encoders import default_encoder, options
+from synthkd import Recipe, run
+from synthkd.critics.score import score_file
+from synthkd.kinds.relations import load_relations
+from synthkd.kinds.triple import TripleKind
+from synthkd.testing import FakeServer
+
+HEADS, ROWS = 60, 240
+KIND = TripleKind(load_relations("everyday"))
+WORDS = ("cutting", "eating", "sitting", "reading", "cooking", "washing", "driving", "writing")
+#: What the sheet's numbers are, and the sheet's format.
+SHAPES = {
+    "texts alone": "csv",
+    "recurrence": "jsonl",
+    "logprob and tokens": "parquet",
+    "all": "csv",
+    "partly missing": "jsonl",
+    "constant": "parquet",
+    "empty and more columns": "csv",
+}
+FORMATS = ("parquet", "csv", "jsonl")
+
+
+def critics(encoder: str | None, reference: Path) -> dict[str, dict[str, Any]]:
+    """Every critic that asks nobody, by a name, as a recipe's `critic` names it."""
+    known = {"name": "knowledge-base", "options": {"reference": str(reference)}}
+    found: dict[str, dict[str, Any]] = {
+        "linear": {"name": "linear"},
+        "text": {"name": "text"},
+        "knowledge-base": known,
+        "stack": {"name": "stack", "options": {"critics": ["linear", "text"], "folds": 2}},
+        "bag": {"name": "stack", "options": {"critics": ["linear", "text"], "folds": 2, "refit": False}},
+    }
+    if encoder is None:
+        return found
+    tuned = {"model": encoder, "epochs": 1, "validation": 0.0}
+    frozen = {"model": encoder, "frozen": True}
+    return found | {
+        "encoder": {"name": "encoder", "options": tuned},
+        "frozen encoder": {"name": "encoder", "options": frozen},
+        "knowledge-base, embedder": {
+            "name": "knowledge-base",
+            "options": {"reference": str(reference), "embedder": encoder},
+        },
+        "stack, encoders": {
+            "name": "stack",
+            "options": {"critics": ["linear", {"encoder": tuned}, {"encoder": frozen}], "folds": 2, "refit": False},
+        },
+    }  # fmt: skip
+
+
+def answer(prompt: str, index: int, seed: int) -> str:
+    """A tail by chance; some of them often."""
+    rng = np.random.default_rng([index, seed % 1000, sum(map(ord, prompt))])
+    tail = [rng.choice(("good", "bad")), *rng.choice(WORDS, int(rng.integers(1, 3)))]
+    return " ".join(tail)
+
+
+def sheet_rows(shape: str) -> Iterator[dict[str, Any]]:
+    """Labelled rows whose numbers are those of a shape."""
+    rng = np.random.default_rng(0)
+    for i in range(ROWS):
+        good = i % 2 == 0
+        row = {
+            "head": f"h{i // 2}", "relation": "UsedFor",
+            "tail": " ".join(["good" if good else "bad", *rng.choice(WORDS, int(rng.integers(1, 3)))]), "label": good,
+        }  # fmt: skip
+        numbers = {
+            "logprob": float(rng.normal(-2 if good else -4)),
+            "tokens": int(rng.integers(1, 5)),
+            "recurrence": int(rng.integers(1, 4)),
+        }
+        if shape == "recurrence":
+            row |= {"recurrence": numbers["recurrence"]}
+        elif shape == "logprob and tokens":
+            row |= {name: numbers[name] for name in ("logprob", "tokens")}
+        elif shape == "all":
+            row |= numbers
+        elif shape == "partly missing":
+            row |= {name: value if rng.random() < 0.7 else None for name, value in numbers.items()}
+        elif shape == "constant":
+            row |= {"logprob": None, "tokens": 1, "recurrence": 1}
+        elif shape == "empty and more columns":
+            row |= {"logprob": "", "source": "elsewhere", "score": 0.5, "id": f"{i}"}
+        yield row
+
+
+def write_rows(rows: list[Mapping[str, Any]], path: Path) -> Path:
+    """Rows as CSV, JSONL or Parquet, by the file's name."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(dict(row)) + "\n" for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    return path
+
+
+def difference(folder: Path, url: str, critic: dict[str, Any], shape: str) -> float:
+    """The greatest difference between the scores of a run and those of the critic that it left."""
+    sheet = write_rows(list(sheet_rows(shape)), folder / f"sheet-{shape}.{SHAPES[shape]}")
+    inputs = folder / "inputs.csv"
+    write_rows([{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)], inputs)
+    recipe = Recipe.from_dict(
+        {
+            "name": "agreement", "inputs": {"path": str(inputs)},
+            "kind": {"name": "triple", "relations": "everyday"}, "prompt": {"template": "triple/everyday-plain"},
+            "teacher": {
+                "backend": "openai", "model": "fake", "base_url": url, "sampling": {"n": 3, "logprobs": True},
+            },
+            "critic": critic | {"labels": str(sheet), "precision": 0.5, "publish_anyway": True},
+            "corpus": {"path": "corpus"}, "work": "work", "journal": "journal.sqlite",
+        },
+        folder=folder,
+    )  # fmt: skip
+    run(recipe, quiet=True)
+    rows = pa.concat_tables(
+        [pq.read_table(file) for file in sorted((folder / "corpus" / "data").glob("*.parquet"))],
+        promote_options="default",
+    )
+    rows = rows.filter(pa.compute.is_valid(rows.column("score")))
+    rows = rows.take(pa.array(np.random.default_rng(1).permutation(rows.num_rows)))
+    greatest = 0.0
+    for form in FORMATS:
+        names = [name for name in rows.schema.names if name != "score"]
+        file = write_rows(rows.select(names).to_pylist(), folder / f"rows.{form}")
+        score_file(folder / "work" / "critic", file, folder / "scored.parquet", KIND)
+        found = pq.read_table(folder / "scored.parquet").column("score").to_numpy()
+        greatest = max(greatest, float(np.abs(found - rows.column("score").to_numpy()).max()))
+    return greatest
+
+
+def figures(
+    data: Path | None = None, quick: bool = False, encoder: str | None = default_encoder()
+) -> dict[str, Any]:
+    """The greatest difference, of all and of each critic. ``quick``: without encoders, on three shapes."""
+    shapes = list(SHAPES)[: 3 if quick else None]
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as temporary, FakeServer(answer=answer) as server:
+        folder = Path(temporary)
+        known = [row for row in sheet_rows("texts alone") if row["label"]]
+        reference = write_rows(known, folder / "reference.csv")
+        for name, critic in critics(None if quick else encoder, reference).items():
+            found[name] = max(difference(folder, server.url, critic, shape) for shape in shapes)
+            print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
+    return {"run_score_max_difference": max(found.values())} | {
+        f"run_score_difference_{name.replace(', ', '_').replace(' ', '_').replace('-', '_')}": value
+        for name, value in found.items()
+    }
+
+
+def main() -> None:
+    asked = options(__doc__ or "").parse_args()
+    write(figures(asked.data, asked.quick, asked.encoder), asked.json)
+
+
+if __name__ == "__main__":
+    main()

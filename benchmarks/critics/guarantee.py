@@ -1,0 +1,189 @@
+"""An asked precision is a kept precision: random calibration and test divisions of real rows.
+
+    python -m benchmarks.critics.guarantee [--data DIR] [--quick] [--json FILE]
+
+Scores are cross-fitted by group: of the linear critic for CSKB, of the knowledge-base critic for ConceptNet, of the text
+critic for the explanations. In each division half of the groups is calibrated on; a threshold is asked for, and the
+precision is counted on the other half. A promise is broken in a division where that falls below what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthkd.critics.calibration import (
+    Curve,
+    Threshold,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+)
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+#: The ways that show what it comes to not to say which rows hang together.
+_FORGOTTEN = "groups forgotten"
+#: Least chance with which a row is drawn where the draw follows uncertainty.
+_FLOOR = 0.2
+
+
+def divisions(
+    scores: Any,
+    labels: Any,
+    groups: Sequence[str],
+    targets: Sequence[float] = (0.8, 0.9, 0.95),
+    delta: float = 0.1,
+    divisions: int = 200,
+    seed: int = 0,
+    *,
+    uniform: bool = True,
+    for_corpus: bool = True,
+    grouped: bool = True,
+) -> dict[float, dict[str, Any]]:
+    """Figures for each target: share of divisions broken with its interval, yield as a share of the oracle's.
+
+    ``uniform=False``: calibration rows are drawn with a chance that falls from 1 where the critic is unsure to a
+    fifth where it is sure, and weighted. ``for_corpus``: the promise is about the very rows of the other half,
+    whose precision is counted; without it, about the population, of which that half is a draw.
+    ``grouped=False``: calibration takes each row for a draw of its own.
+    """
+    scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
+    names, places = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    found: dict[float, list[tuple[bool, bool, float, float]]] = {target: [] for target in targets}
+    for number in range(divisions):
+        rng = np.random.default_rng([seed, number])
+        calibration = (rng.permutation(len(names)) < len(names) / 2)[places]
+        test = Curve.of(scores[~calibration], labels[~calibration])
+        drawn, weights = calibration, None
+        if not uniform:
+            chance = _FLOOR + (1 - _FLOOR) * (1 - np.abs(2 * _ranks(scores) - 1))
+            drawn = calibration & (rng.random(len(scores)) < chance)
+            weights = 1 / chance[drawn]
+        together = [str(place) for place in places[drawn]] if grouped else None
+        curve = Curve.of(scores[drawn], labels[drawn], weights, together)
+        for target in targets:
+            found[target].append(_one(curve, test, target, delta, for_corpus))
+    return {target: _summary(rows, int(calibration.sum())) for target, rows in found.items()}
+
+
+def _one(
+    curve: Curve, test: Curve, target: float, delta: float, for_corpus: bool
+) -> tuple[bool, bool, float, float]:
+    """(reached, broken, share kept, share an oracle would keep) of one division."""
+    answer = curve.threshold(target, 1 - delta, decided=len(test.scores) if for_corpus else None)
+    oracle = test.oracle_yield(target)
+    if not isinstance(answer, Threshold):
+        return False, False, 0.0, oracle
+    precision, kept, _ = test.evidence().rate(answer.threshold)
+    return True, kept > 0 and precision < target, kept, oracle
+
+
+def _summary(rows: list[tuple[bool, bool, float, float]], calibration_rows: int) -> dict[str, Any]:
+    reached, broken, kept, oracle = (np.array(column) for column in zip(*rows, strict=True))
+    bad, n = int(broken.sum()), len(rows)
+    return {
+        "reached_share": float(reached.mean()),
+        "broken_share": bad / n,
+        "broken_low": clopper_pearson_lower(bad, n, 0.025),
+        "broken_high": clopper_pearson_upper(bad, n, 0.025),
+        "kept_mean": float(kept.mean()),
+        "oracle_kept_mean": float(oracle.mean()),
+        "yield_of_oracle": float(kept.mean() / oracle.mean()) if oracle.any() else 0.0,
+        "calibration_rows": calibration_rows,
+        "divisions": n,
+    }
+
+
+def _ranks(scores: Floats) -> Floats:
+    """Ranks over the number of rows: the chance of a draw follows these, whatever the scale of the scores."""
+    ranks: Floats = np.argsort(np.argsort(scores)) / max(len(scores) - 1, 1)
+    return ranks
+
+
+def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
+    """`promise_broken_share_max`: over sets, ways and targets. Where groups are forgotten nothing was promised."""
+    return max(
+        row["broken_share"]
+        for name, by_target in figures.items()
+        for row in by_target.values()
+        if not name.endswith(_FORGOTTEN)
+    )
+
+
+def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[Floats, Any, list[str]]]:
+    """Scores, labels and groups of the sets."""
+    from benchmarks.critics import guarantee_scores
+
+    makers = {"cskb_population": guarantee_scores.cskb}
+    if not quick:
+        makers |= {
+            "conceptnet_cn100k": guarantee_scores.conceptnet,
+            "gpt3_explanations csqa": partial(guarantee_scores.explanations, part="csqa"),
+            "gpt3_explanations snli": partial(guarantee_scores.explanations, part="snli"),
+        }
+    return {name: make(data, seed) for name, make in makers.items()}
+
+
+def measured(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, dict[float, dict[str, Any]]]:
+    """Set and way of labelling -> asked precision -> what the divisions came to."""
+    return {
+        f"{name}, {way}": divisions(
+            scores, labels, groups, divisions=20 if quick else 200, seed=seed, **chosen
+        )
+        for name, (scores, labels, groups) in sets(data, seed, quick=quick).items()
+        for way, chosen in _WAYS.items()
+    }
+
+
+def figures(data: Path, quick: bool = False, seed: int = 0) -> dict[str, Any]:
+    """The worst share of broken promises, with its interval, and what each set keeps of the oracle's yield."""
+    found = measured(data, seed, quick=quick)
+    rows = {f"{name}, {target}": row for name, by in found.items() for target, row in by.items()}
+    promised = [name for name in rows if _FORGOTTEN not in name]
+    named = max(promised, key=lambda name: rows[name]["broken_share"])
+    flat: dict[str, Any] = {
+        f"promise_yield_of_oracle: {name}": row["yield_of_oracle"] for name, row in rows.items()
+    }
+    return flat | {
+        "promise_broken_share_max": rows[named]["broken_share"],
+        "promise_broken_share_low": rows[named]["broken_low"],
+        "promise_broken_share_high": rows[named]["broken_high"],
+        "promise_broken_most": named,
+    }
+
+
+def main() -> None:
+    """Print the table and write the figures."""
+    from benchmarks.base import data_folder, options, table, write
+
+    asked = options(__doc__ or "")
+    asked.add_argument("--seed", type=int, default=0)
+    asked.add_argument("--data", type=Path, help="folder of real rows (default: SYNTHKD_DATA)")
+    args = asked.parse_args()
+    found = measured(data_folder(args.data), args.seed, quick=args.quick)
+    header = ("rows", "asked", "reached", "broken", "low", "high", "kept", "oracle", "of oracle")
+    lines: list[tuple[Any, ...]] = [header]
+    keys = ("reached_share", "broken_share", "broken_low", "broken_high")
+    keys += ("kept_mean", "oracle_kept_mean", "yield_of_oracle")
+    for name, by_target in found.items():
+        lines += [(name, target, *(row[key] for key in keys)) for target, row in by_target.items()]
+    share = worst(found)
+    print(table(lines))
+    print(f"promise_broken_share_max {share:.3f}")
+    write({"promise_broken_share_max": share, "promise": found}, args.json)
+
+
+_WAYS: dict[str, dict[str, bool]] = {
+    "uniform": {"uniform": True, "for_corpus": True},
+    "by uncertainty": {"uniform": False, "for_corpus": True},
+    f"uniform, {_FORGOTTEN}": {"uniform": True, "for_corpus": True, "grouped": False},
+    "uniform, population": {"uniform": True, "for_corpus": False},
+    f"uniform, population, {_FORGOTTEN}": {"uniform": True, "for_corpus": False, "grouped": False},
+    "by uncertainty, population": {"uniform": False, "for_corpus": False},
+}
+
+if __name__ == "__main__":
+    main()

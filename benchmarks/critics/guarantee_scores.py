@@ -1,0 +1,56 @@
+"""Honest scores on the sets of `promise`, each by the critic that suits it, as arrays: scores, labels, groups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.critics import explanations as explanation_parts
+from benchmarks.encoders import default_encoder
+from synthkd.critics.crossfit import crossfit
+from synthkd.critics.linear import LinearCritic
+from synthkd.critics.siblings import with_siblings
+from synthkd.critics.text.critic import TextCritic
+from synthkd.critics.triples.critic import KnowledgeBaseCritic
+from synthkd.kinds.relations import load_relations
+from synthkd.kinds.triple import TripleKind
+
+Rows = tuple[Any, Any, list[str]]
+_COLUMNS = ["head", "relation", "tail"]
+
+
+def cskb(data: Path, seed: int) -> Rows:
+    """Five folds by head."""
+    rows = pq.read_table(data / "cskb_population" / "dev.parquet")
+    labels, groups = np.array(rows["valid"].to_pylist()), rows["head"].to_pylist()
+    return (
+        crossfit(lambda: LinearCritic(TripleKind()), rows.select(_COLUMNS), labels, groups, 5, seed),
+        labels,
+        groups,
+    )
+
+
+def conceptnet(data: Path, seed: int) -> Rows:
+    """The knowledge-base critic with train as its reference: cross-fitted scores of dev1 and dev2 together."""
+    sheet = pa.concat_tables(
+        [pq.read_table(data / "conceptnet_cn100k" / f"dev{part}.parquet") for part in (1, 2)]
+    ).combine_chunks()
+    labels = np.array(sheet["valid"].to_pylist(), bool)
+    critic = KnowledgeBaseCritic(TripleKind(load_relations("conceptnet")), None, default_encoder(), seed)
+    critic.reference = str(data / "conceptnet_cn100k" / "train.parquet")
+    critic.fit(sheet.select(_COLUMNS), labels)
+    assert critic.out_of_fold is not None
+    return critic.out_of_fold, labels, sheet["head"].to_pylist()
+
+
+def explanations(data: Path, seed: int, part: str) -> Rows:
+    """The text critic with siblings: five folds by item."""
+    rows = explanation_parts.read(data, part, quick=False)
+    kind = explanation_parts.PARTS[part]
+    labels, items = np.array(rows["accepted"].to_pylist(), bool), rows["item_id"].to_pylist()
+    scores = crossfit(lambda: TextCritic(kind), with_siblings(rows, kind), labels, items, 5, seed)
+    return scores, labels, items

@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""Recorded judge replies: how many are read, how the order decides, how far judges agree with people.
+
+    python -m benchmarks.critics.judges [--data DIR] [--quick] [--json FILE]
+
+`llmbar` has replies as judges wrote them, in both orders; `pandalm` has verdicts and reasons. `creak` and `factscore`
+hold no judge replies: their texts, written by people and by ChatGPT, serve as replies that say no verdict. No model is
+asked. Intervals are 95 % bootstrap intervals over pairs (llmbar) or prompts (pandalm), seed 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from benchmarks.base import data_folder, options, table, write
+from synthkd.critics.judge.agreement import Agreement, agreement
+from synthkd.critics.judge.pairwise import order_report
+from synthkd.critics.judge.preference import SelfPreference, self_preference
+from synthkd.critics.judge.verdict import Reading, read_verdict
+
+Row = dict[str, Any]
+#: The usual ways to get it wrong.
+SUBSTRINGS = ("first mention", "first 100 characters", "'is better' anywhere")
+
+
+def read(path: Path) -> list[Row]:
+    rows: list[Row] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def substring_pair(text: str, way: str) -> str | None:
+    """What a parser by substring would say of a pair."""
+    low = text.casefold()
+    if way == "'is better' anywhere":
+        return "a" if "output (a) is better" in low else "b" if "output (b) is better" in low else None
+    if way == "first 100 characters":
+        low = low[:100]
+        return "a" if "(a)" in low else "b" if "(b)" in low else None
+    first = {place: low.find(f"output ({place})") for place in "ab"}
+    found = {place: at for place, at in first.items() if at >= 0}
+    return min(found, key=found.__getitem__) if found else None
+
+
+def substring_yes_no(text: str) -> str:
+    """GraphJudge's own way: "no" or "false" among the first hundred characters rejects."""
+    low = text[:100].casefold()
+    return "no" if "no" in low or "false" in low else "yes"
+
+
+# LLMBar
+
+
+def winner(place: str | None, order: str) -> str | None:
+    """A place as the output that stood there."""
+    if place in (None, "tie"):
+        return place
+    return "1" if (place == "a") == (order == "original") else "2"
+
+
+def llmbar(data: Path, draws: int) -> dict[str, Any]:
+    replies = read(data / "llmbar" / "judge_replies.parquet")
+    gold = {row["id"]: str(row["gold"]) for row in read(data / "llmbar" / "pairs.parquet")}
+    readings = [read_verdict(row["reply"], "pair") for row in replies]
+    found: dict[str, Any] = {
+        "llmbar_replies": len(replies),
+        "llmbar_read_share": sum(r.value is not None for r in readings) / len(replies),
+        "llmbar_unread": [row["id"] for row, r in zip(replies, readings, strict=True) if r.value is None],
+        "llmbar_read_how": dict(Counter(r.how for r in readings)),
+        "llmbar_released_winner_differs": [
+            row["id"]
+            for row, r in zip(replies, readings, strict=True)
+            if r.value and winner(r.value, row["order"]) != str(row["winner"])
+        ],
+    }
+    for way in SUBSTRINGS:
+        wrong = [
+            r.value != substring_pair(row["reply"], way) for row, r in zip(replies, readings, strict=True)
+        ]
+        long = [bad for row, bad in zip(replies, wrong, strict=True) if len(row["reply"]) > 20]
+        found[f"llmbar_substring_wrong: {way}"] = sum(wrong) / len(wrong)
+        found[f"llmbar_substring_wrong_in_reasoned: {way}"] = sum(long) / len(long)
+    found["llmbar_judges"] = llmbar_judges(replies, readings, gold, draws)
+    found["llmbar_consistency_min"] = min(row["consistent"] for row in found["llmbar_judges"].values())
+    return found
+
+
+def llmbar_judges(
+    replies: list[Row], readings: list[Reading], gold: dict[str, str], draws: int
+) -> dict[str, dict[str, Any]]:
+    """For each judge and prompt, over the last round of each pair."""
+    found = {}
+    names = sorted({(row["judge"], row["prompt"]) for row in replies})
+    for judge, prompt in names:
+        chosen = [
+            (row, reading)
+            for row, reading in zip(replies, readings, strict=True)
+            if (row["judge"], row["prompt"]) == (judge, prompt) and row["is_final"]
+        ]
+        with_people = agreement(
+            [winner(reading.value, row["order"]) for row, reading in chosen],
+            [gold[row["pair_id"]] for row, _ in chosen],
+            [row["pair_id"] for row, _ in chosen],
+            draws,
+        )
+        places = {(row["pair_id"], row["order"]): reading.value for row, reading in chosen}
+        pairs = sorted({row["pair_id"] for row, _ in chosen})
+        order = order_report(
+            [places.get((pair, "original")) for pair in pairs],
+            [places.get((pair, "swapped")) for pair in pairs],
+            draws,
+        )
+        found[f"{judge} {prompt}"] = {
+            **of(with_people),
+            "consistent": order.consistent,
+            "consistent_interval": order.consistent_interval,
+            "position_bias": order.position_bias,
+            "position_bias_interval": order.position_bias_interval,
+        }
+    return found
+
+
+def of(found: Agreement) -> dict[str, Any]:
+    return {
+        "rows": found.rows,
+        "unreadable": found.unreadable,
+        "accuracy": found.accuracy,
+        "accuracy_interval": found.accuracy_interval,
+        "kappa": found.kappa,
+        "kappa_interval": found.kappa_interval,
+    }
+
+
+# PandaLM
+
+_NUMBER = {"a": "1", "b": "2", "tie": "tie", None: None}
+
+
+def pandalm(data: Path, draws: int) -> dict[str, Any]:
+    rows = read(data / "pandalm" / "pairs.parquet")
+    people = [row["human_majority"] for row in rows]
+    prompts = [row["prompt_id"] for row in rows]
+    votes = [row["human_votes"] for row in rows]
+    humans = agreement([v[0] for v in votes], [v[1] for v in votes], prompts, draws)
+    found: dict[str, Any] = {
+        "pandalm_pairs": len(rows),
+        "pandalm_humans_1_and_2": {"accuracy": humans.accuracy, "kappa": humans.kappa},
+    }
+    for judge in ("gpt35", "pandalm"):
+        verdicts = [_NUMBER[read_verdict(row[f"{judge}_verdict"], "pair").value] for row in rows]
+        reasons = [_NUMBER[read_verdict(row[f"{judge}_reason"], "pair").value] for row in rows]
+        found |= {
+            f"pandalm_{judge}_read_share": sum(v is not None for v in verdicts) / len(rows),
+            f"pandalm_{judge}_unread": [r["id"] for r, v in zip(rows, verdicts, strict=True) if v is None],
+            f"pandalm_{judge}": of(agreement(verdicts, people, prompts, draws)),
+            f"pandalm_{judge}_reasons_with_a_verdict": sum(v is not None for v in reasons),
+            f"pandalm_{judge}_reason_against_verdict": [
+                row["id"]
+                for row, reason, verdict in zip(rows, reasons, verdicts, strict=True)
+                if reason and verdict and reason != verdict
+            ],
+            f"pandalm_{judge}_substring_wrong": substring_reasons(rows, judge, verdicts),
+            f"pandalm_{judge}_for_llama": preferences(llama(rows, verdicts, draws)),
+        }
+    return found
+
+
+def substring_reasons(rows: list[Row], judge: str, verdicts: list[str | None]) -> float:
+    """Of reasons that there are: how often the number that is named first is not the verdict."""
+    wrong = []
+    for row, verdict in zip(rows, verdicts, strict=True):
+        if reason := row[f"{judge}_reason"]:
+            at = {number: reason.find(number) for number in "12" if number in reason}
+            wrong.append((min(at, key=at.__getitem__) if at else "tie") != verdict)
+    return sum(wrong) / len(wrong)
+
+
+def llama(rows: list[Row], verdicts: list[str | None], draws: int) -> SelfPreference:
+    """How much more a judge prefers what LLaMA-7B wrote, at equal verdicts of people. PandaLM-7B was made from
+    LLaMA-7B: its family's writing, if not its own. gpt-3.5 stands beside it. A tie is half an acceptance. Each pair was
+    judged in one order, so rows are compared at equal places too."""
+    own, took, human, groups = [], [], [], []
+    for row, verdict in zip(rows, verdicts, strict=True):
+        models = [row["model_1"], row["model_2"]]
+        if verdict is None or models.count("llama-7b") != 1:
+            continue
+        for number, model in zip("12", models, strict=True):
+            own.append(model == "llama-7b")
+            took.append({number: 1.0, "tie": 0.5}.get(verdict, 0.0))
+            people = {number: "better", "tie": "equal"}.get(row["human_majority"], "worse")
+            human.append(f"{people}, place {number}")
+            groups.append(row["prompt_id"])
+    return self_preference(own, took, human, groups, draws)
+
+
+def preferences(found: SelfPreference) -> dict[str, Any]:
+    return {
+        "difference": found.difference,
+        "difference_interval": found.difference_interval,
+        "log_odds": found.log_odds,
+        "log_odds_interval": found.log_odds_interval,
+        "strata": {s.human: [s.own, s.own_accepted, s.others, s.others_accepted] for s in found.strata},
+    }
+
+
+# Texts that hold no verdict
+
+
+def silent(data: Path, quick: bool) -> dict[str, Any]:
+    """How often a parser finds a verdict where there is none."""
+    dev = read(data / "creak" / "dev.parquet")
+    texts = {
+        "creak_claims": [row["claim"] for row in dev],
+        "creak_explanations": [row["explanation"] for row in dev],
+        "factscore_biographies": [
+            r["output"] for r in read(data / "factscore" / "generations.parquet") if not r["abstained"]
+        ],
+        "factscore_refusals": [
+            r["output"] for r in read(data / "factscore" / "generations.parquet") if r["abstained"]
+        ],
+        "factscore_facts": [row["text"] for row in read(data / "factscore" / "human_facts.parquet")],
+    }
+    found: dict[str, Any] = {}
+    for name, rows in texts.items():
+        rows = rows[:500] if quick else rows
+        said = [(text, read_verdict(text, "yes-no")) for text in rows]
+        found[f"{name}_texts"] = len(rows)
+        found[f"{name}_strict_found"] = [text for text, reading in said if reading.value is not None]
+        found[f"{name}_substring_says_no"] = sum(substring_yes_no(text) == "no" for text in rows) / len(rows)
+    return found
+
+
+def figures(data: Path, quick: bool = False) -> dict[str, Any]:
+    """All figures by name; lists hold ids or texts to look at."""
+    draws = 200 if quick else 2_000
+    return llmbar(data, draws) | pandalm(data, draws) | silent(data, quick)
+
+
+def show(found: dict[str, Any]) -> str:
+    """As tables."""
+    judges: dict[str, Row] = found["llmbar_judges"] | {
+        f"pandalm {name}": found[f"pandalm_{name}"] for name in ("gpt35", "pandalm")
+    }
+    head = ("judge", "rows", "unread", "accuracy", "", "kappa", "", "consistent", "", "position bias", "")
+    lines = [
+        (
+            name, row["rows"], row["unreadable"],
+            row["accuracy"], span(row["accuracy_interval"]), row["kappa"], span(row["kappa_interval"]),
+            row.get("consistent", "one order"), span(row.get("consistent_interval")),
+            row.get("position_bias", ""), span(row.get("position_bias_interval")),
+        )
+        for name, row in judges.items()
+    ]  # fmt: skip
+    rest = [
+        (name, value if not isinstance(value, list | dict) else brief(value))
+        for name, value in found.items()
+        if name not in ("llmbar_judges", "pandalm_gpt35", "pandalm_pandalm")
+    ]
+    return table([head, *lines]) + "\n\n" + table([("figure", "value"), *rest])
+
+
+def span(pair: tuple[float, float] | None) -> str:
+    return "" if pair is None else f"{pair[0]:.3f} to {pair[1]:.3f}"
+
+
+def brief(value: Any) -> str:
+    """A list as its length and beginning."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {brief(item)}" for key, item in value.items())
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list | tuple) and all(isinstance(item, int | float) for item in value):
+        return " ".join(brief(item) for item in value)
+    if isinstance(value, list):
+        shown = "; ".join(str(item)[:70] for item in value[:12])
+        return f"{len(value)}" + (f": {shown}" if value else "") + (" …" if len(value) > 12 else "")
+    return str(value)
+
+
+def main() -> None:
+    parser = options(__doc__ or "")
+    parser.add_argument("--data", type=Path, help="folder of the real rows; default: SYNTHKD_DATA")
+    args = parser.parse_args()
+    found = figures(data_folder(args.data), args.quick)
+    print(show(found))
+    write(found, args.json)
+
+
+if __name__ == "__main__":
+    main()

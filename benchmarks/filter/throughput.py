@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""The judge: how many recorded triples are parsed, checked by rules, voted on and cleared of duplicates in a second.
+
+    python -m benchmarks judge [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
+
+A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed and some that fail
+each rule. The journal is filled before the clock starts; what is timed is the stage in a process of its own, from the
+start of the interpreter to the judged rows on disk (without the table of diversity that `synthkd judge` adds): the best
+of three, since other work on the machine only ever slows it. `cores_got` is processor time over wall time: below the
+number of processes where others took their share. Memory is the largest process's peak, of all rows against a tenth of
+them. The full run takes about five minutes, most of it to fill the journal.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.base import options, table, write
+from everyday.table import Table
+from synthkd import Recipe
+from synthkd.journal import Journal
+from synthkd.keys import file_hash
+from synthkd.progress import Progress
+from synthkd.requests import Completion
+from synthkd.stages.critic import Decision
+from synthkd.stages.filter import judge as stage
+from synthkd.stages.plan import Plan
+
+SAMPLES = 10
+WANTED = {"rows_per_second_4_cores": 100_000.0, "memory_ratio": 1.2}
+_COLOURS = ("red", "small", "old", "wooden", "heavy", "cheap", "wet", "broken", "blue", "new", "big", "clean")
+_MORE = tuple("xyz"[i % 3] + str(i) for i in range(100))
+
+
+def inputs(count: int) -> Iterator[dict[str, str]]:
+    """So many distinct heads with a relation: those of the table, then the same with adjectives and numbers."""
+    pairs = sorted({(head, relation) for head, relation, _ in Table.load().facts})
+    words = itertools.chain(
+        ("",), (f"{a} " for a in _COLOURS), (f"{a} {b} " for a in _COLOURS for b in _MORE)
+    )
+    rows = ((f"{word}{head}", relation) for word in words for head, relation in pairs)
+    for number, (head, relation) in enumerate(itertools.islice(rows, count)):
+        yield {"input_id": f"i{number}", "head": head, "relation": relation}
+
+
+class Teacher:
+    """Answers as a sampled model does: few answers come often, and every tenth or so is no good."""
+
+    def __init__(self) -> None:
+        self.rng = random.Random(0)
+        self.tails: dict[str, list[str]] = {}
+        for _, relation, tail in sorted(Table.load().facts):
+            self.tails.setdefault(relation, []).append(tail)
+
+    def answers(self, row: dict[str, str]) -> list[str]:
+        """The samples of one input."""
+        known = self.rng.sample(self.tails[row["relation"]], min(6, len(self.tails[row["relation"]])))
+        return [
+            self._bad(row["head"], known[0])
+            if self.rng.random() < 0.12
+            else " " + known[min(int(self.rng.expovariate(0.6)), len(known) - 1)] + "."
+            for _ in range(SAMPLES)
+        ]
+
+    def _bad(self, head: str, tail: str) -> str:
+        return self.rng.choice(
+            [
+                " ... ", "", f" {tail} {tail.split()[-1]}", f" {head}", f" {tail} and", f" {tail}?",
+                f" {tail} " + "in a very long story " * 3, f" {head} {tail} today", " -", f" {tail}_x",
+            ]
+        )  # fmt: skip
+
+
+def fill(folder: Path, rows: int) -> Path:
+    """A recipe with its inputs, recorded rows and a journal that holds them all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "recipe.yaml"
+    if path.exists():
+        return path
+    teacher = Teacher()
+    with (folder / "inputs.jsonl").open("w") as asked, (folder / "recorded.jsonl").open("w") as recorded:
+        for row in inputs(rows // SAMPLES):
+            asked.write(json.dumps(row) + "\n")
+            for index, text in enumerate(teacher.answers(row)):
+                logprob = -round(teacher.rng.expovariate(0.3), 4)
+                said = {"input_id": row["input_id"], "sample_index": index, "text": text, "logprob": logprob}
+                recorded.write(json.dumps(said) + "\n")
+    recipe = {
+        "name": "judged",
+        "inputs": {"path": "inputs.jsonl", "id": "input_id", "columns": ["head", "relation"]},
+        "kind": {"name": "triple", "relations": "everyday"},
+        "teacher": {
+            "backend": "recorded", "path": "recorded.jsonl",
+            "identity": f"recorded:{file_hash(folder / 'recorded.jsonl')}",
+            "sampling": {"n": SAMPLES},
+        },
+        "votes": {"min_votes": 2},
+        "corpus": {"path": "corpus"},
+    }  # fmt: skip
+    write_journal(Recipe.from_dict(recipe, folder), folder / "recorded.jsonl")
+    path.write_text(yaml.safe_dump(recipe))
+    return path
+
+
+def write_journal(recipe: Recipe, recorded: Path) -> None:
+    """What `generate` would have written, with its keys and without its waits for the disk."""
+    with Journal(recipe.journal_path) as journal, recorded.open() as lines:
+        for batch in Plan(recipe).asked(batch=2000):
+            requests = [asked.request for asked in batch]
+            answers = []
+            for request in requests:
+                for index, line in enumerate(itertools.islice(lines, SAMPLES)):
+                    said = json.loads(line)
+                    assert said["input_id"] == request.input_id
+                    words = len(said["text"].split())
+                    answers.append(
+                        Completion(
+                            request.request_id, index, said["text"], "stop",
+                            completion_tokens=words + 1, logprob=said["logprob"],
+                        )
+                    )  # fmt: skip
+            with journal.transaction():
+                journal.write_departures(requests, "")
+                journal.write_arrivals(answers, "")
+
+
+def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
+    """The stage in a process of its own: wall and processor seconds, peak memory, what came out."""
+    command = [sys.executable, "-m", "benchmarks.filter.throughput", "--judge", str(path), str(workers)]
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    begin = time.perf_counter()
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+    )  # fmt: skip
+    return {"seconds": time.perf_counter() - begin, **json.loads(done.stdout)}
+
+
+def judge(path: Path, workers: int) -> None:
+    """What `timed` starts."""
+    recipe = Recipe.load(path)
+    folder = recipe.work_dir / "judged"
+    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("judge", quiet=True) as progress:
+        counts = stage(Plan(recipe), journal, Decision(), folder, progress, workers).as_dict()
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(
+        json.dumps(
+            {
+                "cpu": sum(use.ru_utime + use.ru_stime for use in usage),
+                "megabytes": max(use.ru_maxrss for use in usage) / 1024,
+                "counts": counts,
+                "hashes": [file_hash(part) for part in sorted(folder.iterdir())],
+            }
+        )
+    )
+
+
+def figures(folder: Path, rows: int, workers: int) -> dict[str, Any]:
+    """The full size with all processes and with one, and a tenth of it for the memory."""
+    large, small = fill(folder / f"{rows}", rows), fill(folder / f"{rows // 10}", rows // 10)
+    tries = [timed(large, workers, workers) for _ in range(3 if rows > 100_000 else 1)]
+    many = min(tries, key=lambda found: float(found["seconds"]))
+    one, tenth = timed(large, 1, 1), timed(small, workers, workers)
+    counts = many["counts"]
+    fates = counts["accepted"] + sum(counts["rejected"].values()) + counts["malformed"]
+    return {
+        "rows": rows,
+        f"rows_per_second_{workers}_cores": rows / many["seconds"],
+        "rows_per_second_1_core": rows / one["seconds"],
+        "cores_got": many["cpu"] / many["seconds"],
+        "cpu_microseconds_per_row": 1e6 * many["cpu"] / rows,
+        "equal_for_any_number_of_processes": int(many["hashes"] == one["hashes"] and counts == one["counts"]),
+        "rows_without_a_fate": rows - fates,
+        "megabytes_largest_process": many["megabytes"],
+        "memory_ratio": many["megabytes"] / tenth["megabytes"],
+        "accepted": counts["accepted"],
+    }
+
+
+def kept(name: str, value: float) -> str:
+    if name not in WANTED:
+        return ""
+    good = value <= WANTED[name] if name == "memory_ratio" else value >= WANTED[name]
+    return ("yes" if good else "NO") + f": {WANTED[name]:,g}"
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--judge"]:
+        judge(Path(sys.argv[2]), int(sys.argv[3]))
+        return
+    parser = options(__doc__ or "")
+    parser.add_argument("--rows", type=int, help="completions (default 2,000,000; with --quick 100,000)")
+    parser.add_argument("--workers", type=int, default=4, help="processes, one on each core")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="where the filled journals stay for the next time"
+    )
+    args = parser.parse_args()
+    rows = args.rows or (100_000 if args.quick else 2_000_000)
+    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as temporary:
+        found = figures(args.keep or Path(temporary), rows, args.workers)
+    shown = [(name, value, kept(name, value)) for name, value in found.items()]
+    print(table([("figure", "value", "as wanted"), *shown]))
+    write(found, args.json)
+    if any(not math.isfinite(value) for value in found.values()):
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

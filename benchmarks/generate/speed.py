@@ -1,0 +1,84 @@
+"""Rows a second, CPU and memory, beside a bare aiohttp loop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+from pathlib import Path
+from typing import Any
+
+from benchmarks.generate.job import run, server, write_job
+from benchmarks.peers import rounds as peers
+
+
+def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) -> dict[str, Any]:
+    """One core for the client, another for the server, rounds interleaved: medians of the ratios of each round."""
+    args = argparse.Namespace(
+        base_url=None, latency=0.05, in_flight=256,
+        core=cores[0] if cores else None, server_core=cores[1] if cores else None,
+    )  # fmt: skip
+    clients = {client.name: client for client in peers.ALL if client.name in ("bare", "synthkd")}
+    found: dict[str, list[peers.Run]] = {name: [] for name in clients}
+    for number in range(repeats):
+        for name in list(clients)[:: -1 if number % 2 else 1]:
+            python = clients[name].python(None)
+            assert python is not None
+            home = homes / name
+            home.mkdir(exist_ok=True)
+            done = peers.run(clients[name], python, rows, home, args, 600.0)
+            if done.problem:
+                raise SystemExit(f"{name}: {done.problem}")
+            found[name].append(done)
+    pairs = list(zip(found["synthkd"], found["bare"], strict=True))
+    return {
+        "ratio_aiohttp": statistics.median(bare.seconds / ours.seconds for ours, bare in pairs),
+        "cpu_ratio_aiohttp": statistics.median(ours.cpu / bare.cpu for ours, bare in pairs),
+        "rows_per_second": statistics.median(rows / ours.seconds for ours, _ in pairs),
+        "rows_per_second_bare": statistics.median(rows / bare.seconds for _, bare in pairs),
+        "cpu_ms_per_row": statistics.median(1000 * ours.cpu / rows for ours, _ in pairs),
+        "cpu_ms_per_row_bare": statistics.median(1000 * bare.cpu / rows for _, bare in pairs),
+    }
+
+
+def workers(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
+    """Two worker processes beside one, where there are cores for them and for the server."""
+    if len(os.sched_getaffinity(0)) < 3:
+        return {"ratio_two_workers": None}
+    found: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(repeats):
+        for count in (1, 2):
+            with server() as url:
+                recipe = write_job(folder / f"{number}-{count}", url, rows, concurrency=1024)
+                done = run(recipe, "generate", "--workers", str(count))
+            assert f"completed {rows:,}" in done.output, done.output
+            found[count].append(done.seconds)
+    pairs = zip(found[1], found[2], strict=True)
+    return {"ratio_two_workers": statistics.median(one / two for one, two in pairs)}
+
+
+def memory(folder: Path, small: int, large: int) -> dict[str, Any]:
+    """Peak memory of ten times the rows over that of once."""
+    megabytes = []
+    for rows in (small, large):
+        with server(latency=0.01) as url:
+            done = run(write_job(folder / str(rows), url, rows))
+        assert f"completed {rows:,}" in done.output, done.output
+        megabytes.append(done.megabytes)
+    return {
+        "memory_ratio_200k_20k": megabytes[1] / megabytes[0],
+        "megabytes_small": megabytes[0],
+        "megabytes_large": megabytes[1],
+    }
+
+
+def first(folder: Path, repeats: int) -> dict[str, Any]:
+    """Seconds from the command to its end, for ten rows and a server without latency: the first completion is on
+    disk before that."""
+    seconds = []
+    for number in range(repeats):
+        with server(latency=0) as url:
+            done = run(write_job(folder / str(number), url, 10))
+        assert "completed 10" in done.output, done.output
+        seconds.append(done.seconds)
+    return {"first_seconds": statistics.median(seconds)}

@@ -1,0 +1,77 @@
+"""The students of the everyday world: a base that read what the teacher said, and what each corpus makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.students.everyday_world import kind
+
+Row = Mapping[str, Any]
+#: What a student is trained on: all rows, or those that the critic keeps at an asked precision.
+ARMS: tuple[Any, ...] = ("raw", 0.8, 0.9, 0.95)
+#: The precision of the headline, chosen on the tuning heads.
+BEST = 0.95
+#: The teacher's, all of its embeddings counted; a student has a tenth at most.
+TEACHER_PARAMETERS = 5_573_888
+#: A student without a base: whatever it is asked of a head, it never read its name.
+UNMET = "filtered 0.95, no base"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``shape``: options of `scratch.new_checkpoint`. Steps and learning rates of the base, and of a student on it."""
+
+    shape: dict[str, Any] = field(
+        default_factory=lambda: {"layers": 3, "width": 96, "heads": 3, "vocabulary": 2000, "context": 64}
+    )
+    batch: int = 64
+    base_steps: int = 6000
+    base_lr: float = 3e-3
+    steps: int = 600
+    lr: float = 3e-4
+    unmet_steps: int = 1000
+
+    @classmethod
+    def quick(cls) -> Settings:
+        """Runs through in a minute, and shows nothing."""
+        return cls(base_steps=150, steps=30, unmet_steps=30)
+
+
+def name_of(arm: Any) -> str:
+    """`raw`, or `filtered 0.9`."""
+    return "raw" if arm == "raw" else f"filtered {arm}"
+
+
+def students(
+    corpora: Mapping[Any, Sequence[Row]], settings: Settings, seed: int, folder: Path
+) -> Iterator[tuple[str, Path, int]]:
+    """Name, folder and parameters of the base (on the corpus None), of a student for each arm, and of one without a base."""
+    one = settings
+    base, size = _trained(folder / "base", corpora[None], one.shape, one.base_steps, one.base_lr, seed, one)
+    yield "base", base, size
+    for arm in ARMS:
+        made = _trained(folder / name_of(arm), corpora[arm], str(base), one.steps, one.lr, seed, one)
+        yield name_of(arm), *made
+    yield UNMET, *_trained(folder / UNMET, corpora[BEST], one.shape, one.unmet_steps, one.base_lr, seed, one)
+
+
+def _trained(
+    folder: Path, rows: Sequence[Row], base: Any, steps: int, lr: float, seed: int, settings: Settings
+) -> tuple[Path, int]:
+    """Train for so many steps, whatever the number of rows, and save."""
+    from synthkd.students.generators.student import GeneratorStudent
+
+    student = GeneratorStudent(
+        base=base, seed=seed, epochs=steps * settings.batch / len(rows), lr=lr, batch_size=settings.batch,
+        schedule="cosine", weight_decay=0.1,
+    )  # fmt: skip
+    student.fit_rows(rows, kind())
+    size = int(student.record["parameters"])
+    if size > TEACHER_PARAMETERS / 10:
+        raise SystemExit(f"{size:,} parameters are more than a tenth of the teacher's {TEACHER_PARAMETERS:,}")
+    folder.mkdir(parents=True)
+    student.save(folder)
+    return folder, size

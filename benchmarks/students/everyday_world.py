@@ -1,0 +1,122 @@
+"""What the teacher says in the everyday world, what its critic keeps of it, and how a student is asked the same."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from benchmarks.students.everyday_right import Right, right
+from benchmarks.students.everyday_split import Question, Split
+from everyday.table import Table
+from synthkd import Recipe, run
+from synthkd.critics.labels import read_labels
+from synthkd.critics.train import TrainedCritic, train_critic
+from synthkd.kinds.relations import load_relations
+from synthkd.kinds.triple import TripleKind
+
+ROOT = Path(__file__).resolve().parents[2]
+INPUTS = ROOT / "corpora/everyday/inputs.csv"
+SHEET = ROOT / "critics/everyday-labels.csv"
+RECIPE = ROOT / "examples/everyday.yaml"
+#: Samples of a question in one run of the recipe, at its temperature of 0.9.
+N = 10
+#: One answer without chance, for teacher and students alike.
+GREEDY = ("teacher.sampling.temperature=0", "teacher.sampling.n=1")
+
+Row = Mapping[str, Any]
+Rows = list[dict[str, Any]]
+
+
+def kind() -> TripleKind:
+    """Triples of the everyday relations."""
+    return TripleKind(load_relations("everyday"))
+
+
+def every_question() -> list[Question]:
+    """The recipe's inputs."""
+    with INPUTS.open(encoding="utf-8") as file:
+        return sorted({(row["head"], row["relation"]) for row in csv.DictReader(file)})
+
+
+def answers() -> frozenset[str]:
+    """Names that are said of others: kinds, parts, materials, places. A whole is said of its parts, but asks for no more."""
+    return frozenset(tail for _, relation, tail in Table.load().facts if relation != "PartOf")
+
+
+def by_student(student: Path) -> list[str]:
+    """The changes of a recipe by which a student is asked in place of the teacher."""
+    return [f"teacher.model={student}", "prompt.template=triple/student"]
+
+
+class World:
+    """One seed's runs of the example recipe, without its critic; journal and files are in a folder of their own."""
+
+    def __init__(self, folder: Path, seed: int, split: Split, valid: Callable[[Row], bool]) -> None:
+        self.folder, self.seed, self.split, self.valid = folder / f"seed-{seed}", seed, split, valid
+        self.folder.mkdir()
+        self._held = self._asking("held", split.asked)
+
+    def runs(self, questions: Sequence[Question], count: int) -> list[Rows]:
+        """The teacher's rows of so many runs, each with its own seed of sampling."""
+        every = self._asking("every", questions)
+        seeds = range(count * self.seed, count * (self.seed + 1))
+        return [self._said(f"raw-{seed}", [every, f"teacher.sampling.seed={seed}"]) for seed in seeds]
+
+    def answers(self, changes: Sequence[str], sampled: Rows | None = None) -> tuple[Right, Right]:
+        """How right it is what is said to the questions that are kept out: sampled, and greedy."""
+        if sampled is None:
+            sampled = self._said("sampled", [self._held, *changes])
+        greedy = self._said("greedy", [self._held, *changes, *GREEDY])
+        asked = self.split.asked
+        return right(sampled, asked, N, self.valid), right(greedy, asked, 1, self.valid)
+
+    def _said(self, name: str, changes: Iterable[str]) -> Rows:
+        """All rows of a run, those that a rule rejected too."""
+        given = [
+            f"journal={self.folder}/journal.sqlite", f"work={self.folder}/{name}-run", "teacher.threads=1",
+            f"corpus.path={self.folder}/{name}-corpus", "critic=null", *changes,
+        ]  # fmt: skip
+        corpus = run(Recipe.load(RECIPE, given), quiet=True).corpus
+        return [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
+
+    def _asking(self, name: str, questions: Sequence[Question]) -> str:
+        """The change of a recipe by which these questions are asked, and no others."""
+        path = self.folder / f"{name}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([("head", "relation"), *questions])
+        return f"inputs.path={path}"
+
+    def critic(self) -> TrainedCritic:
+        """A critic as the shipped one, of its label sheet without the rows that speak of what is kept out."""
+        with SHEET.open(encoding="utf-8") as file:
+            rows = self.split.learnt(csv.DictReader(file))
+        path = self.folder / "labels.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        return train_critic(kind(), read_labels(path, kind(), held_out=0.5))
+
+
+def passed(rows: Rows) -> Rows:
+    """The distinct rows of a run that passed the rules."""
+    return [row for row in rows if row["rejected_by"] is None]
+
+
+def kept(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
+    """Of the rows that passed the rules, those that the critic keeps at an asked precision."""
+    left = passed(rows)
+    limit = critic.threshold(precision)
+    if not hasattr(limit, "threshold"):
+        raise SystemExit(f"the critic cannot keep a precision of {precision}: {limit}")
+    scores = critic.score(pa.Table.from_pylist(left))
+    return [row for row, score in zip(left, scores, strict=True) if score >= limit.threshold]
+
+
+def as_often(rows: Iterable[Row]) -> list[Row]:
+    """Each row as often as the teacher said it."""
+    return [row for row in rows for _ in range(row["recurrence"])]

@@ -1,0 +1,198 @@
+"""Word problems of the everyday world: the embedded teacher's rationales, and students of a thirtieth of its size."""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.base import table
+from benchmarks.students.everyday_corpora import judged, word_problems
+from benchmarks.students.seeds import Floats, interval, named, shown
+from everyday import problems
+from synthkd.kinds.base import Malformed
+from synthkd.kinds.rationale.kind import RationaleKind
+from synthkd.students.generators.contrastive_groups import NEITHER
+from synthkd.students.generators.student import GeneratorStudent
+
+Rows = list[dict[str, Any]]
+#: Rate, width and batch chosen by accuracy on 600 other questions, made from another seed, which are not measured here;
+#: vocabulary and epochs by the time that they take.
+STUDENT = {"layers": 2, "width": 64, "heads": 4, "vocabulary": 1000, "context": 160}
+TRAINING = {"lr": 6e-3, "batch_size": 16, "epochs": 20}
+SAMPLES, TRAIN, HELD = 5, 2000, 500
+
+
+def run(options: Any) -> dict[str, Any]:
+    """Figures by name; prints a table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(getattr(options, "keep", None) or name) / "rationales"
+        return _measured(options, folder)
+
+
+def _measured(options: Any, folder: Path) -> dict[str, Any]:
+    train, held = word_problems(300, 60) if options.quick else word_problems(TRAIN, HELD)
+    start = time.perf_counter()
+    sampling = ["votes.adaptive=null", f"teacher.sampling.n={SAMPLES}"]
+    corpora = [
+        judged("rationales", part, rows, folder, sampling)
+        for part, rows in (("train", train), ("held", held))
+    ]
+    wrote = time.perf_counter() - start
+    accepted, rejected = (corpora[0].table(split).to_pylist() for split in ("accepted", "rejected"))
+    sets = Sets(accepted, rejected)
+    epochs = 3 if options.quick else TRAINING["epochs"]
+    ways = sets.all()
+    # What is compared first is trained first: a run that is cut short has it.
+    order = list(ways)
+    measured = sorted(
+        ((name, seed) for name in ways for seed in range(options.seeds)),
+        key=lambda one: (order.index(one[0]) // 3, one[1]),
+    )
+    found: dict[tuple[str, int], tuple[Floats, float]] = {}
+    for name, seed in measured:
+        rows, negatives, settings = ways[name]
+        settings = {**TRAINING, **settings, "epochs": epochs * sets.share(rows)}
+        found[name, seed] = kept(
+            folder / f"{name}-{seed}-{len(held)}-{epochs}.npz", rows, negatives, settings, seed, held
+        )
+        said, seconds = found[name, seed]
+        print(f"  {name}, seed {seed}: {said.mean():.3f}, {seconds:.0f} s", file=sys.stderr, flush=True)
+    scores: dict[str, Floats] = {}
+    lines: list[tuple[Any, ...]] = [("trained on", "rows", "of them right", "answers right", "seconds")]
+    for name, (rows, _, _) in ways.items():
+        scores[name] = np.array([found[name, seed][0] for seed in range(options.seeds)])
+        seconds = sum(found[name, seed][1] for seed in range(options.seeds)) / options.seeds
+        true = float(np.mean([problems.answer_valid(row) for row in rows]))
+        lines.append((name, len(rows), true, shown(interval(scores[name])), seconds))
+    teacher = of_teacher(
+        corpora[1].table("accepted").to_pylist(), corpora[1].table("rejected").to_pylist(), held
+    )
+    for name, answered in teacher.items():
+        lines.append((name, "", "", shown(interval(answered)), ""))
+    print(
+        f"\nword problems: {len(held)} held-out questions, {options.seeds} seeds; the teacher wrote for {wrote:.0f} s"
+    )
+    print(table(lines))
+    return _figures(scores, teacher, lines)
+
+
+KIND = RationaleKind(answer="number")
+
+
+class Sets:
+    """What the students are trained on. All take as many steps as the voted rows in their epochs."""
+
+    def __init__(self, accepted: Rows, rejected: Rows) -> None:
+        self.voted = accepted
+        self.said = [row for row in rejected if row["rejected_by"] != "malformed"] + accepted
+        self.negatives = list({r["id"]: r for r in rejected if r["rejected_by"] not in NEITHER}.values())
+
+    def all(self) -> dict[str, tuple[Rows, Rows, dict[str, Any]]]:
+        """Name to rows, negatives and settings."""
+        contrast = {"objective": "qcrd", "objective_options": {"quality": "agreement"}}
+        return {
+            "raw, as many rows": (self.raw(len(self.voted)), [], {}),
+            "raw, all samples": (self.said, [], {}),
+            "voted": (self.voted, [], {}),
+            "voted, QCRD": (self.voted, self.negatives, contrast),
+            "voted, answers alone": (self.voted, [], {"tasks": "answer"}),
+            "voted, two tasks": (self.voted, [], {"tasks": "multitask"}),
+        }
+
+    def raw(self, count: int) -> Rows:
+        """One sample of each question, then others, until there are so many."""
+        rng = random.Random(0)
+        rows = sorted(self.said, key=lambda row: (row["completion_key"], row["id"]))
+        rng.shuffle(rows)
+        by_question: dict[str, Rows] = {}
+        for row in rows:
+            by_question.setdefault(row["question"], []).append(row)
+        order = [
+            row
+            for turn in range(SAMPLES)
+            for of_one in by_question.values()
+            for row in of_one[turn : turn + 1]
+        ]
+        return order[:count]
+
+    def share(self, rows: Rows) -> float:
+        """Epochs over which rows take as many steps as one epoch of the voted ones."""
+        return len(self.voted) / len(rows)
+
+
+def kept(
+    path: Path,
+    rows: Rows,
+    negatives: Rows,
+    settings: Mapping[str, Any],
+    seed: int,
+    held: Sequence[Mapping[str, Any]],
+) -> tuple[Floats, float]:
+    """Which answers of a student are right, and the seconds of its training; what the folder of `--keep` has is not trained
+    again."""
+    if path.is_file():
+        with np.load(path) as was:
+            return was["right"], float(was["seconds"])
+    student = GeneratorStudent(STUDENT, seed, **settings).fit_rows(rows, KIND, negatives=negatives)
+    said = right(student, held)
+    np.savez(path, right=said, seconds=student.seconds)
+    return said, student.seconds
+
+
+def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Floats:
+    """(n,) whether each answer is right; greedy."""
+    answers = [found for (found,) in student.answers(held)]
+    return np.array(
+        [
+            not isinstance(found, Malformed)
+            and problems.answer_valid({"question": row["question"], "answer": found[0]["answer"]})
+            for row, found in zip(held, answers, strict=True)
+        ],
+        float,
+    )
+
+
+def of_teacher(accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+    """The teacher on the same questions, (1, n): mean of its samples, and what its vote accepts (none: wrong)."""
+    single: dict[str, list[float]] = {row["question"]: [] for row in held}
+    voted = dict.fromkeys(single, 0.0)
+    for row in [*accepted, *rejected]:
+        if row["rejected_by"] == "malformed":
+            single[row["question"]].append(0.0)
+            continue
+        single[row["question"]].append(float(problems.answer_valid(row)))
+    for row in accepted:
+        voted[row["question"]] = float(problems.answer_valid(row))
+    return {
+        "teacher, one sample": np.array([[float(np.mean(of_one or [0.0])) for of_one in single.values()]]),
+        f"teacher, vote of {SAMPLES}": np.array([list(voted.values())]),
+    }
+
+
+def _figures(
+    scores: dict[str, Floats], teacher: dict[str, Floats], lines: list[tuple[Any, ...]]
+) -> dict[str, Any]:
+    one = teacher["teacher, one sample"]
+    pairs = {
+        "voted_minus_raw": (scores["voted"], scores["raw, as many rows"]),
+        "voted_minus_raw_all": (scores["voted"], scores["raw, all samples"]),
+        "qcrd_minus_voted": (scores["voted, QCRD"], scores["voted"]),
+        "voted_minus_answers": (scores["voted"], scores["voted, answers alone"]),
+        "two_tasks_minus_answers": (scores["voted, two tasks"], scores["voted, answers alone"]),
+        "voted_minus_teacher": (scores["voted"], one),
+    }
+    figures: dict[str, Any] = {}
+    for name, (first, second) in pairs.items():
+        found = interval(first, second)
+        print(f"  {name.replace('_', ' ')}: {shown(found)}")
+        figures |= named(f"rationales_{name}", found)
+    for name, found in {**scores, **teacher}.items():
+        figures[f"rationales_{name.replace(', ', '_').replace(' ', '_')}"] = round(float(found.mean()), 4)
+    return figures
