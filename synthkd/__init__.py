@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthkd.journal import Journal
     from synthkd.loops.engine import distill
     from synthkd.loops.result import DistillResult
-    from synthkd.pipeline import RunResult, generate, judge, publish, run
+    from synthkd.pipeline import RunResult, filter, generate, publish, run
     from synthkd.recipe import Recipe
 
 #: Public name -> its module. Modules load when a name is first used: the import stays fast.
@@ -31,8 +31,8 @@ _HOMES = {
     "RunResult": "synthkd.pipeline",
     "SynthKDError": "synthkd.errors",
     "distill": "synthkd.loops.engine",
+    "filter": "synthkd.pipeline",
     "generate": "synthkd.pipeline",
-    "judge": "synthkd.pipeline",
     "load_corpus": "synthkd.corpora.read",
     "publish": "synthkd.pipeline",
     "run": "synthkd.pipeline",
@@ -47,8 +47,8 @@ __all__ = [
     "SynthKDError",
     "__version__",
     "distill",
+    "filter",
     "generate",
-    "judge",
     "load_corpus",
     "publish",
     "run",

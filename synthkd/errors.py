@@ -14,7 +14,7 @@
     │   ├── QuotaError            the account at the provider has no credit left
     │   ├── UnreachableError      nothing answers at that address
     │   ├── StalledError          nothing succeeds any more, or too much fails for one reason
-    │   └── RequestError          one request failed for good; it becomes a fate, not an exception
+    │   └── RequestError          one request failed for good; it becomes an outcome, not an exception
     ├── StorageError              the journal, a run or a corpus cannot be read or written (exit status 4)
     │   ├── JournalError          the journal is locked, altered or of another version
     │   └── DiskFullError         no space is left; what was committed is kept

@@ -1,6 +1,6 @@
 """The main job: recipe → inputs → prompts → teacher → journal → parse → rules → critic → corpus.
 
-`run` does all of it; `generate`, `judge` and `publish` are its stages alone. A stage reads what the stage
+`run` does all of it; `generate`, `filter` and `publish` are its stages alone. A stage reads what the stage
 before it wrote, so each can be run again, and only `generate` ever calls the teacher.
 
 What only the later stages need is imported by them: pyarrow and numpy take as long to load as `generate` takes for
@@ -20,12 +20,11 @@ from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.rows.read import text_files
-from synthkd.stages.generate import Generated
-from synthkd.stages.generate import generate as _generate
+from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.generate_processes import generate_in
 from synthkd.stages.lock import run_lock
+from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places, claim_work
 from synthkd.stages.places import GENERATED as GENERATED
-from synthkd.stages.places import JUDGED_ROWS, REPORT, ReportShape, check_places, claim_work
 from synthkd.stages.plan import Plan
 from synthkd.stages.run_report import report_html, report_rows, report_text
 from synthkd.storage.write import read_json, write_json
@@ -34,16 +33,13 @@ if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
     from synthkd.stages.critic import Decision
 
-#: Rows of a run's working folder.
-JUDGED = JUDGED_ROWS
-
 
 @dataclass(frozen=True)
 class RunResult:
     """What a run came to. ``counts`` is the table's content; ``corpus`` opens what was written."""
 
     recipe: Recipe
-    generated: Generated
+    generated: GenerateReport
     counts: dict[str, Any]
     manifest: dict[str, Any]
 
@@ -71,7 +67,7 @@ class RunResult:
 def run(
     recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1, measure: bool = True
 ) -> RunResult:
-    """Generate and judge (in so many processes), publish. A second run of the same recipe sends nothing and writes
+    """Generate and filter (in so many processes), publish. A second run of the same recipe sends nothing and writes
     the same corpus. Without ``measure`` the manifest tells no diversity; `Corpus.diversity` counts it when it is asked."""
     from synthkd.stages.critic import decide
 
@@ -82,19 +78,19 @@ def run(
     decision = decide(plan)
     decision.refuse()
     generated = _generated(plan, quiet, workers)
-    judge(recipe, quiet, plan, decision, workers, measure)
+    filter(recipe, quiet, plan, decision, workers, measure)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
 
-def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> Generated:
+def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> GenerateReport:
     """Ask the teacher for what is not in the journal yet, in so many processes."""
     recipe = _recipe(recipe)
     check_places(recipe)
     return _generated(Plan(recipe), quiet, workers)
 
 
-def judge(
+def filter(
     recipe: Recipe | str | Path,
     quiet: bool = False,
     plan: Plan | None = None,
@@ -102,10 +98,10 @@ def judge(
     workers: int = 1,
     measure: bool = True,
 ) -> dict[str, Any]:
-    """Parse what is in the journal and give every candidate a fate, in so many processes. Returns the counts."""
-    from synthkd.corpora.diversity import judged_diversity
+    """Parse what is in the journal and give every candidate an outcome, in so many processes. Returns the counts."""
+    from synthkd.corpora.diversity import stage_diversity
     from synthkd.stages.critic import decide
-    from synthkd.stages.filter import judge as judged
+    from synthkd.stages.filter import filter_candidates
 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
@@ -116,13 +112,15 @@ def judge(
     claim_work(recipe.work_dir)
     with (
         Journal(recipe.journal_path, must_exist=True) as journal,
-        Progress("judge", quiet) as progress,
+        Progress("filter", quiet) as progress,
     ):
-        counts = judged(plan, journal, decision, recipe.work_dir / JUDGED, progress, workers)
+        counts = filter_candidates(
+            plan, journal, decision, recipe.work_dir / FILTERED_ROWS, progress, workers
+        )
     decision.look_for_shift(plan.kind)
     report = {
         "counts": counts.as_dict(),
-        "diversity": judged_diversity(recipe.work_dir / JUDGED, plan.kind) if measure else {},
+        "diversity": stage_diversity(recipe.work_dir / FILTERED_ROWS, plan.kind) if measure else {},
         "critic": decision.record,
         "recipe_hash": recipe.fingerprint(),
         "inputs": _inputs(recipe),
@@ -133,7 +131,7 @@ def judge(
 
 
 def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, Any]:
-    """Write the corpus from what `judge` left. Returns its manifest."""
+    """Write the corpus from the filtered candidates. Returns its manifest."""
     from synthkd.corpora.schema import candidate_schema
     from synthkd.corpora.write import write_corpus
     from synthkd.stages.critic import decide
@@ -141,12 +139,12 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
 
     recipe = _recipe(recipe)
     plan = plan or Plan(recipe)
-    folder = recipe.work_dir / JUDGED
+    folder = recipe.work_dir / FILTERED_ROWS
     if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
-        raise StorageError(f"{recipe.work_dir}: nothing was judged yet; run `synthkd judge` first")
+        raise StorageError(f"{recipe.work_dir}: nothing was filtered yet; run `synthkd filter` first")
     report = read_json(recipe.work_dir / REPORT, ReportShape)
     if report["recipe_hash"] != recipe.fingerprint():
-        raise StorageError(f"{recipe.work_dir}: was judged by another recipe; run `synthkd judge` again")
+        raise StorageError(f"{recipe.work_dir}: was filtered by another recipe; run `synthkd filter` again")
     critic = report["critic"]
     if critic and not critic["reachable"] and not critic.get("publish_anyway"):
         decide(plan).refuse()
@@ -174,7 +172,7 @@ def _recipe(recipe: Recipe | str | Path) -> Recipe:
     return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
 
 
-def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
+def _generated(plan: Plan, quiet: bool, workers: int = 1) -> GenerateReport:
     recipe = plan.recipe
     with (
         run_lock(recipe.work_dir) as lock,
@@ -191,7 +189,7 @@ def _generated(plan: Plan, quiet: bool, workers: int = 1) -> Generated:
             if workers > 1:
                 generated = generate_in(workers, recipe, progress, (lock, claim.descriptor))
             else:
-                generated = _generate(plan, journal, progress)
+                generated = generate_completions(plan, journal, progress)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated
 

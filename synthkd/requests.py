@@ -199,7 +199,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One sample that will not come: a fate with a reason, never an exception."""
+    """One sample that will not come: an outcome with a reason, never an exception."""
 
     request_id: str
     sample_index: int

@@ -16,7 +16,7 @@ from benchmarks.kills.killing import Kill, Killing
 
 VERBS = [
     "run",
-    "judge",
+    "filter",
     "publish",
     "critic train",
     "critic score",

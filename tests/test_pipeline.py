@@ -10,7 +10,7 @@ import pytest
 from support.files import write_csv
 from support.recipes import Make
 
-from synthkd import Journal, generate, judge, load_corpus, publish, run
+from synthkd import Journal, filter, generate, load_corpus, publish, run
 from synthkd.critics.calibration import clopper_pearson_lower
 from synthkd.errors import InputError, KindError, NotReachableError, RecipeError, StorageError, TeacherError
 from synthkd.stages.plan import Plan
@@ -138,17 +138,17 @@ def test_stages_alone_come_to_the_same_as_the_whole(make_recipe: Make, server: F
     recipe = make_recipe(server.url)
     whole = run(recipe, quiet=True).corpus.hash
     generate(recipe, quiet=True)
-    judge(recipe, quiet=True)
+    filter(recipe, quiet=True)
     assert publish(recipe)["corpus_hash"] == whole
 
 
-def test_publishing_before_judging_is_refused(make_recipe: Make) -> None:
-    with pytest.raises(StorageError, match="synthkd judge"):
+def test_publishing_before_filtering_is_refused(make_recipe: Make) -> None:
+    with pytest.raises(StorageError, match="synthkd filter"):
         publish(make_recipe())
 
 
 @pytest.mark.slow
-def test_publishing_what_another_recipe_judged_is_refused(make_recipe: Make, server: FakeServer) -> None:
+def test_publishing_what_another_recipe_filtered_is_refused(make_recipe: Make, server: FakeServer) -> None:
     run(make_recipe(server.url), quiet=True)
     with pytest.raises(StorageError, match="another recipe"):
         publish(make_recipe(server.url, rules=[]))
@@ -209,7 +209,7 @@ def test_two_inputs_with_equal_prompts_share_one_request(
     result = run(recipe, quiet=True)
     assert server.requests == 1
     assert result.counts["candidates"] == 6
-    # Both inputs' candidates have a fate; what says the same counts once.
+    # Both inputs' candidates have an outcome; what says the same counts once.
     assert {row["recurrence"] for row in result.corpus.accepted.to_pylist()} == {1}
 
 
@@ -252,7 +252,7 @@ def test_nothing_is_trained_where_there_is_no_journal(make_recipe: Make, tmp_pat
     label_sheet(tmp_path / "labels.csv", valid=1.0)
     recipe = make_recipe(critic={"labels": "labels.csv"})
     with pytest.raises(InputError, match="no journal here"):
-        judge(recipe, quiet=True)
+        filter(recipe, quiet=True)
     assert not recipe.work_dir.exists()
 
 

@@ -72,10 +72,10 @@ def test_no_time_is_told_before_anything_is_done(capsys: pytest.CaptureFixture[s
 
 
 def test_a_stage_without_a_known_size_counts_what_became_known(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress("judge")
+    progress = Progress("filter")
     progress.more(30)
     progress.advance(30)
-    assert line_of(progress, 1, capsys).startswith("judge: 30 of 30 rows, 30 rows/s")
+    assert line_of(progress, 1, capsys).startswith("filter: 30 of 30 rows, 30 rows/s")
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 
     python -m benchmarks everyday [--quick] [--only KIND ...] [--json FILE]
 
-Triples (West et al. 2022): samples the embedded teacher with the example recipe, then judges the same completions
+Triples (West et al. 2022): samples the embedded teacher with the example recipe, then filters the same completions
 without a critic and with the shipped critic at several asked precisions. Precision is measured against the table,
 over every row of each corpus, and once more over the rows that were not in the critic's label sheet. Rows are
 distinct triples that passed the rules; `samples` counts every well-formed sample, repeats included.
@@ -88,7 +88,7 @@ def triples(folder: Path, quick: bool) -> dict[str, Any]:
             f"precision_off_sheet_at_asked_{name}": fresh.precision,
         }
     print(table(rows))
-    print(f"{result.counts['completed']:,} samples, generated and judged in {seconds:.0f} s\n")
+    print(f"{result.counts['completed']:,} samples, generated and filtered in {seconds:.0f} s\n")
     return figures
 
 

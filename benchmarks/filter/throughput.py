@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The judge: how many recorded triples are parsed, checked by rules, voted on and cleared of duplicates in a second.
+"""Filtering: how many recorded triples are parsed, checked by rules, voted on and cleared of duplicates in a second.
 
     python -m benchmarks judge [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
 
 A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed and some that fail
 each rule. The journal is filled before the clock starts; what is timed is the stage in a process of its own, from the
-start of the interpreter to the judged rows on disk (without the table of diversity that `synthkd judge` adds): the best
+start of the interpreter to the filtered rows on disk (without the table of diversity that `synthkd filter` adds): the best
 of three, since other work on the machine only ever slows it. `cores_got` is processor time over wall time: below the
 number of processes where others took their share. Memory is the largest process's peak, of all rows against a tenth of
 them. The full run takes about five minutes, most of it to fill the journal.
@@ -37,7 +37,7 @@ from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.requests import Completion
 from synthkd.stages.critic import Decision
-from synthkd.stages.filter import judge as stage
+from synthkd.stages.filter import filter_candidates
 from synthkd.stages.plan import Plan
 
 SAMPLES = 10
@@ -140,7 +140,7 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
 
 def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
     """The stage in a process of its own: wall and processor seconds, peak memory, what came out."""
-    command = [sys.executable, "-m", "benchmarks.filter.throughput", "--judge", str(path), str(workers)]
+    command = [sys.executable, "-m", "benchmarks.filter.throughput", "--filter", str(path), str(workers)]
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     begin = time.perf_counter()
     done = subprocess.run(
@@ -150,12 +150,12 @@ def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - begin, **json.loads(done.stdout)}
 
 
-def judge(path: Path, workers: int) -> None:
+def filter_journal(path: Path, workers: int) -> None:
     """What `timed` starts."""
     recipe = Recipe.load(path)
     folder = recipe.work_dir / "judged"
-    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("judge", quiet=True) as progress:
-        counts = stage(Plan(recipe), journal, Decision(), folder, progress, workers).as_dict()
+    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("filter", quiet=True) as progress:
+        counts = filter_candidates(Plan(recipe), journal, Decision(), folder, progress, workers).as_dict()
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(
         json.dumps(
@@ -176,7 +176,7 @@ def figures(folder: Path, rows: int, workers: int) -> dict[str, Any]:
     many = min(tries, key=lambda found: float(found["seconds"]))
     one, tenth = timed(large, 1, 1), timed(small, workers, workers)
     counts = many["counts"]
-    fates = counts["accepted"] + sum(counts["rejected"].values()) + counts["malformed"]
+    outcomes = counts["accepted"] + sum(counts["rejected"].values()) + counts["malformed"]
     return {
         "rows": rows,
         f"rows_per_second_{workers}_cores": rows / many["seconds"],
@@ -184,7 +184,7 @@ def figures(folder: Path, rows: int, workers: int) -> dict[str, Any]:
         "cores_got": many["cpu"] / many["seconds"],
         "cpu_microseconds_per_row": 1e6 * many["cpu"] / rows,
         "equal_for_any_number_of_processes": int(many["hashes"] == one["hashes"] and counts == one["counts"]),
-        "rows_without_a_fate": rows - fates,
+        "rows_without_a_fate": rows - outcomes,
         "megabytes_largest_process": many["megabytes"],
         "memory_ratio": many["megabytes"] / tenth["megabytes"],
         "accepted": counts["accepted"],
@@ -199,8 +199,8 @@ def kept(name: str, value: float) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--judge"]:
-        judge(Path(sys.argv[2]), int(sys.argv[3]))
+    if sys.argv[1:2] == ["--filter"]:
+        filter_journal(Path(sys.argv[2]), int(sys.argv[3]))
         return
     parser = options(__doc__ or "")
     parser.add_argument("--rows", type=int, help="completions (default 2,000,000; with --quick 100,000)")

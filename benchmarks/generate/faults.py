@@ -36,8 +36,8 @@ def shares(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
         counts = read_json(folder / f"faults-{number}" / "runs" / "bench" / "judged.json")["counts"]
         completed.append(counts["completed"] / rows)
         walls.append(seconds["faults"] / seconds["clean"])
-        fates = counts["accepted"] + counts["malformed"] + sum(counts["rejected"].values())
-        counted.append(fates + counts["failed"] == rows and counts["malformed"] > 0)
+        outcomes = counts["accepted"] + counts["malformed"] + sum(counts["rejected"].values())
+        counted.append(outcomes + counts["failed"] == rows and counts["malformed"] > 0)
     return {
         "faults_completed_share": min(completed),
         "faults_wall_ratio": statistics.median(walls),

@@ -118,11 +118,11 @@ def _generated(folder: Path, url: str) -> None:
     generate(Recipe.load(folder / "recipe.yaml"), quiet=True)
 
 
-def _judged(folder: Path, url: str) -> None:
-    from synthkd.pipeline import judge
+def _filtered(folder: Path, url: str) -> None:
+    from synthkd.pipeline import filter
 
     _generated(folder, url)
-    judge(Recipe.load(folder / "recipe.yaml"), quiet=True)
+    filter(Recipe.load(folder / "recipe.yaml"), quiet=True)
 
 
 def _labels(folder: Path, _url: str) -> None:
@@ -290,9 +290,9 @@ JOBS = [
     Job("run", ["run", "recipe.yaml"], _run, _RUN, buys=True),
     Job("run, 2 workers", ["run", "recipe.yaml", "--workers", "2"], _run, _RUN, buys=True),
     Job("run, recorded", ["run", "recipe.yaml"], _recorded, _RUN),
-    Job("judge", ["judge", "recipe.yaml"], _generated, _RUN),
-    Job("judge, 2 workers", ["judge", "recipe.yaml", "--workers", "2"], _generated, _RUN),
-    Job("publish", ["publish", "recipe.yaml"], _judged, _RUN),
+    Job("filter", ["filter", "recipe.yaml"], _generated, _RUN),
+    Job("filter, 2 workers", ["filter", "recipe.yaml", "--workers", "2"], _generated, _RUN),
+    Job("publish", ["publish", "recipe.yaml"], _filtered, _RUN),
     Job("critic train", ["critic", "train", "labels.csv", "critic"], _labels, _CRITIC),
     Job("critic score", ["critic", "score", "critic", "rows.csv", "scores.parquet"], _critic, _CRITIC),
     Job("student train", ["student", "train", "rows.csv", "student", "--test", "test.csv"], _student, _STUDENT),

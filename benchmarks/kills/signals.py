@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SIGKILL, SIGTERM and SIGINT at random moments of every verb; each is started again and compared with a calm start.
 
-    python -m benchmarks kills [--kills 100] [--seed N] [--only run,judge] [--json FILE] [--quick]
+    python -m benchmarks kills [--kills 100] [--seed N] [--only run,filter] [--json FILE] [--quick]
 
 The server is on loopback. A hundred kills take some minutes.
 """

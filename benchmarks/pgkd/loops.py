@@ -65,7 +65,7 @@ def run(task: Task, setting: Setting) -> Outcome:
         asked = recipe(task.arm, place, task.seed, task.student, task.noise, task.rule, setting.rounds)
         start = time.perf_counter()
         # How diverse the corpus of all rounds is takes longer to say than to train its students, and is not asked here.
-        with patch("synthkd.loops.final.judged_diversity", lambda *_: {}):
+        with patch("synthkd.loops.final.stage_diversity", lambda *_: {}):
             found = distill(asked, quiet=True)
         seconds = time.perf_counter() - start
     accuracy = tuple(float(one["test_accuracy"] or math.nan) for one in found.figures)

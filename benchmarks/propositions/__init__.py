@@ -5,7 +5,7 @@
 Decompositions (FActScore: 183 biographies): what a model proposed for each sentence against what humans made of it, by
 RB with named scorers and by exact match, before and after each rule; how often a proposition without its group goes to
 the right sentence. Documents (41 PEPs and a novel): a recorded teacher that answers in every form, broken ones
-too; places map back, every sentence has a fate; time and memory. `--embedded` has the embedded teacher answer instead,
+too; places map back, every sentence has an outcome; time and memory. `--embedded` has the embedded teacher answer instead,
 for as many documents as it can in a few minutes.
 """
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from synthkd import Recipe, run
 from synthkd.commands.segment_coverage import Coverage, total
 from synthkd.kinds.proposition.kind import PropositionKind
-from synthkd.pipeline import JUDGED
 from synthkd.rows.read import read_rows
+from synthkd.stages.places import FILTERED_ROWS
 from synthkd.stages.plan import Plan
 
 
@@ -70,7 +70,7 @@ def recorded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
 
 def embedded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
     """Some documents with the embedded teacher: it never read such text, so what it says is of no worth, but every
-    sentence must have its fate."""
+    sentence must have its outcome."""
     rows = sorted(documents(folder, False), key=lambda row: len(row["text"]))[: 4 if quick else 20]
     teacher = {"backend": "transformers", "model": "synthkd/everyday", "threads": 1}
     return _ran(_recipe(out, rows, teacher, 2, "proposition/everyday", max_tokens=160, temperature=0.0))
@@ -132,7 +132,7 @@ def _ran(recipe: Recipe) -> dict[str, Any]:
         for row in result.corpus.table(split).to_pylist():
             if row["start"] is not None:
                 wrong += texts[row["document_id"]][row["start"] : row["end"]] != row["sentence"]
-    coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / JUDGED)
+    coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / FILTERED_ROWS)
     whole = total(coverage.report(row) for row in rows)
     counts = result.counts
     size = sum(map(len, texts.values())) / 1e6

@@ -131,7 +131,7 @@ def run(
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Generate, judge and publish: the whole way from a recipe to a corpus."""
+    """Generate, filter and publish: the whole way from a recipe to a corpus."""
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
@@ -191,7 +191,7 @@ def generate(
 
 
 @app.command()
-def judge(
+def filter(
     recipe: RecipePath,
     limit: Limit = None,
     teacher: Model = None,
@@ -199,10 +199,10 @@ def judge(
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Parse what is in the journal and give every candidate a fate. Sends nothing."""
+    """Parse what is in the journal and give every candidate an outcome. Sends nothing."""
     from synthkd import pipeline
 
-    counts = pipeline.judge(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
+    counts = pipeline.filter(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
     rejected = ", ".join(f"{clean(name)} {count:,}" for name, count in counts["rejected"].items() if count)
     repaired = f" repaired {counts['repaired']:,}," if counts["repaired"] else ""
     typer.echo(
@@ -215,7 +215,7 @@ def judge(
 
 @app.command()
 def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None) -> None:
-    """Write the corpus from what `judge` left. Sends nothing."""
+    """Write the corpus from the filtered candidates. Sends nothing."""
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_)
@@ -239,7 +239,7 @@ def show(
         ),
     ] = None,
 ) -> None:
-    """Show a corpus, a run, or one candidate with its lineage: prompt, completion, fate."""
+    """Show a corpus, a run, or one candidate with its lineage: prompt, completion, outcome."""
     from synthkd.commands.show import show_candidate, show_path
 
     typer.echo(show_path(path) if candidate is None else show_candidate(path, candidate))

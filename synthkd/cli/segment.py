@@ -33,7 +33,7 @@ def segment(
             help="Write a .jsonl or .parquet file. Default: JSON lines to stdout.", show_default=False
         ),
     ] = None,
-    fates: Annotated[
+    outcomes: Annotated[
         Path | None,
         typer.Option(help="Write what became of every sentence, as JSON lines.", show_default=False),
     ] = None,
@@ -65,12 +65,12 @@ def segment(
     if base_url and not model:
         raise RecipeError("--base-url needs --model: the name of the model at that server")
     parts.check_place(out, parts.OUT)
-    parts.check_place(fates, (".jsonl",))
+    parts.check_place(outcomes, (".jsonl",))
     documents = parts.gather(files, work)
     recipe = parts.make_recipe(
         work, documents, model, base_url, chunk, samples, agreement, sentences, template, set_ or []
     )
     result = pipeline.run(recipe, quiet, workers)
     parts.write_rows(result.corpus.dataset(), out)
-    if fates is not None or not quiet:
-        parts.report(recipe, documents, fates, quiet)
+    if outcomes is not None or not quiet:
+        parts.report(recipe, documents, outcomes, quiet)

@@ -22,8 +22,8 @@ from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.stages.adaptive import adaptive_of
 from synthkd.stages.critic import decide
-from synthkd.stages.filter import judge
-from synthkd.stages.generate import generate
+from synthkd.stages.filter import filter_candidates
+from synthkd.stages.generate import generate_completions
 from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import InputCounts, Plan
 from synthkd.storage.write import TemporaryFolder
@@ -97,12 +97,12 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
             return None
         plan.only = set(chosen)
         start = time.monotonic()
-        done = generate(plan, journal, quiet)
+        done = generate_completions(plan, journal, quiet)
         seconds = time.monotonic() - start
-        judged = Path(folder) / "judged"
+        filtered = Path(folder) / "filtered"
         if done.completed:
-            judge(plan, journal, decision, judged, quiet)
-        rows = _per_request(plan, journal, judged)
+            filter_candidates(plan, journal, decision, filtered, quiet)
+        rows = _per_request(plan, journal, filtered)
     return _projected(plan, open_, rows, done.failed, seconds, seed)
 
 
@@ -130,13 +130,13 @@ def _draw(plan: Plan, journal: Journal, wanted: int) -> tuple[int, dict[str, str
     return count, {input_id: name for _, input_id, name in drawn}
 
 
-def _per_request(plan: Plan, journal: Journal, judged: Path) -> list[dict[str, Any]]:
+def _per_request(plan: Plan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
     """For each asked input: tokens, dollars, seconds and accepted rows."""
     accepted: Counter[str] = Counter()
-    for path in judged.glob("*.parquet") if judged.is_dir() else ():
+    for path in filtered.glob("*.parquet") if filtered.is_dir() else ():
         table = pq.read_table(path, columns=["input_id", "rejected_by"])
-        for input_id, fate in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
-            accepted[input_id] += fate is None
+        for input_id, rejected_by in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
+            accepted[input_id] += rejected_by is None
     rows = []
     for batch in plan.asked(InputCounts()):
         ids = [asked.request.request_id for asked in batch]

@@ -1,4 +1,4 @@
-"""Parts of `synthkd segment`: documents gathered, a recipe written, rows and fates put out."""
+"""Parts of `synthkd segment`: documents gathered, a recipe written, rows and outcomes written."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
         raise InputError(f"{path}: unknown format {path.suffix!r}; known are {', '.join(endings)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder {str(path.parent)!r}")
-    ours = has_fields("sentence", "proposition") if endings == OUT else has_fields("document_id", "fate")
+    ours = has_fields("sentence", "proposition") if endings == OUT else has_fields("document_id", "outcome")
     check_file(path, ours, "a file of `synthkd segment`")
 
 
@@ -176,23 +176,23 @@ def write_rows(dataset: Any, out: Path | None) -> None:
                 file.writelines(lines)
 
 
-def report(recipe: Recipe, documents: Path, fates: Path | None, quiet: bool) -> None:
+def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) -> None:
     """What became of the sentences: one line for each document on stderr, and every sentence in a file where asked."""
     from dataclasses import asdict
 
     from synthkd.commands.segment_coverage import Coverage, total
     from synthkd.kinds.proposition.kind import PropositionKind
-    from synthkd.pipeline import JUDGED
     from synthkd.rows.read import read_rows
+    from synthkd.stages.places import FILTERED_ROWS
     from synthkd.storage.write import replaced_file
 
-    coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / JUDGED)
+    coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / FILTERED_ROWS)
     reports = []
     for rows in read_rows(documents, batch=16):
         for row in rows:
             reports.append(coverage.report(row))
-    if fates is not None:
-        with replaced_file(fates) as temporary, temporary.open("w", encoding="utf-8") as file:
+    if outcomes is not None:
+        with replaced_file(outcomes) as temporary, temporary.open("w", encoding="utf-8") as file:
             for rows in read_rows(documents, batch=16):
                 for row in rows:
                     file.writelines(json_text(asdict(one)) + "\n" for one in coverage.sentences(row))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.reporting.safe_text import clean
 
-#: Columns of judged rows that tell it.
+#: Columns of filtered rows that tell it.
 _COLUMNS = ["document_id", "start", "rejected_by", "reason"]
 #: A sentence that no completion is about: its request failed, or was not sent.
 NOT_ANSWERED = "not_answered"
@@ -21,14 +21,14 @@ NOT_ANSWERED = "not_answered"
 
 @dataclass(frozen=True)
 class Sentence:
-    """A unit of a document. ``fate``: `accepted`, `skipped`, `rejected` (all that was said of it) or `not_answered`;
+    """A unit of a document. ``outcome``: `accepted`, `skipped`, `rejected` (all that was said of it) or `not_answered`;
     ``reason`` names the rule or the block. ``propositions`` are those that were accepted, repeats left out."""
 
     document_id: str
     start: int
     end: int
     sentence: str
-    fate: str
+    outcome: str
     reason: str
     propositions: int
 
@@ -46,12 +46,12 @@ class DocumentReport:
     skipped: Counter[str] = field(default_factory=Counter)
 
     def add(self, sentence: Sentence) -> None:
-        if sentence.fate == "skipped":
+        if sentence.outcome == "skipped":
             self.skipped[sentence.reason] += 1
             return
         self.sentences += 1
         self.propositions += sentence.propositions
-        if sentence.fate == "accepted":
+        if sentence.outcome == "accepted":
             self.with_propositions += 1
         else:
             self.without[sentence.reason] += 1
@@ -69,13 +69,13 @@ class DocumentReport:
 
 
 class Coverage:
-    """Fates of sentences in a run. ``judged``: its folder of judged rows (`WORK/judged`)."""
+    """Outcomes of the sentences of a run. ``filtered``: its folder of filtered rows (`WORK/judged`)."""
 
-    def __init__(self, kind: PropositionKind, judged: Path) -> None:
+    def __init__(self, kind: PropositionKind, filtered: Path) -> None:
         self.kind = kind
         #: (document, start of the sentence) -> accepted rows, and the first reason of a rejected one.
         self._rows: dict[tuple[str, int], tuple[int, str]] = {}
-        for path in sorted(judged.glob("*.parquet")):
+        for path in sorted(filtered.glob("*.parquet")):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(columns=_COLUMNS):
                     for row in batch.to_pylist():
@@ -98,19 +98,19 @@ class Coverage:
         self._rows[key] = (accepted, reason)
 
     def sentences(self, row: Mapping[str, Any]) -> Iterator[Sentence]:
-        """The units of a document in their order, each with its fate."""
+        """The units of a document in their order, each with its outcome."""
         text, name = str(row["text"] or ""), str(row["document_id"])
         for unit in self.kind.units(row):
-            fate, reason, accepted = "skipped", unit.kind, 0
+            outcome, reason, accepted = "skipped", unit.kind, 0
             if unit.index >= 0:
                 accepted, reason = self._rows.get((name, unit.start), (0, NOT_ANSWERED))
                 # An equal sentence stood before, and has the propositions.
-                fate = "accepted" if accepted or reason == "duplicate" else "rejected"
-                if fate == "accepted":
+                outcome = "accepted" if accepted or reason == "duplicate" else "rejected"
+                if outcome == "accepted":
                     reason = ""
                 elif reason == NOT_ANSWERED:
-                    fate = NOT_ANSWERED
-            yield Sentence(name, unit.start, unit.end, text[unit.start : unit.end], fate, reason, accepted)
+                    outcome = NOT_ANSWERED
+            yield Sentence(name, unit.start, unit.end, text[unit.start : unit.end], outcome, reason, accepted)
 
     def report(self, row: Mapping[str, Any]) -> DocumentReport:
         """A document in numbers."""

@@ -13,8 +13,8 @@ from synthkd.journal import Journal
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.places import (
+    FILTERED_ROWS,
     GENERATED,
-    JUDGED_ROWS,
     LOOP,
     REPORT,
     ROUNDS,
@@ -128,10 +128,10 @@ def show_candidate(path: Path, candidate: str) -> str:
     elif rounds := _loop_rounds(path):
         corpora = [manifest.parent for one in rounds for manifest in sorted(one.glob(f"*/{MANIFEST}"))]
         found = _in_corpora(corpora, candidate, path)
-    elif (path / JUDGED_ROWS).is_dir():
+    elif (path / FILTERED_ROWS).is_dir():
         found = _in_run(path, candidate)
     else:
-        raise InputError(f"{path}: neither a corpus, nor a folder of judged rows, nor a recipe")
+        raise InputError(f"{path}: neither a corpus, nor a folder of filtered rows, nor a recipe")
     if not found:
         raise InputError(f"{path}: no candidate whose id begins with {candidate!r}")
     if len({row["id"] for row, _, _ in found}) > 1:
@@ -158,13 +158,13 @@ def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) ->
 
 
 def _in_run(folder: Path, candidate: str) -> list[_Found]:
-    """Find rows in what `judge` left, before anything is published."""
+    """Find rows among the rows that `filter` wrote, before anything is published."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     found: list[_Found] = []
-    for path in sorted((folder / JUDGED_ROWS).glob("part-*.parquet")):
-        with parquet_errors(path, "run `synthkd judge` again"):
+    for path in sorted((folder / FILTERED_ROWS).glob("part-*.parquet")):
+        with parquet_errors(path, "run `synthkd filter` again"):
             table = pq.read_table(path)
             rows = table.filter(pc.starts_with(table["id"], candidate)).to_pylist()
         found += [(row, list(plugins.find("kinds", row["kind"]).columns), folder) for row in rows]
@@ -177,10 +177,12 @@ _NUMBERS = (
 
 
 def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> str:
-    fate = "accepted" if row["rejected_by"] is None else f"rejected by {row['rejected_by']}: {row['reason']}"
+    outcome = (
+        "accepted" if row["rejected_by"] is None else f"rejected by {row['rejected_by']}: {row['reason']}"
+    )
     numbers = {name: row[name] for name in _NUMBERS if name in row}
     lines = [
-        f"{row['id']}  {fate}",
+        f"{row['id']}  {outcome}",
         *(f"  {name}: {row[name]}" for name in columns),
         "  " + ", ".join(f"{name} {value}" for name, value in numbers.items() if value is not None),
         f"  completion {row['completion_key']}: {row['raw']!r}",

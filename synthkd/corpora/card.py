@@ -61,7 +61,7 @@ def _what(manifest: dict[str, Any]) -> str:
     return (
         f"Candidates of the kind {markdown_code(manifest['kind']['name'])}, written by"
         f" {markdown_code(teacher['identity'])} from {template}"
-        f" and judged by synthkd {manifest['synthkd']}. What was rejected is here too, with its reason."
+        f" and filtered by synthkd {manifest['synthkd']}. What was rejected is here too, with its reason."
         f" `manifest.json` says how all of it was made (manifest {manifest['manifest_hash']})."
     )
 
@@ -192,7 +192,7 @@ def _columns(own: list[str]) -> str:
         ),
         ("entropy", "of the answers to the question, in nats; 0 where all completions agree"),
         ("score", "the critic's probability of being valid"),
-        ("rejected_by, reason", "the fate: empty where accepted"),
+        ("rejected_by, reason", "the outcome: empty if accepted"),
     ]
     return "## Columns\n\n" + _table([("column", "meaning"), *said])
 

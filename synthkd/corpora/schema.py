@@ -21,10 +21,10 @@ COMMON = [
     pa.field("finish_reason", pa.string()),
     pa.field("raw", pa.string()),
 ]
-#: What the judging adds. ``recurrence`` counts the completions that say the same; the four after it come from the
+#: Columns that filtering adds. ``recurrence`` counts the completions that say the same; the four after it come from the
 #: votes: completions that vote for the row's answer, their share (by weight), its lead over the next answer, and the
 #: entropy of all answers to the question in nats.
-JUDGED = [
+FILTER_FIELDS = [
     pa.field("recurrence", pa.int32()),
     pa.field("votes", pa.int32()),
     pa.field("agreement", pa.float64()),
@@ -37,9 +37,9 @@ JUDGED = [
 
 
 def candidate_schema(kind: Kind) -> pa.Schema:
-    """Schema of judged candidates: id and kind, the kind's columns and details, provenance, fate."""
+    """Schema of filtered candidates: id and kind, the kind's columns and details, provenance, outcome."""
     own = [pa.field(column, pa.string()) for column in kind.columns]
     own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
     # A kind whose content is a `text` has it there, and not also as a sentence.
     rest = [field for field in COMMON[2:] if field.name not in kind.columns]
-    return pa.schema([*COMMON[:2], *own, *rest, *JUDGED])
+    return pa.schema([*COMMON[:2], *own, *rest, *FILTER_FIELDS])

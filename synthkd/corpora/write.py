@@ -1,4 +1,4 @@
-"""Write a corpus: judged rows into Parquet, with manifest and card, whole or not at all."""
+"""Write a corpus: filtered rows into Parquet, with manifest and card, whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _ROW_GROUP = 65_536
 
 
 def write_corpus(
-    folder: Path, judged: Path, schema: pa.Schema, manifest: dict[str, Any], rows_per_file: int
+    folder: Path, filtered: Path, schema: pa.Schema, manifest: dict[str, Any], rows_per_file: int
 ) -> dict[str, Any]:
-    """Replace ``folder`` by a corpus made of the ``part-*.parquet`` in ``judged``.
+    """Replace ``folder`` by a corpus made of the ``part-*.parquet`` in ``filtered``.
 
-    Rows stand as they were judged: in the order of their questions' hashes, then of their ids, so equal rows give
+    Rows keep their order: in the order of their questions' hashes, then of their ids, so equal rows give
     equal files. The footer of each file repeats
     ``manifest_hash``. Returns the manifest with the files' hashes and the corpus hash.
 
@@ -39,7 +39,7 @@ def write_corpus(
     with replaced_folder(folder, CORPUS) as temporary:
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):
-            rows = _rows(judged, accepted)
+            rows = _rows(filtered, accepted)
             _write_split(temporary / "data", name, rows, schema.with_metadata(footer), rows_per_file)
         files = sorted((temporary / "data").glob("*.parquet"))
         manifest["files"] = {f"data/{path.name}": file_hash(path) for path in files}
@@ -66,11 +66,11 @@ def parquet_errors(path: Path, remedy: str) -> Iterator[None]:
         raise StorageError(f"{path}: cut or altered since it was written ({reason}); {remedy}") from None
 
 
-def _rows(judged: Path, accepted: bool) -> Iterator[pa.Table]:
+def _rows(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
     """Row groups of one size, so that how the rows were partitioned cannot be seen in the files."""
     held: list[pa.RecordBatch] = []
     count = 0
-    for batch in _chosen(judged, accepted):
+    for batch in _chosen(filtered, accepted):
         held.append(batch)
         count += batch.num_rows
         while count >= _ROW_GROUP:
@@ -82,12 +82,12 @@ def _rows(judged: Path, accepted: bool) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held).combine_chunks()
 
 
-def _chosen(judged: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
-    for part in sorted(judged.glob("part-*.parquet")):
-        with parquet_errors(part, "filter the rows again (`synthkd judge`)"), pq.ParquetFile(part) as file:
+def _chosen(filtered: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
+    for part in sorted(filtered.glob("part-*.parquet")):
+        with parquet_errors(part, "filter the rows again (`synthkd filter`)"), pq.ParquetFile(part) as file:
             for batch in file.iter_batches(65_536):
-                fate = batch.column("rejected_by")
-                keep = pc.is_null(fate) if accepted else pc.is_valid(fate)
+                outcome = batch.column("rejected_by")
+                keep = pc.is_null(outcome) if accepted else pc.is_valid(outcome)
                 chosen = batch.filter(keep)
                 if chosen.num_rows:
                     yield chosen

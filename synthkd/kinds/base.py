@@ -84,7 +84,7 @@ class Kind(ABC):
     keeps: ClassVar[str] = "all"
     #: Whether an answer may hold more than one candidate.
     several: bool = False
-    #: Rows of the usual size that an answer comes to, about: into how many parts judging is cut.
+    #: Rows of the usual size that an answer comes to, about: into how many partitions filtering is divided.
     answer_size: float = 1.0
     #: Characters that a text of a structured answer may have.
     longest_answer: ClassVar[int] = 400

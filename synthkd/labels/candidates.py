@@ -180,11 +180,11 @@ def _identity(file: Path, kind: Kind, row: dict[str, Any]) -> str:
 
 
 def _wanted(row: dict[str, Any], which: str) -> bool:
-    fate = row.get("rejected_by")
+    outcome = row.get("rejected_by")
     return {
-        "critic": fate in (None, "critic"),
-        "accepted": fate is None,
-        "rejected": fate is not None,
+        "critic": outcome in (None, "critic"),
+        "accepted": outcome is None,
+        "rejected": outcome is not None,
         "all": True,
     }[which]
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from synthkd import plugins
 from synthkd._version import __version__
-from synthkd.corpora.diversity import judged_diversity
+from synthkd.corpora.diversity import stage_diversity
 from synthkd.corpora.write import write_corpus
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.report import report
@@ -105,7 +105,7 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             "recipe_hash": recipe.fingerprint(),
             "inputs": {"rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}},
             "counts": added([one.record["counts"] for one in rounds]),
-            "diversity": judged_diversity(parts, kind),
+            "diversity": stage_diversity(parts, kind),
             "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
         }
         return write_corpus(recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file)

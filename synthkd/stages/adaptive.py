@@ -2,7 +2,7 @@
 
     first samples of all ──► votes ──► decided? ──► some more of the rest ──► votes ──► … up to n
 
-What is asked follows from the journal alone: a killed run goes on where it was, a finished one sends nothing, and `judge`
+What is asked follows from the journal alone: a killed run goes on where it was, a finished one sends nothing, and `filter`
 reads the very samples that `generate` asked for, whatever else the journal holds.
 """
 

@@ -1,4 +1,4 @@
-"""The end of judging: filters that look at all accepted rows. They read the judged files a batch at a time."""
+"""The end of filtering: filters that look at all accepted rows. They read the filtered files a batch at a time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthkd.filters.corpus_level import LastFilter
-from synthkd.stages.filter_report import Judged
+from synthkd.stages.filter_report import FilterReport
 from synthkd.stages.plan import Plan
 
 _BATCH = 8192
 
 
-def decide_last(plan: Plan, folder: Path, done: Judged) -> None:
-    """Let them reject, in the order of the recipe, in the judged files of a folder; count it."""
+def decide_last(plan: Plan, folder: Path, done: FilterReport) -> None:
+    """Let them reject, in the order of the recipe, in the filtered files of a folder; count it."""
     files = sorted(folder.glob("part-*.parquet"))
     for rule in plan.rules:
         if isinstance(rule, LastFilter):
@@ -56,7 +56,7 @@ def _accepted(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _reject(path: Path, reasons: dict[int, str], name: str) -> None:
-    """Write fates, by the row's number among the accepted ones. The folder is not in place yet: nobody reads it."""
+    """Write outcomes, by the row's number among the accepted ones. The folder is not in place yet: nobody reads it."""
     table = pq.read_table(path)
     places = np.flatnonzero(pc.is_null(table.column("rejected_by")).to_numpy())
     for column, new in (("rejected_by", dict.fromkeys(reasons, name)), ("reason", reasons)):

@@ -63,7 +63,7 @@ class Decision:
         if unread := sorted(there & set(self.trained.critic.numbers()[1])):
             self.record["numbers_not_read"] = unread
 
-    def judge(
+    def decide(
         self, rows: pa.Table, known: list[float | None] | None = None
     ) -> tuple[list[float | None], list[str | None]]:
         """A score and a verdict for each row; ``known`` are the scores where they were asked for before."""
@@ -102,7 +102,7 @@ class Decision:
             yield place, why.outcome, why.reason
 
     def look_for_shift(self, kind: Kind) -> None:
-        """After all rows were judged: whether they were like those that the threshold comes from. Into the record."""
+        """After all rows were decided: whether they were like those that the threshold comes from. Into the record."""
         if self.watch is not None and self.record is not None:
             self.record["shift"] = shift = self.watch.verdict(
                 self.trained.held_out, kind, self.trained.seen, self.trained.group_column

@@ -1,10 +1,10 @@
-"""Judge: parse what is in the journal, and give every candidate a fate. The teacher is never called.
+"""Filter: parse what is in the journal, and give every candidate an outcome. The teacher is never called.
 
 First pass (`parse`), a batch of inputs at a time: parse, then the rules that look at one row. Rows go to partitions by
-the question that their completions vote on. Second pass (`fates`), a partition at a time: the global rules' verdicts,
+the question that their completions vote on. Second pass (`outcomes`), a partition at a time: the global rules' verdicts,
 votes, exact duplicates, the critic. Memory holds one batch or one partition, whatever the number of rows.
 
-With several processes (`judge_team`) each reads the journal for a shard of the inputs, and takes partitions when all
+With several processes (`filter_processes`) each reads the journal for a shard of the inputs, and takes partitions when all
 are parsed. How many there are cannot be seen in what is written.
 """
 
@@ -26,32 +26,32 @@ from synthkd.progress import Progress
 from synthkd.stages.corpus_filters import decide_last
 from synthkd.stages.critic import Decision
 from synthkd.stages.filter_processes import Team, why_alone
-from synthkd.stages.filter_report import Came, Judged
+from synthkd.stages.filter_report import FilterReport, ParseCounts
 from synthkd.stages.filter_steps import Steps
 from synthkd.stages.order import order
-from synthkd.stages.outcomes import Fates
+from synthkd.stages.outcomes import Outcomes
 from synthkd.stages.parse import MALFORMED
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import Ballot
-from synthkd.storage.ownership import JUDGED
+from synthkd.storage.ownership import FILTERED
 from synthkd.storage.write import replaced_folder
 
 #: Rows that a partition should hold, about.
 PARTITION_ROWS = 200_000
 
 
-def judge(
+def filter_candidates(
     plan: Plan, journal: Journal, decision: Decision, folder: Path, progress: Progress, workers: int = 1
-) -> Judged:
-    """Write judged candidates as ``part-*.parquet`` into ``folder``, those of one question together; return the
+) -> FilterReport:
+    """Write filtered candidates as ``part-*.parquet`` into ``folder``, those of one question together; return the
     counts."""
-    with replaced_folder(folder, JUDGED) as temporary:
+    with replaced_folder(folder, FILTERED) as temporary:
         steps = Steps(plan, temporary)
         with _hands(workers, steps, journal, progress) as hands:
             came = hands.parse(count_partitions(plan))
             if not came.completed:
                 raise _nothing(came)
-            done = _decide_all(steps, hands, decision, came.judged(), progress)
+            done = _decide_all(steps, hands, decision, came.report(), progress)
             order(plan, temporary, done)
             decide_last(plan, temporary, done)
         shutil.rmtree(temporary / "parsed")
@@ -62,13 +62,13 @@ def judge(
 class Hands(Protocol):
     """Who does the work: this process, or a team."""
 
-    def parse(self, partitions: int) -> Came:
+    def parse(self, partitions: int) -> ParseCounts:
         """Deal the rows of all inputs to partitions."""
 
     def survey(self, ballot: Ballot) -> Counter[Pattern]:
         """The patterns of votes in all partitions."""
 
-    def count(self, ballot: Ballot) -> Iterator[tuple[int, Fates, Counter[str]]]:
+    def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
         """Votes and duplicates, a partition at a time."""
 
     def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
@@ -83,7 +83,7 @@ def _hands(workers: int, steps: Steps, journal: Journal, progress: Progress) -> 
             yield team
         return
     if workers > 1:
-        progress.say(f"judged in one process: {alone}")
+        progress.say(f"filtered in one process: {alone}")
     yield Alone(steps, journal, progress)
 
 
@@ -93,7 +93,7 @@ class Alone:
     def __init__(self, steps: Steps, journal: Journal, progress: Progress) -> None:
         self.steps, self.journal, self.progress = steps, journal, progress
 
-    def parse(self, partitions: int) -> Came:
+    def parse(self, partitions: int) -> ParseCounts:
         return self.steps.parse(self.journal, partitions, self.progress)
 
     def survey(self, ballot: Ballot) -> Counter[Pattern]:
@@ -102,35 +102,37 @@ class Alone:
             found.update(self.steps.survey(number, ballot))
         return found
 
-    def count(self, ballot: Ballot) -> Iterator[tuple[int, Fates, Counter[str]]]:
+    def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
         for number in self.steps.partitions():
             yield number, *self.steps.count(number, ballot)
 
     def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
-        for number, fates, held in self.count(ballot):
-            yield self.steps.finish(number, fates), held
+        for number, outcomes, held in self.count(ballot):
+            yield self.steps.finish(number, outcomes), held
 
 
-def _decide_all(steps: Steps, hands: Hands, decision: Decision, done: Judged, progress: Progress) -> Judged:
+def _decide_all(
+    steps: Steps, hands: Hands, decision: Decision, done: FilterReport, progress: Progress
+) -> FilterReport:
     """The second pass. The critic works in this process alone: it may be large, and it watches for shift."""
     plan = steps.plan
     ballot = Ballot.of(plan.recipe.votes, plan.kind)
     if ballot.by == "teacher":
         ballot = ballot.informed(hands.survey(ballot))
-    fates: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     held: Counter[str] = Counter()
     for counts, votes in _finished(steps, hands, ballot, decision):
-        fates.update(counts)
+        outcomes.update(counts)
         held.update(votes)
         progress.advance(sum(counts.values()))
-    done.accepted = fates.pop("accepted", 0)
-    done.malformed = fates.pop(MALFORMED, 0)
+    done.accepted = outcomes.pop("accepted", 0)
+    done.malformed = outcomes.pop(MALFORMED, 0)
     names = [*(rule.name for rule in plan.rules), *([VOTES] if ballot.part else []), DUPLICATE]
     if decision.trained is not None:
         names.append(decision.name)
     # A critic may give outcomes of its own, such as a judge's reply that cannot be read.
-    others = sorted(name for name in fates if name not in names)
-    done.rejected = {name: fates[name] for name in dict.fromkeys([*names, *others])}
+    others = sorted(name for name in outcomes if name not in names)
+    done.rejected = {name: outcomes[name] for name in dict.fromkeys([*names, *others])}
     if ballot.part:
         sure = ballot.teachers.sure
         saved = done.votes or {}
@@ -163,14 +165,14 @@ def count_partitions(plan: Plan) -> int:
     return count
 
 
-def _nothing(came: Came) -> SynthKDError:
+def _nothing(came: ParseCounts) -> SynthKDError:
     """Make the error of a recipe without a completion: a verb too early, or a teacher that refused everything."""
     if not came.failures:
         return InputError(
-            "nothing to judge: no completion of this recipe is in the journal; run `synthkd generate` first"
+            "nothing to filter: no completion of this recipe is in the journal; run `synthkd generate` first"
         )
     reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(came.failures.items()))
     return TeacherError(
-        f"nothing to judge: all {came.failures.total():,} requests failed ({reasons}); `synthkd journal list JOURNAL"
+        f"nothing to filter: all {came.failures.total():,} requests failed ({reasons}); `synthkd journal list JOURNAL"
         " --table failures` shows what was said, `synthkd journal retry JOURNAL` lets the next run ask again"
     )

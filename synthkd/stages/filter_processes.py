@@ -1,11 +1,11 @@
-"""Judge in several processes, for more rows than one core can read.
+"""Filter in several processes, for more rows than one core can read.
 
     parent ──► recipe, folder; then one step at a time (JSON lines on stdin) ──► worker
            ◄── what it does, what it came to, or its error (JSON lines on stdout) ──
 
 Shards of the inputs go to the workers by hash, partitions to whoever is free. All that a worker writes stands in a
-folder that the parent throws away unless every step ends well, so a worker that is killed loses no fate: judging fails,
-says so, and what was judged before stays. A worker whose stdin ends has lost its parent, and ends too.
+folder that the parent throws away unless every step ends well, so a worker that is killed loses no outcome: filtering fails,
+says so, and what was filtered before stays. A worker whose stdin ends has lost its parent, and ends too.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from synthkd.errors import SynthKDError, TeacherError
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.dawid_skene import Pattern
 from synthkd.progress import Progress
-from synthkd.stages.filter_report import Came
+from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.filter_steps import Steps
-from synthkd.stages.outcomes import Fates
+from synthkd.stages.outcomes import Outcomes
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import Ballot
 
 
 def why_alone(plan: Plan) -> str | None:
-    """Why a plan cannot be judged by a team, or None."""
+    """Why a plan cannot be filtered by several processes, or None."""
     if plan.only is not None:
-        return "only some inputs are judged"
+        return "only some inputs are filtered"
     for rule in plan.rules:
         if isinstance(rule, GlobalFilter) and type(rule).merge is GlobalFilter.merge:
             return f"the rule {rule.name} cannot put together what several processes saw"
@@ -60,13 +60,13 @@ class Team:
             worker.end(now=kind is not None)
         self._pool.shutdown(cancel_futures=True)
 
-    def parse(self, partitions: int) -> Came:
+    def parse(self, partitions: int) -> ParseCounts:
         jobs = [
             self._pool.submit(worker.ask, {"step": "parse", "shard": [i, self.workers], "partitions": partitions})
             for i, worker in enumerate(self._all)
         ]  # fmt: skip
         found = [job.result() for job in jobs]
-        came = Came()
+        came = ParseCounts()
         for one in found:
             came.add(one["came"])
         if self.steps.globals:
@@ -86,13 +86,13 @@ class Team:
                 found[tuple(tuple((name, n) for name, n in votes) for votes in pattern)] += times
         return found
 
-    def count(self, ballot: Ballot) -> Iterator[tuple[int, Fates, Counter[str]]]:
+    def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
         for number, answer in self._each("count", ballot):
             yield number, self.steps.take_up(number), Counter(answer["held"])
 
     def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
         for _, answer in self._each("finish", ballot):
-            yield answer["fates"], Counter(answer["held"])
+            yield answer["outcomes"], Counter(answer["held"])
 
     def _each(self, step: str, ballot: Ballot) -> Iterator[tuple[int, Any]]:
         """A step for every partition, by whoever is free; answers in the order of the partitions."""
@@ -145,7 +145,7 @@ class _Worker:
                 raise error
             self.progress.more(said["more"])
         raise TeacherError(
-            f"judging worker {self.number} ended without a word (killed, out of memory, or by the error above); nothing that was judged"
+            f"filter worker {self.number} ended without a word (killed, out of memory, or by the error above); nothing that was filtered"
             " before is changed, and the same command begins again"
         )
 
@@ -155,7 +155,7 @@ class _Worker:
         self.process.stdin.flush()
 
     def end(self, now: bool) -> None:
-        """Its stdin ends; where judging failed, it is not waited for."""
+        """Its stdin ends; if filtering failed, it is not waited for."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         if now:

@@ -1,4 +1,4 @@
-"""What judging came to, in numbers that several processes can add up."""
+"""Counts of a filtering, in numbers that several processes can add up."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _PARTS = 10**12
 
 
 @dataclass
-class Judged:
-    """The fate of everything that came. Candidates = accepted + rejected, to the row.
+class FilterReport:
+    """The outcome of everything that came. Candidates = accepted + rejected, to the row.
 
     ``repaired`` counts structured answers that were read, but not as they came (see `kinds.structured`).
     ``votes`` says how many questions were unanimous, led or tied, where the recipe has votes; ``order`` how many claims
@@ -40,7 +40,7 @@ class Judged:
 
 
 @dataclass
-class Came:
+class ParseCounts:
     """What one process found in the journal for its inputs. ``price`` is in parts of a dollar; ``saved`` counts samples
     that were never asked for, since their question's vote was decided; None where all are asked for."""
 
@@ -71,9 +71,9 @@ class Came:
         counters = {"failures": dict(self.failures), "malformed_reasons": dict(self.malformed_reasons)}
         return asdict(self) | counters
 
-    def judged(self) -> Judged:
-        """The counts so far; fates are still to come."""
-        return Judged(
+    def report(self) -> FilterReport:
+        """The counts so far; outcomes are still to come."""
+        return FilterReport(
             asked=self.asked,
             completed=self.completed,
             failed=self.failures.total(),

@@ -1,4 +1,4 @@
-"""What a process does of judging: parse a shard of the inputs, count the votes of a partition, write it. The judge
+"""What a process does of filtering: parse a shard of the inputs, count the votes of a partition, write it. The stage
 itself works with these steps, and so does each of its workers."""
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from synthkd.filters.dawid_skene import Pattern
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.stages.critic import Decision
-from synthkd.stages.filter_report import Came
-from synthkd.stages.outcomes import Fates, tally_of
+from synthkd.stages.filter_report import ParseCounts
+from synthkd.stages.outcomes import Outcomes, tally_of
 from synthkd.stages.parse import Parser
 from synthkd.stages.partitions import Partitions, partition_name, read_partition
 from synthkd.stages.plan import InputCounts, Plan
@@ -48,7 +48,7 @@ def _few_collections(every: int = 64) -> Iterator[Callable[[], None]]:
 
 
 class Steps:
-    """The steps, in a folder that all processes of one judging share."""
+    """The steps, in a folder that all processes of one filtering share."""
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
@@ -56,7 +56,7 @@ class Steps:
 
     def parse(
         self, journal: Journal, partitions: int, progress: Progress, shard: tuple[int, int] = (0, 1)
-    ) -> Came:
+    ) -> ParseCounts:
         """Deal the rows of a shard to partitions."""
         parser = Parser(self.plan, journal)
         folder = self.folder / "parsed" / f"{shard[0]:03d}"
@@ -74,46 +74,46 @@ class Steps:
         """The numbers of those that have rows."""
         return sorted({int(path.stem) for path in self.folder.glob("parsed/*/*.arrows")})
 
-    def begun(self, number: int) -> Fates:
+    def begun(self, number: int) -> Outcomes:
         """The rows of a partition, from all shards; the global rules have spoken."""
         paths = sorted(self.folder.glob(f"parsed/*/{partition_name(number)}"))
-        return Fates.begun(read_partition(paths), self.plan)
+        return Outcomes.begun(read_partition(paths), self.plan)
 
     def survey(self, number: int, ballot: Ballot) -> Counter[Pattern]:
         """The patterns of votes in a partition."""
-        fates = self.begun(number)
-        return ballot.survey(fates.table, fates.is_open)
+        outcomes = self.begun(number)
+        return ballot.survey(outcomes.table, outcomes.is_open)
 
     def count(
         self, number: int, ballot: Ballot, decision: Decision | None = None
-    ) -> tuple[Fates, Counter[str]]:
+    ) -> tuple[Outcomes, Counter[str]]:
         """Votes and duplicates of a partition; with a decision, votes are weighed by the critic, and it has spoken."""
-        fates = self.begun(number)
+        outcomes = self.begun(number)
         if decision is None:
-            return fates, fates.counted(ballot)
-        scores = fates.scores(decision)
-        held = fates.counted(ballot, scores)
-        fates.scored(decision, scores)
-        return fates, held
+            return outcomes, outcomes.counted(ballot)
+        scores = outcomes.scores(decision)
+        held = outcomes.counted(ballot, scores)
+        outcomes.scored(decision, scores)
+        return outcomes, held
 
-    def lay_down(self, number: int, fates: Fates) -> None:
+    def lay_down(self, number: int, outcomes: Outcomes) -> None:
         """Leave a counted partition to the process that has the critic."""
         path = self.folder / "counted" / partition_name(number)
         path.parent.mkdir(exist_ok=True)
-        table = fates.done()
+        table = outcomes.done()
         with pa.ipc.new_stream(str(path), table.schema) as out:
             out.write_table(table)
 
-    def take_up(self, number: int) -> Fates:
+    def take_up(self, number: int) -> Outcomes:
         """What `lay_down` left."""
         path = self.folder / "counted" / partition_name(number)
-        fates = Fates(read_partition([path]).combine_chunks())
+        outcomes = Outcomes(read_partition([path]).combine_chunks())
         path.unlink()
-        return fates
+        return outcomes
 
-    def finish(self, number: int, fates: Fates) -> dict[str, int]:
-        """Write a partition. Returns how many rows have each fate."""
-        table = fates.done()
+    def finish(self, number: int, outcomes: Outcomes) -> dict[str, int]:
+        """Write a partition. Returns how many rows have each outcome."""
+        table = outcomes.done()
         pq.write_table(table, self.folder / f"part-{number:04d}.parquet", compression="zstd")
         for path in self.folder.glob(f"parsed/*/{partition_name(number)}"):
             path.unlink()

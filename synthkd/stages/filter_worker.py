@@ -1,4 +1,4 @@
-"""One worker process of `judge_team`: steps come on stdin, what they came to goes to stdout."""
+"""One worker process of `filter_processes`: steps come on stdin, what they came to goes to stdout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Reporter(Progress):
     """Tells the parent of rows that were read."""
 
     def __init__(self) -> None:
-        super().__init__("judge", quiet=True)
+        super().__init__("filter", quiet=True)
 
     def more(self, rows: int) -> None:
         say({"more": rows})
@@ -58,11 +58,11 @@ class Worker:
         number = int(message["number"])
         if step == "survey":
             return list(self.steps.survey(number, ballot).items())
-        fates, held = self.steps.count(number, ballot)
+        outcomes, held = self.steps.count(number, ballot)
         if step == "count":
-            self.steps.lay_down(number, fates)
+            self.steps.lay_down(number, outcomes)
             return {"held": held}
-        return {"held": held, "fates": self.steps.finish(number, fates)}
+        return {"held": held, "outcomes": self.steps.finish(number, outcomes)}
 
 
 def listen(steps: queue.SimpleQueue[str]) -> None:

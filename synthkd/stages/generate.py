@@ -31,7 +31,7 @@ _OTHERS = 0.2
 
 
 @dataclass
-class Generated:
+class GenerateReport:
     """What one call of the stage did. ``asked`` counts samples wanted, ``held`` those already in the journal.
 
     ``stopped`` says why it ended before all was asked for; "" where it did not. ``saved`` counts samples that were not
@@ -65,7 +65,9 @@ class Generated:
         self.stopped = self.stopped or other["stopped"]
 
 
-def generate(plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int] = (0, 1)) -> Generated:
+def generate_completions(
+    plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int] = (0, 1)
+) -> GenerateReport:
     """Run the stage, or one shard of it (number, of how many).
 
     Raises `Interrupted` after Ctrl-C, SIGTERM or SIGHUP, once what was in flight has been committed or the grace
@@ -97,7 +99,7 @@ class _Run:
     def __init__(self, plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int]) -> None:
         self.plan, self.journal, self.progress, self.shard = plan, journal, progress, shard
         self.bounds = Bounds.of(plan)
-        self.done = Generated()
+        self.done = GenerateReport()
         self.first = FirstAnswers(plan)
         self.reasons: Counter[str] = Counter()
         #: request id -> samples that are departed and not arrived.

@@ -22,11 +22,11 @@ from synthkd import errors
 from synthkd.errors import Interrupted, SynthKDError, TeacherError
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
-from synthkd.stages.generate import Generated
+from synthkd.stages.generate import GenerateReport
 from synthkd.stages.interrupt import SIGNALS, Stopping, stopped_by_signals
 
 
-def generate_in(workers: int, recipe: Recipe, progress: Progress, locks: Sequence[int]) -> Generated:
+def generate_in(workers: int, recipe: Recipe, progress: Progress, locks: Sequence[int]) -> GenerateReport:
     """Run the stage in ``workers`` processes. ``locks`` are descriptors of the run's locks, which they hold on to."""
     team = _Team(progress)
     with stopped_by_signals(team.stopping, progress, team.stop, recipe.limits.grace):
@@ -58,7 +58,7 @@ class _Team:
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
         self.stopping = Stopping()
-        self.done = Generated()
+        self.done = GenerateReport()
         self.failed: SynthKDError | None = None
         self._costs: dict[int, float] = {}
         self._processes: list[subprocess.Popen[str]] = []
@@ -139,7 +139,7 @@ class _Team:
                 with suppress(ProcessLookupError):
                     process.send_signal(signal.SIGINT)
 
-    def wait(self) -> Generated:
+    def wait(self) -> GenerateReport:
         for reader in self._readers:
             reader.join()
         if self.failed is not None:

@@ -1,7 +1,7 @@
-"""The last step of judging, where a recipe has the rule `order`: accepted claims of more and less, from the whole corpus,
+"""The last step of filtering, where a recipe has the rule `order`: accepted claims of more and less, from the whole corpus,
 are rejected until no cycle is left.
 
-It reads the judged files one at a time. What stays in memory is `BYTES` a claim: whole numbers, no names.
+It reads the filtered files one at a time. What stays in memory is `BYTES` a claim: whole numbers, no names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthkd.filters.order import NAME, Numbers, Ordered, OrderRule, put_in_order
-from synthkd.stages.filter_report import Judged
+from synthkd.stages.filter_report import FilterReport
 from synthkd.stages.plan import Plan
 
 _NUMBERS = ("votes", "agreement", "margin", "score")
@@ -39,8 +39,8 @@ class _Named:
     weight: float
 
 
-def order(plan: Plan, folder: Path, done: Judged) -> None:
-    """Reject what closes a cycle, in the judged files of a folder, and count it."""
+def order(plan: Plan, folder: Path, done: FilterReport) -> None:
+    """Reject what closes a cycle, in the filtered files of a folder, and count it."""
     rule = next((rule for rule in plan.rules if isinstance(rule, OrderRule)), None)
     if rule is None:
         return
@@ -68,7 +68,7 @@ def order(plan: Plan, folder: Path, done: Judged) -> None:
 
 
 def _claims(path: Path, number: int, plan: Plan, rule: OrderRule) -> Iterator[Numbers]:
-    """The accepted claims of a judged file."""
+    """The accepted claims of a filtered file."""
     claim: Any = plan.kind.claim  # type: ignore[attr-defined]
     for at, rows, numbers in _accepted(path, plan):
         found = [claim(row) for row in rows]
@@ -124,7 +124,7 @@ def _reason(edge: int, found: Ordered, names: dict[int, _Named]) -> str:
 
 
 def _reject(path: Path, reasons: dict[int, str]) -> None:
-    """Write fates into a judged file. The folder is not in place yet, so nobody reads it half written."""
+    """Write outcomes into a filtered file. The folder is not in place yet, so nobody reads it half written."""
     table = pq.read_table(path)
     for name, new in (("rejected_by", dict.fromkeys(reasons, NAME)), ("reason", reasons)):
         values = table.column(name).to_pylist()

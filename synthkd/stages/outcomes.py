@@ -1,4 +1,4 @@
-"""The second pass of judging: what becomes of the rows of one partition, which holds all rows of each of its
+"""The second pass of filtering: what becomes of the rows of one partition, which holds all rows of each of its
 questions. Global rules, votes, exact duplicates, critic, in this order."""
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from synthkd.filters.duplicates import Duplicates, find_duplicates
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.filters.votes import Numbers
 from synthkd.stages.critic import Decision
-from synthkd.stages.parse import with_fate
+from synthkd.stages.parse import with_outcomes
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import FIELDS, QUESTION, Ballot
 
 _ORDER = (QUESTION, "id", "completion_key", "input_id")
 
 
-class Fates:
+class Outcomes:
     """The rows of a partition in their order, and what became of each."""
 
     def __init__(self, table: pa.Table) -> None:
         self.table = table
-        self.fate: Numbers = table.column("rejected_by").to_numpy()
+        self.outcome: Numbers = table.column("rejected_by").to_numpy()
         self.reason: Numbers = table.column("reason").to_numpy()
         self.is_open: Numbers = pc.is_null(table.column("rejected_by")).to_numpy()
 
     @classmethod
-    def begun(cls, table: pa.Table, plan: Plan) -> Fates:
+    def begun(cls, table: pa.Table, plan: Plan) -> Outcomes:
         """Those of rows that were parsed: sorted, and the global rules have spoken."""
-        fates = cls(in_order(table))
+        outcomes = cls(in_order(table))
         for rule in plan.rules:
-            if isinstance(rule, GlobalFilter) and fates.is_open.any():
-                batch = fates.open_rows().combine_chunks().to_batches()[0]
-                fates.note(np.flatnonzero(fates.is_open), rule.judge(batch, plan.kind), rule.name)
-        return fates
+            if isinstance(rule, GlobalFilter) and outcomes.is_open.any():
+                batch = outcomes.open_rows().combine_chunks().to_batches()[0]
+                outcomes.note(np.flatnonzero(outcomes.is_open), rule.judge(batch, plan.kind), rule.name)
+        return outcomes
 
     def open_rows(self) -> pa.Table:
         return self.table.filter(pa.array(self.is_open))
@@ -50,7 +50,7 @@ class Fates:
         """Reject the rows that have a verdict, at these places among all (None: there is one for every row)."""
         rejected = [i for i, verdict in enumerate(verdicts) if verdict is not None]
         at = np.array(rejected, dtype=np.int64) if places is None else places[rejected]
-        self.fate[at] = name
+        self.outcome[at] = name
         self.reason[at] = [verdicts[i] for i in rejected]
         self.is_open[at] = False
 
@@ -76,7 +76,7 @@ class Fates:
         # A critic may look at how often a candidate came. All rows of one stay or fall together in the votes, so this
         # is what it will be after them.
         self._recur(find_duplicates(self.table, self.is_open))
-        scores = np.full(len(self.fate), np.nan)
+        scores = np.full(len(self.outcome), np.nan)
         scores[self.is_open] = np.array(decision.scores(self.open_rows()), dtype=np.float64)
         return scores
 
@@ -85,9 +85,9 @@ class Fates:
         places = np.flatnonzero(self.is_open)
         known = None if scores is None else scores[places].tolist()
         rows = self.open_rows()
-        found, verdicts = decision.judge(rows, known)
+        found, verdicts = decision.decide(rows, known)
         if scores is None:
-            scores = np.full(len(self.fate), np.nan)
+            scores = np.full(len(self.outcome), np.nan)
             scores[places] = np.array(found, dtype=np.float64)
         self.fill("score", pa.array(scores, pa.float64(), mask=np.isnan(scores)))
         self.note(places, verdicts, decision.name)
@@ -95,9 +95,9 @@ class Fates:
             self.note(places[[place]], [reason], outcome)
 
     def done(self) -> pa.Table:
-        """The rows as they are judged, without the columns that only voting needs."""
+        """The rows as they are written, without the columns that only voting needs."""
         own = [field.name for field in FIELDS if field.name in self.table.schema.names]
-        table: pa.Table = with_fate(self.table.drop_columns(own), self.fate, self.reason)
+        table: pa.Table = with_outcomes(self.table.drop_columns(own), self.outcome, self.reason)
         return table
 
 
@@ -107,7 +107,7 @@ def in_order(table: pa.Table) -> pa.Table:
 
 
 def tally_of(table: pa.Table) -> dict[str, int]:
-    """How many rows have each fate."""
+    """How many rows have each outcome."""
     counts: dict[str, Any] = Counter()
     for item in table.column("rejected_by").value_counts().to_pylist():
         counts[item["values"] or "accepted"] += item["counts"]

@@ -1,4 +1,4 @@
-"""The first pass of judging: completions become rows, a batch of inputs at a time.
+"""The first pass of filtering: completions become rows, a batch of inputs at a time.
 
 Rows are made column by column. Samples of one input often say the same: a text is parsed once for each input, and
 what it comes to is the same for all of them.
@@ -25,7 +25,7 @@ from synthkd.kinds.base import Malformed, Row
 from synthkd.kinds.structured_answers import read_answer
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_of
-from synthkd.stages.filter_report import Came
+from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.plan import Asked, Plan
 from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
@@ -38,7 +38,7 @@ _OF_COMPLETION = (
     "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason", "raw",
 )  # fmt: skip
 _OF_TEXT = ("id", "text", QUESTION, ANSWER, "rejected_by", "reason")
-_FATE = _OF_TEXT.index("rejected_by")
+_OUTCOME = _OF_TEXT.index("rejected_by")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Parser:
 
     def __init__(self, plan: Plan, journal: Journal) -> None:
         self.plan, self.kind, self.journal = plan, plan.kind, journal
-        self.came = Came()
+        self.came = ParseCounts()
         self.schema = pa.schema([*candidate_schema(plan.kind), *FIELDS])
         self._own = (*self.kind.columns, *self.kind.details)
         # As published: a path of this machine does not go into rows.
@@ -86,7 +86,7 @@ class Parser:
                 self.came.malformed += 1
                 self.came.malformed_reasons[found.malformed.reason] += 1
             elif reason := self.plan.not_whole(sample.finish_reason):
-                rows = [(*row[:_FATE], NOT_WHOLE, reason, *row[_FATE + 2 :]) for row in rows]
+                rows = [(*row[:_OUTCOME], NOT_WHOLE, reason, *row[_OUTCOME + 2 :]) for row in rows]
             self.came.candidates += len(found.rows)
             for row in rows:
                 of_text.append(row)
@@ -194,8 +194,8 @@ def _own(sample: Sample) -> tuple[float | None, int | None]:
 
 
 def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
-    """The first rule that objects is the row's fate. Global rules only observe what is still open."""
-    fate = batch.column("rejected_by").to_numpy(zero_copy_only=False)
+    """The first rule that objects is the row's outcome. Global rules only observe what is still open."""
+    outcome = batch.column("rejected_by").to_numpy(zero_copy_only=False)
     reason = batch.column("reason").to_numpy(zero_copy_only=False)
     is_open = pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False)
     # Rules on one row look at a few columns: to copy only these for every rule is most of the work saved.
@@ -214,12 +214,12 @@ def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
         for i, verdict in enumerate(verdicts):
             if verdict is not None:
                 place = places[i]
-                fate[place], reason[place], is_open[place] = rule.name, verdict, False
-    return with_fate(batch, fate, reason)
+                outcome[place], reason[place], is_open[place] = rule.name, verdict, False
+    return with_outcomes(batch, outcome, reason)
 
 
-def with_fate(rows: Any, fate: Any, reason: Any) -> Any:
+def with_outcomes(rows: Any, outcome: Any, reason: Any) -> Any:
     """The rows with these as ``rejected_by`` and ``reason``."""
-    for name, values in (("rejected_by", fate), ("reason", reason)):
+    for name, values in (("rejected_by", outcome), ("reason", reason)):
         rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values, pa.string()))
     return rows

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from synthkd.errors import RecipeError, StorageError
 from synthkd.recipe import Recipe
-from synthkd.storage.ownership import CORPUS, CRITIC, JUDGED, MARK, STUDENT, FolderKind, has_mark
+from synthkd.storage.ownership import CORPUS, CRITIC, FILTERED, MARK, STUDENT, FolderKind, has_mark
 from synthkd.storage.write import (
     check_output,
     check_place,
@@ -21,14 +21,20 @@ from synthkd.storage.write import (
 )
 
 #: Files and folders that synthkd writes into the folder of a run.
-GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK = "generated.json", "judged.json", "judged", "rounds", "run.lock"
+GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK = (
+    "generated.json",
+    "judged.json",
+    "judged",
+    "rounds",
+    "run.lock",
+)
 #: What a loop writes when it has ended.
 LOOP = "distill.json"
 _KNOWN = {
-    GENERATED, REPORT, JUDGED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", LOOP, "rows.parquet",
+    GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", LOOP, "rows.parquet",
     "report.md", "curve.svg",
 }  # fmt: skip
-_INSIDE = {JUDGED_ROWS: JUDGED, "student": STUDENT, "critic": CRITIC}
+_INSIDE = {FILTERED_ROWS: FILTERED, "student": STUDENT, "critic": CRITIC}
 _WORK = "folder of a run"
 
 
@@ -90,7 +96,7 @@ def run_strange(folder: Path) -> str | None:
     """Name what a run's folder holds beside the files of a run, for which it must not be removed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
-            said = JUDGED.strange(Path(entry.path)) if entry.name == JUDGED_ROWS else ""
+            said = FILTERED.strange(Path(entry.path)) if entry.name == FILTERED_ROWS else ""
             if said is not None and not is_scratch(Path(entry.path)):
                 return f"holds {entry.name}" + (f", which {said}" if said else "")
         elif entry.name not in (GENERATED, REPORT, LOCK, MARK):
@@ -119,7 +125,7 @@ def check_places(recipe: Recipe, student: bool = False) -> None:
     """
     _check_apart(recipe, student)
     work = recipe.work_dir
-    places = [(work, WORK), (work / JUDGED_ROWS, JUDGED), (recipe.corpus_path, CORPUS)]
+    places = [(work, WORK), (work / FILTERED_ROWS, FILTERED), (recipe.corpus_path, CORPUS)]
     if student:
         places.append((recipe.student_path, STUDENT))
     for path, kind in places:

@@ -162,10 +162,10 @@ class Plan:
         if not isinstance(column, str) or column in self.kind.columns:
             return
         # Imported here: it brings pyarrow, which asking does without.
-        from synthkd.corpora.schema import JUDGED, candidate_schema
+        from synthkd.corpora.schema import FILTER_FIELDS, candidate_schema
 
-        # What judging fills in is still empty when rules look.
-        later = {field.name for field in JUDGED}
+        # What filtering fills in is still empty when rules look.
+        later = {field.name for field in FILTER_FIELDS}
         known = [name for name in candidate_schema(self.kind).names if name not in later]
         if column not in known:
             raise RecipeError(

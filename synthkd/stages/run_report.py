@@ -6,13 +6,13 @@ from typing import Any
 
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean, html_text
-from synthkd.stages.generate import Generated
+from synthkd.stages.generate import GenerateReport
 
 Rows = list[tuple[str, str]]
 
 
 def report_rows(
-    recipe: Recipe, generated: Generated, counts: dict[str, Any], manifest: dict[str, Any]
+    recipe: Recipe, generated: GenerateReport, counts: dict[str, Any], manifest: dict[str, Any]
 ) -> Rows:
     """The lines of the table: what, and how many."""
     rows: Rows = [
@@ -64,7 +64,7 @@ def _order(order: dict[str, Any] | None) -> Rows:
     return [("order", f"{found}; {order['closing'] + order['against']:,} rejected until none was left")]
 
 
-def _bought(generated: Generated) -> str:
+def _bought(generated: GenerateReport) -> str:
     if not generated.sent:
         return "all were in the journal: nothing was sent"
     return f"{generated.completed:,} in this run, {generated.held:,} were in the journal"

@@ -1,4 +1,4 @@
-"""The votes' part of a run: what each vote weighs, the columns that the votes fill, and the fate of each row."""
+"""The votes' part of a run: what each vote weighs, the columns that the votes fill, and the outcome of each row."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ _HARMLESS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _MOST = 64 << 20
 _DATA = re.compile(r"data/(accepted|rejected)-\d{5,}\.parquet")
 _PART = re.compile(r"part-\d{4,}\.parquet")
-#: Columns that only judged candidates have.
-_JUDGED_COLUMNS = {"id", "input_id", "completion_key", "recurrence", "rejected_by", "reason"}
+#: Columns that only filtered candidates have.
+_FILTERED_COLUMNS = {"id", "input_id", "completion_key", "recurrence", "rejected_by", "reason"}
 
 #: Says what in a folder is not ours; None where all of it is.
 Strange = Callable[[Path], "str | None"]
@@ -237,7 +237,7 @@ def _corpus_strange(folder: Path) -> str | None:
     return unlisted(folder, {"manifest.json", "README.md", *files})
 
 
-def _judged_strange(folder: Path) -> str | None:
+def _filtered_strange(folder: Path) -> str | None:
     if os.path.lexists(folder / MARK):
         return signed_strange(folder, "folder of filtered rows")
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -245,7 +245,7 @@ def _judged_strange(folder: Path) -> str | None:
             continue
         if not _PART.fullmatch(entry.name) or not entry.is_file(follow_symlinks=False):
             return f"holds {entry.name}"
-        if not _columns(Path(entry.path)) >= _JUDGED_COLUMNS:
+        if not _columns(Path(entry.path)) >= _FILTERED_COLUMNS:
             return f"holds {entry.name}, which is cut or has other columns than filtered rows"
     return None
 
@@ -319,8 +319,10 @@ def _critic_strange(folder: Path) -> str | None:
 
 
 CORPUS = FolderKind("corpus", _corpus_strange, "name another folder in corpus.path")
-JUDGED = FolderKind("folder of filtered rows", _judged_strange, "name another folder in `work`", signed=True)
+FILTERED = FolderKind(
+    "folder of filtered rows", _filtered_strange, "name another folder in `work`", signed=True
+)
 STUDENT = FolderKind("student", _student_strange)
 ONNX = FolderKind("exported student", _onnx_strange)
 CRITIC = FolderKind("critic", _critic_strange, signed=True)
-KNOWN = (CORPUS, JUDGED, STUDENT, ONNX, CRITIC)
+KNOWN = (CORPUS, FILTERED, STUDENT, ONNX, CRITIC)

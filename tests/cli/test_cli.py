@@ -63,7 +63,7 @@ def test_options_change_the_recipe(tmp_path: Path, server: FakeServer) -> None:
 def test_stages_run_alone(tmp_path: Path, server: FakeServer) -> None:
     recipe = str(write(tmp_path, server.url))
     assert "completed 4" in synthkd("generate", recipe).stdout
-    assert "accepted 4" in synthkd("judge", recipe).stdout
+    assert "accepted 4" in synthkd("filter", recipe).stdout
     assert "4 accepted rows" in synthkd("publish", recipe).stdout
 
 
@@ -165,11 +165,11 @@ def test_a_path_that_is_not_there_is_one_line(tmp_path: Path, args: list[str]) -
 def test_a_full_disk_is_one_line_and_what_was_committed_is_kept(tmp_path: Path, server: FakeServer) -> None:
     recipe = write(tmp_path, server.url)
     assert synthkd("generate", str(recipe)).returncode == 0
-    # A limit on file sizes stands in for a full disk: writing the judged rows fails in the middle.
+    # A limit on file sizes stands in for a full disk: writing the filtered rows fails in the middle.
     code = (
         "import resource, runpy, sys, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600));"
-        f"sys.argv = ['synthkd', 'judge', {str(recipe)!r}, '--quiet']; runpy.run_module('synthkd', run_name='__main__')"
+        f"sys.argv = ['synthkd', 'filter', {str(recipe)!r}, '--quiet']; runpy.run_module('synthkd', run_name='__main__')"
     )
     full = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert full.returncode == 4, full.stderr

@@ -121,13 +121,13 @@ def test_after_a_probe_yes_goes_on_and_buys_only_the_rest(tmp_path: Path, server
 
 
 @pytest.mark.slow
-def test_judge_tells_of_repaired_answers(tmp_path: Path) -> None:
+def test_filter_tells_of_repaired_answers(tmp_path: Path) -> None:
     (tmp_path / "json.j2").write_text("As JSON: {{ stem }}")
     with FakeServer(answer=lambda *_: 'Here: {"tail": "cutting bread"}') as server:
         part = teacher(server.url, structured=True)
         recipe = str(write(tmp_path, teacher=part, prompt={"template": "json.j2"}))
         assert synthkd("generate", recipe, "--quiet").returncode == 0
-    assert "malformed 0, repaired 4, accepted 4" in synthkd("judge", recipe, "--quiet").stdout
+    assert "malformed 0, repaired 4, accepted 4" in synthkd("filter", recipe, "--quiet").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`synthkd segment` and what it reports: text files in, propositions out, every sentence with its fate."""
+"""`synthkd segment` and what it reports: text files in, propositions out, every sentence with its outcome."""
 
 from __future__ import annotations
 
@@ -41,7 +41,15 @@ def segment(folder: Path, url: str, *more: str) -> object:
 def test_propositions_come_with_their_places_and_a_second_run_sends_nothing(folder: Path) -> None:
     with FakeServer(answer=answer) as server:
         first = synthkd(
-            "segment", "a.md", "--model", "fake", "--base-url", server.url, "--fates", "f.jsonl", cwd=folder
+            "segment",
+            "a.md",
+            "--model",
+            "fake",
+            "--base-url",
+            server.url,
+            "--outcomes",
+            "f.jsonl",
+            cwd=folder,
         )
         sent = server.requests
         again = synthkd(
@@ -53,8 +61,8 @@ def test_propositions_come_with_their_places_and_a_second_run_sends_nothing(fold
     assert [row["proposition"] for row in rows] == ["A cat can jump.", "A cat can run."]
     assert {MARKDOWN[row["start"] : row["end"]] for row in rows} == {"A cat can run\nand jump."}
     assert pq.read_table(folder / "o.parquet").num_rows == 2
-    fates = [json.loads(line) for line in (folder / "f.jsonl").read_text().splitlines()]
-    assert [(one["fate"], one["reason"]) for one in fates] == [
+    outcomes = [json.loads(line) for line in (folder / "f.jsonl").read_text().splitlines()]
+    assert [(one["outcome"], one["reason"]) for one in outcomes] == [
         ("skipped", "heading"), ("accepted", ""), ("skipped", "code"), ("rejected", "empty_group"),
     ]  # fmt: skip
     assert (

@@ -296,6 +296,6 @@ def test_a_cut_part_is_named_and_the_corpus_before_it_stays(corpus: Path, tmp_pa
     part = tmp_path / "parts" / "part-0000.parquet"
     part.write_bytes(part.read_bytes()[:50])
     schema = SCHEMA
-    with pytest.raises(StorageError, match=r"part-0000\.parquet: cut or altered.*synthkd judge"):
+    with pytest.raises(StorageError, match=r"part-0000\.parquet: cut or altered.*synthkd filter"):
         write_corpus(corpus, tmp_path / "parts", schema, {}, 10)
     assert names_read(load_corpus(corpus)) == {"a"}

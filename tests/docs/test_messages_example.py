@@ -66,7 +66,7 @@ def test_votes_and_the_search_for_wrong_labels_keep_the_right_messages(tmp_path:
 def test_how_rows_are_dealt_cannot_be_seen_in_what_is_decided_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fates = []
+    outcomes = []
     rules = "rules=[empty, {near_duplicate: {threshold: 0.7}}, label_noise]"
     for rows in (200_000, 100):
         monkeypatch.setattr(synthkd.stages.filter, "PARTITION_ROWS", rows)
@@ -78,9 +78,9 @@ def test_how_rows_are_dealt_cannot_be_seen_in_what_is_decided_last(
             for file in (folder / "corpus" / "data").glob("*.parquet")
             for row in pq.read_table(file).to_pylist()
         ]
-        fates.append(sorted(found, key=str))
-    assert fates[0] == fates[1]
-    assert {"near_duplicate", "label_noise"} <= {row[2] for row in fates[0]}
+        outcomes.append(sorted(found, key=str))
+    assert outcomes[0] == outcomes[1]
+    assert {"near_duplicate", "label_noise"} <= {row[2] for row in outcomes[0]}
 
 
 def test_the_example_asks_for_every_class_style_and_near_class() -> None:

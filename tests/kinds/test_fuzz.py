@@ -1,4 +1,4 @@
-"""Whatever a teacher writes, no parser raises and every completion has a fate, for every kind that is installed."""
+"""Whatever a teacher writes, no parser raises and every completion has an outcome, for every kind that is installed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.recipes import Make
 
-from synthkd import Recipe, RunResult, judge, run
+from synthkd import Recipe, RunResult, filter, run
 from synthkd.errors import RecipeError
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.structured_answers import LONGEST, MOST, Answer, answer_model, read_answer, response_format
@@ -256,7 +256,7 @@ def test_a_server_that_ignores_the_schema_is_found_out(structured: Make) -> None
 
 
 @pytest.mark.slow
-def test_what_a_better_parser_can_read_is_judged_again_for_nothing(
+def test_what_a_better_parser_can_read_is_filtered_again_for_nothing(
     structured: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FakeServer(answer=lambda *_: "{'tail': 'cutting bread'}") as server:
@@ -265,7 +265,7 @@ def test_what_a_better_parser_can_read_is_judged_again_for_nothing(
         sent = server.requests
         mended = "synthkd.stages.parse.read_answer"
         monkeypatch.setattr(mended, lambda text, model: read_answer(text.replace("'", '"'), model))
-        counts = judge(recipe, quiet=True)
+        counts = filter(recipe, quiet=True)
     assert (counts["malformed"], counts["accepted"]) == (0, 5)
     assert server.requests == sent == 5
 

@@ -119,14 +119,16 @@ def test_a_dry_run_knows_which_questions_are_decided(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_judging_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_for(tmp_path: Path) -> None:
+def test_filtering_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_for(tmp_path: Path) -> None:
     with FakeServer(answer=lambda prompt, index, seed: chain(7)) as server:
         path = str(recipe_file(tmp_path, server.url, questions=2))
         assert CliRunner().invoke(app, ["run", path, "--quiet"]).exit_code == 0
-    said = CliRunner().invoke(app, ["judge", path, "--quiet"]).output
+    said = CliRunner().invoke(app, ["filter", path, "--quiet"]).output
     assert "not asked yet" not in said
     said = (
-        CliRunner().invoke(app, ["judge", path, "--quiet", "--set", "votes.adaptive.confidence=0.999"]).output
+        CliRunner()
+        .invoke(app, ["filter", path, "--quiet", "--set", "votes.adaptive.confidence=0.999"])
+        .output
     )
     assert "not asked yet: 4 samples" in said
 
@@ -161,7 +163,7 @@ def test_a_winner_that_needs_more_votes_is_asked_for_until_it_has_them(tmp_path:
 
 
 @pytest.mark.slow
-def test_several_processes_ask_for_the_same_samples_and_judge_the_same(tmp_path: Path) -> None:
+def test_several_processes_ask_for_the_same_samples_and_filter_the_same(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()

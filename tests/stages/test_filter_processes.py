@@ -1,4 +1,4 @@
-"""Judging in several processes: the same bytes, no lost fate, errors that say what happened."""
+"""Filtering in several processes: the same bytes, no lost outcome, errors that say what happened."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from support.files import ROOT, write_csv
 
-from synthkd import generate, judge, run
+from synthkd import filter, generate, run
 from synthkd.errors import SynthKDError, TeacherError
 from synthkd.keys import file_hash
 from synthkd.recipe import Recipe
-from synthkd.stages import filter_processes as judge_team
+from synthkd.stages import filter_processes
 from synthkd.storage.write import read_json
 
 TAILS = (
@@ -64,7 +64,7 @@ def recorded(tmp_path: Path) -> Any:
 
 
 def written(recipe: Recipe) -> dict[str, str]:
-    """Every file of the judged rows and of the corpus, by its hash."""
+    """Every file of the filtered rows and of the corpus, by its hash."""
     folders = (recipe.work_dir / "judged", recipe.corpus_path)
     return {str(p): file_hash(p) for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()}
 
@@ -96,7 +96,7 @@ def test_the_number_of_processes_cannot_be_seen_in_any_byte(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["count", "critic"])
-def test_a_critic_judges_the_rows_of_all_processes(
+def test_a_critic_decides_the_rows_of_all_processes(
     recorded: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     monkeypatch.setattr("synthkd.stages.filter.PARTITION_ROWS", 50)
@@ -123,27 +123,27 @@ def test_every_row_has_a_fate_whatever_the_number_of_processes(recorded: Any) ->
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_told_and_what_was_judged_before_stays(
+def test_a_worker_that_is_killed_is_told_and_what_was_filtered_before_stays(
     recorded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = recorded()
     run(recipe, quiet=True)
     before = written(recipe)
-    ask = judge_team._Worker.ask
+    ask = filter_processes._Worker.ask
 
-    def killed(self: judge_team._Worker, message: dict[str, Any]) -> Any:
+    def killed(self: filter_processes._Worker, message: dict[str, Any]) -> Any:
         if message["step"] == "finish":
             os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
         return ask(self, message)
 
-    monkeypatch.setattr(judge_team._Worker, "ask", killed)
+    monkeypatch.setattr(filter_processes._Worker, "ask", killed)
     with pytest.raises(TeacherError, match="ended without a word"):
-        judge(recipe, quiet=True, workers=2)
+        filter(recipe, quiet=True, workers=2)
     assert written(recipe) == before
     assert not list(recipe.work_dir.glob(".judged*"))
     monkeypatch.undo()
-    judge(recipe, quiet=True, workers=2)
+    filter(recipe, quiet=True, workers=2)
     assert written(recipe) == before
 
 
@@ -195,7 +195,7 @@ def test_a_worker_tells_in_one_line_that_it_cannot_write(recorded: Any, tmp_path
 def test_an_error_in_a_worker_is_the_error_of_the_run(recorded: Any, tmp_path: Path) -> None:
     recipe = recorded()
     with pytest.raises(SynthKDError, match="no journal here"):
-        judge(recipe, quiet=True, workers=2)
+        filter(recipe, quiet=True, workers=2)
     generate(recipe, quiet=True)
     changed = recorded(votes={"by": "likelihood"})
     rows = (tmp_path / "rows.csv").read_text().splitlines()
@@ -209,7 +209,7 @@ def test_an_error_in_a_worker_is_the_error_of_the_run(recorded: Any, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_global_rule_that_cannot_be_put_together_is_judged_in_one_process(
+def test_a_global_rule_that_cannot_be_put_together_is_filtered_in_one_process(
     recorded: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from synthkd.filters.base import GlobalFilter
@@ -218,22 +218,22 @@ def test_a_global_rule_that_cannot_be_put_together_is_judged_in_one_process(
     recipe = recorded(rules=RULES)
     generate(recipe, quiet=True)
     monkeypatch.setattr(WorstNLL, "merge", GlobalFilter.merge)
-    counts = judge(recipe, workers=2)
+    counts = filter(recipe, workers=2)
     assert counts["rejected"]["worst_nll"] > 0
-    assert "judged in one process: the rule worst_nll" in capsys.readouterr().err
+    assert "filtered in one process: the rule worst_nll" in capsys.readouterr().err
 
 
 def test_prices_come_to_the_same_in_any_order() -> None:
-    from synthkd.stages.filter_report import Came
+    from synthkd.stages.filter_report import ParseCounts
 
     prices = [random.Random(i).random() / 7 for i in range(200)]
-    one, two, both = Came(), Came(), Came()
+    one, two, both = ParseCounts(), ParseCounts(), ParseCounts()
     for price in prices:
         one.paid(price)
     for i, price in enumerate(reversed(prices)):
         (two if i % 3 else both).paid(price)
     both.add(two.as_dict())
-    assert both.judged().cost == one.judged().cost == pytest.approx(sum(prices))
+    assert both.report().cost == one.report().cost == pytest.approx(sum(prices))
 
 
 @pytest.mark.slow

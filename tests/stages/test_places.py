@@ -70,7 +70,7 @@ def test_rows_of_another_tool_under_our_names_are_kept(
     (tmp_path / "work/judged").mkdir()
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "work/judged/part-0000.parquet")
     with pytest.raises(StorageError, match=r"judged: not a folder of filtered rows.*part-0000\.parquet"):
-        pipeline.judge(recipe, quiet=True)
+        pipeline.filter(recipe, quiet=True)
     assert (tmp_path / "work/judged/part-0000.parquet").is_file()
 
 

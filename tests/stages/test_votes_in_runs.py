@@ -1,4 +1,4 @@
-"""Votes in a run: fates and reasons, columns, counts, card."""
+"""Votes in a run: outcomes and reasons, columns, counts, card."""
 
 from __future__ import annotations
 

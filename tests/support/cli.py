@@ -27,7 +27,7 @@ def write(folder: Path, url: str = "http://127.0.0.1:9/v1", **changes: Any) -> P
 
 def one_line(result: subprocess.CompletedProcess[str], status: int, *said: str) -> None:
     assert result.returncode == status, result.stderr
-    lines = [line for line in result.stderr.splitlines() if not line.startswith(("generate:", "judge:"))]
+    lines = [line for line in result.stderr.splitlines() if not line.startswith(("generate:", "filter:"))]
     assert len(lines) == 1, result.stderr
     assert "Traceback" not in result.stderr
     for words in said:

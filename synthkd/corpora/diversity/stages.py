@@ -1,4 +1,4 @@
-"""Diversity of the rows that are left after each stage of judging, at equal numbers of rows."""
+"""Diversity of the rows that are left after each stage of filtering, at equal numbers of rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SLOW = frozenset({"self_bleu", "soft_unique"})
 PARTS = 10
 #: Different classes up to which their entropy is told.
 CLASSES = 10_000
-#: Fates by the stage that gives them; any other is that of a rule. What looks at accepted rows together counts with votes
+#: Outcomes by the stage that gives them; any other is that of a rule. What looks at accepted rows together counts with votes
 #: and duplicates, wherever it stands: it is no cost of the critic.
 _MALFORMED, _CRITIC = "malformed", "critic"
 #: Outcomes of rows that a critic has no score of (`Critic.missing`).
@@ -34,8 +34,8 @@ _UNSCORED = frozenset({"unreadable", "withheld", "unscored"})
 _TOGETHER = frozenset({"votes", "order", "duplicate", "near_duplicate", "label_noise"})
 
 
-def judged_diversity(folder: Path, kind: Kind) -> dict[str, Any]:
-    """Diversity after each stage, from the ``part-*.parquet`` that judging left. Deterministic; memory is bounded."""
+def stage_diversity(folder: Path, kind: Kind) -> dict[str, Any]:
+    """Diversity after each stage, from the ``part-*.parquet`` that filtering wrote. Deterministic; memory is bounded."""
     return _diversity(_batches(sorted(folder.glob("part-*.parquet")), kind), kind)
 
 
@@ -93,9 +93,9 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
     stages = {name: _Stage(kind) for name in STAGES}
     critic = False
     for batch in batches:
-        hashes, fates = row_hashes(batch), batch.column("rejected_by")
-        level = _levels(fates)
-        critic = critic or bool(pc.any(pc.equal(fates, _CRITIC)).as_py())
+        hashes, outcomes = row_hashes(batch), batch.column("rejected_by")
+        level = _levels(outcomes)
+        critic = critic or bool(pc.any(pc.equal(outcomes, _CRITIC)).as_py())
         for number, name in enumerate(STAGES):
             chosen = level >= number
             if chosen.any():
@@ -103,12 +103,12 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
     return _summary(stages, critic)
 
 
-def _levels(fates: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
+def _levels(outcomes: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
     """For each row the number of the last stage that it is in; -1 for what could not be read."""
     places = {_MALFORMED: -1, _CRITIC: STAGES.index("votes"), None: STAGES.index("accepted")}
     places |= dict.fromkeys(_TOGETHER, STAGES.index("rules"))
     places |= dict.fromkeys(_UNSCORED, STAGES.index("votes"))
-    coded = fates.dictionary_encode(null_encoding="encode")
+    coded = outcomes.dictionary_encode(null_encoding="encode")
     # A rule's name may be anything: whatever is not named above is one.
     numbers = [places.get(name, STAGES.index("parsed")) for name in coded.dictionary.to_pylist()]
     return np.asarray(np.array(numbers, np.int8)[coded.indices.to_numpy(zero_copy_only=False)])

@@ -55,11 +55,11 @@ READ, WITHHELD = "read", "withheld"
 class Verdict:
     """What the replies about one row come to. ``raw`` is the mean worth of those that can be read.
 
-    ``fate`` is `READ`; `UNREADABLE`, where replies came and none can be read; or `WITHHELD`, where the judge
+    ``outcome`` is `READ`; `UNREADABLE`, where replies came and none can be read; or `WITHHELD`, where the judge
     refused the row for good (its prompt was too long, say). ``reason`` says why; the texts stay in ``readings``.
     """
 
-    fate: str
+    outcome: str
     raw: float | None
     readings: tuple[Reading, ...]
     reason: str = ""
@@ -150,11 +150,11 @@ class JudgeCritic(Critic):
 
     def missing(self, rows: pa.Table) -> list[Missing]:
         """Name outcome and reason of rows without a readable verdict; their replies are read from the journal."""
-        return [Missing(verdict.fate, _reason(verdict)) for verdict in self._asked(rows)]
+        return [Missing(verdict.outcome, _reason(verdict)) for verdict in self._asked(rows)]
 
     def _verdicts(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
         for verdict in self._asked(batch):
-            self.counts[verdict.fate] += 1
+            self.counts[verdict.outcome] += 1
             yield verdict
 
     def _asked(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:

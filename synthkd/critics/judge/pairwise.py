@@ -106,7 +106,7 @@ def judge_pairs(
 
 
 def _place(verdict: Verdict) -> str | None:
-    return _side(verdict.raw, "a", "b") if verdict.fate == READ and verdict.raw is not None else None
+    return _side(verdict.raw, "a", "b") if verdict.outcome == READ and verdict.raw is not None else None
 
 
 def _side(worth: float, high: str, low: str) -> str:

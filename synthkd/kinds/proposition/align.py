@@ -22,7 +22,7 @@ _WORD = re.compile(word_pattern())
 
 #: How a proposition found its sentence.
 ORDER, NUMBER, ONLY, OVERLAP = "order", "number", "only", "overlap"
-#: What else there is to say of a row: fates of sentences and groups, then mere remarks.
+#: What else there is to say of a row: outcomes of sentences and groups, then mere remarks.
 NO_TEXT, NOTHING_READ, NO_GROUP, EMPTY_GROUP, NO_SENTENCE, CUT, TOO_MANY = (
     "no_text", "nothing_read", "no_group", "empty_group", "no_sentence", "cut", "too_many",
 )  # fmt: skip

@@ -69,7 +69,7 @@ def _judged(
     batch = apply_rules(_batch(plan.kind, rows), plan)
     passed = pc.is_null(batch.column("rejected_by"))
     table = pa.Table.from_batches([batch.filter(passed)])
-    scores, verdicts = decision.judge(table)
+    scores, verdicts = decision.decide(table)
     if examiner is not None:
         scores = examiner.score(table).tolist()
     critic = iter(zip(scores, verdicts, strict=True))

@@ -25,7 +25,7 @@ class Result:
     status: str
     absent: dict[str, Any]
     files: list[IO[bytes]] = field(default_factory=list)
-    #: Ends the run, once the rows have their fates.
+    #: Ends the run, once the rows have their outcomes.
     fatal: TeacherError | None = None
     #: Its rows are submitted again as they were.
     crowded: bool = False

@@ -263,7 +263,7 @@ class _Scheduler:
             self.account.sent(item.request)
         try:
             answers = await endpoint.send(item.request)
-        except Exception as found:  # noqa: BLE001 (each is given its fate below)
+        except Exception as found:  # noqa: BLE001 (each is given its outcome below)
             error = found
         finally:
             endpoint.limit.came()
@@ -290,7 +290,7 @@ class _Scheduler:
         elif isinstance(error, TeacherError):
             self._end(error)
         else:
-            # One odd answer is a fate, not the end of the run.
+            # One odd answer is an outcome, not the end of the run.
             detail = f"{type(error).__name__}: {error}"
             self._finish(failures(item.request, "error", detail, item.attempt, False, None), now)
 

@@ -59,7 +59,7 @@ def test_a_reply_that_cannot_be_read_is_an_outcome_with_its_text_and_has_no_scor
         critic.fit(table(), LABELS)
         assert critic.counts == {"read": 99, "unreadable": 1}
         scores, verdict = critic.score(table()), critic.verdicts(table())[7]
-    assert (verdict.fate, verdict.raw, verdict.reason) == ("unreadable", None, "no verdict")
+    assert (verdict.outcome, verdict.raw, verdict.reason) == ("unreadable", None, "no verdict")
     assert verdict.readings[0].text == "Norway is nothing to go by"
     (why,) = critic.missing(table().slice(7, 1))
     assert np.isnan(scores[7])

@@ -67,7 +67,7 @@ def test_more_samples_buy_only_what_is_missing(tmp_path: Path) -> None:
 def test_a_row_that_the_judge_refuses_for_good_is_withheld(tmp_path: Path) -> None:
     with FakeServer(answer=sure, script=["", "400-context", ""]) as server:
         critic = made(server.url, tmp_path, teacher={"concurrency": 1})
-        assert [verdict.fate for verdict in critic.verdicts(table(3))] == ["read", "withheld", "read"]
+        assert [verdict.outcome for verdict in critic.verdicts(table(3))] == ["read", "withheld", "read"]
         assert critic.verdicts(table(3))[1].reason == "context_too_long"
         assert server.requests == 3
 
@@ -79,7 +79,7 @@ def test_verdicts_that_did_not_come_are_no_rejects_but_an_error_and_come_the_nex
         critic = made(server.url, tmp_path, teacher={"concurrency": 1, "max_attempts": 1})
         with pytest.raises(TeacherError, match=r"1 verdicts did not come \(http_500 1\)"):
             critic.verdicts(table(5))
-        assert [verdict.fate for verdict in critic.verdicts(table(5))] == ["read"] * 5
+        assert [verdict.outcome for verdict in critic.verdicts(table(5))] == ["read"] * 5
         assert server.requests == 6
 
 
@@ -143,7 +143,7 @@ def test_a_judging_that_is_killed_goes_on_without_asking_again(tmp_path: Path) -
         assert 0 <= lost <= 2 * 2 * 4
         server.latency = 0
         critic = JudgeCritic(KIND, teacher, journal=path)
-        assert [verdict.fate for verdict in critic.verdicts(table(200))] == ["read"] * 200
+        assert [verdict.outcome for verdict in critic.verdicts(table(200))] == ["read"] * 200
         assert server.requests == 200 + lost
 
 

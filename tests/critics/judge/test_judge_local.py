@@ -76,7 +76,7 @@ def test_a_verdict_comes_from_the_probabilities_of_the_checkpoints_first_token(
     two_words: Path, tmp_path: Path
 ) -> None:
     verdicts = judge(two_words, tmp_path).verdicts(table(24))
-    assert {verdict.fate for verdict in verdicts} == {READ}
+    assert {verdict.outcome for verdict in verdicts} == {READ}
     assert {reading.how for verdict in verdicts for reading in verdict.readings} == {"tokens"}
     assert len({verdict.raw for verdict in verdicts}) > 12
     for verdict in verdicts:
@@ -88,7 +88,7 @@ def test_without_log_probabilities_the_checkpoints_words_vote(two_words: Path, t
     critic = judge(two_words, tmp_path, samples=4, logprobs=False)
     verdicts = critic.verdicts(table(12))
     assert {reading.how for verdict in verdicts for reading in verdict.readings} <= {"word", "unreadable"}
-    assert {verdict.fate for verdict in verdicts} == {READ}
+    assert {verdict.outcome for verdict in verdicts} == {READ}
     assert {verdict.raw for verdict in verdicts} <= {0, 0.25, 1 / 3, 0.5, 2 / 3, 0.75, 1}
 
 
