@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Filtering: how many recorded triples are parsed, checked by rules, voted on and cleared of duplicates in a second.
 
-    python -m benchmarks judge [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
+    python -m benchmarks filter [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
 
 A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed and some that fail
 each rule. The journal is filled before the clock starts; what is timed is the stage in a process of its own, from the
