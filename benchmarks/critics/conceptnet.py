@@ -25,7 +25,8 @@ import pyarrow.parquet as pq
 from benchmarks.base import table, write
 from benchmarks.encoders import default_encoder, options
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
-from synthkd.critics.triples.negatives import Known, Triple, corrupt
+from synthkd.critics.triples.negatives import TrueTriples, corrupt
+from synthkd.critics.triples.phrases import Triple
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 
@@ -91,7 +92,7 @@ def tfidf(known: list[Triple], asked: list[Triple]) -> Any:
 
     places = np.random.default_rng(SEED).permutation(len(known))[:40_000]
     true = [known[place] for place in places]
-    false = corrupt(true, Known(known), seed=SEED).triples
+    false = corrupt(true, TrueTriples(known), seed=SEED).triples
 
     def said(rows: list[Triple]) -> list[str]:
         marked = (

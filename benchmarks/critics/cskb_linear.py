@@ -23,7 +23,7 @@ from benchmarks.critics.cskb import FOLDS, SEED, divisions, interval, labels_of
 from benchmarks.encoders import options
 from synthkd.critics.calibration import Curve
 from synthkd.critics.linear import LinearCritic
-from synthkd.critics.regularisation import choose
+from synthkd.critics.logistic import choose_regularisation
 from synthkd.kinds.triple import TripleKind
 
 COLUMNS = ("head", "relation", "tail")
@@ -52,7 +52,7 @@ def tfidf(rows: Any, labels: Any, heads: list[str]) -> Score:
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
     )
     matrix = features.fit_transform(texts(rows))
-    strength = choose(regression, matrix, labels, heads, None, _CHOICES, default=1.0)
+    strength = choose_regularisation(regression, matrix, labels, heads, None, _CHOICES, default=1.0)
     model = regression(strength).fit(matrix, labels)
     return lambda asked: model.predict_proba(features.transform(texts(asked)))[:, 1]
 

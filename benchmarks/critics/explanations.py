@@ -27,9 +27,9 @@ from benchmarks.encoders import default_encoder, flat, options
 from synthkd.critics.base import Critic
 from synthkd.critics.calibration import Curve
 from synthkd.critics.crossfit import crossfit
-from synthkd.critics.siblings import with_siblings
 from synthkd.critics.stack import StackCritic
 from synthkd.critics.text.critic import TextCritic
+from synthkd.critics.text.siblings import with_siblings
 from synthkd.kinds.base import Kind, Malformed, Row
 
 FOLDS, SEED, QUICK_ITEMS = 5, 0, 200

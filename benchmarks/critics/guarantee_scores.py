@@ -13,8 +13,8 @@ from benchmarks.critics import explanations as explanation_parts
 from benchmarks.encoders import default_encoder
 from synthkd.critics.crossfit import crossfit
 from synthkd.critics.linear import LinearCritic
-from synthkd.critics.siblings import with_siblings
 from synthkd.critics.text.critic import TextCritic
+from synthkd.critics.text.siblings import with_siblings
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind

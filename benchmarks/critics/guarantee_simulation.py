@@ -36,8 +36,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from benchmarks.base import options, table, write
-from synthkd.critics.calibration import Curve, Plan, clopper_pearson_lower, clopper_pearson_upper
-from synthkd.critics.calibration.choose import effective, walk
+from synthkd.critics.calibration import Curve, ThresholdPlan, clopper_pearson_lower, clopper_pearson_upper
+from synthkd.critics.calibration.selection import effective_labels, fallback_test
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 ALPHA = 0.1
@@ -113,8 +113,8 @@ def broken(cell: Cell, draws: int, seed: int) -> int:
     for _ in range(draws):
         scores, labels, places = drawn(rng, cell)
         curve = Curve.of(scores, labels, groups=places)
-        plan = Plan.by_ranks(curve.scores, cell.asked, ALPHA)
-        passed = walk(curve.evidence(), plan, cell.asked, ALPHA)
+        plan = ThresholdPlan.by_ranks(curve.scores, cell.asked, ALPHA)
+        passed = fallback_test(curve.evidence(), plan, cell.asked, ALPHA)
         if passed is not None:
             kept = 1 - max(float(plan.thresholds[passed.place]), 0.0)
             found += bool(truth[int(kept * _FINE)] < cell.asked - 1e-4)
@@ -151,8 +151,8 @@ def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200)
     scores = ndtr(rng.normal(size=rows) + np.where(labels, 1.645, -1.645))
     labels ^= rng.random(rows) < noise
     evidence = Curve.of(scores, labels, groups=np.arange(rows) % groups).evidence()
-    plan = Plan.by_ranks(evidence.scores, 0.9, 0.05)
-    return walk(evidence, plan, 0.9, 0.05) is not None, effective(evidence) or rows
+    plan = ThresholdPlan.by_ranks(evidence.scores, 0.9, 0.05)
+    return fallback_test(evidence, plan, 0.9, 0.05) is not None, effective_labels(evidence) or rows
 
 
 def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 0.9) -> tuple[float, float]:
@@ -168,8 +168,8 @@ def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 
         shares = []
         for names in (rng.integers(groups, size=rows), None):
             curve = Curve.of(scores, labels, groups=names)
-            plan = Plan.by_ranks(curve.scores, asked, ALPHA)
-            passed = walk(curve.evidence(), plan, asked, ALPHA)
+            plan = ThresholdPlan.by_ranks(curve.scores, asked, ALPHA)
+            passed = fallback_test(curve.evidence(), plan, asked, ALPHA)
             shares.append(0.0 if passed is None else 1 - max(float(plan.thresholds[passed.place]), 0.0))
         found.append(shares)
     with_groups, without = np.mean(found, axis=0) / best

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.base import data_folder, options, table, write
-from synthkd.critics.judge.agreement import Agreement, agreement
+from synthkd.critics.judge.agreement import JudgeAgreement, judge_agreement
 from synthkd.critics.judge.pairwise import order_report
 from synthkd.critics.judge.preference import SelfPreference, self_preference
 from synthkd.critics.judge.verdict import Reading, read_verdict
@@ -100,7 +100,7 @@ def llmbar_judges(
             for row, reading in zip(replies, readings, strict=True)
             if (row["judge"], row["prompt"]) == (judge, prompt) and row["is_final"]
         ]
-        with_people = agreement(
+        with_people = judge_agreement(
             [winner(reading.value, row["order"]) for row, reading in chosen],
             [gold[row["pair_id"]] for row, _ in chosen],
             [row["pair_id"] for row, _ in chosen],
@@ -123,7 +123,7 @@ def llmbar_judges(
     return found
 
 
-def of(found: Agreement) -> dict[str, Any]:
+def of(found: JudgeAgreement) -> dict[str, Any]:
     return {
         "rows": found.rows,
         "unreadable": found.unreadable,
@@ -144,7 +144,7 @@ def pandalm(data: Path, draws: int) -> dict[str, Any]:
     people = [row["human_majority"] for row in rows]
     prompts = [row["prompt_id"] for row in rows]
     votes = [row["human_votes"] for row in rows]
-    humans = agreement([v[0] for v in votes], [v[1] for v in votes], prompts, draws)
+    humans = judge_agreement([v[0] for v in votes], [v[1] for v in votes], prompts, draws)
     found: dict[str, Any] = {
         "pandalm_pairs": len(rows),
         "pandalm_humans_1_and_2": {"accuracy": humans.accuracy, "kappa": humans.kappa},
@@ -155,7 +155,7 @@ def pandalm(data: Path, draws: int) -> dict[str, Any]:
         found |= {
             f"pandalm_{judge}_read_share": sum(v is not None for v in verdicts) / len(rows),
             f"pandalm_{judge}_unread": [r["id"] for r, v in zip(rows, verdicts, strict=True) if v is None],
-            f"pandalm_{judge}": of(agreement(verdicts, people, prompts, draws)),
+            f"pandalm_{judge}": of(judge_agreement(verdicts, people, prompts, draws)),
             f"pandalm_{judge}_reasons_with_a_verdict": sum(v is not None for v in reasons),
             f"pandalm_{judge}_reason_against_verdict": [
                 row["id"]

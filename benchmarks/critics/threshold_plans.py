@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.base import options, table, write
-from synthkd.critics.calibration import Curve, Plan
-from synthkd.critics.calibration.choose import walk
+from synthkd.critics.calibration import Curve, ThresholdPlan
 from synthkd.critics.calibration.plan import fewest_rows
+from synthkd.critics.calibration.selection import fallback_test
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 ALPHA, FINE = 0.1, 200_000
@@ -41,7 +41,7 @@ STARTS = {
 }  # fmt: skip
 
 
-def by_ranks(scores: Floats, precision: float, starts: tuple[float, ...]) -> Plan:
+def by_ranks(scores: Floats, precision: float, starts: tuple[float, ...]) -> ThresholdPlan:
     """`Plan.by_ranks` with other starts and equal shares of the error."""
     n = len(scores)
     fewest = min(fewest_rows(precision, ALPHA / len(starts)) / n, 1.0)
@@ -52,17 +52,19 @@ def by_ranks(scores: Floats, precision: float, starts: tuple[float, ...]) -> Pla
     entering = np.zeros(len(shares))
     for place in at:
         entering[np.searchsorted(shares, place - 1e-12)] += 1 / len(starts)
-    return Plan(values, entering)
+    return ThresholdPlan(values, entering)
 
 
-def plans(scores: Floats, planned: Plan, misled: Plan, precision: float) -> dict[str, Plan]:
+def plans(
+    scores: Floats, planned: ThresholdPlan, misled: ThresholdPlan, precision: float
+) -> dict[str, ThresholdPlan]:
     """Each order of tests by name."""
     found = {f"ranks from {name}": by_ranks(scores, precision, at) for name, at in STARTS.items()}
-    ranks = Plan.by_ranks(scores, precision, ALPHA)
+    ranks = ThresholdPlan.by_ranks(scores, precision, ALPHA)
     return found | {
-        "ranks": ranks, "planned": planned, "joined": Plan.joined(planned, ranks),
-        "joined, half each": Plan.joined(planned, ranks, 0.5),
-        "misled plan": misled, "misled plan, joined": Plan.joined(misled, ranks),
+        "ranks": ranks, "planned": planned, "joined": ThresholdPlan.joined(planned, ranks),
+        "joined, half each": ThresholdPlan.joined(planned, ranks, 0.5),
+        "misled plan": misled, "misled plan, joined": ThresholdPlan.joined(misled, ranks),
     }  # fmt: skip
 
 
@@ -100,11 +102,11 @@ def _round(
     curve = Curve.of(scores, rng.random(n) < world(scores))
     other = rng.random(n)
     verdicts = rng.random(n) < world(other)
-    planned = Plan.from_labels(other, verdicts, n, asked, ALPHA)
-    misled = Plan.from_labels(other, np.ones(n, dtype=bool), n, asked, ALPHA)
+    planned = ThresholdPlan.from_labels(other, verdicts, n, asked, ALPHA)
+    misled = ThresholdPlan.from_labels(other, np.ones(n, dtype=bool), n, asked, ALPHA)
     kept = {}
     for name, plan in plans(curve.scores, planned, misled, asked).items():
-        passed = walk(curve.evidence(), plan, asked, ALPHA)
+        passed = fallback_test(curve.evidence(), plan, asked, ALPHA)
         kept[name] = 0.0 if passed is None else 1 - max(float(plan.thresholds[passed.place]), 0.0)
     return kept
 

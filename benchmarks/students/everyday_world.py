@@ -14,7 +14,8 @@ from benchmarks.students.everyday_split import Question, Split
 from everyday.table import Table
 from synthkd import Recipe, run
 from synthkd.critics.labels import read_labels
-from synthkd.critics.train import TrainedCritic, train_critic
+from synthkd.critics.train import train_critic
+from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 

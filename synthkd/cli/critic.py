@@ -13,7 +13,7 @@ from synthkd.cli.options import Formulas, key_values
 from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
-    from synthkd.critics.evaluate import Evaluation
+    from synthkd.critics.evaluate import CriticEvaluation
     from synthkd.critics.labels import LabelSheet
     from synthkd.kinds.base import Kind
 
@@ -145,9 +145,9 @@ def negatives(
     formulas: Formulas = False,
 ) -> None:
     """Make a label sheet from true triples alone: a head, relation or tail of each is replaced."""
-    from synthkd.critics.triples.negatives import write_sheet
+    from synthkd.critics.triples.negatives import write_negatives
 
-    counts = write_sheet(positives, out, each, hard, seed, known, formulas)
+    counts = write_negatives(positives, out, each, hard, seed, known, formulas)
     typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")
     if counts.missing:
         typer.echo(
@@ -171,12 +171,12 @@ def eval_(
     encoder: Encoder = None,
 ) -> None:
     """Judge a critic on a label sheet. Rows of groups that it was trained on are left out."""
-    from synthkd.critics.evaluate import evaluate
-    from synthkd.critics.train import load_critic
+    from synthkd.critics.evaluate import evaluate_critic
+    from synthkd.critics.folder import load_critic
 
     made = _kind_of(critic, kind, kind_option)
     asked = load_options(option, base_url, api_key_env, journal, encoder)
-    found = evaluate(
+    found = evaluate_critic(
         load_critic(critic, made, asked),
         _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)),
         critic.name,
@@ -200,8 +200,8 @@ def compare(
     encoder: Encoder = None,
 ) -> None:
     """Judge critics on the same rows: those of groups that none of them was trained on."""
-    from synthkd.critics.evaluate import compare as compared
-    from synthkd.critics.train import load_critic
+    from synthkd.critics.evaluate import compare_critics as compared
+    from synthkd.critics.folder import load_critic
 
     made = _kind_of(critics[0], kind, kind_option)
     asked = load_options(option, base_url, api_key_env, journal, encoder)
@@ -229,14 +229,14 @@ def calibrate(
     encoder: Encoder = None,
 ) -> None:
     """Give a critic another calibration part, without training. Rows of groups that it was trained on are left out."""
-    from synthkd.critics.evaluate import recalibrated
-    from synthkd.critics.train import load_critic, save_critic
+    from synthkd.critics.evaluate import recalibrate
+    from synthkd.critics.folder import load_critic, save_critic
 
     made = _kind_of(critic, kind, kind_option)
     _check_share("--precision", precision)
     sheet = _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group))
     asked = load_options(option, base_url, api_key_env, journal, encoder)
-    done = recalibrated(load_critic(critic, made, asked), sheet)
+    done = recalibrate(load_critic(critic, made, asked), sheet)
     save_critic(done, out or critic)
     if left := sheet.rows.num_rows - done.held_out.num_rows:
         typer.echo(f"left out, of groups that the critic was trained on: {left:,} rows", err=True)
@@ -266,12 +266,12 @@ def score(
     encoder: Encoder = None,
 ) -> None:
     """Give each row a probability of being valid. Cut short, the same command goes on."""
-    from synthkd.critics.score import score_file, unscored
+    from synthkd.critics.score import count_unscored, score_file
 
     asked = load_options(option, base_url, api_key_env, journal, encoder)
     count = score_file(critic, rows, out, _kind_of(critic, kind, kind_option), options=asked)
     typer.echo(f"{count:,} rows scored into {out}")
-    for why, count in unscored(out).items():
+    for why, count in count_unscored(out).items():
         typer.echo(f"without a score, {clean(why)}: {count:,} {'row' if count == 1 else 'rows'}", err=True)
 
 
@@ -296,8 +296,8 @@ def load_options(
 def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Select, of the options for several critics, those that this one takes."""
     from synthkd import plugins
+    from synthkd.critics.folder import read_facts
     from synthkd.critics.options import OF_MEMBERS
-    from synthkd.critics.train import read_facts
 
     takes = plugins.find("critics", read_facts(folder).critic).load_options
     return {name: value for name, value in asked.items() if name in takes or OF_MEMBERS in takes}
@@ -305,7 +305,7 @@ def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _group(critic: Path, group: str | None = None) -> str | None:
     """The column that is asked for, or else the one by whose groups a critic's rows were divided."""
-    from synthkd.critics.train import read_facts
+    from synthkd.critics.folder import read_facts
 
     if group is None:
         own = read_facts(critic).read.get("group")
@@ -351,7 +351,7 @@ def _refuse_unread(kind: type[Kind], options: Mapping[str, Any]) -> None:
 
 def _kind_of(critic: Path, name: str | None, options: list[str] | None) -> Kind:
     """Make the kind that a critic was trained for, unless the user names another."""
-    from synthkd.critics.train import read_facts
+    from synthkd.critics.folder import read_facts
 
     given = _options(options or [], "--kind-option")
     if name is not None and not (critic / "facts.json").is_file():
@@ -414,7 +414,7 @@ def _options(changes: list[str], name: str = "--option") -> dict[str, Any]:
     return options
 
 
-def _show(found: list[Evaluation]) -> None:
+def _show(found: list[CriticEvaluation]) -> None:
     """A column for each critic, a line for each figure."""
     figures = [evaluation.figures() for evaluation in found]
     lines = [["", *(clean(evaluation.name) for evaluation in found)]]

@@ -261,7 +261,7 @@ def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option
         import pyarrow as pa
 
         from synthkd.cli.critic import load_options
-        from synthkd.critics.train import load_critic
+        from synthkd.critics.folder import load_critic
 
         trained = load_critic(critic, kind, load_options(critic_option))
         for row, score in zip(pool.rows, trained.score(pa.Table.from_pylist(pool.rows)), strict=True):

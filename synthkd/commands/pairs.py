@@ -143,9 +143,9 @@ def _neighbours(
 def _vectors(texts: list[str], embedder: str | None) -> Any:
     """Rows of length 1: TF-IDF of words and of pieces of words, or an encoder's."""
     if embedder:
-        from synthkd.critics.triples.vectors import load_encoder
+        from synthkd.critics.triples.vectors import load_phrase_encoder
 
-        return load_encoder(embedder).of(texts)
+        return load_phrase_encoder(embedder).of(texts)
     require_extra("pairs by similarity", "critics", "sklearn")
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_union

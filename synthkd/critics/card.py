@@ -16,7 +16,7 @@ from synthkd.critics.splits import BUCKETS
 from synthkd.reporting.safe_text import markdown, markdown_block, markdown_code
 
 if TYPE_CHECKING:
-    from synthkd.critics.train import TrainedCritic
+    from synthkd.critics.trained_critic import TrainedCritic
 
 #: Columns of the held-out rows that are not the kind's.
 _OWN = ("score", "weight", "novelty", "group_hash")

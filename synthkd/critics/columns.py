@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.critics.labels import NUMBERS
-from synthkd.critics.siblings import SIBLINGS
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.base import Kind
+from synthkd.labels.candidates import SIBLINGS
 from synthkd.rows.cells import text_cell
 
 
-def as_read(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) -> pa.Table:
+def cast_columns(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) -> pa.Table:
     """Cast the kind's columns to text and the numbers to float64; other columns stay as they are.
 
     What becomes of another type in a column of texts is said in `synthkd.rows.cells`. An empty cell, NaN or an infinite number
@@ -34,7 +34,7 @@ def as_read(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) -> pa.T
     return table
 
 
-def known_numbers(rows: pa.Table | pa.RecordBatch) -> set[str]:
+def present_numbers(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """The columns of numbers in which some row has one."""
     return {
         name for name in NUMBERS if name in rows.schema.names and rows.column(name).null_count < rows.num_rows

@@ -13,7 +13,7 @@ from synthkd.errors import CriticError
 from synthkd.keys import fraction
 
 
-def fold_of(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
+def group_folds(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
     """A fold for each row; rows of one group share it.
 
     Folds are of nearly equal size: groups, the largest first, go to the smallest fold. Among groups of one size
@@ -52,7 +52,7 @@ def crossfit(
         raise CriticError(
             f"{rows.num_rows:,} rows, {len(labels):,} labels and {len(groups):,} groups; all must be as many"
         )
-    fold, scores = fold_of(groups, folds, seed), np.zeros(len(labels))
+    fold, scores = group_folds(groups, folds, seed), np.zeros(len(labels))
     for here in range(folds):
         test = fold == here
         train = ~test

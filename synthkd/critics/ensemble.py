@@ -18,7 +18,7 @@ from synthkd.kinds.base import Kind
 _SUREST = 12.0
 
 
-class Bag:
+class Ensemble:
     """The mean of its critics' logits. Their errors differ where their training rows do, and partly cancel."""
 
     def __init__(self, critics: Sequence[Critic]) -> None:
@@ -27,7 +27,7 @@ class Bag:
 
     def logits(self, rows: pa.Table | pa.RecordBatch) -> Scores:
         """(n,) logits."""
-        total: Scores = np.mean([logits(critic, rows) for critic in self.critics], axis=0)
+        total: Scores = np.mean([critic_logits(critic, rows) for critic in self.critics], axis=0)
         return total
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
@@ -60,13 +60,13 @@ class Bag:
     @classmethod
     def load(
         cls, folder: Path, kind: Kind, name: str, count: int, options: Mapping[str, Any] | None = None
-    ) -> Bag:
+    ) -> Ensemble:
         """Read what `save` wrote of ``count`` critics; ``options`` are those of their `load`."""
         critic: type[Critic] = plugins.find("critics", name)
         return cls([critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)])
 
 
-def logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
+def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
     """(n,) log-odds of a critic's scores; NaN for a row that a critic which asks somebody has no score of."""
     scores = np.asarray(critic.score(rows), dtype=np.float64)
     if np.isnan(scores).any() and not critic.asks:

@@ -13,7 +13,7 @@ from synthkd.critics.calibration import Curve, Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import LabelSheet, verdict_column
 from synthkd.critics.splits import UNGROUPED, group_names
-from synthkd.critics.train import GROUP, TrainedCritic, group_hash, held_out_rows
+from synthkd.critics.trained_critic import GROUP, TrainedCritic, group_hash, held_out_rows
 from synthkd.errors import CriticError
 
 RECALLS = (0.5, 0.8, 0.9)
@@ -21,7 +21,7 @@ ASKED = (0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class CriticEvaluation:
     """A critic's curve on a sheet. ``left_out`` rows are of groups that it was trained on."""
 
     name: str
@@ -50,14 +50,14 @@ class Evaluation:
         return found
 
 
-def evaluate(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") -> Evaluation:
+def evaluate_critic(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") -> CriticEvaluation:
     """The critic on the sheet's held-out part, without the groups that it was trained on."""
-    fresh = unseen(sheet, [trained])
+    fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
     labels = held.column(verdict_column(trained.critic.kind)).to_numpy()
     groups = [str(group) for group in held.column(GROUP).to_pylist()]
-    return Evaluation(
+    return CriticEvaluation(
         name,
         Curve.of(held.column("score").to_numpy(), labels, weights, groups),
         int(sheet.held_out.sum() - fresh.held_out.sum()),
@@ -65,16 +65,16 @@ def evaluate(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") ->
     )
 
 
-def compare(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> list[Evaluation]:
+def compare_critics(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> list[CriticEvaluation]:
     """Several critics on the same rows: those that none of them was trained on."""
-    fresh = unseen(sheet, list(critics.values()))
+    fresh = unseen_rows(sheet, list(critics.values()))
     left = int(sheet.held_out.sum() - fresh.held_out.sum())
-    return [replace(evaluate(critic, fresh, name), left_out=left) for name, critic in critics.items()]
+    return [replace(evaluate_critic(critic, fresh, name), left_out=left) for name, critic in critics.items()]
 
 
-def recalibrated(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
+def recalibrate(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
     """The same critic with another calibration part: the sheet's held-out rows that it was not trained on."""
-    fresh = unseen(sheet, [trained])
+    fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     facts = {**trained.training, "calibrated_on": sheet.source, "calibration_unsure_left_out": sheet.unsure}
     if unscored := int(fresh.held_out.sum()) - held.num_rows:
@@ -95,7 +95,7 @@ def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:
     return group_names(kind, sheet.rows.select(list(kind.columns)).to_pylist(), column)
 
 
-def unseen(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelSheet:
+def unseen_rows(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelSheet:
     """The held-out part of a sheet without the groups that any of the critics was trained on."""
     fresh = sheet.held_out.copy()
     for critic in critics:

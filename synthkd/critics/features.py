@@ -64,7 +64,7 @@ _A_INVERSE = pow(_A, -1, 1 << 64)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
-class Features(NamedTuple):
+class HashedNgrams(NamedTuple):
     """One entry for each occurrence: its row and its column, below 2**BITS.
 
     ``blocks``: the entries of each of the `BLOCKS`, which stand together.
@@ -75,7 +75,7 @@ class Features(NamedTuple):
     blocks: list[slice]
 
 
-def hashed(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Features:
+def hashed_ngrams(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> HashedNgrams:
     """The symbolic features of a batch. Each names its part, so equal words in two parts stay apart."""
     parts = {name: _Part(_texts(rows.column(name))) for name in columns}
     relation = parts.pop("relation", None)
@@ -85,7 +85,7 @@ def hashed(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Features:
     for block, place, _ in found:
         sizes[block] += len(place)
     ends = np.cumsum(sizes).tolist()
-    return Features(
+    return HashedNgrams(
         np.concatenate([place for _, place, _ in found]),
         np.concatenate([(_mixed(value) >> width).astype(np.int64) for _, _, value in found]),
         [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)],
@@ -218,7 +218,7 @@ def _mixed(value: Hashes) -> Hashes:
     return mixed
 
 
-def numbers(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Floats:
+def teacher_numbers(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Floats:
     """(rows, len(NUMERIC)) numbers; NaN where one is not known."""
     import pyarrow.compute as pc
 
@@ -309,7 +309,7 @@ class Scales:
         return np.concatenate(blocks, axis=1)
 
 
-def columns_read(used: Sequence[bool] | np.ndarray[Any, Any]) -> tuple[list[str], list[str]]:
+def number_columns(used: Sequence[bool] | np.ndarray[Any, Any]) -> tuple[list[str], list[str]]:
     """The columns of rows that are read for the numbers that are ``used`` (4,), and those that are not."""
     read = {name for names, one in zip(SOURCES, used, strict=True) if one for name in names}
     return [name for name in COLUMNS if name in read], [name for name in COLUMNS if name not in read]

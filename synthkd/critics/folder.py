@@ -1,80 +1,47 @@
-"""A critic's own files: arrays (safetensors), settings (JSON), and the hashes of all files of the folder.
-
-Nothing in them can run code. What was altered or cut is refused, and what a stranger wrote is bounded by a schema.
-"""
+"""The folder of a trained critic: saved whole, loaded only if nothing in it was altered."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import Field
 
-from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
+from synthkd import plugins
+from synthkd.artifacts.arrays import read_table
 from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
-from synthkd.artifacts.settings import (
-    Columns,
-    Count,
-    Name,
-    PluginName,
-    Settings,
-    checked_settings,
-    read_object,
-)
+from synthkd.artifacts.settings import Count, Name, PluginName, Settings, read_object, read_settings
+from synthkd.critics.base import Critic
+from synthkd.critics.card import critic_card
+from synthkd.critics.files import CONFIG
+from synthkd.critics.labels import NUMBERS, verdict_column
+from synthkd.critics.options import OF_MEMBERS, options_of_load
+from synthkd.critics.plots import precision_picture, reliability_picture
+from synthkd.critics.splits import NOVELTY
+from synthkd.critics.trained_critic import GROUP, TrainedCritic, checked_scores
 from synthkd.errors import CriticError
-from synthkd.storage.write import write_json
+from synthkd.kinds.base import Kind
+from synthkd.labels.candidates import SIBLINGS
+from synthkd.storage.ownership import CRITIC as CRITIC_FOLDER
+from synthkd.storage.write import replaced_folder, write_json, write_text
 
-ARRAYS, CONFIG = "critic.safetensors", "critic.json"
-
-
-class CriticSettings(Settings):
-    """Settings of every critic; each critic adds its own fields."""
-
-    critic: PluginName
-    version: int
-    kind: Name = ""
-    columns: Columns = Field(default_factory=list)
-
-
-S = TypeVar("S", bound=CriticSettings)
-
-
-def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
-    """Write both into an existing folder, and after them the hashes of all files that are there."""
-    write_arrays(folder / ARRAYS, arrays)
-    write_json(folder / CONFIG, config)
-    write_hashes(folder)
-
-
-def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tuple[Arrays, S]:
-    """Read what `write_files` wrote, the settings as the model ``settings``."""
-    if not (folder / CONFIG).is_file():
-        raise CriticError(f"{folder}: no critic here (no {CONFIG})")
-    check_hashes(folder, CRITIC)
-    found = read_object(folder / CONFIG, CRITIC)
-    if found.get("critic") != critic or found.get("version") != version:
-        raise CriticError(f"{folder / CONFIG}: not a critic `{critic}` of this version; train it again")
-    checked = checked_settings(folder / CONFIG, found, settings, CRITIC)
-    return read_arrays(folder / ARRAYS, CRITIC), checked
-
-
-def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:
-    """Refuse a critic of another kind, or of other columns of it."""
-    if settings.kind != kind.name:
-        raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
-    if settings.columns != list(kind.columns):
-        raise CriticError(
-            f"{folder}: trained on the columns {settings.columns}, the kind has {list(kind.columns)}"
-        )
-
-
+HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
+#: Held-out rows that a loaded critic scores again.
+_PROBES = 16
+#: Largest median difference of these scores. Single rows may differ by more on another machine, since a number on the
+#: edge of a bin is rounded to one side or the other.
+_TOLERANCE = 0.02
+#: Columns of the held-out rows that are not the kind's.
+_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "weight", NOVELTY, GROUP}
 _Names = Annotated[list[Annotated[str, Field(max_length=1 << 20)]], Field(max_length=1000)]
 
 
 class Numbers(Settings):
-    """Columns of numbers that a critic reads, and those that its training rows lacked or did not differ in."""
+    """Number columns that a critic reads, and those that were missing or constant in its training rows."""
 
     read: _Names = Field(default_factory=list)
     ignored: _Names = Field(default_factory=list)
@@ -108,12 +75,75 @@ class Facts(Settings):
     unscored_left_out: Count = 0
 
 
-def check_held_out(path: Path, held: pa.Table, verdict: str) -> None:
-    """Refuse held-out rows without a probability, a verdict or a positive weight each: every promise rests on them."""
-    for name in ("score", verdict, *(name for name in ("weight",) if name in held.schema.names)):
-        if name not in held.schema.names:
+def save_critic(trained: TrainedCritic, folder: Path) -> None:
+    """Write critic, held-out rows, card and pictures; the folder is complete or not there."""
+    with replaced_folder(folder, CRITIC_FOLDER) as temporary:
+        trained.critic.save(temporary)
+        pq.write_table(trained.held_out, temporary / HELD_OUT, compression="zstd")
+        seen = pa.table({"group": pa.array(sorted(trained.seen), pa.int64())})
+        pq.write_table(seen, temporary / SEEN, compression="zstd")
+        write_json(temporary / FACTS, trained.training)
+        write_text(temporary / "README.md", critic_card(trained))
+        if trained.held_out.num_rows:
+            write_text(temporary / "precision.svg", precision_picture(trained.curve))
+            write_text(temporary / "reliability.svg", reliability_picture(trained.curve))
+        write_hashes(temporary)
+
+
+def load_critic(
+    folder: Path, kind: Kind, options: Mapping[str, Any] | None = None, base: Path = Path()
+) -> TrainedCritic:
+    """Load the folder of a trained critic.
+
+    Args:
+        folder: Folder that `save_critic` wrote.
+        kind: Kind that the critic was trained for.
+        options: Options of the critic's `load` that a folder does not hold: ``teacher``, ``journal`` and ``limits`` of
+            a judge, ``encoder`` of a frozen encoder.
+        base: Start of relative paths in the options of a judge.
+
+    Raises:
+        CriticError: The folder is damaged, altered or for another kind.
+    """
+    facts, training = read_facts(folder), read_object(folder / FACTS, CRITIC)
+    check_hashes(folder, CRITIC)
+    if facts.kind != kind.name:
+        raise CriticError(f"{folder}: trained for the kind {facts.kind!r}, not {kind.name!r}")
+    critic_class: type[Critic] = plugins.find("critics", facts.critic)
+    own = options_of_load(critic_class, options or {})
+    if critic_class.load_options & {"folder", OF_MEMBERS}:
+        own.setdefault("folder", str(base))
+    with CRITIC.fitting(folder):
+        critic = critic_class.load(folder, kind, **own)
+    held_out, seen = read_table(folder / HELD_OUT, CRITIC), read_table(folder / SEEN, CRITIC)
+    not_columns = {*_NOT_COLUMNS, verdict_column(kind)}
+    columns = [name for name in held_out.schema.names if name not in not_columns]
+    if columns != list(kind.columns):
+        raise CriticError(f"{folder}: trained on the columns {columns}, the kind has {list(kind.columns)}")
+    _check_held_out(folder / HELD_OUT, held_out, verdict_column(kind))
+    if seen.schema.names != ["group"] or seen.schema.types != [pa.int64()] or seen.column("group").null_count:
+        raise CRITIC.refuse(folder / SEEN, "not hashes of groups")
+    trained = TrainedCritic(critic, held_out, training, frozenset(seen.column("group").to_pylist()))
+    if not critic.asks:
+        _check_scores(trained, folder)
+    return trained
+
+
+def read_facts(folder: Path) -> Facts:
+    """Read which critic a folder holds and the facts of its training."""
+    if not (folder / FACTS).is_file():
+        if (folder / CONFIG).is_file():
+            raise CRITIC.refuse(folder / FACTS, "missing")
+        raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
+    return read_settings(folder / FACTS, Facts, CRITIC)
+
+
+def _check_held_out(path: Path, rows: pa.Table, verdict: str) -> None:
+    """Refuse held-out rows without a probability, a verdict or a positive weight: every guarantee rests on them."""
+    for name in ("score", verdict, *(name for name in ("weight",) if name in rows.schema.names)):
+        if name not in rows.schema.names:
             raise CRITIC.refuse(path, f"no column {name!r}")
-        column = held.column(name)
+        column = rows.column(name)
         wanted = pa.bool_() if name == verdict else pa.float64()
         if column.type != wanted or column.null_count:
             raise CRITIC.refuse(path, f"{name}: {wanted} without nulls is needed")
@@ -123,3 +153,12 @@ def check_held_out(path: Path, held: pa.Table, verdict: str) -> None:
         least, most = (0.0, 1.0) if name == "score" else (1e-300, 1e300)
         if not (np.isfinite(values) & (values >= least) & (values <= most)).all():
             raise CRITIC.refuse(path, f"{name}: a value that it cannot have")
+
+
+def _check_scores(trained: TrainedCritic, folder: Path) -> None:
+    """Refuse a critic whose scores of held-out rows differ from the saved ones, on which its threshold rests."""
+    probe = trained.held_out.slice(0, _PROBES)
+    with CRITIC.fitting(folder), np.errstate(all="ignore"):
+        scores = checked_scores(trained.critic, probe.drop_columns(["score"]))
+    if len(scores) and np.median(np.abs(scores - probe.column("score").to_numpy())) > _TOLERANCE:
+        raise CRITIC.refuse(folder, "it scores its held-out rows otherwise than when it was trained")

@@ -10,11 +10,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.siblings import SIBLINGS
-from synthkd.critics.splits import UNGROUPED, Bools, both_sides, check, division, group_names, leaks, side
+from synthkd.critics.splits import (
+    UNGROUPED,
+    Bools,
+    assign_split,
+    check_split,
+    find_leaks,
+    group_names,
+    split_side,
+    straddling_groups,
+)
 from synthkd.errors import CriticError, InputError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.labels.agreement import alpha
+from synthkd.labels.candidates import SIBLINGS
 from synthkd.labels.merge import METHODS
 from synthkd.labels.merge import merge as merged
 from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
@@ -124,7 +133,7 @@ def read_labels(
             rows.append(row | {verdict_column(kind): verdict == ACCEPT})
     divided = sorted({kind.group(read.rows[key]) for key, found in read.sides.items() if len(found) > 1})
     if divided and 0 < held_out < 1:
-        raise CriticError(f"{path}: {both_sides(divided)}")
+        raise CriticError(f"{path}: {straddling_groups(divided)}")
     sheet = _sheet(path, kind, rows, group, held_out, seed)
     return LabelSheet(
         **sheet,
@@ -174,7 +183,7 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         said = read.votes.setdefault(key, {})
         who = text_cell(row.get("annotator"), place, "annotator") or ""
         read.rows.setdefault(key, row)
-        if (held := side(row.get("split"))) is not None:
+        if (held := split_side(row.get("split"))) is not None:
             read.sides.setdefault(key, set()).add(held)
         if who in said:
             read.repeated += 1
@@ -275,7 +284,7 @@ def _sheet(
         word = ACCEPT if labels[0] else REJECT
         raise CriticError(f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both")
     groups = group_names(kind, rows, group)
-    held = division(path, rows, groups, share, seed)
+    held = assign_split(path, rows, groups, share, seed)
     known = np.array([row["weight"] is not None for row in rows], dtype=bool)
     # Rows that were chosen, and not uniformly, tell of the whole only by their weights.
     weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
@@ -290,12 +299,12 @@ def _sheet(
         kept = known | ~np.array([name in taken for name in groups], dtype=bool)
         held = held & known
     texts = [_words(kind, row) for row in rows]
-    twins = leaks(texts, held, kept)
+    twins = find_leaks(texts, held, kept)
     kept[list(twins)] = False
     rows = [row for row, one in zip(rows, kept, strict=True) if one]
     groups = [name for name, one in zip(groups, kept, strict=True) if one]
     labels, held, known = labels[kept], held[kept], known[kept]
-    check(path, labels, held, groups, whole=share in (0, 1))
+    check_split(path, labels, held, groups, whole=share in (0, 1))
     return {
         "rows": _table(kind, rows),
         "labels": labels,

@@ -24,16 +24,16 @@ from synthkd.critics.features import (
     BITS,
     SCALES,
     WIDTH,
-    Features,
     Floats,
+    HashedNgrams,
     Scales,
-    columns_read,
-    hashed,
-    numbers,
+    hashed_ngrams,
+    number_columns,
     row_sums,
+    teacher_numbers,
 )
-from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
-from synthkd.critics.regularisation import choose
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.logistic import choose_regularisation
 from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
 
@@ -66,10 +66,10 @@ class LinearCritic(Critic):
         require_extra("the linear critic", "critics", "sklearn", "safetensors")
         super().__init__(kind)
         self.columns = tuple(kind.columns)
-        self._model: Model | None = None
+        self._model: LinearModel | None = None
 
     @property
-    def model(self) -> Model:
+    def model(self) -> LinearModel:
         """What training came to."""
         if self._model is None:
             raise CriticError("this critic was not trained yet")
@@ -86,21 +86,21 @@ class LinearCritic(Critic):
         weights: Scores | None = None,
     ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
-        found, values = hashed(rows, self.columns), numbers(rows, self.columns)
+        found, values = hashed_ngrams(rows, self.columns), teacher_numbers(rows, self.columns)
         rarity, scales = _rarity(found, rows.num_rows), Scales.of(values)
         # Features that no row has get no weight; leaving them out makes the solver's vectors short.
         used = np.unique(found.columns)
         matrix = _matrix(found, rarity, used, scales.dense(values))
-        strength = choose(_regression, matrix, labels, groups, weights, _CHOICES, default=1.0)
+        strength = choose_regularisation(_regression, matrix, labels, groups, weights, _CHOICES, default=1.0)
         fitted = _regression(strength).fit(matrix, labels, weights)
         sparse = np.zeros(1 << BITS)
         # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one does.
         sparse[used] = fitted.coef_[0][: len(used)].astype(np.float32)
         dense = fitted.coef_[0][len(used) :]
-        self._model = Model(used, sparse, rarity, dense, float(fitted.intercept_[0]), scales, strength)
+        self._model = LinearModel(used, sparse, rarity, dense, float(fitted.intercept_[0]), scales, strength)
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        return columns_read(self.model.scales.used)
+        return number_columns(self.model.scales.used)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         model = self.model
@@ -139,14 +139,14 @@ class LinearCritic(Critic):
         weights, rarity = np.zeros(1 << BITS), np.full(1 << BITS, float(arrays["rarity_unseen"][0]))
         weights[used], rarity[used] = arrays["weights"], arrays["rarity"]
         scales = Scales(**{name: arrays[name] for name in SCALES})
-        critic._model = Model(
+        critic._model = LinearModel(
             used, weights, rarity, arrays["dense"], settings.bias, scales, settings.regularisation_C
         )
         return critic
 
 
 @dataclass(frozen=True)
-class Model:
+class LinearModel:
     """``weights`` and ``rarity`` of the hashed features (2**BITS,), ``dense`` of the numbers.
 
     ``used``: the features that a training row has.
@@ -170,8 +170,8 @@ class Model:
 
     def score(self, rows: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Scores:
         """Probabilities: each row's blocks of features as unit vectors, and its numbers, times the weights."""
-        found, count = hashed(rows, columns), rows.num_rows
-        logits = row_sums(self.scales.dense(numbers(rows, columns)), self.dense) + self.bias
+        found, count = hashed_ngrams(rows, columns), rows.num_rows
+        logits = row_sums(self.scales.dense(teacher_numbers(rows, columns)), self.dense) + self.bias
         for block in found.blocks:
             place, column = found.rows[block], found.columns[block]
             sums = np.bincount(place, self._weighted[column], count)
@@ -180,7 +180,7 @@ class Model:
         return scores
 
 
-def _rarity(found: Features, count: int) -> Floats:
+def _rarity(found: HashedNgrams, count: int) -> Floats:
     """Inverse document frequency of each column, smoothed, as the critic's file holds it."""
     distinct = np.unique(found.rows * (1 << BITS) + found.columns) & (1 << BITS) - 1
     seen = np.bincount(distinct, minlength=1 << BITS)
@@ -194,7 +194,7 @@ def _lengths(rows: np.ndarray[Any, Any], squares: Floats, count: int) -> Floats:
     return lengths
 
 
-def _matrix(found: Features, rarity: Floats, used: np.ndarray[Any, Any], dense: Floats) -> Any:
+def _matrix(found: HashedNgrams, rarity: Floats, used: np.ndarray[Any, Any], dense: Floats) -> Any:
     """(rows, used features and numbers), sparse."""
     from scipy.sparse import csr_matrix, hstack
 

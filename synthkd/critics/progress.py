@@ -22,7 +22,7 @@ class _Work:
 _CURRENT: ContextVar[_Work | None] = ContextVar("training", default=None)
 
 
-def fit(
+def fit_with_progress(
     critic: Critic,
     rows: pa.Table,
     labels: Labels,

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.critics.base import Scores
-from synthkd.critics.columns import as_read
+from synthkd.critics.columns import cast_columns
+from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import NUMBERS
-from synthkd.critics.siblings import SIBLINGS
-from synthkd.critics.train import TrainedCritic, load_critic
+from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.errors import CriticError, InputError
 from synthkd.keys import content_hash, file_hash
 from synthkd.kinds.base import Kind
+from synthkd.labels.candidates import SIBLINGS
 from synthkd.rows.read import read_tables
 from synthkd.storage.ownership import MARK, FolderKind, check_file, has_columns, has_mark, unlisted
 from synthkd.storage.write import (
@@ -79,7 +80,7 @@ def score_file(
     return count
 
 
-def unscored(out: Path) -> dict[str, int]:
+def count_unscored(out: Path) -> dict[str, int]:
     """Count the rows of a scored file without a score, by outcome and reason."""
     if UNSCORED not in pq.read_schema(out).names:
         return {}
@@ -118,7 +119,7 @@ def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: in
         if not file.exists():
             _refuse_empty(rows, table, kind, begin)
             try:
-                read = as_read(table, kind, begin)
+                read = cast_columns(table, kind, begin)
             except CriticError as error:
                 raise InputError(f"{rows} {error}") from None
             scores = trained.score(read)

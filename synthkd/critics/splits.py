@@ -52,7 +52,7 @@ def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str
     ]
 
 
-def division(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
+def assign_split(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
     """The rows' own ``split`` where it names both sides; one that names one side only divides nothing.
 
     A share of 1 holds all rows out, one of 0 none, whatever they say.
@@ -74,20 +74,20 @@ def _named(split: Any) -> str:
     return str(split or "").strip().casefold()
 
 
-def side(split: Any) -> bool | None:
+def split_side(split: Any) -> bool | None:
     """Whether a value of ``split`` says held out; None if it says neither side."""
     name = _named(split)
     return True if name in _HELD else False if name and name in _TRAIN else None
 
 
-def leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
+def find_leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
     """Training rows that nearly repeat a held-out row, and which: they would make held-out figures too good."""
     train, rest = np.flatnonzero(~held & kept), np.flatnonzero(held & kept)
     found = twins([texts[i] for i in train], [texts[j] for j in rest])
     return {int(train[i]): int(rest[j]) for i, j in found}
 
 
-def check(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False) -> None:
+def check_split(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False) -> None:
     """Refuse parts that are too small, have verdicts of one sort only, or share a group.
 
     ``whole``: there is to be one part alone.
@@ -107,10 +107,10 @@ def check(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool
         g for g, h in zip(groups, held, strict=True) if not h
     }
     if both:
-        raise CriticError(f"{path}: {both_sides(sorted(both))}")
+        raise CriticError(f"{path}: {straddling_groups(sorted(both))}")
 
 
-def both_sides(groups: list[str]) -> str:
+def straddling_groups(groups: list[str]) -> str:
     """Say which groups a sheet's own split divides."""
     count = "1 group stands" if len(groups) == 1 else f"{len(groups):,} groups stand"
     return (
@@ -120,6 +120,8 @@ def both_sides(groups: list[str]) -> str:
     )
 
 
+#: Column of held-out rows: their bucket.
+NOVELTY = "novelty"
 #: From the most to the least that was seen.
 SEEN_REST, SEEN_WORDS, NEW_WORDS = "the rest was seen", "its words were seen", "new words"
 BUCKETS = (SEEN_REST, SEEN_WORDS, NEW_WORDS)

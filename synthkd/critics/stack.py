@@ -19,11 +19,11 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
 from synthkd.critics.base import Critic, Labels, Missing, Scores
-from synthkd.critics.ensemble import Bag, logits
+from synthkd.critics.ensemble import Ensemble, critic_logits
 from synthkd.critics.features import COLUMNS, row_sums
-from synthkd.critics.folder import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
-from synthkd.critics.progress import fit
+from synthkd.critics.progress import fit_with_progress
 from synthkd.errors import CriticError, nearest, require_extra
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
@@ -78,7 +78,7 @@ class StackCritic(Critic):
         if not self.specs:
             raise CriticError("critic 'stack': `critics` names none; give at least one")
         self.folds, self.held_out, self.refit, self.seed = folds, held_out, refit, seed
-        self.members = [Bag([_made(name, kind, options)]) for name, options in self.specs]
+        self.members = [Ensemble([_made(name, kind, options)]) for name, options in self.specs]
         self._mean = self._scale = self._weights = np.zeros(0)
         self._bias = 0.0
         #: (n, members) logits of the rows of `fit` by members that did not see them; NaN for rows that all saw.
@@ -107,7 +107,7 @@ class StackCritic(Critic):
         for train, test in self.divisions(groups, labels):
             for place, bag in enumerate(bags):
                 bag.append(self._fitted(place, rows, labels, groups, weights, train))
-                unseen[test, place] = logits(bag[-1], rows.take(pa.array(test)))
+                unseen[test, place] = critic_logits(bag[-1], rows.take(pa.array(test)))
         known = np.flatnonzero(~np.isnan(unseen).any(axis=1))
         if len(set(labels[known])) < 2:
             raise CriticError(
@@ -121,7 +121,7 @@ class StackCritic(Critic):
             bags = [
                 [self._fitted(place, rows, labels, groups, weights, everything)] for place in range(len(bags))
             ]
-        self.members = [Bag(bag) for bag in bags]
+        self.members = [Ensemble(bag) for bag in bags]
 
     def _fitted(
         self,
@@ -137,7 +137,7 @@ class StackCritic(Critic):
         member = _made(name, self.kind, options)
         member.prepare(rows, groups)
         part = None if weights is None else weights[train]
-        fit(member, rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
+        fit_with_progress(member, rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
         return member
 
     def divisions(self, groups: Sequence[str], labels: Labels) -> Iterator[tuple[Any, Any]]:
@@ -248,7 +248,7 @@ class StackCritic(Critic):
         for place, member in enumerate(settings.members):
             inside = folder / f"member-{place}-{member.name}"
             own = options_of_load(plugins.find("critics", member.name), options, f"{place}-{member.name}")
-            critic.members.append(Bag.load(inside, kind, member.name, copies, own))
+            critic.members.append(Ensemble.load(inside, kind, member.name, copies, own))
         _refuse_unused(options, critic.specs)
         critic._mean, critic._scale, critic._weights = arrays["mean"], arrays["scale"], arrays["weights"]
         critic._bias = settings.bias

@@ -17,7 +17,7 @@ from synthkd.stages.shift import Watch
 
 if TYPE_CHECKING:
     from synthkd.critics.calibration import GroupThresholds
-    from synthkd.critics.train import TrainedCritic
+    from synthkd.critics.trained_critic import TrainedCritic
     from synthkd.recipe import CriticPart, Recipe
 
 NAME = "critic"
@@ -56,10 +56,10 @@ class Decision:
 
     def _note_numbers(self, rows: pa.Table) -> None:
         """Enter the numbers that these rows have and the critic does not read into the record."""
-        from synthkd.critics.columns import known_numbers
+        from synthkd.critics.columns import present_numbers
 
         assert self.record is not None
-        there = known_numbers(rows) | set(self.record.get("numbers_not_read") or ())
+        there = present_numbers(rows) | set(self.record.get("numbers_not_read") or ())
         if unread := sorted(there & set(self.trained.critic.numbers()[1])):
             self.record["numbers_not_read"] = unread
 
@@ -125,8 +125,9 @@ def decide(plan: Plan) -> Decision:
     if part is None:
         return Decision()
     from synthkd.critics.calibration import Unreachable
+    from synthkd.critics.folder import load_critic
     from synthkd.critics.labels import read_labels
-    from synthkd.critics.train import load_critic, train_critic
+    from synthkd.critics.train import train_critic
     from synthkd.resources import resource
 
     if part.path is not None:
@@ -212,8 +213,8 @@ def _options(recipe: Recipe) -> dict[str, Any]:
 def check_options(recipe: Recipe) -> None:
     """Refuse, before anything is bought, a trained critic that could not be asked. One may be trained later."""
     from synthkd import plugins
+    from synthkd.critics.folder import FACTS, read_facts
     from synthkd.critics.options import options_of_load
-    from synthkd.critics.train import FACTS, read_facts
     from synthkd.errors import CriticError
 
     assert recipe.critic is not None

@@ -63,7 +63,7 @@ class Watch:
         """
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
         from synthkd.critics.splits import UNGROUPED, group_names
-        from synthkd.critics.train import group_hash
+        from synthkd.critics.trained_critic import group_hash
 
         sample = [row for _, _, row in sorted(self._lowest, key=lambda item: item[:2])]
         # A row without a score is rejected, and its like was left out of the calibration.

@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 
 from synthkd.cli.critic import app
 from synthkd.critics.calibration import Curve
+from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.plots import precision_picture
 from synthkd.critics.splits import NEW_WORDS, SEEN_REST, SEEN_WORDS, novelty
-from synthkd.critics.train import load_critic, train_critic
+from synthkd.critics.train import train_critic
 from synthkd.kinds.triple import TripleKind
 
 KIND = TripleKind()
@@ -112,13 +113,13 @@ def test_figures_by_novelty_are_on_the_card_and_gone_after_another_calibration(
     trained = train_critic(KIND, found, out=tmp_path / "c")
     assert "| the rest was seen |" in card(tmp_path / "c")
     assert set(trained.held_out.column("novelty").to_pylist()) <= {SEEN_REST, SEEN_WORDS, NEW_WORDS}
-    from synthkd.critics.evaluate import recalibrated
+    from synthkd.critics.evaluate import recalibrate
 
     fresh = [row | {"head": f"new {row['head']}"} for row in rows(100)]
     again = read_labels(write_csv(tmp_path / "fresh.csv", fresh), KIND, held_out=1.0)
     from synthkd.critics.card import critic_card
 
-    assert "Where rows are new" not in critic_card(recalibrated(trained, again))
+    assert "Where rows are new" not in critic_card(recalibrate(trained, again))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])

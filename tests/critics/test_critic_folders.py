@@ -18,9 +18,10 @@ from safetensors.numpy import load_file, save_file
 from support.files import write_csv
 
 from synthkd.artifacts.folder import HASHES, write_hashes
-from synthkd.critics.folder import ARRAYS, CONFIG
+from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.critics.folder import FACTS, HELD_OUT, SEEN, load_critic
 from synthkd.critics.labels import read_labels
-from synthkd.critics.train import FACTS, HELD_OUT, SEEN, load_critic, train_critic
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError, SynthKDError
 from synthkd.kinds.triple import TripleKind
 

@@ -13,10 +13,11 @@ from support.critic_sheets import sheet_rows
 from support.files import write_csv
 
 from synthkd.artifacts.folder import HASHES
-from synthkd.critics.folder import ARRAYS, CONFIG
+from synthkd.critics.files import ARRAYS, CONFIG
+from synthkd.critics.folder import FACTS, HELD_OUT, SEEN, load_critic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
-from synthkd.critics.train import FACTS, HELD_OUT, SEEN, load_critic, train_critic
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.triple import TripleKind

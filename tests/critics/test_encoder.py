@@ -15,10 +15,10 @@ from support.tiny_encoder import write_bert
 
 from synthkd.artifacts.folder import HASHES
 from synthkd.critics.encoder import EncoderCritic
-from synthkd.critics.encoder import fine_tuned as training
-from synthkd.critics.encoder.fine_tuned import Schedule
-from synthkd.critics.encoder.head import compared
-from synthkd.critics.folder import ARRAYS, CONFIG
+from synthkd.critics.encoder import cross_encoder as training
+from synthkd.critics.encoder.cross_encoder import FineTuningSchedule
+from synthkd.critics.encoder.head import comparison_features
+from synthkd.critics.files import ARRAYS, CONFIG
 from synthkd.encoders import batches
 from synthkd.encoders import load as models
 from synthkd.errors import CriticError, MissingExtraError
@@ -141,20 +141,20 @@ def test_the_best_epoch_on_validation_is_kept_and_training_stops_after_it(fine_t
 
 def test_validation_rows_share_no_group_with_training_rows() -> None:
     _, labels, groups = labelled(400)
-    train, held = training.divide(groups, labels, Schedule())
+    train, held = training.validation_split(groups, labels, FineTuningSchedule())
     assert len(held)
     assert not {groups[i] for i in train} & {groups[i] for i in held}
 
 
 def test_with_too_few_rows_to_validate_on_every_row_trains() -> None:
     _, labels, groups = labelled(40)
-    train, held = training.divide(groups, labels, Schedule())
+    train, held = training.validation_split(groups, labels, FineTuningSchedule())
     assert (len(train), len(held)) == (40, 0)
 
 
 def test_balanced_weights_give_both_verdicts_the_same_sum() -> None:
     labels = np.arange(100) < 20
-    weights = training.row_weights(labels, np.arange(100), None, balanced=True)
+    weights = training.cross_entropy_weights(labels, np.arange(100), None, balanced=True)
     assert weights[labels].sum() == pytest.approx(weights[~labels].sum())
     assert weights.mean() == pytest.approx(1)
 
@@ -239,7 +239,7 @@ def test_a_frozen_critic_reads_the_teachers_likelihood(tiny: Path) -> None:
 
 def test_pair_features_are_the_two_their_product_distance_and_cosine() -> None:
     left, right = np.array([[1.0, 0.0]]), np.array([[0.6, 0.8]])
-    np.testing.assert_allclose(compared(left, right)[0], [1, 0, 0.6, 0.8, 0.6, 0, 0.4, 0.8, 0.6])
+    np.testing.assert_allclose(comparison_features(left, right)[0], [1, 0, 0.6, 0.8, 0.6, 0, 0.4, 0.8, 0.6])
 
 
 @pytest.mark.parametrize("name", [ARRAYS, CONFIG, "encoder/model.safetensors", "encoder/tokenizer.json"])

@@ -10,9 +10,11 @@ import pytest
 from support import command_line as program
 from support.files import write_csv
 
-from synthkd.critics.evaluate import compare, evaluate, recalibrated
+from synthkd.critics.evaluate import compare_critics, evaluate_critic, recalibrate
+from synthkd.critics.folder import load_critic, save_critic
 from synthkd.critics.labels import LabelSheet, read_labels
-from synthkd.critics.train import TrainedCritic, load_critic, save_critic, train_critic
+from synthkd.critics.train import train_critic
+from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
 
@@ -50,7 +52,7 @@ def fresh(folder: Path) -> LabelSheet:
 
 @pytest.mark.slow
 def test_groups_that_were_trained_on_are_left_out(trained: TrainedCritic, fresh: LabelSheet) -> None:
-    found = evaluate(trained, fresh)
+    found = evaluate_critic(trained, fresh)
     seen = sum(int(group[1:]) < 600 and group not in held(trained) for group in fresh.groups)
     assert (found.left_out, len(found.curve.labels)) == (seen, 400 - seen)
 
@@ -66,13 +68,13 @@ def test_a_sheet_of_trained_groups_alone_is_refused(trained: TrainedCritic, fres
         fresh.rows.slice(0, 50), fresh.labels[:50], fresh.held_out[:50], names[:50], source="fresh.csv"
     )
     with pytest.raises(CriticError, match=r"fresh.csv: of 50 labelled rows 0 are of groups"):
-        evaluate(trained, again)
+        evaluate_critic(trained, again)
 
 
 def test_figures_tell_auc_with_its_interval_and_what_each_promise_keeps(
     trained: TrainedCritic, fresh: LabelSheet
 ) -> None:
-    figures = evaluate(trained, fresh).figures()
+    figures = evaluate_critic(trained, fresh).figures()
     assert figures["auc_low"] < figures["auc"] < figures["auc_high"]
     assert 0.8 < figures["auc"] < 1
     assert figures["kept_at_asked_0.8"] > 0.3
@@ -85,19 +87,19 @@ def test_critics_are_compared_on_the_same_rows(
 ) -> None:
     sheet = read_labels(write_csv(folder / "other.csv", rows(600, 100)), KIND)
     other = train_critic(KIND, sheet)
-    one, two = compare({"one": trained, "two": other}, fresh)
+    one, two = compare_critics({"one": trained, "two": other}, fresh)
     assert (one.name, two.name) == ("one", "two")
     assert sorted(one.curve.labels) == sorted(two.curve.labels)
-    assert one.left_out == two.left_out > evaluate(trained, fresh).left_out
+    assert one.left_out == two.left_out > evaluate_critic(trained, fresh).left_out
 
 
 def test_another_calibration_changes_the_promise_and_not_the_scores(
     trained: TrainedCritic, fresh: LabelSheet, tmp_path: Path
 ) -> None:
-    done = recalibrated(trained, fresh)
+    done = recalibrate(trained, fresh)
     save_critic(done, tmp_path / "critic")
     again = load_critic(tmp_path / "critic", KIND)
-    assert again.held_out.num_rows == len(evaluate(trained, fresh).curve.labels)
+    assert again.held_out.num_rows == len(evaluate_critic(trained, fresh).curve.labels)
     assert again.facts()["calibrated_on"] == "fresh.csv"
     assert again.fingerprint != trained.fingerprint
     assert np.allclose(again.score(fresh.rows), trained.score(fresh.rows))
@@ -140,7 +142,7 @@ def test_rows_of_a_critic_without_groups_are_known_again_however_the_sheet_is_gr
     held = alone.held_out.num_rows
     for group in ("none", "head", "relation"):
         sheet = read_labels(path, KIND, held_out=1.0, group=group)
-        assert len(evaluate(alone, sheet).curve.labels) == held
+        assert len(evaluate_critic(alone, sheet).curve.labels) == held
 
 
 @pytest.mark.slow
@@ -151,7 +153,7 @@ def test_a_critic_of_a_column_that_the_sheet_does_not_group_by_is_refused_with_t
     path = write_csv(tmp_path / "train.csv", found)
     by_source = train_critic(KIND, read_labels(path, KIND, group="source"), out=tmp_path / "mine")
     with pytest.raises(CriticError, match=r"read the sheet with --group source"):
-        evaluate(by_source, read_labels(path, KIND, held_out=1.0))
+        evaluate_critic(by_source, read_labels(path, KIND, held_out=1.0))
     assert load_critic(tmp_path / "mine", KIND).curve.groups is not None
 
 
@@ -161,7 +163,7 @@ def test_rows_of_a_group_that_is_spelled_otherwise_are_left_out(
     plain = read_labels(write_csv(tmp_path / "a.csv", rows(400, 400)), KIND, held_out=1.0)
     spelled = [row | {"head": f"The {row['head'].upper()}."} for row in rows(400, 400)]
     other = read_labels(write_csv(tmp_path / "b.csv", spelled), KIND, held_out=1.0)
-    assert evaluate(trained, other).left_out == evaluate(trained, plain).left_out > 0
+    assert evaluate_critic(trained, other).left_out == evaluate_critic(trained, plain).left_out > 0
 
 
 @pytest.mark.slow

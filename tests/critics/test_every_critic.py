@@ -14,9 +14,10 @@ from support.tiny_encoder import write_bert
 from typer.testing import CliRunner
 
 from synthkd.cli.critic import app
-from synthkd.critics.evaluate import recalibrated
+from synthkd.critics.evaluate import recalibrate
+from synthkd.critics.folder import FACTS, load_critic, read_facts, save_critic
 from synthkd.critics.labels import read_labels
-from synthkd.critics.train import FACTS, load_critic, read_facts, save_critic, train_critic
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.triple import TripleKind
 from synthkd.progress import Progress
@@ -167,7 +168,7 @@ def test_a_run_refuses_a_critic_without_a_threshold(folder: Path, tmp_path: Path
     with pytest.raises(CriticError, match="synthkd critic calibrate"):
         load_critic(tmp_path / "c", KIND).curve  # noqa: B018
     fresh = read_labels(folder / "fresh.csv", KIND, held_out=1.0)
-    assert recalibrated(load_critic(tmp_path / "c", KIND), fresh).curve.auc > 0.5
+    assert recalibrate(load_critic(tmp_path / "c", KIND), fresh).curve.auc > 0.5
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.critics.features import BITS, hashed, numbers
+from synthkd.critics.features import BITS, hashed_ngrams, teacher_numbers
 
 COLUMNS = ("head", "relation", "tail")
 Row = tuple[str | None, str | None, str | None]
@@ -21,7 +21,7 @@ def table(rows: list[Row]) -> pa.Table:
 
 def features(rows: list[Row], columns: tuple[str, ...] = COLUMNS) -> list[Counter[int]]:
     """Of each row: column -> occurrences."""
-    found = hashed(table(rows), columns)
+    found = hashed_ngrams(table(rows), columns)
     counts: list[Counter[int]] = [Counter() for _ in rows]
     for row, column in zip(found.rows, found.columns, strict=True):
         counts[row][int(column)] += 1
@@ -46,7 +46,7 @@ def test_columns_are_below_the_size_of_the_table(some: list[Row]) -> None:
 
 def test_a_slice_of_a_table_has_the_features_of_its_rows() -> None:
     some: list[Row] = [("dog", "IsA", "pet"), ("oak", "IsA", "tree"), ("cup", "UsedFor", "tea")]
-    found = hashed(table(some).slice(1, 2), COLUMNS)
+    found = hashed_ngrams(table(some).slice(1, 2), COLUMNS)
     assert Counter(found.columns[found.rows == 0].tolist()) == features([some[1]])[0]
 
 
@@ -83,7 +83,7 @@ def test_a_null_is_an_empty_text() -> None:
 
 
 def test_no_rows_have_no_features() -> None:
-    assert len(hashed(table([]), COLUMNS).rows) == 0
+    assert len(hashed_ngrams(table([]), COLUMNS).rows) == 0
 
 
 def test_a_long_text_is_paired_by_its_first_words_only() -> None:
@@ -93,6 +93,6 @@ def test_a_long_text_is_paired_by_its_first_words_only() -> None:
 
 
 def test_numbers_that_are_not_there_are_nan() -> None:
-    found = numbers(table([("dog", "IsA", "pet")]), COLUMNS)
+    found = teacher_numbers(table([("dog", "IsA", "pet")]), COLUMNS)
     assert found.shape == (1, 4)
     assert [value != value for value in found[0]] == [True, True, True, False]

@@ -332,7 +332,8 @@ def messages(path: Path, verdict: str, rows: int = 240) -> Path:
 
 @pytest.mark.slow
 def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path) -> None:
-    from synthkd.critics.train import load_critic, train_critic
+    from synthkd.critics.folder import load_critic
+    from synthkd.critics.train import train_critic
     from synthkd.kinds.labelled_text.kind import LabelledTextKind
 
     kind = LabelledTextKind()

@@ -10,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from support.files import write_csv
 
+from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
-from synthkd.critics.train import TrainedCritic, load_critic, train_critic
+from synthkd.critics.train import train_critic
+from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.errors import InputError
 from synthkd.kinds.triple import TripleKind
 

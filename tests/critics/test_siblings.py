@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthkd.critics.siblings import SIBLINGS, with_siblings
+from synthkd.critics.text.siblings import SIBLINGS, with_siblings
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
 from synthkd.labels.candidates import Pool

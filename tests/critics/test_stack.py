@@ -15,7 +15,7 @@ import pytest
 from synthkd import plugins
 from synthkd.artifacts.folder import write_hashes
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.folder import ARRAYS, CONFIG, CriticSettings, read_files, write_files
+from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, read_files, write_files
 from synthkd.critics.stack import StackCritic
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind

@@ -11,10 +11,11 @@ import pytest
 from support.files import write_csv
 
 from synthkd.critics.crossfit import crossfit
+from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import read_labels
-from synthkd.critics.siblings import with_siblings
 from synthkd.critics.text.critic import TextCritic
-from synthkd.critics.train import load_critic, train_critic
+from synthkd.critics.text.siblings import with_siblings
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.critics.text.features import Words, form, overlap, rarities
+from synthkd.critics.text.features import ColumnWords, form_features, overlap_features, rarities
 
 
 def numbers(said: list[str | None], **sources: list[str | None]) -> dict[str, list[float]]:
     """Overlap with words that weigh alike."""
-    columns = {name: Words(pa.array(texts, pa.string())) for name, texts in sources.items()}
-    found = overlap(Words(pa.array(said, pa.string())), columns, np.ones(1 << 16))
+    columns = {name: ColumnWords(pa.array(texts, pa.string())) for name, texts in sources.items()}
+    found = overlap_features(ColumnWords(pa.array(said, pa.string())), columns, np.ones(1 << 16))
     return {name: values.tolist() for name, values in found.items()}
 
 
@@ -69,8 +69,11 @@ def test_numbers_are_sought_in_the_sources_and_have_no_meaning_without_digits() 
 
 
 def test_rare_words_weigh_more() -> None:
-    said, source = Words(pa.array(["the whale", "the", "the"])), Words(pa.array(["whale", "the", "cat"]))
-    found = overlap(said, {"source": source}, rarities([said, source]))
+    said, source = (
+        ColumnWords(pa.array(["the whale", "the", "the"])),
+        ColumnWords(pa.array(["whale", "the", "cat"])),
+    )
+    found = overlap_features(said, {"source": source}, rarities([said, source]))
     assert found["from source"][0] == 1.0
 
 
@@ -93,7 +96,7 @@ def test_a_row_has_the_same_numbers_in_any_company(pairs: list[tuple[str, str]])
 
 
 def test_the_form_of_a_text_is_told() -> None:
-    found = form(pa.array(["Is it? Yes.", "no", None]))
+    found = form_features(pa.array(["Is it? Yes.", "no", None]))
     assert found["asks"].tolist() == [1, 0, 0]
     assert found["sentences"].tolist() == [2, 0, 0]
     assert found["ends"].tolist() == [1, 0, 0]

@@ -16,7 +16,7 @@ from support.files import write_csv
 from typer.testing import CliRunner
 
 from synthkd.cli.app import app
-from synthkd.critics.triples.negatives import write_sheet
+from synthkd.critics.triples.negatives import write_negatives
 from synthkd.labels.sheet import Sheet, read_records
 from synthkd.rows.read import read_rows
 from synthkd.students.serve import predict_file
@@ -142,7 +142,7 @@ def test_made_negatives_are_marked_and_read_back(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     true = [{"head": f"={i}", "relation": "UsedFor", "tail": f"@{i}\rx"} for i in range(24)]
     write_csv(tmp_path / "true.csv", true)
-    write_sheet(tmp_path / "true.csv", tmp_path / "out.csv")
+    write_negatives(tmp_path / "true.csv", tmp_path / "out.csv")
     assert not any(FORMULA.match(cell) for row in cells(tmp_path / "out.csv") for cell in row.values())
     read = [row for row in rows_of(tmp_path / "out.csv") if row["label"] == "true"]
     assert [row["head"] for row in read] == [row["head"] for row in true]

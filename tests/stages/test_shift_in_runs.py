@@ -13,7 +13,7 @@ from support.recipes import Make
 
 from synthkd import run
 from synthkd.critics.splits import group_names
-from synthkd.critics.train import group_hash
+from synthkd.critics.trained_critic import group_hash
 from synthkd.errors import WithdrawnError
 from synthkd.kinds.triple import TripleKind
 from synthkd.pipeline import check_guarantee

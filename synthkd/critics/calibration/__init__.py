@@ -46,21 +46,20 @@ between the held-out rows and what is decided (`critics.shift`).
 """
 
 from synthkd.critics.calibration.bounds import clopper_pearson_lower, clopper_pearson_upper
-from synthkd.critics.calibration.curve import Curve, choose_threshold
+from synthkd.critics.calibration.curve import Curve
 from synthkd.critics.calibration.evidence import Evidence
 from synthkd.critics.calibration.groups import GroupThresholds, choose_by_group
-from synthkd.critics.calibration.plan import Plan
+from synthkd.critics.calibration.plan import ThresholdPlan
 from synthkd.critics.calibration.results import Threshold, Unreachable
 
 __all__ = [
     "Curve",
     "Evidence",
     "GroupThresholds",
-    "Plan",
     "Threshold",
+    "ThresholdPlan",
     "Unreachable",
     "choose_by_group",
-    "choose_threshold",
     "clopper_pearson_lower",
     "clopper_pearson_upper",
 ]

@@ -95,7 +95,7 @@ def betting_p(labels: Bools, weights: Floats, precision: float, level: float) ->
     return float(min(1.0, math.exp(-max(float(wealth.max()), 0.0))))
 
 
-def bound_from(p_value: Callable[[float], float], level: float) -> float:
+def lower_bound_of_test(p_value: Callable[[float], float], level: float) -> float:
     """The largest precision that a test would still pass at ``level``, to 1e-4 below; 0 where none."""
     low, high = 0.0, 1.0
     while high - low > 1e-4:

@@ -46,7 +46,7 @@ _SUPPOSED = 1.0
 _LEAST_VARIANCE = 0.01
 
 
-def numbered(groups: Any) -> Ints | None:
+def number_groups(groups: Any) -> Ints | None:
     """Number the groups; None if no group has two rows."""
     names, places = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     return None if len(names) == len(places) else places.astype(np.int64)
@@ -81,7 +81,7 @@ INDEPENDENT = Correlation(1.0, 1.0, 1.0, 1.0)
 _UNKNOWN = Correlation(math.inf, 1.0, 1.0, 1.0)
 
 
-def correlation(scores: Floats, labels: Bools, groups: Ints) -> Correlation:
+def intraclass_correlation(scores: Floats, labels: Bools, groups: Ints) -> Correlation:
     """Analyse how verdicts of one group hang together beyond their scores."""
     rows, share = len(labels), float(labels.mean())
     if not 0 < share < 1:
@@ -119,7 +119,7 @@ def _expected(scores: Floats, labels: Bools) -> Floats:
 
 
 @dataclass(frozen=True)
-class Sums:
+class GroupSums:
     """Sums over the groups of the first k rows, for k = 1 … n: of squared sizes, squared valid rows, and their product."""
 
     sizes: Floats
@@ -128,7 +128,7 @@ class Sums:
     total: Floats
 
     @classmethod
-    def of(cls, labels: Bools, groups: Ints) -> Sums:
+    def of(cls, labels: Bools, groups: Ints) -> GroupSums:
         """Count within groups in the order of the rows."""
         order = np.argsort(groups, kind="stable")
         at = np.arange(len(order))

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats, Ints
-from synthkd.critics.calibration.choose import choose
-from synthkd.critics.calibration.clusters import numbered
+from synthkd.critics.calibration.clusters import number_groups
 from synthkd.critics.calibration.evidence import Evidence
-from synthkd.critics.calibration.plan import Plan
+from synthkd.critics.calibration.plan import ThresholdPlan
 from synthkd.critics.calibration.results import Threshold, Unreachable
+from synthkd.critics.calibration.selection import choose_threshold
 from synthkd.errors import CriticError
 
 
@@ -96,23 +96,11 @@ class Curve:
         precision: float,
         confidence: float = 0.95,
         *,
-        plan: Plan | None = None,
+        plan: ThresholdPlan | None = None,
         decided: int | None = None,
     ) -> Threshold | Unreachable:
         """The loosest threshold that passes, or why there is none. ``plan``: see `Plan.joined`."""
-        return choose(self.evidence(decided), precision, confidence, plan)
-
-
-def choose_threshold(
-    curve: Curve,
-    precision: float,
-    confidence: float = 0.95,
-    *,
-    plan: Plan | None = None,
-    decided: int | None = None,
-) -> Threshold | Unreachable:
-    """`Curve.threshold` as a function."""
-    return curve.threshold(precision, confidence, plan=plan, decided=decided)
+        return choose_threshold(self.evidence(decided), precision, confidence, plan)
 
 
 def _check(scores: Floats, labels: np.ndarray[Any, Any]) -> None:
@@ -130,7 +118,7 @@ def _check(scores: Floats, labels: np.ndarray[Any, Any]) -> None:
 def _checked_groups(groups: Sequence[str], rows: int) -> Ints | None:
     if len(groups) != rows:
         raise CriticError(f"{rows:,} scores but {len(groups):,} groups; give one group for each row")
-    return numbered(groups)
+    return number_groups(groups)
 
 
 def _checked_weights(weights: Floats, rows: int) -> Floats:

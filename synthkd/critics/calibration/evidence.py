@@ -15,11 +15,11 @@ from synthkd.critics.calibration.bounds import (
     betainc_p,
     betting_p,
     binomial_p,
-    bound_from,
     clopper_pearson_lower,
     corpus_p,
+    lower_bound_of_test,
 )
-from synthkd.critics.calibration.clusters import INDEPENDENT, Correlation, Sums, correlation
+from synthkd.critics.calibration.clusters import INDEPENDENT, Correlation, GroupSums, intraclass_correlation
 
 #: Bets pay from this ratio of effective to thinned rows on (simulated); below it thinning has more power.
 _BETS_PAY = 1.4
@@ -78,11 +78,11 @@ class Evidence:
             return INDEPENDENT
         if self.known is not None:
             return self.known
-        return correlation(self.scores, self.labels, self.groups)
+        return intraclass_correlation(self.scores, self.labels, self.groups)
 
     @cached_property
-    def _sums(self) -> Sums | None:
-        return None if self.groups is None else Sums.of(self.labels, self.groups)
+    def _sums(self) -> GroupSums | None:
+        return None if self.groups is None else GroupSums.of(self.labels, self.groups)
 
     def p_value(self, threshold: float, precision: float, level: float) -> float:
         """Of one hypothesis; with weights, by the way that has the most power at ``level``."""
@@ -122,7 +122,7 @@ class Evidence:
             return 1.0
         sums = self._sums
         if sums is None or not kept.all():
-            sums = Sums.of(self.labels[: len(kept)][kept], self.groups[: len(kept)][kept])
+            sums = GroupSums.of(self.labels[: len(kept)][kept], self.groups[: len(kept)][kept])
         return float(sums.effect(np.array([int(kept.sum())]), self.correlation.limit())[0])
 
     @staticmethod
@@ -138,7 +138,7 @@ class Evidence:
         if self.weights is None and self.decided is None and self.groups is None:
             count = self.accepted(threshold)
             return clopper_pearson_lower(int(self._valid[count]), count, level)
-        return bound_from(lambda precision: self.p_value(threshold, precision, level), level)
+        return lower_bound_of_test(lambda precision: self.p_value(threshold, precision, level), level)
 
     def effect(self, threshold: float) -> float:
         """The design effect of the rows accepted at a threshold; 1 without groups."""

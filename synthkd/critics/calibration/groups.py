@@ -9,18 +9,18 @@ from typing import Any, Literal
 import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats
-from synthkd.critics.calibration.choose import (
-    Passed,
-    check_asked,
-    plan_for,
-    threshold_at,
-    unreachable,
-    walk,
-)
 from synthkd.critics.calibration.curve import Curve
 from synthkd.critics.calibration.evidence import Evidence
-from synthkd.critics.calibration.plan import STARTS, Plan, fewest_rows
+from synthkd.critics.calibration.plan import STARTS, ThresholdPlan, fewest_rows
 from synthkd.critics.calibration.results import Threshold, Unreachable
+from synthkd.critics.calibration.selection import (
+    PassedTest,
+    check_target,
+    explain_unreachable,
+    fallback_test,
+    plan_for,
+    threshold_at,
+)
 from synthkd.errors import CriticError
 
 Found = Threshold | Unreachable
@@ -92,7 +92,7 @@ def choose_by_group(
     weights: Any = None,
     *,
     clusters: Sequence[str] | None = None,
-    plans: Mapping[str, Plan] | None = None,
+    plans: Mapping[str, ThresholdPlan] | None = None,
     decided: Mapping[str, int] | None = None,
 ) -> GroupThresholds:
     """Thresholds by group from held-out rows: scores, verdicts, groups and sampling weights of equal length.
@@ -104,7 +104,7 @@ def choose_by_group(
     ``clusters`` name the rows that hang together, such as those of one head; ``plans`` by group come from labels
     elsewhere (`Plan.from_labels`); ``decided`` are the numbers of rows by group that the promise is about.
     """
-    check_asked(precision, confidence)
+    check_target(precision, confidence)
     whole = Curve.of(scores, labels, weights, clusters)
     names, rows = np.asarray(groups, dtype=str), len(whole.scores)
     if len(names) != rows:
@@ -159,16 +159,16 @@ def _sum(decided: Mapping[str, int] | None, groups: Sequence[str] | None = None)
 
 
 def _chosen(
-    parts: dict[str, Evidence], precision: float, confidence: float, planned: Mapping[str, Plan]
+    parts: dict[str, Evidence], precision: float, confidence: float, planned: Mapping[str, ThresholdPlan]
 ) -> dict[str, Found]:
     alpha = 1 - confidence
     levels = dict.fromkeys(parts, alpha / len(parts))
     plans = {g: plan_for(e, precision, alpha / len(parts), planned.get(g)) for g, e in parts.items()}
-    passed: dict[str, Passed | None] = {}
+    passed: dict[str, PassedTest | None] = {}
     waiting = list(parts)
     while waiting:
         for group in waiting:
-            passed[group] = walk(parts[group], plans[group], precision, levels[group])
+            passed[group] = fallback_test(parts[group], plans[group], precision, levels[group])
         done = [group for group in waiting if (p := passed[group]) is not None and p.whole]
         waiting = [group for group in waiting if group not in done]
         if not done:
@@ -176,7 +176,7 @@ def _chosen(
         for group in waiting:
             levels[group] += sum(p.level for d in done if (p := passed[d]) is not None) / len(waiting)
     return {
-        group: unreachable(parts[group], plans[group], precision, confidence, levels[group])
+        group: explain_unreachable(parts[group], plans[group], precision, confidence, levels[group])
         if (at := passed[group]) is None
         else threshold_at(parts[group], plans[group], at, precision, confidence)
         for group in parts

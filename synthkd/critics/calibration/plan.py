@@ -28,14 +28,16 @@ SURE = ((math.inf, 0.3), (3.0, 0.7))
 
 
 @dataclass(frozen=True)
-class Plan:
+class ThresholdPlan:
     """``thresholds`` from strict to loose; ``shares`` of the allowed error that enter at each, 1 in all."""
 
     thresholds: Floats
     shares: Floats
 
     @classmethod
-    def by_ranks(cls, scores: Floats, precision: float, alpha: float, decided: int | None = None) -> Plan:
+    def by_ranks(
+        cls, scores: Floats, precision: float, alpha: float, decided: int | None = None
+    ) -> ThresholdPlan:
         """From the ranks of the held-out scores themselves, sorted from the highest.
 
         The threshold for the r best rows lies just above the score of the next row, so that the r rows are draws
@@ -50,7 +52,7 @@ class Plan:
         entering = np.isin(shares, starts) / len(starts)
         return cls._merged(values, entering)._from(scores, round(fewest * n))
 
-    def _from(self, scores: Floats, fewest: int) -> Plan:
+    def _from(self, scores: Floats, fewest: int) -> ThresholdPlan:
         """Without thresholds above which too few rows lie for a test to pass, as happens where scores tie.
 
         Their share of the error enters at the next one. Scores alone decide.
@@ -59,10 +61,12 @@ class Plan:
         first = min(int(np.searchsorted(accepted, fewest)), len(accepted) - 1)
         shares = self.shares[first:].copy()
         shares[0] += self.shares[:first].sum()
-        return Plan(self.thresholds[first:], shares)
+        return ThresholdPlan(self.thresholds[first:], shares)
 
     @classmethod
-    def from_labels(cls, scores: Floats, labels: Bools, rows: int, precision: float, alpha: float) -> Plan:
+    def from_labels(
+        cls, scores: Floats, labels: Bools, rows: int, precision: float, alpha: float
+    ) -> ThresholdPlan:
         """From labelled rows that are not among the ``rows`` held-out ones: the training part, cross-fitted.
 
         The first threshold is the loosest that will pass almost surely if these rows tell the truth.
@@ -85,7 +89,7 @@ class Plan:
         return cls._merged(scores[at], entering)
 
     @classmethod
-    def joined(cls, planned: Plan, ranks: Plan, share: float = PLANNED) -> Plan:
+    def joined(cls, planned: ThresholdPlan, ranks: ThresholdPlan, share: float = PLANNED) -> ThresholdPlan:
         """Both at once: ``share`` of the error enters where ``planned`` says, the rest where ``ranks`` says.
 
         One order of all thresholds, so what passes at a start by ranks adds its error to the planned tests on its
@@ -98,7 +102,7 @@ class Plan:
         )
 
     @classmethod
-    def _merged(cls, thresholds: Floats, shares: Floats) -> Plan:
+    def _merged(cls, thresholds: Floats, shares: Floats) -> ThresholdPlan:
         """Equal thresholds are one, with the sum of their shares."""
         unique, places = np.unique(-thresholds, return_inverse=True)
         entering: Floats = np.bincount(places, weights=shares, minlength=len(unique)).astype(np.float64)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats
-from synthkd.critics.crossfit import fold_of
+from synthkd.critics.crossfit import group_folds
 from synthkd.errors import CriticError
 
 
@@ -127,7 +127,7 @@ def crossfit_probabilities(
     """Probabilities of rows by calibrators that did not see them, so that their error can be measured."""
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names = list(groups) or [str(i) for i in range(len(scores))]
-    fold, found = fold_of(names, folds, seed), np.zeros(len(scores))
+    fold, found = group_folds(names, folds, seed), np.zeros(len(scores))
     for here in np.unique(fold):
         test = fold == here
         found[test] = fit_calibrator(method, scores[~test], labels[~test])(scores[test])

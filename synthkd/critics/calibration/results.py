@@ -33,7 +33,7 @@ class Threshold:
         return (
             f"precision {self.asked:.2f} asked: threshold {self.threshold:.4f} keeps {self.kept:.1%} of the rows and"
             f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on {self.held_out:,} held-out"
-            f" labels{worth(self.effective)}, at least {self.asked:.2f} with {self.confidence:.0%} confidence{about}"
+            f" labels{effective_labels_note(self.effective)}, at least {self.asked:.2f} with {self.confidence:.0%} confidence{about}"
         )
 
 
@@ -61,7 +61,7 @@ class Unreachable:
         """What is the matter and what would help."""
         seen = (
             f"a precision of {self.asked:.2f} with {self.confidence:.0%} confidence could not be had: the best on"
-            f" {self.held_out:,} held-out labels{worth(self.effective)} was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
+            f" {self.held_out:,} held-out labels{effective_labels_note(self.effective)} was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
         )
         if self.labels_needed is None:
             return seen + " More labels alone will not help: ask for less, or train a better critic."
@@ -85,6 +85,6 @@ class Unreachable:
         return self.advice
 
 
-def worth(effective: int | None) -> str:
+def effective_labels_note(effective: int | None) -> str:
     """In words, for labels of clustered rows."""
     return "" if effective is None else f" (worth about {effective:,} independent ones)"

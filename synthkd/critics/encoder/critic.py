@@ -16,10 +16,16 @@ from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Name
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.encoder import texts
-from synthkd.critics.encoder.fine_tuned import CrossEncoder, History, Schedule, fine_tune, logits_of
-from synthkd.critics.encoder.head import Head, compared
-from synthkd.critics.features import SCALES, WIDTH, Scales, columns_read, numbers
-from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.encoder.cross_encoder import (
+    CrossEncoder,
+    FineTuningHistory,
+    FineTuningSchedule,
+    fine_tune,
+    logits_of,
+)
+from synthkd.critics.encoder.head import LogisticHead, comparison_features
+from synthkd.critics.features import SCALES, WIDTH, Scales, number_columns, teacher_numbers
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.encoders import load as models
 from synthkd.encoders.batches import Encoded
 from synthkd.encoders.frozen import Vectors
@@ -45,8 +51,8 @@ class _Settings(CriticSettings):
     frozen: bool
     max_length: Annotated[int, Field(ge=1, le=1_000_000)]
     grounded: bool
-    schedule: Schedule
-    history: History
+    schedule: FineTuningSchedule
+    history: FineTuningHistory
     encoder: EncoderName | None = None
 
 
@@ -78,12 +84,12 @@ class EncoderCritic(Critic):
         _check(self.schedule, max_length)
         self.device = models.pick_device(device)
         self.grounded = False
-        self.history = History()
+        self.history = FineTuningHistory()
         self._model: Any = None
         self._cross: CrossEncoder | None = None
         self._tokenizer: Any = None
         self._vectors: Vectors | None = None
-        self._head: Head | None = None
+        self._head: LogisticHead | None = None
         self._scales: Scales | None = None
 
     def work(self, rows: int) -> int:
@@ -120,8 +126,8 @@ class EncoderCritic(Critic):
     ) -> None:
         content = models.content_hash(self._model, self._tokenizer)
         self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, content)
-        self._scales = Scales.of(numbers(rows, self.kind.columns))
-        self._head = Head.fit(self._features(rows), labels, groups, weights)
+        self._scales = Scales.of(teacher_numbers(rows, self.kind.columns))
+        self._head = LogisticHead.fit(self._features(rows), labels, groups, weights)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         """Probability of being valid, window by window; which rows stand together changes no score."""
@@ -133,7 +139,7 @@ class EncoderCritic(Critic):
         return scores
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        return ([], []) if self._scales is None else columns_read(self._scales.used)
+        return ([], []) if self._scales is None else number_columns(self._scales.used)
 
     def _logits(self, rows: pa.RecordBatch | pa.Table) -> Scores:
         if self._head is not None:
@@ -142,17 +148,17 @@ class EncoderCritic(Critic):
         return logits_of(self._cross, self._encoded(rows))
 
     def _encoded(self, rows: pa.RecordBatch | pa.Table) -> Encoded:
-        return Encoded(self._tokenizer, texts.pairs(rows, self.kind, self.grounded), self.max_length)
+        return Encoded(self._tokenizer, texts.text_pairs(rows, self.kind, self.grounded), self.max_length)
 
     def _features(self, rows: pa.RecordBatch | pa.Table) -> Any:
         """(n, d) vectors of the candidate in words and of its two sides, and the teacher's numbers."""
         assert self._vectors is not None
         assert self._scales is not None
         blocks = [self._vectors.of(texts.sentences(rows, self.kind))]
-        sides = texts.sides(rows, self.kind, self.grounded)
+        sides = texts.compared_texts(rows, self.kind, self.grounded)
         if sides is not None:
-            blocks.append(compared(self._vectors.of(sides[0]), self._vectors.of(sides[1])))
-        blocks.append(self._scales.dense(numbers(rows, self.kind.columns)))
+            blocks.append(comparison_features(self._vectors.of(sides[0]), self._vectors.of(sides[1])))
+        blocks.append(self._scales.dense(teacher_numbers(rows, self.kind.columns)))
         return np.concatenate(blocks, axis=1)
 
     def save(self, folder: Path) -> None:
@@ -244,7 +250,7 @@ def _windows(batch: pa.RecordBatch | pa.Table) -> Iterator[pa.RecordBatch | pa.T
         yield batch.slice(start, WINDOW)
 
 
-def _arrays(head: Head, scales: Scales) -> dict[str, Any]:
+def _arrays(head: LogisticHead, scales: Scales) -> dict[str, Any]:
     return {
         "head_mean": head.mean, "head_scale": head.scale, "head_weight": head.weight,
         "head_bias_and_C": np.array([head.bias, head.strength]),
@@ -252,28 +258,28 @@ def _arrays(head: Head, scales: Scales) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _head(arrays: dict[str, Any]) -> tuple[Head, Scales]:
+def _head(arrays: dict[str, Any]) -> tuple[LogisticHead, Scales]:
     bias, strength = (float(value) for value in arrays["head_bias_and_C"])
-    head = Head(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
+    head = LogisticHead(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
     return head, Scales(**{name: arrays[name] for name in SCALES})
 
 
-def _schedule(options: dict[str, Any]) -> Schedule:
+def _schedule(options: dict[str, Any]) -> FineTuningSchedule:
     """Read the options of a fine-tuning. Raises `CriticError` for one that there is not, or of another type."""
-    known = [field.name for field in fields(Schedule)]
+    known = [field.name for field in fields(FineTuningSchedule)]
     for name in options:
         if name not in known:
             hint = nearest(name, [*known, "model", "frozen", "max_length", "device"])
             raise CriticError(f"critic 'encoder': no option {name!r}{hint}")
     try:
-        return Schedule(**options)
+        return FineTuningSchedule(**options)
     except ValidationError as error:
         first = error.errors()[0]
         said = first["msg"][:1].lower() + first["msg"][1:]
         raise CriticError(f"critic 'encoder': {first['loc'][0]}: {said}") from None
 
 
-def _check(schedule: Schedule, max_length: int) -> None:
+def _check(schedule: FineTuningSchedule, max_length: int) -> None:
     """Refuse numbers that no training can go by."""
     wrong = [
         name

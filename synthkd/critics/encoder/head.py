@@ -14,14 +14,14 @@ from synthkd.critics.features import Floats, row_sums
 _CHOICES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
-def compared(left: Floats, right: Floats) -> Floats:
+def comparison_features(left: Floats, right: Floats) -> Floats:
     """(n, 4 d + 1): u, v, u*v, |u-v| and the cosine."""
     product = left * right
     return np.concatenate([left, right, product, np.abs(left - right), product.sum(1, keepdims=True)], axis=1)
 
 
 @dataclass
-class Head:
+class LogisticHead:
     """Logistic regression on standardised features: mean, scale and weight (d,), bias, and the chosen C."""
 
     mean: Floats
@@ -31,7 +31,9 @@ class Head:
     strength: float
 
     @classmethod
-    def fit(cls, features: Floats, labels: Labels, groups: Sequence[str], weights: Scores | None) -> Head:
+    def fit(
+        cls, features: Floats, labels: Labels, groups: Sequence[str], weights: Scores | None
+    ) -> LogisticHead:
         """Choose the L2 penalty by grouped cross-validation, then fit on all rows."""
         mean, scale = features.mean(0), features.std(0)
         constant = np.ptp(features, axis=0) == 0

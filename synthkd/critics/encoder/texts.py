@@ -16,7 +16,7 @@ from synthkd.kinds.base import Kind
 SOURCE = "source"
 
 
-def pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[Pair]:
+def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[Pair]:
     """Source and candidate of each row, as the cross-encoder reads them; without a source, the candidate alone."""
     return [
         (source, said) if grounded else (said, None)
@@ -29,7 +29,9 @@ def sentences(rows: pa.Table | pa.RecordBatch, kind: Kind) -> list[str]:
     return [put_names(kind.verbalize(row)) for row in _records(rows, kind)]
 
 
-def sides(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> tuple[list[str], list[str]] | None:
+def compared_texts(
+    rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool
+) -> tuple[list[str], list[str]] | None:
     """The two texts that a frozen encoder compares: source and candidate, or the first and the last part.
 
     ``None`` for a kind of one part: there is nothing to compare.

@@ -15,7 +15,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Agreement:
+class JudgeAgreement:
     """``unreadable`` rows count as wrong in ``accuracy``, and as a value of their own in ``kappa``."""
 
     rows: int
@@ -26,23 +26,23 @@ class Agreement:
     kappa_interval: Interval
 
 
-def agreement(
+def judge_agreement(
     said: Sequence[str | None],
     people: Sequence[str],
     groups: Sequence[str] | None = None,
     draws: int = 2_000,
     seed: int = 0,
-) -> Agreement:
+) -> JudgeAgreement:
     """Compare verdicts with those of people. Rows of one group (a prompt, a pair) are drawn together."""
     if len(said) != len(people) or not said:
         raise CriticError(f"{len(said)} verdicts and {len(people)} labels: give as many, and some")
     values = {value: place for place, value in enumerate(dict.fromkeys([*people, *said]))}
     k = len(values)
     cells = [values[a] * k + values[b] for a, b in zip(said, people, strict=True)]
-    tables = sums_of_groups(np.eye(k * k)[cells], groups)
+    tables = group_sums(np.eye(k * k)[cells], groups)
     whole = tables.sum(axis=0, keepdims=True)
     drawn = bootstrap(tables, draws, seed)
-    return Agreement(
+    return JudgeAgreement(
         len(said),
         sum(value is None for value in said),
         float(_accuracy(whole, k)[0]),
@@ -70,7 +70,7 @@ def _kappa(tables: Floats, k: int) -> Floats:
     return found
 
 
-def sums_of_groups(rows: Floats, groups: Sequence[str] | None) -> Floats:
+def group_sums(rows: Floats, groups: Sequence[str] | None) -> Floats:
     """Sums (groups, m) of rows (n, m); each row is its own group where none are given."""
     if groups is None:
         return rows

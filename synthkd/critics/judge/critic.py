@@ -15,10 +15,15 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
-from synthkd.critics.folder import ARRAYS, CONFIG, read_files, write_files
-from synthkd.critics.judge.ask import Asker, Question, Replies
+from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
+from synthkd.critics.judge.client import JudgeClient, JudgeQuestion, Replies
 from synthkd.critics.judge.prompt import JudgePrompt
-from synthkd.critics.judge.settings import JudgeSettings, asked_again, public_identity, saved_sampling
+from synthkd.critics.judge.settings import (
+    JudgeSettings,
+    client_for_saved_judge,
+    public_identity,
+    saved_sampling,
+)
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
 from synthkd.critics.judge.verdict_forms import Form, find_form
 from synthkd.errors import CriticError
@@ -105,7 +110,7 @@ class JudgeCritic(Critic):
         self.form: Form = find_form(form)
         self.prompt = JudgePrompt.load(template, kind, columns, Path(folder))
         self.journal = journal
-        self._asker: Asker | None = Asker(
+        self._asker: JudgeClient | None = JudgeClient(
             self.teacher, journal, samples=samples, chat=self.prompt.chat, limits=self.limits, folder=folder
         )  # fmt: skip
         self._settings: JudgeSettings | None = None
@@ -117,7 +122,7 @@ class JudgeCritic(Critic):
         self._left_out = 0
 
     @property
-    def asker(self) -> Asker:
+    def asker(self) -> JudgeClient:
         """Puts the questions. Raises `CriticError` for a loaded judge if nobody said whom to ask."""
         if self._asker is None:
             assert self._settings is not None
@@ -161,10 +166,10 @@ class JudgeCritic(Critic):
         for start in range(0, batch.num_rows, _SLICE):
             questions = [self._question(row) for row in self.prompt.rows(batch.slice(start, _SLICE))]
             for replies in self.asker.ask(questions):
-                yield vote(replies, self.form)
+                yield combine_replies(replies, self.form)
 
-    def _question(self, row: Mapping[str, Any]) -> Question:
-        return Question(str(row.get("id") or self.kind.identity(row)), self.prompt.messages(row))
+    def _question(self, row: Mapping[str, Any]) -> JudgeQuestion:
+        return JudgeQuestion(str(row.get("id") or self.kind.identity(row)), self.prompt.messages(row))
 
     # The contract
 
@@ -262,7 +267,7 @@ class JudgeCritic(Critic):
         if teacher is not None:
             if found := clear_secret(teacher, "teacher"):
                 raise CriticError(f"judge: {found[0]}: {found[1]}")
-            critic._asker = asked_again(
+            critic._asker = client_for_saved_judge(
                 settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat, critic.limits,
                 options.get("folder", "."),
             )  # fmt: skip
@@ -304,7 +309,7 @@ def _reason(verdict: Verdict) -> str:
     return verdict.reason + (f": {shown!r}" if shown else "")
 
 
-def vote(replies: Replies, form: Form) -> Verdict:
+def combine_replies(replies: Replies, form: Form) -> Verdict:
     """The mean over the replies that can be read."""
     readings = tuple(
         read_verdict(reply.text, form, reply.first_tokens)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from synthkd.critics.judge.agreement import Interval, bootstrap, interval
-from synthkd.critics.judge.ask import Asker, Question
-from synthkd.critics.judge.critic import READ, Verdict, vote
+from synthkd.critics.judge.client import JudgeClient, JudgeQuestion
+from synthkd.critics.judge.critic import READ, Verdict, combine_replies
 from synthkd.critics.judge.prompt import render_pair
 from synthkd.critics.judge.verdict_forms import FORMS
 from synthkd.errors import CriticError
@@ -83,7 +83,7 @@ def order_report(
 
 
 def judge_pairs(
-    asker: Asker, rows: Sequence[Mapping[str, Any]], template: str = "judge/pairwise"
+    asker: JudgeClient, rows: Sequence[Mapping[str, Any]], template: str = "judge/pairwise"
 ) -> tuple[list[PairVerdict], OrderReport]:
     """Ask about each pair in both orders. Rows have ``first``, ``second`` and what else the template names.
 
@@ -97,9 +97,9 @@ def judge_pairs(
                 raise CriticError(f"pair {number}: {name!r} is missing or no text")
         key = str(row.get("id") or content_hash(dict(row)))
         turned = {**row, "first": row["second"], "second": row["first"]}
-        questions.append(Question(key, render_pair(prompt, row)))
-        questions.append(Question(f"{key}~swapped", render_pair(prompt, turned)))
-    found = [vote(replies, form) for replies in asker.ask(questions)]
+        questions.append(JudgeQuestion(key, render_pair(prompt, row)))
+        questions.append(JudgeQuestion(f"{key}~swapped", render_pair(prompt, turned)))
+    found = [combine_replies(replies, form) for replies in asker.ask(questions)]
     verdicts = [PairVerdict(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
     report = order_report([_place(v.original) for v in verdicts], [_place(v.swapped) for v in verdicts])
     return verdicts, report

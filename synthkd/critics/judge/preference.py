@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.judge.agreement import Interval, bootstrap, interval, sums_of_groups
+from synthkd.critics.judge.agreement import Interval, bootstrap, group_sums, interval
 from synthkd.errors import CriticError
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -79,7 +79,7 @@ def self_preference(
         cells[:, place] = (
             here * np.stack([mine * took, mine * (1 - took), ~mine * took, ~mine * (1 - took)])
         ).T
-    sums = sums_of_groups(cells.reshape(len(mine), -1), groups)
+    sums = group_sums(cells.reshape(len(mine), -1), groups)
     whole = sums.sum(axis=0).reshape(1, -1, 4)
     drawn = bootstrap(sums, draws, seed).reshape(draws, -1, 4)
     return SelfPreference(
@@ -153,7 +153,7 @@ def keep_by_margin(margin: Sequence[float] | Floats, above: float = MARGIN) -> B
     return kept
 
 
-def agreed(
+def labels_kept_by_both(
     teacher: Sequence[str],
     assistant: Sequence[str],
     teacher_margin: Sequence[float] | Floats,

@@ -14,8 +14,8 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Count, Name, PluginName, Settings
-from synthkd.critics.folder import CriticSettings
-from synthkd.critics.judge.ask import Asker
+from synthkd.critics.files import CriticSettings
+from synthkd.critics.judge.client import JudgeClient
 from synthkd.errors import CriticError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash
@@ -79,7 +79,7 @@ def saved_sampling(part: SamplingPart) -> tuple[dict[str, Any], str | None]:
     return known, content_hash(other) if other else None
 
 
-def public_identity(asker: Asker) -> str:
+def public_identity(asker: JudgeClient) -> str:
     """Who answers, without the address of a server or the path of a model: what a folder may hold."""
     part = asker.recipe.teacher
     if part.identity is not None:
@@ -90,7 +90,7 @@ def public_identity(asker: Asker) -> str:
     return identity.replace(part.model, public_name(part.model)) if part.model else identity
 
 
-def asked_again(
+def client_for_saved_judge(
     settings: JudgeSettings,
     path: Path,
     teacher: Mapping[str, Any],
@@ -98,7 +98,7 @@ def asked_again(
     chat: bool,
     limits: Mapping[str, Any],
     folder: str | Path,
-) -> Asker:
+) -> JudgeClient:
     """An asker for a loaded judge: the user's teacher part, with the model and sampling of the calibration.
 
     Raises `CriticError` if the user's part does not say where to ask, or asks another model, or in another way.
@@ -129,7 +129,7 @@ def asked_again(
         )
     if not settings.identity.startswith((f"{backend}:", "openai:")):
         part.setdefault("identity", settings.identity)
-    asker = Asker(
+    asker = JudgeClient(
         part, journal, samples=settings.samples, chat=chat, limits=limits, folder=folder, announce=True
     )
     if (found := public_identity(asker)) != settings.identity:

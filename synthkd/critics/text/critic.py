@@ -14,13 +14,13 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Columns, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.features import NUMERIC, columns_read, row_sums
-from synthkd.critics.folder import ARRAYS, CriticSettings, check_columns, read_files, write_files
-from synthkd.critics.regularisation import choose
-from synthkd.critics.siblings import SIBLINGS
-from synthkd.critics.text.features import BITS, Reader
+from synthkd.critics.features import NUMERIC, number_columns, row_sums
+from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.logistic import choose_regularisation
+from synthkd.critics.text.features import BITS, TextFeatures
 from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
+from synthkd.labels.candidates import SIBLINGS
 
 _VERSION = 1
 #: Rows that are scored at a time.
@@ -64,7 +64,7 @@ class TextCritic(Critic):
                 f"critic 'text': the option `words` is {words!r}; it must be 0 or a whole number above"
             )
         self.words = words
-        self._reader: Reader | None = None
+        self._reader: TextFeatures | None = None
         self._weights: Scores = np.zeros(0)
         self._bias = self._strength = 0.0
 
@@ -81,16 +81,18 @@ class TextCritic(Critic):
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
         if len(set(labels.tolist())) < 2:
             raise CriticError("all verdicts are the same; a critic needs rows of both")
-        self._reader = Reader.of(rows, self.kind, self.words)
+        self._reader = TextFeatures.of(rows, self.kind, self.words)
         features = self._reader.features(rows)
         # A feature that is the same in all rows gets no weight.
         features[:, np.ptp(features, axis=0) == 0] = 0
-        self._strength = choose(_regression, features, labels, groups, weights, _CHOICES, default=1e-2)
+        self._strength = choose_regularisation(
+            _regression, features, labels, groups, weights, _CHOICES, default=1e-2
+        )
         model = _regression(self._strength).fit(features, labels, weights)
         self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> TextFeatures:
         """What training rows came to."""
         if self._reader is None:
             raise CriticError("this critic was not trained yet")
@@ -109,7 +111,7 @@ class TextCritic(Critic):
         plain = self._weights[: len(self.reader.mean) + len(self.reader.common)]
         rest = self._weights[len(plain) :].reshape(-1, 1 + len(plain))[:, 1:]
         used = (np.vstack([plain, rest])[:, : len(NUMERIC)] != 0).any(axis=0)
-        return columns_read(used)
+        return number_columns(used)
 
     def save(self, folder: Path) -> None:
         arrays = {name: getattr(self.reader, name) for name in _ARRAYS} | {"weights": self._weights}
@@ -139,7 +141,7 @@ class TextCritic(Critic):
             raise CRITIC.refuse(folder / ARRAYS, "weights: as many as features are needed")
         critic = cls(kind, words=settings.words)
         parts = {name: getattr(settings, name) for name in _READER} | {name: arrays[name] for name in _ARRAYS}
-        critic._reader = Reader(**parts)
+        critic._reader = TextFeatures(**parts)
         critic._weights, critic._bias = arrays["weights"], settings.bias
         critic._strength = settings.regularisation_C
         return critic

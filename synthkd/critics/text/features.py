@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.features import NUMERIC, Floats, Hashes, Ints, _column, _joined, _mixed, _Part, numbers
+from synthkd.critics.features import (
+    NUMERIC,
+    Floats,
+    Hashes,
+    Ints,
+    _column,
+    _joined,
+    _mixed,
+    _Part,
+    teacher_numbers,
+)
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
@@ -24,10 +34,10 @@ BITS = 16
 _STEM = 5
 _DIGITS = (48, 57)
 Numbers = dict[str, Floats]
-Columns = Mapping[str, "Words"]
+Columns = Mapping[str, "ColumnWords"]
 
 
-class Words:
+class ColumnWords:
     """The words of a column of texts: lower case, letters, digits and apostrophes only."""
 
     def __init__(self, column: pa.Array | pa.ChunkedArray) -> None:
@@ -59,7 +69,7 @@ class Words:
         rows = self.rows[near]
         return _in_row(_joined(self.stems[near], self.stems[near + 1], 1), rows), rows
 
-    def holding(self, other: Words) -> Ints:
+    def holding(self, other: ColumnWords) -> Ints:
         """Places of words where the whole text of the other column's row begins."""
         last = np.arange(len(self.rows)) + other.count[self.rows] - 1
         fits = (other.count[self.rows] > 0) & (last < len(self.rows))
@@ -73,7 +83,7 @@ class Words:
         return found
 
 
-def rarities(columns: Sequence[Words]) -> Floats:
+def rarities(columns: Sequence[ColumnWords]) -> Floats:
     """(2**BITS,) inverse frequency of words among rows; 0 for what every row has."""
     rows = np.concatenate([words.rows for words in columns])
     buckets = np.concatenate([bucket(words.stems) for words in columns])
@@ -87,7 +97,7 @@ def bucket(stems: Hashes) -> Ints:
     return (_mixed(stems) >> np.uint64(64 - BITS)).astype(np.int64)
 
 
-def form(texts: pa.Array | pa.ChunkedArray) -> Numbers:
+def form_features(texts: pa.Array | pa.ChunkedArray) -> Numbers:
     """Length, marks and sentences of each text."""
     import pyarrow.compute as pc
 
@@ -106,7 +116,7 @@ def form(texts: pa.Array | pa.ChunkedArray) -> Numbers:
     }
 
 
-def overlap(said: Words, sources: Columns, rarity: Floats) -> Numbers:
+def overlap_features(said: ColumnWords, sources: Columns, rarity: Floats) -> Numbers:
     """How a text stands to each of its sources and to all of them; NaN where a number has no meaning."""
     keys, rows, place = said.distinct()
     weight = rarity[bucket(said.stems[place])]
@@ -144,7 +154,7 @@ def overlap(said: Words, sources: Columns, rarity: Floats) -> Numbers:
     return found
 
 
-def _naming(name: str, said: Words, source: Words) -> Numbers:
+def _naming(name: str, said: ColumnWords, source: ColumnWords) -> Numbers:
     """Whether the text holds the whole source, and how far from its beginning."""
     places = said.holding(source)[::-1]
     where = np.full(said.size, np.nan)
@@ -191,7 +201,7 @@ _FARTHEST = 4.0
 
 
 @dataclass(frozen=True)
-class Reader:
+class TextFeatures:
     """Rows to features: which columns are answers, sources and categories, and what the training rows say of each.
 
     ``common`` are the hashes of the commonest words, ``mean`` and ``deviation`` those of the numbers.
@@ -207,7 +217,7 @@ class Reader:
     deviation: Floats
 
     @classmethod
-    def of(cls, rows: pa.Table, kind: Kind, words: int) -> Reader:
+    def of(cls, rows: pa.Table, kind: Kind, words: int) -> TextFeatures:
         """What training rows come to."""
         categories = _categories(rows, kind)
         answers = tuple(kind.answer_columns or kind.columns[-1:])
@@ -215,7 +225,7 @@ class Reader:
         answers = tuple(name for name in answers if name not in categories) or answers
         siblings = tuple(name for name in SIBLINGS if not np.isnan(_column(rows, name, rows.num_rows)).all())
         said = _said(rows, answers)
-        rarity = rarities([said, *(Words(rows.column(name)) for name in sources)])
+        rarity = rarities([said, *(ColumnWords(rows.column(name)) for name in sources)])
         common, nothing = _commonest(said, words), np.zeros(0)
         bare = cls(answers, sources, categories, siblings, rarity, common, nothing, nothing)
         known = [column[~np.isnan(column)] for column in bare.numbers(rows, said).T]
@@ -224,19 +234,22 @@ class Reader:
         deviation[deviation < 1e-9] = 1.0
         return replace(bare, mean=np.array([column.mean() for column in known]), deviation=deviation)
 
-    def numbers(self, rows: pa.Table | pa.RecordBatch, said: Words) -> Floats:
+    def numbers(self, rows: pa.Table | pa.RecordBatch, said: ColumnWords) -> Floats:
         """(rows, numbers); NaN where one is not known."""
         for name in self.siblings:
             if name not in rows.schema.names:
                 raise CriticError(
                     f"the rows have no column {name!r}, which this critic was trained with; "
-                    "`synthkd.critics.siblings.with_siblings` makes it"
+                    "`synthkd.critics.text.siblings.with_siblings` makes it"
                 )
-        teacher = dict(zip(NUMERIC, numbers(rows, self.answers).T, strict=True))
+        teacher = dict(zip(NUMERIC, teacher_numbers(rows, self.answers).T, strict=True))
         beside = {name: _column(rows, name, rows.num_rows) for name in self.siblings}
-        sources = {name: Words(rows.column(name)) for name in self.sources}
+        sources = {name: ColumnWords(rows.column(name)) for name in self.sources}
         found = (
-            teacher | beside | form(_text_columns(rows, self.answers)) | overlap(said, sources, self.rarity)
+            teacher
+            | beside
+            | form_features(_text_columns(rows, self.answers))
+            | overlap_features(said, sources, self.rarity)
         )
         return np.stack(list(found.values()), axis=1)
 
@@ -254,7 +267,7 @@ class Reader:
                 blocks += [inside, plain * inside]
         return np.concatenate(blocks, axis=1)
 
-    def _common(self, said: Words) -> Floats:
+    def _common(self, said: ColumnWords) -> Floats:
         """(rows, words) 1 where a row has the word."""
         found = np.zeros((said.size, len(self.common)))
         if len(self.common):
@@ -271,7 +284,7 @@ def _categories(rows: pa.Table, kind: Kind) -> dict[str, list[str]]:
     return {name: values for name, values in found.items() if 1 < len(values) <= CATEGORIES}
 
 
-def _commonest(said: Words, words: int) -> Hashes:
+def _commonest(said: ColumnWords, words: int) -> Hashes:
     """Hashes of the words that the most rows have; the hash decides between equals."""
     distinct = np.unique(np.stack([said.whole, said.rows.astype(np.uint64)]), axis=1)[0]
     values, counts = np.unique(distinct, return_counts=True)
@@ -287,5 +300,5 @@ def _text_columns(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> pa.A
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
-def _said(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> Words:
-    return Words(_text_columns(rows, names))
+def _said(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> ColumnWords:
+    return ColumnWords(_text_columns(rows, names))

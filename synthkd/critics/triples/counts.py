@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.triples.phrases import Ints, Triples, Vocabulary
+from synthkd.critics.triples.phrases import IndexedTriples, Ints, Vocabulary
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 #: Imagined meetings by chance that each share is mixed with.
@@ -18,14 +18,14 @@ _PRIOR, _PAIR_PRIOR = 2.0, 3.0
 
 
 @dataclass(frozen=True)
-class Tally:
+class KeyCounts:
     """How often each key was met; keys are sorted."""
 
     keys: Ints
     counts: Ints
 
     @classmethod
-    def of(cls, keys: Ints) -> Tally:
+    def of(cls, keys: Ints) -> KeyCounts:
         """Count keys."""
         return cls(*np.unique(keys, return_counts=True))
 
@@ -37,16 +37,16 @@ class Tally:
         return np.where(self.keys[place] == keys, self.counts[place], 0).astype(np.float64)
 
 
-class Counts:
+class CountFeatures:
     """Tallies of a reference; `features` reads candidates that share its vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary, reference: Triples) -> None:
+    def __init__(self, vocabulary: Vocabulary, reference: IndexedTriples) -> None:
         # One number more than the vocabulary has stands for everything unknown.
         self.n_phrases, self.n_words = len(vocabulary.phrases) + 1, len(vocabulary.words) + 1
         self.n_relations, self.rows = len(vocabulary.relations) + 1, len(reference)
-        self.tally = {name: Tally.of(keys) for name, keys in self._keys(reference).items()}
+        self.tally = {name: KeyCounts.of(keys) for name, keys in self._keys(reference).items()}
 
-    def _keys(self, rows: Triples) -> dict[str, Ints]:
+    def _keys(self, rows: IndexedTriples) -> dict[str, Ints]:
         """The keys that each row, each of its words and each of its pairs of words is counted under."""
         phrases, relation, size = rows.phrases, rows.relation, self.n_relations
         head, tail = phrases.known[rows.head], phrases.known[rows.tail]
@@ -69,7 +69,7 @@ class Counts:
             keys[name] = (left * self.n_words + right) * size + relation
         return keys
 
-    def features(self, rows: Triples) -> dict[str, Floats]:
+    def features(self, rows: IndexedTriples) -> dict[str, Floats]:
         """Named features, (n,) each."""
         keys = self._keys(rows)
         count = {name: self.tally[name](found) for name, found in keys.items()}
@@ -85,7 +85,7 @@ class Counts:
             found |= self._words(rows, side, count, chance)
         return found | self._pairs(rows, count, chance)
 
-    def _turned(self, rows: Triples) -> dict[str, Floats]:
+    def _turned(self, rows: IndexedTriples) -> dict[str, Floats]:
         """What is known of the candidate with head and tail exchanged."""
         known, size = rows.phrases.known, self.n_relations
         head, tail, tally = known[rows.head], known[rows.tail], self.tally
@@ -99,7 +99,9 @@ class Counts:
             "t_as_head_r": np.log1p(tally["hr"](tail * size + rows.relation)),
         }
 
-    def _words(self, rows: Triples, side: str, count: dict[str, Floats], chance: Floats) -> dict[str, Floats]:
+    def _words(
+        self, rows: IndexedTriples, side: str, count: dict[str, Floats], chance: Floats
+    ) -> dict[str, Floats]:
         row, _ = rows.phrases.words_of(rows.head if side == "h" else rows.tail)
         alone, with_relation = count[f"{side}_w"], count[f"{side}_wr"]
         return {
@@ -109,7 +111,7 @@ class Counts:
             **_spread(row, np.log1p(with_relation), len(rows), f"{side}_word_r"),
         }
 
-    def _pairs(self, rows: Triples, count: dict[str, Floats], chance: Floats) -> dict[str, Floats]:
+    def _pairs(self, rows: IndexedTriples, count: dict[str, Floats], chance: Floats) -> dict[str, Floats]:
         n, size = len(rows), self.n_relations
         row, left, right = rows.phrases.pairs_of(rows.head, rows.tail)
         relation = rows.relation[row]

@@ -17,24 +17,37 @@ import pyarrow as pa
 from synthkd.artifacts.folder import CRITIC
 from synthkd.artifacts.settings import Count, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.folder import ARRAYS, CriticSettings, read_files, write_files
-from synthkd.critics.triples.evidence import Evidence
-from synthkd.critics.triples.files import check_evidence
-from synthkd.critics.triples.negatives import Triple
-from synthkd.critics.triples.phrases import Vocabulary
-from synthkd.critics.triples.reference import COLUMNS, distinct, enough, read_known, triples_of
-from synthkd.critics.triples.training import FOLDS, Prepared, Told, fold_of, prepare
+from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
+from synthkd.critics.triples.array_checks import check_reference_arrays
+from synthkd.critics.triples.phrases import Triple, Vocabulary
+from synthkd.critics.triples.reference import (
+    COLUMNS,
+    check_reference_size,
+    distinct_triples,
+    read_true_triples,
+    triples_of,
+)
+from synthkd.critics.triples.reference_features import ReferenceFeatures
+from synthkd.critics.triples.training import (
+    FOLDS,
+    LabelledTriples,
+    ReferenceTrainingSet,
+    fold_of_group,
+    make_training_set,
+)
 from synthkd.critics.triples.trees import Trees
-from synthkd.critics.triples.vectors import EncoderVectors, load_encoder, named_encoder
+from synthkd.critics.triples.vectors import EncoderVectors, load_named_phrase_encoder, load_phrase_encoder
 from synthkd.encoders.reference import EncoderName
 from synthkd.errors import CriticError, require_extra
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 
-_LAST: dict[str, Prepared] = {}
+_LAST: dict[str, ReferenceTrainingSet] = {}
 
 
-def prepared(known: list[Triple], told: Told, vectors: Any, seed: int, hard: float) -> Prepared:
+def cached_training_set(
+    known: list[Triple], told: LabelledTriples, vectors: Any, seed: int, hard: float
+) -> ReferenceTrainingSet:
     """As `prepare`, which is not run again for what it ran for last. ``vectors``: the encoder's, if any."""
     encoder_content = getattr(vectors, "content", None)
     key = content_hash([known, told.triples, list(told.groups), encoder_content, seed, hard])
@@ -43,7 +56,7 @@ def prepared(known: list[Triple], told: Told, vectors: Any, seed: int, hard: flo
         encoder = None
         if vectors is not None:
             encoder = EncoderVectors.learn(vectors, Vocabulary.of(known).read(known).phrases)
-        _LAST[key] = prepare(known, told, encoder, seed, hard)
+        _LAST[key] = make_training_set(known, told, encoder, seed, hard)
     return _LAST[key]
 
 
@@ -97,17 +110,17 @@ class KnowledgeBaseCritic(Critic):
         if not 0 <= hard <= 1:
             raise CriticError(f"the knowledge-base critic: `hard` is {hard}; it is a share, from 0 to 1")
         self.embedder, self.hard, self.seed = embedder, hard, seed
-        self._vectors = load_encoder(embedder) if embedder else None
-        self._evidence: Evidence | None = None
+        self._vectors = load_phrase_encoder(embedder) if embedder else None
+        self._evidence: ReferenceFeatures | None = None
         self._trees: Trees | None = None
-        self._told: Told | None = None
+        self._told: LabelledTriples | None = None
         self._slope, self._shift = 1.0, 0.0
         #: Scores of the labelled rows of `fit`, each by trees that did not see its fold; none where all are valid.
         self.out_of_fold: Scores | None = None
 
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
         """What the reference says is then worked out once for all trainings on some of these rows."""
-        self._told = Told(triples_of(rows), groups)
+        self._told = LabelledTriples(triples_of(rows), groups)
 
     def fit(
         self,
@@ -119,7 +132,7 @@ class KnowledgeBaseCritic(Critic):
         """Labels may be few, or all positive: then made negatives are all that stands against them."""
         triples, labels = triples_of(rows), np.asarray(labels, dtype=bool)
         groups = groups or [head for head, _, _ in triples]
-        prepared, said = self._prepared(Told(triples, groups), labels)
+        prepared, said = self._prepared(LabelledTriples(triples, groups), labels)
         features, verdicts = (
             np.concatenate([prepared.features, said]),
             np.concatenate([prepared.labels, labels]),
@@ -127,21 +140,24 @@ class KnowledgeBaseCritic(Critic):
         weight = _weights(prepared.labels, len(labels), weights)
         self._evidence = prepared.evidence
         self._trees = Trees.grow(features, verdicts, weight, self.seed)
-        fold = np.concatenate([np.full(len(prepared.labels), -1), [fold_of(group) for group in groups]])
+        fold = np.concatenate([np.full(len(prepared.labels), -1), [fold_of_group(group) for group in groups]])
         self._scale(features, verdicts, weight, fold)
 
-    def _prepared(self, mine: Told, labels: Labels) -> tuple[Prepared, Scores]:
+    def _prepared(self, mine: LabelledTriples, labels: Labels) -> tuple[ReferenceTrainingSet, Scores]:
         """What the reference says of made rows, and of the rows of `fit` (m, d)."""
         if self.reference is None:
             accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
-            known, told = enough(distinct(accepted), "the accepted rows"), mine
+            known, told = check_reference_size(distinct_triples(accepted), "the accepted rows"), mine
         else:
-            known, told = enough(read_known(Path(self.reference)), self.reference), self._told or mine
+            known, told = (
+                check_reference_size(read_true_triples(Path(self.reference)), self.reference),
+                self._told or mine,
+            )
         place = {row: i for i, row in enumerate(zip(told.triples, told.groups, strict=True))}
         asked = list(zip(mine.triples, mine.groups, strict=True))
         if any(row not in place for row in asked):
             told, place = mine, {row: i for i, row in enumerate(asked)}
-        evidence = prepared(known, told, self._vectors, self.seed, self.hard)
+        evidence = cached_training_set(known, told, self._vectors, self.seed, self.hard)
         return evidence, evidence.told[[place[row] for row in asked]]
 
     def _scale(self, features: Scores, labels: Labels, weight: Scores, fold: Any) -> None:
@@ -202,11 +218,11 @@ class KnowledgeBaseCritic(Critic):
         given = options.get("encoder")
         if settings.encoder is not None:
             where = None if given is None else str(given)
-            critic._vectors, critic.embedder = named_encoder(settings.encoder, folder, where)
+            critic._vectors, critic.embedder = load_named_phrase_encoder(settings.encoder, folder, where)
         elif given is not None:
             raise CriticError(f"{folder}: it was trained without an encoder; leave `encoder` out")
-        check_evidence(folder / ARRAYS, arrays, critic._vectors)
-        critic._evidence = Evidence.from_arrays(arrays, critic._vectors)
+        check_reference_arrays(folder / ARRAYS, arrays, critic._vectors)
+        critic._evidence = ReferenceFeatures.from_arrays(arrays, critic._vectors)
         critic._trees = Trees.from_arrays(arrays, "trees")
         if critic._trees.feature.max(initial=-1) >= critic._evidence.width:
             raise CRITIC.refuse(folder / ARRAYS, "trees_feature: a feature that the reference does not give")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.triples.phrases import Vocabulary
-from synthkd.critics.triples.reference import COLUMNS, enough, read_known
+from synthkd.critics.triples.phrases import Triple, Vocabulary
+from synthkd.critics.triples.reference import COLUMNS, check_reference_size, read_true_triples
 from synthkd.critics.triples.vectors import WordVectors
 from synthkd.errors import CriticError, require_extra
 from synthkd.reporting.safe_text import csv_line, to_cell
@@ -65,7 +65,6 @@ class Similar:
         return self._vectors.of(rows.phrases)[rows.head]
 
 
-Triple = tuple[str, str, str]
 SLOTS = ("head", "relation", "tail")
 #: Draws for one negative before it is given up.
 TRIES = 20
@@ -100,7 +99,7 @@ def gist(phrase: str) -> frozenset[str]:
 
 
 @dataclass
-class Known:
+class TrueTriples:
     """Triples that are true. ``triple in known`` holds for these and for those that say nearly the same."""
 
     triples: Collection[Triple]
@@ -124,7 +123,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Made:
+class NegativeTriples:
     """Negatives, the place of the positive that each was made from, and the slot (0, 1, 2) that was replaced."""
 
     triples: list[Triple]
@@ -134,13 +133,13 @@ class Made:
 
 def corrupt(
     positives: Sequence[Triple],
-    known: Known,
+    known: TrueTriples,
     each: int = 1,
     seed: int = 0,
     slots: Sequence[str] = SLOTS,
     similar: Callable[[str, int], Sequence[str]] | None = None,
     hard: float = 0.0,
-) -> Made:
+) -> NegativeTriples:
     """``each`` negatives of each positive, one slot replaced, the slots equally often.
 
     ``similar(phrase, slot)`` names phrases near to one (`kb.similar.Similar`); a share ``hard`` of the head and tail swaps draws from these. A positive
@@ -151,7 +150,7 @@ def corrupt(
         raise CriticError(f"slots {list(slots)}: name some of {', '.join(SLOTS)}")
     rng = np.random.default_rng(seed)
     places = [SLOTS.index(slot) for slot in slots]
-    made = Made([], [], [])
+    made = NegativeTriples([], [], [])
 
     def draw(replaced: str, slot: int) -> str:
         if similar and slot != 1 and rng.random() < hard and (near := similar(replaced, slot)):
@@ -183,7 +182,7 @@ def _replaced(triple: Triple, slot: int, drawn: str) -> Triple:
 
 
 @dataclass(frozen=True)
-class Counts:
+class SheetCounts:
     """Distinct true triples and negatives, and how many negatives no draw gave: all was known to be true or drawn."""
 
     true: int
@@ -191,7 +190,7 @@ class Counts:
     missing: int
 
 
-def write_sheet(
+def write_negatives(
     positives: Path,
     out: Path,
     each: int = 1,
@@ -199,7 +198,7 @@ def write_sheet(
     seed: int = 0,
     known: Path | None = None,
     formulas: bool = False,
-) -> Counts:
+) -> SheetCounts:
     """Write a CSV: head, relation, tail, label, and in ``made`` which slot was replaced.
 
     ``known``: more true triples, none of which may be made a negative. ``hard``: share of the replaced heads and
@@ -213,15 +212,17 @@ def write_sheet(
     if out.suffix != ".csv":
         raise CriticError(f"{out}: the sheet is a CSV file; name it so")
     check_file(out, has_text("head,relation,tail,label,made"), "a sheet of made negatives")
-    true = enough(read_known(positives), str(positives))
-    others = read_known(known) if known else []
-    made = corrupt(true, Known([*true, *others]), each, seed, similar=_similar(true, hard, seed), hard=hard)
+    true = check_reference_size(read_true_triples(positives), str(positives))
+    others = read_true_triples(known) if known else []
+    made = corrupt(
+        true, TrueTriples([*true, *others]), each, seed, similar=_similar(true, hard, seed), hard=hard
+    )
     slots = dict(zip(made.triples, made.slot, strict=True))
     rows = [[*COLUMNS, "label", "made"]]
     rows += [[*triple, "true", ""] for triple in true]
     rows += [[*triple, "false", SLOTS[slot]] for triple, slot in slots.items()]
     write_text(out, "".join(csv_line(to_cell(cell, formulas) for cell in row) for row in rows))
-    return Counts(len(true), len(slots), len(true) * each - len(slots))
+    return SheetCounts(len(true), len(slots), len(true) * each - len(slots))
 
 
 def _similar(true: list[tuple[str, str, str]], hard: float, seed: int) -> Similar | None:

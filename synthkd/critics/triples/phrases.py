@@ -14,17 +14,19 @@ import numpy as np
 from synthkd.text.normal_forms import normal_phrase
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+#: Head, relation, tail.
+Triple = tuple[str, str, str]
 #: Words of a phrase that are looked at.
 LONGEST = 24
 
 
 @lru_cache(maxsize=1 << 18)
-def text_hash(text: str) -> int:
+def phrase_hash(text: str) -> int:
     """The first 64 bits of blake2b, as a signed number."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
-def words(phrase: str) -> list[str]:
+def phrase_words(phrase: str) -> list[str]:
     """The distinct words of a phrase in order; a phrase without any is a word of its own."""
     return list(dict.fromkeys(re.findall(r"[\w']+", phrase)))[:LONGEST] or [phrase]
 
@@ -52,10 +54,10 @@ class Vocabulary:
         for head, relation, tail in triples:
             phrases |= {normal_phrase(head), normal_phrase(tail)}
             relations.add(relation)
-        found = {word for phrase in phrases for word in words(phrase)}
+        found = {word for phrase in phrases for word in phrase_words(phrase)}
         return cls(_table(phrases), _table(found), _table(relations))
 
-    def read(self, triples: Sequence[tuple[str, str, str]]) -> Triples:
+    def read(self, triples: Sequence[tuple[str, str, str]]) -> IndexedTriples:
         """Triples as numbers. What the vocabulary lacks has the number after the last."""
         memory: dict[str, str] = {}
         texts: list[str] = []
@@ -71,10 +73,10 @@ class Vocabulary:
                     texts.append(plain)
                 rows[row, side] = place[plain]
         relations = lookup(self.relations, _hashes([relation for _, relation, _ in triples]))
-        return Triples(rows[:, 0], relations, rows[:, 1], self._phrases(texts))
+        return IndexedTriples(rows[:, 0], relations, rows[:, 1], self._phrases(texts))
 
     def _phrases(self, texts: list[str]) -> Phrases:
-        split = [words(text) for text in texts]
+        split = [phrase_words(text) for text in texts]
         flat = lookup(self.words, _hashes([word for found in split for word in found]))
         ends = np.cumsum([len(found) for found in split], dtype=np.int64)
         return Phrases(texts, lookup(self.phrases, _hashes(texts)), np.concatenate([[0], ends]), flat)
@@ -113,7 +115,7 @@ class Phrases:
 
 
 @dataclass(frozen=True)
-class Triples:
+class IndexedTriples:
     """Rows of triples: ``head`` and ``tail`` are places in ``phrases``, ``relation`` a number (n,)."""
 
     head: Ints
@@ -124,9 +126,9 @@ class Triples:
     def __len__(self) -> int:
         return len(self.head)
 
-    def take(self, which: Any) -> Triples:
+    def take(self, which: Any) -> IndexedTriples:
         """Some of the rows."""
-        return Triples(self.head[which], self.relation[which], self.tail[which], self.phrases)
+        return IndexedTriples(self.head[which], self.relation[which], self.tail[which], self.phrases)
 
 
 def _within(lengths: Ints) -> Ints:
@@ -136,7 +138,7 @@ def _within(lengths: Ints) -> Ints:
 
 
 def _hashes(texts: Sequence[str]) -> Ints:
-    return np.fromiter((text_hash(text) for text in texts), np.int64, len(texts))
+    return np.fromiter((phrase_hash(text) for text in texts), np.int64, len(texts))
 
 
 def _table(texts: Iterable[str]) -> Ints:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synthkd.critics.triples.negatives import Triple
+from synthkd.critics.triples.phrases import Triple
 from synthkd.errors import CriticError
 from synthkd.labels.verdicts import REJECT, UNSURE, verdict_of
 from synthkd.rows.cells import text_cell
@@ -25,24 +25,24 @@ FEWEST = 20
 _phrase = lru_cache(maxsize=1 << 18)(normal_phrase)
 
 
-def form(triple: Triple) -> Triple:
+def normal_triple(triple: Triple) -> Triple:
     """What two triples share that differ in case, articles or edge punctuation alone."""
     head, relation, tail = triple
     return _phrase(head), relation, _phrase(tail)
 
 
-def distinct(triples: Iterable[Triple]) -> list[Triple]:
+def distinct_triples(triples: Iterable[Triple]) -> list[Triple]:
     """The first triple of each form.
 
     Were a repetition left in, a held-out triple would still be known by its twin, and look too good.
     """
     found: dict[Triple, Triple] = {}
     for triple in triples:
-        found.setdefault(form(triple), triple)
+        found.setdefault(normal_triple(triple), triple)
     return list(found.values())
 
 
-def read_known(path: Path) -> list[Triple]:
+def read_true_triples(path: Path) -> list[Triple]:
     """Read the distinct triples of a file of true ones.
 
     A row without head, relation or tail is refused, and so is one that a verdict says not to be true.
@@ -52,10 +52,10 @@ def read_known(path: Path) -> list[Triple]:
         for table in read_tables(path, list(COLUMNS), also=_VERDICTS)
         for row in table.select([name for name in table.schema.names if name in _READ]).to_pylist()
     )
-    return distinct(_whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1))
+    return distinct_triples(_whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1))
 
 
-def enough(known: list[Triple], where: str) -> list[Triple]:
+def check_reference_size(known: list[Triple], where: str) -> list[Triple]:
     """The triples, if they are not too few to say anything."""
     if len(known) < FEWEST:
         raise CriticError(

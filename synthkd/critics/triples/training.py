@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthkd.critics.base import Labels, Scores
-from synthkd.critics.triples.evidence import Evidence, Learned
-from synthkd.critics.triples.negatives import Known, Similar, Triple, corrupt
-from synthkd.critics.triples.phrases import Ints, Vocabulary
-from synthkd.critics.triples.reference import form
+from synthkd.critics.triples.negatives import Similar, TrueTriples, corrupt
+from synthkd.critics.triples.phrases import Ints, Triple, Vocabulary
+from synthkd.critics.triples.reference import normal_triple
+from synthkd.critics.triples.reference_features import ReferenceFeatures, ReferenceModel
 from synthkd.critics.triples.vectors import EncoderVectors
 from synthkd.keys import fraction
 
@@ -29,7 +29,7 @@ _SHARE = 4
 
 
 @dataclass(frozen=True)
-class Told:
+class LabelledTriples:
     """Triples that people gave a verdict on, used or not, and their groups. The verdicts are not here."""
 
     triples: list[Triple]
@@ -37,30 +37,34 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ReferenceTrainingSet:
     """The whole reference's evidence, and features of rows that their evidence did not know.
 
     ``features`` (n, d) and ``labels`` (n,) of made rows: known triples and corrupted ones, none of them told.
     ``told`` (m, d) of the told triples.
     """
 
-    evidence: Evidence
+    evidence: ReferenceFeatures
     features: Scores
     labels: Labels
     told: Scores
 
 
-def prepare(
-    reference: list[Triple], told: Told, encoder: EncoderVectors | None, seed: int = 0, hard: float = 0.0
-) -> Prepared:
+def make_training_set(
+    reference: list[Triple],
+    told: LabelledTriples,
+    encoder: EncoderVectors | None,
+    seed: int = 0,
+    hard: float = 0.0,
+) -> ReferenceTrainingSet:
     """Hold the reference's triples out in folds, corrupt them, and ask the rest of each fold."""
     vocabulary = Vocabulary.of(reference)
     rows, folds = vocabulary.read(reference), _folds(reference, told, seed)
     once = len(reference) > _SHARE * MOST
-    learned = Learned.of(vocabulary, rows.take(folds < 0 if once else slice(None)), encoder, seed)
+    learned = ReferenceModel.of(vocabulary, rows.take(folds < 0 if once else slice(None)), encoder, seed)
     near = learned.near(rows.phrases)
     similar = Similar(reference, encoder or learned.words, vocabulary, seed) if hard else None
-    makes = _Makes(Known(reference), {form(triple) for triple in told.triples}, similar, hard)
+    makes = _Makes(TrueTriples(reference), {normal_triple(triple) for triple in told.triples}, similar, hard)
     where, said, parts = _told_folds(told), np.zeros((len(told.triples), 0)), []
     for fold in range(FOLDS):
         inside, here = folds == fold, np.flatnonzero(where == fold)
@@ -68,52 +72,52 @@ def prepare(
         if not made and not len(here):
             continue
         rest = rows.take(~inside)
-        seen = learned if once else Learned.of(vocabulary, rest, encoder, seed)
-        evidence = Evidence(vocabulary, rest, seen, near if once or encoder is not None else None)
+        seen = learned if once else ReferenceModel.of(vocabulary, rest, encoder, seed)
+        evidence = ReferenceFeatures(vocabulary, rest, seen, near if once or encoder is not None else None)
         features = evidence.features(vocabulary.read([*made, *(told.triples[i] for i in here)]))
         if not said.shape[1]:
             said = np.zeros((len(where), features.shape[1]))
         said[here] = features[len(made) :]
         parts.append((features[: len(made)], labels))
     found, verdicts = (np.concatenate(some) for some in zip(*parts, strict=True))
-    return Prepared(Evidence(vocabulary, rows, learned, near), found, verdicts, said)
+    return ReferenceTrainingSet(ReferenceFeatures(vocabulary, rows, learned, near), found, verdicts, said)
 
 
 @dataclass(frozen=True)
 class _Makes:
     """How rows are made from known triples: never one of ``told``, nor a corruption that is known to be true."""
 
-    known: Known
+    known: TrueTriples
     told: set[Triple]
     similar: Similar | None
     hard: float
 
     def rows(self, positives: list[Triple], seed: int) -> tuple[list[Triple], Labels]:
         made = corrupt(positives, self.known, NEGATIVES, seed, similar=self.similar, hard=self.hard).triples
-        plain, false = ([t for t in some if form(t) not in self.told] for some in (positives, made))
+        plain, false = ([t for t in some if normal_triple(t) not in self.told] for some in (positives, made))
         return plain + false, np.arange(len(plain) + len(false)) < len(plain)
 
 
-def _folds(reference: list[Triple], told: Told, seed: int) -> Ints:
+def _folds(reference: list[Triple], told: LabelledTriples, seed: int) -> Ints:
     """The fold of each known triple, -1 for those that stay. A told triple goes where its group goes."""
     rng, count = np.random.default_rng(seed), len(reference)
     folds = np.full(count, -1)
     chosen = rng.permutation(count)[: min(MOST, count)]
     folds[chosen] = np.arange(len(chosen)) % FOLDS
-    of_told = dict(zip(map(form, told.triples), _told_folds(told).tolist(), strict=True))
+    of_told = dict(zip(map(normal_triple, told.triples), _told_folds(told).tolist(), strict=True))
     for place, triple in enumerate(reference):
-        folds[place] = of_told.get(form(triple), folds[place])
+        folds[place] = of_told.get(normal_triple(triple), folds[place])
     return folds
 
 
-def _told_folds(told: Told) -> Ints:
+def _told_folds(told: LabelledTriples) -> Ints:
     """The fold of each, by its group. Triples of one form share a fold: one of them in the reference tells of all."""
     first: dict[Triple, int] = {}
     for triple, group in zip(told.triples, told.groups, strict=True):
-        first.setdefault(form(triple), fold_of(group))
-    return np.array([first[form(triple)] for triple in told.triples], dtype=np.int64)
+        first.setdefault(normal_triple(triple), fold_of_group(group))
+    return np.array([first[normal_triple(triple)] for triple in told.triples], dtype=np.int64)
 
 
-def fold_of(group: str) -> int:
+def fold_of_group(group: str) -> int:
     """The fold of a group of labelled rows: by its name alone."""
     return int(fraction(f"kb:{group}") * FOLDS)

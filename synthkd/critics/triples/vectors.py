@@ -14,7 +14,7 @@ import numpy as np
 
 from synthkd.artifacts.folder import CRITIC
 from synthkd.critics.features import row_products
-from synthkd.critics.triples.phrases import Ints, Phrases, Triples, Vocabulary
+from synthkd.critics.triples.phrases import IndexedTriples, Ints, Phrases, Vocabulary
 from synthkd.encoders.reference import EncoderName
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -30,7 +30,7 @@ class WordVectors:
     vectors: Floats
 
     @classmethod
-    def learn(cls, vocabulary: Vocabulary, rows: Triples, seed: int = 0) -> WordVectors:
+    def learn(cls, vocabulary: Vocabulary, rows: IndexedTriples, seed: int = 0) -> WordVectors:
         """From triples that share the vocabulary."""
         from scipy.sparse import coo_matrix
         from sklearn.utils.extmath import randomized_svd
@@ -74,7 +74,7 @@ class EncoderVectors:
         return _unit(row_products(found - self.mean, self.axes))
 
 
-def load_encoder(name: str) -> Any:
+def load_phrase_encoder(name: str) -> Any:
     """Sentence vectors of the encoder in a folder or on a hub, by text."""
     from synthkd.encoders import load as models
     from synthkd.encoders.frozen import Vectors
@@ -86,7 +86,7 @@ def load_encoder(name: str) -> Any:
     return Vectors(model, tokenizer, length, models.pick_device(None), content)
 
 
-def named_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tuple[Any, str]:
+def load_named_phrase_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tuple[Any, str]:
     """Sentence vectors of the encoder that a critic's folder names, and where it was found."""
     from synthkd.encoders import load as models
     from synthkd.encoders.frozen import Vectors
@@ -97,7 +97,7 @@ def named_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tupl
     return Vectors(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
 
 
-def _meetings(rows: Triples, words: int, relations: int) -> tuple[Ints, Ints]:
+def _meetings(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, Ints]:
     """(word, context) of each meeting. A context is a word, or a word in the other slot of a relation."""
     phrases = rows.phrases
     row, left, right = phrases.pairs_of(rows.head, rows.tail)

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from synthkd.corpora.schema import candidate_schema
 from synthkd.critics.base import Critic, Labels
 from synthkd.critics.labels import verdict_column
-from synthkd.critics.train import TrainedCritic
-from synthkd.critics.triples.negatives import SLOTS, Known, corrupt
+from synthkd.critics.trained_critic import TrainedCritic
+from synthkd.critics.triples.negatives import SLOTS, TrueTriples, corrupt
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.loops.triples.questions import Question
 from synthkd.stages.critic import Decision
@@ -187,7 +187,9 @@ def examiner_of(trained: TrainedCritic, seed: int) -> Critic:
     valid: Any = [row for row, good in zip(rows, labels.tolist(), strict=True) if good]
     known = set(rows)
     made = [
-        row for row in dict.fromkeys(corrupt(valid, Known(valid), EACH, seed).triples) if row not in known
+        row
+        for row in dict.fromkeys(corrupt(valid, TrueTriples(valid), EACH, seed).triples)
+        if row not in known
     ]
     table = pa.table(dict(zip(SLOTS, zip(*rows, *made, strict=True), strict=True)))
     verdicts = np.concatenate([labels, np.zeros(len(made), dtype=bool)])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable
+from synthkd.critics.calibration import Curve, Threshold, ThresholdPlan, Unreachable
 from synthkd.errors import CriticError
 
 Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
@@ -54,7 +54,7 @@ def share_broken(
         curve = Curve.of(*draw(rng, n))
         plan = None
         if plan_rows:
-            plan = Plan.from_labels(*draw(rng, plan_rows), n, asked, 1 - confidence)
+            plan = ThresholdPlan.from_labels(*draw(rng, plan_rows), n, asked, 1 - confidence)
         found = curve.threshold(asked, confidence, plan=plan)
         if isinstance(found, Threshold):
             above = int(np.searchsorted(many, -found.threshold, side="right"))
@@ -136,7 +136,7 @@ def test_the_promise_would_be_broken_by_looking_at_each_threshold_alone() -> Non
     rng, broken, rounds = np.random.default_rng(0), 0, 150
     for _ in range(rounds):
         curve = Curve.of(*flat(0.795)(rng, 300))
-        evidence, alone = curve.evidence(), Plan.by_ranks(curve.scores, 0.8, 0.1).thresholds
+        evidence, alone = curve.evidence(), ThresholdPlan.by_ranks(curve.scores, 0.8, 0.1).thresholds
         found = evidence.p_values(alone, 0.8)
         assert found is not None
         broken += bool((found <= 0.1).any())
@@ -147,7 +147,7 @@ def test_the_promise_would_be_broken_by_looking_at_each_threshold_alone() -> Non
 def test_a_misleading_plan_costs_yield_and_never_the_promise() -> None:
     rng, broken, rounds = np.random.default_rng(1), 0, 150
     for _ in range(rounds):
-        plan = Plan.from_labels(world(rng, 400)[0], np.ones(400, dtype=bool), 400, 0.9, 0.1)
+        plan = ThresholdPlan.from_labels(world(rng, 400)[0], np.ones(400, dtype=bool), 400, 0.9, 0.1)
         found = Curve.of(*flat(0.89)(rng, 400)).threshold(0.9, 0.9, plan=plan)
         broken += isinstance(found, Threshold)
     assert broken / rounds <= allowed(0.9, rounds)
@@ -158,7 +158,7 @@ def test_a_plan_from_other_labels_keeps_more_rows_than_one_by_ranks() -> None:
     rng, ranks, planned = np.random.default_rng(2), 0.0, 0.0
     for _ in range(40):
         curve = Curve.of(*world(rng, 600))
-        plan = Plan.from_labels(*world(rng, 600), 600, 0.85, 0.1)
+        plan = ThresholdPlan.from_labels(*world(rng, 600), 600, 0.85, 0.1)
         for found, which in ((curve.threshold(0.85, 0.9), 0), (curve.threshold(0.85, 0.9, plan=plan), 1)):
             kept = found.kept if isinstance(found, Threshold) else 0.0
             ranks, planned = (ranks + kept, planned) if which == 0 else (ranks, planned + kept)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkd.critics.calibration import Curve, Plan, Threshold, Unreachable, choose_by_group
-from synthkd.critics.calibration.choose import walk
-from synthkd.critics.calibration.clusters import Correlation, Sums, correlation
+from synthkd.critics.calibration import Curve, Threshold, ThresholdPlan, Unreachable, choose_by_group
+from synthkd.critics.calibration.clusters import Correlation, GroupSums, intraclass_correlation
+from synthkd.critics.calibration.selection import fallback_test
 from synthkd.errors import CriticError
 
 
@@ -116,7 +116,7 @@ def test_no_accepted_rows_are_worth_fewer_than_their_groups_or_more_than_themsel
 def test_sums_over_groups_are_those_counted_for_each_prefix() -> None:
     rng = np.random.default_rng(11)
     labels, groups = rng.random(50) < 0.6, rng.integers(7, size=50)
-    sums = Sums.of(labels, groups)
+    sums = GroupSums.of(labels, groups)
     for count in (1, 2, 17, 50):
         sizes = np.bincount(groups[:count])
         valid = np.bincount(groups[:count], labels[:count])
@@ -129,7 +129,7 @@ def test_the_limit_of_a_correlation_costs_less_where_groups_are_more() -> None:
     def limit(groups: int) -> float:
         rng = np.random.default_rng(groups)
         labels = rng.random(groups * 5) < 0.6
-        found = correlation(rng.random(len(labels)), labels, np.repeat(np.arange(groups), 5))
+        found = intraclass_correlation(rng.random(len(labels)), labels, np.repeat(np.arange(groups), 5))
         return float(Correlation(1.0, found.between, found.within, found.size).limit())
 
     assert limit(20) > limit(100) > limit(1000)
@@ -170,8 +170,8 @@ def test_as_many_groups_as_rows_are_asked_for() -> None:
 def test_a_joined_plan_spends_the_whole_error_and_no_more() -> None:
     rng = np.random.default_rng(4)
     scores = np.sort(rng.random(500))[::-1]
-    planned = Plan.from_labels(scores, rng.random(500) < scores, 500, 0.8, 0.1)
-    joined = Plan.joined(planned, Plan.by_ranks(scores, 0.8, 0.1))
+    planned = ThresholdPlan.from_labels(scores, rng.random(500) < scores, 500, 0.8, 0.1)
+    joined = ThresholdPlan.joined(planned, ThresholdPlan.by_ranks(scores, 0.8, 0.1))
     assert joined.shares.sum() == pytest.approx(1)
     assert (np.diff(joined.thresholds) < 0).all()
 
@@ -181,12 +181,12 @@ def test_a_joined_plan_keeps_the_promise_and_saves_a_plan_that_misleads() -> Non
     rng, rounds, broken, alone, saved = np.random.default_rng(5), 150, 0, 0, 0
     for _ in range(rounds):
         other = rng.random(400)
-        plan = Plan.from_labels(other, np.ones(400, dtype=bool), 400, 0.85, 0.1)
+        plan = ThresholdPlan.from_labels(other, np.ones(400, dtype=bool), 400, 0.85, 0.1)
         poor = Curve.of(rng.random(400), rng.random(400) < 0.84)
         broken += isinstance(poor.threshold(0.85, 0.9, plan=plan), Threshold)
         scores = rng.random(400)
         good = Curve.of(scores, rng.random(400) < np.where(scores > 0.5, 0.99, 0.3))
-        alone += walk(good.evidence(), plan, 0.85, 0.1) is not None
+        alone += fallback_test(good.evidence(), plan, 0.85, 0.1) is not None
         saved += isinstance(good.threshold(0.85, 0.9, plan=plan), Threshold)
     assert broken / rounds <= 0.1 + 3 * np.sqrt(0.09 / rounds)
     assert saved >= alone

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthkd.critics.crossfit import crossfit, fold_of
+from synthkd.critics.crossfit import crossfit, group_folds
 from synthkd.errors import CriticError
 
 GROUPS = [f"g{i // 3}" for i in range(90)]
@@ -36,7 +36,7 @@ def test_no_row_is_scored_by_a_critic_that_saw_its_group() -> None:
 
 
 def test_folds_are_of_nearly_equal_size_and_keep_groups_together() -> None:
-    fold = fold_of(GROUPS, 4)
+    fold = group_folds(GROUPS, 4)
     assert all(len(set(fold[i : i + 3])) == 1 for i in range(0, 90, 3))
     assert np.ptp(np.bincount(fold)) <= 3
 
@@ -44,11 +44,11 @@ def test_folds_are_of_nearly_equal_size_and_keep_groups_together() -> None:
 def test_the_order_of_rows_does_not_change_the_folds() -> None:
     order = np.random.default_rng(0).permutation(90)
     shuffled = [GROUPS[i] for i in order]
-    np.testing.assert_array_equal(fold_of(shuffled, 5), fold_of(GROUPS, 5)[order])
+    np.testing.assert_array_equal(group_folds(shuffled, 5), group_folds(GROUPS, 5)[order])
 
 
 def test_another_seed_makes_other_folds() -> None:
-    assert (fold_of(GROUPS, 5, seed=0) != fold_of(GROUPS, 5, seed=1)).any()
+    assert (group_folds(GROUPS, 5, seed=0) != group_folds(GROUPS, 5, seed=1)).any()
 
 
 @pytest.mark.parametrize(

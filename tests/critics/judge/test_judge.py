@@ -12,10 +12,11 @@ import pytest
 from support.files import write_csv
 from support.judge_critic import KIND, LABELS, made, rows, spoken, sure, table
 
+from synthkd.critics.folder import load_critic
 from synthkd.critics.judge.critic import TEMPLATE, JudgeCritic
 from synthkd.critics.labels import read_labels
-from synthkd.critics.score import score_file, unscored
-from synthkd.critics.train import load_critic, train_critic
+from synthkd.critics.score import count_unscored, score_file
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError, PromptError, RecipeError
 from synthkd.keys import fraction
 from synthkd.testing import FakeServer
@@ -100,7 +101,7 @@ def test_a_scored_file_says_why_a_row_has_no_score(tmp_path: Path) -> None:
     assert 0 < len(mute) < 200
     assert {row["unscored"] for row in mute} == {"unreadable: no verdict: 'The statement is fine.'"}
     assert all(row["unscored"] is None for row in found if row["score"] is not None)
-    assert unscored(tmp_path / "o.parquet") == {"unreadable: no verdict": len(mute)}
+    assert count_unscored(tmp_path / "o.parquet") == {"unreadable: no verdict": len(mute)}
 
 
 @pytest.mark.slow

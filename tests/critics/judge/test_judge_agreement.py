@@ -21,11 +21,13 @@ from benchmarks.critics.agreement import (
     sheet_rows,
     write_rows,
 )
-from synthkd.critics.columns import as_read
+from synthkd.critics.columns import cast_columns
 from synthkd.critics.features import NUMERIC, Scales
+from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
-from synthkd.critics.train import TrainedCritic, load_critic, train_critic
+from synthkd.critics.train import train_critic
+from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.errors import CriticError, InputError
 from synthkd.testing import FakeServer
 
@@ -160,7 +162,7 @@ def test_texts_of_other_types_are_read_as_a_sheet_is() -> None:
             "logprob": pa.array([float("inf"), -1.0]),
         }
     )
-    assert as_read(table, KIND).to_pylist() == [
+    assert cast_columns(table, KIND).to_pylist() == [
         {"head": "a", "relation": "IsA", "tail": "1", "logprob": None},
         {"head": "a", "relation": None, "tail": None, "logprob": -1.0},
     ]
@@ -179,7 +181,7 @@ def test_a_number_that_is_none_is_refused_with_its_row(texts_alone: TrainedCriti
 def test_a_list_is_no_text() -> None:
     table = rows(2).set_column(2, "tail", pa.array([["a"], ["b"]]))
     with pytest.raises(CriticError, match=r"row 1.*tail.*list"):
-        as_read(table, KIND)
+        cast_columns(table, KIND)
 
 
 def test_a_value_that_another_processor_rounds_otherwise_falls_into_the_same_bin() -> None:

@@ -15,7 +15,7 @@ from support.files import write_csv
 from support.judge_critic import KIND, LABELS, made, rows, spoken, sure, table
 
 from synthkd import Journal
-from synthkd.critics.judge.ask import Asker
+from synthkd.critics.judge.client import JudgeClient
 from synthkd.critics.judge.critic import JudgeCritic
 from synthkd.critics.judge.pairwise import judge_pairs
 from synthkd.errors import CriticError, TeacherError
@@ -174,7 +174,9 @@ def test_pairs_are_asked_in_both_orders_and_averaged(tmp_path: Path) -> None:
         {"task": "say it", "first": "even", "second": "eve"},
     ]
     with FakeServer(answer=longer) as server:
-        asker = Asker({"backend": "openai", "model": "m", "base_url": server.url}, tmp_path / "judge.sqlite")
+        asker = JudgeClient(
+            {"backend": "openai", "model": "m", "base_url": server.url}, tmp_path / "judge.sqlite"
+        )
         verdicts, report = judge_pairs(asker, pairs)
         assert server.requests == 4, (
             "the second pair is the first one turned: its questions are bought already"
@@ -190,7 +192,9 @@ def test_a_pair_that_was_read_in_one_order_only_has_no_winner(tmp_path: Path) ->
         return "A" if "Answer A:\none" in prompt else "Both are good."
 
     with FakeServer(answer=half) as server:
-        asker = Asker({"backend": "openai", "model": "m", "base_url": server.url}, tmp_path / "judge.sqlite")
+        asker = JudgeClient(
+            {"backend": "openai", "model": "m", "base_url": server.url}, tmp_path / "judge.sqlite"
+        )
         pairs = [
             {"task": "t", "first": "one", "second": "two"},
             {"task": "u", "first": "one", "second": "one"},

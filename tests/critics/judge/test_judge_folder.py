@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 
 from synthkd.artifacts.folder import write_hashes
 from synthkd.cli.app import app
-from synthkd.critics.folder import CONFIG
+from synthkd.critics.files import CONFIG
+from synthkd.critics.folder import FACTS, load_critic
 from synthkd.critics.judge.critic import TEMPLATE
 from synthkd.critics.labels import read_labels
-from synthkd.critics.train import FACTS, load_critic, train_critic
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError
 from synthkd.testing import FakeServer
 

@@ -11,9 +11,10 @@ from support.files import write_csv
 from support.judge_critic import KIND, rows, table
 
 import synthkd
+from synthkd.critics.folder import load_critic
 from synthkd.critics.judge.critic import READ, JudgeCritic
 from synthkd.critics.labels import read_labels
-from synthkd.critics.train import load_critic, train_critic
+from synthkd.critics.train import train_critic
 from synthkd.errors import CriticError
 
 torch = pytest.importorskip("torch")

@@ -7,9 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from synthkd.critics.judge.agreement import agreement
+from synthkd.critics.judge.agreement import judge_agreement
 from synthkd.critics.judge.pairwise import order_report
-from synthkd.critics.judge.preference import agreed, keep_by_margin, preference_margin, self_preference
+from synthkd.critics.judge.preference import (
+    keep_by_margin,
+    labels_kept_by_both,
+    preference_margin,
+    self_preference,
+)
 from synthkd.errors import CriticError
 
 
@@ -17,7 +22,7 @@ def test_kappa_is_agreement_beyond_chance() -> None:
     # 20 yes/yes, 5 yes/no, 10 no/yes, 15 no/no: p = 0.7, chance = 0.5.
     said = ["y"] * 25 + ["n"] * 25
     people = ["y"] * 20 + ["n"] * 5 + ["y"] * 10 + ["n"] * 15
-    found = agreement(said, people)
+    found = judge_agreement(said, people)
     assert found.accuracy == pytest.approx(0.7)
     assert found.kappa == pytest.approx(0.4)
     assert found.accuracy_interval[0] < 0.7 < found.accuracy_interval[1]
@@ -25,18 +30,18 @@ def test_kappa_is_agreement_beyond_chance() -> None:
 
 
 def test_a_verdict_that_cannot_be_read_counts_as_wrong() -> None:
-    found = agreement(["y", None, "n", "n"], ["y", "y", "n", "n"])
+    found = judge_agreement(["y", None, "n", "n"], ["y", "y", "n", "n"])
     assert (found.unreadable, found.accuracy) == (1, 0.75)
 
 
 def test_a_judge_that_always_says_the_same_has_no_kappa() -> None:
-    assert agreement(["y"] * 10, ["y"] * 5 + ["n"] * 5).kappa == 0
+    assert judge_agreement(["y"] * 10, ["y"] * 5 + ["n"] * 5).kappa == 0
 
 
 def test_rows_of_one_group_are_drawn_together() -> None:
     said, people = ["y"] * 100, ["y", "n"] * 50
-    wide = agreement(said, sorted(people), groups=["one"] * 50 + ["two"] * 50)
-    narrow = agreement(said, people)
+    wide = judge_agreement(said, sorted(people), groups=["one"] * 50 + ["two"] * 50)
+    narrow = judge_agreement(said, people)
     assert wide.accuracy_interval == (0, 1)
     assert narrow.accuracy_interval[0] > 0.3
 
@@ -47,7 +52,7 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     hits = 0
     for seed in range(200):
         said = ["y" if rng.random() < 0.8 else "n" for _ in range(100)]
-        low, high = agreement(said, ["y"] * 100, draws=300, seed=seed).accuracy_interval
+        low, high = judge_agreement(said, ["y"] * 100, draws=300, seed=seed).accuracy_interval
         hits += low <= 0.8 <= high
     assert 0.88 <= hits / 200 <= 0.99
 
@@ -130,7 +135,7 @@ def test_a_margin_of_exactly_five_is_not_above_it() -> None:
 
 
 def test_feedback_is_refined_where_both_labels_are_kept_and_the_same() -> None:
-    found = agreed(["a", "a", "b", "b"], ["a", "b", "b", "b"], [6, 6, 6, 4], [6, 6, 7, 9])
+    found = labels_kept_by_both(["a", "a", "b", "b"], ["a", "b", "b", "b"], [6, 6, 6, 4], [6, 6, 7, 9])
     assert found.tolist() == [True, False, True, False]
 
 

@@ -9,8 +9,8 @@ import pytest
 from support.files import write_csv
 
 from benchmarks.critics import judges
-from synthkd.critics.judge.agreement import agreement
-from synthkd.critics.judge.ask import Asker
+from synthkd.critics.judge.agreement import judge_agreement
+from synthkd.critics.judge.client import JudgeClient
 from synthkd.critics.judge.pairwise import judge_pairs
 from synthkd.critics.judge.prompt import render_pair
 from synthkd.prompts.templates import load_prompt
@@ -114,7 +114,9 @@ def test_recorded_replies_go_through_the_whole_way_of_a_judging(
         if (row["judge"], row["prompt"]) == (judge, prompt) and row["is_final"]
     ]
     write_csv(tmp_path / "replies.csv", replies)
-    asker = Asker({"backend": "recorded", "path": str(tmp_path / "replies.csv")}, tmp_path / "judge.sqlite")
+    asker = JudgeClient(
+        {"backend": "recorded", "path": str(tmp_path / "replies.csv")}, tmp_path / "judge.sqlite"
+    )
     rows = pairs(data)
     verdicts, order = judge_pairs(asker, rows)
     assert order.consistent == pytest.approx(consistent)
@@ -125,7 +127,7 @@ def test_recorded_replies_go_through_the_whole_way_of_a_judging(
         "second" if v == "a" else "first" for pair in verdicts for v in (pair.swapped.readings[0].value,)
     ]
     gold = ["first" if row["gold"] == 1 else "second" for row in rows]
-    assert agreement(said, gold * 2).accuracy == pytest.approx(accuracy)
+    assert judge_agreement(said, gold * 2).accuracy == pytest.approx(accuracy)
     agreed = [pair.winner == best for pair, best in zip(verdicts, gold, strict=True) if pair.winner != "tie"]
     # Where both orders agree the judge is right more often than over all.
     assert sum(agreed) / len(agreed) > accuracy

@@ -12,12 +12,11 @@ import pytest
 from support.files import write_csv
 
 from synthkd.critics.calibration import Curve
-from synthkd.critics.folder import ARRAYS
+from synthkd.critics.files import ARRAYS
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
-from synthkd.critics.triples.negatives import Triple
 from synthkd.critics.triples.neighbours import Neighbours
-from synthkd.critics.triples.phrases import Vocabulary
-from synthkd.critics.triples.training import Told, fold_of, prepare
+from synthkd.critics.triples.phrases import Triple, Vocabulary
+from synthkd.critics.triples.training import LabelledTriples, fold_of_group, make_training_set
 from synthkd.critics.triples.trees import BINS, Trees
 from synthkd.critics.triples.trees import _binned as binned
 from synthkd.critics.triples.trees import _edges as edges_of
@@ -132,13 +131,13 @@ def test_without_a_reference_the_accepted_rows_are_it() -> None:
 def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known() -> None:
     """Were a triple or the source of a corruption left in the reference, counts would tell the two apart."""
     noise = [(f"h{i}", "IsA", f"t{i}") for i in range(400)]
-    found = prepare(noise, Told([], []), None)
+    found = make_training_set(noise, LabelledTriples([], []), None)
     for column in found.features.T:
         assert column[found.labels].mean() == pytest.approx(column[~found.labels].mean(), abs=0.01)
 
 
 def test_a_labelled_row_of_the_reference_is_held_out_of_it() -> None:
-    found = prepare(KNOWN, Told(KNOWN[:10], [head for head, _, _ in KNOWN[:10]]), None)
+    found = make_training_set(KNOWN, LabelledTriples(KNOWN[:10], [head for head, _, _ in KNOWN[:10]]), None)
     whole = found.evidence.features(found.evidence.vocabulary.read(KNOWN[:10]))
     assert (found.told != whole).any(axis=1).all()
 
@@ -231,7 +230,7 @@ def test_a_small_part_of_a_real_reference_tells_true_from_corrupted_triples(
     pq.write_table(pq.read_table(folder / "train.parquet").slice(0, 3000), tmp_path / "known.parquet")
     rows = pq.read_table(folder / "dev1.parquet")
     labels = rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)
-    learnt = np.array([fold_of(head) < 3 for head in rows.column("head").to_pylist()])
+    learnt = np.array([fold_of_group(head) < 3 for head in rows.column("head").to_pylist()])
     critic = KnowledgeBaseCritic(KIND, reference=tmp_path / "known.parquet")
     critic.fit(rows.filter(learnt), labels[learnt])
     assert Curve.of(critic.score(rows.filter(~learnt)), labels[~learnt]).auc > 0.78

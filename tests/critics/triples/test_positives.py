@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from synthkd.cli.critic import app
 from synthkd.critics.labels import read_labels
-from synthkd.critics.triples.negatives import Known, Similar, Triple, corrupt, write_sheet
+from synthkd.critics.triples.negatives import Similar, TrueTriples, corrupt, write_negatives
+from synthkd.critics.triples.phrases import Triple
 from synthkd.critics.triples.reference import COLUMNS
 from synthkd.errors import CriticError
 from synthkd.kinds.triple import TripleKind
@@ -39,27 +40,27 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_a_sheet_has_each_true_triple_and_its_negatives(tmp_path: Path) -> None:
-    counts = write_sheet(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", each=2)
+    counts = write_negatives(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", each=2)
     rows = rows_of(tmp_path / "sheet.csv")
     assert [tuple(row[name] for name in COLUMNS) for row in rows if row["label"] == "true"] == TRUE
     assert sum(row["label"] == "false" for row in rows) == counts.made == 2 * len(TRUE) - counts.missing
 
 
 def test_a_negative_says_which_slot_was_replaced(tmp_path: Path) -> None:
-    write_sheet(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv")
+    write_negatives(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv")
     made = [row["made"] for row in rows_of(tmp_path / "sheet.csv") if row["label"] == "false"]
     assert set(made) == set(COLUMNS)
 
 
 def test_other_triples_known_to_be_true_are_no_negatives(tmp_path: Path) -> None:
     true, known = file_of(tmp_path / "true.csv", TRUE), file_of(tmp_path / "known.csv", KNOWN)
-    write_sheet(true, tmp_path / "sheet.csv", each=4, hard=0.5, known=known)
+    write_negatives(true, tmp_path / "sheet.csv", each=4, hard=0.5, known=known)
     rows = rows_of(tmp_path / "sheet.csv")
     assert not {tuple(row[name] for name in COLUMNS) for row in rows if row["label"] == "false"} & set(KNOWN)
 
 
 def test_a_critic_can_be_trained_on_the_sheet(tmp_path: Path) -> None:
-    write_sheet(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", each=2)
+    write_negatives(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", each=2)
     sheet = read_labels(tmp_path / "sheet.csv", TripleKind(), held_out=0.4)
     assert sheet.conflicts == []
     assert sheet.repeated == 0
@@ -80,12 +81,12 @@ def test_the_command_line_goes_from_true_triples_to_a_critic(tmp_path: Path) -> 
 @pytest.mark.parametrize("wrong", [{"each": 0}, {"hard": 1.5}])
 def test_numbers_that_make_no_sense_are_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
     with pytest.raises(CriticError, match="negatives: `each` is"):
-        write_sheet(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", **wrong)
+        write_negatives(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", **wrong)
 
 
 def test_a_sheet_that_is_no_csv_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CriticError, match="the sheet is a CSV"):
-        write_sheet(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.parquet")
+        write_negatives(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.parquet")
 
 
 def test_phrases_near_to_one_are_used_as_it_is() -> None:
@@ -105,7 +106,7 @@ def test_hard_negatives_are_nearer_than_those_drawn_at_random() -> None:
     similar = Similar.of(TRUE)
 
     def near(hard: float) -> float:
-        made = corrupt(TRUE, Known(TRUE), 3, slots=["head"], similar=similar, hard=hard)
+        made = corrupt(TRUE, TrueTriples(TRUE), 3, slots=["head"], similar=similar, hard=hard)
         pairs = [
             (TRUE[source][0], head) for (head, _, _), source in zip(made.triples, made.source, strict=True)
         ]

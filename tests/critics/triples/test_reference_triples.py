@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
-from synthkd.critics.triples.negatives import Triple
-from synthkd.critics.triples.reference import COLUMNS, FEWEST, distinct, read_known
+from synthkd.critics.triples.phrases import Triple
+from synthkd.critics.triples.reference import COLUMNS, FEWEST, distinct_triples, read_true_triples
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.triple import TripleKind
 
@@ -75,13 +75,13 @@ def test_a_row_that_is_said_not_to_be_true_is_refused(tmp_path: Path, name: str,
     with pytest.raises(
         CriticError, match=f"row 3: '{name}' is '{said}', but every row of this file counts as true"
     ):
-        read_known(tmp_path / "known.parquet")
+        read_true_triples(tmp_path / "known.parquet")
 
 
 def test_a_triple_that_differs_in_case_or_article_alone_is_a_repetition(tmp_path: Path) -> None:
     again = [(f"The {head.upper()}", relation, f"a {tail}.") for head, relation, tail in FEW]
-    assert distinct(FEW + again) == FEW
-    assert read_known(Path(write(tmp_path / "twice.parquet", FEW + again))) == FEW
+    assert distinct_triples(FEW + again) == FEW
+    assert read_true_triples(Path(write(tmp_path / "twice.parquet", FEW + again))) == FEW
 
 
 def test_repetitions_do_not_make_a_reference_large_enough(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pytest
 from support.files import write_csv
 
-from synthkd.critics.crossfit import crossfit, fold_of
+from synthkd.critics.crossfit import crossfit, group_folds
 from synthkd.critics.stack import StackCritic
 from synthkd.critics.triples import critic as shared
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
-from synthkd.critics.triples.negatives import Triple
+from synthkd.critics.triples.phrases import Triple
 from synthkd.critics.triples.reference import COLUMNS
-from synthkd.critics.triples.training import Told, prepare
+from synthkd.critics.triples.training import LabelledTriples, make_training_set
 from synthkd.kinds.triple import TripleKind
 
 pytestmark = pytest.mark.slow
@@ -57,11 +57,11 @@ def test_the_members_of_a_stack_share_it_too(reference: str) -> None:
     (member,) = stack.members[0].critics
     assert isinstance(member, KnowledgeBaseCritic)
     assert member._evidence is last.evidence
-    assert last is shared.prepared(KNOWN, Told(ROWS, GROUPS), None, 0, 0.0)
+    assert last is shared.cached_training_set(KNOWN, LabelledTriples(ROWS, GROUPS), None, 0, 0.0)
 
 
 def test_a_score_out_of_fold_does_not_depend_on_the_verdicts_of_its_fold(reference: str) -> None:
-    first = fold_of(GROUPS, 2) == 0
+    first = group_folds(GROUPS, 2) == 0
     turned = np.where(first, ~LABELS, LABELS)
     scores = [
         crossfit(lambda: KnowledgeBaseCritic(KIND, reference), table(ROWS), labels, GROUPS, folds=2)
@@ -72,16 +72,18 @@ def test_a_score_out_of_fold_does_not_depend_on_the_verdicts_of_its_fold(referen
 
 
 def test_no_row_that_people_judged_is_trained_on_as_a_made_one() -> None:
-    made = len(prepare(KNOWN, Told([], []), None).labels)
-    without = prepare(KNOWN, Told(ROWS, GROUPS), None)
+    made = len(make_training_set(KNOWN, LabelledTriples([], []), None).labels)
+    without = make_training_set(KNOWN, LabelledTriples(ROWS, GROUPS), None)
     assert without.labels.sum() == len(KNOWN) - 20
     assert len(without.labels) < made
 
 
 def test_a_judged_row_of_another_case_is_held_out_of_the_reference_too() -> None:
     loud = [(head.upper(), relation, f"a {tail}") for head, relation, tail in KNOWN[:20]]
-    plain = prepare(KNOWN, Told(KNOWN[:20], GROUPS[:20]), None)
-    np.testing.assert_allclose(prepare(KNOWN, Told(loud, GROUPS[:20]), None).told, plain.told)
+    plain = make_training_set(KNOWN, LabelledTriples(KNOWN[:20], GROUPS[:20]), None)
+    np.testing.assert_allclose(
+        make_training_set(KNOWN, LabelledTriples(loud, GROUPS[:20]), None).told, plain.told
+    )
 
 
 def test_rows_that_were_not_announced_are_held_out_all_the_same(reference: str) -> None:
@@ -94,7 +96,7 @@ def test_rows_that_were_not_announced_are_held_out_all_the_same(reference: str) 
 
 def test_another_seed_or_another_share_of_hard_negatives_is_worked_out_anew() -> None:
     found = [
-        shared.prepared(KNOWN, Told([], []), None, seed, hard)
+        shared.cached_training_set(KNOWN, LabelledTriples([], []), None, seed, hard)
         for seed, hard in ((0, 0.0), (1, 0.0), (0, 0.5))
     ]
     assert len({id(one) for one in found}) == 3

@@ -110,7 +110,7 @@ _FEWEST = 10
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Schedule:
+class FineTuningSchedule:
     """How a fine-tuning goes.
 
     ``validation``: share of the groups that decide when to stop; 0 runs every epoch. ``trained_layers``: only so
@@ -134,7 +134,7 @@ class Schedule:
 
 
 @dataclass(config=_STRICT)
-class History:
+class FineTuningHistory:
     """What each epoch came to on the validation part, and which one was kept."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
@@ -142,7 +142,9 @@ class History:
     validation_rows: int = 0
 
 
-def divide(groups: Sequence[str], labels: Labels, schedule: Schedule) -> tuple[Ints, Ints]:
+def validation_split(
+    groups: Sequence[str], labels: Labels, schedule: FineTuningSchedule
+) -> tuple[Ints, Ints]:
     """Training and validation rows that share no group; all rows train where validation would say too little."""
     held = np.array(
         [fraction(f"{schedule.seed}:{group}") < schedule.validation for group in groups], dtype=bool
@@ -159,18 +161,20 @@ def fine_tune(
     labels: Labels,
     groups: Sequence[str],
     weights: Scores | None,
-    schedule: Schedule,
-) -> History:
+    schedule: FineTuningSchedule,
+) -> FineTuningHistory:
     """Train in place; the model is left as it was after its best epoch."""
     import torch
 
-    train, held = divide(groups, labels, schedule)
+    train, held = validation_split(groups, labels, schedule)
     target = torch.tensor(labels.astype(np.float32), device=model.device)
-    weight = torch.tensor(row_weights(labels, train, weights, schedule.balanced), device=model.device)
+    weight = torch.tensor(
+        cross_entropy_weights(labels, train, weights, schedule.balanced), device=model.device
+    )
     model.freeze(schedule.trained_layers)
     steps = _Steps(model, schedule, math.ceil(len(train) / schedule.batch_size) * schedule.epochs)
     rng = np.random.default_rng(schedule.seed)
-    history, best = History(validation_rows=len(held)), None
+    history, best = FineTuningHistory(validation_rows=len(held)), None
     for epoch in range(schedule.epochs):
         model.train(True)
         for batch in batches.for_training(encoded.lengths[train], schedule.batch_size, rng):
@@ -194,7 +198,7 @@ def fine_tune(
 class _Steps:
     """The optimiser: the encoder at the asked rate; the head, which starts from nothing, at a multiple of it."""
 
-    def __init__(self, model: CrossEncoder, schedule: Schedule, total: int) -> None:
+    def __init__(self, model: CrossEncoder, schedule: FineTuningSchedule, total: int) -> None:
         import torch
 
         self.model, self.total, self.warmup, self.done = model, total, schedule.warmup, 0
@@ -233,7 +237,7 @@ def logits_of(model: CrossEncoder, encoded: Encoded, chosen: Ints | None = None)
     return logits
 
 
-def row_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
+def cross_entropy_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
     """(n,) float32: a row's sampling weight times its class's, with mean 1 over the training rows."""
     weight = np.ones(len(labels)) if weights is None else np.array(weights, dtype=np.float64)
     if balanced:

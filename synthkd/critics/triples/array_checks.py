@@ -38,7 +38,7 @@ _SHAPES = {
 _LAYERS = len(LAYERS) + 1
 
 
-def check_evidence(path: Path, arrays: Arrays, vectors: Any) -> None:
+def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
     """Refuse arrays that no training gives. ``vectors``: of the encoder, if the critic has one."""
     layers = [f"{part}{number}" for number in range(_LAYERS) for part in ("scorer_w", "scorer_b")]
     own = {name: array for name, array in arrays.items() if name not in layers}

@@ -13,7 +13,7 @@ from synthkd.critics.base import Labels, Scores
 _GROUPS, _FOLDS = 12, 3
 
 
-def choose(
+def choose_regularisation(
     regression: Callable[[float], Any],
     matrix: Any,
     labels: Labels,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from synthkd.artifacts.arrays import Arrays
-from synthkd.critics.triples.counts import Counts
+from synthkd.critics.triples.counts import CountFeatures
 from synthkd.critics.triples.neighbours import Neighbours
-from synthkd.critics.triples.phrases import Phrases, Triples, Vocabulary
+from synthkd.critics.triples.phrases import IndexedTriples, Phrases, Vocabulary
 from synthkd.critics.triples.scorer import Scorer
 from synthkd.critics.triples.vectors import EncoderVectors, WordVectors
 
@@ -20,7 +20,7 @@ ENOUGH = 500
 
 
 @dataclass(frozen=True)
-class Learned:
+class ReferenceModel:
     """What is trained on known triples: vectors of phrases, and a score (none where the triples are few)."""
 
     words: WordVectors
@@ -29,8 +29,8 @@ class Learned:
 
     @classmethod
     def of(
-        cls, vocabulary: Vocabulary, rows: Triples, encoder: EncoderVectors | None, seed: int = 0
-    ) -> Learned:
+        cls, vocabulary: Vocabulary, rows: IndexedTriples, encoder: EncoderVectors | None, seed: int = 0
+    ) -> ReferenceModel:
         """Train on some rows of the reference."""
         words = WordVectors.learn(vocabulary, rows, seed)
         learned = cls(words, encoder, None)
@@ -50,12 +50,14 @@ class Learned:
         return np.concatenate(parts, axis=1)
 
 
-class Evidence:
+class ReferenceFeatures:
     """Features of candidates: what ``rows`` (the known triples) and what was learned say of them."""
 
-    def __init__(self, vocabulary: Vocabulary, rows: Triples, learned: Learned, near: Any = None) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, rows: IndexedTriples, learned: ReferenceModel, near: Any = None
+    ) -> None:
         self.vocabulary, self.learned, self.rows = vocabulary, learned, rows
-        self.counts = Counts(vocabulary, rows)
+        self.counts = CountFeatures(vocabulary, rows)
         near = learned.near(rows.phrases) if near is None else near
         # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one did.
         self.near = near.astype(np.float16)
@@ -64,7 +66,7 @@ class Evidence:
             near[rows.head], rows.relation, near[rows.tail], len(vocabulary.relations)
         )
 
-    def features(self, rows: Triples, vectors: tuple[Any, Any] | None = None) -> Floats:
+    def features(self, rows: IndexedTriples, vectors: tuple[Any, Any] | None = None) -> Floats:
         """(n, d) features. ``vectors``: `Learned.near` and `Learned.joined` of the phrases, where they are at hand."""
         learned = self.learned
         near, joined = vectors or (learned.near(rows.phrases), learned.joined(rows.phrases))
@@ -93,14 +95,14 @@ class Evidence:
         return arrays | (learned.scorer.arrays() if learned.scorer is not None else {})
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, vectors: Any) -> Evidence:
+    def from_arrays(cls, arrays: Arrays, vectors: Any) -> ReferenceFeatures:
         """What `arrays` gave; ``vectors`` of the encoder it was trained with, if any."""
         vocabulary = Vocabulary(arrays["phrases"], arrays["words"], arrays["relations"])
         phrases = Phrases([], arrays["known"], arrays["start"], arrays["flat"])
-        rows = Triples(arrays["head"], arrays["relation"], arrays["tail"], phrases)
+        rows = IndexedTriples(arrays["head"], arrays["relation"], arrays["tail"], phrases)
         encoder = None
         if "encoder_mean" in arrays:
             encoder = EncoderVectors(vectors, arrays["encoder_mean"], arrays["encoder_axes"])
         scorer = Scorer.from_arrays(arrays, len(vocabulary.relations)) if "scorer_w0" in arrays else None
-        learned = Learned(WordVectors(arrays["word_vectors"]), encoder, scorer)
+        learned = ReferenceModel(WordVectors(arrays["word_vectors"]), encoder, scorer)
         return cls(vocabulary, rows, learned, arrays["near"].astype(np.float32))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from synthkd.critics.calibration.evidence import Evidence
-from synthkd.critics.calibration.plan import RANK_STARTS, STARTS, Plan, fewest_rows
+from synthkd.critics.calibration.plan import RANK_STARTS, STARTS, ThresholdPlan, fewest_rows
 from synthkd.critics.calibration.results import Threshold, Unreachable
 from synthkd.errors import CriticError
 
@@ -20,7 +20,7 @@ LIKELY = 0.8
 
 
 @dataclass(frozen=True)
-class Passed:
+class PassedTest:
     """The loosest place of a plan that passed, the level of its test, and whether it is the plan's last."""
 
     place: int
@@ -28,12 +28,14 @@ class Passed:
     whole: bool
 
 
-def walk(evidence: Evidence, plan: Plan, precision: float, alpha: float) -> Passed | None:
+def fallback_test(
+    evidence: Evidence, plan: ThresholdPlan, precision: float, alpha: float
+) -> PassedTest | None:
     """The fallback procedure: what passes hands its error on to the next looser threshold, what fails ends it.
 
     Where testing has ended it starts anew at the next place at which a share of the error enters.
     """
-    best: Passed | None = None
+    best: PassedTest | None = None
     level, known = 0.0, evidence.p_values(plan.thresholds, precision)
     for place, (threshold, share) in enumerate(zip(plan.thresholds, plan.shares, strict=True)):
         level += alpha * share
@@ -41,32 +43,34 @@ def walk(evidence: Evidence, plan: Plan, precision: float, alpha: float) -> Pass
             continue
         found = evidence.p_value(float(threshold), precision, level) if known is None else known[place]
         if found <= level:
-            best = Passed(place, level, place == len(plan.thresholds) - 1)
+            best = PassedTest(place, level, place == len(plan.thresholds) - 1)
         else:
             level = 0.0
     return best
 
 
-def choose(
-    evidence: Evidence, precision: float, confidence: float, plan: Plan | None = None
+def choose_threshold(
+    evidence: Evidence, precision: float, confidence: float, plan: ThresholdPlan | None = None
 ) -> Threshold | Unreachable:
     """The loosest threshold that passes, by ranks and, where given, by ``plan`` from other labels."""
-    check_asked(precision, confidence)
+    check_target(precision, confidence)
     alpha = 1 - confidence
     plan = plan_for(evidence, precision, alpha, plan)
-    passed = walk(evidence, plan, precision, alpha)
+    passed = fallback_test(evidence, plan, precision, alpha)
     if passed is None:
-        return unreachable(evidence, plan, precision, confidence, alpha)
+        return explain_unreachable(evidence, plan, precision, confidence, alpha)
     return threshold_at(evidence, plan, passed, precision, confidence)
 
 
-def plan_for(evidence: Evidence, precision: float, alpha: float, planned: Plan | None = None) -> Plan:
+def plan_for(
+    evidence: Evidence, precision: float, alpha: float, planned: ThresholdPlan | None = None
+) -> ThresholdPlan:
     """By the ranks of the scores, joined with a plan from other labels where there is one."""
-    ranks = Plan.by_ranks(evidence.scores, precision, alpha, evidence.decided)
-    return ranks if planned is None else Plan.joined(planned, ranks)
+    ranks = ThresholdPlan.by_ranks(evidence.scores, precision, alpha, evidence.decided)
+    return ranks if planned is None else ThresholdPlan.joined(planned, ranks)
 
 
-def effective(evidence: Evidence) -> int | None:
+def effective_labels(evidence: Evidence) -> int | None:
     """Independent labels that tell as much as all held-out ones; None if each stands alone."""
     if evidence.groups is None:
         return None
@@ -74,7 +78,7 @@ def effective(evidence: Evidence) -> int | None:
 
 
 def threshold_at(
-    evidence: Evidence, plan: Plan, passed: Passed, precision: float, confidence: float
+    evidence: Evidence, plan: ThresholdPlan, passed: PassedTest, precision: float, confidence: float
 ) -> Threshold:
     """What is known of the threshold at a place that passed."""
     chosen = _at_a_row(evidence, float(plan.thresholds[passed.place]))
@@ -89,7 +93,7 @@ def threshold_at(
         recall=recall,
         held_out=len(evidence.labels),
         decided=evidence.decided,
-        effective=effective(evidence),
+        effective=effective_labels(evidence),
     )
 
 
@@ -99,11 +103,11 @@ def _at_a_row(evidence: Evidence, threshold: float) -> float:
     return threshold if count == len(evidence.scores) else float(evidence.scores[count - 1])
 
 
-def unreachable(
-    evidence: Evidence, plan: Plan, precision: float, confidence: float, alpha: float
+def explain_unreachable(
+    evidence: Evidence, plan: ThresholdPlan, precision: float, confidence: float, alpha: float
 ) -> Unreachable:
     """Say why nothing passed at the error ``alpha``: the best cut seen, and how many labels would do if it is true."""
-    best, places = best_cut(evidence)
+    best, places = best_observed_cut(evidence)
     seen, kept, _ = evidence.rate(best)
     return Unreachable(
         asked=precision,
@@ -113,12 +117,12 @@ def unreachable(
         labels_needed=_labels_needed(evidence, places, precision, alpha),
         labels_safe=_labels_needed(evidence, places, precision, alpha, prior=1),
         held_out=len(evidence.labels),
-        effective=effective(evidence),
+        effective=effective_labels(evidence),
         best_threshold=best,
     )
 
 
-def best_cut(evidence: Evidence) -> tuple[float, list[int]]:
+def best_observed_cut(evidence: Evidence) -> tuple[float, list[int]]:
     """Threshold with the highest precision seen, the looser of equal ones; and all places looked at, in rows.
 
     One place for each twentieth of the rows that has enough rows to tell. No target enters.
@@ -172,7 +176,7 @@ def _labels_needed(
     return min(found, default=None)
 
 
-def check_asked(precision: float, confidence: float) -> None:
+def check_target(precision: float, confidence: float) -> None:
     """Refuse what cannot be asked."""
     if not 0 < precision < 1:
         raise CriticError(f"a precision of {precision} was asked for; it must lie between 0 and 1")

@@ -13,12 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.critics.features import Floats, Ints, _column
-from synthkd.critics.text.features import Words, bucket, rarities
+from synthkd.critics.text.features import ColumnWords, bucket, rarities
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
-
-__all__ = ["SIBLINGS", "with_siblings"]
 
 
 def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> pa.Table:
@@ -84,7 +82,7 @@ def _word_vectors(rows: pa.Table, kind: Kind) -> Floats:
     """(rows, words) sparse unit vectors of the answers' words, the rarer the heavier."""
     from scipy.sparse import coo_matrix, diags
 
-    answers = [Words(rows.column(name)) for name in kind.answer_columns or kind.columns[-1:]]
+    answers = [ColumnWords(rows.column(name)) for name in kind.answer_columns or kind.columns[-1:]]
     rarity = rarities(answers)
     place = np.concatenate([words.rows for words in answers])
     word = np.concatenate([bucket(words.stems) for words in answers])

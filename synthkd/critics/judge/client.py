@@ -41,14 +41,14 @@ Replies = list[Completion | Failure]
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgeQuestion:
     """What one request asks. ``name`` is what a recorded reply is found by."""
 
     name: str
     messages: tuple[Message, ...]
 
 
-class Asker:
+class JudgeClient:
     """Puts questions to a judge. ``teacher`` is a recipe's teacher part as a mapping, ``limits`` its limits.
 
     ``journal`` is a path, or an open `Journal`. What is spent is counted under ``run``, over all processes and
@@ -116,12 +116,12 @@ class Asker:
             self._identity = self.teacher.identity
         return self._identity
 
-    def request(self, question: Question) -> Request:
+    def request(self, question: JudgeQuestion) -> Request:
         """The request of a question."""
         samples = tuple(range(self.sampling.n))
         return Request(self.identity, question.messages, self.sampling, samples, question.name)
 
-    def ask(self, questions: Sequence[Question]) -> list[Replies]:
+    def ask(self, questions: Sequence[JudgeQuestion]) -> list[Replies]:
         """The replies to each question, one for each sample, in its order.
 
         Raises `TeacherError` where some did not come that may come another time; what came is kept.
@@ -144,7 +144,7 @@ class Asker:
             "judge: the text of %s goes to %s, %s; journal %s",
             f"{rows:,} {'row' if rows == 1 else 'rows'}"
             + (f" ({replies:,} replies)" if replies != rows else ""),
-            reached(self.recipe.teacher, self.teacher),
+            destination(self.recipe.teacher, self.teacher),
             f"model {self.recipe.teacher.model!r}",
             journal.path,
         )
@@ -228,7 +228,7 @@ class Asker:
         return replies
 
 
-def reached(part: TeacherPart, teacher: Any) -> str:
+def destination(part: TeacherPart, teacher: Any) -> str:
     """Who is asked, in words: hosts and environment variables of a server, or the backend in this process."""
     urls = list(getattr(teacher, "base_urls", ()))
     if not urls:

@@ -1,0 +1,67 @@
+"""A critic's own files: arrays (safetensors), settings (JSON), and the hashes of all files of the folder.
+
+Nothing in them can run code. What was altered or cut is refused, and what a stranger wrote is bounded by a schema.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field
+
+from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
+from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
+from synthkd.artifacts.settings import (
+    Columns,
+    Name,
+    PluginName,
+    Settings,
+    checked_settings,
+    read_object,
+)
+from synthkd.errors import CriticError
+from synthkd.storage.write import write_json
+
+ARRAYS, CONFIG = "critic.safetensors", "critic.json"
+
+
+class CriticSettings(Settings):
+    """Settings of every critic; each critic adds its own fields."""
+
+    critic: PluginName
+    version: int
+    kind: Name = ""
+    columns: Columns = Field(default_factory=list)
+
+
+S = TypeVar("S", bound=CriticSettings)
+
+
+def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
+    """Write both into an existing folder, and after them the hashes of all files that are there."""
+    write_arrays(folder / ARRAYS, arrays)
+    write_json(folder / CONFIG, config)
+    write_hashes(folder)
+
+
+def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tuple[Arrays, S]:
+    """Read what `write_files` wrote, the settings as the model ``settings``."""
+    if not (folder / CONFIG).is_file():
+        raise CriticError(f"{folder}: no critic here (no {CONFIG})")
+    check_hashes(folder, CRITIC)
+    found = read_object(folder / CONFIG, CRITIC)
+    if found.get("critic") != critic or found.get("version") != version:
+        raise CriticError(f"{folder / CONFIG}: not a critic `{critic}` of this version; train it again")
+    checked = checked_settings(folder / CONFIG, found, settings, CRITIC)
+    return read_arrays(folder / ARRAYS, CRITIC), checked
+
+
+def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:
+    """Refuse a critic of another kind, or of other columns of it."""
+    if settings.kind != kind.name:
+        raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
+    if settings.columns != list(kind.columns):
+        raise CriticError(
+            f"{folder}: trained on the columns {settings.columns}, the kind has {list(kind.columns)}"
+        )
