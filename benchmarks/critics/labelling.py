@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.base import data_folder, options, table, write
 from synthkd.critics.calibration import Curve, Threshold
-from synthkd.labels import Design
+from synthkd.labels import SamplingDesign
 
 ASKED, CONFIDENCE = 0.9, 0.9
 COUNTS = (300, 600, 900, 1200, 1800, 2400, 3600)
@@ -34,7 +34,7 @@ def curves(data: Path, draws: int, seed: int = 0) -> dict[str, dict[int, float]]
     ids = [str(number) for number in range(len(scores))]
     found: dict[str, dict[int, float]] = {}
     for way, chosen in WAYS.items():
-        designs = [Design.of(ids, scores, seed=seed + draw, **chosen) for draw in range(draws)]
+        designs = [SamplingDesign.of(ids, scores, seed=seed + draw, **chosen) for draw in range(draws)]
         found[way] = {
             count: float(np.mean([_yield(design, count, scores, labels) for design in designs])) / oracle
             for count in COUNTS
@@ -42,7 +42,7 @@ def curves(data: Path, draws: int, seed: int = 0) -> dict[str, dict[int, float]]
     return found
 
 
-def _yield(design: Design, count: int, scores: Any, labels: Any) -> float:
+def _yield(design: SamplingDesign, count: int, scores: Any, labels: Any) -> float:
     taken = design.taken(count)
     curve = Curve.of(scores[taken.rows], labels[taken.rows], taken.weights)
     chosen = curve.threshold(ASKED, CONFIDENCE)

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from synthkd.keys import fraction
-from synthkd.labels import Design
+from synthkd.labels import SamplingDesign
 
 COUNT = 400
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def measure(
     valid = np.array([row["valid"] for row in found], dtype=float)
     errors, effective = [], []
     for seed in range(draws):
-        design = Design.of(
+        design = SamplingDesign.of(
             [row["id"] for row in found], scores, strata=[row["relation"] for row in found], texts=texts(found),
             seed=seed, **options,
         )  # fmt: skip
@@ -108,7 +108,7 @@ def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
     labelled: list[int] = []
     scores, start, auc = None, 0, []
     for number in range(3):
-        design = Design.of(
+        design = SamplingDesign.of(
             [found[i]["id"] for i in pool], scores, before=labelled, start=start,
             strategy=strategy if number else "uniform", **rest,
         )  # fmt: skip

@@ -5,7 +5,7 @@
     pairs       pairs of names by relation (ParaRel)               scarce   5 rows; half of the classes have 6 rows in the pool
                                                                judged   5 rows, and 20 for validation in place of 5
 
-A round is made in memory with the loop's own parts: `Requests.allocation`, the pool's typical rows, the linear student on the
+A round is made in memory with the loop's own parts: `RoundInputs.allocation`, the pool's typical rows, the linear student on the
 vectors of a frozen encoder, calibrated on the validation rows. No prompt, no journal: what is compared is the
 allocation alone. Area: mean test accuracy along the curve of ten rounds of as many rows as there are classes. Differences to
 uniform by a paired bootstrap over test rows and seeds. With ``dev`` rows cut from train stand for the test rows (other rows
@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from benchmarks.base import table
 from benchmarks.pgkd.cuts import cut
 from benchmarks.pgkd.loops import gain
-from synthkd.loops.labelled.requests import Requests
+from synthkd.loops.labelled.requests import RoundInputs
 from synthkd.recipe import Recipe
 from synthkd.students.base import Texts
 from synthkd.students.classifiers.linear import LinearStudent
@@ -120,7 +120,7 @@ class World:
 
     def curve(self, arm: str, rounds: int) -> Curve:
         """Run a loop of so many rounds of as many rows as there are classes."""
-        requests = Requests(self._recipe(arm), self.classes)
+        requests = RoundInputs(self._recipe(arm), self.classes)
         train, free = list(zip(self.start.texts, self.start.labels, strict=True)), self._classes(self.pool)
         right, records = [], list[Mapping[str, Any]]()
         asked: Mapping[str, int] = {}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.keys import fraction
-from synthkd.loops.labelled.contamination import Held
+from synthkd.loops.labelled.contamination import EvaluationTexts
 
 Lot = list[dict[str, str]]
 
@@ -73,7 +73,7 @@ def cut(
         test += own[:held]
         validation += own[held : held + judged]
         rest.append(own[held + judged :])
-    found = Held([row["text"] for row in (*validation, *test)])
+    found = EvaluationTexts([row["text"] for row in (*validation, *test)])
     start, pool = [], []
     for own in rest:
         many = shots or int(rng.choice(SKEWED[0], p=SKEWED[1]))

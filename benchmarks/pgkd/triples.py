@@ -63,7 +63,7 @@ def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     from everyday.truth import Truth
     from synthkd import Recipe
     from synthkd.loops import distill
-    from synthkd.loops.triples.task import Triples
+    from synthkd.loops.triples.task import TripleTask
 
     place = folder / f"{arm}-{seed}"
     changes = [
@@ -73,7 +73,7 @@ def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     ]  # fmt: skip
     recipe = Recipe.load(ROOT / "examples/pgkd-triples.yaml", changes)
     distill(recipe, quiet=True)
-    task, truth = Triples(recipe), Truth.load()
+    task, truth = TripleTask(recipe), Truth.load()
     return [measured(task, truth, file) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))]
 
 
@@ -81,13 +81,17 @@ def measured(task: Any, truth: Any, file: Path) -> Round:
     """The student of a round by the table, and what critic and examiner make of its answers."""
     import pyarrow as pa
 
-    from synthkd.loops.triples.answers import answers
+    from synthkd.loops.triples.answers import score_answers
 
     record = json.loads(file.read_text("utf-8"))
     student = task.load(file.parent.parent / record["student"])
     asked = task.validation.questions
     said = student.generate([question.row for question in asked])
-    rows = [answer.row for answer in answers(task.plan, task.decision, asked, said) if answer.row is not None]
+    rows = [
+        answer.row
+        for answer in score_answers(task.plan, task.decision, asked, said)
+        if answer.row is not None
+    ]
     true = np.array([truth.valid(row) for row in rows], dtype=bool)
     texts = pa.Table.from_pylist(rows)
     shown = record["figures"]["shown"]

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from synthkd import plugins
 from synthkd.corpora.proposition_metrics import (
-    Entailment,
-    Exact,
-    Overlap,
-    Scores,
-    mean_of,
+    EntailmentScorer,
+    ExactScorer,
+    OverlapScorer,
+    PropositionScores,
+    mean_scores,
     reference_based,
     reference_free,
 )
@@ -98,8 +98,8 @@ def agreement(folder: Path, quick: bool) -> tuple[Rows, dict[str, Any]]:
     ]:
         facts = kept(read, read.model, rules) if rules else read.model
         share = sum(len(facts[name]) for name in read.of) / whole
-        for scorer in (Exact(), Overlap()):
-            found = mean_of(reference_based(read.human[name], facts[name], scorer) for name in read.of)
+        for scorer in (ExactScorer(), OverlapScorer()):
+            found = mean_scores(reference_based(read.human[name], facts[name], scorer) for name in read.of)
             rows.append((label, *_line(found), share))
             figures |= _figures(label, found)
         if not rules or rules == RULES:
@@ -111,19 +111,19 @@ def agreement(folder: Path, quick: bool) -> tuple[Rows, dict[str, Any]]:
     return rows, figures | _figures("human", found)
 
 
-def _free(read: Read, facts: Facts) -> Scores:
-    scorer: Entailment = Overlap()
-    return mean_of(
+def _free(read: Read, facts: Facts) -> PropositionScores:
+    scorer: EntailmentScorer = OverlapScorer()
+    return mean_scores(
         reference_free(f"{row['topic']}. {row['text']}", [row["text"]], facts[name], scorer)
         for name, row in read.of.items()
     )
 
 
-def _line(found: Scores) -> tuple[Any, ...]:
+def _line(found: PropositionScores) -> tuple[Any, ...]:
     return found.measure, found.scorer, found.precision, found.recall, found.f1
 
 
-def _figures(label: str, found: Scores) -> dict[str, float]:
+def _figures(label: str, found: PropositionScores) -> dict[str, float]:
     name = f"{label.replace(', ', '_').replace(' ', '_')}_{found.measure.lower()}_{found.scorer}"
     return {f"{name}_precision": found.precision, f"{name}_recall": found.recall, f"{name}_f1": found.f1}
 

@@ -24,7 +24,7 @@ from benchmarks.base import table
 from benchmarks.students.everyday_corpora import documents, judged
 from benchmarks.students.seeds import Floats, interval, named, shown
 from everyday import sentences
-from synthkd.corpora.proposition_metrics import Exact, reference_based
+from synthkd.corpora.proposition_metrics import ExactScorer, reference_based
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.students.generators.student import GeneratorStudent
@@ -133,7 +133,7 @@ def of_student(
 
 def score(said: Sequence[str], gold: list[str]) -> list[float]:
     """Precision, recall and F1 of distinct propositions (RB, exact match), and whether all are there and right."""
-    found = reference_based(gold, list(dict.fromkeys(said)), Exact())
+    found = reference_based(gold, list(dict.fromkeys(said)), ExactScorer())
     return [found.precision, found.recall, found.f1, float(found.precision == found.recall == 1.0)]
 
 

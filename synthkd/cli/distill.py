@@ -63,9 +63,9 @@ def distill(
     loaded = Recipe.load(recipe, [*(set_ or []), *changes])
     if dry_run:
         from synthkd.commands.dry_run import dry_run as dry
-        from synthkd.loops.dry_run import first_asking
+        from synthkd.loops.dry_run import first_round
 
-        with first_asking(loaded) as asked:
+        with first_round(loaded) as asked:
             typer.echo(asked.said)
             if asked.recipe is not None:
                 typer.echo(str(dry(asked.recipe)))

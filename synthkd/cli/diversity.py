@@ -14,14 +14,14 @@ def diversity(
     ],
 ) -> None:
     """Show how different the rows of a corpus are after each stage, and what the critic cost; or compare corpora."""
-    from synthkd.corpora.diversity import compared_corpora, cost_sentence, diversity_rows, plain_table
+    from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows, plain_table
     from synthkd.corpora.read import load_corpus
 
     opened = [load_corpus(path) for path in corpora]
     if len(opened) == 1:
         found = opened[0].diversity
     else:
-        found = compared_corpora([corpus.path for corpus in opened])
+        found = compare_corpora([corpus.path for corpus in opened])
     if not found["rows_compared"]:
         typer.echo("nothing to compare: no row was " + ("parsed" if len(opened) == 1 else "accepted"))
         return

@@ -17,8 +17,8 @@ from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
-    from synthkd.labels.candidates import Pool
-    from synthkd.labels.sampling_design import Design
+    from synthkd.labels.candidates import CandidatePool
+    from synthkd.labels.sampling_design import SamplingDesign
     from synthkd.labels.sheet import Sheet
 
 
@@ -109,7 +109,7 @@ def start(
     """Label rows, one key for each verdict. Ends with `q`; the same command goes on where it ended."""
     from synthkd.labels import session, terminal
     from synthkd.labels.sheet import Sheet
-    from synthkd.labels.weights import close
+    from synthkd.labels.weights import write_weights
 
     _check_threshold(threshold)
     _check_share(share)
@@ -123,13 +123,13 @@ def start(
         )
         typer.echo(f"{len(pool):,} rows to choose from; into {clean(sheet)}\n{session.HELP}")
         try:
-            with terminal.Keys() as keys:
+            with terminal.TerminalKeys() as keys:
                 labelling.run(keys)
         finally:
             if opened.records:
-                passed = close(opened, pool, design, name)
+                passed = write_weights(opened, pool, design, name)
         if opened.records:
-            typer.echo(session.summary(opened))
+            typer.echo(session.sheet_summary(opened))
             if passed:
                 what = "row was passed over; it comes" if passed == 1 else "rows were passed over; they come"
                 typer.echo(f"{passed:,} {what} first next time")
@@ -157,21 +157,21 @@ def export_(
 ) -> None:
     """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a sheet."""
     from synthkd.labels.exchange import drawn_items, format_of, sheet_items
-    from synthkd.labels.sampling_design import Design
-    from synthkd.labels.sheet import is_sheet, read_records
-    from synthkd.labels.weights import fingerprint
+    from synthkd.labels.sampling_design import SamplingDesign
+    from synthkd.labels.sheet import is_sheet, read_sheet
+    from synthkd.labels.weights import round_name
 
     written = format_of(format_)
     _check_threshold(threshold)
     _check_share(share)
     made = _kind(rows, kind)
     if is_sheet(rows):
-        items = sheet_items(read_records(rows), made)
+        items = sheet_items(read_sheet(rows), made)
     else:
         pool = _pool(rows, made, which, critic, critic_option)
         limit = pool.threshold if threshold is None else threshold
-        name = fingerprint(pool, strategy, share, limit, seed)
-        design = Design.of(
+        name = round_name(pool, strategy, share, limit, seed)
+        design = SamplingDesign.of(
             pool.ids, pool.scores, strata=pool.strata, texts=pool.texts, threshold=limit, strategy=strategy,
             share=share, seed=seed, scale=pool.scale,
         )  # fmt: skip
@@ -224,12 +224,12 @@ def agreement(
     """Show how far annotators agree, and what they come to when they are merged."""
     from collections import Counter
 
-    from synthkd.labels.agreement import report
-    from synthkd.labels.merge import merge as merged
-    from synthkd.labels.sheet import read_records, votes_of
+    from synthkd.labels.agreement import agreement_report
+    from synthkd.labels.merge import merge_verdicts as merged
+    from synthkd.labels.sheet import read_sheet, votes_by_row
 
-    votes = votes_of(read_records(sheet))
-    typer.echo(report(votes))
+    votes = votes_by_row(read_sheet(sheet))
+    typer.echo(agreement_report(votes))
     if merge:
         counts = Counter(merged(votes, merge).values())
         typer.echo(
@@ -253,10 +253,12 @@ def _user() -> str:
         return os.environ.get("USER", "")
 
 
-def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option: list[str] | None) -> Pool:
-    from synthkd.labels.candidates import read_pool
+def _pool(
+    path: Path, kind: Kind, which: str, critic: Path | None, critic_option: list[str] | None
+) -> CandidatePool:
+    from synthkd.labels.candidates import read_candidates
 
-    pool = read_pool(path, kind, which)
+    pool = read_candidates(path, kind, which)
     if critic is not None:
         import pyarrow as pa
 
@@ -274,13 +276,13 @@ def _pool(path: Path, kind: Kind, which: str, critic: Path | None, critic_option
 
 
 def _design(
-    pool: Pool, sheet: Sheet, strategy: str, share: float, threshold: float | None, seed: int
-) -> tuple[str, Design]:
-    from synthkd.labels.weights import design_for, fingerprint
+    pool: CandidatePool, sheet: Sheet, strategy: str, share: float, threshold: float | None, seed: int
+) -> tuple[str, SamplingDesign]:
+    from synthkd.labels.weights import next_design, round_name
 
     threshold = pool.threshold if threshold is None else threshold
-    name = fingerprint(pool, strategy, share, threshold, seed)
-    design = design_for(pool, sheet, name, strategy=strategy, share=share, threshold=threshold, seed=seed)
+    name = round_name(pool, strategy, share, threshold, seed)
+    design = next_design(pool, sheet, name, strategy=strategy, share=share, threshold=threshold, seed=seed)
     return name, design
 
 

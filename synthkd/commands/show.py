@@ -95,13 +95,16 @@ def _loop_rounds(folder: Path) -> list[Path]:
 
 def _loop(folder: Path) -> str:
     """Put the rounds of a loop in words, whether it has ended or not."""
-    from synthkd.loops.rounds import read_records
-    from synthkd.loops.summary import as_text, table
+    from synthkd.loops.rounds import read_round_records
+    from synthkd.loops.summary import round_table, round_table_text
 
-    rounds = read_records(_loop_rounds(folder))
+    rounds = read_round_records(_loop_rounds(folder))
     ended = read_json(folder / LOOP, LoopShape) if (folder / LOOP).is_file() else None
     columns = list(dict.fromkeys(name for one in rounds for name in one.record["figures"]["shown"]))
-    lines = [f"loop in {clean(folder)}", as_text(table(rounds, columns), ended["best"] if ended else -1)]
+    lines = [
+        f"loop in {clean(folder)}",
+        round_table_text(round_table(rounds, columns), ended["best"] if ended else -1),
+    ]
     if ended is None:
         lines.append("not ended: the same `synthkd distill` goes on")
     else:

@@ -100,7 +100,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     if not critic["reachable"]:
         return (
             f"## Precision\n\nA precision of {asked:.0%} was asked for and **could not be had**:"
-            f" {markdown(critic['advice'])} **No precision is guaranteed.** The rows were {markdown(best_cut(critic))}."
+            f" {markdown(critic['advice'])} **No precision is guaranteed.** The rows were {markdown(unguaranteed_cut(critic))}."
         )
     shift = critic.get("shift") or {}
     sentence = markdown(shift.get("sentence", ""))
@@ -132,7 +132,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     )
 
 
-def best_cut(critic: dict[str, Any]) -> str:
+def unguaranteed_cut(critic: dict[str, Any]) -> str:
     """Say which rows were published without a guarantee."""
     if critic.get("threshold") is None:
         return "published without a guarantee, at the best cut of each group"

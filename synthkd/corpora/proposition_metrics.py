@@ -96,7 +96,7 @@ class EntailmentModel:
 Pair = tuple[str, str]
 
 
-class Entailment(Protocol):
+class EntailmentScorer(Protocol):
     """A scorer: for each (premise, hypothesis) a number in [0, 1]. ``name`` is printed with what it scored."""
 
     name: str
@@ -105,7 +105,7 @@ class Entailment(Protocol):
 
 
 @dataclass(frozen=True)
-class Scores:
+class PropositionScores:
     """Precision, recall and F1, with the name of the measure and of the scorer."""
 
     measure: str
@@ -125,36 +125,40 @@ class Scores:
 
 
 def reference_free(
-    text: str, sentences: Sequence[str], predicted: Sequence[str], scorer: Entailment
-) -> Scores:
+    text: str, sentences: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
+) -> PropositionScores:
     """RF: whether the text entails each proposition, and all propositions together each sentence."""
     if not predicted or not sentences:
-        return Scores("RF", scorer.name, 0.0, 0.0)
+        return PropositionScores("RF", scorer.name, 0.0, 0.0)
     whole = " ".join(predicted)
     found = _asked(scorer, [*((text, one) for one in predicted), *((whole, one) for one in sentences)])
-    return Scores(
+    return PropositionScores(
         "RF", scorer.name, float(found[: len(predicted)].mean()), float(found[len(predicted) :].mean())
     )
 
 
-def reference_based(gold: Sequence[str], predicted: Sequence[str], scorer: Entailment) -> Scores:
+def reference_based(
+    gold: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
+) -> PropositionScores:
     """RB: whether each proposition has a gold one that says the same, and the other way round."""
     if not predicted or not gold:
-        return Scores("RB", scorer.name, 0.0, 0.0)
+        return PropositionScores("RB", scorer.name, 0.0, 0.0)
     there = [(p, q) for p in gold for q in predicted]
     found = _asked(scorer, [*there, *((q, p) for p, q in there)])
     both = np.minimum(found[: len(there)], found[len(there) :]).reshape(len(gold), len(predicted))
-    return Scores("RB", scorer.name, float(both.max(axis=0).mean()), float(both.max(axis=1).mean()))
+    return PropositionScores(
+        "RB", scorer.name, float(both.max(axis=0).mean()), float(both.max(axis=1).mean())
+    )
 
 
-def mean_of(scores: Iterable[Scores]) -> Scores:
+def mean_scores(scores: Iterable[PropositionScores]) -> PropositionScores:
     """The mean over texts; all must be of one measure and one scorer."""
     found = list(scores)
     if not found:
         raise ValueError("no scores to take the mean of")
     if len({(one.measure, one.scorer) for one in found}) > 1:
         raise ValueError("scores of different measures or scorers do not compare")
-    return Scores(
+    return PropositionScores(
         found[0].measure,
         found[0].scorer,
         float(np.mean([one.precision for one in found])),
@@ -163,7 +167,7 @@ def mean_of(scores: Iterable[Scores]) -> Scores:
     )
 
 
-def _asked(scorer: Entailment, pairs: Sequence[Pair]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _asked(scorer: EntailmentScorer, pairs: Sequence[Pair]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Scores of pairs; each distinct pair is asked once."""
     distinct = list(dict.fromkeys(pairs))
     scores = np.asarray(list(scorer(distinct)), dtype=np.float64)
@@ -175,7 +179,7 @@ def _asked(scorer: Entailment, pairs: Sequence[Pair]) -> np.ndarray[Any, np.dtyp
     return scores[[places[pair] for pair in pairs]]
 
 
-class Exact:
+class ExactScorer:
     """1 where both texts are the same but for case, articles and edge punctuation."""
 
     name = "exact"
@@ -184,7 +188,7 @@ class Exact:
         return [float(normal_phrase(premise) == normal_phrase(hypothesis)) for premise, hypothesis in pairs]
 
 
-class Overlap:
+class OverlapScorer:
     """Share of the hypothesis's words that the premise has; a number counts by its value. Knows nothing of meaning:
     it takes `the dog bit the man` for `the man bit the dog`."""
 
@@ -211,13 +215,13 @@ class Overlap:
         return known
 
 
-def entailment_model(folder: str, batch: int = 32, device: str | None = None) -> Entailment:
+def entailment_model(folder: str, batch: int = 32, device: str | None = None) -> EntailmentScorer:
     """A scorer from the folder of a transformers checkpoint for natural language inference. Needs the extra `local`."""
 
     return EntailmentModel(folder, batch, device)
 
 
-def scorer_named(name: str) -> Entailment:
+def scorer_named(name: str) -> EntailmentScorer:
     """`overlap`, `exact`, or the folder of an entailment model."""
-    known: dict[str, Callable[[], Entailment]] = {"overlap": Overlap, "exact": Exact}
+    known: dict[str, Callable[[], EntailmentScorer]] = {"overlap": OverlapScorer, "exact": ExactScorer}
     return known[name]() if name in known else entailment_model(name)

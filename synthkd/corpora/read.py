@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from synthkd import plugins
-from synthkd.corpora.snapshot import Opened
+from synthkd.corpora.snapshot import CorpusSnapshot
 from synthkd.corpora.write import parquet_errors
 from synthkd.errors import InputError
 from synthkd.keys import file_hash
@@ -26,8 +26,8 @@ class Corpus:
     path: Path
 
     @cached_property
-    def _opened(self) -> Opened:
-        return Opened(self.path)
+    def _opened(self) -> CorpusSnapshot:
+        return CorpusSnapshot(self.path)
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from synthkd.kinds.base import Kind
 
 #: Columns that every candidate bears, beside its kind's own.
-COMMON = [
+COMMON_FIELDS = [
     pa.field("id", pa.string()),
     pa.field("kind", pa.string()),
     pa.field("text", pa.string()),
@@ -41,5 +41,5 @@ def candidate_schema(kind: Kind) -> pa.Schema:
     own = [pa.field(column, pa.string()) for column in kind.columns]
     own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
     # A kind whose content is a `text` has it there, and not also as a sentence.
-    rest = [field for field in COMMON[2:] if field.name not in kind.columns]
-    return pa.schema([*COMMON[:2], *own, *rest, *FILTER_FIELDS])
+    rest = [field for field in COMMON_FIELDS[2:] if field.name not in kind.columns]
+    return pa.schema([*COMMON_FIELDS[:2], *own, *rest, *FILTER_FIELDS])

@@ -54,7 +54,7 @@ class _Recipe(BaseModel):
     kind: dict[str, Any]
 
 
-class ManifestShape(BaseModel):
+class CorpusManifest(BaseModel):
     """A corpus' manifest, as far as readers need it."""
 
     manifest_version: int
@@ -74,7 +74,7 @@ class ManifestShape(BaseModel):
         return files
 
 
-class Opened:
+class CorpusSnapshot:
     """A manifest and the files that it names, of one writing of a corpus."""
 
     def __init__(self, path: Path) -> None:
@@ -100,7 +100,7 @@ class Opened:
             with storage_errors(path):
                 if not path.is_file():
                     raise InputError(_nothing(self.path))
-                self.manifest = parse_json(path, path.read_bytes(), ManifestShape)
+                self.manifest = parse_json(path, path.read_bytes(), CorpusManifest)
             return True
         try:
             folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
@@ -114,7 +114,7 @@ class Opened:
                 if self._replaced(folder):
                     return False
                 raise InputError(_nothing(self.path)) from None
-            self.manifest = parse_json(path, data, ManifestShape)
+            self.manifest = parse_json(path, data, CorpusManifest)
             return self._hold(folder)
         finally:
             os.close(folder)
@@ -175,14 +175,14 @@ class Opened:
             self.open_file(name).close()
         return ds.dataset(names, format="parquet", filesystem=fs.PyFileSystem(_Files(self)))
 
-    def __reduce__(self) -> tuple[type[Opened], tuple[Path]]:
-        return Opened, (self.path,)
+    def __reduce__(self) -> tuple[type[CorpusSnapshot], tuple[Path]]:
+        return CorpusSnapshot, (self.path,)
 
 
 class _Files(fs.FileSystemHandler):  # type: ignore[misc]
     """The files of an opened corpus, for pyarrow."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: CorpusSnapshot) -> None:
         self.opened = opened
 
     def __eq__(self, other: object) -> bool:
@@ -191,7 +191,7 @@ class _Files(fs.FileSystemHandler):  # type: ignore[misc]
     def __hash__(self) -> int:
         return id(self.opened)
 
-    def __reduce__(self) -> tuple[type[_Files], tuple[Opened]]:
+    def __reduce__(self) -> tuple[type[_Files], tuple[CorpusSnapshot]]:
         return _Files, (self.opened,)
 
     def get_type_name(self) -> str:

@@ -22,10 +22,10 @@ from synthkd.critics.splits import (
 )
 from synthkd.errors import CriticError, InputError, nearest
 from synthkd.kinds.base import Kind
-from synthkd.labels.agreement import alpha
+from synthkd.labels.agreement import krippendorff_alpha
 from synthkd.labels.candidates import SIBLINGS
 from synthkd.labels.merge import METHODS
-from synthkd.labels.merge import merge as merged
+from synthkd.labels.merge import merge_verdicts as merged
 from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
 from synthkd.rows.cells import described, is_empty, text_cell
 from synthkd.rows.read import read_rows
@@ -143,7 +143,7 @@ def read_labels(
         unsure=sum(verdict == UNSURE for verdict in verdicts.values()),
         unlabelled=read.unlabelled,
         annotators=[name for name in names if name],
-        agreement=alpha(named) if len(names) > 1 else None,
+        agreement=krippendorff_alpha(named) if len(names) > 1 else None,
         how={"label": label, "held_out": held_out, "group": group, "seed": seed, "merge": merge},
     )
 

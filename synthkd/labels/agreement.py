@@ -11,7 +11,7 @@ from synthkd.labels.merge import Votes
 from synthkd.reporting.safe_text import clean
 
 
-def alpha(votes: Mapping[str, Mapping[str, str]]) -> float | None:
+def krippendorff_alpha(votes: Mapping[str, Mapping[str, str]]) -> float | None:
     """Krippendorff's alpha for nominal values; items with one verdict only do not count.
 
     1 is full agreement, 0 what chance would give. ``None`` where no item has two verdicts, or all verdicts are equal:
@@ -33,7 +33,7 @@ def alpha(votes: Mapping[str, Mapping[str, str]]) -> float | None:
 
 
 @dataclass(frozen=True)
-class Pair:
+class AnnotatorPair:
     """Two annotators: on how many items both spoke, and on how many they said the same."""
 
     one: str
@@ -42,22 +42,22 @@ class Pair:
     same: int
 
 
-def pairs(votes: Votes) -> list[Pair]:
+def annotator_pairs(votes: Votes) -> list[AnnotatorPair]:
     """Every two annotators who share an item."""
     people = sorted({name for said in votes.values() for name in said})
     found = []
     for one, other in combinations(people, 2):
         both = [(said[one], said[other]) for said in votes.values() if one in said and other in said]
         if both:
-            found.append(Pair(one, other, len(both), sum(a == b for a, b in both)))
+            found.append(AnnotatorPair(one, other, len(both), sum(a == b for a, b in both)))
     return found
 
 
-def report(votes: Votes) -> str:
+def agreement_report(votes: Votes) -> str:
     """Alpha, who said what how often, and pairs, in words."""
     people = sorted({name for said in votes.values() for name in said})
     several = sum(len(said) > 1 for said in votes.values())
-    value = alpha(votes)
+    value = krippendorff_alpha(votes)
     lines = [
         f"{len(votes):,} rows, {several:,} with more than one verdict",
         "Krippendorff's alpha: " + ("cannot be told" if value is None else f"{value:.3f}"),
@@ -67,7 +67,7 @@ def report(votes: Votes) -> str:
         lines.append(
             f"  {_named(name)}: " + ", ".join(f"{count:,} {v}" for v, count in sorted(counts.items()))
         )
-    for pair in pairs(votes):
+    for pair in annotator_pairs(votes):
         lines.append(
             f"  {_named(pair.one)} and {_named(pair.other)}: {pair.same:,} of {pair.common:,} alike"
             f" ({pair.same / pair.common:.0%})"

@@ -39,7 +39,7 @@ SOURCES = ("source", "context", "document", "passage", "premise", "question", "i
 
 
 @dataclass(frozen=True)
-class Pool:
+class CandidatePool:
     """Rows with an ``id`` each, distinct; ``threshold`` is the critic's, where one is known."""
 
     rows: list[dict[str, Any]]
@@ -86,9 +86,9 @@ class Pool:
         ]
 
 
-def read_pool(
+def read_candidates(
     path: Path, kind: Kind, which: str = "critic", stratum: str | None = None, limit: int = LIMIT
-) -> Pool:
+) -> CandidatePool:
     """Read a corpus folder, a run's folder, or a Parquet, CSV or JSONL file.
 
     ``which``: rows that reached the critic (accepted, or rejected by it), accepted, rejected, or all. Equal ids
@@ -104,7 +104,7 @@ def read_pool(
     stratum = stratum or ("relation" if "relation" in kept[0] else None)
     if stratum and stratum not in kept[0]:
         raise InputError(f"{path}: no column {stratum!r} to spread over{nearest(stratum, list(kept[0]))}")
-    return Pool(kept, tuple(kind.columns), 1 / left_out, _threshold(path), stratum)
+    return CandidatePool(kept, tuple(kind.columns), 1 / left_out, _threshold(path), stratum)
 
 
 def kind_name(path: Path) -> str | None:
@@ -119,7 +119,7 @@ def kind_name(path: Path) -> str | None:
     return None if name is None else str(name)
 
 
-def sentence(kind: Kind, row: dict[str, Any]) -> str:
+def candidate_sentence(kind: Kind, row: dict[str, Any]) -> str:
     """The candidate in words; its columns where the kind has none for it (an unknown relation)."""
     if row.get("text"):
         return str(row["text"])

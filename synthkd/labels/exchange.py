@@ -14,8 +14,8 @@ from typing import Any
 
 from synthkd.errors import InputError, nearest
 from synthkd.kinds.base import Kind
-from synthkd.labels.candidates import SOURCES, Pool, sentence, sheet_text
-from synthkd.labels.sampling_design import Design
+from synthkd.labels.candidates import SOURCES, CandidatePool, candidate_sentence, sheet_text
+from synthkd.labels.sampling_design import SamplingDesign
 from synthkd.labels.sheet import META, Record, Sheet
 from synthkd.labels.verdicts import verdict_of
 
@@ -46,7 +46,7 @@ class Item:
     answers: list[Answer] = field(default_factory=list)
 
 
-def drawn_items(pool: Pool, kind: Kind, design: Design, name: str, count: int) -> list[Item]:
+def drawn_items(pool: CandidatePool, kind: Kind, design: SamplingDesign, name: str, count: int) -> list[Item]:
     """The first rows of a design; their weights hold when all of them are labelled."""
     taken = design.taken(count)
     items = []
@@ -54,7 +54,7 @@ def drawn_items(pool: Pool, kind: Kind, design: Design, name: str, count: int) -
         row = pool.rows[place]
         kept = {column: sheet_text(row.get(column)) for column in pool.kept}
         kept |= {"chosen": how, "probability": f"{p:.9g}", "weight": f"{weight:.9g}", "design": name}
-        items.append(Item(row["id"], sentence(kind, row), _source(row, kind.columns), kept))
+        items.append(Item(row["id"], candidate_sentence(kind, row), _source(row, kind.columns), kept))
     return items
 
 
@@ -64,7 +64,8 @@ def sheet_items(records: Iterable[Record], kind: Kind) -> list[Item]:
     for record in records:
         row = {name: value for name, value in record.items() if name not in (*ANSWERED, "id")}
         item = items.setdefault(
-            record["id"], Item(record["id"], sentence(kind, record), _source(record, kind.columns), row)
+            record["id"],
+            Item(record["id"], candidate_sentence(kind, record), _source(record, kind.columns), row),
         )
         item.answers.append(Answer(record["id"], *(record[name] for name in ANSWERED)))
     return list(items.values())

@@ -24,16 +24,16 @@ Votes = Mapping[str, Mapping[str, str]]
 _SMALLEST = 1e-10
 
 
-def merge(votes: Votes, method: str = "majority") -> dict[str, str]:
+def merge_verdicts(votes: Votes, method: str = "majority") -> dict[str, str]:
     """One verdict for each item."""
     if method == "majority":
-        return {item: majority(list(said.values())) for item, said in votes.items()}
+        return {item: majority_verdict(list(said.values())) for item, said in votes.items()}
     if method == "dawid-skene":
         return dawid_skene(votes).verdicts
     raise CriticError(f"unknown way to merge annotators {method!r}{nearest(method, list(METHODS))}")
 
 
-def majority(verdicts: Sequence[str]) -> str:
+def majority_verdict(verdicts: Sequence[str]) -> str:
     """The verdict that most gave; a tie is ``unsure``."""
     (first, most), *others = Counter(verdicts).most_common()
     return UNSURE if others and others[0][1] == most else first

@@ -41,7 +41,7 @@ FLOOR = 0.05
 BINS = 10
 
 
-def sizes(
+def unit_sizes(
     strategy: str, scores: Floats | None, strata: Sequence[str] | None, threshold: float | None, count: int
 ) -> Floats:
     """Sizes (count,) for a strategy. Without scores all rows are equally uncertain."""
@@ -99,7 +99,7 @@ SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
-class Chosen:
+class LabelSample:
     """Rows in the order in which they are labelled, how each was chosen, its probability and its weight."""
 
     rows: Ints
@@ -114,7 +114,7 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Design:
+class SamplingDesign:
     """The two lists over N rows and C units. ``scale``: rows of the whole that each of the N stands for.
 
     ``uniform`` (N,) and ``representative`` (C,) hold rows; ``unit`` (N,) the unit of each row, -1 where a row was
@@ -147,14 +147,14 @@ class Design:
         before: Iterable[int] = (),
         start: int = 0,
         scale: float = 1.0,
-    ) -> Design:
+    ) -> SamplingDesign:
         """``strata`` (such as relations) spread the chosen rows; equal `word_key` of ``texts`` makes a unit.
 
         ``before`` are rows labelled in earlier rounds, ``start`` how far the uniform list had come.
         """
         _check(ids, scores, share)
         count = len(ids)
-        size = sizes(strategy, scores, strata, threshold, count)
+        size = unit_sizes(strategy, scores, strata, threshold, count)
         if scores is None:
             strategy = "uniform" if strategy == "uniform" or strata is None else "stratified"
         uniform = np.argsort(_draws(seed, "uniform", ids), kind="stable")
@@ -230,30 +230,32 @@ class Design:
             q[here] = unit[self.unit[here]]
         return np.where(here, 1 - (1 - p) * (1 - q), 1.0)
 
-    def taken(self, count: int) -> Chosen:
+    def taken(self, count: int) -> LabelSample:
         """The first rows, with probabilities and weights as they are when all of them are labelled."""
         rows = self.order[:count]
         turns = self.turns(rows.tolist())
         probability = self.probability(turns)[rows]
         uniform = set(self.in_uniform(turns).tolist())
         how = ["uniform" if int(row) in uniform else self.strategy for row in rows]
-        return Chosen(rows, how, probability, self.scale / probability)
+        return LabelSample(rows, how, probability, self.scale / probability)
 
 
-def choose(ids: Sequence[str], scores: Floats | None = None, *, count: int, **options: Any) -> Chosen:
+def sample_rows(
+    ids: Sequence[str], scores: Floats | None = None, *, count: int, **options: Any
+) -> LabelSample:
     """The first ``count`` rows to label. ``options`` are those of `Design.of`."""
-    return Design.of(ids, scores, **options).taken(count)
+    return SamplingDesign.of(ids, scores, **options).taken(count)
 
 
-def simulate(
+def simulate_labelling(
     ids: Sequence[str],
     scores: Floats | None,
     labels: np.ndarray[Any, Any],
     counts: Sequence[int],
     **options: Any,
-) -> list[tuple[Chosen, np.ndarray[Any, Any]]]:
+) -> list[tuple[LabelSample, np.ndarray[Any, Any]]]:
     """For each count, the rows that a person would have labelled, and the labels that they would have given."""
-    design = Design.of(ids, scores, **options)
+    design = SamplingDesign.of(ids, scores, **options)
     taken = [design.taken(count) for count in counts]
     return [(chosen, np.asarray(labels)[chosen.rows]) for chosen in taken]
 

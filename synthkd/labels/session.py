@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from synthkd.kinds.base import Kind
-from synthkd.labels.candidates import SOURCES, Pool, sentence, sheet_text
-from synthkd.labels.sampling_design import Design
-from synthkd.labels.sheet import Record, Sheet, now
+from synthkd.labels.candidates import SOURCES, CandidatePool, candidate_sentence, sheet_text
+from synthkd.labels.sampling_design import SamplingDesign
+from synthkd.labels.sheet import Record, Sheet, timestamp
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, verdict_of
 from synthkd.reporting.safe_text import clean, clean_lines
 
@@ -21,7 +21,7 @@ _INDENT = "    "
 HELP = "a accept  r reject  u unsure  s skip  z undo  w why  p prompt  ? keys  q quit"
 
 
-class Reader(Protocol):
+class KeySource(Protocol):
     """Where keys come from (`terminal.Keys`)."""
 
     def key(self) -> str: ...
@@ -37,9 +37,9 @@ class Session:
     others labelled come first, so that agreement can be measured.
     """
 
-    pool: Pool
+    pool: CandidatePool
     kind: Kind
-    design: Design
+    design: SamplingDesign
     sheet: Sheet
     name: str
     annotator: str
@@ -52,7 +52,7 @@ class Session:
     _why: str = ""
     _others: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def run(self, keys: Reader) -> None:
+    def run(self, keys: KeySource) -> None:
         """Until the rows, the count or the keys are at an end. Ctrl-C ends it as `q` does: all is kept."""
         self._others = _by_others(self.sheet, self.annotator)
         queue = deque(self._queue())
@@ -73,7 +73,7 @@ class Session:
         fresh = [row for row in self.design.order.tolist() if self.pool.ids[row] not in all_ids]
         return [row for row in again if self.pool.ids[row] not in mine] + fresh
 
-    def _answer(self, keys: Reader, queue: deque[int]) -> bool:
+    def _answer(self, keys: KeySource, queue: deque[int]) -> bool:
         """Read keys until the row in front is done with. False: no more."""
         while True:
             key = keys.key()
@@ -108,7 +108,7 @@ class Session:
                 "id": row["id"],
                 "verdict": verdict,
                 "annotator": self.annotator,
-                "time": now(),
+                "time": timestamp(),
                 "why": self._why,
             }
             | drawn
@@ -139,7 +139,7 @@ class Session:
         for name in SOURCES:
             if row.get(name) and name not in self.pool.columns:
                 self.say(f"{name}: {clean_lines(row[name], _INDENT)}")
-        self.say(clean_lines(sentence(self.kind, row), _INDENT))
+        self.say(clean_lines(candidate_sentence(self.kind, row), _INDENT))
         self.say(
             "   "
             + "  ".join(f"{clean(name)}: {clean_lines(row[name], _INDENT)}" for name in self.pool.columns)
@@ -189,7 +189,7 @@ def _by_others(sheet: Sheet, annotator: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def summary(sheet: Sheet) -> str:
+def sheet_summary(sheet: Sheet) -> str:
     """What a sheet holds, in a line."""
     first: dict[str, Record] = sheet.first_records()
     counts = Counter(record["verdict"] for record in sheet.records)

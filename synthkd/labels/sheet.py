@@ -206,7 +206,7 @@ def is_sheet(path: Path) -> bool:
     return any("verdict" in row for rows in read_rows(path, batch=1) for row in rows[:1])
 
 
-def read_records(path: Path) -> list[Record]:
+def read_sheet(path: Path) -> list[Record]:
     """All rows of a sheet in CSV, JSONL or Parquet that have a verdict, as text; verdicts in their own words."""
     found: list[Record] = []
     number = 0
@@ -227,7 +227,7 @@ def read_records(path: Path) -> list[Record]:
     return found
 
 
-def votes_of(records: Iterable[Record]) -> dict[str, dict[str, str]]:
+def votes_by_row(records: Iterable[Record]) -> dict[str, dict[str, str]]:
     """Row -> annotator -> verdict; where one annotator spoke twice, the later."""
     votes: dict[str, dict[str, str]] = {}
     for record in records:
@@ -235,7 +235,7 @@ def votes_of(records: Iterable[Record]) -> dict[str, dict[str, str]]:
     return votes
 
 
-def now() -> str:
+def timestamp() -> str:
     """The time, ISO 8601, UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

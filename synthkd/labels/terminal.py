@@ -18,7 +18,7 @@ except ImportError:  # Windows
 END = ""
 
 
-class Keys:
+class TerminalKeys:
     """Keys of a stream. On a terminal no Return is needed; from a pipe, line ends are passed over.
 
     The terminal is set back when the block ends, however it ends.
@@ -33,7 +33,7 @@ class Keys:
         except (OSError, ValueError):
             self._number = None
 
-    def __enter__(self) -> Keys:
+    def __enter__(self) -> TerminalKeys:
         if termios is not None and self._number is not None and os.isatty(self._number):
             self._saved = termios.tcgetattr(self._number)
             tty.setcbreak(self._number)

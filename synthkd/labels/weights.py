@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synthkd.keys import content_hash
-from synthkd.labels.candidates import Pool
-from synthkd.labels.sampling_design import Design
+from synthkd.labels.candidates import CandidatePool
+from synthkd.labels.sampling_design import SamplingDesign
 from synthkd.labels.sheet import Record, Sheet
 
 
-def fingerprint(pool: Pool, strategy: str, share: float, threshold: float | None, seed: int) -> str:
+def round_name(pool: CandidatePool, strategy: str, share: float, threshold: float | None, seed: int) -> str:
     """Name of a round: rows that were drawn with equal probabilities bear the same."""
     scores = pool.scores
     rows = sorted(
@@ -26,8 +26,8 @@ def fingerprint(pool: Pool, strategy: str, share: float, threshold: float | None
     return content_hash([strategy, round(share, 6), threshold, seed, rows], size=4)
 
 
-def design_for(
-    pool: Pool,
+def next_design(
+    pool: CandidatePool,
     sheet: Sheet,
     name: str,
     *,
@@ -35,7 +35,7 @@ def design_for(
     share: float,
     threshold: float | None,
     seed: int,
-) -> Design:
+) -> SamplingDesign:
     """The design of a round: it begins where the sheet's earlier rounds ended."""
     first = sheet.first_records()
     before = [pool.place[key] for key, row in first.items() if key in pool.place and row["design"] != name]
@@ -46,13 +46,13 @@ def design_for(
     start = 0
     if before:
         # The uniform list is the same in every round; it goes on after the last of its rows that was reached.
-        order = Design.of(pool.ids, pool.scores, **options).uniform.tolist()
+        order = SamplingDesign.of(pool.ids, pool.scores, **options).uniform.tolist()
         marked = {row for row in before if first[pool.ids[row]]["chosen"] == "uniform"}
         start = max((place + 1 for place, row in enumerate(order) if row in marked), default=0)
-    return Design.of(pool.ids, pool.scores, before=before, start=start, **options)
+    return SamplingDesign.of(pool.ids, pool.scores, before=before, start=start, **options)
 
 
-def close(sheet: Sheet, pool: Pool, design: Design, name: str) -> int:
+def write_weights(sheet: Sheet, pool: CandidatePool, design: SamplingDesign, name: str) -> int:
     """Write how each row was chosen, its probability and weight, as they are with the labels of now.
 
     Returns how many rows were passed over (skipped) before the last that was labelled. They count as missing at

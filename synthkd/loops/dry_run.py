@@ -14,7 +14,7 @@ from synthkd.storage.write import TemporaryFolder
 
 
 @dataclass(frozen=True)
-class FirstAsking:
+class FirstRound:
     """The recipe of the first round that asks, with its inputs in a temporary folder; None where nothing would be asked."""
 
     said: str
@@ -22,7 +22,7 @@ class FirstAsking:
 
 
 @contextmanager
-def first_asking(recipe: Recipe) -> Iterator[FirstAsking]:
+def first_round(recipe: Recipe) -> Iterator[FirstRound]:
     """Round 0 where it asks; else the first student is trained, and it is round 1."""
     loop = Loop(recipe, quiet=True)
     said = list(loop.task.said)
@@ -37,7 +37,7 @@ def first_asking(recipe: Recipe) -> Iterator[FirstAsking]:
             shown = ", ".join(f"{k} {v:.3f}" for k, v in figures.shown.items() if v is not None)
             said.append(f"round 0: {len(loop.rows):,} rows; {shown}")
         if not inputs:
-            yield FirstAsking("\n".join([*said, "nothing to ask for"]), None)
+            yield FirstRound("\n".join([*said, "nothing to ask for"]), None)
             return
         loop.task.check(inputs)
         write_inputs(folder, inputs)
@@ -45,4 +45,4 @@ def first_asking(recipe: Recipe) -> Iterator[FirstAsking]:
             f"round {number} would ask for {loop.task.wanted(inputs):,} rows in {len(inputs):,} prompts:"
         )
         own = loop.task.prepare(round_recipe(recipe, number, folder, loop.task.anew), folder, loop.rows)
-        yield FirstAsking("\n".join(said), own)
+        yield FirstRound("\n".join(said), own)

@@ -29,12 +29,12 @@ from synthkd.errors import (
 )  # fmt: skip
 from synthkd.keys import content_hash
 from synthkd.loops import rounds as store
-from synthkd.loops.final import check_files, write_all
+from synthkd.loops.final import check_output_files, write_results
 from synthkd.loops.named_files import named_files
-from synthkd.loops.result import DistillResult, result_of
-from synthkd.loops.rounds import Came, Round, bad_rounds, best_round, refused_rounds
+from synthkd.loops.result import DistillResult, loop_result
+from synthkd.loops.rounds import Round, RoundRun, best_round, failed_rounds, rounds_since_best
 from synthkd.loops.summary import round_line
-from synthkd.loops.task import Figures, Row, Task
+from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.loops.tasks import task_of
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean
@@ -71,16 +71,16 @@ class Loop:
             raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/pgkd.md begins with one")
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
         check_places(recipe, student=True)
-        check_files(recipe.work_dir)
-        self.task: Task[Any] = task_of(recipe)
-        self.kind = store.round_kind(self.task.files)
-        store.check_rounds(recipe, self.kind)
+        check_output_files(recipe.work_dir)
+        self.task: LoopTask[Any] = task_of(recipe)
+        self.kind = store.round_folder_kind(self.task.files)
+        store.check_round_folders(recipe, self.kind)
         self.settings = content_hash(self.facts())
         self.rows: list[Row] = self.task.start()
         self.asked: list[Row] = []
         self.rounds: list[Round] = []
         #: The last student, where this process trained or loaded it.
-        self._student: tuple[Path, Any, Figures] | None = None
+        self._student: tuple[Path, Any, ValidationResult] | None = None
 
     def facts(self) -> dict[str, Any]:
         """All that the rounds follow from. How many there are at most, and when to stop, only say how far."""
@@ -138,18 +138,18 @@ class Loop:
             self.asked += done.asked
             if done.record["stopped"]:
                 return str(done.record["stopped"])
-            if refused_rounds(self.rounds) >= _REFUSED:
+            if failed_rounds(self.rounds) >= _REFUSED:
                 reasons = ", ".join(
                     f"{name} {count:,}" for name, count in done.record["counts"]["failures"].items()
                 )
                 # What is wrong may be mended: the same command asks again.
                 for place in range(-1, -1 - _REFUSED, -1):
-                    self.rounds[place] = store.reopened(self.rounds[place])
+                    self.rounds[place] = store.reopen(self.rounds[place])
                 raise TeacherError(
                     f"all requests of {_REFUSED} rounds in a row failed ({reasons}); `synthkd journal list"
                     " JOURNAL --table failures` shows what was said"
                 )
-            if number and bad_rounds(self.rounds) >= self.part.patience:
+            if number and rounds_since_best(self.rounds) >= self.part.patience:
                 return f"{self.part.patience} rounds without a better one"
         return f"all {self.part.rounds} rounds are done"
 
@@ -158,7 +158,7 @@ class Loop:
         folder = store.round_folder(self.recipe, number)
         key = store.round_key(self.settings, number, self.rounds[-1].hash if self.rounds else "")
         if (record := store.read_round(folder, key)) is not None:
-            came = [Came(folder, {}, corpus=load_corpus(folder / name)) for name in record["corpora"]]
+            came = [RoundRun(folder, {}, corpus=load_corpus(folder / name)) for name in record["corpora"]]
             asked = [row for place in record["asked"] for row in store.read_inputs(folder / place)]
             done = Round(folder, record, self._read(came), asked)
         else:
@@ -173,7 +173,7 @@ class Loop:
         self.say(round_line(done, self.rounds))
         return done
 
-    def _begin(self, folder: Path, number: int) -> tuple[list[Row], list[Came]] | None:
+    def _begin(self, folder: Path, number: int) -> tuple[list[Row], list[RoundRun]] | None:
         """Inputs and what came of them; None where there is nothing to ask for."""
         if number == 0:
             return self._first(folder)
@@ -182,10 +182,10 @@ class Loop:
         inputs = self.task.ask(number, student, figures, self.rows, self.asked, before)
         return (inputs, [self._send(number, folder, inputs, self.rows)]) if inputs else None
 
-    def _first(self, folder: Path) -> tuple[list[Row], list[Came]]:
+    def _first(self, folder: Path) -> tuple[list[Row], list[RoundRun]]:
         """Round 0: nothing, or as many askings as it takes until a student can be trained."""
         inputs: list[Row] = []
-        came: list[Came] = []
+        came: list[RoundRun] = []
         for attempt in range(ATTEMPTS):
             rows = self.rows + self._read(came)
             if not (more := self.task.first(rows, attempt, inputs)):
@@ -202,18 +202,18 @@ class Loop:
 
     def _send(
         self, number: int, folder: Path, inputs: list[Row], rows: Sequence[Row], attempt: int = 0
-    ) -> Came:
+    ) -> RoundRun:
         self.task.check(inputs)
         store.write_inputs(folder, inputs)
         own = store.round_recipe(self.recipe, number, folder, self.task.anew, attempt)
         recipe = self.task.prepare(own, folder, rows)
         # Where somebody watches, a slow teacher's progress is shown, too.
-        return store.send(recipe, folder, self.quiet or not sys.stderr.isatty())
+        return store.run_round(recipe, folder, self.quiet or not sys.stderr.isatty())
 
-    def _read(self, came: Sequence[Came]) -> list[Row]:
+    def _read(self, came: Sequence[RoundRun]) -> list[Row]:
         return [row for one in came if one.corpus is not None for row in self.task.read(one.corpus)]
 
-    def _last(self) -> tuple[Any, Figures]:
+    def _last(self) -> tuple[Any, ValidationResult]:
         """The last round's student, and what it came to."""
         folder = self.rounds[-1].student
         if self._student is None or self._student[0] != folder:
@@ -222,7 +222,7 @@ class Loop:
         return self._student[1:]
 
     def _learn(
-        self, folder: Path, head: dict[str, Any], inputs: list[Row], came: list[Came], started: float
+        self, folder: Path, head: dict[str, Any], inputs: list[Row], came: list[RoundRun], started: float
     ) -> Round:
         """Train on all rows, validate, and write the record. A round that added nothing keeps the student before it."""
         rows = self._read(came)
@@ -237,12 +237,12 @@ class Loop:
         stopped = next((one.stopped for one in came if one.stopped), "")
         # Before the record, which is the last file of a round.
         write_json(folder / SECONDS, round(time.monotonic() - started, 3))
-        record = store.finish(folder, {
+        record = store.write_record(folder, {
             **head,
             "wanted": self.task.wanted(inputs),
             "asked": [one.folder.relative_to(folder).as_posix() for one in came],
             "inputs": content_hash(inputs),
-            "counts": store.added([one.counts for one in came]),
+            "counts": store.total_counts([one.counts for one in came]),
             "refused": bool(came) and all(one.refused for one in came),
             "stopped": stopped,
             "complete": not stopped,
@@ -258,11 +258,11 @@ class Loop:
         return Round(folder, record, rows, inputs)
 
     def _finish(self, ended: str) -> DistillResult:
-        clear_strangers(self)
+        remove_foreign_rounds(self)
         clear_left(self.recipe.work_dir)
         best = best_round(self.rounds)
-        write_all(self.recipe, self.task, self.facts(), self.rounds, best, ended)
-        return result_of(self.recipe, self.rounds, best, ended, self.task.columns, self.task.falling)
+        write_results(self.recipe, self.task, self.facts(), self.rounds, best, ended)
+        return loop_result(self.recipe, self.rounds, best, ended, self.task.columns, self.task.falling)
 
     def say(self, line: str) -> None:
         """A line for the person who watches."""
@@ -270,7 +270,7 @@ class Loop:
             print(clean(line), file=sys.stderr, flush=True)
 
 
-def clear_strangers(loop: Loop) -> None:
+def remove_foreign_rounds(loop: Loop) -> None:
     """Remove folders of rounds after the last one that belong to another recipe; what was bought is in the journal."""
     before = loop.rounds[-1].hash
     number = loop.rounds[-1].number + 1

@@ -16,10 +16,10 @@ from synthkd._version import __version__
 from synthkd.corpora.diversity import stage_diversity
 from synthkd.corpora.write import write_corpus
 from synthkd.keys import content_hash, file_hash
-from synthkd.loops.report import report
-from synthkd.loops.result import curve_of
-from synthkd.loops.rounds import Round, added, folder_hash
-from synthkd.loops.task import Task
+from synthkd.loops.report import loop_report
+from synthkd.loops.result import rounds_curve
+from synthkd.loops.rounds import Round, folder_hash, total_counts
+from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
 from synthkd.storage.ownership import STUDENT, check_file, has_columns, has_text
 from synthkd.storage.write import (
@@ -35,15 +35,15 @@ MANIFEST, ROWS, REPORT, CURVE = "distill.json", "rows.parquet", "report.md", "cu
 _FORMAT = 1
 
 
-def write_all(
-    recipe: Recipe, task: Task[Any], facts: dict[str, Any], rounds: Sequence[Round], best: int, ended: str
+def write_results(
+    recipe: Recipe, task: LoopTask[Any], facts: dict[str, Any], rounds: Sequence[Round], best: int, ended: str
 ) -> dict[str, Any]:
     """Write everything into the run's folder, the student's and the corpus'. Returns the manifest."""
     work = recipe.work_dir
     copy_student(rounds[best].student, recipe.student_path)
     corpus = join_corpora(recipe, rounds)
-    write_rows(work / ROWS, task, rounds, best)
-    write_text(work / CURVE, curve_of(rounds, task.columns, task.falling, best))
+    write_row_table(work / ROWS, task, rounds, best)
+    write_text(work / CURVE, rounds_curve(rounds, task.columns, task.falling, best))
     manifest: dict[str, Any] = {
         "format": _FORMAT,
         "synthkd": __version__,
@@ -58,7 +58,7 @@ def write_all(
         "files": {name: file_hash(work / name) for name in (ROWS, CURVE)},
     }
     manifest["manifest_hash"] = content_hash(manifest)
-    write_text(work / REPORT, report(recipe, task, rounds, manifest))
+    write_text(work / REPORT, loop_report(recipe, task, rounds, manifest))
     write_json(work / MANIFEST, manifest)
     return manifest
 
@@ -69,7 +69,7 @@ def _short(one: Round) -> dict[str, Any]:
     return {**{name: value for name, value in one.record.items() if name != "told"}, "figures": figures}
 
 
-def check_files(work: Path) -> None:
+def check_output_files(work: Path) -> None:
     """Refuse, before anything is bought, to replace files in a run's folder that a loop did not write."""
     check_file(work / ROWS, has_columns("round", "origin", "in_best"), "the rows of a loop")
     check_file(work / REPORT, has_text("(curve.svg)"), "the report of a loop")
@@ -104,7 +104,7 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             "recipe": recipe.record(),
             "recipe_hash": recipe.fingerprint(),
             "inputs": {"rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}},
-            "counts": added([one.record["counts"] for one in rounds]),
+            "counts": total_counts([one.record["counts"] for one in rounds]),
             "diversity": stage_diversity(parts, kind),
             "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
         }
@@ -117,7 +117,7 @@ def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
     return next(lost, records[-1])
 
 
-def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) -> None:
+def write_row_table(path: Path, task: LoopTask[Any], rounds: Sequence[Round], best: int) -> None:
     """The table of all rows, wherever they came from: `round`, `origin` (start, teacher), the kind's columns, `id`,
     `rejected_by` and `reason` (null where it was accepted), `in_best` (whether the best student was trained on it)."""
     columns = list(plugins.find("kinds", task.kind).columns)
@@ -139,7 +139,7 @@ def write_rows(path: Path, task: Task[Any], rounds: Sequence[Round], best: int) 
             out.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _rows(task: Task[Any], rounds: Sequence[Round], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+def _rows(task: LoopTask[Any], rounds: Sequence[Round], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     yield [
         {**{c: row.get(c) for c in columns}, "round": 0, "origin": "start", "rejected_by": None}
         for row in task.start()

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthkd.loops.rounds import Round
-from synthkd.loops.summary import LIMITS, table
-from synthkd.loops.task import Task
+from synthkd.loops.summary import LIMITS, round_table
+from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import markdown, markdown_code
 
@@ -21,10 +21,12 @@ _LIMITS = {
 }
 
 
-def report(recipe: Recipe, task: Task[Any], rounds: Sequence[Round], manifest: Mapping[str, Any]) -> str:
+def loop_report(
+    recipe: Recipe, task: LoopTask[Any], rounds: Sequence[Round], manifest: Mapping[str, Any]
+) -> str:
     """Markdown beside `curve.svg`. It holds no times: the same loop, the same report."""
     best = next(one for one in rounds if one.number == manifest["best"])
-    head, *lines = table(rounds, task.columns)
+    head, *lines = round_table(rounds, task.columns)
     parts = [
         f"# {markdown(recipe.corpus.title or recipe.name)}",
         f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
@@ -58,7 +60,7 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]], best: str | None
     return "\n".join("| " + " | ".join(line) + " |" for line in (marked[0], rule, *marked[1:]))
 
 
-def _rows(task: Task[Any], manifest: Mapping[str, Any]) -> str:
+def _rows(task: LoopTask[Any], manifest: Mapping[str, Any]) -> str:
     sets = [
         f"{markdown(name)} {facts['rows']:,}"
         for name, facts in manifest["rows"].items()

@@ -10,7 +10,7 @@ from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import StorageError
 from synthkd.loops.learning_curve import curve
 from synthkd.loops.rounds import Round
-from synthkd.loops.summary import NAMES, as_text, table
+from synthkd.loops.summary import NAMES, round_table, round_table_text
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean, html_text
 from synthkd.storage.write import read_json
@@ -42,7 +42,7 @@ class DistillResult:
     @property
     def curve(self) -> str:
         """The learning curve, an SVG."""
-        return curve_of(self.rounds, self.columns, self.falling, self.best)
+        return rounds_curve(self.rounds, self.columns, self.falling, self.best)
 
     @property
     def student(self) -> Student:
@@ -64,7 +64,7 @@ class DistillResult:
         return sum(known) if known else None
 
     def __str__(self) -> str:
-        lines = as_text(table(self.rounds, self.columns, self.seconds), self.best)
+        lines = round_table_text(round_table(self.rounds, self.columns, self.seconds), self.best)
         work = self.recipe.work_dir
         return (
             f"{lines}\nended: {clean(self.ended)}\nstudent of round {self.best}: {clean(self.recipe.student_path)}\n"
@@ -75,7 +75,7 @@ class DistillResult:
         return f"<DistillResult {self.recipe.name}: {len(self.rounds) - 1} rounds, the best is {self.best}>"
 
     def _repr_html_(self) -> str:
-        head, *lines = table(self.rounds, self.columns, self.seconds)
+        head, *lines = round_table(self.rounds, self.columns, self.seconds)
         top = "".join(f"<th>{html_text(cell)}</th>" for cell in head)
         body = "".join(
             "<tr>"
@@ -88,7 +88,7 @@ class DistillResult:
         return f"{self.curve}<table><caption>{caption}</caption><tr>{top}</tr>{body}</table>"
 
 
-def result_of(
+def loop_result(
     recipe: Recipe,
     rounds: Sequence[Round],
     best: int,
@@ -102,7 +102,7 @@ def result_of(
     )
 
 
-def curve_of(rounds: Sequence[Round], columns: Sequence[str], falling: frozenset[str], best: int) -> str:
+def rounds_curve(rounds: Sequence[Round], columns: Sequence[str], falling: frozenset[str], best: int) -> str:
     """Rates in one panel, what falls when it gets better in another."""
     lines: list[dict[str, Any]] = [
         {NAMES.get(name, name): [one.record["figures"]["shown"].get(name) for one in rounds] for name in columns if (name in falling) == low}

@@ -43,12 +43,12 @@ def best_round(rounds: Sequence[Round]) -> int:
     return max(rounds, key=lambda one: (one.score, -one.number)).number
 
 
-def bad_rounds(rounds: Sequence[Round]) -> int:
+def rounds_since_best(rounds: Sequence[Round]) -> int:
     """Rounds since the best one."""
     return rounds[-1].number - best_round(rounds)
 
 
-def refused_rounds(rounds: Sequence[Round]) -> int:
+def failed_rounds(rounds: Sequence[Round]) -> int:
     """Rounds in a row, up to the last, of which every request failed."""
     count = 0
     for one in reversed(rounds):
@@ -68,7 +68,7 @@ _MARK = "round of a loop"
 
 
 @dataclass(frozen=True)
-class Came:
+class RoundRun:
     """What one asking came to. ``stopped``: which cap ended it early, "" where none did."""
 
     folder: Path
@@ -135,16 +135,16 @@ def round_recipe(recipe: Recipe, number: int, folder: Path, anew: bool = True, a
     sampling = recipe.teacher.sampling
     seed = sampling.seed + number + AGAIN * attempt if anew and sampling.seed is not None else sampling.seed
     teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
-    own = Inputs(path=beside(recipe, folder / INPUTS), count=None, id=None, limit=None)
+    own = Inputs(path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None)
     return recipe.with_parts(
         inputs=own,
         teacher=teacher,
-        work=beside(recipe, folder / "run"),
-        corpus=recipe.corpus.model_copy(update={"path": beside(recipe, folder / "corpus")}),
+        work=recipe_path(recipe, folder / "run"),
+        corpus=recipe.corpus.model_copy(update={"path": recipe_path(recipe, folder / "corpus")}),
     )
 
 
-def beside(recipe: Recipe, path: Path) -> str:
+def recipe_path(recipe: Recipe, path: Path) -> str:
     """A path as a recipe writes it, from its own folder: the same wherever the folder lies."""
     return Path(os.path.relpath(path, recipe.folder)).as_posix()
 
@@ -162,7 +162,7 @@ def read_inputs(folder: Path) -> list[Row]:
     return [json.loads(line) for line in lines if line]
 
 
-def send(recipe: Recipe, folder: Path, quiet: bool = True) -> Came:
+def run_round(recipe: Recipe, folder: Path, quiet: bool = True) -> RoundRun:
     """Run a round's recipe. That nothing came is no error here: a cap was reached, or every request was refused."""
     try:
         done = pipeline.run(recipe, quiet, measure=False)
@@ -173,10 +173,10 @@ def send(recipe: Recipe, folder: Path, quiet: bool = True) -> Came:
         stopped = str(read_json(recipe.work_dir / pipeline.GENERATED)["stopped"])
         failures = _failures(recipe)
         number = sum(failures.values())
-        return Came(
+        return RoundRun(
             folder, {**empty_counts(), "asked": number, "failed": number, "failures": failures}, stopped
         )
-    return Came(folder, done.counts, done.generated.stopped, done.corpus)
+    return RoundRun(folder, done.counts, done.generated.stopped, done.corpus)
 
 
 def _failures(recipe: Recipe) -> dict[str, int]:
@@ -198,7 +198,7 @@ def empty_counts() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def added(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def total_counts(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Counts of several askings together."""
     total = empty_counts()
     for one in counts:
@@ -221,17 +221,17 @@ def added(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return total
 
 
-def finish(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+def write_record(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     """Write `round.json`, whole and last, with a hash of itself."""
     record = {**record, "hash": content_hash(record)}
     write_json(folder / RECORD, record)
     return record
 
 
-def reopened(one: Round) -> Round:
+def reopen(one: Round) -> Round:
     """The round, to be done again by the next run."""
     record = {name: value for name, value in one.record.items() if name != "hash"}
-    return replace(one, record=finish(one.folder, {**record, "complete": False}))
+    return replace(one, record=write_record(one.folder, {**record, "complete": False}))
 
 
 def read_round(folder: Path, key: str) -> dict[str, Any] | None:
@@ -248,7 +248,7 @@ def read_round(folder: Path, key: str) -> dict[str, Any] | None:
     return record if _whole(folder, record) else None
 
 
-def read_records(folders: Iterable[Path]) -> list[Round]:
+def read_round_records(folders: Iterable[Path]) -> list[Round]:
     """Read the records of rounds, without their rows. Raises `StorageError` for one that is none."""
     rounds = []
     for folder in folders:
@@ -274,7 +274,7 @@ def _whole(folder: Path, record: Mapping[str, Any]) -> bool:
     return True
 
 
-def round_kind(files: Iterable[str] = ()) -> FolderKind:
+def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
     """A round's folder, as it may be removed; ``files``: what the task writes into it."""
     known = {RECORD, INPUTS, SECONDS, MARK, *files}
 
@@ -314,7 +314,7 @@ def _is_record(path: Path) -> bool:
     return bool(record.get("hash") == content_hash({k: v for k, v in record.items() if k != "hash"}))
 
 
-def check_rounds(recipe: Recipe, kind: FolderKind) -> None:
+def check_round_folders(recipe: Recipe, kind: FolderKind) -> None:
     """Refuse, before anything is bought, folders under the names of rounds that are not ours."""
     rounds = recipe.work_dir / "rounds"
     if rounds.is_dir():

@@ -70,7 +70,7 @@ def _lost(counts: dict[str, Any]) -> str:
     return f" ({', '.join(f'{name} {number:,}' for name, number in found[:_NAMED])})" if found else ""
 
 
-def table(
+def round_table(
     rounds: Sequence[Round], columns: Sequence[str], seconds: Sequence[float | None] | None = None
 ) -> list[list[str]]:
     """A head and a line for each round. ``seconds``: how long each took, where it is known."""
@@ -97,7 +97,7 @@ def table(
     return lines
 
 
-def as_text(lines: Sequence[Sequence[str]], best: int) -> str:
+def round_table_text(lines: Sequence[Sequence[str]], best: int) -> str:
     """The table in plain text; the best round is marked."""
     lines = [[clean(cell) for cell in line] for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

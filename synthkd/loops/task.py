@@ -25,7 +25,7 @@ S = TypeVar("S")
 
 
 @dataclass(frozen=True)
-class Figures:
+class ValidationResult:
     """How good a student is. ``score``: rounds are compared by it, higher is better, and it must be a number. ``shown``: a
     number for each of the task's `columns`, in the table and on the curve; None where there is none. ``details``: JSON, kept
     in `round.json`. ``held``: what `ask` needs again and no file holds."""
@@ -36,7 +36,7 @@ class Figures:
     held: Any = None
 
 
-class Task(ABC, Generic[S]):
+class LoopTask(ABC, Generic[S]):
     """A kind of knowledge in a loop. Made from a recipe; making one reads and checks its rows, and sends nothing."""
 
     #: The kind that it is for.
@@ -89,7 +89,7 @@ class Task(ABC, Generic[S]):
         return frozenset()
 
     @abstractmethod
-    def validate(self, student: S) -> Figures:
+    def validate(self, student: S) -> ValidationResult:
         """The student on validation and test rows."""
 
     @abstractmethod
@@ -97,7 +97,7 @@ class Task(ABC, Generic[S]):
         self,
         number: int,
         student: S,
-        figures: Figures,
+        figures: ValidationResult,
         rows: Sequence[Row],
         asked: Sequence[Row],
         before: Sequence[Mapping[str, Any]] = (),

@@ -97,9 +97,9 @@ def _unread(critic: dict[str, Any]) -> Rows:
 def _promise(critic: dict[str, Any], auc: str) -> Rows:
     shift, asked = critic.get("shift") or {}, f"asked precision {critic['asked_precision']:.2f}"
     if not critic["reachable"]:
-        from synthkd.corpora.card import best_cut
+        from synthkd.corpora.card import unguaranteed_cut
 
-        return [("critic", f"{auc}; {asked} could NOT be had: {best_cut(critic)}")]
+        return [("critic", f"{auc}; {asked} could NOT be had: {unguaranteed_cut(critic)}")]
     told = (
         [("critic's promise", shift["sentence"])]
         if shift.get("shifted") or not shift.get("tested", True)

@@ -167,12 +167,12 @@ def test_a_dry_run_shows_prompts_clean_and_set_in(done: Path) -> None:
 
 @pytest.mark.slow
 def test_rows_are_labelled_from_a_clean_view_and_the_sheet_keeps_them_exactly(done: Path) -> None:
-    from synthkd.labels.sheet import read_records
+    from synthkd.labels.sheet import read_sheet
 
     said = clean_on_terminal("label", "corpus", "labels.csv", "--annotator", EVIL, cwd=done, keys=b"paq")
     assert r"\x1b]52;c;" in said
     clean_on_terminal("label", "agreement", "labels.csv", cwd=done)
-    (record,) = read_records(done / "labels.csv")
+    (record,) = read_sheet(done / "labels.csv")
     assert record["annotator"] == EVIL
     assert EVIL in record["head"]
 

@@ -18,17 +18,17 @@ from typer.testing import CliRunner
 
 from synthkd import plugins, run
 from synthkd.cli.app import app
-from synthkd.corpora.diversity import compared_corpora, cost_sentence, diversity_rows
+from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows
 from synthkd.corpora.diversity import sketch as sketches
 from synthkd.corpora.diversity.measures import (
     compression,
-    distinct,
+    distinct_n,
     entropy,
     self_bleu,
     soft_unique,
-    words,
+    word_tokens,
 )
-from synthkd.corpora.diversity.sketch import Distinct, Sample, row_hashes
+from synthkd.corpora.diversity.sketch import DistinctCounter, TextSample, candidate_hashes
 from synthkd.corpora.diversity.stages import _levels
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.testing import FakeServer
@@ -41,13 +41,13 @@ def corpus_folder(make_recipe: Make, server: FakeServer) -> Path:
     return recipe.corpus_path
 
 
-TEXTS = [words(text) for text in ("a b a b", "a b c", "x")]
+TEXTS = [word_tokens(text) for text in ("a b a b", "a b c", "x")]
 
 
 def test_distinct_n_is_different_over_all_ngrams() -> None:
-    assert distinct(TEXTS, 1) == 4 / 8
-    assert distinct(TEXTS, 2) == 3 / 5
-    assert distinct([["x"]], 2) == 0
+    assert distinct_n(TEXTS, 1) == 4 / 8
+    assert distinct_n(TEXTS, 2) == 3 / 5
+    assert distinct_n([["x"]], 2) == 0
 
 
 def test_compression_is_plain_over_packed_bytes() -> None:
@@ -57,8 +57,8 @@ def test_compression_is_plain_over_packed_bytes() -> None:
 
 
 def test_self_bleu_of_equal_texts_is_one_and_of_strangers_zero() -> None:
-    assert self_bleu([words("the cat sat on the mat")] * 3) == pytest.approx(1)
-    assert self_bleu([words("a b c d"), words("e f g h")]) == 0
+    assert self_bleu([word_tokens("the cat sat on the mat")] * 3) == pytest.approx(1)
+    assert self_bleu([word_tokens("a b c d"), word_tokens("e f g h")]) == 0
 
 
 def test_self_bleu_is_the_mean_of_each_text_against_the_others_by_hand() -> None:
@@ -74,7 +74,11 @@ def test_self_bleu_shortens_a_text_that_is_shorter_than_the_nearest_other() -> N
 
 
 def test_a_text_of_which_a_near_copy_is_kept_is_not_soft_unique() -> None:
-    near = [words("the cat sat on the mat"), words("the cat sat on a mat"), words("dogs bark loudly")]
+    near = [
+        word_tokens("the cat sat on the mat"),
+        word_tokens("the cat sat on a mat"),
+        word_tokens("dogs bark loudly"),
+    ]
     assert soft_unique(near) == 2 / 3
 
 
@@ -87,7 +91,7 @@ def test_entropy_of_equal_classes_is_the_log_of_their_number() -> None:
 @given(st.permutations(range(40)))
 def test_a_sample_is_the_same_in_any_order_of_rows(order: list[int]) -> None:
     hashes, texts = [(i * 7919) % 104_729 for i in range(40)], [f"text {i}" for i in range(40)]
-    sample = Sample(7)
+    sample = TextSample(7)
     for start in range(0, 40, 9):
         places = order[start : start + 9]
         sample.add(
@@ -102,14 +106,14 @@ def test_different_values_are_counted_exactly_up_to_the_bound_and_nearly_beyond(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sketches, "EXACT", 1024)
-    counted = Distinct()
+    counted = DistinctCounter()
     for start in range(0, 1000, 100):
         counted.add(pa.array([f"v{i}" for i in range(start, start + 200)]))
     assert counted.estimate() == 1100 or abs(counted.estimate() - 1100) < 110
-    few = Distinct()
+    few = DistinctCounter()
     few.add(pa.array(["a", "b", "a", None]))
     assert few.estimate() == 2
-    many = Distinct()
+    many = DistinctCounter()
     for start in range(0, 50_000, 5000):
         many.add(pa.array([f"v{i}" for i in range(start, start + 5000)]))
     assert many.estimate() == pytest.approx(50_000, rel=0.15)
@@ -119,7 +123,7 @@ def test_rows_of_equal_id_and_other_completions_have_other_hashes() -> None:
     batch = pa.record_batch(
         {"id": ["ab" * 16] * 2 + ["no hex"], "completion_key": ["00" * 16, "01" + "00" * 15, "x"]}
     )
-    assert len(set(row_hashes(batch).tolist())) == 3
+    assert len(set(candidate_hashes(batch).tolist())) == 3
 
 
 def test_a_row_is_in_every_stage_before_the_one_that_rejected_it() -> None:
@@ -171,14 +175,14 @@ def test_corpora_are_compared_at_equal_rows(corpus_folder: Path, tmp_path: Path)
     (other / "data" / "accepted-00000.parquet").rename(other / "all.parquet")
     table = pq.read_table(other / "all.parquet")
     pq.write_table(table.slice(0, 5), other / "data" / "accepted-00000.parquet")
-    found = compared_corpora([corpus_folder, other])
+    found = compare_corpora([corpus_folder, other])
     assert found["rows_compared"] == 5
     assert [stage["rows"] for stage in found["stages"].values()] == [table.num_rows, 5]
 
 
 @pytest.mark.slow
 def test_a_corpus_that_is_named_twice_is_read_once(corpus_folder: Path) -> None:
-    once, twice = compared_corpora([corpus_folder]), compared_corpora([corpus_folder, corpus_folder])
+    once, twice = compare_corpora([corpus_folder]), compare_corpora([corpus_folder, corpus_folder])
     assert twice == once
 
 
@@ -189,7 +193,7 @@ def test_a_corpus_that_accepted_nothing_has_no_measures_and_takes_none_from_the_
     (tmp_path / "bare" / "data").mkdir(parents=True)
     accepted = pq.read_table(corpus_folder / "data" / "accepted-00000.parquet")
     pq.write_table(accepted.slice(0, 0), tmp_path / "bare" / "data" / "accepted-00000.parquet")
-    found = compared_corpora([corpus_folder, tmp_path / "bare"])
+    found = compare_corpora([corpus_folder, tmp_path / "bare"])
     assert found["rows_compared"] == accepted.num_rows
     assert found["stages"][str(tmp_path / "bare")] == {"rows": 0, "unique": {}}
     assert len({len(row) for row in diversity_rows(found)}) == 1
@@ -205,8 +209,8 @@ def test_the_command_says_so_where_there_is_nothing_to_compare(make_recipe: Make
 
 @pytest.mark.parametrize("seed", range(3))
 def test_text_measures_do_not_depend_on_the_order_of_texts(seed: int) -> None:
-    texts = [words(f"w{i % 5} w{i % 7} w{i % 3} end") for i in range(30)]
+    texts = [word_tokens(f"w{i % 5} w{i % 7} w{i % 3} end") for i in range(30)]
     shuffled = texts[:]
     random.Random(seed).shuffle(shuffled)
-    for measure in (lambda t: distinct(t, 2), self_bleu):
+    for measure in (lambda t: distinct_n(t, 2), self_bleu):
         assert measure(texts) == pytest.approx(measure(shuffled))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from synthkd.corpora.proposition_metrics import (
-    Exact,
-    Overlap,
+    ExactScorer,
+    OverlapScorer,
     entailment_class,
-    mean_of,
+    mean_scores,
     reference_based,
     reference_free,
     scorer_named,
@@ -64,7 +64,7 @@ def test_reference_based_scores_are_those_of_the_definition() -> None:
 
 def test_gold_propositions_score_one_against_themselves() -> None:
     gold = ["A cat can run.", "A cat can jump."]
-    for scorer in (Exact(), Overlap()):
+    for scorer in (ExactScorer(), OverlapScorer()):
         found = reference_based(gold, gold, scorer)
         assert (found.precision, found.recall, found.f1) == (1, 1, 1)
 
@@ -76,16 +76,16 @@ def test_a_pair_is_asked_once() -> None:
 
 
 def test_no_predictions_score_nothing_and_the_name_of_the_scorer_is_told() -> None:
-    found = reference_free("T", ["s"], [], Overlap())
+    found = reference_free("T", ["s"], [], OverlapScorer())
     assert str(found) == "RF (overlap): precision 0.0000, recall 0.0000, F1 0.0000"
 
 
 def test_the_mean_is_taken_over_texts_and_never_over_two_scorers() -> None:
-    one, other = reference_based(["a"], ["a"], Exact()), reference_based(["a"], ["b"], Exact())
-    found = mean_of([one, other])
+    one, other = reference_based(["a"], ["a"], ExactScorer()), reference_based(["a"], ["b"], ExactScorer())
+    found = mean_scores([one, other])
     assert (found.precision, found.recall, found.texts) == (0.5, 0.5, 2)
     with pytest.raises(ValueError, match="do not compare"):
-        mean_of([one, reference_based(["a"], ["a"], Overlap())])
+        mean_scores([one, reference_based(["a"], ["a"], OverlapScorer())])
 
 
 def test_a_scorer_that_gives_too_few_or_wild_scores_is_named() -> None:
@@ -115,7 +115,7 @@ def test_a_scorer_that_gives_too_few_or_wild_scores_is_named() -> None:
     ],
 )
 def test_overlap_is_the_share_of_the_hypothesis(premise: str, hypothesis: str, score: float) -> None:
-    assert Overlap()([(premise, hypothesis)]) == [pytest.approx(score)]
+    assert OverlapScorer()([(premise, hypothesis)]) == [pytest.approx(score)]
 
 
 @pytest.mark.parametrize(

@@ -303,12 +303,12 @@ def test_a_sheet_of_unsure_rows_only_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_weighted_share_of_valid_rows_is_that_of_the_whole(tmp_path: Path) -> None:
-    from synthkd.labels import choose
+    from synthkd.labels import sample_rows
 
     rng = np.random.default_rng(0)
     scores = rng.random(4000)
     valid = rng.random(4000) < scores
-    taken = choose([f"r{i}" for i in range(4000)], scores, count=900, threshold=0.9)
+    taken = sample_rows([f"r{i}" for i in range(4000)], scores, count=900, threshold=0.9)
     found = [
         {"head": f"head{i}", "relation": "IsA", "tail": "t", "verdict": "accept" if valid[i] else "reject",
          "weight": weight, "chosen": how}

@@ -15,7 +15,7 @@ from support.label_candidates import KIND, make_pool, pool_rows
 
 from synthkd import Recipe, run
 from synthkd.errors import InputError
-from synthkd.labels.candidates import kind_name, prompt_reader, read_pool, sentence
+from synthkd.labels.candidates import candidate_sentence, kind_name, prompt_reader, read_candidates
 from synthkd.testing import FakeServer
 
 
@@ -23,7 +23,7 @@ def test_parquet_csv_and_json_lines_are_read_alike(tmp_path: Path) -> None:
     rows = pool_rows(5)
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "r.parquet")
     (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    pools = [read_pool(tmp_path / name, KIND) for name in ("r.parquet", "r.jsonl")] + [
+    pools = [read_candidates(tmp_path / name, KIND) for name in ("r.parquet", "r.jsonl")] + [
         make_pool(tmp_path, rows)
     ]
     for pool in pools:
@@ -41,7 +41,7 @@ def test_a_row_of_json_lines_without_a_column_is_named(tmp_path: Path) -> None:
     lines[1] = '{"id": "r1", "head": "oak", "relation": "UsedFor", "tial": "shade"}'
     (tmp_path / "r.jsonl").write_text("\n".join(lines))
     with pytest.raises(InputError, match=r"r.jsonl row 2: no column 'tail' \(did you mean 'tial'\?\)"):
-        read_pool(tmp_path / "r.jsonl", KIND)
+        read_candidates(tmp_path / "r.jsonl", KIND)
 
 
 def fates() -> list[dict[str, Any]]:
@@ -58,24 +58,24 @@ def fates() -> list[dict[str, Any]]:
 )
 def test_the_rows_that_a_critic_decides_or_others_are_taken(tmp_path: Path, which: str, ids: str) -> None:
     pq.write_table(pa.Table.from_pylist(fates()), tmp_path / "r.parquet")
-    pool = read_pool(tmp_path / "r.parquet", KIND, which)
+    pool = read_candidates(tmp_path / "r.parquet", KIND, which)
     assert pool.ids == ids.split()
     assert (pool.scores is None) == (which in ("rejected", "all"))
 
 
 def test_an_accepted_row_stands_for_its_rejected_duplicate(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(fates()[::-1]), tmp_path / "r.parquet")
-    pool = read_pool(tmp_path / "r.parquet", KIND, "all")
+    pool = read_candidates(tmp_path / "r.parquet", KIND, "all")
     assert pool.rows[pool.place["r0"]]["rejected_by"] is None
 
 
 def test_a_large_whole_is_sampled_and_the_scale_stands_for_the_rest(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "r.csv", pool_rows(3000))
-    pool = read_pool(path, KIND, limit=400)
+    pool = read_candidates(path, KIND, limit=400)
     assert len(pool) == 400
     assert pool.scale * 400 == pytest.approx(3000, rel=0.15)
     back = write_csv(tmp_path / "b.csv", pool_rows(3000)[::-1])
-    assert read_pool(back, KIND, limit=400).ids == pool.ids
+    assert read_candidates(back, KIND, limit=400).ids == pool.ids
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_rows_that_cannot_be_drawn_from_are_refused(
 
 def test_a_folder_that_is_neither_corpus_nor_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither a corpus"):
-        read_pool(tmp_path, KIND)
+        read_candidates(tmp_path, KIND)
 
 
 def test_a_relation_that_the_kind_does_not_know_is_shown_as_columns() -> None:
-    assert sentence(KIND, {"head": "a", "relation": "Odd", "tail": "b"}) == "a | Odd | b"
+    assert candidate_sentence(KIND, {"head": "a", "relation": "Odd", "tail": "b"}) == "a | Odd | b"
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_a_corpus_and_its_run_give_the_same_rows_with_their_prompts(make_recipe:
     with FakeServer() as server:
         recipe: Recipe = make_recipe(server.url)
         run(recipe, quiet=True)
-    corpus, folder = read_pool(recipe.corpus_path, KIND), read_pool(recipe.work_dir, KIND)
+    corpus, folder = read_candidates(recipe.corpus_path, KIND), read_candidates(recipe.work_dir, KIND)
     assert corpus.ids == folder.ids
     assert kind_name(recipe.corpus_path) == kind_name(recipe.work_dir) == "triple"
     prompt = prompt_reader(recipe.corpus_path)(corpus.rows[0])
@@ -133,9 +133,9 @@ def test_a_cell_that_is_no_text_is_refused_with_its_row_and_never_left_out(
     rows[1] |= {"id": "b", column: value}
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(InputError, match=rf"r\.jsonl row 2: {said}"):
-        read_pool(tmp_path / "r.jsonl", KIND)
+        read_candidates(tmp_path / "r.jsonl", KIND)
 
 
 def test_the_id_nought_is_an_id(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text('{"id": 0, "head": "oak", "relation": "HasA", "tail": "bark"}\n')
-    assert read_pool(tmp_path / "r.jsonl", KIND).rows[0]["id"] == "0"
+    assert read_candidates(tmp_path / "r.jsonl", KIND).rows[0]["id"] == "0"

@@ -14,7 +14,7 @@ from synthkd.errors import InputError
 from synthkd.labels import argilla, label_studio
 from synthkd.labels.argilla import user_id
 from synthkd.labels.exchange import drawn_items, format_of, sheet_columns, sheet_items, take_in
-from synthkd.labels.sheet import Sheet, read_records
+from synthkd.labels.sheet import Sheet, read_sheet
 
 TOOLS = ["label-studio", "argilla"]
 
@@ -24,7 +24,7 @@ def test_a_sheet_goes_there_and_back_whole(tmp_path: Path, tool: str) -> None:
     pool = make_pool(tmp_path, pool_rows(source="A page."))
     label(tmp_path, pool, "aru", "ann")
     label(tmp_path, pool, "wnot so\nraa", "bob@example.org")
-    before = read_records(tmp_path / "labels.csv")
+    before = read_sheet(tmp_path / "labels.csv")
     there = tmp_path / "there.json"
     form = format_of(tool)
     form.write(sheet_items(before, KIND), there)
@@ -37,7 +37,7 @@ def test_a_sheet_goes_there_and_back_whole(tmp_path: Path, tool: str) -> None:
     def key(row: dict[str, str]) -> tuple[str, str]:
         return row["annotator"], row["id"]
 
-    assert sorted(read_records(tmp_path / "back.csv"), key=key) == sorted(before, key=key)
+    assert sorted(read_sheet(tmp_path / "back.csv"), key=key) == sorted(before, key=key)
 
 
 def drawn(tmp_path: Path, tool: str, count: int = 4) -> tuple[Path, list[dict[str, Any]]]:
@@ -58,7 +58,7 @@ def taken(
     found, problems = form.answers(path)
     with Sheet(tmp_path / "sheet.csv", sheet_columns(items)) as sheet:
         _, more = take_in(found, items, sheet)
-    return read_records(tmp_path / "sheet.csv"), "\n".join([*problems, *more])
+    return read_sheet(tmp_path / "sheet.csv"), "\n".join([*problems, *more])
 
 
 def annotated(task: dict[str, Any], choice: str, **more: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from support.command_line import synthkd
 from support.files import write_csv
 from support.label_candidates import pool_rows
 
-from synthkd.labels.sheet import read_records
+from synthkd.labels.sheet import read_sheet
 
 pty = pytest.importorskip("pty")
 import fcntl  # noqa: E402
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def test_keys_come_from_a_pipe_with_or_without_line_ends(folder: Path) -> None:
     done = label(folder, "rows.csv", "l.csv", "--annotator", "ann", keys="ar\nu\nwbecause\na")
     assert done.returncode == 0, done.stderr
-    rows = read_records(folder / "l.csv")
+    rows = read_sheet(folder / "l.csv")
     assert [row["verdict"] for row in rows] == ["accept", "reject", "unsure", "accept"]
     assert rows[-1]["why"] == "because"
     assert "4 rows labelled" in done.stdout
@@ -45,7 +45,7 @@ def test_keys_come_from_a_pipe_with_or_without_line_ends(folder: Path) -> None:
 
 def test_the_sheet_is_named_after_the_rows(folder: Path) -> None:
     assert label(folder, "rows.csv", keys="a").returncode == 0
-    assert len(read_records(folder / "rows-labels.csv")) == 1
+    assert len(read_sheet(folder / "rows-labels.csv")) == 1
 
 
 def test_a_path_that_is_not_there_is_one_line_and_status_2(folder: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_path_that_is_not_there_is_one_line_and_status_2(folder: Path) -> None
 def test_options_may_stand_before_the_rows(folder: Path) -> None:
     done = label(folder, "--annotator", "ann", "rows.csv", "l.csv", keys="a")
     assert done.returncode == 0, done.stderr
-    assert read_records(folder / "l.csv")[0]["annotator"] == "ann"
+    assert read_sheet(folder / "l.csv")[0]["annotator"] == "ann"
 
 
 def test_a_threshold_that_is_no_number_is_refused_before_a_sheet_is_made(folder: Path) -> None:
@@ -96,7 +96,7 @@ def test_rows_go_to_another_tool_and_come_back(folder: Path) -> None:
     assert "1 verdict added, 2 entries not taken in" in done.stdout
     assert "'other' was not among the exported rows" in done.stderr
     assert "was not annotated" in done.stderr
-    assert read_records(folder / "l.csv")[0]["annotator"] == "5"
+    assert read_sheet(folder / "l.csv")[0]["annotator"] == "5"
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_imported_rows_are_not_asked_again_and_share_a_round_with_a_session(fold
     (folder / "done.json").write_text(json.dumps(tasks))
     label(folder, "import", "done.json", "tasks.json", "l.csv")
     label(folder, "rows.csv", "l.csv", "--fresh", keys="rr")
-    rows = read_records(folder / "l.csv")
+    rows = read_sheet(folder / "l.csv")
     assert len({row["id"] for row in rows}) == 5
     assert len({row["design"] for row in rows}) == 1
 
@@ -176,7 +176,7 @@ def test_on_a_terminal_a_key_needs_no_return_and_is_on_the_disk_at_once(
     terminal.until("1 of 60")
     terminal.type("a")
     terminal.until("2 of 60, 1 accept")
-    assert [row["verdict"] for row in read_records(folder / "l.csv")] == ["accept"]
+    assert [row["verdict"] for row in read_sheet(folder / "l.csv")] == ["accept"]
     terminal.type("\x1b[A")
     terminal.type("w")
     terminal.until("why?")
@@ -185,7 +185,7 @@ def test_on_a_terminal_a_key_needs_no_return_and_is_on_the_disk_at_once(
     terminal.until("3 of 60")
     terminal.type("q")
     assert terminal.end() == 0
-    rows = read_records(folder / "l.csv")
+    rows = read_sheet(folder / "l.csv")
     assert [(row["verdict"], row["why"]) for row in rows] == [("accept", ""), ("reject", "not so")]
 
 
@@ -202,7 +202,7 @@ def test_the_terminal_is_as_before_when_a_session_ends(folder: Path, terminal: T
     terminal.type(key)
     assert terminal.end() == 0
     assert termios.tcgetattr(terminal.slave) == terminal.before
-    assert float(read_records(folder / "l.csv")[0]["weight"]) > 1
+    assert float(read_sheet(folder / "l.csv")[0]["weight"]) > 1
 
 
 @pytest.mark.slow
@@ -212,10 +212,10 @@ def test_a_session_that_was_killed_goes_on_where_it_was(folder: Path, terminal: 
     terminal.until("3 of 60")
     terminal.process.send_signal(signal.SIGKILL)
     terminal.end()
-    rows = read_records(folder / "l.csv")
+    rows = read_sheet(folder / "l.csv")
     assert [row["verdict"] for row in rows] == ["accept", "reject"]
     assert not any(row["weight"] for row in rows)
     label(folder, "rows.csv", "l.csv", "--annotator", "ann", keys="u")
-    again = read_records(folder / "l.csv")
+    again = read_sheet(folder / "l.csv")
     assert [row["verdict"] for row in again] == ["accept", "reject", "unsure"]
     assert all(float(row["weight"]) > 1 for row in again)

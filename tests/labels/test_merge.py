@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from synthkd.errors import CriticError
-from synthkd.labels.agreement import alpha, pairs, report
-from synthkd.labels.merge import dawid_skene, majority, merge
+from synthkd.labels.agreement import agreement_report, annotator_pairs, krippendorff_alpha
+from synthkd.labels.merge import dawid_skene, majority_verdict, merge_verdicts
 
 
 def crowd(items: int = 400, seed: int = 0) -> tuple[dict[str, dict[str, str]], np.ndarray]:
@@ -39,13 +39,13 @@ def accuracy(verdicts: dict[str, str], truth: np.ndarray) -> float:
     ],
 )
 def test_the_majority_decides_and_a_tie_is_unsure(said: list[str], found: str) -> None:
-    assert majority(said) == found
+    assert majority_verdict(said) == found
 
 
 def test_dawid_skene_finds_out_who_is_careful_and_beats_the_majority() -> None:
     votes, truth = crowd()
     fitted = dawid_skene(votes)
-    assert accuracy(fitted.verdicts, truth) > accuracy(merge(votes), truth) + 0.05
+    assert accuracy(fitted.verdicts, truth) > accuracy(merge_verdicts(votes), truth) + 0.05
     right = {name: (matrix[0, 0] + matrix[1, 1]) / 2 for name, matrix in fitted.confusion.items()}
     assert min(right[name] for name in "abc") > max(right[name] for name in ("d", "e", "f", "yes"))
     assert fitted.share == pytest.approx(truth.mean(), abs=0.06)
@@ -83,7 +83,7 @@ def test_two_annotators_are_too_few_for_dawid_skene() -> None:
 
 def test_an_unknown_way_to_merge_is_refused_with_the_nearest() -> None:
     with pytest.raises(CriticError, match="did you mean 'dawid-skene'"):
-        merge({}, "dawid_skene")
+        merge_verdicts({}, "dawid_skene")
 
 
 def coded(*rows: str) -> dict[str, dict[str, str]]:
@@ -95,12 +95,12 @@ def coded(*rows: str) -> dict[str, dict[str, str]]:
 
 
 def test_alpha_is_one_where_all_agree_and_cannot_be_told_from_one_value() -> None:
-    assert alpha(coded("0 1 0", "0 1 0")) == 1
-    assert alpha(coded("0 0", "0 0")) is None
-    assert alpha(coded("0 1", ". .")) is None
+    assert krippendorff_alpha(coded("0 1 0", "0 1 0")) == 1
+    assert krippendorff_alpha(coded("0 0", "0 0")) is None
+    assert krippendorff_alpha(coded("0 1", ". .")) is None
 
 
 def test_pairs_count_common_items_only() -> None:
-    (pair,) = pairs(coded("a b . a", "a a b ."))
+    (pair,) = annotator_pairs(coded("a b . a", "a a b ."))
     assert (pair.common, pair.same) == (2, 1)
-    assert "c0 and c1: 1 of 2 alike (50%)" in report(coded("a b . a", "a a b ."))
+    assert "c0 and c1: 1 of 2 alike (50%)" in agreement_report(coded("a b . a", "a a b ."))

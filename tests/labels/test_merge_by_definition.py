@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from synthkd.labels.agreement import alpha
+from synthkd.labels.agreement import krippendorff_alpha
 from synthkd.labels.merge import dawid_skene
 
 WORDS = ("accept", "reject", "unsure")
@@ -48,7 +48,7 @@ def alpha_by_definition(votes: Votes) -> Fraction | None:
 @given(TABLES)
 def test_alpha_is_one_minus_observed_over_expected_disagreement_of_pairable_values(votes: Votes) -> None:
     wanted = alpha_by_definition(votes)
-    found = alpha(votes)
+    found = krippendorff_alpha(votes)
     assert (found is None) == (wanted is None)
     if found is not None and wanted is not None:
         assert found == pytest.approx(float(wanted), abs=1e-12)
@@ -59,7 +59,7 @@ def test_alpha_of_a_table_worked_by_hand() -> None:
     # D_e = 6 / 12 (each of the 3 accepts differs from the one reject, both ways), so alpha = 0.
     votes = {"x": {"a": "accept", "b": "accept"}, "y": {"a": "accept", "b": "reject"}, "z": {"a": "reject"}}
     assert alpha_by_definition(votes) == 0
-    assert alpha(votes) == pytest.approx(0, abs=1e-12)
+    assert krippendorff_alpha(votes) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_alpha_knows_no_order_and_no_names(
         for place in rows
         if place < len(items)
     }
-    assert alpha(turned) == pytest.approx(alpha(votes), abs=1e-12)
+    assert krippendorff_alpha(turned) == pytest.approx(krippendorff_alpha(votes), abs=1e-12)
 
 
 @pytest.mark.slow
@@ -82,9 +82,9 @@ def test_alpha_knows_no_order_and_no_names(
 def test_alpha_is_one_exactly_where_all_agree_on_more_than_one_value(rows: list[tuple[str, int]]) -> None:
     assume(len({value for value, _ in rows}) > 1)
     votes = {f"i{n}": dict.fromkeys("abcd"[:people], value) for n, (value, people) in enumerate(rows)}
-    assert alpha(votes) == 1
+    assert krippendorff_alpha(votes) == 1
     votes["i0"]["a"] = next(word for word in WORDS if word != rows[0][0])
-    found = alpha(votes)
+    found = krippendorff_alpha(votes)
     assert found is not None
     assert found < 1
 
@@ -99,7 +99,7 @@ def test_alpha_says_what_a_published_package_says() -> None:
         }
         data = np.where(codes < 0, np.nan, codes)
         theirs = krippendorff.alpha(reliability_data=data, level_of_measurement="nominal")
-        assert alpha(votes) == pytest.approx(theirs, abs=1e-12)
+        assert krippendorff_alpha(votes) == pytest.approx(theirs, abs=1e-12)
 
 
 # Dawid and Skene

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from support.label_candidates import label, make_pool, pool_rows
 
-from synthkd.labels.sheet import Sheet, read_records
+from synthkd.labels.sheet import Sheet, read_sheet
 
 
 def verdicts(folder: Path) -> list[str]:
-    return [row["verdict"] for row in read_records(folder / "labels.csv")]
+    return [row["verdict"] for row in read_sheet(folder / "labels.csv")]
 
 
 def test_each_key_gives_its_verdict(tmp_path: Path) -> None:
@@ -24,11 +24,11 @@ def test_each_key_gives_its_verdict(tmp_path: Path) -> None:
 def test_a_row_is_shown_in_words_with_its_source(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, pool_rows(source="From a page."))
     _, shown = label(tmp_path, pool, "aq")
-    first = pool.rows[pool.place[read_records(tmp_path / "labels.csv")[0]["id"]]]
+    first = pool.rows[pool.place[read_sheet(tmp_path / "labels.csv")[0]["id"]]]
     text = "\n".join(shown)
     assert "source: From a page." in text
     assert f"{first['head']} " in text
-    assert read_records(tmp_path / "labels.csv")[0]["source"] == "From a page."
+    assert read_sheet(tmp_path / "labels.csv")[0]["source"] == "From a page."
 
 
 def test_no_verdict_of_another_and_no_score_is_shown(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_what_could_steer_the_terminal_is_not_shown(tmp_path: Path) -> None:
 
 def test_undo_brings_the_row_back(tmp_path: Path) -> None:
     label(tmp_path, make_pool(tmp_path), "arzaq")
-    rows = read_records(tmp_path / "labels.csv")
+    rows = read_sheet(tmp_path / "labels.csv")
     assert [row["verdict"] for row in rows] == ["accept", "accept"]
     assert len({row["id"] for row in rows}) == 2
 
@@ -59,7 +59,7 @@ def test_undo_with_nothing_to_take_back_says_so(tmp_path: Path) -> None:
 
 def test_a_why_goes_with_the_next_verdict_only(tmp_path: Path) -> None:
     label(tmp_path, make_pool(tmp_path), "wtoo vague, I think\nraq")
-    rows = read_records(tmp_path / "labels.csv")
+    rows = read_sheet(tmp_path / "labels.csv")
     assert [row["why"] for row in rows] == ["too vague, I think", ""]
 
 
@@ -67,7 +67,7 @@ def test_a_skipped_row_comes_back_next_time(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     label(tmp_path, pool, "saaq")
     later, _ = label(tmp_path, pool, "aq")
-    rows = read_records(tmp_path / "labels.csv")
+    rows = read_sheet(tmp_path / "labels.csv")
     assert pool.place[rows[-1]["id"]] == later.design.order[0]
     assert len({row["id"] for row in rows}) == 3
 
@@ -81,7 +81,7 @@ def test_sessions_in_pieces_label_what_one_session_does(tmp_path: Path) -> None:
         label(pieces, pool, keys)
     label(whole, pool, "araurr")
     columns = ("id", "verdict", "chosen", "weight", "probability")
-    rows = [[[row[c] for c in columns] for row in read_records(at / "labels.csv")] for at in (pieces, whole)]
+    rows = [[[row[c] for c in columns] for row in read_sheet(at / "labels.csv")] for at in (pieces, whole)]
     assert rows[0] == rows[1]
 
 
@@ -105,14 +105,14 @@ def test_ctrl_c_keeps_all_and_fills_in_weights(tmp_path: Path) -> None:
             return ""
 
     label(tmp_path, make_pool(tmp_path), Interrupted())
-    assert all(float(row["weight"]) >= 1 for row in read_records(tmp_path / "labels.csv"))
+    assert all(float(row["weight"]) >= 1 for row in read_sheet(tmp_path / "labels.csv"))
     assert verdicts(tmp_path) == ["accept", "reject"]
 
 
 def test_the_time_is_utc_and_the_score_is_kept(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     label(tmp_path, pool, "aq")
-    (row,) = read_records(tmp_path / "labels.csv")
+    (row,) = read_sheet(tmp_path / "labels.csv")
     assert row["time"].endswith("Z")
     assert float(row["score"]) == float(pool.rows[pool.place[row["id"]]]["score"])
 
@@ -121,7 +121,7 @@ def test_a_second_annotator_gets_the_same_rows_first_and_agreement_is_shown(tmp_
     pool = make_pool(tmp_path)
     label(tmp_path, pool, "aar", "bob")
     _, shown = label(tmp_path, pool, "arraq", "ann")
-    rows = read_records(tmp_path / "labels.csv")
+    rows = read_sheet(tmp_path / "labels.csv")
     assert [row["id"] for row in rows[:3]] == [row["id"] for row in rows[3:6]]
     assert any("agrees with bob 2/3" in line for line in shown)
     assert {row["id"]: row["weight"] for row in rows[:3]} == {row["id"]: row["weight"] for row in rows[3:6]}
@@ -131,14 +131,14 @@ def test_fresh_passes_over_what_anyone_labelled(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     label(tmp_path, pool, "aaa", "bob")
     label(tmp_path, pool, "aaa", "ann", fresh=True)
-    assert len({row["id"] for row in read_records(tmp_path / "labels.csv")}) == 6
+    assert len({row["id"] for row in read_sheet(tmp_path / "labels.csv")}) == 6
 
 
 def test_weights_of_a_whole_session_are_those_of_the_design(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     session, _ = label(tmp_path, pool, "a" * 20)
     taken = session.design.taken(20)
-    rows = read_records(tmp_path / "labels.csv")
+    rows = read_sheet(tmp_path / "labels.csv")
     assert [row["id"] for row in rows] == [pool.ids[i] for i in taken.rows]
     np.testing.assert_allclose([float(row["weight"]) for row in rows], taken.weights, rtol=1e-6)
     assert [row["chosen"] for row in rows] == taken.chosen
@@ -153,7 +153,7 @@ def test_new_scores_begin_a_round_and_the_weights_stand_for_all_rows(tmp_path: P
     other.mkdir()
     again = make_pool(other, [row | {"score": round(1 - float(row["score"]), 4)} for row in rows])
     label(tmp_path, again, "a" * 40)
-    found = read_records(tmp_path / "labels.csv")
+    found = read_sheet(tmp_path / "labels.csv")
     assert len({row["design"] for row in found}) == 2
     assert len({row["id"] for row in found}) == 80
     assert sum(float(row["weight"]) for row in found) == pytest.approx(300, rel=0.25)
@@ -164,10 +164,10 @@ def test_new_scores_begin_a_round_and_the_weights_stand_for_all_rows(tmp_path: P
 
 def session_order(pool: object) -> list[str]:
     """Ids in the order of the uniform list."""
-    from synthkd.labels.sampling_design import Design
+    from synthkd.labels.sampling_design import SamplingDesign
 
     ids = pool.ids  # type: ignore[attr-defined]
-    return [ids[i] for i in Design.of(ids).uniform]
+    return [ids[i] for i in SamplingDesign.of(ids).uniform]
 
 
 @pytest.mark.slow
@@ -178,7 +178,7 @@ def test_the_mean_over_many_pools_of_the_weighted_count_is_the_number_of_rows(tm
         at = tmp_path / str(seed)
         at.mkdir()
         label(at, pool, "a" * 20, seed=seed)
-        totals.append(sum(float(row["weight"]) for row in read_records(at / "labels.csv")))
+        totals.append(sum(float(row["weight"]) for row in read_sheet(at / "labels.csv")))
     error = np.std(totals) / np.sqrt(20)
     assert abs(np.mean(totals) - 120) < 4 * error
 
@@ -187,10 +187,10 @@ def test_a_killed_session_leaves_weights_blank_and_the_next_one_fills_them_in(tm
     pool = make_pool(tmp_path)
     label(tmp_path, pool, "aaaa")
     path = tmp_path / "labels.csv"
-    rows = read_records(path)
+    rows = read_sheet(path)
     with Sheet(path, pool.kept) as sheet:
         for record in sheet.records:
             record["weight"] = record["probability"] = ""
         sheet.rewrite()
     label(tmp_path, pool, "q")
-    assert read_records(path) == rows
+    assert read_sheet(path) == rows

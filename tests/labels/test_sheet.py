@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from synthkd.errors import CriticError, InputError, StorageError, UserError
-from synthkd.labels.sheet import Sheet, is_sheet, read_records, votes_of
+from synthkd.labels.sheet import Sheet, is_sheet, read_sheet, votes_by_row
 
 COLUMNS = ["head", "relation", "tail"]
 
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_verdict_is_in_the_file_when_append_returns(path: Path) -> None:
     with Sheet(path, COLUMNS) as sheet:
         sheet.append(record())
-        assert read_records(path)[0]["verdict"] == "accept"
+        assert read_sheet(path)[0]["verdict"] == "accept"
 
 
 def test_undo_takes_back_the_last_verdict_and_no_other(path: Path) -> None:
@@ -45,14 +45,14 @@ def test_undo_takes_back_the_last_verdict_and_no_other(path: Path) -> None:
         assert taken["id"] == "r2"
         assert path.read_bytes() == before
         sheet.append(record("r3"))
-    assert [row["id"] for row in read_records(path)] == ["r1", "r3"]
+    assert [row["id"] for row in read_sheet(path)] == ["r1", "r3"]
 
 
 def test_undo_leaves_what_another_annotator_said(path: Path) -> None:
     with Sheet(path, COLUMNS) as sheet:
         sheet.append(record(who="bob"))
         assert sheet.undo("ann") is None
-    assert len(read_records(path)) == 1
+    assert len(read_sheet(path)) == 1
 
 
 def test_undo_works_on_the_rows_of_an_earlier_session(path: Path) -> None:
@@ -63,7 +63,7 @@ def test_undo_works_on_the_rows_of_an_earlier_session(path: Path) -> None:
         found = sheet.undo("ann")
         assert found is not None
         assert found["id"] == "r2"
-    assert [row["id"] for row in read_records(path)] == ["r1"]
+    assert [row["id"] for row in read_sheet(path)] == ["r1"]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
@@ -75,14 +75,14 @@ def test_a_row_that_was_half_written_is_cut_off_when_the_sheet_is_opened(path: P
     with Sheet(path, COLUMNS) as sheet:
         assert [row["id"] for row in sheet.records] == ["r1"]
         sheet.append(record("r3"))
-    assert [row["id"] for row in read_records(path)] == ["r1", "r3"]
+    assert [row["id"] for row in read_sheet(path)] == ["r1", "r3"]
 
 
 def test_a_sheet_that_was_cut_in_its_header_begins_anew(path: Path) -> None:
     path.write_text("id,head,rel")
     with Sheet(path, COLUMNS) as sheet:
         sheet.append(record())
-    assert len(read_records(path)) == 1
+    assert len(read_sheet(path)) == 1
 
 
 def test_a_file_that_is_no_sheet_is_left_as_it_is(path: Path) -> None:
@@ -113,7 +113,7 @@ def test_rewriting_keeps_rows_and_further_columns(path: Path) -> None:
         sheet.records[0]["weight"] = "2.5"
         sheet.rewrite()
         sheet.append(record("r2"))
-    one, two = read_records(path)
+    one, two = read_sheet(path)
     assert (one["weight"], one["note"], two["note"]) == ("2.5", "mine", "")
 
 
@@ -122,7 +122,7 @@ def test_a_score_that_rows_have_got_since_becomes_a_column(path: Path) -> None:
         sheet.append(record())
     with Sheet(path, [*COLUMNS, "score"]) as sheet:
         sheet.append(record("r2", score="0.5"))
-    assert [row["score"] for row in read_records(path)] == ["", "0.5"]
+    assert [row["score"] for row in read_sheet(path)] == ["", "0.5"]
 
 
 def test_a_sheet_of_another_kind_is_refused(path: Path) -> None:
@@ -144,12 +144,12 @@ def test_votes_are_read_from_json_lines_and_parquet_too(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "l.parquet")
     for path in (lines, tmp_path / "l.parquet"):
         assert is_sheet(path)
-        assert votes_of(read_records(path)) == {"r1": {"ann": "accept", "bob": "reject"}}
+        assert votes_by_row(read_sheet(path)) == {"r1": {"ann": "accept", "bob": "reject"}}
 
 
 def test_a_missing_sheet_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv"):
-        read_records(tmp_path / "gone.csv")
+        read_sheet(tmp_path / "gone.csv")
 
 
 @pytest.mark.parametrize("column", ["id", "annotator"])
@@ -158,4 +158,4 @@ def test_an_id_or_annotator_that_is_a_list_is_refused_with_its_row(tmp_path: Pat
     lines = [record, {**record, column: ["b"]}]
     (tmp_path / "s.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(UserError, match=rf"row 2: '{column}' is a list of 1"):
-        read_records(tmp_path / "s.jsonl")
+        read_sheet(tmp_path / "s.jsonl")

@@ -16,7 +16,7 @@ from support.loops import WORDS, files_of, loop_recipe, rows_of, text_of, write
 from synthkd import distill
 from synthkd.keys import seed_from
 from synthkd.loops import DistillResult
-from synthkd.loops.labelled.contamination import Held
+from synthkd.loops.labelled.contamination import EvaluationTexts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.testing import FakeServer
 
@@ -180,7 +180,7 @@ def test_rows_of_the_teacher_that_are_like_held_ones_are_not_shown_where_the_rul
     with FakeServer(answer=write) as server:
         loop = {"rounds": 2, "near": 0.3}
         result = distill(loop_recipe(tmp_path, server.url, rules=rules, loop=loop), quiet=True)
-    held = Held([row["text"] for row in (*rows_of(6, 2), *rows_of(8, 3))], 0.3)
+    held = EvaluationTexts([row["text"] for row in (*rows_of(6, 2), *rows_of(8, 3))], 0.3)
     assert any(held.find(row["text"]) for row in result.rounds[1].rows)
     assert len(result.rounds) == 3
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from synthkd.cli.app import app
 from synthkd.critics.triples.negatives import write_negatives
-from synthkd.labels.sheet import Sheet, read_records
+from synthkd.labels.sheet import Sheet, read_sheet
 from synthkd.rows.read import read_rows
 from synthkd.students.serve import predict_file
 
@@ -80,7 +80,7 @@ def test_a_label_sheet_comes_back_as_it_was_written(texts: list[str], formulas: 
                 assert [each["head"] for each in sheet.records] == texts
         # A row without an id is no row of a sheet.
         if all(texts):
-            found = read_records(path)
+            found = read_sheet(path)
             assert [[each[name] for name in ("id", "head", "why")] for each in found] == [
                 [text] * 3 for text in texts
             ]

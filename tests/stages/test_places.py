@@ -14,7 +14,7 @@ from support.recipes import Make
 
 from synthkd import pipeline
 from synthkd.errors import RecipeError, StorageError, SynthKDError
-from synthkd.loops.rounds import begin_round, round_kind, write_inputs
+from synthkd.loops.rounds import begin_round, round_folder_kind, write_inputs
 from synthkd.recipe import Recipe
 from synthkd.storage.ownership import MARK, write_temporary_mark
 from synthkd.storage.write import remove_folder, replaced_folder
@@ -177,7 +177,7 @@ def test_an_altered_report_is_named_when_it_is_published(
         pipeline.publish(recipe)
 
 
-ROUND = round_kind({"had.parquet"})
+ROUND = round_folder_kind({"had.parquet"})
 
 
 def _round(folder: Path) -> Path:

@@ -10,11 +10,11 @@ import numpy as np
 
 from support.files import write_csv
 from synthkd.kinds.triple import TripleKind
-from synthkd.labels.candidates import Pool, read_pool
-from synthkd.labels.sampling_design import Design
-from synthkd.labels.session import Reader, Session
+from synthkd.labels.candidates import CandidatePool, read_candidates
+from synthkd.labels.sampling_design import SamplingDesign
+from synthkd.labels.session import KeySource, Session
 from synthkd.labels.sheet import Sheet
-from synthkd.labels.weights import close, design_for, fingerprint
+from synthkd.labels.weights import next_design, round_name, write_weights
 
 KIND = TripleKind()
 
@@ -36,8 +36,8 @@ def pool_rows(count: int = 60, **extra: Any) -> list[dict[str, Any]]:
     ]
 
 
-def make_pool(folder: Path, rows: list[dict[str, Any]] | None = None) -> Pool:
-    return read_pool(write_csv(folder / "rows.csv", rows or pool_rows()), KIND)
+def make_pool(folder: Path, rows: list[dict[str, Any]] | None = None) -> CandidatePool:
+    return read_candidates(write_csv(folder / "rows.csv", rows or pool_rows()), KIND)
 
 
 class Typed:
@@ -58,24 +58,24 @@ class Typed:
 
 
 def label(
-    folder: Path, pool: Pool, keys: str | Reader, annotator: str = "ann", **options: Any
+    folder: Path, pool: CandidatePool, keys: str | KeySource, annotator: str = "ann", **options: Any
 ) -> tuple[Session, list[str]]:
     """A whole session into `labels.csv`, as the command line has it; and what was shown."""
     shown: list[str] = []
     asked = {"strategy": "uncertain", "share": 1 / 3, "threshold": 0.7, "seed": 0}
     asked |= {key: options.pop(key) for key in list(options) if key in asked}
     with Sheet(folder / "labels.csv", pool.kept) as sheet:
-        name = fingerprint(pool, *(asked[key] for key in ("strategy", "share", "threshold", "seed")))
-        design = design_for(pool, sheet, name, **asked)
+        name = round_name(pool, *(asked[key] for key in ("strategy", "share", "threshold", "seed")))
+        design = next_design(pool, sheet, name, **asked)
         session = Session(pool, KIND, design, sheet, name, annotator, shown.append, **options)
         session.run(Typed(keys) if isinstance(keys, str) else keys)
         if sheet.records:
-            close(sheet, pool, design, name)
+            write_weights(sheet, pool, design, name)
     return session, shown
 
 
-def design(count: int = 60, **options: Any) -> tuple[Design, list[str], np.ndarray[Any, Any]]:
+def design(count: int = 60, **options: Any) -> tuple[SamplingDesign, list[str], np.ndarray[Any, Any]]:
     rows = pool_rows(count)
     ids = [row["id"] for row in rows]
     scores = np.array([row["score"] for row in rows])
-    return Design.of(ids, scores, **options), ids, scores
+    return SamplingDesign.of(ids, scores, **options), ids, scores

@@ -19,12 +19,12 @@ Words = Sequence[str]
 Grams = Mapping[tuple[str, ...], int]
 
 
-def words(text: str) -> list[str]:
+def word_tokens(text: str) -> list[str]:
     """Lower-case words, and marks by themselves."""
     return _WORD.findall(text.lower())
 
 
-def distinct(texts: Sequence[Words], n: int) -> float:
+def distinct_n(texts: Sequence[Words], n: int) -> float:
     """distinct-n (Li et al. 2016, arXiv 1510.03055): different n-grams over all n-grams; 0 where there is none."""
     seen: set[tuple[str, ...]] = set()
     total = 0
@@ -135,9 +135,9 @@ def entropy(counts: Iterable[int]) -> float:
 
 #: What is measured on a sample of texts: name -> of plain texts and their words.
 ON_TEXTS: dict[str, Callable[[Sequence[str], Sequence[Words]], float]] = {
-    "distinct_1": lambda _, w: distinct(w, 1),
-    "distinct_2": lambda _, w: distinct(w, 2),
-    "distinct_3": lambda _, w: distinct(w, 3),
+    "distinct_1": lambda _, w: distinct_n(w, 1),
+    "distinct_2": lambda _, w: distinct_n(w, 2),
+    "distinct_3": lambda _, w: distinct_n(w, 3),
     "self_bleu": lambda _, w: self_bleu(w),
     "soft_unique": lambda _, w: soft_unique(w),
     "compression": lambda t, _: compression(t),

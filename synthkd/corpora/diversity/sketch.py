@@ -16,7 +16,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 
-class Sample:
+class TextSample:
     """The ``size`` rows with the smallest hash of their (id, completion): uniform, and the same in any order."""
 
     def __init__(self, size: int) -> None:
@@ -46,7 +46,7 @@ class Sample:
         return self._texts[:rows]
 
 
-class Distinct:
+class DistinctCounter:
     """The number of different values: exact up to `EXACT`, then estimated from the smallest hashes (Bar-Yossef et al.
     2002)."""
 
@@ -67,7 +67,7 @@ class Distinct:
         return round((EXACT - 1) / (float(self._smallest[-1]) / 2.0**64))
 
 
-def row_hashes(batch: pa.RecordBatch) -> Hashes:
+def candidate_hashes(batch: pa.RecordBatch) -> Hashes:
     """A hash of each row's id and completion key."""
     ids, keys = (_of_hex(batch.column(name)) for name in ("id", "completion_key"))
     with np.errstate(over="ignore"):

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synthkd.corpora.diversity.measures import ON_TEXTS, entropy, words
-from synthkd.corpora.diversity.sketch import Distinct, Sample, row_hashes
+from synthkd.corpora.diversity.measures import ON_TEXTS, entropy, word_tokens
+from synthkd.corpora.diversity.sketch import DistinctCounter, TextSample, candidate_hashes
 from synthkd.kinds.base import Kind
 
 #: Stages in their order; a row is in a stage if nothing before the end of that stage rejected it.
@@ -44,16 +44,16 @@ def corpus_diversity(folder: Path, kind: Kind | type[Kind]) -> dict[str, Any]:
     return _diversity(_batches(sorted((folder / "data").glob("*.parquet")), kind), kind)
 
 
-def compared_corpora(folders: list[Path]) -> dict[str, Any]:
+def compare_corpora(folders: list[Path]) -> dict[str, Any]:
     """The texts that corpora accepted, beside each other at equal numbers of rows; ``stages`` is by folder. One that
     accepted nothing has no measures, and the others are compared without it."""
-    held = {str(folder): Sample(ROWS) for folder in folders}
+    held = {str(folder): TextSample(ROWS) for folder in folders}
     for name, sample in held.items():
         folder = Path(name)
         for path in sorted((folder / "data").glob("accepted-*.parquet")):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(65_536, columns=["id", "completion_key", "text"]):
-                    sample.add(row_hashes(batch), batch.column("text"))
+                    sample.add(candidate_hashes(batch), batch.column("text"))
     rows = min((min(sample.count, ROWS) for sample in held.values() if sample.count), default=0)
     stages = {
         name: {
@@ -75,8 +75,8 @@ class _Stage:
     """What is kept of the rows of one stage."""
 
     def __init__(self, kind: Kind | type[Kind]) -> None:
-        self.sample = Sample(ROWS)
-        self.values = {column: Distinct() for column in kind.columns}
+        self.sample = TextSample(ROWS)
+        self.values = {column: DistinctCounter() for column in kind.columns}
         self.class_column = kind.class_column
         self.classes: Counter[str] = Counter()
 
@@ -93,7 +93,7 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
     stages = {name: _Stage(kind) for name in STAGES}
     critic = False
     for batch in batches:
-        hashes, outcomes = row_hashes(batch), batch.column("rejected_by")
+        hashes, outcomes = candidate_hashes(batch), batch.column("rejected_by")
         level = _levels(outcomes)
         critic = critic or bool(pc.any(pc.equal(outcomes, _CRITIC)).as_py())
         for number, name in enumerate(STAGES):
@@ -137,7 +137,7 @@ def _few_classes(stage: _Stage) -> bool:
 
 
 def _on_texts(texts: list[str]) -> dict[str, float]:
-    cut = [words(text) for text in texts]
+    cut = [word_tokens(text) for text in texts]
     return {
         name: _rounded(measure(texts[:SLOW_ROWS], cut[:SLOW_ROWS]) if name in SLOW else measure(texts, cut))
         for name, measure in ON_TEXTS.items()

@@ -20,14 +20,14 @@ _NAMED = 3
 LEAST = 0.3
 
 
-class Found(NamedTuple):
+class NearCopy(NamedTuple):
     """The held text that a text is nearest to: its number, and the Jaccard similarity (1 where they are equal)."""
 
     number: int
     similarity: float
 
 
-class Near:
+class NearCopyIndex:
     """Texts that others are compared with. ``threshold``: Jaccard similarity, of the runs of four characters in the
     normalised texts, from which two are nearly the same; 1 finds equal ones only."""
 
@@ -50,32 +50,32 @@ class Near:
         # Rounded, so that 0.8 * 15 is 12 and not a hair more.
         return order[: len(runs) - math.ceil(round(self.threshold * len(runs), 9)) + 1]
 
-    def find(self, text: str) -> Found | None:
+    def find(self, text: str) -> NearCopy | None:
         """The nearest text that is near enough; of equally near ones the first. None where none is."""
         form = normal_text(text)
         if (number := self._equal.get(form)) is not None:
-            return Found(number, 1.0)
+            return NearCopy(number, 1.0)
         near = [found for found in self._candidates(shingles(form)) if found.similarity >= self.threshold]
         return min(near, key=lambda found: (-found.similarity, found.number), default=None)
 
-    def _candidates(self, runs: frozenset[str]) -> Iterable[Found]:
+    def _candidates(self, runs: frozenset[str]) -> Iterable[NearCopy]:
         if not self._runs:
             return
         for number in {n for run in self._rarest(runs) for n in self._holding.get(run, ())}:
-            yield Found(number, jaccard(runs, self._runs[number]))
+            yield NearCopy(number, jaccard(runs, self._runs[number]))
 
 
-class Held:
+class EvaluationTexts:
     """Texts of validation and test rows. ``near``: similarity from which a text counts as a copy of one; ``places``: what an
     error calls each of them."""
 
     def __init__(self, texts: Sequence[str], near: float = 0.8, places: Sequence[str] | None = None) -> None:
         self.texts, self.places = tuple(texts), tuple(places or ())
-        self._near = Near(self.texts, near)
+        self._near = NearCopyIndex(self.texts, near)
         #: What was found before: the same examples are shown round after round.
-        self._known: dict[str, Found | None] = {}
+        self._known: dict[str, NearCopy | None] = {}
 
-    def find(self, text: str) -> Found | None:
+    def find(self, text: str) -> NearCopy | None:
         """The held row that a text copies; None where it copies none."""
         if text not in self._known:
             self._known[text] = self._near.find(text)
@@ -96,14 +96,14 @@ class Held:
                 " take the row out of one of the two, or raise loop.near"
             )
 
-    def told(self, copy: Found) -> str:
+    def told(self, copy: NearCopy) -> str:
         """In words: which held row it is, and how near."""
         place = self.places[copy.number] if self.places else f"validation or test row {copy.number + 1}"
         how = "is" if copy.similarity == 1 else f"is nearly ({copy.similarity:.2f})"
         return f"{how} {place}"
 
 
-def groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
+def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
     """A number for each text; texts that are nearly the same, or connected by such ones, share it."""
     root = list(range(len(texts)))
 
@@ -112,7 +112,7 @@ def groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
             root[place] = place = root[root[place]]
         return place
 
-    index, first = Near(texts, threshold), dict[str, int]()
+    index, first = NearCopyIndex(texts, threshold), dict[str, int]()
     for place, text in enumerate(texts):
         root[top(place)] = top(first.setdefault(normal_text(text), place))
         for found in index._candidates(index._runs[place]) if index._runs else ():

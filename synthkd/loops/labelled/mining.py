@@ -15,13 +15,13 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.keys import fraction
-from synthkd.loops.labelled.contamination import groups
+from synthkd.loops.labelled.contamination import near_copy_groups
 from synthkd.recipe.student import MinePart
 from synthkd.students.base import Classifier, Floats, Ints, Texts
 
 
 @dataclass(frozen=True)
-class Shown:
+class MinedExample:
     """A row and what the student says of it; ``confidence`` is its probability of ``predicted``."""
 
     text: str
@@ -35,13 +35,13 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Mined:
+class MinedExamples:
     """Rows that the student got right, rows that it got wrong, and the mistakes that it was surest of (these are not among
     ``incorrect``)."""
 
-    correct: tuple[Shown, ...] = ()
-    incorrect: tuple[Shown, ...] = ()
-    hard: tuple[Shown, ...] = ()
+    correct: tuple[MinedExample, ...] = ()
+    incorrect: tuple[MinedExample, ...] = ()
+    hard: tuple[MinedExample, ...] = ()
 
     def as_dict(self) -> dict[str, list[dict[str, Any]]]:
         """The three columns of an input row."""
@@ -50,10 +50,12 @@ class Mined:
         }
 
 
-def folds_of(texts: Sequence[str], labels: Sequence[str], folds: int, seed: int, near: float = 0.8) -> Ints:
+def grouped_folds(
+    texts: Sequence[str], labels: Sequence[str], folds: int, seed: int, near: float = 0.8
+) -> Ints:
     """(n,) a fold for each row: classes spread evenly over the folds, near copies in one fold. Rows of one group belong to the
     class of the most of them. A class with fewer rows than folds lies in as many folds as it has rows."""
-    group = groups(texts, near)
+    group = near_copy_groups(texts, near)
     members: dict[int, list[int]] = {}
     for place, number in enumerate(group):
         members.setdefault(number, []).append(place)
@@ -77,7 +79,7 @@ def folds_of(texts: Sequence[str], labels: Sequence[str], folds: int, seed: int,
     return found
 
 
-def out_of_fold(
+def out_of_fold_probabilities(
     make: Callable[[], Classifier],
     texts: Texts,
     folds: int = 5,
@@ -92,10 +94,10 @@ def out_of_fold(
     """
     model = make()
     classes = model.classes or tuple(sorted(set(texts.labels)))
-    folds = min(folds, len(set(groups(texts.texts))))
+    folds = min(folds, len(set(near_copy_groups(texts.texts))))
     if folds < 2:
         raise StudentError(f"{len(texts)} different training rows: two at least are needed to cross-validate")
-    fold = folds_of(texts.texts, texts.labels, folds, seed)
+    fold = grouped_folds(texts.texts, texts.labels, folds, seed)
     found = np.full((len(texts), len(classes)), np.nan)
     labels = np.array(texts.labels, dtype=object)
     column = {label: place for place, label in enumerate(classes)}
@@ -112,14 +114,14 @@ def out_of_fold(
     return found
 
 
-def mine(
+def mine_examples(
     texts: Texts,
     probabilities: Floats,
     classes: Sequence[str],
     part: MinePart,
     seed: int = 0,
     focus: str | None = None,
-) -> Mined:
+) -> MinedExamples:
     """Choose examples, as many as ``part`` says, spread over the classes (the n-th of each class before the n+1-th of any).
 
     Hard ones are the mistakes of highest confidence; the others are drawn. ``focus``: only rows that bear on this class, its
@@ -129,7 +131,7 @@ def mine(
     best = np.full(len(texts), -1)
     best[answered] = probabilities[answered].argmax(1)
     rows = [
-        Shown(texts.texts[i], texts.labels[i], classes[best[i]], float(probabilities[i, best[i]]))
+        MinedExample(texts.texts[i], texts.labels[i], classes[best[i]], float(probabilities[i, best[i]]))
         for i in answered.tolist()
     ]
     if focus is not None:
@@ -137,14 +139,14 @@ def mine(
     drawn = sorted(rows, key=lambda row: fraction(f"{seed}:{row.label}:{row.text}"))
     wrong = [row for row in drawn if row.label != row.predicted]
     hard = _spread(sorted(wrong, key=lambda row: -row.confidence), part.hard, focus)
-    return Mined(
+    return MinedExamples(
         tuple(_spread([row for row in drawn if row.label == row.predicted], part.correct, focus)),
         tuple(_spread([row for row in wrong if row not in hard], part.incorrect, focus)),
         tuple(hard),
     )
 
 
-def _spread(rows: Sequence[Shown], most: int, focus: str | None) -> list[Shown]:
+def _spread(rows: Sequence[MinedExample], most: int, focus: str | None) -> list[MinedExample]:
     """The first ones, taking turns among classes; for a class in focus, among what it is confused with."""
     turn, seen = list[tuple[int, int]](), Counter[str]()
     for place, row in enumerate(rows):

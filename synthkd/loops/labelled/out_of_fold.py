@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthkd.keys import content_hash
-from synthkd.loops.labelled.sets import Sets
-from synthkd.loops.labelled.students import Maker
+from synthkd.loops.labelled.sets import LoopSplits
+from synthkd.loops.labelled.students import StudentMaker
 from synthkd.loops.task import Row
 from synthkd.recipe import LoopPart
 from synthkd.students.base import Classifier, Floats, Ints, Texts
@@ -16,7 +16,7 @@ from synthkd.students.base import Classifier, Floats, Ints, Texts
 Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
-def contradicted(
+def find_contradictions(
     probabilities: Floats, given: Ints, judged: Sequence[bool] | Bools, at_least: float, minimum: int = 1
 ) -> Bools:
     """(n,) whether another class than the given one has a probability of ``at_least``. ``probabilities`` (n, C) by students that
@@ -38,10 +38,10 @@ def contradicted(
     return found
 
 
-class Crossed:
+class CrossValidation:
     """Cross-validates a loop's rows, once for each set of them."""
 
-    def __init__(self, part: LoopPart, maker: Maker, sets: Sets) -> None:
+    def __init__(self, part: LoopPart, maker: StudentMaker, sets: LoopSplits) -> None:
         self.part, self.maker, self.sets = part, maker, sets
         self._places = {label: place for place, label in enumerate(sets.classes)}
         #: The last rows, by their hash, and what came of them: asked when a student is trained, and again for the next round.
@@ -54,7 +54,9 @@ class Crossed:
             return list(rows)
         given = np.array([self._places[row["label"]] for row in rows])
         judged = np.arange(len(rows)) >= real
-        found = contradicted(self._probabilities(rows), given, judged, self.part.recheck, self.part.minimum)
+        found = find_contradictions(
+            self._probabilities(rows), given, judged, self.part.recheck, self.part.minimum
+        )
         return [row for row, out in zip(rows, found, strict=True) if not out]
 
     def mined(

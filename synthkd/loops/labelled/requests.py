@@ -17,9 +17,9 @@ from synthkd.errors import RecipeError
 from synthkd.keys import fraction
 from synthkd.kinds.labelled_text.kind import AXES, LabelledTextKind
 from synthkd.loops.labelled.allocate import by_label, own, uniform
-from synthkd.loops.labelled.mining import Mined, mine
-from synthkd.loops.labelled.supply import due, supply_of, unmoved
-from synthkd.loops.labelled.validation_report import report_text
+from synthkd.loops.labelled.mining import MinedExamples, mine_examples
+from synthkd.loops.labelled.supply import classes_to_retry, estimate_supply, unresponsive_classes
+from synthkd.loops.labelled.validation_report import validation_report
 from synthkd.loops.task import Row
 from synthkd.recipe import Recipe
 from synthkd.students.base import Floats, Texts
@@ -32,7 +32,7 @@ Had = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True)
-class Allocation:
+class ClassAllocation:
     """Rows of a round by class, and what held the allocation back, as JSON for the round's record: `ended` (classes that bring
     nothing any more), `short` (rows that a class which brings few may be asked for), `unmoved` (classes held to an equal share)."""
 
@@ -40,7 +40,7 @@ class Allocation:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Requests:
+class RoundInputs:
     """Makes the inputs of a recipe's rounds. ``real``: so many of the first rows are people's; they are shown before others."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], real: int = 0) -> None:
@@ -61,11 +61,11 @@ class Requests:
 
     def allocation(
         self, measured: Evaluation, have: Mapping[str, int], before: Sequence[Mapping[str, Any]]
-    ) -> Allocation:
+    ) -> ClassAllocation:
         """Allocate a round's rows; ``before`` are the records of the rounds so far, ``have`` the training rows of each class."""
         asked, came = ([one["told"].get(name, {}) for one in before] for name in ("asked", "came"))
-        supply = supply_of(asked, came, self.classes)
-        again = due(asked, supply.ended)
+        supply = estimate_supply(asked, came, self.classes)
+        again = classes_to_retry(asked, supply.ended)
         if len(supply.ended) == len(self.classes):
             again = supply.ended  # Whatever it was, it may be over: patience ends the loop, not a guess.
         room, there = supply.of(self.classes, again), [have.get(label, 0) for label in self.classes]
@@ -78,13 +78,13 @@ class Requests:
         else:
             options = self.part.allocation
             losses = [_losses(one["figures"]["details"].get("validation") or {}) for one in before]
-            notes["unmoved"] = unmoved(losses, asked, self.classes, options.unmoved)
+            notes["unmoved"] = unresponsive_classes(losses, asked, self.classes, options.unmoved)
             numbers = own(
                 [math.nan if one.loss is None else one.loss for one in measured.per_class],
                 [one.rows for one in measured.per_class], self.part.rows, there, room=room,
                 held=[label in notes["unmoved"] for label in self.classes], most=options.most, trust=options.trust,
             )  # fmt: skip
-        return Allocation(
+        return ClassAllocation(
             by_label(self.classes, numbers), {name: note for name, note in notes.items() if note}
         )
 
@@ -101,14 +101,18 @@ class Requests:
         """Inputs of a round: ``measured`` on validation rows; ``mined`` rows with what the student says of them, (n, C);
         ``wanted`` rows of each class, which a teacher that chooses the classes itself is not told."""
 
-        def shown(label: str | None) -> Mined:
+        def shown(label: str | None) -> MinedExamples:
             if probabilities is None:
-                return Mined()
-            return mine(mined, probabilities, self.classes, self.part.mine, self.seed + number, label)
+                return MinedExamples()
+            return mine_examples(
+                mined, probabilities, self.classes, self.part.mine, self.seed + number, label
+            )
 
         if self.part.allocate == "teacher":
             return self._open(number, measured, shown(None), rows, had)
-        reports = {label: report_text(measured, focus=label) if self.part.report else "" for label in wanted}
+        reports = {
+            label: validation_report(measured, focus=label) if self.part.report else "" for label in wanted
+        }
         return self.of_classes(number, wanted, rows, had, {label: shown(label) for label in wanted}, reports)
 
     def of_classes(
@@ -117,7 +121,7 @@ class Requests:
         wanted: Mapping[str, int],
         rows: Sequence[Row],
         had: Had,
-        mined: Mapping[str, Mined] | None = None,
+        mined: Mapping[str, MinedExamples] | None = None,
         reports: Mapping[str, str] | None = None,
         before: Mapping[str, int] | None = None,
     ) -> list[Row]:
@@ -125,7 +129,7 @@ class Requests:
         that the round asked already."""
         found: list[Row] = []
         for label in [one for one in self.classes if wanted.get(one, 0) > 0]:
-            shown = (mined or {}).get(label, Mined())
+            shown = (mined or {}).get(label, MinedExamples())
             first = (before or {}).get(label, 0)
             for draw, texts in enumerate(self._portions(wanted[label]), first):
                 found.append(
@@ -145,13 +149,13 @@ class Requests:
         return found
 
     def _open(
-        self, number: int, measured: Evaluation, shown: Mined, rows: Sequence[Row], had: Had
+        self, number: int, measured: Evaluation, shown: MinedExamples, rows: Sequence[Row], had: Had
     ) -> list[Row]:
         """Inputs in which the teacher chooses the classes, from the report."""
         need = (
             {one.label: round(one.loss or 0.0, 4) for one in measured.per_class} if self.part.report else {}
         )
-        report = report_text(measured) if self.part.report else ""
+        report = validation_report(measured) if self.part.report else ""
         return [
             {
                 "label": "",
@@ -178,7 +182,7 @@ class Requests:
         return [left // prompts + (i < left % prompts) for i in range(prompts)]
 
     def _shots(
-        self, number: int, draw: int, label: str | None, rows: Sequence[Row], shown: Mined
+        self, number: int, draw: int, label: str | None, rows: Sequence[Row], shown: MinedExamples
     ) -> list[Row]:
         """Labelled rows that the prompt does not show anyway, real ones first, drawn anew for each round and prompt; of all
         classes in turn where the teacher chooses."""
@@ -197,7 +201,7 @@ class Requests:
         chosen = [order[place][1] for _, place in sorted(turn)[: self.part.mine.shots]]
         return [{"text": row["text"], "label": row["label"]} for row in chosen]
 
-    def _contrast(self, shown: Mined, label: str, draw: int) -> str:
+    def _contrast(self, shown: MinedExamples, label: str, draw: int) -> str:
         """For templates that ask for one text: now alone, now told apart from a class it is confused with."""
         others = Counter(one.predicted if one.label == label else one.label for one in shown.hard)
         ranked = [name for name, _ in sorted(others.items(), key=lambda one: (-one[1], one[0]))]

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synthkd.loops.labelled.sets import Sets
-from synthkd.loops.rounds import beside
+from synthkd.loops.labelled.sets import LoopSplits
+from synthkd.loops.rounds import recipe_path
 from synthkd.loops.task import Row
 from synthkd.recipe import Recipe, Rule
 
@@ -24,7 +24,9 @@ RULES = ("empty", "label_known", "near_duplicate", "label_noise")
 _SAME = 0.99
 
 
-def prepared(recipe: Recipe, folder: Path, rows: Sequence[Row], sets: Sets, axes: Sequence[str]) -> Recipe:
+def labelled_round_recipe(
+    recipe: Recipe, folder: Path, rows: Sequence[Row], sets: LoopSplits, axes: Sequence[str]
+) -> Recipe:
     """A round's recipe with validation and test rows as its evaluation set and all rows so far as its real ones; files of both
     are written into ``folder``. ``axes``: names of the kind's axes, whose values the inputs have."""
     assert recipe.loop is not None
@@ -43,7 +45,7 @@ def _written(recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
     """Write rows into a file; returns its path as the recipe has it."""
     columns = {name: [row[name] for row in rows] for name in ("text", "label") if name in rows[0]}
     pq.write_table(pa.table(columns), path, compression="zstd")
-    return beside(recipe, path)
+    return recipe_path(recipe, path)
 
 
 def _rules(recipe: Recipe, near: float) -> list[Rule]:

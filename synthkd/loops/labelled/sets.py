@@ -14,7 +14,7 @@ from pathlib import Path
 from synthkd.errors import StudentError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.labelled_text.taxonomy import read_taxonomy
-from synthkd.loops.labelled.contamination import Held, groups
+from synthkd.loops.labelled.contamination import EvaluationTexts, near_copy_groups
 from synthkd.recipe import Recipe, RowsPart
 from synthkd.students.base import Texts
 from synthkd.students.rows import read_texts
@@ -24,7 +24,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True)
-class Lot:
+class LabelledRows:
     """Labelled texts, and where each stands."""
 
     texts: tuple[str, ...] = ()
@@ -34,8 +34,10 @@ class Lot:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, rows: Sequence[int]) -> Lot:
-        return Lot(*(tuple(part[i] for i in rows) for part in (self.texts, self.labels, self.places)))
+    def take(self, rows: Sequence[int]) -> LabelledRows:
+        return LabelledRows(
+            *(tuple(part[i] for i in rows) for part in (self.texts, self.labels, self.places))
+        )
 
     @property
     def rows(self) -> Texts:
@@ -48,27 +50,27 @@ class Lot:
 
 
 @dataclass(frozen=True)
-class Sets:
+class LoopSplits:
     """What a loop begins with. ``held``: texts of validation and test, which no prompt may show; ``said``: what was left out,
     in words."""
 
     classes: tuple[str, ...]
-    start: Lot
-    validation: Lot
-    test: Lot
-    pool: Lot
-    held: Held
+    start: LabelledRows
+    validation: LabelledRows
+    test: LabelledRows
+    pool: LabelledRows
+    held: EvaluationTexts
     said: tuple[str, ...] = ()
 
 
-def read_sets(recipe: Recipe) -> Sets:
+def read_splits(recipe: Recipe) -> LoopSplits:
     """Read and check all rows of a recipe's loop. Raises `StudentError` or `InputError` for what no student can be trained on
     or judged by."""
     part = recipe.loop
     assert part is not None
     start, test, pool = (_lot(recipe, rows) for rows in (part.start, part.test, part.pool))
     named = isinstance(part.validation, RowsPart)
-    validation = _lot(recipe, part.validation) if isinstance(part.validation, RowsPart) else Lot()
+    validation = _lot(recipe, part.validation) if isinstance(part.validation, RowsPart) else LabelledRows()
     classes = _classes(recipe, start, validation)
     for what, lot in (("start", start), ("validation", validation), ("test", test), ("pool", pool)):
         _known(what, lot, classes)
@@ -78,24 +80,24 @@ def read_sets(recipe: Recipe) -> Sets:
         start, validation = _cut(start, part.validation, recipe.seed, part.near)
     _each_class(validation, classes, named)
     _apart(validation, test, part.near, said)
-    held = Held([*validation.texts, *test.texts], part.near, [*validation.places, *test.places])
+    held = EvaluationTexts([*validation.texts, *test.texts], part.near, [*validation.places, *test.places])
     start, pool = _without(held, "start", start, said), _without(held, "pool", pool, said)
-    return Sets(classes, start, validation, test, pool, held, tuple(said))
+    return LoopSplits(classes, start, validation, test, pool, held, tuple(said))
 
 
-def _lot(recipe: Recipe, part: RowsPart | None) -> Lot:
+def _lot(recipe: Recipe, part: RowsPart | None) -> LabelledRows:
     """The rows of one file or several."""
-    found = Lot()
+    found = LabelledRows()
     paths = [] if part is None else [part.path] if isinstance(part.path, str) else part.path
     for path in paths:
         assert part is not None
         rows = read_texts(Path(recipe.resolve(path)), part.text, part.label)
         places = tuple(f"{path} row {number}" for number in range(1, len(rows) + 1))
-        found = Lot(found.texts + rows.texts, found.labels + rows.labels, found.places + places)
+        found = LabelledRows(found.texts + rows.texts, found.labels + rows.labels, found.places + places)
     return found
 
 
-def _classes(recipe: Recipe, start: Lot, validation: Lot) -> tuple[str, ...]:
+def _classes(recipe: Recipe, start: LabelledRows, validation: LabelledRows) -> tuple[str, ...]:
     """Those of the taxonomy; without one, those of the rows, sorted."""
     taxonomy = read_taxonomy(recipe.kind.options.get("taxonomy"), recipe.resolve)
     classes = tuple(taxonomy.labels) if taxonomy else tuple(sorted({*start.labels, *validation.labels}))
@@ -108,7 +110,7 @@ def _classes(recipe: Recipe, start: Lot, validation: Lot) -> tuple[str, ...]:
     return classes
 
 
-def _known(what: str, lot: Lot, classes: Sequence[str]) -> None:
+def _known(what: str, lot: LabelledRows, classes: Sequence[str]) -> None:
     known = set(classes)
     for label, place in zip(lot.labels, lot.places, strict=True):
         if label not in known:
@@ -116,7 +118,7 @@ def _known(what: str, lot: Lot, classes: Sequence[str]) -> None:
             raise StudentError(f"loop.{what}: {place}: {label!r} is none of the {len(known)} classes{hint}")
 
 
-def _each_class(validation: Lot, classes: Sequence[str], named: bool) -> None:
+def _each_class(validation: LabelledRows, classes: Sequence[str], named: bool) -> None:
     """Every class must be judged by something real: without a row its losses are unknown, and its errors unseen."""
     have = set(validation.labels)
     if bare := [label for label in classes if label not in have]:
@@ -131,9 +133,9 @@ def _each_class(validation: Lot, classes: Sequence[str], named: bool) -> None:
         )
 
 
-def _cut(lot: Lot, share: float, seed: int, near: float) -> tuple[Lot, Lot]:
+def _cut(lot: LabelledRows, share: float, seed: int, near: float) -> tuple[LabelledRows, LabelledRows]:
     """Training and validation rows: of each class the share, one at least where it has two; near copies stay on one side."""
-    group = groups(lot.texts, near)
+    group = near_copy_groups(lot.texts, near)
     sizes = Counter(lot.labels)
     wanted = {label: max(1, round(share * count)) if count > 1 else 0 for label, count in sizes.items()}
     members: dict[int, list[int]] = {}
@@ -154,9 +156,9 @@ def _cut(lot: Lot, share: float, seed: int, near: float) -> tuple[Lot, Lot]:
     return lot.take([i for i in range(len(lot)) if i not in kept]), lot.take(validation)
 
 
-def _apart(validation: Lot, test: Lot, near: float, said: list[str]) -> None:
+def _apart(validation: LabelledRows, test: LabelledRows, near: float, said: list[str]) -> None:
     """Tell of test rows that copy a validation row: these chose the round, so figures on them flatter."""
-    known = Held(validation.texts, near, validation.places)
+    known = EvaluationTexts(validation.texts, near, validation.places)
     copies = [(i, copy) for i, text in enumerate(test.texts) if (copy := known.find(text)) is not None]
     if not copies:
         return
@@ -168,7 +170,7 @@ def _apart(validation: Lot, test: Lot, near: float, said: list[str]) -> None:
     )
 
 
-def _without(held: Held, what: str, lot: Lot, said: list[str]) -> Lot:
+def _without(held: EvaluationTexts, what: str, lot: LabelledRows, said: list[str]) -> LabelledRows:
     """Rows that copy no held one; the others are told."""
     found = [held.find(text) for text in lot.texts]
     copies = [(i, copy) for i, copy in enumerate(found) if copy is not None]

@@ -7,7 +7,7 @@ from typing import Any
 
 from synthkd import plugins
 from synthkd.errors import RecipeError
-from synthkd.loops.labelled.mining import out_of_fold
+from synthkd.loops.labelled.mining import out_of_fold_probabilities
 from synthkd.recipe import Recipe, StudentPart
 from synthkd.students.base import Classifier, Floats, Texts
 
@@ -15,7 +15,7 @@ from synthkd.students.base import Classifier, Floats, Texts
 _PATHS = ("encoder", "base", "model", "path")
 
 
-class Maker:
+class StudentMaker:
     """Makes the recipe's student, untrained, and those that are cross-validated. Raises `RecipeError` for a student that learns no
     labels, and for an option that it does not have."""
 
@@ -33,7 +33,7 @@ class Maker:
 
     def crossed(self, rows: Texts, validation: Texts) -> Floats:
         """(n, C) what students say of rows that they were not trained on, by cross-validation."""
-        return out_of_fold(self._crossed, rows, self._mine.folds, self._seed, validation)
+        return out_of_fold_probabilities(self._crossed, rows, self._mine.folds, self._seed, validation)
 
 
 def _factory(recipe: Recipe, part: StudentPart, classes: Sequence[str]) -> Callable[[], Classifier]:

@@ -40,7 +40,7 @@ class Supply:
         return [max(self.room.get(label, math.inf), float(label in set(again))) for label in classes]
 
 
-def supply_of(asked: Sequence[Counts], came: Sequence[Counts], classes: Sequence[str]) -> Supply:
+def estimate_supply(asked: Sequence[Counts], came: Sequence[Counts], classes: Sequence[str]) -> Supply:
     """Find the classes that fall short.
 
     Args:
@@ -87,12 +87,12 @@ def _room(rounds: Sequence[tuple[int, int]], rate: float) -> int | None:
     return 2 * streak[0][1] if bdtr(got, wanted, rate) < _CHANCE else None
 
 
-def due(asked: Sequence[Counts], labels: Sequence[str]) -> list[str]:
+def classes_to_retry(asked: Sequence[Counts], labels: Sequence[str]) -> list[str]:
     """Those of the classes that were not asked for in the last rounds, and are tried again."""
     return [label for label in labels if not any(one.get(label) for one in asked[1 - _AGAIN :])]
 
 
-def unmoved(
+def unresponsive_classes(
     losses: Sequence[Mapping[str, float | None]], asked: Sequence[Counts], classes: Sequence[str], rounds: int
 ) -> list[str]:
     """Find classes that got more than an equal share for so many rounds, while their loss did not fall.

@@ -11,13 +11,13 @@ from synthkd.corpora.read import Corpus
 from synthkd.errors import RecipeError, StudentError, nearest
 from synthkd.keys import content_hash, text_hash
 from synthkd.kinds.labelled_text.taxonomy import all_rows
-from synthkd.loops.labelled.out_of_fold import Crossed, texts_of
-from synthkd.loops.labelled.requests import Allocation, Requests
-from synthkd.loops.labelled.round_recipe import HAD, HELD, prepared
-from synthkd.loops.labelled.sets import read_sets
-from synthkd.loops.labelled.students import Maker
+from synthkd.loops.labelled.out_of_fold import CrossValidation, texts_of
+from synthkd.loops.labelled.requests import ClassAllocation, RoundInputs
+from synthkd.loops.labelled.round_recipe import HAD, HELD, labelled_round_recipe
+from synthkd.loops.labelled.sets import read_splits
+from synthkd.loops.labelled.students import StudentMaker
 from synthkd.loops.rounds import round_recipe, write_inputs
-from synthkd.loops.task import Figures, Row, Task
+from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.recipe import LoopPart, Recipe, RowsPart
 from synthkd.stages.budget import Bounds
 from synthkd.stages.plan import Plan
@@ -32,7 +32,7 @@ METRICS = ("loss", "macro_f1", "accuracy")
 _EXAMPLES = 8
 
 
-class Labelled(Task[Classifier]):
+class LabelledTextTask(LoopTask[Classifier]):
     """Texts of classes, and a student that `learns` labels."""
 
     kind: ClassVar[str] = "labelled_text"
@@ -45,12 +45,12 @@ class Labelled(Task[Classifier]):
         self.recipe, self.part = recipe, recipe.loop
         self.metric = self.part.metric or "loss"
         _check(recipe, self.part, self.metric)
-        self.sets = read_sets(recipe)
-        self.maker = Maker(recipe, self.sets.classes)
-        self.crossed = Crossed(self.part, self.maker, self.sets)
-        self.requests = Requests(recipe, self.sets.classes, len(self.sets.start))
+        self.sets = read_splits(recipe)
+        self.maker = StudentMaker(recipe, self.sets.classes)
+        self.crossed = CrossValidation(self.part, self.maker, self.sets)
+        self.requests = RoundInputs(recipe, self.sets.classes, len(self.sets.start))
         #: Of the last round that was asked for.
-        self._allocation = Allocation({})
+        self._allocation = ClassAllocation({})
         #: For each class, short hashes of the texts that were answered for it, kept or not.
         self._had: dict[str, set[str]] = {label: set() for label in self.sets.classes}
         for text, label in zip(self.sets.start.texts, self.sets.start.labels, strict=True):
@@ -148,7 +148,7 @@ class Labelled(Task[Classifier]):
             raise StudentError(f"{folder}: not a student of these {len(self.sets.classes)} classes")
         return student
 
-    def validate(self, student: Classifier) -> Figures:
+    def validate(self, student: Classifier) -> ValidationResult:
         found = self._measured(student, self.sets.validation.rows)
         test = self._measured(student, self.sets.test.rows) if len(self.sets.test) else None
         value = {"loss": -found.loss, "accuracy": found.accuracy, "macro_f1": found.macro_f1}
@@ -159,7 +159,7 @@ class Labelled(Task[Classifier]):
             "test_accuracy": test.accuracy if test else None,
         }
         details = {"validation": found.as_dict(), **({"test": test.as_dict()} if test else {})}
-        return Figures(value[self.metric], shown, details, found)
+        return ValidationResult(value[self.metric], shown, details, found)
 
     def _measured(self, student: Classifier, rows: Texts) -> Evaluation:
         return evaluate(student.probabilities(rows.texts), rows.labels, student.classes, draws=0)
@@ -168,7 +168,7 @@ class Labelled(Task[Classifier]):
         self,
         number: int,
         student: Classifier,
-        figures: Figures,
+        figures: ValidationResult,
         rows: Sequence[Row],
         asked: Sequence[Row],
         before: Sequence[Mapping[str, Any]] = (),
@@ -196,7 +196,7 @@ class Labelled(Task[Classifier]):
         return sum(int(row["texts"]) for row in inputs) * self.recipe.teacher.sampling.n
 
     def prepare(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
-        return prepared(recipe, folder, rows, self.sets, self.requests.axis_names)
+        return labelled_round_recipe(recipe, folder, rows, self.sets, self.requests.axis_names)
 
     def read(self, corpus: Corpus) -> list[Row]:
         columns = ["id", "label", "text"]

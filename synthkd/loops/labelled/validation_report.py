@@ -41,7 +41,9 @@ class Measured(Protocol):
     def confusion(self) -> np.ndarray[Any, Any]: ...
 
 
-def report_text(measured: Measured, most: int = 30, confusions: int = 20, focus: str | None = None) -> str:
+def validation_report(
+    measured: Measured, most: int = 30, confusions: int = 20, focus: str | None = None
+) -> str:
     """Accuracy, the classes of lowest F1 with their figures, and the largest confusions; the other classes in one line.
 
     ``focus``: a class that is asked for; of the confusions only its own, and its figures first. The length is bounded by

@@ -16,7 +16,7 @@ from synthkd.critics.labels import verdict_column
 from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.critics.triples.negatives import SLOTS, TrueTriples, corrupt
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.loops.triples.questions import Question
+from synthkd.loops.triples.questions import TripleQuestion
 from synthkd.stages.critic import Decision
 from synthkd.stages.parse import MALFORMED, apply_rules
 from synthkd.stages.plan import Plan
@@ -24,27 +24,27 @@ from synthkd.students.base import Floats
 
 
 @dataclass(frozen=True)
-class Answer:
+class StudentAnswer:
     """One candidate of an answer. ``score`` is the examiner's (the critic's where there is none), 0 for what cannot be read or a
     rule refused; ``refused_by`` names the rule or critic that refused it, None where it was accepted."""
 
-    question: Question
+    question: TripleQuestion
     row: Mapping[str, Any] | None
     score: float
     refused_by: str | None
     id: str = ""
 
 
-def answers(
+def score_answers(
     plan: Plan,
     decision: Decision,
-    asked: Sequence[Question],
+    asked: Sequence[TripleQuestion],
     texts: Sequence[Sequence[str]],
     examiner: Critic | None = None,
-) -> list[Answer]:
+) -> list[StudentAnswer]:
     """Every candidate in the texts that answer each question, judged as those of the teacher are."""
     kind = plan.kind
-    found: list[tuple[Question, dict[str, Any] | None]] = []
+    found: list[tuple[TripleQuestion, dict[str, Any] | None]] = []
     for one, said in zip(asked, texts, strict=True):
         for text in said:
             candidates = kind.parse(text, one.row)
@@ -55,7 +55,7 @@ def answers(
     rows = [row for _, row in found if row is not None]
     judged = iter(_judged(plan, decision, rows, examiner))
     return [
-        Answer(one, None, 0.0, MALFORMED) if row is None else Answer(one, row, *next(judged))
+        StudentAnswer(one, None, 0.0, MALFORMED) if row is None else StudentAnswer(one, row, *next(judged))
         for one, row in found
     ]
 
@@ -101,7 +101,7 @@ def _batch(kind: Kind, rows: Sequence[Row]) -> pa.RecordBatch:
 
 
 @dataclass(frozen=True)
-class Scored:
+class AnswerMetrics:
     """Figures of answers, each question counting once. ``validity``: mean score of the examiner; ``accepted``: share that
     the critic accepts; ``distinct``: distinct answers among the accepted ones, as a share of them, heads left out: a student that says
     the same of every head has little; ``gold``: share that is among the known answers, where those were given."""
@@ -117,14 +117,16 @@ class Scored:
         return {name: _short(value) for name, value in vars(self).items()}
 
 
-def scored(kind: Kind, found: Sequence[Answer], gold: frozenset[str] | None = None) -> Scored:
+def answer_metrics(
+    kind: Kind, found: Sequence[StudentAnswer], gold: frozenset[str] | None = None
+) -> AnswerMetrics:
     """The figures of all these answers. ``gold``: ids of the known answers."""
     per = _per_question(found, gold)
     if not len(per):
-        return Scored(0, 0.0, 0.0, 0.0, None if gold is None else 0.0)
+        return AnswerMetrics(0, 0.0, 0.0, 0.0, None if gold is None else 0.0)
     validity, accepted, known = per.mean(0)
     said = [_without_head(kind, one) for one in found if one.refused_by is None]
-    return Scored(
+    return AnswerMetrics(
         len(per),
         float(validity),
         float(accepted),
@@ -133,15 +135,17 @@ def scored(kind: Kind, found: Sequence[Answer], gold: frozenset[str] | None = No
     )
 
 
-def by_relation(kind: Kind, found: Sequence[Answer], relations: Sequence[str]) -> dict[str, dict[str, Any]]:
+def metrics_by_relation(
+    kind: Kind, found: Sequence[StudentAnswer], relations: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """The figures of each relation's answers."""
-    groups: dict[str, list[Answer]] = {relation: [] for relation in relations}
+    groups: dict[str, list[StudentAnswer]] = {relation: [] for relation in relations}
     for one in found:
         groups[one.question.relation].append(one)
-    return {relation: scored(kind, group).as_dict() for relation, group in groups.items()}
+    return {relation: answer_metrics(kind, group).as_dict() for relation, group in groups.items()}
 
 
-def _per_question(found: Sequence[Answer], gold: frozenset[str] | None) -> Floats:
+def _per_question(found: Sequence[StudentAnswer], gold: frozenset[str] | None) -> Floats:
     """(Q, 3) of each question: mean score, accepted share, share among the gold of its candidates."""
     rows: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for one in found:
@@ -150,7 +154,7 @@ def _per_question(found: Sequence[Answer], gold: frozenset[str] | None) -> Float
     return np.array([np.mean(values, axis=0) for values in rows.values()])
 
 
-def _without_head(kind: Kind, one: Answer) -> tuple[str, ...]:
+def _without_head(kind: Kind, one: StudentAnswer) -> tuple[str, ...]:
     assert one.row is not None
     parts = zip(kind.columns, kind.normalize(one.row), strict=True)
     return tuple(part for column, part in parts if column != kind.group_column)
@@ -178,7 +182,7 @@ def _verdicts(trained: TrainedCritic) -> Labels:
     return np.asarray(column.to_pylist(), dtype=bool)
 
 
-def examiner_of(trained: TrainedCritic, seed: int) -> Critic:
+def train_examiner(trained: TrainedCritic, seed: int) -> Critic:
     """Train one from a critic's held-out rows. The same rows and seed give the same examiner."""
     kind, held, labels = trained.critic.kind, trained.held_out, _verdicts(trained)
     from synthkd.critics.linear import LinearCritic

@@ -9,7 +9,14 @@ from typing import Any
 from synthkd.errors import InputError, KindError
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
-from synthkd.loops.triples.questions import Question, head_of, held_heads, parted, question, questions
+from synthkd.loops.triples.questions import (
+    TripleQuestion,
+    distinct_questions,
+    head_of,
+    held_out_heads,
+    split_by_heads,
+    triple_question,
+)
 from synthkd.recipe import Recipe
 from synthkd.recipe.student import RowsPart
 from synthkd.rows.cells import text_cell
@@ -21,18 +28,18 @@ MOST = 2000
 
 
 @dataclass(frozen=True)
-class Measure:
+class EvaluationQuestions:
     """``questions`` to measure by, ``heads`` that are kept apart for them, and ``gold``: known answers; None where only
     questions are given."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[TripleQuestion, ...]
     heads: frozenset[str]
     gold: tuple[Row, ...] | None = None
 
     @classmethod
     def of(
-        cls, kind: Kind, asked: Sequence[Question], gold: Sequence[Row], said: list[str], what: str
-    ) -> Measure:
+        cls, kind: Kind, asked: Sequence[TripleQuestion], gold: Sequence[Row], said: list[str], what: str
+    ) -> EvaluationQuestions:
         """Of these questions as many as a student is measured by, with the answers to them."""
         if not asked:
             raise InputError(f"loop.{what}: no question is left to measure by")
@@ -40,7 +47,7 @@ class Measure:
             said.append(f"{what}: {MOST:,} of {len(asked):,} questions are drawn to measure by")
         kept = tuple(asked[:MOST])
         keys = {one.key for one in kept}
-        answers = tuple(row for row in gold if question(kind, row, 0).key in keys)
+        answers = tuple(row for row in gold if triple_question(kind, row, 0).key in keys)
         return cls(kept, frozenset(one.head for one in asked), answers or None)
 
     def ids(self, kind: Kind) -> frozenset[str] | None:
@@ -58,24 +65,29 @@ class Measure:
         }
 
 
-def share_of(
-    kind: Kind, pool: Sequence[Question], share: float, taken: frozenset[str], seed: int, said: list[str]
-) -> Measure:
+def questions_of_share(
+    kind: Kind,
+    pool: Sequence[TripleQuestion],
+    share: float,
+    taken: frozenset[str],
+    seed: int,
+    said: list[str],
+) -> EvaluationQuestions:
     """The questions of a share of the pool's heads; never of the heads that are ``taken``."""
-    heads = held_heads((one.head for one in pool if one.head not in taken), share, seed)
-    return Measure.of(kind, parted(pool, heads)[1], (), said, "validation")
+    heads = held_out_heads((one.head for one in pool if one.head not in taken), share, seed)
+    return EvaluationQuestions.of(kind, split_by_heads(pool, heads)[1], (), said, "validation")
 
 
-def of_rows(
+def questions_of_rows(
     recipe: Recipe, kind: Kind, part: RowsPart, what: str, shown: frozenset[str], said: list[str]
-) -> Measure:
+) -> EvaluationQuestions:
     """The questions of rows, with those that have an answer as gold. Heads that prompts show (``shown``) are left out."""
     rows = read_triples(recipe, kind, part, what, tails=False)
     if both := sorted({head_of(kind, row) for row in rows} & shown):
-        said.append(f"{what}: {some(both)} left out, which stand in few-shot examples")
+        said.append(f"{what}: {first_names(both)} left out, which stand in few-shot examples")
     rows = [row for row in rows if head_of(kind, row) not in shown]
     gold = [row for row in rows if all(column in row for column in kind.columns)]
-    return Measure.of(kind, questions(kind, rows, recipe.seed), gold, said, what)
+    return EvaluationQuestions.of(kind, distinct_questions(kind, rows, recipe.seed), gold, said, what)
 
 
 def read_triples(recipe: Recipe, kind: Kind, part: RowsPart, what: str, tails: bool) -> list[Row]:
@@ -108,12 +120,12 @@ def _row(kind: Kind, row: Row, needed: Sequence[str], where: str) -> Row:
     return {column: str(row[column]) for column in kind.columns if str(row.get(column) or "").strip()}
 
 
-def examples_heads(kind: Kind, shown: Iterable[Row]) -> frozenset[str]:
+def few_shot_heads(kind: Kind, shown: Iterable[Row]) -> frozenset[str]:
     """Heads of the few-shot examples that a teacher may be shown."""
     return frozenset(head_of(kind, row) for row in shown if row.get(kind.group_column))
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
+def first_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more

@@ -17,7 +17,7 @@ from synthkd.text.normal_forms import normal_phrase
 
 
 @dataclass(frozen=True)
-class Question:
+class TripleQuestion:
     """An input row, the normal form of its head, its relation, and a number in [0, 1) by which questions are drawn."""
 
     row: dict[str, Any]
@@ -47,23 +47,23 @@ def head_of(kind: Kind, row: Row) -> str:
     return normal_phrase(str(row[kind.group_column]))
 
 
-def question(kind: Kind, row: Row, seed: int) -> Question:
+def triple_question(kind: Kind, row: Row, seed: int) -> TripleQuestion:
     """The question that a row asks; columns that only say an answer are left out."""
     head, relation = head_of(kind, row), str(row[str(kind.class_column)])
     asked = {name: value for name, value in row.items() if name not in kind.answer_columns}
-    return Question(asked, head, relation, fraction(f"{seed}|question|{relation}|{head}"))
+    return TripleQuestion(asked, head, relation, fraction(f"{seed}|question|{relation}|{head}"))
 
 
-def questions(kind: Kind, rows: Iterable[Row], seed: int) -> list[Question]:
+def distinct_questions(kind: Kind, rows: Iterable[Row], seed: int) -> list[TripleQuestion]:
     """The distinct questions of these rows, in the order in which they are drawn."""
-    found: dict[tuple[str, str], Question] = {}
+    found: dict[tuple[str, str], TripleQuestion] = {}
     for row in rows:
-        one = question(kind, row, seed)
+        one = triple_question(kind, row, seed)
         found.setdefault(one.key, one)
     return sorted(found.values(), key=lambda one: (one.draw, one.key))
 
 
-def held_heads(heads: Iterable[str], share: float, seed: int) -> frozenset[str]:
+def held_out_heads(heads: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """The heads that are kept for validation: those whose hash falls below the share. At least one on each side."""
     drawn = sorted({head: fraction(f"{seed}|held|{head}") for head in heads}.items(), key=lambda one: one[1])
     if len(drawn) < 2:
@@ -74,14 +74,16 @@ def held_heads(heads: Iterable[str], share: float, seed: int) -> frozenset[str]:
     return frozenset(head for head, _ in drawn[: min(max(below, 1), len(drawn) - 1)])
 
 
-def parted(pool: Sequence[Question], heads: frozenset[str]) -> tuple[list[Question], list[Question]]:
+def split_by_heads(
+    pool: Sequence[TripleQuestion], heads: frozenset[str]
+) -> tuple[list[TripleQuestion], list[TripleQuestion]]:
     """Those with another head, and those with one of these heads."""
     return [q for q in pool if q.head not in heads], [q for q in pool if q.head in heads]
 
 
-def by_relation(pool: Iterable[Question], relations: Sequence[str]) -> dict[str, list[Question]]:
+def by_relation(pool: Iterable[TripleQuestion], relations: Sequence[str]) -> dict[str, list[TripleQuestion]]:
     """The questions of each of these relations, in their order."""
-    found: dict[str, list[Question]] = {relation: [] for relation in relations}
+    found: dict[str, list[TripleQuestion]] = {relation: [] for relation in relations}
     for one in pool:
         found[one.relation].append(one)
     return found

@@ -46,7 +46,7 @@ def check_loop(recipe: Recipe) -> LoopPart:
     return loop
 
 
-def metric_of(loop: LoopPart, gold: bool) -> str:
+def selection_metric(loop: LoopPart, gold: bool) -> str:
     """The figure by which rounds are compared; ``gold``: known answers of validation questions are given."""
     metric = loop.metric or METRICS[0]
     if metric not in METRICS:
@@ -60,7 +60,7 @@ def metric_of(loop: LoopPart, gold: bool) -> str:
     return metric
 
 
-def student_of(recipe: Recipe) -> tuple[type[Any], dict[str, Any]]:
+def loop_student(recipe: Recipe) -> tuple[type[Any], dict[str, Any]]:
     """The student's class and options, made once to try them. Raises for a student that writes no text."""
     part = recipe.student or StudentPart(name="generator")
     made = plugins.find("students", part.name)

@@ -12,7 +12,7 @@ import numpy as np
 from synthkd.kinds.base import Kind
 from synthkd.loops.labelled.allocate import whole
 from synthkd.loops.task import Row
-from synthkd.loops.triples.questions import Question, question
+from synthkd.loops.triples.questions import TripleQuestion, triple_question
 from synthkd.students.base import Floats, Ints
 
 #: How fast the error falls with rows.
@@ -24,7 +24,7 @@ EXPLORE = 0.2
 
 
 @dataclass(frozen=True)
-class Known:
+class RelationCounts:
     """What is known of R relations, all (R,). ``left``: questions that were not asked yet; ``completions``: those that came;
     ``accepted``: distinct rows of them; ``questions``: validation questions; ``errors``: the sum of
     the student's errors there, each from 0 to 1."""
@@ -43,7 +43,7 @@ class Known:
         accepted: Sequence[int],
         questions: Sequence[int],
         errors: Sequence[float],
-    ) -> Known:
+    ) -> RelationCounts:
         """From plain lists."""
         a, b, c, d = (np.asarray(part, dtype=np.int64) for part in (left, completions, accepted, questions))
         return cls(a, b, c, d, np.asarray(errors, dtype=np.float64))
@@ -71,7 +71,9 @@ def shrunk(sums: Floats | Ints, counts: Ints, share: bool = True) -> Floats:
     return result
 
 
-def own(known: Known, questions: int, samples: int, power: float = POWER, explore: float = EXPLORE) -> Ints:
+def own(
+    known: RelationCounts, questions: int, samples: int, power: float = POWER, explore: float = EXPLORE
+) -> Ints:
     """(R,) questions for each relation: they sum to ``questions``, or to all that are left; no relation gets more than it has.
 
     ``samples``: completions that a question is asked for.
@@ -126,14 +128,16 @@ def _spread(left: Floats, questions: float) -> Floats:
     return found
 
 
-Left = list[list[Question]]
+Left = list[list[TripleQuestion]]
 
 
-class Asking:
+class QuestionPool:
     """The pool, in the order in which it is drawn. ``samples``: completions of a question; ``given``: ids of the rows that
     the loop started from, which no completion brought."""
 
-    def __init__(self, kind: Kind, pool: Sequence[Question], samples: int, given: frozenset[str]) -> None:
+    def __init__(
+        self, kind: Kind, pool: Sequence[TripleQuestion], samples: int, given: frozenset[str]
+    ) -> None:
         self.kind, self.pool, self.samples, self.given = kind, pool, samples, given
         self.relations = tuple(sorted({one.relation for one in pool}))
 
@@ -156,8 +160,8 @@ class Asking:
 
     def _left(self, asked: Sequence[Row]) -> Left:
         """The questions of each relation that were not asked yet."""
-        before = {question(self.kind, row, 0).key for row in asked}
-        groups: dict[str, list[Question]] = {relation: [] for relation in self.relations}
+        before = {triple_question(self.kind, row, 0).key for row in asked}
+        groups: dict[str, list[TripleQuestion]] = {relation: [] for relation in self.relations}
         for one in self.pool:
             if one.key not in before:
                 groups[one.relation].append(one)
@@ -165,12 +169,12 @@ class Asking:
 
     def _known(
         self, left: Left, asked: Sequence[Row], rows: Sequence[Row], seen: Mapping[str, Mapping[str, Any]]
-    ) -> Known:
+    ) -> RelationCounts:
         completions = self.of_relation(asked)
         accepted = self.of_relation([row for row in rows if row.get("id") not in self.given])
         counts = [int(seen.get(relation, {}).get("questions", 0)) for relation in self.relations]
         good = [float(seen.get(relation, {}).get("validity", 0.0)) for relation in self.relations]
-        return Known.of(
+        return RelationCounts.of(
             _sizes(left).tolist(),
             [completions[relation] * self.samples for relation in self.relations],
             [accepted[relation] for relation in self.relations],

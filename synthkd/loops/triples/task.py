@@ -17,13 +17,32 @@ import numpy as np
 
 from synthkd.errors import InputError, TrainingError
 from synthkd.keys import content_hash
-from synthkd.loops.rounds import beside
-from synthkd.loops.task import Figures, Row, Task
-from synthkd.loops.triples.answers import answers, by_relation, can_examine, examiner_of, scored
-from synthkd.loops.triples.measure import Measure, examples_heads, of_rows, read_triples, share_of, some
-from synthkd.loops.triples.questions import Question, check_kind, head_of, parted, questions
-from synthkd.loops.triples.recipe_check import check_loop, metric_of, student_of
-from synthkd.loops.triples.selection import Asking
+from synthkd.loops.rounds import recipe_path
+from synthkd.loops.task import LoopTask, Row, ValidationResult
+from synthkd.loops.triples.answers import (
+    answer_metrics,
+    can_examine,
+    metrics_by_relation,
+    score_answers,
+    train_examiner,
+)
+from synthkd.loops.triples.measure import (
+    EvaluationQuestions,
+    few_shot_heads,
+    first_names,
+    questions_of_rows,
+    questions_of_share,
+    read_triples,
+)
+from synthkd.loops.triples.questions import (
+    TripleQuestion,
+    check_kind,
+    distinct_questions,
+    head_of,
+    split_by_heads,
+)
+from synthkd.loops.triples.recipe_check import check_loop, loop_student, selection_metric
+from synthkd.loops.triples.selection import QuestionPool
 from synthkd.stages.critic import decide
 from synthkd.stages.plan import Plan
 from synthkd.students.folders import save_student
@@ -38,7 +57,7 @@ if TYPE_CHECKING:
 LEAST = 10
 
 
-class Triples(Task["GeneratorStudent"]):
+class TripleTask(LoopTask["GeneratorStudent"]):
     """The loop for a generator student and a critic. A question is asked once; a head that is kept for validation, or stands
     in the test rows, never."""
 
@@ -50,23 +69,23 @@ class Triples(Task["GeneratorStudent"]):
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.loop = recipe, check_loop(recipe)
-        self.made, self.options = student_of(recipe)
+        self.made, self.options = loop_student(recipe)
         self.plan = Plan(recipe)
         check_kind(self.plan.kind)
         self._said: list[str] = []
-        pool = questions(self.plan.kind, self.plan.rows(), recipe.seed)
+        pool = distinct_questions(self.plan.kind, self.plan.rows(), recipe.seed)
         self.test, self.validation = self._measures(pool)
-        self.metric = metric_of(self.loop, self.validation.gold is not None)
+        self.metric = selection_metric(self.loop, self.validation.gold is not None)
         #: Heads that the teacher is never asked about.
         self.held = self.validation.heads | (self.test.heads if self.test else frozenset())
-        self.pool, _ = parted(pool, self.held)
+        self.pool, _ = split_by_heads(pool, self.held)
         if not self.pool:
             raise InputError(
                 "no question is left to ask: every head of the inputs is kept for validation or test"
             )
         self._start = self._read_start()
         given = frozenset(str(row["id"]) for row in self._start)
-        self.asking = Asking(self.plan.kind, self.pool, self.plan.sampling.n, given)
+        self.asking = QuestionPool(self.plan.kind, self.pool, self.plan.sampling.n, given)
         self.decision = decide(self.plan)
         self.decision.refuse()
         if not can_examine(self.decision.trained):
@@ -78,20 +97,24 @@ class Triples(Task["GeneratorStudent"]):
     def examiner(self) -> Critic | None:
         """What scores the student's answers; trained when first needed."""
         trained = self.decision.trained
-        return examiner_of(trained, self.recipe.seed) if can_examine(trained) else None
+        return train_examiner(trained, self.recipe.seed) if can_examine(trained) else None
 
-    def _measures(self, pool: Sequence[Question]) -> tuple[Measure | None, Measure]:
+    def _measures(
+        self, pool: Sequence[TripleQuestion]
+    ) -> tuple[EvaluationQuestions | None, EvaluationQuestions]:
         """Test and validation questions: of rows, or of a share of the pool's heads."""
         kind, loop, recipe = self.plan.kind, self.loop, self.recipe
-        shown = examples_heads(kind, self.plan.prompt.examples if self.plan.prompt else ())
-        test = of_rows(recipe, kind, loop.test, "test", shown, self._said) if loop.test else None
+        shown = few_shot_heads(kind, self.plan.prompt.examples if self.plan.prompt else ())
+        test = questions_of_rows(recipe, kind, loop.test, "test", shown, self._said) if loop.test else None
         tested = test.heads if test else frozenset()
         if isinstance(loop.validation, float):
             taken = shown | tested
-            return test, share_of(kind, pool, loop.validation, taken, recipe.seed, self._said)
-        found = of_rows(recipe, kind, loop.validation, "validation", shown, self._said)
+            return test, questions_of_share(kind, pool, loop.validation, taken, recipe.seed, self._said)
+        found = questions_of_rows(recipe, kind, loop.validation, "validation", shown, self._said)
         if both := sorted(found.heads & tested):
-            raise InputError(f"heads stand in validation and in test: {some(both)}; give each to one of them")
+            raise InputError(
+                f"heads stand in validation and in test: {first_names(both)}; give each to one of them"
+            )
         return test, found
 
     def _read_start(self) -> list[Row]:
@@ -148,7 +171,7 @@ class Triples(Task["GeneratorStudent"]):
         self,
         number: int,
         student: GeneratorStudent,
-        figures: Figures,
+        figures: ValidationResult,
         rows: Sequence[Row],
         asked: Sequence[Row],
         before: Sequence[Mapping[str, Any]] = (),
@@ -182,7 +205,7 @@ class Triples(Task["GeneratorStudent"]):
         student: GeneratorStudent = self.made.load(folder, self.plan.kind)
         return student
 
-    def validate(self, student: GeneratorStudent) -> Figures:
+    def validate(self, student: GeneratorStudent) -> ValidationResult:
         shown, relations = self._figures(student, self.validation)
         if self.test:
             tested, _ = self._figures(student, self.test)
@@ -190,15 +213,17 @@ class Triples(Task["GeneratorStudent"]):
         value = shown[self.metric]
         if value is None:
             raise TrainingError("the student has no loss on any row of `loop.validation`")
-        return Figures(-value if self.metric in self.falling else value, shown, {"relations": relations})
+        return ValidationResult(
+            -value if self.metric in self.falling else value, shown, {"relations": relations}
+        )
 
     def _figures(
-        self, student: GeneratorStudent, by: Measure
+        self, student: GeneratorStudent, by: EvaluationQuestions
     ) -> tuple[dict[str, float | None], dict[str, Any]]:
         kind = self.plan.kind
         said = student.generate([one.row for one in by.questions], n=1, temperature=0.0)
-        found = answers(self.plan, self.decision, by.questions, said, self.examiner)
-        whole = scored(kind, found, by.ids(kind))
+        found = score_answers(self.plan, self.decision, by.questions, said, self.examiner)
+        whole = answer_metrics(kind, found, by.ids(kind))
         shown: dict[str, float | None] = {
             "validity": whole.validity, "accepted": whole.accepted, "distinct": whole.distinct, "gold": whole.gold,
             "loss": None,
@@ -209,14 +234,14 @@ class Triples(Task["GeneratorStudent"]):
             known = losses[np.isfinite(losses)]
             shown["loss"] = float(known.mean()) if len(known) else None
         relations = sorted({one.relation for one in by.questions})
-        return shown, by_relation(kind, found, relations)
+        return shown, metrics_by_relation(kind, found, relations)
 
     def prepare(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
         """The critic is trained once, not in every round; an id of the inputs keeps its name."""
         part = self.recipe.critic
         assert part is not None
         if part.labels is not None:
-            trained = beside(recipe, self.recipe.work_dir / "critic")
+            trained = recipe_path(recipe, self.recipe.work_dir / "critic")
             part = part.model_copy(update={"path": trained, "labels": None})
         own = self.recipe.inputs.id
         name = None if own is None else self.recipe.inputs.rename.get(own, own)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from synthkd.errors import StudentError
-from synthkd.loops.labelled.mining import folds_of, mine, out_of_fold
+from synthkd.loops.labelled.mining import grouped_folds, mine_examples, out_of_fold_probabilities
 from synthkd.recipe.student import MinePart
 from synthkd.students.base import Classifier, Floats, Texts
 
@@ -48,7 +48,7 @@ def _rows(**numbers: int) -> Texts:
 
 def test_no_row_is_answered_by_a_student_that_saw_it() -> None:
     rows = _rows(a=6, b=4)
-    found = out_of_fold(Memory, rows, folds=3)
+    found = out_of_fold_probabilities(Memory, rows, folds=3)
     # What is known by heart would be right; what was not seen is taken for the commonest class.
     assert [["a", "b"][i] for i in found.argmax(1)] == ["a"] * 10
 
@@ -56,13 +56,13 @@ def test_no_row_is_answered_by_a_student_that_saw_it() -> None:
 def test_a_near_copy_does_not_tell_the_answer() -> None:
     rows = _rows(a=6, b=3)
     texts = Texts((*rows.texts, rows.texts[-1] + "!"), (*rows.labels, "b"))
-    fold = folds_of(texts.texts, texts.labels, 4, 0)
+    fold = grouped_folds(texts.texts, texts.labels, 4, 0)
     assert fold[-1] == fold[-2]
 
 
 def test_folds_are_even_within_each_class() -> None:
     rows = _rows(a=20, b=5, c=2)
-    fold = folds_of(rows.texts, rows.labels, 5, 0)
+    fold = grouped_folds(rows.texts, rows.labels, 5, 0)
     labels = np.array(rows.labels)
     assert np.bincount(fold[labels == "a"], minlength=5).tolist() == [4] * 5
     assert np.bincount(fold[labels == "b"], minlength=5).tolist() == [1] * 5
@@ -72,26 +72,26 @@ def test_folds_are_even_within_each_class() -> None:
 def test_folds_do_not_depend_on_the_order_of_rows() -> None:
     rows = _rows(a=9, b=7)
     turned = rows.take(range(15, -1, -1))
-    fold = folds_of(rows.texts, rows.labels, 3, 1)
-    assert folds_of(turned.texts, turned.labels, 3, 1)[::-1].tolist() == fold.tolist()
+    fold = grouped_folds(rows.texts, rows.labels, 3, 1)
+    assert grouped_folds(turned.texts, turned.labels, 3, 1)[::-1].tolist() == fold.tolist()
 
 
 def test_the_only_row_of_a_class_has_no_answer_and_is_not_shown() -> None:
     rows = _rows(a=5, b=5, c=1)
-    found = out_of_fold(lambda: Memory(["a", "b", "c"]), rows, folds=4)
+    found = out_of_fold_probabilities(lambda: Memory(["a", "b", "c"]), rows, folds=4)
     assert np.isnan(found).all(1).tolist() == [False] * 10 + [True]
-    mined = mine(rows, found, ["a", "b", "c"], MinePart())
+    mined = mine_examples(rows, found, ["a", "b", "c"], MinePart())
     assert "c" not in {row.label for row in (*mined.correct, *mined.incorrect, *mined.hard)}
 
 
 def test_a_class_with_fewer_rows_than_folds_is_answered() -> None:
     rows = _rows(a=8, b=2)
-    assert not np.isnan(out_of_fold(Memory, rows, folds=5)).any()
+    assert not np.isnan(out_of_fold_probabilities(Memory, rows, folds=5)).any()
 
 
 def test_one_text_cannot_be_cross_validated() -> None:
     with pytest.raises(StudentError, match="1 different training rows"):
-        out_of_fold(Memory, Texts(("the same",), ("a",)))
+        out_of_fold_probabilities(Memory, Texts(("the same",), ("a",)))
 
 
 def _answers() -> tuple[Texts, Floats, list[str]]:
@@ -108,7 +108,7 @@ def _answers() -> tuple[Texts, Floats, list[str]]:
 
 def test_hard_negatives_are_the_surest_mistake_of_each_class_before_the_second_of_any() -> None:
     rows, found, classes = _answers()
-    mined = mine(rows, found, classes, MinePart(hard=4))
+    mined = mine_examples(rows, found, classes, MinePart(hard=4))
     assert [row.label for row in mined.hard] == ["c", "b", "a", "c"]
     assert mined.hard[0].confidence == pytest.approx(found[9].max())
     assert all(row.label != row.predicted for row in mined.hard)
@@ -116,7 +116,7 @@ def test_hard_negatives_are_the_surest_mistake_of_each_class_before_the_second_o
 
 def test_the_three_lists_share_no_row_and_have_the_asked_numbers() -> None:
     rows, found, classes = _answers()
-    mined = mine(rows, found, classes, MinePart(hard=2, incorrect=3, correct=5))
+    mined = mine_examples(rows, found, classes, MinePart(hard=2, incorrect=3, correct=5))
     lists: list[Any] = [mined.correct, mined.incorrect, mined.hard]
     assert [len(part) for part in lists] == [5, 3, 2]
     assert len({row.text for part in lists for row in part}) == 10
@@ -125,7 +125,7 @@ def test_the_three_lists_share_no_row_and_have_the_asked_numbers() -> None:
 
 def test_a_class_in_focus_gets_its_own_mistakes_and_those_taken_for_it() -> None:
     rows, found, classes = _answers()
-    mined = mine(rows, found, classes, MinePart(), focus="b")
+    mined = mine_examples(rows, found, classes, MinePart(), focus="b")
     assert {(row.label, row.predicted) for row in mined.hard} == {("a", "b"), ("b", "c")}
     assert {row.label for row in mined.correct} == {"b"}
 
@@ -133,5 +133,5 @@ def test_a_class_in_focus_gets_its_own_mistakes_and_those_taken_for_it() -> None
 def test_the_same_seed_shows_the_same_examples() -> None:
     rows, found, classes = _answers()
     part = MinePart(hard=0, incorrect=2, correct=2)
-    assert mine(rows, found, classes, part, 1) == mine(rows, found, classes, part, 1)
-    assert mine(rows, found, classes, part, 1) != mine(rows, found, classes, part, 2)
+    assert mine_examples(rows, found, classes, part, 1) == mine_examples(rows, found, classes, part, 1)
+    assert mine_examples(rows, found, classes, part, 1) != mine_examples(rows, found, classes, part, 2)

@@ -12,7 +12,7 @@ from support.loops import loop_recipe, write
 
 from synthkd import distill
 from synthkd.keys import fraction
-from synthkd.loops.labelled.out_of_fold import contradicted
+from synthkd.loops.labelled.out_of_fold import find_contradictions
 from synthkd.testing import FakeServer
 
 P = np.array([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8], [0.6, 0.4], [np.nan, np.nan]])
@@ -20,12 +20,12 @@ GIVEN = np.array([0, 0, 0, 1, 1])
 
 
 def test_a_row_is_set_aside_where_another_class_is_sure_enough() -> None:
-    assert contradicted(P, GIVEN, [True] * 5, 0.8).tolist() == [False, True, True, False, False]
-    assert contradicted(P, GIVEN, [True] * 5, 0.85).tolist() == [False, True, False, False, False]
+    assert find_contradictions(P, GIVEN, [True] * 5, 0.8).tolist() == [False, True, True, False, False]
+    assert find_contradictions(P, GIVEN, [True] * 5, 0.85).tolist() == [False, True, False, False, False]
 
 
 def test_rows_that_are_not_judged_stay() -> None:
-    assert contradicted(P, GIVEN, [True, False, True, True, True], 0.5).tolist() == [
+    assert find_contradictions(P, GIVEN, [True, False, True, True, True], 0.5).tolist() == [
         False,
         False,
         True,
@@ -35,7 +35,13 @@ def test_rows_that_are_not_judged_stay() -> None:
 
 
 def test_so_many_rows_of_a_class_stay_the_best_fitting_first() -> None:
-    assert contradicted(P, GIVEN, [True] * 5, 0.8, minimum=2).tolist() == [False, True, False, False, False]
+    assert find_contradictions(P, GIVEN, [True] * 5, 0.8, minimum=2).tolist() == [
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def mistaken(prompt: str, index: int, seed: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from synthkd.loops.labelled.validation_report import report_text
+from synthkd.loops.labelled.validation_report import validation_report
 
 
 @dataclass
@@ -35,7 +35,7 @@ def _three() -> Measured:
 
 
 def test_classes_stand_by_need_and_confusions_by_size() -> None:
-    assert report_text(_three()).splitlines() == [
+    assert validation_report(_three()).splitlines() == [
         "Accuracy 0.700, macro-F1 0.650 on 30 validation rows.",
         "Classes, the weakest first:",
         "- lost: precision 0.50, recall 0.40, F1 0.44 (10 rows)",
@@ -49,14 +49,14 @@ def test_classes_stand_by_need_and_confusions_by_size() -> None:
 
 def test_many_classes_make_no_longer_report() -> None:
     classes = [Figures(f"class {i}", 0.5, 0.5, i / 100, 5) for i in range(77)]
-    text = report_text(Measured(classes, np.ones((77, 77), int)), most=10, confusions=5)
+    text = validation_report(Measured(classes, np.ones((77, 77), int)), most=10, confusions=5)
     assert len(text.splitlines()) == 2 + 10 + 1 + 1 + 5 + 1
     assert "- 67 other classes: F1 from 0.10 to 0.76, mean 0.43" in text
     assert "- 5847 more mistakes in 5847 other pairs of classes" in text
 
 
 def test_a_class_in_focus_stands_alone_with_its_own_confusions() -> None:
-    text = report_text(_three(), focus="refund")
+    text = validation_report(_three(), focus="refund")
     assert "- refund: precision" in text
     assert "- lost: precision" not in text
     assert "6 of 10 rows of lost were taken for refund" in text
@@ -66,4 +66,4 @@ def test_a_student_without_mistakes_has_no_confusions() -> None:
     measured = Measured(
         [Figures("a", 1.0, 1.0, 1.0, 5), Figures("b", 1.0, 1.0, 1.0, 5)], np.eye(2, dtype=int)
     )
-    assert "confusions" not in report_text(measured)
+    assert "confusions" not in validation_report(measured)

@@ -7,15 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.loops.triples.selection import Known, own, shrunk, uniform, whole
+from synthkd.loops.triples.selection import RelationCounts, own, shrunk, uniform, whole
 
 MANY = 10**9
 
 
-def known(left: list[int], accepted: list[int], refused: list[float], yields: list[float]) -> Known:
+def known(left: list[int], accepted: list[int], refused: list[float], yields: list[float]) -> RelationCounts:
     """Relations about which so much is known that nothing is shrunk."""
     completions = [round(count / share) for count, share in zip(accepted, yields, strict=True)]
-    return Known.of(left, completions, accepted, [MANY] * len(left), [share * MANY for share in refused])
+    return RelationCounts.of(
+        left, completions, accepted, [MANY] * len(left), [share * MANY for share in refused]
+    )
 
 
 @pytest.mark.slow
@@ -27,7 +29,7 @@ def test_every_question_is_given_once_and_no_relation_gets_more_than_it_has(
     counts = st.lists(st.integers(0, 60), min_size=size, max_size=size)
     left, completions, accepted, asked = (data.draw(counts) for _ in range(4))
     refused = [data.draw(st.floats(0, number)) for number in asked]
-    found = own(Known.of(left, completions, accepted, asked, refused), questions, 5)
+    found = own(RelationCounts.of(left, completions, accepted, asked, refused), questions, 5)
     for numbers in (found, uniform(np.array(left), questions)):
         assert numbers.sum() == min(questions, sum(left))
         assert (numbers >= 0).all()
@@ -43,14 +45,14 @@ def test_a_relation_of_more_errors_gets_more_questions() -> None:
 def test_a_hand_worked_allocation() -> None:
     # Errors 8 to 1, 10 rows each, one new row for each completion, b = 1/2: totals as (8 sqrt(10))^(2/3) to sqrt(10)^(2/3),
     # that is 4 to 1. A row of the other relation counts a tenth: there are 11 and 11, and of 22 + 33 rows 44 and 11.
-    many = Known.of([99, 99], [10, 10], [10, 10], [MANY] * 2, [0.8 * MANY, 0.1 * MANY])
+    many = RelationCounts.of([99, 99], [10, 10], [10, 10], [MANY] * 2, [0.8 * MANY, 0.1 * MANY])
     assert own(many, 33, 1, power=0.5, explore=0).tolist() == [33, 0]
     # 17 by need, and 16 of what is then left, 82 and 99.
     assert own(many, 33, 1, power=0.5, explore=0.5).tolist() == [24, 9]
 
 
 def test_where_the_teacher_is_never_believed_no_question_is_spent_beyond_exploring() -> None:
-    barren = Known.of([500, 500], [10_000, 10_000], [0, 5_000], [500] * 2, [250.0] * 2)
+    barren = RelationCounts.of([500, 500], [10_000, 10_000], [0, 5_000], [500] * 2, [250.0] * 2)
     assert own(barren, 100, 10, explore=0.2).tolist() == [11, 89]
 
 
@@ -64,7 +66,7 @@ def test_uniform_gives_every_question_that_is_left_the_same_chance() -> None:
 
 
 def test_before_anything_is_known_own_is_uniform() -> None:
-    nothing = Known.of([30, 10], [0, 0], [0, 0], [3, 1], [3.0, 1.0])
+    nothing = RelationCounts.of([30, 10], [0, 0], [0, 0], [3, 1], [3.0, 1.0])
     assert own(nothing, 8, 10, explore=1.0).tolist() == [6, 2]
 
 

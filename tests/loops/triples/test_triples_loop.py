@@ -18,10 +18,10 @@ from synthkd import Recipe, load_corpus
 from synthkd.errors import CriticError, InputError, RecipeError, StudentError
 from synthkd.loops import DistillResult, distill
 from synthkd.loops.rounds import folder_hash
-from synthkd.loops.task import Figures
-from synthkd.loops.triples.answers import examiner_of
+from synthkd.loops.task import ValidationResult
+from synthkd.loops.triples.answers import train_examiner
 from synthkd.loops.triples.questions import head_of
-from synthkd.loops.triples.task import Triples
+from synthkd.loops.triples.task import TripleTask
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ def test_a_round_asks_for_as_many_questions_as_the_recipe_says_and_none_twice(do
 
 
 def test_heads_of_validation_are_never_asked_about(done: Done) -> None:
-    task = Triples(done[0])
+    task = TripleTask(done[0])
     assert task.validation.heads
     assert not {head for head, _ in asked(done[0])} & set(task.validation.heads)
     assert (
@@ -111,7 +111,7 @@ def test_a_pool_that_is_asked_out_ends_the_loop(tmp_path: Path) -> None:
     recipe = recipe_in(tmp_path, "inputs.limit=60", "loop.rows=30", "loop.rounds=3")
     result = distill(recipe, quiet=True)
     assert "nothing more to ask" in result.ended
-    task = Triples(recipe)
+    task = TripleTask(recipe)
     assert sorted(asked(recipe)) == sorted((q.row["head"], q.relation) for q in task.pool)
 
 
@@ -132,7 +132,7 @@ def test_rows_to_start_from_lose_the_heads_that_measure(tmp_path: Path) -> None:
     with (ROOT / "critics/everyday-labels.csv").open(encoding="utf-8") as file:
         rows = [{k: row[k] for k in ("head", "relation", "tail")} for row in csv.DictReader(file)][:300]
     start = write_csv(tmp_path / "start.csv", rows)
-    task = Triples(recipe_in(tmp_path, f"loop.start={{path: {start}}}"))
+    task = TripleTask(recipe_in(tmp_path, f"loop.start={{path: {start}}}"))
     kept = {head_of(task.plan.kind, row) for row in task.start()}
     assert kept
     assert not kept & task.held
@@ -141,17 +141,17 @@ def test_rows_to_start_from_lose_the_heads_that_measure(tmp_path: Path) -> None:
 
 
 def test_an_input_with_a_held_head_is_refused_before_it_is_sent(tmp_path: Path) -> None:
-    task = Triples(recipe_in(tmp_path))
+    task = TripleTask(recipe_in(tmp_path))
     with pytest.raises(InputError, match="never asked about"):
         task.check([task.validation.questions[0].row])
 
 
 def test_the_student_s_weak_relations_are_asked_for_more_often(tmp_path: Path) -> None:
-    task = Triples(recipe_in(tmp_path, "inputs.limit=3000", "loop.rows=80"))
+    task = TripleTask(recipe_in(tmp_path, "inputs.limit=3000", "loop.rows=80"))
     weak = {
         name: {"questions": 50, "validity": 0.1 if name == "HasA" else 0.9} for name in task.asking.relations
     }
-    figures = Figures(0.5, {}, {"relations": weak})
+    figures = ValidationResult(0.5, {}, {"relations": weak})
     first = task.first([], 0, [])
     rows = [{"id": f"{i}", "relation": name} for name in task.asking.relations for i in range(20)]
     inputs = task.ask(1, None, figures, rows, first)  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def test_the_student_s_weak_relations_are_asked_for_more_often(tmp_path: Path) -
 def test_the_examiner_knows_mistakes_that_no_teacher_made(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    task = Triples(recipe_in(tmp_path))
+    task = TripleTask(recipe_in(tmp_path))
     rows = [
         ("dog", "UsedFor", "animal"),
         ("cup", "AtLocation", "swim"),
@@ -171,7 +171,7 @@ def test_the_examiner_knows_mistakes_that_no_teacher_made(tmp_path: Path) -> Non
         ("car", "CapableOf", "metal"),
     ]
     table = pa.table(dict(zip(("head", "relation", "tail"), zip(*rows, strict=True), strict=True)))
-    critic, examiner = task.decision.trained, examiner_of(task.decision.trained, 0)
+    critic, examiner = task.decision.trained, train_examiner(task.decision.trained, 0)
     assert examiner.score(table).mean() < 0.2 < critic.score(table).mean()
 
 
@@ -199,7 +199,7 @@ def test_what_cannot_be_is_said_before_anything_is_sent(
     change: str, error: type[Exception], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=said):
-        Triples(recipe_in(tmp_path, change))
+        TripleTask(recipe_in(tmp_path, change))
     assert not (tmp_path / "j.sqlite").exists()
 
 
@@ -208,4 +208,4 @@ def test_a_row_without_a_head_is_named(tmp_path: Path) -> None:
         tmp_path / "rows.csv", [{"head": "dog", "relation": "IsA"}, {"head": "", "relation": "IsA"}]
     )
     with pytest.raises(InputError, match=r"rows.csv row 2: no 'head'"):
-        Triples(recipe_in(tmp_path, f"loop.test={{path: {rows}}}"))
+        TripleTask(recipe_in(tmp_path, f"loop.test={{path: {rows}}}"))
