@@ -43,7 +43,7 @@ def curves(data: Path, draws: int, seed: int = 0) -> dict[str, dict[int, float]]
 
 
 def _yield(design: SamplingDesign, count: int, scores: Any, labels: Any) -> float:
-    taken = design.taken(count)
+    taken = design.sample(count)
     curve = Curve.of(scores[taken.rows], labels[taken.rows], taken.weights)
     chosen = curve.threshold(ASKED, CONFIDENCE)
     return float((scores >= chosen.threshold).mean()) if isinstance(chosen, Threshold) else 0.0

@@ -76,7 +76,7 @@ def measure(
             [row["id"] for row in found], scores, strata=[row["relation"] for row in found], texts=texts(found),
             seed=seed, **options,
         )  # fmt: skip
-        taken = design.taken(COUNT)
+        taken = design.sample(COUNT)
         above = scores[taken.rows] >= true
         weights = taken.weights[above]
         errors.append(np.average(valid[taken.rows][above], weights=weights) - valid[scores >= true].mean())

@@ -116,7 +116,7 @@ def start(
     made = _kind(rows, kind)
     pool = _pool(rows, made, which, critic, critic_option)
     sheet = sheet or Path(f"{rows.resolve().name.split('.')[0]}-labels.csv")
-    with Sheet(sheet, pool.kept, formulas) as opened:
+    with Sheet(sheet, pool.sheet_columns, formulas) as opened:
         name, design = _design(pool, opened, strategy, share, threshold, seed)
         labelling = session.Session(
             pool, made, design, opened, name, annotator or _user(), typer.echo, count, fresh, _prompts(rows)
@@ -156,17 +156,17 @@ def export_(
     seed: Seed = 0,
 ) -> None:
     """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a sheet."""
-    from synthkd.labels.exchange import drawn_items, format_of, sheet_items
+    from synthkd.labels.exchange import drawn_rows, format_named, sheet_rows
     from synthkd.labels.sampling_design import SamplingDesign
     from synthkd.labels.sheet import is_sheet, read_sheet
     from synthkd.labels.weights import round_name
 
-    written = format_of(format_)
+    tool = format_named(format_)
     _check_threshold(threshold)
     _check_share(share)
     made = _kind(rows, kind)
     if is_sheet(rows):
-        items = sheet_items(read_sheet(rows), made)
+        exported = sheet_rows(read_sheet(rows), made)
     else:
         pool = _pool(rows, made, which, critic, critic_option)
         limit = pool.threshold if threshold is None else threshold
@@ -175,9 +175,9 @@ def export_(
             pool.ids, pool.scores, strata=pool.strata, texts=pool.texts, threshold=limit, strategy=strategy,
             share=share, seed=seed, scale=pool.scale,
         )  # fmt: skip
-        items = drawn_items(pool, made, design, name, count)
-    files = written.write(items, out)
-    typer.echo(f"{len(items):,} rows written: {', '.join(map(str, files))}")
+        exported = drawn_rows(pool, made, design, name, count)
+    files = tool.write(exported, out)
+    typer.echo(f"{len(exported):,} rows written: {', '.join(map(str, files))}")
 
 
 @app.command("import")
@@ -190,20 +190,20 @@ def import_(
 ) -> None:
     """Take in answers from Label Studio or Argilla, joined by id; what does not match is named."""
     from synthkd.errors import InputError
-    from synthkd.labels.exchange import format_of, sheet_columns, take_in
+    from synthkd.labels.exchange import add_annotations, format_named, sheet_columns
     from synthkd.labels.sheet import Sheet
 
-    tool = format_of(format_)
-    items = tool.items(tasks)
-    if not items:
+    tool = format_named(format_)
+    exported = tool.read_rows(tasks)
+    if not exported:
         raise InputError(f"{tasks}: no rows that `synthkd label export --format {format_}` wrote")
-    found, problems = tool.answers(answers)
-    if not found:
+    annotations, problems = tool.read_annotations(answers)
+    if not annotations:
         for problem in problems:
             typer.echo(f"not taken in: {clean(problem)}", err=True)
         raise InputError(f"{answers}: no answers in it; nothing was added to {sheet}")
-    with Sheet(sheet, sheet_columns(items), formulas) as opened:
-        added, more = take_in(found, items, opened)
+    with Sheet(sheet, sheet_columns(exported), formulas) as opened:
+        added, more = add_annotations(annotations, exported, opened)
     for problem in [*problems, *more]:
         typer.echo(f"not taken in: {clean(problem)}", err=True)
     verdicts = "verdict" if added == 1 else "verdicts"

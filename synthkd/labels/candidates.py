@@ -1,8 +1,8 @@
-"""The rows that may be labelled: of a corpus, a run, or a file.
+"""The pool of candidates that may be labelled: rows of a corpus, a run or a file.
 
-A pool holds at most `LIMIT` rows, those with the smallest hashes of their ids. Of a larger whole it is a random
-sample: given the other rows, a row is in it with the probability that is the smallest hash left out, and ``scale`` is
-its inverse. So memory does not grow with the corpus, and weights still stand for all of it.
+A pool holds at most `LIMIT` rows: those with the smallest hashes of their ids. For more rows it is a
+random sample: given the other rows, a row's inclusion probability is the smallest hash left out, and
+``scale`` is its inverse. Memory is bounded, and weights still stand for all rows.
 """
 
 from __future__ import annotations
@@ -26,31 +26,39 @@ from synthkd.rows.read import read_rows
 from synthkd.storage.write import read_json
 
 LIMIT = 50_000
-#: Which rows of a corpus or run: those that a critic decides, or others.
+#: Subsets of a corpus or run; `critic` has the rows that reached the critic.
 WHICH = ("critic", "accepted", "rejected", "all")
-#: What a critic also looks at; kept in the sheet where the rows have it.
+#: Numbers of a candidate that critics use as features.
 NUMBERS = ("logprob", "tokens", "recurrence")
-#: Where a candidate stands among those of the same input: `critics.siblings` makes them and says what they are.
+#: Features that compare a candidate with others of the same input; `critics.siblings` computes them.
 SIBLINGS = (
     "sibling_rank", "sibling_lead", "sibling_likeness", "sibling_likest", "sibling_weighted", "sibling_harmony",
 )  # fmt: skip
-#: Columns in which rows keep what a candidate was made from.
+#: Columns with the text that a candidate was made from.
 SOURCES = ("source", "context", "document", "passage", "premise", "question", "input_text")
 
 
 @dataclass(frozen=True)
 class CandidatePool:
-    """Rows with an ``id`` each, distinct; ``threshold`` is the critic's, where one is known."""
+    """Rows that may be labelled, each with a distinct ``id``.
+
+    Attributes:
+        columns: The kind's columns.
+        scale: Rows of the whole data for each row of the pool.
+        threshold: The critic's threshold, if there is one.
+        stratum: Column over which labels are spread.
+        positions: Id -> position in ``rows``.
+    """
 
     rows: list[dict[str, Any]]
     columns: tuple[str, ...]
     scale: float = 1.0
     threshold: float | None = None
     stratum: str | None = None
-    place: dict[str, int] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.place.update({row["id"]: i for i, row in enumerate(self.rows)})
+        self.positions.update({row["id"]: i for i, row in enumerate(self.rows)})
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -69,7 +77,7 @@ class CandidatePool:
 
     @cached_property
     def scores(self) -> Floats | None:
-        """Scores of the rows; None where none has one, or where some were rejected before they were scored."""
+        """Scores of the rows; None if no row has one, or if some were rejected before scoring."""
         values = [row.get("score") for row in self.rows]
         missing = [row for row, value in zip(self.rows, values, strict=True) if value in (None, "")]
         if len(missing) == len(values) or (missing and all(row.get("rejected_by") for row in missing)):
@@ -77,12 +85,12 @@ class CandidatePool:
         return np.array([_score(row, value) for row, value in zip(self.rows, values, strict=True)])
 
     @property
-    def kept(self) -> list[str]:
-        """Columns of the rows that a label sheet keeps: the kind's, the numbers, sources and the score."""
-        have = self.rows[0]
+    def sheet_columns(self) -> list[str]:
+        """Columns for a label sheet: the kind's, numbers, sources and the score."""
+        optional = (*NUMBERS, *SIBLINGS, *SOURCES, "score")
         return [
             *self.columns,
-            *(n for n in (*NUMBERS, *SIBLINGS, *SOURCES, "score") if n in have and n not in self.columns),
+            *(name for name in optional if name in self.rows[0] and name not in self.columns),
         ]
 
 
@@ -91,8 +99,15 @@ def read_candidates(
 ) -> CandidatePool:
     """Read a corpus folder, a run's folder, or a Parquet, CSV or JSONL file.
 
-    ``which``: rows that reached the critic (accepted, or rejected by it), accepted, rejected, or all. Equal ids
-    are one row. ``stratum`` is the column over which labels are spread; default: `relation` where there is one.
+    Args:
+        path: The folder or file.
+        kind: The rows' kind.
+        which: `critic` (accepted rows, and rows that the critic rejected), `accepted`, `rejected`, `all`.
+        stratum: Column over which labels are spread; default: `relation`, if there is one.
+        limit: Maximum number of rows.
+
+    Returns:
+        The pool; rows of equal ids are one row.
     """
     if which not in WHICH:
         raise InputError(f"no rows {which!r} to label{nearest(which, list(WHICH))}")
@@ -108,7 +123,7 @@ def read_candidates(
 
 
 def kind_name(path: Path) -> str | None:
-    """The kind that a corpus's manifest or the rows of a run name."""
+    """Return the kind that a corpus's manifest or the first row names; None if there is none."""
     if (path / "manifest.json").is_file():
         kind = _part(path / "manifest.json", "kind")
         if not isinstance(kind.get("name"), str):
@@ -120,7 +135,7 @@ def kind_name(path: Path) -> str | None:
 
 
 def candidate_sentence(kind: Kind, row: dict[str, Any]) -> str:
-    """The candidate in words; its columns where the kind has none for it (an unknown relation)."""
+    """Return the candidate as a sentence; its columns if the kind cannot verbalize the row."""
     if row.get("text"):
         return str(row["text"])
     try:
@@ -130,7 +145,7 @@ def candidate_sentence(kind: Kind, row: dict[str, Any]) -> str:
 
 
 def sheet_text(value: Any) -> str:
-    """A cell as a label sheet holds it: empty where there is none; a list or an object as JSON."""
+    """Return a cell as text: "" for a missing value, JSON for a list or an object."""
     try:
         return cell_text(value) or ""
     except CellError:
@@ -148,20 +163,20 @@ def _files(path: Path) -> list[Path]:
 
 def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
     for file in _files(path):
-        done = 0
+        number = 0
         for rows in read_rows(file):
             for column in kind.columns:
-                if not done and column not in rows[0]:
+                if not number and column not in rows[0]:
                     raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
             for row in rows:
-                done += 1
-                place = f"{file} row {done:,}"
+                number += 1
+                place = f"{file} row {number:,}"
                 if missing := next((column for column in kind.columns if column not in row), None):
                     raise InputError(f"{place}: no column {missing!r}{nearest(missing, list(row))}")
-                if not _wanted(row, which):
+                if not _is_included(row, which):
                     continue
                 if empty := next((column for column in kind.columns if row[column] is None), None):
-                    # What was malformed has no content; in a table of somebody's own, a cell was forgotten.
+                    # A malformed completion has no content; in other tables the cell was forgotten.
                     if "rejected_by" in row:
                         continue
                     raise InputError(f"{place}: {empty!r} is empty; give it, or leave the row out")
@@ -179,55 +194,55 @@ def _identity(file: Path, kind: Kind, row: dict[str, Any]) -> str:
         raise InputError(f"{file}: the column {odd!r} holds {row[odd]!r}, which is no text") from None
 
 
-def _wanted(row: dict[str, Any], which: str) -> bool:
-    outcome = row.get("rejected_by")
+def _is_included(row: dict[str, Any], which: str) -> bool:
+    rejected_by = row.get("rejected_by")
     return {
-        "critic": outcome in (None, "critic"),
-        "accepted": outcome is None,
-        "rejected": outcome is not None,
+        "critic": rejected_by in (None, "critic"),
+        "accepted": rejected_by is None,
+        "rejected": rejected_by is not None,
         "all": True,
     }[which]
 
 
 def _smallest(rows: Iterator[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], float]:
-    """The rows with the smallest hashes, sorted by id; and the smallest hash that was left out (1 if none was)."""
-    kept: dict[str, tuple[float, dict[str, Any]]] = {}
+    """Return the rows with the smallest hashes, by id, and the smallest hash left out (or 1)."""
+    sample: dict[str, tuple[float, dict[str, Any]]] = {}
     bound = 1.0
     for row in rows:
         draw = fraction(f"pool:{row['id']}")
         if draw >= bound:
             continue
-        known = kept.get(row["id"])
-        # An accepted row stands for equal rows that were rejected, such as duplicates.
-        if known is None or (known[1].get("rejected_by") is not None and row.get("rejected_by") is None):
-            kept[row["id"]] = (draw, row)
-        if len(kept) >= 2 * limit:
-            kept, bound = _pruned(kept, limit, bound)
-    kept, bound = _pruned(kept, limit, bound)
-    return [row for _, (_, row) in sorted(kept.items())], bound
+        _, twin = sample.get(row["id"], (draw, None))
+        # An accepted row takes precedence over an equal rejected one, such as its duplicate.
+        if twin is None or (twin.get("rejected_by") is not None and row.get("rejected_by") is None):
+            sample[row["id"]] = (draw, row)
+        if len(sample) >= 2 * limit:
+            sample, bound = _prune(sample, limit, bound)
+    sample, bound = _prune(sample, limit, bound)
+    return [row for _, (_, row) in sorted(sample.items())], bound
 
 
-def _pruned(
-    kept: dict[str, tuple[float, dict[str, Any]]], limit: int, bound: float
+def _prune(
+    sample: dict[str, tuple[float, dict[str, Any]]], limit: int, bound: float
 ) -> tuple[dict[str, tuple[float, dict[str, Any]]], float]:
-    if len(kept) <= limit:
-        return kept, bound
-    ordered = sorted(kept.items(), key=lambda item: item[1][0])
+    if len(sample) <= limit:
+        return sample, bound
+    ordered = sorted(sample.items(), key=lambda item: item[1][0])
     return dict(ordered[:limit]), ordered[limit][1][0]
 
 
 def _threshold(path: Path) -> float | None:
     for name in ("manifest.json", "judged.json"):
         if (path / name).is_file():
-            found = _part(path / name, "critic").get("threshold")
-            return float(found) if isinstance(found, int | float) and np.isfinite(found) else None
+            value = _part(path / name, "critic").get("threshold")
+            return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
     return None
 
 
 def _part(path: Path, name: str) -> dict[str, Any]:
-    """An object in a JSON file of ours; empty where there is none."""
-    found = read_json(path)
-    part = (found.get(name) or {}) if isinstance(found, dict) else None
+    """Return an object in a JSON file of a corpus or run; {} if there is none."""
+    content = read_json(path)
+    part = (content.get(name) or {}) if isinstance(content, dict) else None
     if not isinstance(part, dict):
         raise StorageError(f"{path}: not of its form ({name!r}); it was cut or altered")
     return part
@@ -247,17 +262,17 @@ def _score(row: dict[str, Any], value: Any) -> float:
 
 def _journal_name(manifest: Any) -> str | None:
     recipe = manifest.get("recipe") if isinstance(manifest, dict) else None
-    named = recipe.get("journal") if isinstance(recipe, dict) else None
-    return Path(named).name if isinstance(named, str) else None
+    journal = recipe.get("journal") if isinstance(recipe, dict) else None
+    return Path(journal).name if isinstance(journal, str) else None
 
 
 def prompt_reader(path: Path) -> Callable[[dict[str, Any]], str | None]:
-    """A function from a row to its prompt; to ``None`` where no journal near ``path`` has it."""
+    """Return a function from a row to its prompt, or to None if no journal near ``path`` has it."""
     name = "journal.sqlite"
     if (path / "manifest.json").is_file():
         name = _journal_name(read_json(path / "manifest.json")) or name
-    here = path.resolve()
-    journals = [folder / name for folder in [here, *here.parents][:4] if (folder / name).is_file()]
+    folder = path.resolve()
+    journals = [at / name for at in [folder, *folder.parents][:4] if (at / name).is_file()]
 
     def prompt(row: dict[str, Any]) -> str | None:
         request = str(row.get("completion_key") or "").rpartition("-")[0]

@@ -1,9 +1,9 @@
-"""Several annotators' verdicts made into one: by majority, or by the model of Dawid and Skene.
+"""Merge the verdicts of several annotators: by majority, or by the model of Dawid and Skene.
 
-Dawid and Skene (1979, Applied Statistics 28:20-28) let each annotator have a confusion matrix, and estimate it
-together with the true verdicts by expectation maximisation. It is written here, forty lines of numpy, because
-crowd-kit, which has it, needs transformers, pandas and nltk; a test holds the two to the same answers. Here an
-annotator may also answer ``unsure``, which is no true verdict: a matrix has two rows and three columns.
+Dawid and Skene (1979, Applied Statistics 28:20-28) give each annotator a confusion matrix, and estimate
+it together with the true verdicts by expectation maximisation. An annotator may also answer ``unsure``,
+which is no true verdict: a matrix has two rows and three columns. The implementation is our own, since
+crowd-kit needs transformers, pandas and nltk; a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,30 +19,36 @@ from synthkd.errors import CriticError, nearest
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, VERDICTS
 
 METHODS = ("majority", "dawid-skene")
-#: item -> annotator -> verdict
+#: Item -> annotator -> verdict.
 Votes = Mapping[str, Mapping[str, str]]
 _SMALLEST = 1e-10
 
 
 def merge_verdicts(votes: Votes, method: str = "majority") -> dict[str, str]:
-    """One verdict for each item."""
+    """Return one verdict for each item, by `majority` or `dawid-skene`."""
     if method == "majority":
-        return {item: majority_verdict(list(said.values())) for item, said in votes.items()}
+        return {item: majority_verdict(list(verdicts.values())) for item, verdicts in votes.items()}
     if method == "dawid-skene":
         return dawid_skene(votes).verdicts
     raise CriticError(f"unknown way to merge annotators {method!r}{nearest(method, list(METHODS))}")
 
 
 def majority_verdict(verdicts: Sequence[str]) -> str:
-    """The verdict that most gave; a tie is ``unsure``."""
+    """Return the most frequent verdict; ``unsure`` for a tie."""
     (first, most), *others = Counter(verdicts).most_common()
     return UNSURE if others and others[0][1] == most else first
 
 
 @dataclass(frozen=True)
 class DawidSkene:
-    """``valid``: probability that each item is valid. ``confusion``: annotator -> (2, 3), P(answer | truth), with
-    truths in the order accept, reject and answers accept, reject, unsure. ``share`` is that of valid items."""
+    """A fitted model of Dawid and Skene.
+
+    Attributes:
+        valid: Item -> probability of being valid.
+        confusion: Annotator -> (2, 3) P(verdict | truth): truths accept and reject, verdicts
+            accept, reject and unsure.
+        share: Share of valid items.
+    """
 
     valid: dict[str, float]
     confusion: dict[str, np.ndarray[Any, Any]]
@@ -51,7 +57,7 @@ class DawidSkene:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        """The likelier verdict; ``unsure`` where the two are equally likely."""
+        """The more probable verdict of each item; ``unsure`` if both are equally probable."""
         return {
             item: UNSURE if abs(p - 0.5) < 1e-9 else (ACCEPT if p > 0.5 else REJECT)
             for item, p in self.valid.items()
@@ -59,21 +65,25 @@ class DawidSkene:
 
 
 def dawid_skene(votes: Votes, rounds: int = 200, tolerance: float = 1e-7) -> DawidSkene:
-    """Fit by expectation maximisation, begun at the shares of votes. Three annotators are needed to tell them apart."""
-    people = sorted({name for said in votes.values() for name in said})
-    if len(people) < 3:
+    """Fit by expectation maximisation, started at the shares of votes.
+
+    Raises:
+        CriticError: For fewer than three annotators, from whom no confusion can be estimated.
+    """
+    names = sorted({name for verdicts in votes.values() for name in verdicts})
+    if len(names) < 3:
         raise CriticError(
-            f"Dawid-Skene needs three annotators or more, here are {len(people)} ({', '.join(people)});"
-            " merge by majority"
+            f"Dawid-Skene needs three annotators or more, here are {len(names)}"
+            f" ({', '.join(names)}); merge by majority"
         )
     items = list(votes)
-    answers = np.zeros((len(items), len(people), len(VERDICTS)))
+    answers = np.zeros((len(items), len(names), len(VERDICTS)))
     for i, item in enumerate(items):
         for name, verdict in votes[item].items():
-            answers[i, people.index(name), VERDICTS.index(verdict)] = 1
-    truth = _shares(answers)
-    before, done = np.inf, 0
-    for done in range(1, rounds + 1):  # noqa: B007
+            answers[i, names.index(name), VERDICTS.index(verdict)] = 1
+    truth = _vote_shares(answers)
+    before, iterations = np.inf, 0
+    for iterations in range(1, rounds + 1):  # noqa: B007
         share = np.clip(truth.mean(axis=0), _SMALLEST, None)
         matrix = np.clip(np.einsum("it,ika->kta", truth, answers), _SMALLEST, None)
         matrix /= matrix.sum(axis=2, keepdims=True)
@@ -86,11 +96,12 @@ def dawid_skene(votes: Votes, rounds: int = 200, tolerance: float = 1e-7) -> Daw
             break
         before = likelihood
     valid = dict(zip(items, truth[:, 0].tolist(), strict=True))
-    return DawidSkene(valid, dict(zip(people, matrix, strict=True)), float(truth[:, 0].mean()), done)
+    confusion = dict(zip(names, matrix, strict=True))
+    return DawidSkene(valid, confusion, float(truth[:, 0].mean()), iterations)
 
 
-def _shares(answers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """(items, 2) Share of votes for each truth; a half each where all were unsure."""
+def _vote_shares(answers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return (items, 2) shares of votes for each truth; a half each if all votes are unsure."""
     counts = answers[:, :, :2].sum(axis=1)
     total = counts.sum(axis=1, keepdims=True)
     return np.where(total > 0, counts / np.maximum(total, 1), 0.5)

@@ -1,20 +1,21 @@
-"""Which rows are labelled next, and how probable it was that each would be.
+"""The sampling design of labelling: the order of rows to label, and their inclusion probabilities.
 
-Two lists of the same N rows run side by side, and the turns go to them in a fixed proportion (``share``):
+Two lists of the same N rows take turns in a fixed proportion (``share``):
 
-- the *uniform* list: rows by the hash of their id. Its first k rows are a simple random sample of all rows,
-  whatever the other list does: p = k / N. Calibration may count them without weights.
-- the *chosen* list: near-identical rows form a unit, one of its c rows (by hash) stands for it, and units come in
-  the order of v / s, with v a hash in (0, 1) and s the unit's size (`sizes`). That is priority sampling (Duffield, Lund
-  and Thorup, J. ACM 2007): given all other units, a unit is among the first m exactly if v < s·t, where t is the
-  m-th smallest v / s of the others, so q = min(1, s·t) / c for each of its rows.
+- The *uniform* list has the rows by the hash of their id. Its first k rows are a simple random sample of
+  all rows, independent of the other list: p = k / N. Calibration may count them without weights.
+- In the *chosen* list near-identical rows form a unit, represented by one of its c rows (by hash). Units
+  are ordered by v / s, with v a hash in (0, 1) and s the unit's size (`unit_sizes`): priority sampling
+  (Duffield, Lund and Thorup, J. ACM 2007). Given all other units, a unit is among the first m exactly if
+  v < s·t, where t is the m-th smallest v / s of the others, so q = min(1, s·t) / c for each of its rows.
 
-The lists are independent, so a row is labelled with probability π = 1 - (1 - p)(1 - q), and 1 / π is its weight: the
-Horvitz-Thompson total Σ y / π over the labelled rows is unbiased for the total over all rows. A row that both lists
-reach is asked once and counts in both. Neither list depends on the order of the rows, nor on labels.
+The lists are independent, so a row is labelled with probability π = 1 - (1 - p)(1 - q), and its weight is
+1 / π: the Horvitz-Thompson total Σ y / π over the labelled rows is unbiased for the total over all rows.
+A row that both lists reach is labelled once and counts in both. Neither list depends on the order of the
+rows, nor on labels.
 
-With other scores a new *round* begins. Rows that were labelled before are certain in it (they stand for themselves),
-the uniform list goes on where it was, and the chosen list is drawn anew; `rounds.py` joins the rounds.
+Other scores begin a new *round*. Rows labelled before are certain in it, the uniform list continues, and
+the chosen list is drawn anew; `weights.py` combines the rounds.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ from synthkd.text.similar import word_key
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 STRATEGIES = ("uniform", "uncertain", "stratified")
-#: Width, as a share of all rows, of the band at the threshold in which sizes fall off.
+#: Width of the band below the threshold in which sizes decrease, as a share of all rows.
 BAND = 0.1
-#: Size of the rows far below the threshold, where the best have 1: none is ever out of reach.
+#: Size of rows far below the threshold, relative to 1 above; positive, so that each row can be drawn.
 FLOOR = 0.05
-#: Bins of the score that `stratified` draws from alike.
+#: Bins of the score from which `stratified` draws equally.
 BINS = 10
 
 
 def unit_sizes(
     strategy: str, scores: Floats | None, strata: Sequence[str] | None, threshold: float | None, count: int
 ) -> Floats:
-    """Sizes (count,) for a strategy. Without scores all rows are equally uncertain."""
+    """Return (count,) sizes for a strategy. Without scores all rows are equally uncertain."""
     if strategy not in STRATEGIES:
         raise InputError(f"unknown strategy {strategy!r}{nearest(strategy, list(STRATEGIES))}")
     if strategy == "uniform":
@@ -53,7 +54,7 @@ def unit_sizes(
     if strategy == "stratified":
         return _stratified(scores, groups, count)
     near = np.ones(count) if scores is None else _nearness(scores, threshold)
-    # Power allocation (Bankier 1988) with exponent one half: a rare relation gets more than its share.
+    # Power allocation (Bankier 1988), exponent one half: a rare stratum gets more than its share.
     return np.asarray(near / np.sqrt(np.bincount(groups)[groups]), dtype=np.float64)
 
 
@@ -64,11 +65,11 @@ def _stratified(scores: Floats | None, groups: np.ndarray[Any, Any], count: int)
 
 
 def _nearness(scores: Floats, threshold: float | None) -> Floats:
-    """By the place of each score in the order of scores, so that the scores' scale does not matter.
+    """Return (count,) sizes from the ranks of the scores, so that their scale does not matter.
 
-    With a threshold, all rows above it have size 1 (whether a precision is kept is seen on these, and equal sizes give
-    equal weights), and a bell falls off below. Without one, the bell stands about 0.5, or about the middle row where
-    nearly all scores are on one side of that.
+    With a threshold, all rows above it have size 1, since precision is measured on these and equal sizes
+    give equal weights; below it the sizes decrease as a bell. Without one, the bell is centred at 0.5, or
+    at the median if nearly all scores are on one side of 0.5.
     """
     point = 0.5 if threshold is None else threshold
     place = (float(np.mean(scores < point)) + float(np.mean(scores <= point))) / 2
@@ -76,13 +77,13 @@ def _nearness(scores: Floats, threshold: float | None) -> Floats:
         place = 0.5
     away = (_ranks(scores) - place) / BAND
     if threshold is not None:
-        # The plateau begins half a band early: the threshold moves when the critic is trained again.
+        # The plateau begins half a band early, as retraining the critic moves the threshold.
         away = np.minimum(2 * away + 1, 0.0)
     return np.asarray(FLOOR + (1 - FLOOR) * np.exp(-0.5 * away**2), dtype=np.float64)
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Mean rank of each score in [0, 1); equal scores have equal ranks."""
+    """Return the mean rank of each score in [0, 1); equal scores have equal ranks."""
     ordered = np.sort(scores)
     low, high = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
     return np.asarray((low + high) / 2 / max(len(scores), 1), dtype=np.float64)
@@ -100,25 +101,33 @@ SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class LabelSample:
-    """Rows in the order in which they are labelled, how each was chosen, its probability and its weight."""
+    """Rows to label, in order, with the strategy, probability and weight of each."""
 
     rows: Ints
-    chosen: list[str]
+    strategies: list[str]
     probability: Floats
     weights: Floats
 
     @property
     def uniform(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which of the rows are the simple random sample."""
-        return np.array([how == "uniform" for how in self.chosen], dtype=bool)
+        """Mask of the rows that are a simple random sample."""
+        return np.array([strategy == "uniform" for strategy in self.strategies], dtype=bool)
 
 
 @dataclass(frozen=True)
 class SamplingDesign:
-    """The two lists over N rows and C units. ``scale``: rows of the whole that each of the N stands for.
+    """The uniform and the chosen list over N rows and C units.
 
-    ``uniform`` (N,) and ``representative`` (C,) hold rows; ``unit`` (N,) the unit of each row, -1 where a row was
-    labelled in an earlier round; ``rank`` and ``size`` (C,) are v / s and s, by ascending v / s; ``members`` (C,).
+    Attributes:
+        uniform: (N,) rows of the uniform list.
+        start: Position in the uniform list at which the round begins.
+        unit: (N,) unit of each row; -1 for rows labelled in earlier rounds.
+        representative: (C,) row of each unit, by ascending v / s, as are the next three.
+        rank: (C,) v / s.
+        size: (C,) s.
+        members: (C,) rows of each unit.
+        share: Share of turns of the uniform list.
+        scale: Rows of the whole data for each of the N rows.
     """
 
     uniform: Ints
@@ -148,9 +157,19 @@ class SamplingDesign:
         start: int = 0,
         scale: float = 1.0,
     ) -> SamplingDesign:
-        """``strata`` (such as relations) spread the chosen rows; equal `word_key` of ``texts`` makes a unit.
+        """Make the design of one round.
 
-        ``before`` are rows labelled in earlier rounds, ``start`` how far the uniform list had come.
+        Args:
+            ids: Ids of the rows.
+            scores: A critic's score of each row.
+            strata: Stratum of each row, such as its relation; the chosen rows are spread over them.
+            texts: Text of each row; rows of one stratum with equal `word_key` form a unit.
+            threshold: The critic's threshold.
+            strategy: `uncertain`, `stratified` or `uniform`.
+            share: Share of turns of the uniform list.
+            before: Rows labelled in earlier rounds.
+            start: Position that the uniform list had reached in them.
+            scale: Rows of the whole data for each row.
         """
         _check(ids, scores, share)
         count = len(ids)
@@ -177,21 +196,20 @@ class SamplingDesign:
 
     @cached_property
     def _turns(self) -> tuple[Ints, Ints]:
-        """The turn of each place of the uniform list (from ``start``) and of the chosen list."""
+        """Turns of the positions of the uniform list (from ``start``), and of the chosen list."""
         left = len(self.uniform) - self.start
         steps = np.ceil(self.share * np.arange(int(np.ceil(left / self.share)) + 2) - 1e-9)
-        own = np.flatnonzero(np.diff(steps) > 0)[:left]
-        others = np.flatnonzero(np.diff(steps) == 0)
-        # Where turns of the chosen list outnumber its units they pass; where they are too few, it is cut.
-        return own, others[: len(self.rank)]
+        uniform = np.flatnonzero(np.diff(steps) > 0)[:left]
+        chosen = np.flatnonzero(np.diff(steps) == 0)
+        return uniform, chosen[: len(self.rank)]
 
     @cached_property
     def first(self) -> Ints:
-        """(N,) The turn at which a row is asked; for rows of earlier rounds, the largest number."""
+        """(N,) turn of each row; the largest integer for rows of earlier rounds."""
         never = np.iinfo(np.int64).max
         turn = np.full(len(self.uniform), never, dtype=np.int64)
-        own, others = self._turns
-        turn[self.uniform[self.start :]] = own
+        uniform, others = self._turns
+        turn[self.uniform[self.start :]] = uniform
         chosen = self.representative[: len(others)]
         turn[chosen] = np.minimum(turn[chosen], others)
         turn[self.unit < 0] = never
@@ -199,26 +217,26 @@ class SamplingDesign:
 
     @cached_property
     def order(self) -> Ints:
-        """Rows in the order in which they are asked."""
+        """Rows in the order in which they are labelled."""
         order = np.argsort(self.first, kind="stable")
         return order[: int((self.unit >= 0).sum())]
 
     def turns(self, labelled: Iterable[int]) -> int:
-        """How many turns have passed when these rows are labelled: up to the latest of them."""
+        """Return the number of turns after which all these rows are labelled."""
         rows = [row for row in labelled if self.unit[row] >= 0]
         return int(self.first[rows].max()) + 1 if rows else 0
 
     def reached(self, turns: int) -> tuple[int, int]:
-        """(k, m): places of the uniform list (from ``start``) and of the chosen list after so many turns."""
-        own, others = self._turns
-        return int(np.searchsorted(own, turns)), int(np.searchsorted(others, turns))
+        """Return the rows of the uniform and of the chosen list reached in ``turns`` turns."""
+        uniform, chosen = self._turns
+        return int(np.searchsorted(uniform, turns)), int(np.searchsorted(chosen, turns))
 
     def in_uniform(self, turns: int) -> Ints:
-        """Rows of the uniform list that were reached, whichever list asked for them first."""
+        """Return the rows of the uniform list reached in ``turns`` turns."""
         return self.uniform[self.start : self.start + self.reached(turns)[0]]
 
     def probability(self, turns: int) -> Floats:
-        """(N,) π after so many turns (module docstring); 1 for rows of earlier rounds."""
+        """Return (N,) π after ``turns`` turns; 1 for rows of earlier rounds."""
         k, m = self.reached(turns)
         p = k / max(len(self.uniform) - self.start, 1)
         here = self.unit >= 0
@@ -230,21 +248,21 @@ class SamplingDesign:
             q[here] = unit[self.unit[here]]
         return np.where(here, 1 - (1 - p) * (1 - q), 1.0)
 
-    def taken(self, count: int) -> LabelSample:
-        """The first rows, with probabilities and weights as they are when all of them are labelled."""
+    def sample(self, count: int) -> LabelSample:
+        """Return the first ``count`` rows, with the weights that hold once all are labelled."""
         rows = self.order[:count]
         turns = self.turns(rows.tolist())
         probability = self.probability(turns)[rows]
         uniform = set(self.in_uniform(turns).tolist())
-        how = ["uniform" if int(row) in uniform else self.strategy for row in rows]
-        return LabelSample(rows, how, probability, self.scale / probability)
+        strategies = ["uniform" if int(row) in uniform else self.strategy for row in rows]
+        return LabelSample(rows, strategies, probability, self.scale / probability)
 
 
 def sample_rows(
     ids: Sequence[str], scores: Floats | None = None, *, count: int, **options: Any
 ) -> LabelSample:
-    """The first ``count`` rows to label. ``options`` are those of `Design.of`."""
-    return SamplingDesign.of(ids, scores, **options).taken(count)
+    """Return the first ``count`` rows to label. ``options`` are those of `Design.of`."""
+    return SamplingDesign.of(ids, scores, **options).sample(count)
 
 
 def simulate_labelling(
@@ -254,10 +272,15 @@ def simulate_labelling(
     counts: Sequence[int],
     **options: Any,
 ) -> list[tuple[LabelSample, np.ndarray[Any, Any]]]:
-    """For each count, the rows that a person would have labelled, and the labels that they would have given."""
+    """Return, for each count, the rows that would be labelled, and their labels.
+
+    Args:
+        labels: The label of every row.
+        options: Those of `SamplingDesign.of`.
+    """
     design = SamplingDesign.of(ids, scores, **options)
-    taken = [design.taken(count) for count in counts]
-    return [(chosen, np.asarray(labels)[chosen.rows]) for chosen in taken]
+    samples = [design.sample(count) for count in counts]
+    return [(sample, np.asarray(labels)[sample.rows]) for sample in samples]
 
 
 def _check(ids: Sequence[str], scores: Floats | None, share: float) -> None:
@@ -276,29 +299,29 @@ def _check(ids: Sequence[str], scores: Floats | None, share: float) -> None:
 
 
 def _draws(seed: int, salt: str, names: Sequence[str]) -> Floats:
-    """A number in (0, 1) for each name, from its hash alone."""
+    """Return a number in (0, 1) for each name, from its hash alone."""
     return np.array([max(fraction(f"{seed}:{salt}:{name}"), 1e-300) for name in names])
 
 
 def _units(
     ids: Sequence[str], strata: Sequence[str] | None, texts: Sequence[str] | None, old: np.ndarray[Any, Any]
 ) -> tuple[Ints, list[str]]:
-    """The unit of each row, -1 for old rows; and a name for each unit that no order of rows changes."""
+    """Return the unit of each row, -1 for old rows, and a name of each unit."""
     if texts is None:
         keys: list[tuple[str, ...]] = [(name,) for name in ids]
     else:
         parts = strata if strata is not None else [""] * len(ids)
         keys = [(str(part), word_key(text)) for part, text in zip(parts, texts, strict=True)]
-    known: dict[tuple[str, ...], int] = {}
+    numbers: dict[tuple[str, ...], int] = {}
     unit = np.full(len(ids), -1, dtype=np.int64)
     for row, key in enumerate(keys):
         if not old[row]:
-            unit[row] = known.setdefault(key, len(known))
-    return unit, ["\0".join(key) for key in known]
+            unit[row] = numbers.setdefault(key, len(numbers))
+    return unit, ["\0".join(key) for key in numbers]
 
 
 def _one_of_each(unit: Ints, draws: Floats, count: int) -> Ints:
-    """The row with the smallest draw in each unit."""
+    """Return the row with the smallest draw in each unit."""
     one = np.zeros(count, dtype=np.int64)
     for row in np.argsort(-draws, kind="stable"):
         if unit[row] >= 0:

@@ -1,9 +1,9 @@
 """The label sheet: a CSV file with one row for each verdict of each annotator.
 
-A verdict is appended and synced before the next row is shown; taking one back cuts the file at the end of the row
-before. A row that a killed process left half written is cut off when the sheet is opened. One process writes at a
-time. Probabilities and weights depend on how many rows are labelled in the end, so they are filled in when the
-session closes (`rounds.close`), by writing the file anew under a temporary name.
+A verdict is appended and synced before the next row is shown; undoing it truncates the file. A partial
+row of a killed process is truncated when the sheet is opened. One process writes at a time. Probabilities
+and weights depend on the final number of labels, so `weights.write_weights` fills them in when a session
+ends, by replacing the file.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ except ImportError:  # Windows: without this protection
 
 #: Columns after `id`, the kind's columns and the numbers.
 META = ("verdict", "annotator", "time", "chosen", "probability", "weight", "design", "why")
-#: Columns that some rows have and others have not; a sheet gets them when they appear.
+#: Columns that are added to a sheet when rows have them.
 OPTIONAL = {*NUMBERS, *SIBLINGS, *SOURCES, "score"}
-#: Columns whose numbers stay numbers in a spreadsheet, below zero too.
+#: Columns whose numbers are written as numbers, also negative ones.
 _NUMERIC = {*NUMBERS, *SIBLINGS, "score", "probability", "weight"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|nan)")
 Record = dict[str, str]
 
 
 class Sheet:
-    """An open sheet. ``records`` hold all its rows as text. Use as a context manager."""
+    """An open label sheet; ``records`` has all its rows as text. Use as a context manager."""
 
     def __init__(self, path: Path, columns: Sequence[str], formulas: bool = False) -> None:
-        """Open or make a sheet.
+        """Open a sheet, or create it.
 
         Args:
             path: The CSV file.
-            columns: Those that describe a row, beside `id` and `META`.
-            formulas: Write texts that a spreadsheet takes for formulas as they are.
+            columns: Columns that describe a row, besides `id` and `META`.
+            formulas: Write formulas of spreadsheets unescaped.
         """
         self.formulas = formulas
         self.path = path
@@ -59,7 +59,7 @@ class Sheet:
         self._ends: list[int] = []
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Without waiting for the other end of a pipe.
+            # Do not block on a pipe.
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o644)
         try:
             if not stat.S_ISREG(os.fstat(self._file).st_mode):
@@ -79,13 +79,13 @@ class Sheet:
         os.close(self._file)
 
     def append(self, record: Record) -> None:
-        """Add a verdict. It is on the disk when this returns."""
+        """Append a verdict and sync the file."""
         record = {name: str(record.get(name, "")) for name in self.columns}
         self._write(self._line(record))
         self.records.append(record)
 
     def undo(self, annotator: str) -> Record | None:
-        """Take back the last verdict, if this annotator gave it."""
+        """Remove and return the last verdict, if this annotator gave it."""
         if not self.records or self.records[-1]["annotator"] != annotator:
             return None
         self._ends.pop()
@@ -95,7 +95,7 @@ class Sheet:
         return self.records.pop()
 
     def rewrite(self) -> None:
-        """Write all records anew; a reader sees the old file or the new one."""
+        """Replace the file by one of all records, atomically."""
         lines = [_line(self.columns), *map(self._line, self.records)]
         write_text(self.path, b"".join(lines).decode("utf-8"))
         with storage_errors(self.path):
@@ -106,14 +106,14 @@ class Sheet:
         self._read()
 
     def first_records(self) -> dict[str, Record]:
-        """The first record of each id, in the order of the file."""
-        found: dict[str, Record] = {}
+        """Return the first record of each id, in the order of the file."""
+        first: dict[str, Record] = {}
         for record in self.records:
-            found.setdefault(record["id"], record)
-        return found
+            first.setdefault(record["id"], record)
+        return first
 
     def labelled_by(self, annotator: str) -> set[str]:
-        """Ids that an annotator has a verdict for."""
+        """Return the ids that an annotator labelled."""
         return {record["id"] for record in self.records if record["annotator"] == annotator}
 
     def _line(self, record: Record) -> bytes:
@@ -168,7 +168,7 @@ class Sheet:
             self.rewrite()
 
     def _new_columns(self, header: list[str]) -> list[str]:
-        """Columns that the rows have got since the sheet was begun, such as a score."""
+        """Return columns that the sheet lacks, such as a score that was added later."""
         new = [name for name in self.columns if name not in header]
         missing = [name for name in new if name not in OPTIONAL]
         if missing:
@@ -200,35 +200,39 @@ class Sheet:
 
 
 def is_sheet(path: Path) -> bool:
-    """Whether a file holds verdicts."""
+    """Return whether a file has a column of verdicts."""
     if not path.is_file():
         return False
     return any("verdict" in row for rows in read_rows(path, batch=1) for row in rows[:1])
 
 
 def read_sheet(path: Path) -> list[Record]:
-    """All rows of a sheet in CSV, JSONL or Parquet that have a verdict, as text; verdicts in their own words."""
-    found: list[Record] = []
+    """Read the labelled rows of a sheet in CSV, JSONL or Parquet, as text.
+
+    Raises:
+        CriticError: For an unknown verdict, or a row without an id.
+    """
+    records: list[Record] = []
     number = 0
     for rows in read_rows(path):
         for row in rows:
             number += 1
-            said = row.get("verdict", row.get("label"))
-            verdict = verdict_of(said)
+            cell = row.get("verdict", row.get("label"))
+            verdict = verdict_of(cell)
             if verdict is None:
-                raise CriticError(f"{path} row {number}: {said!r} is no verdict; write {SPELLINGS}")
+                raise CriticError(f"{path} row {number}: {cell!r} is no verdict; write {SPELLINGS}")
             for name in ("id", "annotator"):
                 row[name] = text_cell(row.get(name), f"{path} row {number}", name) or ""
             if not row["id"]:
                 raise CriticError(f"{path} row {number}: no `id`; annotators are compared by the ids of rows")
             if verdict:
                 text = {name: sheet_text(value) for name, value in row.items()}
-                found.append(dict.fromkeys(META, "") | text | {"verdict": verdict})
-    return found
+                records.append(dict.fromkeys(META, "") | text | {"verdict": verdict})
+    return records
 
 
 def votes_by_row(records: Iterable[Record]) -> dict[str, dict[str, str]]:
-    """Row -> annotator -> verdict; where one annotator spoke twice, the later."""
+    """Return row -> annotator -> verdict; an annotator's later verdict replaces an earlier one."""
     votes: dict[str, dict[str, str]] = {}
     for record in records:
         votes.setdefault(record["id"], {})[record["annotator"]] = record["verdict"]
@@ -236,7 +240,7 @@ def votes_by_row(records: Iterable[Record]) -> dict[str, dict[str, str]]:
 
 
 def timestamp() -> str:
-    """The time, ISO 8601, UTC, to the second."""
+    """Return the current time in UTC, ISO 8601 to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -245,13 +249,13 @@ def _line(fields: Sequence[str]) -> bytes:
 
 
 def _whole(data: bytes) -> bytes:
-    """The data up to the end of its last whole row."""
+    """Return the data up to the end of the last complete row."""
     ends = _ends(data)
     return data[: ends[-1]] if ends else b""
 
 
 def _ends(data: bytes) -> list[int]:
-    """Where each row ends: at a line feed outside quotes."""
+    """Return the end of each row: a line feed outside quotes."""
     ends, quotes, start = [], 0, 0
     while (place := data.find(b"\n", start)) >= 0:
         quotes += data.count(b'"', start, place)

@@ -1,4 +1,4 @@
-"""One key at a time from a terminal or a pipe."""
+"""Read single keys from a terminal or a pipe."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ END = ""
 
 
 class TerminalKeys:
-    """Keys of a stream. On a terminal no Return is needed; from a pipe, line ends are passed over.
+    """The keys typed on a terminal, without Return, or the characters of a pipe, without line ends.
 
-    The terminal is set back when the block ends, however it ends.
+    Use as a context manager: the terminal's settings are restored at the end of the block.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -37,7 +37,7 @@ class TerminalKeys:
         if termios is not None and self._number is not None and os.isatty(self._number):
             self._saved = termios.tcgetattr(self._number)
             tty.setcbreak(self._number)
-            # A process that a shell started in the background inherits SIGINT as ignored; Ctrl-C typed here is a key.
+            # A background process of a shell inherits SIGINT as ignored, which would disable Ctrl-C.
             if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 self._handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
@@ -53,24 +53,26 @@ class TerminalKeys:
             self._handler = None
 
     def key(self) -> str:
-        """The next key; ``END`` at the end of the stream or for Ctrl-D."""
+        """Return the next key; ``END`` at the end of the stream or for Ctrl-D."""
         while True:
             read = self._read()
             if read in ("", "\x04"):
                 return END
             if read == "\x1b":
-                self._pass_sequence()
+                self._skip_sequence()
             elif not read.isspace():
                 return read
 
     def line(self, ask: Callable[[], None] = lambda: None) -> str:
-        """The rest of a line, as it is typed. ``ask`` says what for, once the terminal edits lines: what is typed before
-        that is not edited."""
+        """Read the rest of a line, with line editing on a terminal.
+
+        Args:
+            ask: Print the question. Called after line editing is on, so that all input is edited.
+        """
         if self._saved is not None and self._number is not None:
-            # With line editing and echo, as a terminal has them.
             current = termios.tcgetattr(self._number)
             edited = list(self._saved)
-            # What is pasted may hold escape sequences: they are echoed as `^[`.
+            # Echo escape sequences in pasted text as `^[`.
             edited[3] |= termios.ECHOCTL
             termios.tcsetattr(self._number, termios.TCSADRAIN, edited)
             try:
@@ -99,8 +101,8 @@ class TerminalKeys:
             return os.read(self._number, 1)
         return self._stream.read(1).encode("utf-8")
 
-    def _pass_sequence(self) -> None:
-        """Pass over what an arrow or function key sends after Escape: `[` or `O`, and all up to a letter or `~`."""
+    def _skip_sequence(self) -> None:
+        """Skip the bytes of an arrow or function key after Escape: `[` or `O`, up to a letter or `~`."""
         import select
 
         if self._number is None or self._saved is None:

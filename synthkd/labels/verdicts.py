@@ -1,4 +1,4 @@
-"""What an annotator may say of a row, and the words that stand for it in files."""
+"""The verdicts of an annotator, and their spellings in files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 ACCEPT, REJECT, UNSURE = "accept", "reject", "unsure"
 VERDICTS = (ACCEPT, REJECT, UNSURE)
-#: The spellings of each verdict, in any case: people's words, what tools and languages print for true and false, and
-#: what spreadsheets print for them in other countries.
-_WORDS = {
+#: Spellings of each verdict, in any case: words of people, of tools, of programming languages, and of
+#: spreadsheets in other languages.
+_SPELLINGS = {
     ACCEPT: (
         "accept", "accepted", "true", "t", "1", "yes", "y", "valid", "correct", "right", "good", "pass", "passed",
         "positive", "pos", "approve", "approved", "keep", "ok", "okay", "✓", "✔", "✅", "☑", "👍",
@@ -26,35 +26,35 @@ _WORDS = {
     ),
     UNSURE: ("unsure", "not sure", "unknown", "unclear", "undecided", "maybe", "don't know", "?"),
 }  # fmt: skip
-_KNOWN = {word: verdict for verdict, words in _WORDS.items() for word in words}
-#: What tools write for an empty cell.
+_VERDICTS = {word: verdict for verdict, words in _SPELLINGS.items() for word in words}
+#: Spellings of an empty cell.
 EMPTY = frozenset({"", "na", "n/a", "#n/a", "nan", "none", "null", "<na>"})
-_WHOLE = re.compile(r"[01]\.0+")
-#: For messages.
+_TRUTH_VALUE = re.compile(r"[01]\.0+")
+#: Common spellings, for messages.
 SPELLINGS = "accept, yes, true, valid, correct, y, 1 or ✓; reject, no, false, invalid, incorrect, n, 0 or ✗; unsure or ?"
-#: Characters that change no verdict: variation selectors, joiners, marks of byte order, tones of skin.
-_UNSEEN = dict.fromkeys([0xFE0E, 0xFE0F, 0x200B, 0x200C, 0x200D, 0xFEFF, *range(0x1F3FB, 0x1F400)])
+#: Characters that change no verdict: variation selectors, joiners, byte order marks, skin tones.
+_IGNORED = dict.fromkeys([0xFE0E, 0xFE0F, 0x200B, 0x200C, 0x200D, 0xFEFF, *range(0x1F3FB, 0x1F400)])
 
 
 def verdict_of(value: Any) -> str | None:
-    """``accept``, ``reject`` or ``unsure``; ``""`` for an empty cell; ``None`` for a word that is none of them."""
+    """Return the verdict that a cell spells; ``""`` for an empty cell, None for an unknown word."""
     if value is None:
         return ""
-    if isinstance(value, int | float):  # a truth value too
+    if isinstance(value, int | float):  # includes bool
         if value != value:
             return ""
         return ACCEPT if value == 1 else REJECT if value == 0 else None
     if not isinstance(value, str):
-        return None if isinstance(value, list | tuple | dict | bytes) else _spelt(str(value))
-    return _spelt(value)
+        return None if isinstance(value, list | tuple | dict | bytes) else _verdict_of_text(str(value))
+    return _verdict_of_text(value)
 
 
-def _spelt(text: str) -> str | None:
-    # Folded after the compatibility form, in which a letter may be a capital again.
-    folded = unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold()
+def _verdict_of_text(text: str) -> str | None:
+    # Fold after NFKC, which can make capitals.
+    folded = unicodedata.normalize("NFKC", text.translate(_IGNORED)).casefold()
     word = " ".join(folded.split()).strip("\"'`“”‘’«»").strip()
     word = word.rstrip(".!") or word
     if word in EMPTY:
         return ""
-    # 1.0 is how a column of numbers with gaps is written.
-    return _KNOWN.get(word[0] if _WHOLE.fullmatch(word) else word)
+    # Pandas writes a column of 0 and 1 with gaps as 0.0 and 1.0.
+    return _VERDICTS.get(word[0] if _TRUTH_VALUE.fullmatch(word) else word)

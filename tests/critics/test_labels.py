@@ -312,7 +312,7 @@ def test_the_weighted_share_of_valid_rows_is_that_of_the_whole(tmp_path: Path) -
     found = [
         {"head": f"head{i}", "relation": "IsA", "tail": "t", "verdict": "accept" if valid[i] else "reject",
          "weight": weight, "chosen": how}
-        for i, weight, how in zip(taken.rows, taken.weights, taken.chosen, strict=True)
+        for i, weight, how in zip(taken.rows, taken.weights, taken.strategies, strict=True)
     ]  # fmt: skip
     sheet = read(tmp_path, found)
     assert np.average(sheet.labels, weights=sheet.weights) == pytest.approx(valid.mean(), abs=0.04)

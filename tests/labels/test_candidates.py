@@ -66,7 +66,7 @@ def test_the_rows_that_a_critic_decides_or_others_are_taken(tmp_path: Path, whic
 def test_an_accepted_row_stands_for_its_rejected_duplicate(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(fates()[::-1]), tmp_path / "r.parquet")
     pool = read_candidates(tmp_path / "r.parquet", KIND, "all")
-    assert pool.rows[pool.place["r0"]]["rejected_by"] is None
+    assert pool.rows[pool.positions["r0"]]["rejected_by"] is None
 
 
 def test_a_large_whole_is_sampled_and_the_scale_stands_for_the_rest(tmp_path: Path) -> None:

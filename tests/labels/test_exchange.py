@@ -1,4 +1,4 @@
-"""There and back: Label Studio and Argilla, joined by id."""
+"""Export to Label Studio and Argilla, and import of their annotations."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from support.label_candidates import KIND, label, make_pool, pool_rows
 
 from synthkd.errors import InputError
-from synthkd.labels import argilla, label_studio
-from synthkd.labels.argilla import user_id
-from synthkd.labels.exchange import drawn_items, format_of, sheet_columns, sheet_items, take_in
+from synthkd.labels.exchange import add_annotations, drawn_rows, format_named, sheet_columns, sheet_rows
+from synthkd.labels.exchange.argilla import ArgillaFormat, user_id
+from synthkd.labels.exchange.label_studio import LabelStudioFormat
 from synthkd.labels.sheet import Sheet, read_sheet
 
 TOOLS = ["label-studio", "argilla"]
@@ -26,12 +26,12 @@ def test_a_sheet_goes_there_and_back_whole(tmp_path: Path, tool: str) -> None:
     label(tmp_path, pool, "wnot so\nraa", "bob@example.org")
     before = read_sheet(tmp_path / "labels.csv")
     there = tmp_path / "there.json"
-    form = format_of(tool)
-    form.write(sheet_items(before, KIND), there)
-    items = form.items(there)
-    answers, problems = form.answers(there)
-    with Sheet(tmp_path / "back.csv", sheet_columns(items)) as sheet:
-        added, more = take_in(answers, items, sheet)
+    form = format_named(tool)
+    form.write(sheet_rows(before, KIND), there)
+    rows = form.read_rows(there)
+    annotations, problems = form.read_annotations(there)
+    with Sheet(tmp_path / "back.csv", sheet_columns(rows)) as sheet:
+        added, more = add_annotations(annotations, rows, sheet)
     assert (added, problems, more) == (6, [], [])
 
     def key(row: dict[str, str]) -> tuple[str, str]:
@@ -44,7 +44,7 @@ def drawn(tmp_path: Path, tool: str, count: int = 4) -> tuple[Path, list[dict[st
     pool = make_pool(tmp_path)
     session, _ = label(tmp_path, pool, "")
     path = tmp_path / "tasks.json"
-    format_of(tool).write(drawn_items(pool, KIND, session.design, "d1", count), path)
+    format_named(tool).write(drawn_rows(pool, KIND, session.design, "d1", count), path)
     return path, json.loads(path.read_text())
 
 
@@ -53,11 +53,11 @@ def taken(
 ) -> tuple[list[dict[str, str]], str]:
     path = tmp_path / "answers.json"
     path.write_text(json.dumps(answers))
-    form = format_of(tool)
-    items = form.items(tasks)
-    found, problems = form.answers(path)
-    with Sheet(tmp_path / "sheet.csv", sheet_columns(items)) as sheet:
-        _, more = take_in(found, items, sheet)
+    form = format_named(tool)
+    rows = form.read_rows(tasks)
+    annotations, problems = form.read_annotations(path)
+    with Sheet(tmp_path / "sheet.csv", sheet_columns(rows)) as sheet:
+        _, more = add_annotations(annotations, rows, sheet)
     return read_sheet(tmp_path / "sheet.csv"), "\n".join([*problems, *more])
 
 
@@ -180,12 +180,12 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, tool: str, text: str)
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(InputError, match=r"x\.json: not "):
-        format_of(tool).answers(path)
+        format_named(tool).read_annotations(path)
 
 
 def test_an_unknown_tool_is_refused_with_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'argilla'"):
-        format_of("argila")
+        format_named("argila")
 
 
 def _json(path: Path, value: object) -> Path:
@@ -212,7 +212,7 @@ def _json(path: Path, value: object) -> Path:
 )
 def test_an_odd_annotation_is_read_as_far_as_it_goes(tmp_path: Path, annotation: object) -> None:
     path = _json(tmp_path / "a.json", [{"data": {"id": "1"}, "annotations": [annotation]}])
-    found, problems = label_studio.answers(path)
+    found, problems = LabelStudioFormat().read_annotations(path)
     assert len(found) + len(problems) == 1
     assert all(isinstance(value, str) for answer in found for value in vars(answer).values())
 
@@ -239,7 +239,7 @@ def test_an_odd_annotation_is_read_as_far_as_it_goes(tmp_path: Path, annotation:
     ],
 )
 def test_an_odd_record_is_read_as_far_as_it_goes(tmp_path: Path, record: object) -> None:
-    found, problems = argilla.answers(_json(tmp_path / "a.json", [record]))
+    found, problems = ArgillaFormat().read_annotations(_json(tmp_path / "a.json", [record]))
     assert len(found) + len(problems) == 1
 
 
@@ -263,7 +263,8 @@ def test_a_file_that_is_no_export_is_refused_in_one_line(
         path.mkdir()
     else:
         path.write_bytes(data)
-    for read in (label_studio.answers, label_studio.items, argilla.answers, argilla.items):
-        with pytest.raises(InputError, match=said) as caught:
-            read(path)
-        assert "\n" not in str(caught.value)
+    for form in (LabelStudioFormat(), ArgillaFormat()):
+        for read in (form.read_annotations, form.read_rows):
+            with pytest.raises(InputError, match=said) as caught:
+                read(path)
+            assert "\n" not in str(caught.value)

@@ -24,7 +24,7 @@ def test_each_key_gives_its_verdict(tmp_path: Path) -> None:
 def test_a_row_is_shown_in_words_with_its_source(tmp_path: Path) -> None:
     pool = make_pool(tmp_path, pool_rows(source="From a page."))
     _, shown = label(tmp_path, pool, "aq")
-    first = pool.rows[pool.place[read_sheet(tmp_path / "labels.csv")[0]["id"]]]
+    first = pool.rows[pool.positions[read_sheet(tmp_path / "labels.csv")[0]["id"]]]
     text = "\n".join(shown)
     assert "source: From a page." in text
     assert f"{first['head']} " in text
@@ -68,7 +68,7 @@ def test_a_skipped_row_comes_back_next_time(tmp_path: Path) -> None:
     label(tmp_path, pool, "saaq")
     later, _ = label(tmp_path, pool, "aq")
     rows = read_sheet(tmp_path / "labels.csv")
-    assert pool.place[rows[-1]["id"]] == later.design.order[0]
+    assert pool.positions[rows[-1]["id"]] == later.design.order[0]
     assert len({row["id"] for row in rows}) == 3
 
 
@@ -114,7 +114,7 @@ def test_the_time_is_utc_and_the_score_is_kept(tmp_path: Path) -> None:
     label(tmp_path, pool, "aq")
     (row,) = read_sheet(tmp_path / "labels.csv")
     assert row["time"].endswith("Z")
-    assert float(row["score"]) == float(pool.rows[pool.place[row["id"]]]["score"])
+    assert float(row["score"]) == float(pool.rows[pool.positions[row["id"]]]["score"])
 
 
 def test_a_second_annotator_gets_the_same_rows_first_and_agreement_is_shown(tmp_path: Path) -> None:
@@ -137,11 +137,11 @@ def test_fresh_passes_over_what_anyone_labelled(tmp_path: Path) -> None:
 def test_weights_of_a_whole_session_are_those_of_the_design(tmp_path: Path) -> None:
     pool = make_pool(tmp_path)
     session, _ = label(tmp_path, pool, "a" * 20)
-    taken = session.design.taken(20)
+    taken = session.design.sample(20)
     rows = read_sheet(tmp_path / "labels.csv")
     assert [row["id"] for row in rows] == [pool.ids[i] for i in taken.rows]
     np.testing.assert_allclose([float(row["weight"]) for row in rows], taken.weights, rtol=1e-6)
-    assert [row["chosen"] for row in rows] == taken.chosen
+    assert [row["chosen"] for row in rows] == taken.strategies
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_killed_session_leaves_weights_blank_and_the_next_one_fills_them_in(tm
     label(tmp_path, pool, "aaaa")
     path = tmp_path / "labels.csv"
     rows = read_sheet(path)
-    with Sheet(path, pool.kept) as sheet:
+    with Sheet(path, pool.sheet_columns) as sheet:
         for record in sheet.records:
             record["weight"] = record["probability"] = ""
         sheet.rewrite()

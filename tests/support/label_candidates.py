@@ -64,7 +64,7 @@ def label(
     shown: list[str] = []
     asked = {"strategy": "uncertain", "share": 1 / 3, "threshold": 0.7, "seed": 0}
     asked |= {key: options.pop(key) for key in list(options) if key in asked}
-    with Sheet(folder / "labels.csv", pool.kept) as sheet:
+    with Sheet(folder / "labels.csv", pool.sheet_columns) as sheet:
         name = round_name(pool, *(asked[key] for key in ("strategy", "share", "threshold", "seed")))
         design = next_design(pool, sheet, name, **asked)
         session = Session(pool, KIND, design, sheet, name, annotator, shown.append, **options)
