@@ -91,4 +91,6 @@ def test_a_kind_without_inputs_is_refused() -> None:
 
 def test_a_sheet_for_labelling_keeps_the_columns_of_siblings() -> None:
     rows = with_siblings(pa.Table.from_pylist(ROWS), Said()).to_pylist()
-    assert {*SIBLINGS} <= {*CandidatePool([row | {"id": "x"} for row in rows[:1]], Said.columns).sheet_columns}
+    assert {*SIBLINGS} <= {
+        *CandidatePool([row | {"id": "x"} for row in rows[:1]], Said.columns).sheet_columns
+    }
