@@ -11,8 +11,8 @@ from synthkd.recipe import Recipe
 
 #: Kind -> module and class of its task.
 TASKS = {
-    "labelled_text": ("synthkd.loops.labelled.task", "Labelled"),
-    "triple": ("synthkd.loops.triples.task", "Triples"),
+    "labelled_text": ("synthkd.loops.labelled.task", "LabelledTextTask"),
+    "triple": ("synthkd.loops.triples.task", "TripleTask"),
 }
 
 
