@@ -27,7 +27,7 @@ from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_plac
 from synthkd.stages.places import GENERATED as GENERATED
 from synthkd.stages.plan import Plan
 from synthkd.stages.run_report import report_html, report_rows, report_text
-from synthkd.storage.write import read_json, write_json
+from synthkd.storage import read_json, write_json
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus

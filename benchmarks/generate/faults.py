@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.generate.job import COMPLETIONS, count, kill, run, server, start, write_job
 from synthkd import load_corpus
-from synthkd.storage.write import read_json
+from synthkd.storage import read_json
 from synthkd.testing import FakeServer
 
 RATES = {"429": 0.05, "500": 0.02, "reset": 0.01, "hang": 0.005, "off-schema": 0.02}

@@ -15,7 +15,7 @@ from typing import Any
 
 from synthkd.errors import CriticError, StudentError, UserError
 from synthkd.keys import content_hash, sha256_hash
-from synthkd.storage.ownership import HASHES as HASHES
+from synthkd.storage import HASHES
 
 FORMAT = 2
 #: Folder in an artefact's folder into which a copy of a frozen encoder may be put; compared by content when it is loaded.
@@ -49,9 +49,9 @@ class Artifact:
             raise self.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
 
 
-CRITIC = Artifact("critic", CriticError, "train the critic again")
-STUDENT = Artifact("student", StudentError, "train the student again")
-EXPORT = Artifact("exported student", StudentError, "export the student again")
+CRITIC_ARTIFACT = Artifact("critic", CriticError, "train the critic again")
+STUDENT_ARTIFACT = Artifact("student", StudentError, "train the student again")
+ONNX_ARTIFACT = Artifact("exported student", StudentError, "export the student again")
 
 
 def write_hashes(folder: Path) -> None:

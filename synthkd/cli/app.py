@@ -299,7 +299,7 @@ app.add_typer(student.app, name="student")
 def main() -> None:
     """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
     from synthkd.stages.interrupt import SIGNALS
-    from synthkd.storage.write import clear_temporary
+    from synthkd.storage import clear_temporary
 
     guard_streams()
     received = _end_by_signals(SIGNALS)

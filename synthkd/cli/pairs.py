@@ -51,7 +51,7 @@ def pairs(
     from synthkd.commands.pairs import make_pairs, read_things
     from synthkd.errors import InputError
     from synthkd.rows.read import read_rows
-    from synthkd.storage.write import storage_errors
+    from synthkd.storage import storage_errors
 
     if out is not None and out.exists():
         raise InputError(f"{out} is there already; name another file, or remove it")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from synthkd.errors import InputError
 from synthkd.resources import resource
-from synthkd.storage.write import check_place, storage_errors, write_text
+from synthkd.storage import check_place, storage_errors, write_text
 
 
 def write_starter(folder: Path) -> Path:

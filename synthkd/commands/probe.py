@@ -26,7 +26,7 @@ from synthkd.stages.filter import filter_candidates
 from synthkd.stages.generate import generate_completions
 from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import InputCounts, Plan
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 
 _RESAMPLES = 4000
 

@@ -24,7 +24,7 @@ _MARK = "folder of `synthkd segment`"
 
 def _strange(folder: Path) -> str | None:
     """Name what shows that a folder is not one of `synthkd segment`; None if it is one."""
-    from synthkd.storage.ownership import first_of, has_mark
+    from synthkd.storage import first_entry, has_mark
 
     if has_mark(folder, _MARK):
         return None
@@ -34,13 +34,13 @@ def _strange(folder: Path) -> str | None:
         with recipe.open("rb") as file:
             if b"name: segment" in file.read(1 << 20):
                 return None
-    return f"holds {first_of(folder)}"
+    return f"holds {first_entry(folder)}"
 
 
 def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
     """Refuse a file that could not be written, before anything is paid for."""
     from synthkd.errors import InputError
-    from synthkd.storage.ownership import check_file, has_fields
+    from synthkd.storage import check_file, has_fields
 
     if path is None:
         return
@@ -56,8 +56,7 @@ def gather(files: list[Path], work: Path) -> Path:
     """Write all documents into one file of the run's folder."""
     from synthkd.errors import InputError
     from synthkd.rows.read import read_rows
-    from synthkd.storage.ownership import FolderKind
-    from synthkd.storage.write import claim_folder, replaced_file
+    from synthkd.storage import FolderKind, claim_folder, replaced_file
 
     path = work / "documents.jsonl"
     claim_folder(work, FolderKind(_MARK, _strange, "name a folder of its own with --work"))
@@ -112,7 +111,7 @@ def make_recipe(
 
     from synthkd.kinds.proposition.kind import PropositionKind
     from synthkd.recipe import Recipe
-    from synthkd.storage.write import write_text
+    from synthkd.storage import write_text
 
     sampling: dict[str, Any] = {"n": samples, "temperature": 0.7 if samples > 1 else 0.0, "seed": 0}
     if model is None:
@@ -158,7 +157,7 @@ def _template(name: str | None) -> str | None:
 
 def write_rows(dataset: Any, out: Path | None) -> None:
     """Accepted rows in the order of documents and sentences, as JSON lines to stdout or in a file."""
-    from synthkd.storage.write import replaced_file
+    from synthkd.storage import replaced_file
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
     table = dataset.to_table(columns=list(COLUMNS)).sort_by(keys)
@@ -184,7 +183,7 @@ def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) 
     from synthkd.kinds.proposition.kind import PropositionKind
     from synthkd.rows.read import read_rows
     from synthkd.stages.places import FILTERED_ROWS
-    from synthkd.storage.write import replaced_file
+    from synthkd.storage import replaced_file
 
     coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / FILTERED_ROWS)
     reports = []

@@ -23,7 +23,7 @@ from synthkd.stages.places import (
     ReportShape,
 )
 from synthkd.stages.run_report import vote_rows
-from synthkd.storage.write import read_json
+from synthkd.storage import read_json
 
 
 def show_path(path: Path) -> str:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, field_validator
 
 from synthkd.corpora.write import MANIFEST, parquet_errors
 from synthkd.errors import InputError, StorageError
-from synthkd.storage.write import left_of, parse_json, storage_errors
+from synthkd.storage import displaced_folder, parse_json, storage_errors
 
 #: Files that are held open at most.
 _MOST = 256
@@ -226,7 +226,7 @@ class _Files(fs.FileSystemHandler):  # type: ignore[misc]
 def _nothing(path: Path) -> str:
     said = f"{path}: no corpus here (no {MANIFEST})"
     with suppress(StorageError):
-        if (old := left_of(path)) is not None:
+        if (old := displaced_folder(path)) is not None:
             said += f"; a process that was replacing it has ended: it lies in {old}, and the next run puts it back"
     return said
 

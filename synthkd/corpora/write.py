@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 from synthkd.corpora.card import dataset_card
 from synthkd.errors import StorageError
 from synthkd.keys import content_hash, file_hash
-from synthkd.storage.ownership import CORPUS
-from synthkd.storage.write import replaced_folder, write_json, write_text
+from synthkd.storage import CORPUS_FOLDER, replaced_folder, write_json, write_text
 
 MANIFEST = "manifest.json"
 #: Rows of a row group.
@@ -36,7 +35,7 @@ def write_corpus(
     """
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
     footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
-    with replaced_folder(folder, CORPUS) as temporary:
+    with replaced_folder(folder, CORPUS_FOLDER) as temporary:
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):
             rows = _rows(filtered, accepted)

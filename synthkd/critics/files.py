@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
-from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
+from synthkd.artifacts.folder import CRITIC_ARTIFACT, check_hashes, write_hashes
 from synthkd.artifacts.settings import (
     Columns,
     Name,
@@ -21,7 +21,7 @@ from synthkd.artifacts.settings import (
     read_object,
 )
 from synthkd.errors import CriticError
-from synthkd.storage.write import write_json
+from synthkd.storage import write_json
 
 ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 
@@ -49,12 +49,12 @@ def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tu
     """Read what `write_files` wrote, the settings as the model ``settings``."""
     if not (folder / CONFIG).is_file():
         raise CriticError(f"{folder}: no critic here (no {CONFIG})")
-    check_hashes(folder, CRITIC)
-    found = read_object(folder / CONFIG, CRITIC)
+    check_hashes(folder, CRITIC_ARTIFACT)
+    found = read_object(folder / CONFIG, CRITIC_ARTIFACT)
     if found.get("critic") != critic or found.get("version") != version:
         raise CriticError(f"{folder / CONFIG}: not a critic `{critic}` of this version; train it again")
-    checked = checked_settings(folder / CONFIG, found, settings, CRITIC)
-    return read_arrays(folder / ARRAYS, CRITIC), checked
+    checked = checked_settings(folder / CONFIG, found, settings, CRITIC_ARTIFACT)
+    return read_arrays(folder / ARRAYS, CRITIC_ARTIFACT), checked
 
 
 def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:

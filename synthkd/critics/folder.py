@@ -13,7 +13,7 @@ from pydantic import Field
 
 from synthkd import plugins
 from synthkd.artifacts.arrays import read_table
-from synthkd.artifacts.folder import CRITIC, check_hashes, write_hashes
+from synthkd.artifacts.folder import CRITIC_ARTIFACT, check_hashes, write_hashes
 from synthkd.artifacts.settings import Count, Name, PluginName, Settings, read_object, read_settings
 from synthkd.critics.base import Critic
 from synthkd.critics.card import critic_card
@@ -26,8 +26,7 @@ from synthkd.critics.trained_critic import GROUP, TrainedCritic, checked_scores
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
-from synthkd.storage.ownership import CRITIC as CRITIC_FOLDER
-from synthkd.storage.write import replaced_folder, write_json, write_text
+from synthkd.storage import CRITIC_FOLDER, replaced_folder, write_json, write_text
 
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
 #: Held-out rows that a loaded critic scores again.
@@ -105,24 +104,27 @@ def load_critic(
     Raises:
         CriticError: The folder is damaged, altered or for another kind.
     """
-    facts, training = read_facts(folder), read_object(folder / FACTS, CRITIC)
-    check_hashes(folder, CRITIC)
+    facts, training = read_facts(folder), read_object(folder / FACTS, CRITIC_ARTIFACT)
+    check_hashes(folder, CRITIC_ARTIFACT)
     if facts.kind != kind.name:
         raise CriticError(f"{folder}: trained for the kind {facts.kind!r}, not {kind.name!r}")
     critic_class: type[Critic] = plugins.find("critics", facts.critic)
     own = options_of_load(critic_class, options or {})
     if critic_class.load_options & {"folder", OF_MEMBERS}:
         own.setdefault("folder", str(base))
-    with CRITIC.fitting(folder):
+    with CRITIC_ARTIFACT.fitting(folder):
         critic = critic_class.load(folder, kind, **own)
-    held_out, seen = read_table(folder / HELD_OUT, CRITIC), read_table(folder / SEEN, CRITIC)
+    held_out, seen = (
+        read_table(folder / HELD_OUT, CRITIC_ARTIFACT),
+        read_table(folder / SEEN, CRITIC_ARTIFACT),
+    )
     not_columns = {*_NOT_COLUMNS, verdict_column(kind)}
     columns = [name for name in held_out.schema.names if name not in not_columns]
     if columns != list(kind.columns):
         raise CriticError(f"{folder}: trained on the columns {columns}, the kind has {list(kind.columns)}")
     _check_held_out(folder / HELD_OUT, held_out, verdict_column(kind))
     if seen.schema.names != ["group"] or seen.schema.types != [pa.int64()] or seen.column("group").null_count:
-        raise CRITIC.refuse(folder / SEEN, "not hashes of groups")
+        raise CRITIC_ARTIFACT.refuse(folder / SEEN, "not hashes of groups")
     trained = TrainedCritic(critic, held_out, training, frozenset(seen.column("group").to_pylist()))
     if not critic.asks:
         _check_scores(trained, folder)
@@ -133,32 +135,32 @@ def read_facts(folder: Path) -> Facts:
     """Read which critic a folder holds and the facts of its training."""
     if not (folder / FACTS).is_file():
         if (folder / CONFIG).is_file():
-            raise CRITIC.refuse(folder / FACTS, "missing")
+            raise CRITIC_ARTIFACT.refuse(folder / FACTS, "missing")
         raise CriticError(f"{folder}: no critic here; `synthkd critic train` makes one")
-    return read_settings(folder / FACTS, Facts, CRITIC)
+    return read_settings(folder / FACTS, Facts, CRITIC_ARTIFACT)
 
 
 def _check_held_out(path: Path, rows: pa.Table, verdict: str) -> None:
     """Refuse held-out rows without a probability, a verdict or a positive weight: every guarantee rests on them."""
     for name in ("score", verdict, *(name for name in ("weight",) if name in rows.schema.names)):
         if name not in rows.schema.names:
-            raise CRITIC.refuse(path, f"no column {name!r}")
+            raise CRITIC_ARTIFACT.refuse(path, f"no column {name!r}")
         column = rows.column(name)
         wanted = pa.bool_() if name == verdict else pa.float64()
         if column.type != wanted or column.null_count:
-            raise CRITIC.refuse(path, f"{name}: {wanted} without nulls is needed")
+            raise CRITIC_ARTIFACT.refuse(path, f"{name}: {wanted} without nulls is needed")
         if name == verdict:
             continue
         values = column.to_numpy()
         least, most = (0.0, 1.0) if name == "score" else (1e-300, 1e300)
         if not (np.isfinite(values) & (values >= least) & (values <= most)).all():
-            raise CRITIC.refuse(path, f"{name}: a value that it cannot have")
+            raise CRITIC_ARTIFACT.refuse(path, f"{name}: a value that it cannot have")
 
 
 def _check_scores(trained: TrainedCritic, folder: Path) -> None:
     """Refuse a critic whose scores of held-out rows differ from the saved ones, on which its threshold rests."""
     probe = trained.held_out.slice(0, _PROBES)
-    with CRITIC.fitting(folder), np.errstate(all="ignore"):
+    with CRITIC_ARTIFACT.fitting(folder), np.errstate(all="ignore"):
         scores = checked_scores(trained.critic, probe.drop_columns(["score"]))
     if len(scores) and np.median(np.abs(scores - probe.column("score").to_numpy())) > _TOLERANCE:
-        raise CRITIC.refuse(folder, "it scores its held-out rows otherwise than when it was trained")
+        raise CRITIC_ARTIFACT.refuse(folder, "it scores its held-out rows otherwise than when it was trained")

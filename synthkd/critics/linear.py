@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.artifacts.arrays import Array, Arrays, check_arrays
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Weight
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.features import (
@@ -132,10 +132,10 @@ class LinearCritic(Critic):
         critic = cls(kind)
         arrays, settings = read_files(folder, cls.name, VERSION, _Settings)
         check_columns(folder, settings, kind)
-        check_arrays(folder / ARRAYS, arrays, _SHAPES, CRITIC)
+        check_arrays(folder / ARRAYS, arrays, _SHAPES, CRITIC_ARTIFACT)
         used = arrays["used"]
         if len(np.unique(used)) != len(used):
-            raise CRITIC.refuse(folder / ARRAYS, "used: a feature stands twice")
+            raise CRITIC_ARTIFACT.refuse(folder / ARRAYS, "used: a feature stands twice")
         weights, rarity = np.zeros(1 << BITS), np.full(1 << BITS, float(arrays["rarity_unseen"][0]))
         weights[used], rarity[used] = arrays["weights"], arrays["rarity"]
         scales = Scales(**{name: arrays[name] for name in SCALES})

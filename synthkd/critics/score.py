@@ -21,14 +21,19 @@ from synthkd.keys import content_hash, file_hash
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
 from synthkd.rows.read import read_tables
-from synthkd.storage.ownership import MARK, FolderKind, check_file, has_columns, has_mark, unlisted
-from synthkd.storage.write import (
+from synthkd.storage import (
+    MARK,
+    FolderKind,
+    check_file,
     check_place,
     claim_folder,
-    is_scratch,
+    has_columns,
+    has_mark,
+    is_temporary_folder,
     remove_folder,
     replaced_file,
     storage_errors,
+    unlisted_file,
     write_text,
 )
 
@@ -44,9 +49,9 @@ def _strange(folder: Path) -> str | None:
     for path in folder.iterdir():
         if path.suffix == ".parquet" and path.stem.isdigit():
             ours.add(path.name)
-        elif path.is_dir() and is_scratch(path):
+        elif path.is_dir() and is_temporary_folder(path):
             ours |= {f"{path.name}/{file.name}" for file in path.iterdir()}
-    return unlisted(folder, ours)
+    return unlisted_file(folder, ours)
 
 
 #: Column of the reasons of rows without a score.

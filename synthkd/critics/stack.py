@@ -16,7 +16,7 @@ from pydantic import Field
 
 from synthkd import plugins
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.ensemble import Ensemble, critic_logits
@@ -219,7 +219,7 @@ class StackCritic(Critic):
     @classmethod
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
         """Look at the members, by their options."""
-        settings = read_settings(folder / CONFIG, _Settings, CRITIC)
+        settings = read_settings(folder / CONFIG, _Settings, CRITIC_ARTIFACT)
         for place, member in enumerate(settings.members):
             made: type[Critic] = plugins.find("critics", member.name)
             inside = f"{place}-{member.name}"
@@ -236,7 +236,9 @@ class StackCritic(Critic):
         check_columns(folder, settings, kind)
         count = len(settings.members)
         shapes = {name: Array("float64", (count,)) for name in ("mean", "weights")}
-        check_arrays(folder / ARRAYS, arrays, shapes | {"scale": Array("float64", (count,), 1e-12)}, CRITIC)
+        check_arrays(
+            folder / ARRAYS, arrays, shapes | {"scale": Array("float64", (count,), 1e-12)}, CRITIC_ARTIFACT
+        )
         critic = cls.__new__(cls)
         Critic.__init__(critic, kind)
         critic.unseen = None

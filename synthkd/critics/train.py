@@ -19,8 +19,7 @@ from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 from synthkd.progress import Progress
 from synthkd.recipe.published_values import published
-from synthkd.storage.ownership import CRITIC as CRITIC_FOLDER
-from synthkd.storage.write import check_output
+from synthkd.storage import CRITIC_FOLDER, check_output
 
 #: Rows that facts and card name, for each reason to leave rows out.
 _NAMED = 20

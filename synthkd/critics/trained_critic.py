@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.critics.base import Critic, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.columns import cast_columns
@@ -106,7 +106,7 @@ def checked_scores(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
     present = scores[~np.isnan(scores)] if critic.asks else scores
     if len(present) and not (np.isfinite(present) & (present >= 0) & (present <= 1)).all():
         raise CriticError(
-            f"critic {critic.name!r}: a score is no probability; its files were altered, {CRITIC.remedy}"
+            f"critic {critic.name!r}: a score is no probability; its files were altered, {CRITIC_ARTIFACT.remedy}"
         )
     return scores
 

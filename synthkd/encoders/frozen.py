@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.encoders import load as models
 from synthkd.encoders.batches import Encoded, readable
 from synthkd.encoders.load import load_encoder, longest
@@ -62,7 +62,7 @@ def named_vectors(
     reference: EncoderName, folder: Path, given: str | None, max_length: int | None, device: str | None
 ) -> tuple[Vectors, str]:
     """The vectors of the encoder that a student's folder names, compared by content, and where it was found."""
-    for place in reference.candidates(folder, given, STUDENT):
+    for place in reference.candidates(folder, given, STUDENT_ARTIFACT):
         vectors = vectors_of(place, max_length, device, local=given is None)
         if vectors.content == reference.sha256:
             return vectors, place

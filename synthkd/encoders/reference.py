@@ -11,7 +11,7 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import ENCODER, Artifact
 from synthkd.artifacts.settings import Settings, Sha256
-from synthkd.storage.write import place_of
+from synthkd.storage import place_of
 
 #: Folders above the artefact's in which an encoder of that name is looked for: it may be a fold of a member of a stack.
 _ABOVE = 3

@@ -15,7 +15,7 @@ import numpy as np
 
 from synthkd.errors import RecipeError
 from synthkd.filters.corpus_level import LastFilter
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, greedy
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from synthkd.errors import JournalError
-from synthkd.storage.write import storage_errors
+from synthkd.storage import storage_errors
 
 try:
     import fcntl

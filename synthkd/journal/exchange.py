@@ -17,8 +17,7 @@ from synthkd.errors import InputError, nearest
 from synthkd.journal import Journal
 from synthkd.keys import content_hash
 from synthkd.requests import KEY_VERSION
-from synthkd.storage.ownership import check_file, has_columns
-from synthkd.storage.write import replaced_file
+from synthkd.storage import check_file, has_columns, replaced_file
 
 SCHEMA = pa.schema(
     [

@@ -23,7 +23,7 @@ from synthkd.kinds.base import Kind
 from synthkd.labels.sampling_design import Floats
 from synthkd.rows.cells import CellError, cell_text, described, text_cell
 from synthkd.rows.read import read_rows
-from synthkd.storage.write import read_json
+from synthkd.storage import read_json
 
 LIMIT = 50_000
 #: Subsets of a corpus or run; `critic` has the rows that reached the critic.

@@ -24,7 +24,7 @@ from synthkd.labels.verdicts import SPELLINGS, verdict_of
 from synthkd.reporting.safe_text import csv_line, from_cell, to_cell
 from synthkd.rows.cells import text_cell
 from synthkd.rows.read import allow_long_cells, read_rows
-from synthkd.storage.write import storage_errors, write_text
+from synthkd.storage import storage_errors, write_text
 
 try:
     import fcntl

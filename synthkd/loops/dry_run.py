@@ -10,7 +10,7 @@ from pathlib import Path
 from synthkd.loops.engine import Loop
 from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.recipe import Recipe
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import check_places
-from synthkd.storage.write import clear_left, read_json, remove_folder, write_json
+from synthkd.storage import clear_leftovers, read_json, remove_folder, write_json
 
 #: Askings of round 0, until every class has enough rows to begin with.
 ATTEMPTS = 3
@@ -259,7 +259,7 @@ class Loop:
 
     def _finish(self, ended: str) -> DistillResult:
         remove_foreign_rounds(self)
-        clear_left(self.recipe.work_dir)
+        clear_leftovers(self.recipe.work_dir)
         best = best_round(self.rounds)
         write_results(self.recipe, self.task, self.facts(), self.rounds, best, ended)
         return loop_result(self.recipe, self.rounds, best, ended, self.task.columns, self.task.falling)

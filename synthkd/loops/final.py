@@ -21,9 +21,12 @@ from synthkd.loops.result import rounds_curve
 from synthkd.loops.rounds import Round, folder_hash, total_counts
 from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
-from synthkd.storage.ownership import STUDENT, check_file, has_columns, has_text
-from synthkd.storage.write import (
+from synthkd.storage import (
+    STUDENT_FOLDER,
     TemporaryFolder,
+    check_file,
+    has_columns,
+    has_text,
     read_json,
     replaced_file,
     replaced_folder,
@@ -79,7 +82,7 @@ def check_output_files(work: Path) -> None:
 
 def copy_student(source: Path, place: Path) -> None:
     """Put a copy of a round's student where the recipe has it."""
-    with replaced_folder(place, STUDENT) as folder:
+    with replaced_folder(place, STUDENT_FOLDER) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
 
 

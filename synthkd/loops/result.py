@@ -13,7 +13,7 @@ from synthkd.loops.rounds import Round
 from synthkd.loops.summary import NAMES, round_table, round_table_text
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean, html_text
-from synthkd.storage.write import read_json
+from synthkd.storage import read_json
 
 if TYPE_CHECKING:
     from synthkd.students.base import Student

@@ -25,17 +25,22 @@ from synthkd.loops.task import Row
 from synthkd.recipe import Inputs, Recipe
 from synthkd.stages.places import run_strange
 from synthkd.stages.plan import Plan
-from synthkd.storage.ownership import CORPUS, MARK, FolderKind, check_folder, first_of, has_mark
-from synthkd.storage.ownership import STUDENT as STUDENT_KIND
-from synthkd.storage.write import (
+from synthkd.storage import (
+    CORPUS_FOLDER,
+    MARK,
+    FolderKind,
+    check_folder,
     claim_folder,
-    clear_left,
-    is_scratch,
+    clear_leftovers,
+    first_entry,
+    has_mark,
+    is_temporary_folder,
     read_json,
     remove_folder,
     write_json,
     write_text,
 )
+from synthkd.storage import STUDENT_FOLDER as STUDENT_KIND
 
 
 def best_round(rounds: Sequence[Round]) -> int:
@@ -280,7 +285,7 @@ def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
 
     def strange(folder: Path) -> str | None:
         if not has_mark(folder, _MARK) and not _is_record(folder / RECORD):
-            return f"has no mark of ours ({MARK}), and holds {first_of(folder)}"
+            return f"has no mark of ours ({MARK}), and holds {first_entry(folder)}"
         return inside(folder)
 
     def inside(folder: Path) -> str | None:
@@ -289,7 +294,7 @@ def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
             if not entry.is_dir(follow_symlinks=False):
                 if entry.name not in known:
                     return f"holds {entry.name}"
-            elif any(path.iterdir()) and not is_scratch(path):
+            elif any(path.iterdir()) and not is_temporary_folder(path):
                 look = inside if _AGAIN.fullmatch(entry.name) else _INSIDE.get(entry.name)
                 if look is None:
                     return f"holds {entry.name}"
@@ -301,7 +306,7 @@ def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
 
 
 #: Folders in a round's folder, and what shows that they are not ours.
-_INSIDE = {"run": run_strange, "corpus": CORPUS.strange, STUDENT: STUDENT_KIND.strange}
+_INSIDE = {"run": run_strange, "corpus": CORPUS_FOLDER.find_foreign, STUDENT: STUDENT_KIND.find_foreign}
 
 
 def _is_record(path: Path) -> bool:
@@ -320,13 +325,13 @@ def check_round_folders(recipe: Recipe, kind: FolderKind) -> None:
     if rounds.is_dir():
         for path in sorted(rounds.iterdir()):
             if _NUMBER.fullmatch(path.name):
-                clear_left(path)
+                clear_leftovers(path)
                 check_folder(path, kind)
 
 
 def begin_round(folder: Path, kind: FolderKind) -> None:
     """Remove what a killed process or another recipe left in a round's folder, and make it anew."""
-    clear_left(folder)
+    clear_leftovers(folder)
     remove_folder(folder, kind)
     # Marked whole or not at all: a half mark would be a stranger's after a kill.
     claim_folder(folder, kind)

@@ -33,8 +33,7 @@ from synthkd.stages.outcomes import Outcomes
 from synthkd.stages.parse import MALFORMED
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import Ballot
-from synthkd.storage.ownership import FILTERED
-from synthkd.storage.write import replaced_folder
+from synthkd.storage import FILTERED_FOLDER, replaced_folder
 
 #: Rows that a partition should hold, about.
 PARTITION_ROWS = 200_000
@@ -45,7 +44,7 @@ def filter_candidates(
 ) -> FilterReport:
     """Write filtered candidates as ``part-*.parquet`` into ``folder``, those of one question together; return the
     counts."""
-    with replaced_folder(folder, FILTERED) as temporary:
+    with replaced_folder(folder, FILTERED_FOLDER) as temporary:
         steps = Steps(plan, temporary)
         with _hands(workers, steps, journal, progress) as hands:
             came = hands.parse(count_partitions(plan))

@@ -20,7 +20,7 @@ from synthkd.stages.filter_steps import Steps
 from synthkd.stages.generate_worker import say
 from synthkd.stages.plan import Plan
 from synthkd.stages.votes import Ballot
-from synthkd.storage.write import storage_errors
+from synthkd.storage import storage_errors
 
 
 class Reporter(Progress):

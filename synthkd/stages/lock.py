@@ -9,7 +9,7 @@ from pathlib import Path
 
 from synthkd.errors import StorageError
 from synthkd.stages.places import LOCK, claim_work
-from synthkd.storage.write import storage_errors
+from synthkd.storage import storage_errors
 
 try:
     import fcntl

@@ -10,12 +10,18 @@ from pydantic import BaseModel
 
 from synthkd.errors import RecipeError, StorageError
 from synthkd.recipe import Recipe
-from synthkd.storage.ownership import CORPUS, CRITIC, FILTERED, MARK, STUDENT, FolderKind, has_mark
-from synthkd.storage.write import (
+from synthkd.storage import (
+    CORPUS_FOLDER,
+    CRITIC_FOLDER,
+    FILTERED_FOLDER,
+    MARK,
+    STUDENT_FOLDER,
+    FolderKind,
     check_output,
     check_place,
     claim_folder,
-    is_scratch,
+    has_mark,
+    is_temporary_folder,
     read_json,
     target_of,
 )
@@ -34,7 +40,7 @@ _KNOWN = {
     GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", LOOP, "rows.parquet",
     "report.md", "curve.svg",
 }  # fmt: skip
-_INSIDE = {FILTERED_ROWS: FILTERED, "student": STUDENT, "critic": CRITIC}
+_INSIDE = {FILTERED_ROWS: FILTERED_FOLDER, "student": STUDENT_FOLDER, "critic": CRITIC_FOLDER}
 _WORK = "folder of a run"
 
 
@@ -78,11 +84,11 @@ def work_strange(folder: Path) -> str | None:
             return None
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         inner = Path(entry.path)
-        if is_scratch(inner):
+        if is_temporary_folder(inner):
             continue
         if entry.is_dir(follow_symlinks=False):
             # Folders of other runs, and what version 0.1.0 wrote when it was killed before its first report.
-            if entry.name in _INSIDE and _INSIDE[entry.name].strange(inner) is None:
+            if entry.name in _INSIDE and _INSIDE[entry.name].find_foreign(inner) is None:
                 continue
             if entry.name not in _KNOWN and (not any(inner.iterdir()) or work_strange(inner) is None):
                 continue
@@ -96,8 +102,8 @@ def run_strange(folder: Path) -> str | None:
     """Name what a run's folder holds beside the files of a run, for which it must not be removed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
-            said = FILTERED.strange(Path(entry.path)) if entry.name == FILTERED_ROWS else ""
-            if said is not None and not is_scratch(Path(entry.path)):
+            said = FILTERED_FOLDER.find_foreign(Path(entry.path)) if entry.name == FILTERED_ROWS else ""
+            if said is not None and not is_temporary_folder(Path(entry.path)):
                 return f"holds {entry.name}" + (f", which {said}" if said else "")
         elif entry.name not in (GENERATED, REPORT, LOCK, MARK):
             return f"holds {entry.name}"
@@ -125,9 +131,9 @@ def check_places(recipe: Recipe, student: bool = False) -> None:
     """
     _check_apart(recipe, student)
     work = recipe.work_dir
-    places = [(work, WORK), (work / FILTERED_ROWS, FILTERED), (recipe.corpus_path, CORPUS)]
+    places = [(work, WORK), (work / FILTERED_ROWS, FILTERED_FOLDER), (recipe.corpus_path, CORPUS_FOLDER)]
     if student:
-        places.append((recipe.student_path, STUDENT))
+        places.append((recipe.student_path, STUDENT_FOLDER))
     for path, kind in places:
         check_output(path, kind)
     check_place(recipe.journal_path.parent)

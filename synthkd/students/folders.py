@@ -13,11 +13,10 @@ from pydantic import Field
 
 from synthkd import plugins
 from synthkd._version import __version__
-from synthkd.artifacts.folder import STUDENT, check_hashes, write_hashes
+from synthkd.artifacts.folder import STUDENT_ARTIFACT, check_hashes, write_hashes
 from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
-from synthkd.storage.ownership import STUDENT as STUDENT_FOLDER
-from synthkd.storage.write import replaced_folder, write_json
+from synthkd.storage import STUDENT_FOLDER, replaced_folder, write_json
 from synthkd.students import training_hashes as trained_on
 from synthkd.students.base import Student
 
@@ -55,7 +54,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
     """
     folder = Path(folder)
     card = read_card(folder)
-    check_hashes(folder, STUDENT)
+    check_hashes(folder, STUDENT_ARTIFACT)
     made: type[Student] = plugins.find("students", card["student"])
     options: dict[str, Any] = {} if encoder is None else {"encoder": str(encoder)}
     for name in options:
@@ -63,11 +62,11 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
             raise StudentError(
                 f"{folder}: the student {made.name!r} has no frozen encoder; leave `{name}` out"
             )
-    with STUDENT.fitting(folder):
+    with STUDENT_ARTIFACT.fitting(folder):
         student = made.load(folder, **options)
     if not isinstance(student, Student) or student.learns != card["learns"]:
         raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
-    student.trained_on = trained_on.read(folder, STUDENT)
+    student.trained_on = trained_on.read(folder, STUDENT_ARTIFACT)
     return student
 
 
@@ -76,12 +75,12 @@ def read_card(folder: Path | str) -> dict[str, Any]:
     path = Path(folder) / CARD
     if not path.is_file():
         raise StudentError(f"{folder}: no student here (no {CARD})")
-    card = read_object(path, STUDENT)
+    card = read_object(path, STUDENT_ARTIFACT)
     if isinstance(card.get("format"), int) and card["format"] != FORMAT:
         raise StudentError(
             f"{path}: format {card['format']}, this version of synthkd reads {FORMAT}; train the student again"
         )
-    checked = checked_settings(path, card, _Card, STUDENT)
+    checked = checked_settings(path, card, _Card, STUDENT_ARTIFACT)
     plugins.find("students", checked.student)
     return card
 

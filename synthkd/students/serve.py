@@ -13,8 +13,7 @@ from synthkd.errors import InputError, StudentError
 from synthkd.keys import content_hash
 from synthkd.reporting.safe_text import to_cell
 from synthkd.rows.cells import is_empty, text_cell
-from synthkd.storage.ownership import check_file, has_fields
-from synthkd.storage.write import check_place, replaced_file
+from synthkd.storage import check_file, check_place, has_fields, replaced_file
 from synthkd.students.base import Classifier, Floats
 from synthkd.students.folders import load_student
 from synthkd.students.rows import LINE, cell_of, numbered_rows

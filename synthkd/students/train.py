@@ -14,8 +14,7 @@ from synthkd.corpora.write import MANIFEST
 from synthkd.errors import StudentError, TrainingError
 from synthkd.recipe.published_values import published
 from synthkd.rows.read import read_rows
-from synthkd.storage.ownership import STUDENT
-from synthkd.storage.write import check_output, write_text
+from synthkd.storage import STUDENT_FOLDER, check_output, write_text
 from synthkd.students.base import Classifier, Student, Texts, known_labels
 from synthkd.students.factory import make_student, source_of, versions
 from synthkd.students.folders import save_student
@@ -58,7 +57,7 @@ class Trained:
 def train_student(asked: Training) -> Trained:
     """Train, judge and write. All that can be wrong with what was asked for is said before anything is trained."""
     student = make_student(asked.student, asked.options, asked.seed)
-    check_output(asked.out, STUDENT)
+    check_output(asked.out, STUDENT_FOLDER)
     try:
         done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
     except TrainingError as error:

@@ -17,7 +17,7 @@ from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows.cells import text_cell
 from synthkd.rows.read import read_rows
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pytest
 from support.tiny_encoder import write_bert
 
-from synthkd.artifacts.folder import HASHES
 from synthkd.critics.encoder import EncoderCritic
 from synthkd.critics.encoder import cross_encoder as training
 from synthkd.critics.encoder.cross_encoder import FineTuningSchedule
@@ -23,6 +22,7 @@ from synthkd.encoders import batches
 from synthkd.encoders import load as models
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.triple import TripleKind
+from synthkd.storage import HASHES
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -12,7 +12,7 @@ from support.files import write_csv
 from support.tiny_encoder import write_bert
 from typer.testing import CliRunner
 
-from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.cli.app import app
 from synthkd.encoders.reference import EncoderName
 from synthkd.errors import CriticError, StudentError
@@ -142,7 +142,7 @@ def test_a_hub_is_not_asked_unless_the_user_names_one(
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", spy)
     for given, local in ((None, True), ("org/model", False)):
         with pytest.raises(CriticError):
-            load_named(EncoderName(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT)
+            load_named(EncoderName(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT_ARTIFACT)
         assert asked.pop()["local_files_only"] is local
 
 

@@ -19,7 +19,7 @@ from synthkd.errors import SynthKDError, TeacherError
 from synthkd.keys import file_hash
 from synthkd.recipe import Recipe
 from synthkd.stages import filter_processes
-from synthkd.storage.write import read_json
+from synthkd.storage import read_json
 
 TAILS = (
     "cutting",

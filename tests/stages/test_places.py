@@ -16,8 +16,7 @@ from synthkd import pipeline
 from synthkd.errors import RecipeError, StorageError, SynthKDError
 from synthkd.loops.rounds import begin_round, round_folder_kind, write_inputs
 from synthkd.recipe import Recipe
-from synthkd.storage.ownership import MARK, write_temporary_mark
-from synthkd.storage.write import remove_folder, replaced_folder
+from synthkd.storage import MARK, remove_folder, replaced_folder, write_temporary_mark
 from synthkd.testing import FakeServer
 
 

@@ -18,25 +18,27 @@ import pytest
 from pydantic import BaseModel
 
 from synthkd.errors import StorageError
-from synthkd.storage import write as storage
-from synthkd.storage.ownership import MARK, has_mark, write_mark
-from synthkd.storage.write import (
+from synthkd.storage import (
+    MARK,
     TemporaryFolder,
     check_place,
     claim_folder,
     clear_temporary,
-    is_scratch,
+    has_mark,
+    is_temporary_folder,
     read_json,
     remove_folder,
     replaced_file,
     replaced_folder,
+    write_mark,
     write_text,
 )
+from synthkd.storage import folders as storage
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from synthkd.storage.write import replaced_folder
+from synthkd.storage import replaced_folder
 with replaced_folder(Path(sys.argv[1])) as temporary:
     (temporary / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -44,7 +46,7 @@ with replaced_folder(Path(sys.argv[1])) as temporary:
 WRITER = """
 import sys
 from pathlib import Path
-from synthkd.storage.write import replaced_folder
+from synthkd.storage import replaced_folder
 root = Path(sys.argv[1])
 number = 0
 print("ready", flush=True)
@@ -190,7 +192,7 @@ def test_an_altered_mark_is_none(tmp_path: Path) -> None:
     (place / "mine").write_text("mine")
     mark = (place / MARK).read_text().replace('"row"', '"row", "mine"')
     (place / MARK).write_text(mark)
-    with pytest.raises(StorageError, match="no mark of ours"), replaced_folder(place):
+    with pytest.raises(StorageError, match="no mark of synthkd"), replaced_folder(place):
         pytest.fail("begun")
 
 
@@ -340,7 +342,7 @@ def test_places_that_cannot_be_written_are_found_and_nothing_is_left(tmp_path: P
 TEMPORARY = """
 import os, signal
 from pathlib import Path
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 folder = TemporaryFolder()
 (Path(folder.name) / "half").write_text("half")
 print(folder.name, flush=True)
@@ -407,9 +409,9 @@ def test_processes_that_clear_and_write_at_once_do_not_disturb_each_other(tmp_pa
 
 
 def test_a_folder_is_removed_whole_or_not_at_all(tmp_path: Path) -> None:
-    from synthkd.storage.ownership import FolderKind, signed_strange
+    from synthkd.storage import FolderKind, foreign_to_mark
 
-    kind = FolderKind("folder", signed_strange)
+    kind = FolderKind("folder", foreign_to_mark)
     place = made(tmp_path / "out")
     (place / "notes.txt").write_text("mine")
     with pytest.raises(StorageError, match=r"notes\.txt"):
@@ -422,7 +424,7 @@ def test_a_folder_is_removed_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_claimed_once_and_a_foreign_one_never(tmp_path: Path) -> None:
-    from synthkd.storage.ownership import FolderKind, has_mark
+    from synthkd.storage import FolderKind, has_mark
 
     kind = FolderKind(
         "folder of tests", lambda path: None if has_mark(path, "folder of tests") else "is foreign"
@@ -439,6 +441,6 @@ def test_a_folder_is_claimed_once_and_a_foreign_one_never(tmp_path: Path) -> Non
 def test_the_temporary_folder_of_a_mark_keeps_its_own_mark(tmp_path: Path) -> None:
     with replaced_file(tmp_path / MARK) as temporary:
         write_mark(temporary, "run")
-        assert is_scratch(temporary.parent)
+        assert is_temporary_folder(temporary.parent)
     assert has_mark(tmp_path, "run")
     assert [path.name for path in tmp_path.iterdir()] == [MARK]

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from support.tiny_encoder import write_bert
 
-from synthkd.artifacts.folder import HASHES, write_hashes
+from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StudentError, SynthKDError
+from synthkd.storage import HASHES
 from synthkd.students.base import Texts
 from synthkd.students.classifiers.files import ARRAYS, SETTINGS
 from synthkd.students.classifiers.linear import LinearStudent

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field, ValidationError
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Name
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.encoder import texts
@@ -204,7 +204,7 @@ class EncoderCritic(Critic):
                 )
             critic._load_tuned(folder, arrays)
         elif settings.encoder is None:
-            raise CRITIC.refuse(folder, "critic.json: encoder: a frozen encoder is not named")
+            raise CRITIC_ARTIFACT.refuse(folder, "critic.json: encoder: a frozen encoder is not named")
         else:
             critic._load_frozen(folder, arrays, settings.encoder, None if given is None else str(given))
         return critic
@@ -213,11 +213,11 @@ class EncoderCritic(Critic):
         import torch
 
         if not (folder / MODEL).is_dir():
-            raise CRITIC.refuse(folder / MODEL, "missing")
+            raise CRITIC_ARTIFACT.refuse(folder / MODEL, "missing")
         self._model, self._tokenizer = models.load_model(str(folder / MODEL), own=True)
         width = int(self._model.config.hidden_size)
         shapes = {"weight": Array("float32", (1, width)), "bias": Array("float32", (1,))}
-        check_arrays(folder / ARRAYS, arrays, shapes, CRITIC)
+        check_arrays(folder / ARRAYS, arrays, shapes, CRITIC_ARTIFACT)
         self._check_length(folder)
         self._cross = CrossEncoder(self._model, self.device)
         self._cross.head.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
@@ -225,13 +225,15 @@ class EncoderCritic(Critic):
     def _load_frozen(
         self, folder: Path, arrays: dict[str, Any], encoder: EncoderName, given: str | None
     ) -> None:
-        self._model, self._tokenizer, self.model_name = models.load_named(encoder, folder, given, CRITIC)
+        self._model, self._tokenizer, self.model_name = models.load_named(
+            encoder, folder, given, CRITIC_ARTIFACT
+        )
         if "centre" not in arrays:
             raise CriticError(f"{folder / ARRAYS}: a head of an earlier version; train the critic again")
-        sizes = check_arrays(folder / ARRAYS, arrays, _HEAD, CRITIC)
+        sizes = check_arrays(folder / ARRAYS, arrays, _HEAD, CRITIC_ARTIFACT)
         width = int(self._model.config.hidden_size)
         if sizes["features"] not in (width + WIDTH, 5 * width + 1 + WIDTH):
-            raise CRITIC.refuse(
+            raise CRITIC_ARTIFACT.refuse(
                 folder / ARRAYS, f"{sizes['features']} features, which an encoder of {width} does not give"
             )
         self._check_length(folder)
@@ -240,7 +242,7 @@ class EncoderCritic(Critic):
 
     def _check_length(self, folder: Path) -> None:
         if models.readable_length(self._model, self._tokenizer, self.max_length) != self.max_length:
-            raise CRITIC.refuse(
+            raise CRITIC_ARTIFACT.refuse(
                 folder, f"critic.json: max_length: {self.max_length} is more than the encoder reads"
             )
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
 from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
@@ -250,7 +250,7 @@ class JudgeCritic(Critic):
         if settings.kind != kind.name:
             raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
         expected = _PLATT if "platt" in arrays else _ISOTONIC
-        check_arrays(folder / ARRAYS, arrays, expected, CRITIC)
+        check_arrays(folder / ARRAYS, arrays, expected, CRITIC_ARTIFACT)
         critic = cls.__new__(cls)
         Critic.__init__(critic, kind)
         critic._settings, critic.samples = settings, settings.samples
@@ -278,12 +278,12 @@ def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
     """The saved template: one file, which includes no other."""
     path = folder / TEMPLATE
     if not path.is_file() or path.stat().st_size > _LONGEST:
-        raise CRITIC.refuse(path, f"missing, or larger than {_LONGEST:,} bytes")
+        raise CRITIC_ARTIFACT.refuse(path, f"missing, or larger than {_LONGEST:,} bytes")
     prompt = JudgePrompt.load(str(path.resolve()), kind, settings.columns)
     if prompt.hash != settings.template_hash:
-        raise CRITIC.refuse(path, "altered since the critic was trained")
+        raise CRITIC_ARTIFACT.refuse(path, "altered since the critic was trained")
     if prompt.prompt.needs_files:
-        raise CRITIC.refuse(path, "it includes other files, which a critic's template may not")
+        raise CRITIC_ARTIFACT.refuse(path, "it includes other files, which a critic's template may not")
     return prompt
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Count, Name, PluginName, Settings
 from synthkd.critics.files import CriticSettings
 from synthkd.critics.judge.client import JudgeClient
@@ -125,7 +125,7 @@ def client_for_saved_judge(
     if settings.model is not None and named != settings.model and not teacher.get("identity"):
         raise CriticError(
             f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not {named!r}; ask that one, or"
-            f" {CRITIC.remedy}"
+            f" {CRITIC_ARTIFACT.remedy}"
         )
     if not settings.identity.startswith((f"{backend}:", "openai:")):
         part.setdefault("identity", settings.identity)
@@ -135,12 +135,12 @@ def client_for_saved_judge(
     if (found := public_identity(asker)) != settings.identity:
         raise CriticError(
             f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would answer now; ask that one,"
-            f" or {CRITIC.remedy}"
+            f" or {CRITIC_ARTIFACT.remedy}"
         )
     known, other = saved_sampling(asker.recipe.teacher.sampling)
     if JudgeSampling(**known).model_dump() != settings.sampling.model_dump() or other != settings.other:
         raise CriticError(
             f"{path.parent}: calibrated on answers with other sampling parameters; give `teacher.sampling` as it was then"
-            f" ({settings.sampling.model_dump(exclude_unset=True)}), or {CRITIC.remedy}"
+            f" ({settings.sampling.model_dump(exclude_unset=True)}), or {CRITIC_ARTIFACT.remedy}"
         )
     return asker

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Columns, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.features import NUMERIC, number_columns, row_sums
@@ -131,14 +131,16 @@ class TextCritic(Critic):
         ):
             for name in given:
                 if name not in known:
-                    raise CRITIC.refuse(folder, f"it reads a column {name!r}, which the kind does not have")
+                    raise CRITIC_ARTIFACT.refuse(
+                        folder, f"it reads a column {name!r}, which the kind does not have"
+                    )
         sizes = check_arrays(
-            folder / ARRAYS, arrays, {**_SHAPES, "weights": Array("float64", ("features",))}, CRITIC
+            folder / ARRAYS, arrays, {**_SHAPES, "weights": Array("float64", ("features",))}, CRITIC_ARTIFACT
         )
         plain = sizes["common"] + sizes["numbers"]
         values = sum(map(len, settings.categories.values()))
         if sizes["features"] != plain + values * (plain + 1):
-            raise CRITIC.refuse(folder / ARRAYS, "weights: as many as features are needed")
+            raise CRITIC_ARTIFACT.refuse(folder / ARRAYS, "weights: as many as features are needed")
         critic = cls(kind, words=settings.words)
         parts = {name: getattr(settings, name) for name in _READER} | {name: arrays[name] for name in _ARRAYS}
         critic._reader = TextFeatures(**parts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.artifacts.arrays import Array, Arrays, check_arrays
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.critics.triples.scorer import LAYERS
 
 _MOST = 1 << 62
@@ -42,7 +42,7 @@ def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
     """Refuse arrays that no training gives. ``vectors``: of the encoder, if the critic has one."""
     layers = [f"{part}{number}" for number in range(_LAYERS) for part in ("scorer_w", "scorer_b")]
     own = {name: array for name, array in arrays.items() if name not in layers}
-    sizes = check_arrays(path, own, _SHAPES, CRITIC)
+    sizes = check_arrays(path, own, _SHAPES, CRITIC_ARTIFACT)
     encoded = {"encoder_mean", "encoder_axes"} & set(arrays)
     _require(
         path,
@@ -60,7 +60,7 @@ def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
         for number in range(_LAYERS):
             shapes[f"scorer_w{number}"] = Array("float32", (widths[number], widths[number + 1]))
             shapes[f"scorer_b{number}"] = Array("float32", (widths[number + 1],))
-        check_arrays(path, {name: arrays[name] for name in layers if name in arrays}, shapes, CRITIC)
+        check_arrays(path, {name: arrays[name] for name in layers if name in arrays}, shapes, CRITIC_ARTIFACT)
 
 
 def _check_places(path: Path, arrays: Arrays, sizes: dict[str, int]) -> None:
@@ -90,4 +90,4 @@ def _check_trees(path: Path, arrays: Arrays, nodes: int) -> None:
 
 def _require(path: Path, good: bool, problem: str) -> None:
     if not good:
-        raise CRITIC.refuse(path, problem)
+        raise CRITIC_ARTIFACT.refuse(path, problem)

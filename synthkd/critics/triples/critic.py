@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Count, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
@@ -225,7 +225,9 @@ class KnowledgeBaseCritic(Critic):
         critic._evidence = ReferenceFeatures.from_arrays(arrays, critic._vectors)
         critic._trees = Trees.from_arrays(arrays, "trees")
         if critic._trees.feature.max(initial=-1) >= critic._evidence.width:
-            raise CRITIC.refuse(folder / ARRAYS, "trees_feature: a feature that the reference does not give")
+            raise CRITIC_ARTIFACT.refuse(
+                folder / ARRAYS, "trees_feature: a feature that the reference does not give"
+            )
         critic._slope, critic._shift = settings.slope, settings.shift
         return critic
 

@@ -19,8 +19,7 @@ from synthkd.critics.triples.reference import COLUMNS, check_reference_size, rea
 from synthkd.critics.triples.vectors import WordVectors
 from synthkd.errors import CriticError, require_extra
 from synthkd.reporting.safe_text import csv_line, to_cell
-from synthkd.storage.ownership import check_file, has_text
-from synthkd.storage.write import write_text
+from synthkd.storage import check_file, has_text, write_text
 
 #: How many of the nearest are drawn from, and among how many phrases they are looked for.
 NEAREST, POOL = 20, 10_000

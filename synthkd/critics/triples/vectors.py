@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.artifacts.folder import CRITIC
+from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.critics.features import row_products
 from synthkd.critics.triples.phrases import IndexedTriples, Ints, Phrases, Vocabulary
 from synthkd.encoders.reference import EncoderName
@@ -92,7 +92,7 @@ def load_named_phrase_encoder(encoder: EncoderName, folder: Path, given: str | N
     from synthkd.encoders.frozen import Vectors
 
     models.require_encoder_extras("an encoder of sentences")
-    model, tokenizer, place = models.load_named(encoder, folder, given, CRITIC)
+    model, tokenizer, place = models.load_named(encoder, folder, given, CRITIC_ARTIFACT)
     length = models.readable_length(model, tokenizer, MAX_TOKENS)
     return Vectors(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from synthkd.labels.candidates import sheet_text
 from synthkd.labels.exchange.base import Annotation, ExchangeFormat, ExportedRow, read_objects
-from synthkd.storage.ownership import check_file, has_text
-from synthkd.storage.write import write_json
+from synthkd.storage import check_file, has_text, write_json
 
 _DESCRIPTION = "Argilla's records (dataset.records.to_json)"
 #: Metadata that are no columns of the row.

@@ -15,8 +15,7 @@ from xml.sax.saxutils import quoteattr
 from synthkd.labels.candidates import sheet_text
 from synthkd.labels.exchange.base import Annotation, ExchangeFormat, ExportedRow, read_objects
 from synthkd.labels.verdicts import VERDICTS
-from synthkd.storage.ownership import check_file, has_text
-from synthkd.storage.write import write_json, write_text
+from synthkd.storage import check_file, has_text, write_json, write_text
 
 _DESCRIPTION = "a list of Label Studio tasks (export as JSON, not JSON-MIN)"
 #: Key of a result's ``meta`` that names an annotator who is no user of Label Studio.

@@ -21,7 +21,7 @@ from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.recipe import LoopPart, Recipe, RowsPart
 from synthkd.stages.budget import Bounds
 from synthkd.stages.plan import Plan
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Classifier, Texts
 from synthkd.students.folders import load_student, read_manifest, save_student
 from synthkd.students.metrics import Evaluation, evaluate

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 from synthkd.students.base import Classifier, Floats, Texts, as_texts
@@ -171,7 +171,7 @@ class EncoderStudent(Classifier):
         try:
             student = cls(tuple(settings.classes), settings.seed, **settings.options)
         except TypeError as error:
-            raise STUDENT.refuse(folder / files.SETTINGS, f"options: {error}") from None
+            raise STUDENT_ARTIFACT.refuse(folder / files.SETTINGS, f"options: {error}") from None
         student.max_length, student.temperature = settings.max_length, settings.temperature
         student.history = settings.history
         student._stand(folder, arrays)
@@ -184,13 +184,13 @@ class EncoderStudent(Classifier):
         from synthkd.students.classifiers.module import EncoderClassifier
 
         if not (folder / MODEL).is_dir():
-            raise STUDENT.refuse(folder / MODEL, "missing")
+            raise STUDENT_ARTIFACT.refuse(folder / MODEL, "missing")
         encoder, self.tokenizer = load_encoder(str(folder / MODEL), own=True)
         count, width = len(self.classes), int(encoder.config.hidden_size)
         shapes = {"weight": Array("float32", (count, width)), "bias": Array("float32", (count,))}
-        check_arrays(folder / files.ARRAYS, head, shapes, STUDENT)
+        check_arrays(folder / files.ARRAYS, head, shapes, STUDENT_ARTIFACT)
         if readable_length(encoder, self.tokenizer, self.max_length) != self.max_length:
-            raise STUDENT.refuse(
+            raise STUDENT_ARTIFACT.refuse(
                 folder / files.SETTINGS, f"max_length: {self.max_length} is more than the encoder reads"
             )
         unit = self.settings.start == "contrastive"

@@ -8,10 +8,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
-from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
-from synthkd.storage.write import write_json
+from synthkd.storage import write_json
 from synthkd.students.classifiers.temperature import HIGHEST, LOWEST
 
 SETTINGS, ARRAYS = "classifier.json", "classifier.safetensors"
@@ -43,7 +43,7 @@ def write(folder: Path, student: str, version: int, settings: dict[str, Any], ar
 def read(folder: Path, student: str, version: int, model: type[S]) -> tuple[S, Arrays]:
     """Settings, as a ``model``, and arrays that `write` wrote."""
     path = folder / SETTINGS
-    found = read_object(path, STUDENT)
+    found = read_object(path, STUDENT_ARTIFACT)
     if found.get("student") != student:
         raise StudentError(f"{path}: not a student `{student}`")
     if found.get("version") != version:
@@ -51,7 +51,7 @@ def read(folder: Path, student: str, version: int, model: type[S]) -> tuple[S, A
             f"{path}: written in format {found.get('version')!r}, this version of synthkd reads {version};"
             " train the student again"
         )
-    settings = checked_settings(path, found, model, STUDENT)
+    settings = checked_settings(path, found, model, STUDENT_ARTIFACT)
     if len(set(settings.classes)) != len(settings.classes):
-        raise STUDENT.refuse(path, "classes: one stands twice")
-    return settings, read_arrays(folder / ARRAYS, STUDENT)
+        raise STUDENT_ARTIFACT.refuse(path, "classes: one stands twice")
+    return settings, read_arrays(folder / ARRAYS, STUDENT_ARTIFACT)

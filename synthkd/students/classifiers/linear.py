@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
-from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name
 from synthkd.encoders.reference import EncoderName, absolute_place
 from synthkd.errors import StudentError, nearest, require_extra
@@ -138,7 +138,7 @@ class LinearStudent(Classifier):
             self._named = None
             width = int(vectors.model.config.hidden_size)
             if self._head is not None and len(self._head.weight) != width:
-                raise STUDENT.refuse(
+                raise STUDENT_ARTIFACT.refuse(
                     folder / files.ARRAYS, f"weight: {width} rows are needed for this encoder"
                 )
             return encode(vectors, texts)
@@ -200,7 +200,7 @@ class LinearStudent(Classifier):
         student.temperature = settings.temperature
         given = options.get("encoder")
         if (student.features == "embeddings") != (settings.encoder is not None):
-            raise STUDENT.refuse(
+            raise STUDENT_ARTIFACT.refuse(
                 folder / files.SETTINGS, "encoder: needed for `features: embeddings`, and for no other"
             )
         if settings.encoder is not None:
@@ -219,7 +219,7 @@ class LinearStudent(Classifier):
         if self.features == "tfidf":
             vocabularies = settings.vocabularies or []
             if len(vocabularies) != 2 or any(len(set(words)) != len(words) for words in vocabularies):
-                raise STUDENT.refuse(
+                raise STUDENT_ARTIFACT.refuse(
                     folder / files.SETTINGS, "vocabularies: two lists of distinct words are needed"
                 )
             widths = [len(words) for words in vocabularies]
@@ -233,15 +233,15 @@ class LinearStudent(Classifier):
         } | {f"idf_{number}": Array("float64", (width,), 0, 100) for number, width in enumerate(widths)}
         if self.features == "hashing":
             shapes["columns"] = Array("int64", ("used",), 0, sum(widths) - 1)
-        check_arrays(path, arrays, shapes, STUDENT, **({"width": sum(widths)} if widths else {}))
+        check_arrays(path, arrays, shapes, STUDENT_ARTIFACT, **({"width": sum(widths)} if widths else {}))
         if not np.isfinite(arrays["bias"]).any():
-            raise STUDENT.refuse(path, "bias: no class has one")
+            raise STUDENT_ARTIFACT.refuse(path, "bias: no class has one")
         for number, block in enumerate(self._words.blocks if widths else ()):
             block.idf = arrays[f"idf_{number}"]
         weight = arrays["weight"]
         if self.features == "hashing":
             if sum(widths) * count > _MOST:
-                raise STUDENT.refuse(
+                raise STUDENT_ARTIFACT.refuse(
                     folder / files.SETTINGS, f"bits: {sum(widths):,} columns of {count:,} classes"
                 )
             weight = np.zeros((sum(widths), count), dtype=np.float32)
@@ -255,7 +255,7 @@ def _options(folder: Path, settings: _Settings) -> dict[str, Any]:
         "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length", "calibrate",
     }  # fmt: skip
     if set(settings.options) != known:
-        raise STUDENT.refuse(
+        raise STUDENT_ARTIFACT.refuse(
             folder / files.SETTINGS, f"options: {', '.join(sorted(known))} are needed, and no other"
         )
     return settings.options

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from synthkd.artifacts.folder import EXPORT, check_hashes
+from synthkd.artifacts.folder import ONNX_ARTIFACT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
 from synthkd.encoders.batches import whole
 from synthkd.errors import StudentError, require_extra
@@ -107,7 +107,7 @@ class OnnxClassifier:
             _tokenizer=tokenizer,
             _inputs=tuple(one.name for one in session.get_inputs()),
             _pad=settings.pad,
-            trained_on=trained_on.read(folder, EXPORT),
+            trained_on=trained_on.read(folder, ONNX_ARTIFACT),
         )
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
@@ -166,14 +166,14 @@ def _settings(folder: Path) -> _Settings:
         raise StudentError(
             f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export` writes one"
         )
-    found = read_object(folder / SETTINGS, EXPORT)
+    found = read_object(folder / SETTINGS, ONNX_ARTIFACT)
     if found.get("version") != VERSION:
         raise StudentError(f"{folder / SETTINGS}: of another version; export the student again")
-    settings = checked_settings(folder / SETTINGS, found, _Settings, EXPORT)
-    check_hashes(folder, EXPORT)
+    settings = checked_settings(folder / SETTINGS, found, _Settings, ONNX_ARTIFACT)
+    check_hashes(folder, ONNX_ARTIFACT)
     for name in (MODEL, TOKENIZER):
         if not (folder / name).is_file():
-            raise EXPORT.refuse(folder / name, "missing")
+            raise ONNX_ARTIFACT.refuse(folder / name, "missing")
     return settings
 
 

@@ -16,8 +16,7 @@ import numpy as np
 
 from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StudentError, require_extra
-from synthkd.storage.ownership import ONNX
-from synthkd.storage.write import check_output, replaced_folder, write_json
+from synthkd.storage import ONNX_FOLDER, check_output, replaced_folder, write_json
 from synthkd.students import training_hashes as trained_on
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
 
@@ -33,8 +32,8 @@ def export(student: Any, out: Path, int8: bool = False) -> float:
     """See `synthkd.students.classifiers.onnx.export_onnx`."""
     require_extra("the export to ONNX", "onnx", "onnx", "onnxruntime")
     _check(student)
-    check_output(out, ONNX)
-    with replaced_folder(out, ONNX) as folder:
+    check_output(out, ONNX_FOLDER)
+    with replaced_folder(out, ONNX_FOLDER) as folder:
         try:
             _write_model(student, folder / MODEL)
             if int8:

@@ -12,7 +12,7 @@ import numpy as np
 from synthkd.encoders.batches import Encoded, for_training
 from synthkd.encoders.load import half, quiet
 from synthkd.errors import TrainingError
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Floats, Ints
 from synthkd.students.classifiers.module import Loss
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import InputError
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 
 #: Rejected rows that say nothing about whether a rationale is good.
 NEITHER = ("duplicate", "malformed")

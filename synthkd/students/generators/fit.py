@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts.templates import Prompt, load_prompt, shipped_prompts
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 from synthkd.students.generators.checkpoint import (
     Adapter,
     context_of,

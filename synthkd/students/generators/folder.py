@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import Field
 
-from synthkd.artifacts.folder import STUDENT
+from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
 from synthkd.prompts.templates import Prompt, load_prompt
 from synthkd.recipe.published_values import public_name
-from synthkd.storage.write import write_json
+from synthkd.storage import write_json
 from synthkd.students.generators.checkpoint import (
     ADAPTER,
     load_checkpoint,
@@ -101,22 +101,22 @@ def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
     path = folder / SETTINGS
     if not path.is_file():
         raise StudentError(f"{folder}: no whole generator student here (no {SETTINGS}); train it again")
-    found = read_object(path, STUDENT)
+    found = read_object(path, STUDENT_ARTIFACT)
     if isinstance(found.get("format"), int) and found["format"] != FORMAT:
         raise StudentError(
             f"{folder}: of format {found['format']}; this version of synthkd reads {FORMAT}; train it again"
         )
-    settings = checked_settings(path, found, _Settings, STUDENT)
+    settings = checked_settings(path, found, _Settings, STUDENT_ARTIFACT)
     record = settings.kind
     if record is not None:
-        checked_settings(path, {"name": record.get("name")}, _KindName, STUDENT)
+        checked_settings(path, {"name": record.get("name")}, _KindName, STUDENT_ARTIFACT)
         if record != _without_places(record):
-            raise STUDENT.refuse(path, "kind: it names a file by an absolute path")
+            raise STUDENT_ARTIFACT.refuse(path, "kind: it names a file by an absolute path")
     name, variables, most, done = settings.prompt, settings.variables, settings.max_tokens, settings.record
     try:
         student = cls(**Options.checked(settings.options).record())
     except TypeError as error:
-        raise STUDENT.refuse(path, f"options: {error}") from None
+        raise STUDENT_ARTIFACT.refuse(path, f"options: {error}") from None
     student.model, student.tokenizer = load_checkpoint(
         str(folder), student.options.dtype, student.options.device, own=True
     )

@@ -15,7 +15,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from synthkd.encoders.load import quiet
 from synthkd.errors import TrainingError
-from synthkd.storage.write import TemporaryFolder
+from synthkd.storage import TemporaryFolder
 from synthkd.students.device import has_bf16, seeded
 from synthkd.students.generators.batches import Batches, collate
 from synthkd.students.generators.examples import Example
