@@ -1,25 +1,107 @@
-"""Backends, kinds, rules, critics and students are found by name through entry points, so that another package can
-add one without a change here."""
+"""The plug-in contract: which groups there are, how options are written, and how a plug-in is found.
+
+    group       a member                                     base class
+    backend     answers requests                             `synthkd.teachers.base.Teacher`
+    kind        a shape of knowledge: parse, verbalize       `synthkd.kinds.base.Kind`
+    rule        rejects rows, each with a reason             `synthkd.filters.base.Filter`
+    critic      gives rows a probability of being valid      `synthkd.critics.base.Critic`
+    student     learns from a corpus                         `synthkd.students.base.Student`
+
+A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same contract:
+
+    [project.entry-points."synthkd.rules"]                   an entry point of a package: found by its name
+    no_brands = "mypackage.rules:NoBrands"
+
+    rules: [mypackage.rules:NoBrands]                        a dotted path in a recipe, or `./rules.py:NoBrands`
+
+    @synthkd.rule                                            a decorator: known by its name in this process
+    def no_brands(row): ...
+
+    synthkd.run(recipe, rules=[no_brands])                   a class or function, given in Python
+
+`docs/extending/` has a tutorial for each group.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import inspect
 import json
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, get_type_hints
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from synthkd.errors import CriticError, KindError, RecipeError, StudentError, SynthKDError, UserError, nearest
+from synthkd.keys import bytes_hash
+from synthkd.options import BaseOptions, NoOptions, checked_options
 
-#: group -> what one of its members is called in messages, and the error for an unknown one.
-GROUPS: dict[str, tuple[str, type[UserError]]] = {
-    "backends": ("backend", RecipeError),
-    "kinds": ("kind", KindError),
-    "rules": ("rule", RecipeError),
-    "critics": ("critic", CriticError),
-    "students": ("student", StudentError),
+__all__ = ["GROUPS", "BaseOptions", "Plugin", "find", "make", "names", "register"]
+
+
+class Plugin:
+    """A base class of plug-ins: what every group shares.
+
+    Attributes:
+        name: What recipes, messages and published files call the plug-in.
+        Options: The model of the options. Subclasses nest their own, derived from `synthkd.BaseOptions`.
+        options: The checked options of this instance.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type[BaseOptions]] = NoOptions
+    options: BaseOptions
+
+    def __init__(self, **options: Any) -> None:
+        self.options = self.checked(options)
+
+    @classmethod
+    def checked(cls, options: Mapping[str, Any], label: str = "") -> Any:
+        """Check options against the model.
+
+        Args:
+            options: Values by name.
+            label: What the plug-in is called in messages. Default: its name.
+
+        Raises:
+            RecipeError: An option is unknown or its value does not fit; all such are named in one line.
+        """
+        return checked_options(cls.Options, options, label or f"{cls.__name__}")
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
+        """Make a plug-in class of a plain function; groups that accept functions override this method."""
+        raise TypeError("a class is needed, not a function")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One sort of plug-in: its name in messages, the error for a wrong one, and its base class as a dotted path."""
+
+    word: str
+    error: type[UserError]
+    contract: str
+
+    def base(self) -> type[Any]:
+        """Import the base class, which stands in a room above this module."""
+        module, _, name = self.contract.partition(":")
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+
+
+GROUPS: dict[str, Group] = {
+    "backends": Group("backend", RecipeError, "synthkd.teachers.base:Teacher"),
+    "kinds": Group("kind", KindError, "synthkd.kinds.base:Kind"),
+    "rules": Group("rule", RecipeError, "synthkd.filters.base:Filter"),
+    "critics": Group("critic", CriticError, "synthkd.critics.base:Critic"),
+    "students": Group("student", StudentError, "synthkd.students.base:Student"),
 }
+
+_registered: dict[tuple[str, str], Any] = {}
+T = TypeVar("T")
 
 
 @cache
@@ -28,24 +110,140 @@ def _points(group: str) -> dict[str, EntryPoint]:
 
 
 def names(group: str) -> list[str]:
-    """Names of a group's members, sorted."""
-    return sorted(_points(group))
+    """List the names of a group's members, sorted: entry points, and what was registered in this process."""
+    return sorted({*_points(group), *(name for known, name in _registered if known == group)})
 
 
-def find(group: str, name: str) -> Any:
-    """The class that stands behind a name in ``backends``, ``kinds``, ``rules``, ``critics`` or ``students``."""
-    word, error = GROUPS[group]
+def register(group: str, plugin: T, name: str | None = None) -> T:
+    """Make a class or function known by its name in this process.
+
+    Args:
+        group: One of `GROUPS`.
+        plugin: A class of the group's contract, or a function where the group accepts one.
+        name: Default: the class's ``name``, or the function's own.
+
+    Returns:
+        ``plugin`` as it was given, so that a decorator can return it.
+
+    Raises:
+        UserError: The plug-in does not fit the contract, or its name belongs to an installed plug-in.
+    """
+    name = name or _name_of(plugin)
+    if name in _points(group):
+        word, error = GROUPS[group].word, GROUPS[group].error
+        raise error(f"{word} {name!r}: an installed package has the name; choose another")
+    _registered[group, name] = _fitting(group, plugin, name)
+    return plugin
+
+
+def find(group: str, name: str, folder: Path | None = None) -> Any:
+    """Find a plug-in class.
+
+    Args:
+        group: One of `GROUPS`.
+        name: Name of an entry point or of a registered plug-in; with ``folder`` also `module:Name` or `./file.py:Name`.
+        folder: Folder of the recipe that names the plug-in. Without one, no code is loaded by path: names in folders and
+            corpora may be a stranger's.
+
+    Raises:
+        UserError: No such plug-in, it cannot be loaded, or it does not fit the group's contract.
+    """
+    word, error = GROUPS[group].word, GROUPS[group].error
+    if (group, name) in _registered:
+        return _registered[group, name]
+    if ":" in name and folder is not None:
+        return _fitting(group, _by_path(group, name, folder), name)
     point = _points(group).get(name)
     if point is None:
         raise error(f"unknown {word} {name!r}{nearest(name, names(group))}")
     try:
-        return point.load()
+        plugin = point.load()
     except SynthKDError:
         raise
     except (ImportError, AttributeError) as problem:
         raise error(
             f"{word} {name!r} cannot be loaded ({problem}); is the package of {point.value!r} whole?"
         ) from None
+    return _fitting(group, plugin, name)
+
+
+def make(group: str, name: str, options: Mapping[str, Any], folder: Path | None = None) -> Any:
+    """Make a plug-in whose constructor takes options alone.
+
+    Raises:
+        UserError: As `find`; or an option is unknown, or does not fit.
+    """
+    plugin = find(group, name, folder)
+    label = f"{GROUPS[group].word} {name!r}"
+    plugin.checked(options, label)
+    try:
+        return plugin(**options)
+    except (TypeError, ValueError) as problem:
+        raise GROUPS[group].error(f"{label}: {problem}") from None
+
+
+def _name_of(plugin: Any) -> str:
+    return str(plugin.__name__ if not inspect.isclass(plugin) else vars(plugin).get("name", plugin.__name__))
+
+
+def _fitting(group: str, plugin: Any, name: str) -> Any:
+    """Hold a plug-in against the group's contract; make a class of a function."""
+    known = GROUPS[group]
+    base = known.base()
+    if inspect.isclass(plugin) and (getattr(base, "_is_protocol", False) or issubclass(plugin, base)):
+        return plugin
+    if not inspect.isclass(plugin) and callable(plugin):
+        try:
+            return base.of_function(plugin, name.rpartition(":")[2])
+        except TypeError as problem:
+            raise known.error(f"{known.word} {name!r}: {problem}") from None
+    raise known.error(
+        f"{known.word} {name!r}: {plugin!r:.60} is no subclass of {known.contract.replace(':', '.')}"
+    )
+
+
+def _by_path(group: str, name: str, folder: Path) -> Any:
+    """Load `module:Name`, or `file.py:Name` from the recipe's folder."""
+    known = GROUPS[group]
+    place, _, attribute = name.rpartition(":")
+    try:
+        module = (
+            _load_file((folder / place).resolve())
+            if place.endswith(".py")
+            else importlib.import_module(place)
+        )
+    except SynthKDError:
+        raise
+    except FileNotFoundError:
+        raise known.error(f"{known.word} {name!r}: no file {place}") from None
+    except Exception as problem:  # noqa: BLE001 (whatever the user's module raises is the user's to mend)
+        raise known.error(
+            f"{known.word} {name!r}: {place} cannot be imported: {type(problem).__name__}: {problem}"
+        ) from None
+    if not hasattr(module, attribute):
+        public = [one for one in vars(module) if one[0] != "_"]
+        raise known.error(f"{known.word} {name!r}: {place} has no {attribute!r}{nearest(attribute, public)}")
+    return getattr(module, attribute)
+
+
+def _load_file(path: Path) -> Any:
+    """Import a file under a name of its own, once for a process."""
+    module_name = f"synthkd_file_{bytes_hash(str(path).encode())[:16]}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
 
 
 def check_options(

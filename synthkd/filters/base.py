@@ -1,53 +1,103 @@
-"""What a filter is: a batch in, a verdict for each row out.
+"""The contract of a rule: a batch of rows in, for each row nothing or the reason why the row is rejected.
 
-A rule says ``None`` for a row that it lets pass, or a reason. It is stateless, so batch boundaries carry
-no meaning; one that must see all rows first declares a named global step (`GlobalFilter`).
+A rule is stateless, so batch boundaries carry no meaning; a rule that must see all rows first is a `GlobalFilter`.
 """
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from synthkd.errors import RecipeError, SynthKDError
 from synthkd.kinds.base import Kind
+from synthkd.options import options_of_function
+from synthkd.plugins import Plugin
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+#: For each row ``None``, or the reason of its rejection.
 Reasons = list[str | None]
 
 
-class Filter(ABC):
-    """One check. ``name`` is what a rejected row carries as ``rejected_by``.
+class Filter(Plugin, ABC):
+    """A rule. ``name`` is the value of ``rejected_by`` in the rows that the rule rejects."""
 
-    Options are keyword arguments of the constructor; a wrong one is refused there.
-    """
+    #: A column that the rule reads besides the kind's, if any; `plan` refuses a column that no row has.
+    column: str | None = None
 
-    name: ClassVar[str]
+    def check_kind(self, kind: Kind) -> None:
+        """Raise `UserError` if the rule cannot judge rows of this kind: a package, a model or a column is missing.
 
-    def ready(self, kind: Kind) -> None:
-        """Raise `UserError` where the rule cannot judge rows of this kind: a package, a model or a column is missing.
-
-        It is called before anything is bought. Default: it can.
+        Called before anything is bought. Default: the rule can.
         """
         return
 
     @abstractmethod
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        """For each row ``None``, or the reason why it is rejected. Length: rows of the batch."""
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        """Give for each row ``None``, or the reason why the row is rejected. Length: rows of the batch."""
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
+        """Make a rule of a function from a row to ``None`` or a reason; keyword-only parameters are its options."""
+        parameters = [
+            one
+            for one in inspect.signature(function).parameters.values()
+            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        ]
+        if len(parameters) != 1:
+            raise TypeError(
+                "a rule function takes one row: `def rule(row, *, option: int = 3) -> str | None`"
+            )
+        members = {
+            "name": name, "Options": options_of_function(function), "function": staticmethod(function),
+            "__doc__": function.__doc__, "__module__": function.__module__,
+        }  # fmt: skip
+        return type(name, (FunctionRule,), members)
+
+
+class FunctionRule(Filter):
+    """A rule made of a plain function."""
+
+    function: ClassVar[Callable[..., Any]]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._given = dict(self.options)
+
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        return [self._reason(row) for row in batch.to_pylist()]
+
+    def _reason(self, row: dict[str, Any]) -> str | None:
+        try:
+            reason = self.function(row, **self._given)
+        except SynthKDError:
+            raise
+        except Exception as problem:
+            shown = {name: value for name, value in row.items() if value is not None}
+            raise RecipeError(
+                f"rule {self.name!r} raised {type(problem).__name__}: {problem}; row {str(shown)[:200]}"
+            ) from problem
+        if reason is None or (isinstance(reason, str) and reason):
+            return reason
+        raise RecipeError(
+            f"rule {self.name!r} returned {reason!r:.60}; a rule returns None for a row that passes, or the reason as text"
+        )
 
 
 class GlobalFilter(Filter):
-    """A filter that looks at every row once (`observe`) before it judges any."""
+    """A rule that looks at every row once (`observe`) before it rejects any."""
 
     @abstractmethod
     def observe(self, batch: pa.RecordBatch, kind: Kind) -> None:
         """Take in a batch. The order of batches must not matter."""
 
     def state(self) -> Any:
-        """What was observed, as JSON can hold it. With `merge`, a rule can be judged by several processes."""
+        """Give what was observed, as JSON can hold it. With `merge`, several processes can share a rule."""
         raise NotImplementedError
 
     def merge(self, states: list[Any]) -> None:
-        """Take what several processes observed, each as its `state` says, in place of what this one did."""
+        """Take what several processes observed, each as its `state` says, in place of the own observations."""
         raise NotImplementedError

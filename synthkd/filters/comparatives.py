@@ -4,10 +4,11 @@ pair and no third, no echo. Contradictions are decided by votes, cycles by `orde
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
 
 from synthkd.errors import RecipeError, require_extra
 from synthkd.filters.base import Reasons
@@ -15,6 +16,7 @@ from synthkd.filters.rules import RowRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.comparative.grammar import small_word
 from synthkd.kinds.comparative.lexicon import GRADERS, KNOWN, meaning
+from synthkd.options import BaseOptions
 from synthkd.text.plurals import forms, words_of
 
 if TYPE_CHECKING:
@@ -25,17 +27,28 @@ _TAGS = ("JJR", "RBR")
 
 
 class ComparativeForm(RowRule):
-    """The words are no comparative: in no list, graded twice, or cut.
+    """Reject words that are no comparative: in no list, graded twice, or cut.
 
-    A word in -er that the lexicon does not know is refused, since most are none (*water*, *hunter*). With ``model``, a
-    trained spaCy pipeline, its morphology decides on those. ``allowed`` are words to let pass.
+    A word in -er that the lexicon does not know is refused, since most are none (*water*, *hunter*), unless the morphology
+    of a spaCy model calls it a comparative.
     """
 
     name: ClassVar[str] = "comparative_form"
+    column = "comparative"
 
-    def __init__(self, model: str | None = None, allowed: Sequence[str] = ()) -> None:
-        super().__init__("comparative")
-        self.model, self.allowed = model, frozenset([allowed] if isinstance(allowed, str) else allowed)
+    class Options(BaseOptions):
+        model: str | None = Field(
+            None, description="Trained spaCy pipeline that decides on unknown words in -er."
+        )
+        allowed: str | tuple[str, ...] = Field((), description="Words to let pass.")
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.model, allowed = self.options.model, self.options.allowed
+        self.allowed = frozenset([allowed] if isinstance(allowed, str) else allowed)
+        model = self.model
         self._known: dict[str, bool] = {}
         what = f"by the morphology of {model}" if model else "not at all: they are refused"
         logging.getLogger("synthkd").info(
@@ -90,14 +103,12 @@ class ComparativeForm(RowRule):
 
 
 class BothEntities(RowRule):
-    """The answer compares with, or speaks of, something that is neither of the two."""
+    """Reject answers that speak of something that is neither of the two compared."""
 
     name: ClassVar[str] = "both_entities"
+    column = "comparative"
 
-    def __init__(self) -> None:
-        super().__init__("comparative")
-
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         if "third" not in batch.schema.names:
             return [None] * batch.num_rows
         columns = [batch.column(name).to_pylist() for name in ("third", "left", "right")]
@@ -112,12 +123,10 @@ class BothEntities(RowRule):
 
 
 class EntityEcho(RowRule):
-    """The comparison names one of the two again, or says a word twice in a row."""
+    """Reject comparisons that name one of the two again, or say a word twice in a row."""
 
     name: ClassVar[str] = "entity_echo"
-
-    def __init__(self) -> None:
-        super().__init__("comparative")
+    column = "comparative"
 
     def check(self, row: Row, kind: Kind) -> str | None:
         words = words_of(" ".join(str(row[name] or "") for name in ("adverb", "quantifier", "comparative")))

@@ -20,10 +20,10 @@ class LastFilter(Filter):
     no row is rejected for one that is itself rejected.
     """
 
-    def ready(self, kind: Kind) -> None:
+    def check_kind(self, kind: Kind) -> None:
         _ = self.columns(kind)
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         """Nothing yet."""
         return [None] * batch.num_rows
 

@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from synthkd.errors import InputError, RecipeError, require_extra
 from synthkd.filters.corpus_level import LastFilter
+from synthkd.options import BaseOptions
 from synthkd.text.near_duplicates import Numbers, near_groups, normal_text
 from synthkd.text.normal_forms import word_pattern
 
@@ -221,24 +223,29 @@ def confident(given: Numbers, probabilities: Numbers, by: str) -> tuple[Numbers,
 
 
 class LabelNoiseRule(LastFilter):
-    """The label is likely wrong: a classifier that was cross-fitted to all accepted rows thinks so, surely enough by
-    confident learning. Real rows of the recipe train it too, and are not judged.
+    """Reject labels that are likely wrong by confident learning over a classifier, cross-fitted to all accepted rows.
 
-    ``by``: cleanlab's way to decide; ``at_least``: probability that the other label must have; ``max_rows``: all texts lie in
-    memory, so more accepted rows are refused.
+    Real rows of the recipe train the classifier too, and are not judged.
     """
 
     name: ClassVar[str] = "label_noise"
 
-    def __init__(
-        self, by: By = "both", at_least: float = 0.0, folds: int = 5, seed: int = 0, max_rows: int = 500_000
-    ) -> None:
-        if by not in get_args(By):
-            raise ValueError(f"by: {by!r} is none of {', '.join(get_args(By))}")
-        if not 0 <= at_least < 1 or folds < 2:
-            raise ValueError("at_least lies from 0 to 1, and there are at least 2 folds")
+    class Options(BaseOptions):
+        by: By = Field("both", description="How cleanlab decides.")
+        at_least: float = Field(0.0, ge=0, lt=1, description="Probability that the other label must have.")
+        folds: int = Field(5, ge=2, description="Folds of the cross-fitting.")
+        seed: int = Field(0, ge=0, description="Seed of the folds.")
+        max_rows: int = Field(
+            500_000, ge=1, description="Accepted rows at most, since all texts lie in memory."
+        )
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         _require_packages()
-        self.by, self.at_least, self.folds, self.seed, self.max_rows = by, at_least, folds, seed, max_rows
+        self.by, self.at_least, self.folds = self.options.by, self.options.at_least, self.options.folds
+        self.seed, self.max_rows = self.options.seed, self.options.max_rows
         self._rows: list[tuple[str, str, str]] = []
 
     def columns(self, kind: Kind) -> list[str]:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter, Reasons
-from synthkd.filters.rules import RowRule
+from synthkd.filters.rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.labelled_text.taxonomy import label_form
+from synthkd.options import BaseOptions
 from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, normal_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class LabelKnown(RowRule):
-    """A label that the teacher wrote, and that the taxonomy does not have. Without a taxonomy every label passes."""
+class LabelKnown(TextRule):
+    """Reject labels that the teacher wrote and the taxonomy does not have. Without a taxonomy every label passes."""
 
     name: ClassVar[str] = "label_known"
 
@@ -33,9 +35,11 @@ class LabelKnown(RowRule):
         return str(row["label"] or "")
 
 
-class LabelNamed(RowRule):
-    """The text names its own label, all words of it in order: `cancel order` in *Cancel order, please*. A classifier
-    would learn the name alone."""
+class LabelNamed(TextRule):
+    """Reject texts that name their own label, all words in order: `cancel order` in *Cancel order, please*.
+
+    A classifier would learn the name alone.
+    """
 
     name: ClassVar[str] = "label_named"
 
@@ -46,26 +50,32 @@ class LabelNamed(RowRule):
 
 
 class Contaminated(Filter):
-    """The text stands in the evaluation set that the kind names: equal after normalisation, or nearly.
-
-    ``threshold``: Jaccard similarity of runs of ``size`` characters from which it is nearly the same; ``near: false`` looks
-    for equal texts only.
-    """
+    """Reject texts of the evaluation set that the kind names: equal after normalisation, or nearly equal."""
 
     name: ClassVar[str] = "contaminated"
 
-    def __init__(self, threshold: float = 0.8, size: int = SHINGLE, near: bool = True) -> None:
-        self.bands = Bands(threshold, size) if near else None
+    class Options(BaseOptions):
+        threshold: float = Field(
+            0.8, gt=0, le=1, description="Jaccard similarity from which texts are nearly equal."
+        )
+        size: int = Field(SHINGLE, ge=1, description="Characters of the runs that are compared.")
+        near: bool = Field(True, description="Look for nearly equal texts too.")
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.bands = Bands(self.options.threshold, self.options.size) if self.options.near else None
         self._of: Kind | None = None
         self._equal: dict[str, int] = {}
         self._sorted: list[tuple[Numbers, Numbers]] = []
 
-    def ready(self, kind: Kind) -> None:
+    def check_kind(self, kind: Kind) -> None:
         if not getattr(kind, "evaluation", None):
             raise RecipeError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        self.ready(kind)
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        self.check_kind(kind)
         texts = [str(text or "") for text in batch.column(kind.rule_column or "text").to_pylist()]
         return [None if found is None else _told(kind, *found) for found in self.find(texts, kind)]
 

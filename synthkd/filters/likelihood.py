@@ -10,27 +10,32 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from synthkd.filters.base import GlobalFilter, Reasons
 from synthkd.kinds.base import Kind
+from synthkd.options import BaseOptions
 
 #: Width of a bin in nats, and how many there are: the cut is exact to a thousandth of a nat.
 _WIDTH, _BINS = 0.001, 200_000
 
 
 class WorstNLL(GlobalFilter):
-    """Reject the ``share`` of rows with the highest negative log-likelihood.
-
-    ``per_token`` divides by the length, which keeps long answers from being rejected for their length.
-    Rows without a log-probability pass.
-    """
+    """Reject a share of rows with the highest negative log-likelihood; rows without a log-probability pass."""
 
     name: ClassVar[str] = "worst_nll"
 
-    def __init__(self, share: float = 0.2, per_token: bool = False) -> None:
-        if not 0 < share < 1:
-            raise ValueError(f"share must lie between 0 and 1, not {share}")
-        self.share, self.per_token = share, per_token
+    class Options(BaseOptions):
+        share: float = Field(0.2, gt=0, lt=1, description="Share of the rows to reject.")
+        per_token: bool = Field(
+            False, description="Divide by the number of tokens, so that length alone rejects no answer."
+        )
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.share, self.per_token = self.options.share, self.options.per_token
         self._counts = np.zeros(_BINS, dtype=np.int64)
 
     def observe(self, batch: pa.RecordBatch, kind: Kind) -> None:
@@ -46,7 +51,7 @@ class WorstNLL(GlobalFilter):
         for state in states:
             self._counts[state["bins"]] += np.array(state["counts"], dtype=np.int64)
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         cut = self.cut()
         nll = self._nll(batch)
         worse = ~np.isnan(nll) & (_bin(np.nan_to_num(nll)) > cut)

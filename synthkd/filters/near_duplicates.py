@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from synthkd.errors import RecipeError
 from synthkd.filters.corpus_level import LastFilter
+from synthkd.options import BaseOptions
 from synthkd.storage import TemporaryFolder
 from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, greedy
 
@@ -94,15 +96,20 @@ class NearDuplicate(LastFilter):
 
     name: ClassVar[str] = "near_duplicate"
 
-    def __init__(
-        self,
-        threshold: float = 0.8,
-        size: int = SHINGLE,
-        within: str | None = None,
-        column: str | None = None,
-    ) -> None:
-        self.bands = Bands(threshold, size)
-        self.within, self.column = within, column
+    class Options(BaseOptions):
+        threshold: float = Field(
+            0.8, gt=0, le=1, description="Jaccard similarity from which texts are nearly equal."
+        )
+        size: int = Field(SHINGLE, ge=1, description="Characters of the runs that are compared.")
+        within: str | None = Field(None, description="Compare only rows that share the value of this column.")
+        column: str | None = Field(None, description="Column of the text. Default: the kind's own.")
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.bands = Bands(self.options.threshold, self.options.size)
+        self.within, self.column = self.options.within, self.options.column
         self._spool: Spool | None = None
         self._fixed = 0
 

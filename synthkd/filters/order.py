@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter, Reasons
+from synthkd.options import BaseOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -258,29 +260,37 @@ def _take(
 
 
 class OrderRule(Filter):
-    """A claim closes a cycle with stronger ones (cat > dog > mouse > cat). Decided last, over all rows that everything
-    else accepted; each thing and axis is looked at in the whole corpus.
+    """Reject claims that close a cycle with stronger ones (cat > dog > mouse > cat).
 
-    ``by``: what makes a claim strong: its ``lead`` in votes, or the critic's ``score``. ``against``: reject also claims
-    that lie on a cycle and say the opposite of the ranks of all claims, by more than so much (log-odds; 0.5 is mild).
+    Decided last, over all rows that every other step accepted; each thing and axis is looked at in the whole corpus.
     """
 
     name: ClassVar[str] = NAME
 
-    def __init__(self, by: str = "lead", against: float | None = None) -> None:
-        if by not in ("lead", "score"):
-            raise ValueError(f"by: {by!r} is neither 'lead' nor 'score'")
-        if against is not None and (isinstance(against, bool) or not against >= 0):
-            raise ValueError(f"against: a number from 0 on is needed, not {against!r}")
-        self.by, self.against = by, against
+    class Options(BaseOptions):
+        by: Literal["lead", "score"] = Field(
+            "lead", description="What makes a claim strong: its lead in votes, or the critic's score."
+        )
+        against: float | None = Field(
+            None,
+            ge=0,
+            description="Reject also claims that lie on a cycle and contradict the ranks of all claims by more than so much"
+            " (log-odds; 0.5 is mild).",
+        )
 
-    def ready(self, kind: Kind) -> None:
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.by, self.against = self.options.by, self.options.against
+
+    def check_kind(self, kind: Kind) -> None:
         if not hasattr(kind, "claim"):
             raise RecipeError(f"rule 'order': rows of the kind {kind.name!r} say of nothing that it is more")
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         """Nothing yet: the judge asks `put_in_order` when all rows are known."""
-        self.ready(kind)
+        self.check_kind(kind)
         return [None] * batch.num_rows
 
     def strength(self, votes: Numbers, agreement: Numbers, margin: Numbers, score: Numbers) -> Numbers:

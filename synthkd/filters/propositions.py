@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from pydantic import Field, field_validator
+
 from synthkd.errors import KindError, nearest, require_extra
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import RowRule
+from synthkd.filters.rules import TextRule
 from synthkd.finish_reasons import Finish, meaning_of
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.proposition.align import (
@@ -49,19 +50,27 @@ _SAID = {
 }
 
 
-class PropositionRule(RowRule):
+def _listed(words: str | tuple[str, ...]) -> list[str]:
+    return [words] if isinstance(words, str) else list(words)
+
+
+def _folded(words: str | tuple[str, ...]) -> set[str]:
+    return {word.casefold() for word in _listed(words)}
+
+
+class PropositionRule(TextRule):
     """A rule that looks at the details of the kind too, such as the source."""
 
     besides: ClassVar[tuple[str, ...]] = ()
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         wanted = [*kind.columns, *self.besides]
         rows = batch.select([name for name in wanted if name in batch.schema.names]).to_pylist()
         return [self.check(row, kind) for row in rows]
 
 
 class HasProposition(PropositionRule):
-    """A sentence of which nothing is said, a group that belongs to no sentence, or a proposition that breaks off."""
+    """Reject sentences without a proposition, groups without a sentence, and propositions that break off."""
 
     name: ClassVar[str] = "has_proposition"
     besides: ClassVar[tuple[str, ...]] = ("flaw", "finish_reason")
@@ -76,16 +85,26 @@ class HasProposition(PropositionRule):
         return None if self.text(row, kind).strip() else f"{NO_GROUP}: {_SAID[NO_GROUP]}"
 
 
-class SelfContained(RowRule):
-    """Begins with a word that points at something said before: `it`, `he`, `this`, … ``allow`` leaves some through."""
+class SelfContained(TextRule):
+    """Reject propositions that begin with a word that points at something said before: `it`, `he`, `this`, …"""
 
     name: ClassVar[str] = "self_contained"
 
-    def __init__(self, allow: Sequence[str] = (), column: str | None = None) -> None:
-        super().__init__(column)
-        self.allow = {word.casefold() for word in ([allow] if isinstance(allow, str) else allow)}
-        for word in self.allow - POINTERS:
-            raise ValueError(f"allow: {word!r} is none of the words{nearest(word, sorted(POINTERS))}")
+    class Options(TextRule.Options):
+        allow: str | tuple[str, ...] = Field((), description="Words of these to let pass.")
+
+        @field_validator("allow")
+        @classmethod
+        def _are_pointers(cls, allow: str | tuple[str, ...]) -> str | tuple[str, ...]:
+            for word in sorted(_folded(allow) - POINTERS):
+                raise ValueError(f"{word!r} is none of the words{nearest(word, sorted(POINTERS))}")
+            return allow
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.allow = _folded(self.options.allow)
 
     def check(self, row: Row, kind: Kind) -> str | None:
         found = pointer(self.text(row, kind))
@@ -94,33 +113,33 @@ class SelfContained(RowRule):
         return f"begins with {found!r}"
 
 
-class OneClaim(RowRule):
-    """More than one claim: several sentences, a semicolon, joined clauses, a relative clause after a comma.
-
-    ``allow`` leaves some of these signs through; ``max_words`` of a proposition; ``model``: a spaCy model whose parser
-    finds joined predicates too.
-    """
+class OneClaim(TextRule):
+    """Reject more than one claim: several sentences, a semicolon, joined clauses, a relative clause after a comma."""
 
     name: ClassVar[str] = "one_claim"
 
-    def __init__(
-        self,
-        allow: Sequence[str] = (),
-        max_words: int = 40,
-        model: str | None = None,
-        column: str | None = None,
-    ) -> None:
-        super().__init__(column)
-        self.allow = [allow] if isinstance(allow, str) else list(allow)
-        for name in self.allow:
-            if name not in SIGNS:
-                raise ValueError(f"allow: {name!r} is no such sign{nearest(name, list(SIGNS))}")
-        if max_words < 1:
-            raise ValueError("max_words: must be at least 1")
-        self.max_words, self.model = max_words, model
+    class Options(TextRule.Options):
+        allow: str | tuple[str, ...] = Field((), description=f"Signs to let pass, of: {', '.join(SIGNS)}.")
+        max_words: int = Field(40, ge=1, description="Words of a proposition at most.")
+        model: str | None = Field(None, description="spaCy model whose parser finds joined predicates too.")
 
-    def ready(self, kind: Kind) -> None:
-        super().ready(kind)
+        @field_validator("allow")
+        @classmethod
+        def _are_signs(cls, allow: str | tuple[str, ...]) -> str | tuple[str, ...]:
+            for name in _listed(allow):
+                if name not in SIGNS:
+                    raise ValueError(f"{name!r} is no such sign{nearest(name, list(SIGNS))}")
+            return allow
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.allow = _listed(self.options.allow)
+        self.max_words, self.model = self.options.max_words, self.options.model
+
+    def check_kind(self, kind: Kind) -> None:
+        super().check_kind(kind)
         if self.model is not None:
             _ = self._nlp
 
@@ -147,15 +166,21 @@ class OneClaim(RowRule):
 
 
 class NotCopy(PropositionRule):
-    """Repeats most words of a long sentence. Sentences of fewer than ``min_words`` words may be one claim as they stand."""
+    """Reject propositions that repeat most words of a long sentence; a short sentence may be one claim as it stands."""
 
     name: ClassVar[str] = "not_copy"
 
-    def __init__(self, min_words: int = 20, share: float = 0.9, column: str | None = None) -> None:
-        super().__init__(column)
-        if not 0 < share <= 1:
-            raise ValueError("share: must be above 0 and at most 1")
-        self.min_words, self.share = min_words, share
+    class Options(TextRule.Options):
+        min_words: int = Field(20, ge=0, description="Words from which a sentence is long.")
+        share: float = Field(
+            0.9, gt=0, le=1, description="Share of the sentence's words from which a text is a copy."
+        )
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.min_words, self.share = self.options.min_words, self.options.share
 
     def check(self, row: Row, kind: Kind) -> str | None:
         sentence = str(row.get("sentence") or "")
@@ -170,31 +195,33 @@ class NotCopy(PropositionRule):
 
 
 class Grounded(PropositionRule):
-    """A number or a name that its source does not have.
+    """Reject propositions with a number or a name that the source does not have.
 
-    Numbers count by value (`1,000`, `1000`; `two`, `2`), names are capitalised words that do not begin a sentence.
-    ``within``: `source` (what the teacher read) or `sentence`. ``new_words``: at most so many other words that the
-    source lacks, small words such as `is` and `the` left out; default: any number, for teachers that paraphrase.
+    Numbers count by value (`1,000`, `1000`; `two`, `2`); names are capitalised words that do not begin a sentence.
     """
 
     name: ClassVar[str] = "grounded"
     besides: ClassVar[tuple[str, ...]] = ("source",)
 
-    def __init__(
-        self,
-        numbers: bool = True,
-        names: bool = True,
-        within: Literal["source", "sentence"] = "source",
-        new_words: int | None = None,
-        column: str | None = None,
-    ) -> None:
-        super().__init__(column)
-        if new_words is not None and new_words < 0:
-            raise ValueError("new_words: must be at least 0")
-        self.new_words = new_words
-        if within not in ("source", "sentence"):
-            raise ValueError(f"within: {within!r} is neither 'source' nor 'sentence'")
-        self.numbers, self.names, self.within = numbers, names, within
+    class Options(TextRule.Options):
+        numbers: bool = Field(True, description="Check numbers.")
+        names: bool = Field(True, description="Check names.")
+        within: Literal["source", "sentence"] = Field(
+            "source", description="Text that must have them: what the teacher read, or the sentence."
+        )
+        new_words: int | None = Field(
+            None,
+            ge=0,
+            description="Other words at most that the source lacks, small words such as `is` and `the` left out."
+            " Default: any number, for teachers that paraphrase.",
+        )
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.numbers, self.names = self.options.numbers, self.options.names
+        self.within, self.new_words = self.options.within, self.options.new_words
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import RowRule
+from synthkd.filters.rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.rationale.choices import choices_of, named_by_stems, named_choices
 from synthkd.kinds.rationale.cut import last_sentence
@@ -19,16 +21,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Arithmetic(RowRule):
-    """An equation in the text does not hold. At most ``allowed`` of them may be wrong."""
+class Arithmetic(TextRule):
+    """Reject texts with equations that do not hold."""
 
     name: ClassVar[str] = "arithmetic"
 
-    def __init__(self, allowed: int = 0, column: str | None = None) -> None:
-        super().__init__(column)
-        if allowed < 0:
-            raise ValueError("allowed: cannot be negative")
-        self.allowed = allowed
+    class Options(TextRule.Options):
+        allowed: int = Field(0, ge=0, description="Wrong equations to let pass.")
+
+    options: Options
 
     def text(self, row: Row, kind: Kind) -> str:
         return str(
@@ -37,15 +38,15 @@ class Arithmetic(RowRule):
 
     def check(self, row: Row, kind: Kind) -> str | None:
         wrong = wrong_equations(self.text(row, kind))
-        if len(wrong) <= self.allowed:
+        if len(wrong) <= self.options.allowed:
             return None
         first = wrong[0]
         made = "nothing" if first.left is None else write_number(first.left)
         return f"{' '.join(first.text.split())[:120]} (comes to {made})"
 
 
-class AnswerAgrees(RowRule):
-    """The steps come to something else than the answer.
+class AnswerAgrees(TextRule):
+    """Reject rows whose steps come to something else than the answer.
 
     Numbers: the last sentence of the steps ends in an equation, and the answer is neither its result (rounded, it may be
     be) nor one operation away from it. Choices: the last sentence names another choice, and no sentence the answer.
@@ -89,15 +90,15 @@ def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
     return made | ({result / number} if number else set()) | ({number / result} if result else set())
 
 
-class AgreesWithGold(RowRule):
-    """The answer is not the one that the input gives as ``gold``; for expressions, not what was asked for.
+class AgreesWithGold(TextRule):
+    """Reject answers other than the input's ``gold``; for expressions, other than the target.
 
     Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`) rejects its rows, by name.
     """
 
     name: ClassVar[str] = "agrees_with_gold"
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         if "right" not in batch.schema.names:
             return [None] * batch.num_rows
         columns = [batch.column(name).to_pylist() for name in ("right", "answer", "gold")]

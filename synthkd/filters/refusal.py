@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from synthkd.filters.rules import RowRule
+from synthkd.filters.rules import TextRule
 from synthkd.kinds.base import Kind, Row
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ _WIDE = "\u1100"
 _HEAD = 300
 
 
-class Refusal(RowRule):
-    """A refusal, a placeholder such as ``None``, or another text that is no answer.
+class Refusal(TextRule):
+    """Reject refusals, placeholders such as ``None``, and other texts that are no answer.
 
     On by default, but for templates of base models (`chat: false`).
     """

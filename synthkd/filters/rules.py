@@ -15,11 +15,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field, field_validator
+
 from synthkd.errors import RecipeError, SynthKDError, nearest
 from synthkd.filters.base import Filter, Reasons
 from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.json_values import begins_as_json
+from synthkd.options import BaseOptions
 from synthkd.text.normal_forms import marks, normal_phrase, stored
 
 if TYPE_CHECKING:
@@ -38,19 +41,16 @@ class _MadeUp(dict[str, Any]):
 
 
 class RowRule(Filter):
-    """A rule on one row at a time. ``column`` is what it looks at; default: the kind's last column.
+    """A rule on one row at a time.
 
-    `check` alone makes a rule. One that is to be fast also says in `passes`, from whole columns, which rows surely pass;
-    only the others are looked at one by one.
+    `check` alone makes a rule. A fast rule also says in `passes`, from whole columns, which rows surely pass; only the
+    other rows are checked one by one.
     """
 
-    def __init__(self, column: str | None = None) -> None:
-        self.column = column
-
-    def ready(self, kind: Kind) -> None:
+    def check_kind(self, kind: Kind) -> None:
         """Refuse a rule that looks at a column which rows of the kind do not have."""
         # Rows that a rule takes from batches in its own way may have the kind's details too.
-        details = () if type(self).judge is RowRule.judge else kind.details
+        details = () if type(self).reject is RowRule.reject else kind.details
         row = _MadeUp.fromkeys(
             [*row_columns(kind), *details, *([self.column] if self.column else [])], "word"
         )
@@ -66,7 +66,7 @@ class RowRule(Filter):
         except Exception:  # noqa: BLE001 (of a made-up row; what the rule says of real ones is not known)
             return
 
-    def judge(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         # One that reads its text elsewhere has its own idea of it.
         sure = self.passes(batch, kind) if type(self).text is RowRule.text else None
         if sure is None:
@@ -79,7 +79,7 @@ class RowRule(Filter):
 
     def reads(self, batch: pa.RecordBatch) -> bool:
         """Whether a batch with `row_columns` alone is enough: a rule may judge batches in its own way."""
-        return type(self).judge is RowRule.judge and self.column in (None, *batch.schema.names)
+        return type(self).reject is RowRule.reject and self.column in (None, *batch.schema.names)
 
     def _rows(self, batch: pa.RecordBatch, kind: Kind) -> list[Row]:
         wanted = dict.fromkeys([*row_columns(kind), *([self.column] if self.column else [])])
@@ -103,8 +103,23 @@ class RowRule(Filter):
         """``None``, or why the row is rejected."""
 
 
+class TextRule(RowRule):
+    """A rule on the text of one column, which its options can name."""
+
+    class Options(BaseOptions):
+        column: str | None = Field(
+            None, description="Column to check. Default: the kind's own, most often its last."
+        )
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.column = self.options.column
+
+
 def row_columns(kind: Kind) -> list[str]:
-    """What a rule on one row is shown of it."""
+    """Columns that a rule on one row sees."""
     return [*kind.columns, "finish_reason", "raw"]
 
 
@@ -113,8 +128,8 @@ def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
     return [value if type(value) is str else str(value or "") for value in batch.column(column).to_pylist()]
 
 
-class Empty(RowRule):
-    """Nothing but space and punctuation. Symbols, emoji and emoticons say something."""
+class Empty(TextRule):
+    """Reject texts of nothing but space and punctuation. Symbols, emoji and emoticons count as content."""
 
     name: ClassVar[str] = "empty"
     #: What `str.isalnum` calls a letter or digit.
@@ -134,22 +149,20 @@ class Empty(RowRule):
         return "no letter or digit"
 
 
-class TooLong(RowRule):
-    """More than ``max_words`` words or ``max_characters`` characters. Of short knowledge with 13 to 18 words most is valid."""
+class TooLong(TextRule):
+    """Reject texts of too many words or characters. Most short knowledge of 13 to 18 words is valid."""
 
     name: ClassVar[str] = "too_long"
 
-    def __init__(self, max_words: int = 20, max_characters: int = 200, column: str | None = None) -> None:
-        super().__init__(column)
-        if max_words < 1 or max_characters < 1:
-            raise ValueError(
-                "max_words and max_characters count from 1; with less, every row would be rejected"
-            )
-        self.max_words, self.max_characters = max_words, max_characters
+    class Options(TextRule.Options):
+        max_words: int = Field(20, ge=1, description="Words at most.")
+        max_characters: int = Field(200, ge=1, description="Characters at most.")
+
+    options: Options
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         # Words have a space between them, so few characters are few words.
-        words, characters = self.max_words, self.max_characters
+        words, characters = self.options.max_words, self.options.max_characters
         return [
             len(text) <= characters and (len(text) < 2 * words or len(text.split()) <= words)
             for text in self.texts(batch, kind)
@@ -157,37 +170,35 @@ class TooLong(RowRule):
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
-        words = len(text.split())
-        if words > self.max_words:
-            return f"{words} words, more than {self.max_words}"
-        return (
-            f"{len(text)} characters, more than {self.max_characters}"
-            if len(text) > self.max_characters
-            else None
-        )
+        words, most = len(text.split()), self.options
+        if words > most.max_words:
+            return f"{words} words, more than {most.max_words}"
+        if len(text) > most.max_characters:
+            return f"{len(text)} characters, more than {most.max_characters}"
+        return None
 
 
-class TooShort(RowRule):
-    """Fewer than ``min_characters`` characters; ATOMIC-10x drops tails of at most two."""
+class TooShort(TextRule):
+    """Reject texts of too few characters; ATOMIC-10x drops tails of at most two."""
 
     name: ClassVar[str] = "too_short"
 
-    def __init__(self, min_characters: int = 3, column: str | None = None) -> None:
-        super().__init__(column)
-        self.min_characters = min_characters
+    class Options(TextRule.Options):
+        min_characters: int = Field(3, ge=0, description="Characters at least.")
+
+    options: Options
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
-        return [len(text) >= self.min_characters for text in self.texts(batch, kind)]
+        least = self.options.min_characters
+        return [len(text) >= least for text in self.texts(batch, kind)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        length = len(self.text(row, kind))
-        return (
-            f"{length} characters, fewer than {self.min_characters}" if length < self.min_characters else None
-        )
+        length, least = len(self.text(row, kind)), self.options.min_characters
+        return f"{length} characters, fewer than {least}" if length < least else None
 
 
-class SelfLoop(RowRule):
-    """The first and the last column say the same, as head and tail of a triple.
+class SelfLoop(TextRule):
+    """Reject rows whose first and last column say the same, as head and tail of a triple.
 
     Rows of a relation that its set calls ``reflexive`` pass: who prays wants to pray. On real triples most rows of such
     relations are valid, and most of the others are not.
@@ -218,20 +229,19 @@ def _reflexive(kind: Kind, row: Row) -> bool:
     return getattr(relation, "reflexive", False)
 
 
-class Echo(RowRule):
-    """The text begins with the head again, or repeats itself: the teacher read its prompt back, or runs in a circle.
+class Echo(TextRule):
+    """Reject texts that begin with the head again or repeat a word: the teacher echoes its prompt, or runs in a circle.
 
-    ``repeats``: the same word so many times in a row. Of small words such as *the* or *to* two are enough; of others three,
-    since two are often meant (*very very small*, *gorilla gorilla*) and said of valid rows as often as of invalid ones.
+    Small words such as *the* or *to* may not come twice in a row; other words may, since *very very small* and *gorilla
+    gorilla* are valid as often as invalid.
     """
 
     name: ClassVar[str] = "echo"
 
-    def __init__(self, repeats: int = 3, column: str | None = None) -> None:
-        super().__init__(column)
-        if repeats < 2:
-            raise ValueError("repeats: must be at least 2")
-        self.repeats = repeats
+    class Options(TextRule.Options):
+        repeats: int = Field(3, ge=2, description="Rejected if one word comes so many times in a row.")
+
+    options: Options
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         texts = [normal_phrase(text) for text in self.texts(batch, kind)]
@@ -249,7 +259,7 @@ class Echo(RowRule):
             head = normal_phrase(str(row[kind.columns[0]] or ""))
             if head and text.startswith(head + " ") and len(text.split()) > len(head.split()) + 1:
                 return "begins with the head"
-        return "repeats a word" if _doubled(text) and _repeats(text, self.repeats) else None
+        return "repeats a word" if _doubled(text) and _repeats(text, self.options.repeats) else None
 
 
 @lru_cache(1 << 14)
@@ -272,24 +282,29 @@ _SMALL = frozenset(
 )
 
 
-class Unfinished(RowRule):
-    """Cut by the token limit, or ends in a word that asks for another: *the*, *and*, *because*.
+#: Words after which an English text goes on.
+_OPEN_WORDS = (
+    "a", "an", "and", "as", "because", "but", "if", "its", "my", "or", "our", "than", "the", "their", "which", "your",
+)  # fmt: skip
 
-    Of an answer that may hold several candidates only the last is cut; the whole ones before it pass. A preposition at the
-    end is no sign (*used for sitting on*, *fun to play with*): on real triples such rows are valid as often as others.
-    ``words``: the words that ask for another.
+
+class Unfinished(TextRule):
+    """Reject texts that the token limit cut, or that end in a word such as *the*, *and*, *because*.
+
+    Of an answer with several candidates only the last is cut; the whole ones before it pass. A preposition at the end is
+    no sign (*used for sitting on*): on real triples such rows are valid as often as others.
     """
 
     name: ClassVar[str] = "unfinished"
-    WORDS: ClassVar[tuple[str, ...]] = (
-        "a", "an", "and", "as", "because", "but", "if", "its", "my", "or", "our", "than", "the", "their", "which", "your",
-    )  # fmt: skip
 
-    def __init__(self, words: Sequence[str] = WORDS, column: str | None = None) -> None:
-        super().__init__(column)
-        if isinstance(words, str) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"words: a list of words is needed, not {words!r}")
-        self.words = frozenset(word.casefold() for word in words)
+    class Options(TextRule.Options):
+        words: tuple[str, ...] = Field(_OPEN_WORDS, description="Words that no whole text ends in.")
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.words = frozenset(word.casefold() for word in self.options.words)
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         open_words = self.words
@@ -324,19 +339,35 @@ def _letters(text: str) -> str:
     return "".join(ch for ch in stored(text) if ch.isalnum())
 
 
-class Characters(RowRule):
-    """A character that is no part of a short text: left over from markup, hidden, or no character at all.
+class Characters(TextRule):
+    """Reject texts with a character of markup, a hidden character, or a broken one.
 
-    By default refused are the signs `\\ < > { } * _` and backquotes, controls, hidden characters and U+FFFD. Other signs are
-    part of valid rows more often than not (`24/7`, `50 %`, `C++`, `Series X|S`, *Whose Line Is It Anyway?*). ``allowed`` (the inside of a regular-expression class)
-    names what may stand instead: `\\w ,.\\-$"'` is the set of ATOMIC-10x heads. In it `\\w` means the letters and digits of
-    every script with their combining marks and joiners, and no underscore.
+    By default the signs `\\ < > { } * _`, backquotes, controls, hidden characters and U+FFFD are refused. Other signs are
+    part of valid rows more often than not (`24/7`, `50 %`, `C++`, `Series X|S`, *Whose Line Is It Anyway?*).
     """
 
     name: ClassVar[str] = "characters"
 
-    def __init__(self, allowed: str | None = None, column: str | None = None) -> None:
-        super().__init__(column)
+    class Options(TextRule.Options):
+        allowed: str | None = Field(
+            None,
+            description="Characters that may stand instead, as the inside of a regular-expression class: `\\w ,.\\-$\"'` is"
+            " the set of ATOMIC-10x heads. `\\w` means letters and digits of every script with their combining marks"
+            " and joiners, without the underscore.",
+        )
+
+        @field_validator("allowed")
+        @classmethod
+        def _is_a_class(cls, allowed: str | None) -> str | None:
+            if allowed is not None:
+                _none_of(allowed)
+            return allowed
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        allowed = self.options.allowed
         self._other = re.compile(_REFUSED) if allowed is None else _none_of(allowed)
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
@@ -361,24 +392,26 @@ def _none_of(allowed: str) -> re.Pattern[str]:
             return re.compile(f"[^{allowed}]")
         return re.compile(f"[^{allowed}{marks()}]|_")
     except re.error as error:
-        raise ValueError(f"allowed: not a class of characters: {error}") from None
+        raise ValueError(f"not a class of characters: {error}") from None
 
 
-class StartsWith(RowRule):
-    """The text must begin with ``prefix``; heads of ATOMIC-10x begin with PersonX."""
+class StartsWith(TextRule):
+    """Reject texts that do not begin with a prefix; heads of ATOMIC-10x begin with PersonX."""
 
     name: ClassVar[str] = "starts_with"
 
-    def __init__(self, prefix: str = "PersonX", column: str | None = None) -> None:
-        super().__init__(column)
-        self.prefix = prefix
+    class Options(TextRule.Options):
+        prefix: str = Field("PersonX", description="What every text begins with.")
+
+    options: Options
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
-        prefix, length = self.prefix, len(self.prefix)
+        prefix, length = self.options.prefix, len(self.options.prefix)
         return [len(text) > length and text.startswith(prefix) for text in self.texts(batch, kind)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
-        if not text.startswith(self.prefix):
-            return f"does not begin with {self.prefix}"
-        return None if len(text) > len(self.prefix) else f"nothing but {self.prefix}"
+        prefix = self.options.prefix
+        if not text.startswith(prefix):
+            return f"does not begin with {prefix}"
+        return None if len(text) > len(prefix) else f"nothing but {prefix}"

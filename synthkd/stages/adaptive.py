@@ -151,7 +151,7 @@ class Adaptive:
         from synthkd.corpora.schema import candidate_schema
 
         batch = pa.RecordBatch.from_pylist(rows, schema=candidate_schema(self.plan.kind))
-        verdicts = [rule.judge(batch, self.plan.kind) for rule in self.plan.rules]
+        verdicts = [rule.reject(batch, self.plan.kind) for rule in self.plan.rules]
         for row, *objections in zip(rows, *verdicts, strict=True):
             if all(objection is None for objection in objections):
                 yield row

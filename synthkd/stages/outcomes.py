@@ -40,7 +40,7 @@ class Outcomes:
         for rule in plan.rules:
             if isinstance(rule, GlobalFilter) and outcomes.is_open.any():
                 batch = outcomes.open_rows().combine_chunks().to_batches()[0]
-                outcomes.note(np.flatnonzero(outcomes.is_open), rule.judge(batch, plan.kind), rule.name)
+                outcomes.note(np.flatnonzero(outcomes.is_open), rule.reject(batch, plan.kind), rule.name)
         return outcomes
 
     def open_rows(self) -> pa.Table:

@@ -210,7 +210,7 @@ def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
         if isinstance(rule, GlobalFilter):
             rule.observe(rows, plan.kind)
             continue
-        verdicts = rule.judge(rows, plan.kind)
+        verdicts = rule.reject(rows, plan.kind)
         for i, verdict in enumerate(verdicts):
             if verdict is not None:
                 place = places[i]

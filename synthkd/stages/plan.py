@@ -122,15 +122,9 @@ class Plan:
         )
         rules: list[Filter] = []
         for name, options in pairs:
-            rule = plugins.find("rules", name)
-            plugins.check_options(rule, options, f"rule {name!r}", RecipeError)
-            try:
-                rules.append(rule(**options))
-            except (TypeError, ValueError) as error:
-                said = re.sub(r"(\w+\.)?__init__\(\) ", "", str(error))
-                raise RecipeError(f"rule {name!r}: {said}") from None
-            self._check_column(name, getattr(rules[-1], "column", None))
-            rules[-1].ready(self.kind)
+            rules.append(plugins.make("rules", name, options, self.recipe.folder))
+            self._check_column(name, rules[-1].column)
+            rules[-1].check_kind(self.kind)
         # A base model continues a text; what answers a chat may decline to.
         if (
             chosen is None

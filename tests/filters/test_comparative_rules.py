@@ -47,7 +47,7 @@ def test_words_may_be_allowed() -> None:
 def test_a_third_thing_is_named_in_the_reason() -> None:
     rows = [row("larger than dogs"), row("larger than cats")]
     batch = pa.RecordBatch.from_pylist(rows)
-    assert BothEntities().judge(batch, KIND) == ["speaks of 'dogs', neither 'elephant' nor 'cat'", None]
+    assert BothEntities().reject(batch, KIND) == ["speaks of 'dogs', neither 'elephant' nor 'cat'", None]
 
 
 @pytest.mark.parametrize(

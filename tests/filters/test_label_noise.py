@@ -13,7 +13,7 @@ pytest.importorskip("cleanlab", reason="needs the extra text")
 pytest.importorskip("rensa", reason="needs the extra text")
 
 from everyday import messages
-from synthkd.errors import InputError
+from synthkd.errors import InputError, RecipeError
 from synthkd.filters.label_noise import LabelNoiseRule, find_label_noise
 from synthkd.rows.read import read_rows
 
@@ -114,7 +114,7 @@ def test_texts_without_labels_are_refused() -> None:
 
 
 def test_a_way_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="by: 'x' is none of"):
+    with pytest.raises(RecipeError, match=r"by: one of .* is needed, not 'x'"):
         LabelNoiseRule(by="x")  # type: ignore[arg-type]
 
 

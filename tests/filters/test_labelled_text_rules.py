@@ -28,7 +28,7 @@ BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) 
 
 def judged(rule: Filter, *rows: tuple[str, str], kind: LabelledTextKind = KIND) -> list[str | None]:
     made = [{"text": text, "label": label} for text, label in rows]
-    return rule.judge(pa.RecordBatch.from_pylist(made, schema=candidate_schema(kind)), kind)
+    return rule.reject(pa.RecordBatch.from_pylist(made, schema=candidate_schema(kind)), kind)
 
 
 def evaluated(folder: Path, *texts: str) -> LabelledTextKind:

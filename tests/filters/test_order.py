@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthkd.errors import RecipeError
 from synthkd.filters.order import Numbers, Order, OrderRule, components, put_in_order
 
 nx = pytest.importorskip("networkx")
@@ -158,5 +159,5 @@ def test_the_lead_in_votes_makes_a_claim_strong() -> None:
 
 @pytest.mark.parametrize("options", [{"by": "luck"}, {"against": -1}, {"against": True}])
 def test_wrong_options_of_the_rule_are_refused(options: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(options))):
+    with pytest.raises(RecipeError, match=next(iter(options))):
         OrderRule(**options)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.corpora.schema import candidate_schema
+from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter
 from synthkd.filters.propositions import Grounded, HasProposition, NotCopy, OneClaim, SelfContained
 from synthkd.kinds.proposition.claims import joined_predicates, numbers
@@ -22,7 +23,7 @@ SCHEMA = candidate_schema(KIND)
 
 def reason(rule: Filter, proposition: str, **values: Any) -> str | None:
     row = {"document_id": "d", "sentence": "A sentence.", "proposition": proposition} | values
-    return rule.judge(pa.RecordBatch.from_pylist([row], schema=SCHEMA), KIND)[0]
+    return rule.reject(pa.RecordBatch.from_pylist([row], schema=SCHEMA), KIND)[0]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_a_pronoun_at_the_beginning_dangles(text: str, word: str | None) -> None
 
 def test_a_pronoun_can_be_allowed_and_another_word_cannot() -> None:
     assert reason(SelfContained(allow=["it"]), "It rains.") is None
-    with pytest.raises(ValueError, match="allow"):
+    with pytest.raises(RecipeError, match="allow"):
         SelfContained(allow=["italy"])
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthkd.errors import RecipeError
 from synthkd.filters.rationales import AnswerAgrees, Arithmetic
 from synthkd.kinds.rationale.equations import equations, wrong_equations
 from synthkd.kinds.rationale.kind import RationaleKind
@@ -77,7 +78,7 @@ def test_what_cannot_be_checked_is_not_called_wrong(text: str) -> None:
 
 def test_so_many_wrong_equations_may_be_allowed() -> None:
     assert Arithmetic(allowed=1).check(row("1 + 1 = 3"), RationaleKind()) is None
-    with pytest.raises(ValueError, match="allowed"):
+    with pytest.raises(RecipeError, match="allowed"):
         Arithmetic(allowed=-1)
 
 

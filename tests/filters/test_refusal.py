@@ -127,4 +127,4 @@ def test_the_rule_looks_at_the_text_of_its_kind_and_says_why() -> None:
             for tail in tails
         ]
     )
-    assert Refusal().judge(rows, TripleKind()) == [None, "is a placeholder", "refuses"]
+    assert Refusal().reject(rows, TripleKind()) == [None, "is a placeholder", "refuses"]

@@ -450,7 +450,7 @@ def test_a_row_whose_gold_answer_cannot_be_read_does_not_agree_with_it() -> None
         {"right": None, "answer": "5", "gold": "3-5"},
         {"right": None, "answer": "5", "gold": None},
     ]
-    reasons = AgreesWithGold().judge(pa.RecordBatch.from_pylist(rows), RationaleKind())
+    reasons = AgreesWithGold().reject(pa.RecordBatch.from_pylist(rows), RationaleKind())
     assert reasons == [None, "'5', not '6'", "gold '3-5' cannot be compared", None]
 
 

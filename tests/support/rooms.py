@@ -28,6 +28,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("requests", "requests, completions, failures, and the key of each"),
     ("recipe", "what a user asks for: the models behind the YAML"),
     ("plugins", "backends, kinds, rules, critics and students by name"),
+    ("options", "options of plug-ins: models, and the words for types, bounds and mistakes"),
     ("rows", "rows of CSV, JSONL, Parquet and text files; cells as text"),
     ("artifacts", "folders of arrays and JSON with hashes, for critics and students"),
     ("resources", "files that come with the package"),
