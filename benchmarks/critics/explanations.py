@@ -87,11 +87,11 @@ def read(data: Path, part: str, quick: bool) -> pa.Table:
 
 def vectors(texts: list[str], encoder: str) -> Any:
     """(n, d) unit vectors of a frozen encoder."""
-    from synthkd.encoders.frozen import Vectors
-    from synthkd.encoders.load import content_hash, load_model
+    from synthkd.encoders.frozen import FrozenEncoder
+    from synthkd.encoders.load import encoder_hash, load_transformer
 
-    model, tokenizer = load_model(encoder)
-    return Vectors(model, tokenizer, 128, "cpu", content_hash(model, tokenizer)).of(texts)
+    model, tokenizer = load_transformer(encoder)
+    return FrozenEncoder(model, tokenizer, 128, "cpu", encoder_hash(model, tokenizer)).of(texts)
 
 
 def scored(rows: pa.Table, kind: Kind, encoder: str | None) -> dict[str, Any]:

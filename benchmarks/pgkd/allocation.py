@@ -29,9 +29,9 @@ from benchmarks.pgkd.cuts import cut
 from benchmarks.pgkd.loops import gain
 from synthkd.loops.labelled.requests import RoundInputs
 from synthkd.recipe import Recipe
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
-from synthkd.students.metrics import evaluate, paired_bootstrap
+from synthkd.students.metrics import evaluate_classifier, paired_bootstrap
 from synthkd.teachers.pool.selection import typical
 
 #: Name -> `loop`. The first is what the others are compared with.
@@ -128,7 +128,7 @@ class World:
         for number in range(rounds + 1):
             student = self._student(train)
             right.append(np.array(student.predict(self.test.texts)) == np.array(self.test.labels))
-            measured = evaluate(
+            measured = evaluate_classifier(
                 student.probabilities(self.validation.texts), self.validation.labels, self.classes, draws=0
             )
             details = {"validation": {"per_class": [asdict(one) for one in measured.per_class]}}
@@ -149,7 +149,7 @@ class World:
     def _student(self, train: Sequence[tuple[str, str]]) -> LinearStudent:
         texts, labels = zip(*train, strict=True)
         return LinearStudent(self.classes, self.seed, **self.options).fit(
-            Texts(texts, labels), self.validation
+            LabelledTexts(texts, labels), self.validation
         )
 
     def _typical(self, free: Sequence[str], seen: Sequence[str], most: int) -> list[str]:
@@ -159,7 +159,7 @@ class World:
         a, b = _vectors(free, self.options.get("encoder")), _vectors(seen, self.options.get("encoder"))
         return [free[place] for place in typical(a @ a.T, a @ b.T, np.zeros((len(free), 0)), 1.0, most)]
 
-    def _classes(self, rows: Texts) -> dict[str, list[str]]:
+    def _classes(self, rows: LabelledTexts) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {label: [] for label in self.classes}
         for text, label in zip(rows.texts, rows.labels, strict=True):
             found[label].append(text)
@@ -186,17 +186,17 @@ class World:
         )
 
 
-def _read(file: Path) -> Texts:
+def _read(file: Path) -> LabelledTexts:
     rows = pq.read_table(file)
-    return Texts(tuple(rows.column("text").to_pylist()), tuple(rows.column("label").to_pylist()))
+    return LabelledTexts(tuple(rows.column("text").to_pylist()), tuple(rows.column("label").to_pylist()))
 
 
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:
     """(n, d) unit vectors: of the encoder, each text encoded once in a process; else of hashed words."""
     if encoder:
-        from synthkd.encoders.frozen import encode, vectors_of
+        from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
 
-        return encode(vectors_of(encoder, None, None), texts)
+        return embed_texts(load_frozen_encoder(encoder, None, None), texts)
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(n_features=1 << 12, ngram_range=(1, 2)).transform(texts).toarray()

@@ -24,7 +24,7 @@ from benchmarks.students.banking import Rows, draw, some, split
 from benchmarks.students.setfit import NotKept, kept, setfit
 from synthkd import plugins
 from synthkd.students import classifiers
-from synthkd.students.base import Classifier, Texts
+from synthkd.students.base import Classifier, LabelledTexts
 from synthkd.students.metrics import paired_bootstrap
 
 SHOTS = (5, 10)
@@ -182,7 +182,7 @@ def _ours(student: str, keep: Path | None = None, only: bool = False, **student_
 
         def trained() -> tuple[Any, float]:
             began = time.process_time()
-            made.fit(Texts(tuple(train.texts), tuple(train.labels)))
+            made.fit(LabelledTexts(tuple(train.texts), tuple(train.labels)))
             seconds = time.process_time() - began
             return made.predict(texts), seconds
 

@@ -25,13 +25,13 @@ def run(options: Namespace) -> dict[str, Any]:
     from everyday.table import Table
     from synthkd.kinds.triple import TripleKind
     from synthkd.prompts.templates import load_prompt
-    from synthkd.students.generators.examples import Writer
+    from synthkd.students.generators.examples import ExampleBuilder
     from synthkd.students.generators.untrained import new_checkpoint
 
     torch.set_num_threads(1)
     facts = sorted(Table.load().facts)[: ROWS // 8 if options.quick else ROWS]
     rows = [dict(zip(("head", "relation", "tail"), fact, strict=True)) for fact in facts]
-    writer = Writer(TripleKind(), load_prompt("triple/student"))
+    writer = ExampleBuilder(TripleKind(), load_prompt("triple/student"))
     seconds, (examples, _) = timed(lambda: writer.examples(rows))
     figures: dict[str, Any] = {"generator_examples_per_second": len(examples) / seconds}
     texts = [text for example in examples for text in (example.prompt, example.completion)]
@@ -57,14 +57,16 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
 def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
     """Tokens a second of training, and seconds of coding."""
     from synthkd.students.generators.checkpoint import load_checkpoint
-    from synthkd.students.generators.options import Options
-    from synthkd.students.generators.tokens import Coder
-    from synthkd.students.generators.training import Work
+    from synthkd.students.generators.options import GeneratorOptions
+    from synthkd.students.generators.tokens import ExampleTokenizer
+    from synthkd.students.generators.training import GeneratorTraining
 
     model, tokenizer = load_checkpoint(str(base), device="cpu")
-    coder = Coder(tokenizer, False)
+    coder = ExampleTokenizer(tokenizer, False)
     coding, (coded, _) = timed(lambda: coder.examples(examples, 512))
-    work = Work(model, coder.pad, coded, examples, Options(epochs=1, batch_size=BATCH, device="cpu"))
+    work = GeneratorTraining(
+        model, coder.pad, coded, examples, GeneratorOptions(epochs=1, batch_size=BATCH, device="cpu")
+    )
     seconds, trained = timed(lambda: work.run(1e-3))
     return trained.tokens / seconds, coding
 
@@ -75,10 +77,10 @@ def _bare(base: Path, examples: list[Any]) -> float:
     import torch
 
     from synthkd.students.generators.checkpoint import load_checkpoint
-    from synthkd.students.generators.tokens import Coder
+    from synthkd.students.generators.tokens import ExampleTokenizer
 
     model, tokenizer = load_checkpoint(str(base), device="cpu")
-    coded, _ = Coder(tokenizer, False).examples(examples, 512)
+    coded, _ = ExampleTokenizer(tokenizer, False).examples(examples, 512)
     pieces = [
         torch.tensor(coded.ids[a:b].astype(np.int64))
         for a, b in zip(coded.starts[:-1], coded.starts[1:], strict=True)

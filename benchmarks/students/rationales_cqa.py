@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.base import table
 from benchmarks.students.seeds import Floats, interval, named, shown
-from synthkd.encoders.frozen import encode, vectors_of
+from synthkd.encoders.frozen import encode, load_frozen_encoder
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
 
@@ -51,7 +51,7 @@ def _vectors(texts: list[str], encoder: str, kept: Path | None) -> Any:
     path = kept / "cqa.npy" if kept else None
     if path is not None and path.is_file() and len(found := np.load(path)) == len(texts):
         return found
-    found = encode(vectors_of(encoder, 64, None), texts).astype(np.float32)
+    found = embed_texts(load_frozen_encoder(encoder, 64, None), texts).astype(np.float32)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, found)
@@ -190,9 +190,9 @@ def run(options: Any) -> dict[str, Any]:
 def _drawn(rows: list[Label], count: int, seed: int) -> list[Label]:
     """One row of each question, drawn, and of these so many."""
     rng = random.Random(seed)
-    by_question: dict[str, list[Label]] = defaultdict(list)
+    stack_by_question: dict[str, list[Label]] = defaultdict(list)
     for row in rows:
-        by_question[row[0]].append(row)
-    found = [rng.choice(of_one) for of_one in by_question.values()]
+        stack_by_question[row[0]].append(row)
+    found = [rng.choice(of_one) for of_one in stack_by_question.values()]
     rng.shuffle(found)
     return found[:count]

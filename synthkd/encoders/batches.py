@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 #: A text, and a second text that the encoder reads beside the first.
-Pair = tuple[str, str | None]
+TextPair = tuple[str, str | None]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 #: Rows of a training bucket, in batches: long enough to find rows of like length, short enough to stay mixed.
 _BUCKET = 40
@@ -20,10 +20,10 @@ ACCELERATED = 16_384
 _STEP = 4
 
 
-class Encoded:
+class TokenizedTexts:
     """Texts as token ids: ``fields`` holds the tokenizer's lists, ``lengths`` (n,) how many tokens each has."""
 
-    def __init__(self, tokenizer: Any, texts: Sequence[Pair], max_length: int) -> None:
+    def __init__(self, tokenizer: Any, texts: Sequence[TextPair], max_length: int) -> None:
         left = [first for first, _ in texts]
         right = (
             [second or "" for _, second in texts] if any(second is not None for _, second in texts) else None
@@ -65,7 +65,7 @@ class Encoded:
         )
 
 
-def for_training(lengths: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
+def training_batches(lengths: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
     """Batches in random order; each is of like lengths, and which rows meet changes with every epoch."""
     order = rng.permutation(len(lengths))
     found: list[Ints] = []
@@ -77,7 +77,7 @@ def for_training(lengths: Ints, size: int, rng: np.random.Generator) -> list[Int
     return found
 
 
-def for_scoring(lengths: Ints, places: int = 4096) -> Iterator[Ints]:
+def batches_by_tokens(lengths: Ints, places: int = 4096) -> Iterator[Ints]:
     """Batches from the longest rows to the shortest, each as many rows as fit into so many places."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
@@ -92,29 +92,31 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 NAMES = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def whole(texts: Sequence[str], bare: bool) -> list[str]:
+def encodable_texts(texts: Sequence[str], bare: bool) -> list[str]:
     """The texts with question marks for halves of characters; ``bare``: with a full stop for an empty one, where nothing is
     put around a text, which would have no token then."""
     found = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
     return [text if text.strip() else "." for text in found] if bare else found
 
 
-def readable(tokenizer: Any, texts: Sequence[str]) -> list[str]:
+def tokenizable_texts(tokenizer: Any, texts: Sequence[str]) -> list[str]:
     """The texts as a tokenizer takes them."""
-    return whole(texts, not tokenizer("")["input_ids"])
+    return encodable_texts(texts, not tokenizer("")["input_ids"])
 
 
-def encoded(tokenizer: Any, texts: Sequence[str], max_length: int) -> Encoded:
+def tokenize_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> TokenizedTexts:
     """Token ids of texts, cut at ``max_length``; only the fields that the module takes."""
-    found = Encoded(tokenizer, [(text, None) for text in readable(tokenizer, texts)], max_length)
+    found = TokenizedTexts(
+        tokenizer, [(text, None) for text in tokenizable_texts(tokenizer, texts)], max_length
+    )
     found.fields = {name: values for name, values in found.fields.items() if name in NAMES}
     return found
 
 
-def said(
+def forward_in_batches(
     module: Any,
     call: Callable[[Mapping[str, Any]], Any],
-    rows: Encoded,
+    rows: TokenizedTexts,
     device: str,
     chosen: Ints | None = None,
 ) -> Floats:
@@ -127,7 +129,7 @@ def said(
     module.train(False)
     try:
         with torch.inference_mode():
-            for batch in for_scoring(rows.lengths[places]):
+            for batch in batches_by_tokens(rows.lengths[places]):
                 values = call(rows.batch(places[batch], device)).double().cpu().numpy()
                 for place, value in zip(batch, values, strict=True):
                     found[place] = value

@@ -10,9 +10,9 @@ import numpy as np
 
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.encoders import load as models
-from synthkd.encoders.batches import Encoded, readable
-from synthkd.encoders.load import load_encoder, longest
-from synthkd.encoders.reference import EncoderName
+from synthkd.encoders.batches import TokenizedTexts, tokenizable_texts
+from synthkd.encoders.load import load_classifier_encoder, max_text_length
+from synthkd.encoders.reference import EncoderReference
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 #: Texts whose vectors are kept in memory; what is not needed goes when there are more.
@@ -21,7 +21,7 @@ KEPT = 100_000
 _SHARED: dict[str, dict[str, Any]] = {}
 
 
-class Vectors:
+class FrozenEncoder:
     """Texts to unit vectors: the mean of the last layer over a text's tokens."""
 
     def __init__(self, model: Any, tokenizer: Any, max_length: int, device: str, content: str) -> None:
@@ -41,7 +41,7 @@ class Vectors:
     def _encode(self, texts: list[str]) -> Any:
         import torch
 
-        encoded = Encoded(self.tokenizer, [(text, None) for text in texts], self.max_length)
+        encoded = TokenizedTexts(self.tokenizer, [(text, None) for text in texts], self.max_length)
         found: list[Any] = [None] * len(texts)
         with torch.inference_mode():
             for batch, fields in encoded.scoring(self.device):
@@ -55,21 +55,23 @@ class Vectors:
 
 
 #: By name, state of its files, length and device.
-_LOADED: dict[tuple[Any, ...], Vectors] = {}
+_LOADED: dict[tuple[Any, ...], FrozenEncoder] = {}
 
 
-def named_vectors(
-    reference: EncoderName, folder: Path, given: str | None, max_length: int | None, device: str | None
-) -> tuple[Vectors, str]:
+def load_referenced_encoder(
+    reference: EncoderReference, folder: Path, given: str | None, max_length: int | None, device: str | None
+) -> tuple[FrozenEncoder, str]:
     """The vectors of the encoder that a student's folder names, compared by content, and where it was found."""
     for place in reference.candidates(folder, given, STUDENT_ARTIFACT):
-        vectors = vectors_of(place, max_length, device, local=given is None)
+        vectors = load_frozen_encoder(place, max_length, device, local=given is None)
         if vectors.content == reference.sha256:
             return vectors, place
     raise AssertionError("candidates end with an error")
 
 
-def vectors_of(name: str, max_length: int | None, device: str | None, local: bool = False) -> Vectors:
+def load_frozen_encoder(
+    name: str, max_length: int | None, device: str | None, local: bool = False
+) -> FrozenEncoder:
     """The vectors of an encoder by folder or hub name. Raises `StudentError` for what is no encoder with safetensors.
 
     ``local``: a hub name is read from the cache of this machine and not looked up.
@@ -77,17 +79,17 @@ def vectors_of(name: str, max_length: int | None, device: str | None, local: boo
     device = models.pick_device(device)
     key = (name, _state(Path(name)), max_length, device)
     if key not in _LOADED:
-        model, tokenizer = load_encoder(name, local=local)
+        model, tokenizer = load_classifier_encoder(name, local=local)
         _LOADED.clear()  # one encoder at a time is in memory
-        length = longest(model, tokenizer, max_length)
-        content = models.content_hash(model, tokenizer)
-        _LOADED[key] = Vectors(model, tokenizer, length, device, content)
+        length = max_text_length(model, tokenizer, max_length)
+        content = models.encoder_hash(model, tokenizer)
+        _LOADED[key] = FrozenEncoder(model, tokenizer, length, device, content)
     return _LOADED[key]
 
 
-def encode(vectors: Vectors, texts: Sequence[str]) -> Floats:
+def embed_texts(vectors: FrozenEncoder, texts: Sequence[str]) -> Floats:
     """(n, d) unit vectors, each text encoded once in a process."""
-    return vectors.of(readable(vectors.tokenizer, texts))
+    return vectors.of(tokenizable_texts(vectors.tokenizer, texts))
 
 
 def _state(folder: Path) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.artifacts.folder import Artifact
-from synthkd.encoders.reference import EncoderName
+from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, StudentError, UserError, require_extra
 
 
@@ -20,7 +20,7 @@ def require_encoder_extras(feature: str) -> None:
     require_extra(feature, "critics", "sklearn", "safetensors")
 
 
-def load_model(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:
+def load_transformer(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:
     """Model and tokenizer by folder or hub name: safetensors only, and never code that comes with them.
 
     ``own``: the checkpoint stands in the folder of a critic or student, and nothing in it may name code. ``local``: a hub
@@ -35,7 +35,7 @@ def load_model(name: str, own: bool = False, local: bool = False) -> tuple[Any, 
     elif folder.is_absolute() or name.startswith("."):
         raise CriticError(f"{name}: no such folder of an encoder; name a folder or a model of the hub")
     try:
-        with quiet():
+        with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=local)
             model, told = AutoModel.from_pretrained(
                 name, trust_remote_code=False, use_safetensors=True, local_files_only=local,
@@ -56,21 +56,21 @@ def load_model(name: str, own: bool = False, local: bool = False) -> tuple[Any, 
     return model.eval(), tokenizer
 
 
-def load_named(
-    reference: EncoderName, folder: Path, given: str | None, artifact: Artifact
+def load_referenced(
+    reference: EncoderReference, folder: Path, given: str | None, artifact: Artifact
 ) -> tuple[Any, Any, str]:
     """The encoder that an artefact in ``folder`` was trained on, compared by content, and where it was found.
 
     ``given``: where the user says that it is. A hub is asked only if the user names one.
     """
     for place in reference.candidates(folder, given, artifact):
-        model, tokenizer = load_model(place, local=given is None)
-        if content_hash(model, tokenizer) == reference.sha256:
+        model, tokenizer = load_transformer(place, local=given is None)
+        if encoder_hash(model, tokenizer) == reference.sha256:
             return model, tokenizer, place
     raise AssertionError("candidates end with an error")
 
 
-def readable_length(model: Any, tokenizer: Any, length: int) -> int:
+def usable_length(model: Any, tokenizer: Any, length: int) -> int:
     """Tokens of a text that a model reads, ``length`` at most: what it says of itself is tried once.
 
     In some families positions start after the padding's, so that fewer tokens can be read than there are positions.
@@ -103,7 +103,7 @@ def _reads(model: Any, tokenizer: Any, length: int) -> bool:
     return True
 
 
-class quiet:
+class quiet_transformers:
     """No progress bars, and no report of weights that this use leaves out."""
 
     def __enter__(self) -> None:
@@ -121,7 +121,7 @@ class quiet:
             logging.enable_progress_bar()
 
 
-def content_hash(model: Any, tokenizer: Any) -> str:
+def encoder_hash(model: Any, tokenizer: Any) -> str:
     """SHA-256 over the weights by name and over the tokenizer: the same encoder, wherever it was found."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
@@ -148,7 +148,7 @@ def pick_device(device: str | None) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def half(device: str, asked: bool | None = None) -> Any:
+def autocast_bf16(device: str, asked: bool | None = None) -> Any:
     """A context that computes in bf16: where ``asked``, and unless refused on accelerators that have it."""
     import torch
 
@@ -161,13 +161,13 @@ def half(device: str, asked: bool | None = None) -> Any:
 LENGTH = 128
 
 
-def load_encoder(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:
+def load_classifier_encoder(name: str, own: bool = False, local: bool = False) -> tuple[Any, Any]:
     """Model and tokenizer by folder or hub name: safetensors only, no code that comes with them (see `load_model`).
 
     Raises `StudentError` for a decoder, an encoder-decoder, a tokenizer with more tokens than the model has vectors for.
     """
     try:
-        model, tokenizer = load_model(name, own, local)
+        model, tokenizer = load_transformer(name, own, local)
     except CriticError as error:
         raise StudentError(str(error)) from None
     if getattr(model.config, "is_encoder_decoder", False):
@@ -186,9 +186,9 @@ def load_encoder(name: str, own: bool = False, local: bool = False) -> tuple[Any
     return model, tokenizer
 
 
-def longest(model: Any, tokenizer: Any, asked: int | None) -> int:
+def max_text_length(model: Any, tokenizer: Any, asked: int | None) -> int:
     """Tokens of a text: what was asked for, or as many as the checkpoint reads, 128 at most. The model is on the CPU."""
-    found = readable_length(model, tokenizer, asked or LENGTH)
+    found = usable_length(model, tokenizer, asked or LENGTH)
     if asked is not None and asked > found:
         raise StudentError(f"`max_length` is {asked}; this checkpoint reads {found} tokens at most")
     return found

@@ -17,7 +17,7 @@ from synthkd.storage import place_of
 _ABOVE = 3
 
 
-class EncoderName(Settings):
+class EncoderReference(Settings):
     """Name of an encoder in an artefact's folder, without an absolute path: nothing of the machine is published.
 
     ``name`` of the folder, or on the hub (``hub``); ``path`` from the artefact's folder to it, unless that would lead
@@ -30,7 +30,7 @@ class EncoderName(Settings):
     sha256: Sha256
 
     @classmethod
-    def of(cls, given: str, sha256: str, folder: Path) -> EncoderName:
+    def of(cls, given: str, sha256: str, folder: Path) -> EncoderReference:
         """Name an encoder that was given as a folder or hub name, for an artefact that is written to ``folder``."""
         place = Path(given).expanduser()
         if not place.is_dir():
@@ -43,7 +43,7 @@ class EncoderName(Settings):
         Raises the artefact's error at the end: what was tried was not the encoder of the training.
         """
         if given is not None:
-            yield absolute_place(given)
+            yield resolve_encoder_path(given)
             raise artifact.error(
                 f"{folder}: the encoder {given!r} is another one than at training; name the right one by the option"
                 f" `encoder` (--encoder FOLDER), or {artifact.remedy}"
@@ -65,7 +65,7 @@ class EncoderName(Settings):
         )
 
 
-def absolute_place(given: str) -> str:
+def resolve_encoder_path(given: str) -> str:
     """The absolute path of an encoder's folder, so that the working folder may change; a hub name as it is."""
     place = Path(given).expanduser()
     return str(place.resolve()) if place.is_dir() else given

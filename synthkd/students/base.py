@@ -22,7 +22,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
-class Texts:
+class LabelledTexts:
     """Labelled texts to train on or to judge by; all of equal length n.
 
     ``weights`` (n,): how much a row counts; None for 1 each. ``soft`` (n, C): a teacher's probabilities in the order of the
@@ -42,7 +42,7 @@ class Texts:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def take(self, rows: Sequence[int] | Ints) -> Texts:
+    def take(self, rows: Sequence[int] | Ints) -> LabelledTexts:
         """These rows, in this order."""
         places = [int(row) for row in rows]
         return replace(
@@ -54,7 +54,7 @@ class Texts:
         )
 
 
-def class_name(text: str) -> str:
+def normal_class_name(text: str) -> str:
     """The name of a class as all readers take it: NFC, single blanks, none at the ends, no characters without a width.
 
     Names with commas or quotes, numbers, and names such as ``NA`` or ``None`` are names like any.
@@ -62,7 +62,9 @@ def class_name(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
 
 
-def known_labels(labels: Sequence[str], classes: Sequence[str], where: str = "", remedy: str = "") -> None:
+def check_known_labels(
+    labels: Sequence[str], classes: Sequence[str], where: str = "", remedy: str = ""
+) -> None:
     """Refuse a label that is none of the classes; ``where`` the labels stand, and what to do: ``remedy``."""
     known = set(classes)
     for number, label in enumerate(labels, 1):
@@ -72,23 +74,23 @@ def known_labels(labels: Sequence[str], classes: Sequence[str], where: str = "",
             raise StudentError(f"{where} {said}" if where else said)
 
 
-def refuse_twins(classes: Sequence[str]) -> None:
+def check_distinct_names(classes: Sequence[str]) -> None:
     """Refuse classes whose names differ in blanks or Unicode form alone (`class_name`)."""
     known: dict[str, str] = {}
     for name in classes:
-        if (other := known.setdefault(class_name(name), name)) != name:
+        if (other := known.setdefault(normal_class_name(name), name)) != name:
             raise StudentError(
                 f"the class {name!r} reads the same as {other!r}; write the labels alike (`students.rows.read_texts` does)"
             )
 
 
-def label_places(labels: Sequence[str], classes: Sequence[str]) -> Ints:
+def label_indices(labels: Sequence[str], classes: Sequence[str]) -> Ints:
     """(n,) place of each label among the classes."""
     known = {label: place for place, label in enumerate(classes)}
     return np.fromiter((known[label] for label in labels), np.int64, len(labels))
 
 
-def as_texts(given: Iterable[Any]) -> list[str]:
+def text_list(given: Iterable[Any]) -> list[str]:
     """The texts of a list, an array or a column; a string is one text. Raises `StudentError` for what is no text."""
     if isinstance(given, Mapping | bytes) or hasattr(given, "columns") or not hasattr(given, "__iter__"):
         # A table would give the names of its columns.
@@ -103,14 +105,14 @@ def as_texts(given: Iterable[Any]) -> list[str]:
     return texts
 
 
-def checked_seed(seed: Any) -> int:
+def validated_seed(seed: Any) -> int:
     """The seed, where it is one that every generator of random numbers takes."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 32:
         raise StudentError(f"seed: a whole number from 0 to {(1 << 32) - 1} is needed, not {seed!r}")
     return int(seed)
 
 
-def refuse_unknown(given: Iterable[Any], known: Sequence[str], what: str) -> None:
+def check_option_names(given: Iterable[Any], known: Sequence[str], what: str) -> None:
     """Raise `StudentError` for the first option that ``what`` does not have, with the nearest one that it has."""
     for name in given:
         if name not in known:
@@ -124,8 +126,8 @@ class Student(ABC):
     name: ClassVar[str]
     #: Options that `load` takes, for what a folder does not say.
     load_options: ClassVar[frozenset[str]] = frozenset()
-    #: Hashes of its training rows (`students.trained_on`); they are kept in its folder.
-    trained_on: frozenset[int] = frozenset()
+    #: Hashes of its training rows (`students.training_hashes`); they are kept in its folder.
+    training_hashes: frozenset[int] = frozenset()
     #: What it learns: labels of texts, or knowledge of a kind as text.
     learns: ClassVar[Literal["labels", "text"]]
 
@@ -152,15 +154,15 @@ class Classifier(Student):
             )
         if len(set(classes)) != len(classes):
             raise StudentError("a class stands twice among the classes")
-        refuse_twins(classes)
+        check_distinct_names(classes)
         self.classes: tuple[str, ...] = tuple(classes)
-        self.seed = checked_seed(seed)
+        self.seed = validated_seed(seed)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.classes)} classes>"
 
     @abstractmethod
-    def fit(self, train: Texts, validation: Texts | None = None) -> Self:
+    def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
         """Train from nothing, also when it was trained before; the same rows and seed give the same student.
 
         ``validation`` decides when to stop and calibrates the probabilities; without it a part of ``train`` does, or nothing.
@@ -174,27 +176,27 @@ class Classifier(Student):
 
     def predict(self, texts: Sequence[str] | str) -> list[str]:
         """The likeliest class of each text; a string is one text."""
-        texts = as_texts(texts)
+        texts = text_list(texts)
         if not texts:
             return []
         return [self.classes[place] for place in self.probabilities(texts).argmax(1)]
 
-    def check(self, rows: Texts, what: str = "training rows") -> None:
+    def check_training_rows(self, rows: LabelledTexts, what: str = "training rows") -> None:
         """Take the classes from the rows if none were given, and note the rows; refuse what no training can come from."""
         present = sorted(set(rows.labels))
-        refuse_twins(present)
+        check_distinct_names(present)
         if not self.classes:
             self.classes = tuple(present)
         self.check_labels(rows, what)
-        self.trained_on = frozenset(text_hashes(rows.texts))
+        self.training_hashes = frozenset(text_hashes(rows.texts))
         if len(present) < 2:
             has = f"have the one class {present[0]!r}" if present else "are none"
             raise StudentError(f"{what} {has}; a classifier needs rows of two classes at least")
 
-    def check_labels(self, rows: Texts, what: str = "validation rows") -> None:
+    def check_labels(self, rows: LabelledTexts, what: str = "validation rows") -> None:
         """Refuse a label that is none of the classes."""
-        known_labels(rows.labels, self.classes, f"{what},")
+        check_known_labels(rows.labels, self.classes, f"{what},")
 
-    def places(self, labels: Sequence[str]) -> Ints:
+    def label_indices(self, labels: Sequence[str]) -> Ints:
         """(n,) place of each label among the classes."""
-        return label_places(labels, self.classes)
+        return label_indices(labels, self.classes)

@@ -78,7 +78,7 @@ def _use(manifest: dict[str, Any], folder: Path) -> str:
             + markdown_block(part.rstrip("\n"), "yaml")
         )
     code = (
-        "from synthkd.students.folders import load_student\n\n"
+        "from synthkd.students import load_student\n\n"
         f'student = load_student({json.dumps(str(folder))})\nstudent.predict(["..."])'
     )
     command = f"synthkd student predict {shlex.quote(str(folder))} ROWS OUT"

@@ -64,7 +64,7 @@ def source_of(path: Path | None) -> dict[str, Any] | None:
     return {"path": shown, "hash": file_hash(path)}
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Of Python, synthkd, and what was loaded to train."""
     found = {"python": platform.python_version()}
     for module, package in {"synthkd": "synthkd", **_PACKAGES}.items():

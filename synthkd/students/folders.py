@@ -17,8 +17,8 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT, check_hashes, write_hashe
 from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.storage import STUDENT_FOLDER, replaced_folder, write_json
-from synthkd.students import training_hashes as trained_on
 from synthkd.students.base import Student
+from synthkd.students.training_hashes import read_training_hashes, write_training_hashes
 
 CARD = "student.json"
 FORMAT = 2
@@ -40,7 +40,7 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
     folder = Path(folder)
     with replaced_folder(folder, STUDENT_FOLDER) as new:
         student.save(new)
-        trained_on.write(new, student.trained_on)
+        write_training_hashes(new, student.training_hashes)
         card = {"format": FORMAT, "student": student.name, "learns": student.learns, "synthkd": __version__}
         write_json(new / CARD, {**card, "manifest": dict(manifest or {})})
         write_hashes(new)
@@ -66,7 +66,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
         student = made.load(folder, **options)
     if not isinstance(student, Student) or student.learns != card["learns"]:
         raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
-    student.trained_on = trained_on.read(folder, STUDENT_ARTIFACT)
+    student.training_hashes = read_training_hashes(folder, STUDENT_ARTIFACT)
     return student
 
 

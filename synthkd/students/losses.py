@@ -181,7 +181,7 @@ def dse(student: Tensor, teacher: Tensor, labels: Tensor | None = None, weight: 
 
 
 @dataclass(frozen=True)
-class Mixed:
+class MixedRows:
     """Mixed embeddings (B, T, d) and labels (B, C); ``share`` (B,) is lambda, ``partner`` (B,) the other row of each."""
 
     embeddings: Tensor
@@ -192,7 +192,7 @@ class Mixed:
 
 def mix(
     embeddings: Tensor, labels: Tensor, concentration: float = 0.4, generator: torch.Generator | None = None
-) -> Mixed:
+) -> MixedRows:
     """x' = lambda e_i + (1-lambda) e_j, y' likewise, lambda ~ Beta(a, a), j a random order (Liang et al. 2021,
     arXiv 2011.00593; the form is from memory). ``embeddings`` (B, T, d), ``labels`` (B, C) one-hot or soft."""
     rows = len(embeddings)
@@ -200,7 +200,7 @@ def mix(
         raise ValueError(f"labels (B, C) with B = {rows}, not {tuple(labels.shape)}")
     share = _beta(rows, concentration, generator).to(embeddings)
     partner = torch.randperm(rows, generator=generator).to(embeddings.device)
-    return Mixed(
+    return MixedRows(
         _between(embeddings, partner, share),
         _between(labels.to(embeddings.dtype), partner, share),
         share,

@@ -16,7 +16,7 @@ from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.rows.cells import is_empty, text_cell
 from synthkd.rows.read import BATCH, _reading, _without_zeros, read_rows
-from synthkd.students.base import Floats, Texts, class_name
+from synthkd.students.base import Floats, LabelledTexts, normal_class_name
 
 #: Column of the number of a line, of texts that stand one a line.
 LINE = "line"
@@ -24,7 +24,7 @@ LINE = "line"
 _SHOWN = 3
 
 
-def read_texts(path: Path, text: str = "text", label: str = "label") -> Texts:
+def read_labelled_texts(path: Path, text: str = "text", label: str = "label") -> LabelledTexts:
     """The rows of a CSV, JSONL or Parquet file, or the accepted ones of a corpus. Raises `InputError` with file and row.
 
     Labels that differ in blanks or Unicode form alone are one class (`class_name`), which is logged; those that differ in
@@ -33,10 +33,10 @@ def read_texts(path: Path, text: str = "text", label: str = "label") -> Texts:
     texts: list[str] = []
     labels: list[str] = []
     spellings: Counter[str] = Counter()
-    for where, row in numbered_rows(path):
-        texts.append(cell_of(row, text, where, path, len(texts)))
-        said = cell_of(row, label, where, path, len(labels))
-        name = class_name(said)
+    for where, row in located_rows(path):
+        texts.append(row_text(row, text, where, path, len(texts)))
+        said = row_text(row, label, where, path, len(labels))
+        name = normal_class_name(said)
         if not name:
             raise InputError(f"{where}: an empty {label}")
         if name != said:
@@ -45,7 +45,7 @@ def read_texts(path: Path, text: str = "text", label: str = "label") -> Texts:
     if not texts:
         raise StudentError(f"{path}: no rows to learn from")
     _tell(path, label, spellings, labels)
-    return Texts(tuple(texts), tuple(labels))
+    return LabelledTexts(tuple(texts), tuple(labels))
 
 
 def _tell(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]) -> None:
@@ -53,7 +53,9 @@ def _tell(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]
     log = logging.getLogger("synthkd")
     if spellings:
         rows = sum(spellings.values())
-        named = ", ".join(f"{said!r} as {class_name(said)!r}" for said, _ in spellings.most_common(_SHOWN))
+        named = ", ".join(
+            f"{said!r} as {normal_class_name(said)!r}" for said, _ in spellings.most_common(_SHOWN)
+        )
         log.warning(
             "%s: %s differ in blanks or Unicode form alone, and are read as one class: %s%s",
             path, f"{label}s of {rows:,} {'row' if rows == 1 else 'rows'}", named,
@@ -71,7 +73,7 @@ def _tell(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]
         )  # fmt: skip
 
 
-def cell_of(row: dict[str, Any], column: str, where: str, path: Path, before: int = 1) -> str:
+def row_text(row: dict[str, Any], column: str, where: str, path: Path, before: int = 1) -> str:
     """The text of a row's cell; refuse a column that is not there, an empty cell, and one that is no text."""
     if column not in row:
         raise InputError(f"{where if before else path}: no column {column!r}{nearest(column, list(row))}")
@@ -81,7 +83,7 @@ def cell_of(row: dict[str, Any], column: str, where: str, path: Path, before: in
     return text
 
 
-def numbered_rows(path: Path, batch: int = BATCH) -> Iterator[tuple[str, dict[str, Any]]]:
+def located_rows(path: Path, batch: int = BATCH) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows with their places, ``FILE row 3``. A corpus stands for its accepted rows; in a `.txt`, each line is a text."""
     if path.suffix.lower() == ".txt" and path.is_file():
         for row in _lines(path):
@@ -102,14 +104,14 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield {LINE: number, "text": line.rstrip("\n")}
 
 
-def joined(parts: Sequence[Texts]) -> Texts:
+def joined(parts: Sequence[LabelledTexts]) -> LabelledTexts:
     """Several lots of rows as one; weights and soft labels only where all have them."""
 
     def all_of(name: str) -> Floats | None:
         found = [getattr(part, name) for part in parts]
         return np.concatenate(found) if found and all(one is not None for one in found) else None
 
-    return Texts(
+    return LabelledTexts(
         tuple(text for part in parts for text in part.texts),
         tuple(label for part in parts for label in part.labels),
         weights=all_of("weights"),

@@ -16,7 +16,7 @@ from synthkd.rows.cells import is_empty, text_cell
 from synthkd.storage import check_file, check_place, has_fields, replaced_file
 from synthkd.students.base import Classifier, Floats
 from synthkd.students.folders import load_student
-from synthkd.students.rows import LINE, cell_of, numbered_rows
+from synthkd.students.rows import LINE, located_rows, row_text
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 #: Rows that are labelled at once.
@@ -26,16 +26,19 @@ Rows = list[dict[str, Any]]
 Placed = list[tuple[str, dict[str, Any]]]
 
 
-class Labels(Protocol):
+class LabelModel(Protocol):
     """What gives texts probabilities of classes."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
 
+    @property
+    def training_hashes(self) -> frozenset[int]: ...
+
     def probabilities(self, texts: Any) -> Floats: ...
 
 
-def open_classifier(folder: Path, threads: int | None = None, encoder: str | None = None) -> Labels:
+def open_classifier(folder: Path, threads: int | None = None, encoder: str | None = None) -> LabelModel:
     """A classifier's folder, or one that was exported to ONNX. ``threads``: of the latter; ``encoder``: see `load_student`."""
     from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier
 
@@ -52,7 +55,7 @@ def open_classifier(folder: Path, threads: int | None = None, encoder: str | Non
 
 
 def predict_file(
-    model: Labels, rows: Path, out: Path, text: str = "text", every: bool = False, formulas: bool = False
+    model: LabelModel, rows: Path, out: Path, text: str = "text", every: bool = False, formulas: bool = False
 ) -> int:
     """Write each row's key, text, likeliest label and its probability; ``every``: the probability of each class too.
 
@@ -64,7 +67,7 @@ def predict_file(
     count = 0
     with replaced_file(out) as temporary:
         with _Writer(temporary, out.suffix.lower(), formulas) as writer:
-            for batch in _batches(numbered_rows(rows, BATCH)):
+            for batch in _batches(located_rows(rows, BATCH)):
                 writer.write(_predicted(model, batch, text, rows, count, every))
                 count += len(batch)
         if not count:
@@ -88,8 +91,8 @@ def _batches(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Placed]:
         yield batch
 
 
-def _predicted(model: Labels, batch: Placed, text: str, path: Path, before: int, every: bool) -> Rows:
-    texts = [cell_of(row, text, where, path, before + number) for number, (where, row) in enumerate(batch)]
+def _predicted(model: LabelModel, batch: Placed, text: str, path: Path, before: int, every: bool) -> Rows:
+    texts = [row_text(row, text, where, path, before + number) for number, (where, row) in enumerate(batch)]
     probabilities = model.probabilities(texts)
     best = probabilities.argmax(1)
     found = []

@@ -15,19 +15,19 @@ from synthkd.errors import StudentError, TrainingError
 from synthkd.recipe.published_values import published
 from synthkd.rows.read import read_rows
 from synthkd.storage import STUDENT_FOLDER, check_output, write_text
-from synthkd.students.base import Classifier, Student, Texts, known_labels
-from synthkd.students.factory import make_student, source_of, versions
+from synthkd.students.base import Classifier, Student, LabelledTexts, check_known_labels
+from synthkd.students.factory import make_student, source_of, package_versions
 from synthkd.students.folders import save_student
-from synthkd.students.metrics import Evaluation, evaluate
-from synthkd.students.rows import read_texts
-from synthkd.students.training_hashes import row_hashes
+from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
+from synthkd.students.rows import read_labelled_texts
+from synthkd.students.training_hashes import kind_row_hashes
 from synthkd.text.near_duplicates import normal_text
 
 README = "README.md"
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRequest:
     """What to train on, and how. ``text`` and ``label`` are columns; ``kind`` is what a table of rows for a student that
     writes text is of."""
 
@@ -44,17 +44,17 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedStudent:
     """A student, its manifest, and what it did on the test rows, or else on the validation rows, where there are any."""
 
     student: Student
     manifest: dict[str, Any]
-    evaluation: Evaluation | None = None
+    evaluation: ClassifierEvaluation | None = None
     #: Test or validation rows that stand in the training rows too.
     repeated: dict[str, int] = field(default_factory=dict)
 
 
-def train_student(asked: Training) -> Trained:
+def train_student(asked: TrainingRequest) -> TrainedStudent:
     """Train, judge and write. All that can be wrong with what was asked for is said before anything is trained."""
     student = make_student(asked.student, asked.options, asked.seed)
     check_output(asked.out, STUDENT_FOLDER)
@@ -78,7 +78,7 @@ def _has_good_epoch(student: Student) -> bool:
     return bool(record.get("best") or history.get("kept"))
 
 
-def _classifier(student: Classifier, asked: Training) -> Trained:
+def _classifier(student: Classifier, asked: TrainingRequest) -> TrainedStudent:
     train = _texts(asked.source, asked)
     validation = _texts(asked.validation, asked) if asked.validation else None
     test = _texts(asked.test, asked) if asked.test else None
@@ -90,7 +90,7 @@ def _classifier(student: Classifier, asked: Training) -> Trained:
     for path, rows in ((asked.validation, validation), (asked.test, test)):
         if rows is not None:  # before the training
             of = student.classes or train.labels
-            known_labels(rows.labels, of, str(path), "; add training rows of it, or leave this row out")
+            check_known_labels(rows.labels, of, str(path), "; add training rows of it, or leave this row out")
     seen = {normal_text(text) for text in train.texts}
     repeated = {
         name: count
@@ -107,17 +107,17 @@ def _classifier(student: Classifier, asked: Training) -> Trained:
     evaluation = None
     for name, rows in judged.items():
         assert rows is not None
-        evaluation = evaluate(
+        evaluation = evaluate_classifier(
             student.probabilities(rows.texts), rows.labels, student.classes, seed=asked.seed
         )
         figures = {"on": name, **evaluation.as_dict()}
     manifest = _manifest(asked, seconds, figures) | {
         "rows": len(train), "classes": list(student.classes), "repeated": repeated,
     }  # fmt: skip
-    return Trained(student, manifest, evaluation, repeated)
+    return TrainedStudent(student, manifest, evaluation, repeated)
 
 
-def _generator(student: Any, asked: Training) -> Trained:
+def _generator(student: Any, asked: TrainingRequest) -> TrainedStudent:
     """A student that writes text learns from a corpus, whose manifest says the kind, or from rows of a kind that is named."""
     is_corpus = (asked.source / MANIFEST).is_file()
     if not is_corpus and asked.kind is None:
@@ -129,32 +129,32 @@ def _generator(student: Any, asked: Training) -> Trained:
         raise StudentError(
             f"{asked.source}: a corpus of the kind {name!r}, not {asked.kind!r}; leave --kind out"
         )
-    if (asked.text, asked.label) != (Training.text, Training.label):
+    if (asked.text, asked.label) != (TrainingRequest.text, TrainingRequest.label):
         raise StudentError(
             f"the student {asked.student!r} reads the columns of its kind; leave --text and --label out, and name the columns"
             " of the rows as the kind does"
         )
-    validation = rows_of(asked.validation) if asked.validation else None
+    validation = read_row_list(asked.validation) if asked.validation else None
     began = time.perf_counter()
     if is_corpus:
         student.fit_corpus(asked.source, validation=validation)
     else:
         student.fit_rows(
-            rows_of(asked.source), plugins.find("kinds", str(asked.kind))(), validation=validation
+            read_row_list(asked.source), plugins.find("kinds", str(asked.kind))(), validation=validation
         )
     seconds = time.perf_counter() - began
-    student.trained_on = frozenset(row_hashes(rows_of(asked.source), student.kind))
+    student.training_hashes = frozenset(kind_row_hashes(read_row_list(asked.source), student.kind))
     figures: dict[str, Any] = {}
     for name, path in (("test", asked.test), ("validation", asked.validation)):
         if path is not None and not figures:
-            figures = {"on": name, **text_figures(student, rows_of(path))}
+            figures = {"on": name, **generator_figures(student, read_row_list(path))}
     manifest = _manifest(asked, seconds, figures) | {
         "kind": student.kind.name, "rows": int(student.record.get("examples", 0)),
     }  # fmt: skip
-    return Trained(student, manifest)
+    return TrainedStudent(student, manifest)
 
 
-def text_figures(student: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def generator_figures(student: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean cross-entropy, in nats a token, of a student that writes text; rows that no answer can say are counted."""
     import numpy as np
 
@@ -165,14 +165,14 @@ def text_figures(student: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"rows": int(said.sum()), "left_out": int((~said).sum()), "loss": float(losses[said].mean())}
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
+def read_row_list(path: Path) -> list[dict[str, Any]]:
     """The rows of a table, or the accepted ones of a corpus."""
     return [row for rows in read_rows(path) for row in rows]
 
 
-def _texts(path: Path, asked: Training) -> Texts:
+def _texts(path: Path, asked: TrainingRequest) -> LabelledTexts:
     _refuse_other_kinds(path, asked.student)
-    return read_texts(path, asked.text, asked.label)
+    return read_labelled_texts(path, asked.text, asked.label)
 
 
 def _refuse_other_kinds(path: Path, student: str) -> None:
@@ -186,11 +186,11 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
         )
 
 
-def _manifest(asked: Training, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(asked: TrainingRequest, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "student": asked.student, "options": published(dict(asked.options), Path.cwd()), "seed": asked.seed,
         "columns": {"text": asked.text, "label": asked.label},
         "source": source_of(asked.source),
         "validation": source_of(asked.validation), "test": source_of(asked.test),
-        "training_seconds": round(seconds, 3), "figures": dict(figures), "versions": versions(),
+        "training_seconds": round(seconds, 3), "figures": dict(figures), "versions": package_versions(),
     }  # fmt: skip

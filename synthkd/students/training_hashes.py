@@ -25,7 +25,7 @@ def text_hashes(texts: Iterable[str]) -> list[int]:
     return [_hash(normal_text(text)) for text in texts]
 
 
-def row_hashes(rows: Iterable[Mapping[str, Any]], kind: Kind) -> list[int]:
+def kind_row_hashes(rows: Iterable[Mapping[str, Any]], kind: Kind) -> list[int]:
     """A hash of what each row of a kind says."""
     return [_hash(kind.identity(row)) for row in rows]
 
@@ -34,13 +34,13 @@ def _hash(text: str) -> int:
     return int(fraction(f"trained on|{text}") * 2**62)
 
 
-def write(folder: Path, seen: Iterable[int]) -> None:
+def write_training_hashes(folder: Path, seen: Iterable[int]) -> None:
     """Write the hashes into an artefact's folder, if there are some."""
     if found := sorted(set(seen)):
         pq.write_table(pa.table({"row": pa.array(found, pa.int64())}), folder / FILE, compression="zstd")
 
 
-def read(folder: Path, artifact: Artifact) -> frozenset[int]:
+def read_training_hashes(folder: Path, artifact: Artifact) -> frozenset[int]:
     """Read what `write` wrote; empty for a folder without it, whose training rows are not known."""
     path = folder / FILE
     if not path.is_file():

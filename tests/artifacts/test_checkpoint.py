@@ -107,14 +107,14 @@ def test_a_checkpoint_within_a_folder_names_no_code_at_all(checkpoint: Path, har
 
 
 def loaders() -> dict[str, Callable[[Path], Any]]:
-    from synthkd.encoders.load import load_encoder, load_model
+    from synthkd.encoders.load import load_classifier_encoder, load_transformer
     from synthkd.recipe import TeacherPart
     from synthkd.students.generators.checkpoint import load_checkpoint
     from synthkd.teachers.transformers.sampling import Sampler
 
     return {
-        "critic": lambda folder: load_model(str(folder)),
-        "student": lambda folder: load_encoder(str(folder)),
+        "critic": lambda folder: load_transformer(str(folder)),
+        "student": lambda folder: load_classifier_encoder(str(folder)),
         "generator": lambda folder: load_checkpoint(str(folder)),
         "teacher": lambda folder: Sampler.load(folder, TeacherPart(model=str(folder))),
     }
@@ -149,7 +149,7 @@ def test_no_loader_runs_code_or_unpickles_weights(checkpoint: Path, tmp_path: Pa
 )
 def test_a_model_reads_as_many_tokens_as_it_really_can(family: str, positions: int, reads: int) -> None:
     transformers = pytest.importorskip("transformers")
-    from synthkd.encoders.load import readable_length
+    from synthkd.encoders.load import usable_length
 
     config = getattr(transformers, f"{family}Config")(
         vocab_size=50, hidden_size=16, embedding_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
@@ -157,5 +157,5 @@ def test_a_model_reads_as_many_tokens_as_it_really_can(family: str, positions: i
     )  # fmt: skip
     model = getattr(transformers, f"{family}Model")(config).eval()
     tokenizer = type("Tokenizer", (), {"model_max_length": 10**30, "__len__": lambda self: 50})()
-    assert readable_length(model, tokenizer, 128) == reads
-    assert readable_length(model, tokenizer, 20) == 20
+    assert usable_length(model, tokenizer, 128) == reads
+    assert usable_length(model, tokenizer, 20) == 20

@@ -184,13 +184,13 @@ def test_half_precision_is_left_alone_on_a_cpu_unless_it_is_asked_for() -> None:
     import torch
 
     for asked, used in ((None, False), (False, False), (True, True)):
-        with models.half("cpu", asked):
+        with models.autocast_bf16("cpu", asked):
             assert torch.is_autocast_enabled("cpu") is used
 
 
 def test_rows_of_a_training_batch_are_of_like_length_and_none_is_lost() -> None:
     lengths = np.random.default_rng(0).integers(3, 90, 3000)
-    found = batches.for_training(lengths, 32, np.random.default_rng(1))
+    found = batches.training_batches(lengths, 32, np.random.default_rng(1))
     padded = sum(len(batch) * lengths[batch].max() for batch in found)
     assert sorted(np.concatenate(found)) == list(range(3000))
     assert padded < 1.1 * lengths.sum()
@@ -198,7 +198,7 @@ def test_rows_of_a_training_batch_are_of_like_length_and_none_is_lost() -> None:
 
 def test_a_scoring_batch_holds_no_more_places_than_allowed() -> None:
     lengths = np.random.default_rng(0).integers(3, 90, 3000)
-    found = list(batches.for_scoring(lengths, places=512))
+    found = list(batches.batches_by_tokens(lengths, places=512))
     assert sorted(np.concatenate(found)) == list(range(3000))
     assert max(len(batch) * lengths[batch].max() for batch in found) <= 512
 

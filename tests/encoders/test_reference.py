@@ -14,16 +14,16 @@ from typer.testing import CliRunner
 
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.cli.app import app
-from synthkd.encoders.reference import EncoderName
+from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, StudentError
 from synthkd.kinds.triple import TripleKind
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 
 pytest.importorskip("torch")
 
 pytestmark = pytest.mark.slow
 KIND = TripleKind()
-ROWS = Texts(
+ROWS = LabelledTexts(
     tuple(f"{'good' if i % 2 else 'bad'} thing {i}" for i in range(20)), tuple("ab"[i % 2] for i in range(20))
 )
 SHA = "0" * 64
@@ -131,7 +131,7 @@ def test_a_hub_is_not_asked_unless_the_user_names_one(
 ) -> None:
     import transformers
 
-    from synthkd.encoders.load import load_named
+    from synthkd.encoders.load import load_referenced
 
     asked: list[dict[str, Any]] = []
 
@@ -142,7 +142,7 @@ def test_a_hub_is_not_asked_unless_the_user_names_one(
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", spy)
     for given, local in ((None, True), ("org/model", False)):
         with pytest.raises(CriticError):
-            load_named(EncoderName(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT_ARTIFACT)
+            load_referenced(EncoderReference(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT_ARTIFACT)
         assert asked.pop()["local_files_only"] is local
 
 
@@ -160,9 +160,9 @@ def test_no_name_or_path_leads_out_of_the_project(tmp_path: Path, monkeypatch: p
     for where in ("home/me/models/small", "opt/models/small"):
         (tmp_path / where).mkdir(parents=True)
     student = tmp_path / "home" / "me" / "work" / "student"
-    within = EncoderName.of(str(tmp_path / "home/me/models/small"), SHA, student)
+    within = EncoderReference.of(str(tmp_path / "home/me/models/small"), SHA, student)
     assert (within.name, within.path) == ("small", "../../models/small")
-    outside = EncoderName.of(str(tmp_path / "opt/models/small"), SHA, student)
+    outside = EncoderReference.of(str(tmp_path / "opt/models/small"), SHA, student)
     assert (outside.name, outside.path) == ("small", None)
 
 

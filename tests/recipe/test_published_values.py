@@ -15,7 +15,7 @@ from synthkd import run
 from synthkd.recipe import Recipe
 from synthkd.recipe.published_values import published, published_path, published_text
 from synthkd.secrets import is_private
-from synthkd.students.train import Training, train_student
+from synthkd.students.train import TrainingRequest, train_student
 from synthkd.testing import FakeServer
 
 FOLDER = Path("/elsewhere/telltale/project")
@@ -152,7 +152,7 @@ def test_a_student_holds_nothing_of_the_machine_that_trained_it(tmp_path: Path) 
             home / name,
             rows if name == "train.csv" else [{**row, "text": row["text"] + " x"} for row in rows],
         )
-    train_student(Training(home / "train.csv", home / "student", test=home / "test.csv"))
+    train_student(TrainingRequest(home / "train.csv", home / "student", test=home / "test.csv"))
     text = every_text(home / "student")
     assert "train.csv" in text
     assert "telltale-user" not in text

@@ -19,12 +19,12 @@ from support.files import write_csv
 pytest.importorskip("sklearn")
 
 from synthkd.errors import InputError, StudentError
-from synthkd.students.base import Texts, class_name
+from synthkd.students.base import LabelledTexts, normal_class_name
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import load_student
-from synthkd.students.rows import read_texts
+from synthkd.students.rows import read_labelled_texts
 from synthkd.students.serve import open_classifier, predict_file
-from synthkd.students.train import Training, train_student
+from synthkd.students.train import TrainingRequest, train_student
 
 NAMES = {"refund": "give me my money back", "track": "where is my parcel"}
 
@@ -50,11 +50,11 @@ NAME = st.text(
 @pytest.mark.slow
 @given(NAME, st.sampled_from([" ", "\u00a0", "\t", "\u200b", "\ufeff", "  "]))
 def test_blanks_and_unicode_forms_make_no_other_class(name: str, blank: str) -> None:
-    plain = class_name(name)
-    assert class_name(plain) == plain
-    assert class_name(blank + name + blank) == plain
-    assert class_name(unicodedata.normalize("NFD", name)) == plain
-    assert class_name(plain.replace(" ", "\u00a0")) == plain
+    plain = normal_class_name(name)
+    assert normal_class_name(plain) == plain
+    assert normal_class_name(blank + name + blank) == plain
+    assert normal_class_name(unicodedata.normalize("NFD", name)) == plain
+    assert normal_class_name(plain.replace(" ", "\u00a0")) == plain
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_labels_that_differ_in_blanks_alone_are_one_class_and_it_is_said(
 ) -> None:
     rows = labelled()
     rows[0]["label"] = other
-    found = read_texts(write_csv(tmp_path / "l.csv", rows))
+    found = read_labelled_texts(write_csv(tmp_path / "l.csv", rows))
     assert set(found.labels) == {"refund", "track"}
     assert "labels of 1 row differ in blanks or Unicode form alone" in caplog.text
 
@@ -73,7 +73,7 @@ def test_labels_that_differ_in_blanks_alone_are_one_class_and_it_is_said(
 def test_labels_that_differ_in_unicode_form_are_one_class(tmp_path: Path) -> None:
     rows = labelled({"suivi é": "", "refund": ""})
     rows[0]["label"] = "suivi e\u0301"
-    assert set(read_texts(write_csv(tmp_path / "l.csv", rows)).labels) == {"suivi é", "refund"}
+    assert set(read_labelled_texts(write_csv(tmp_path / "l.csv", rows)).labels) == {"suivi é", "refund"}
 
 
 def test_labels_that_differ_in_case_are_two_and_it_is_said(
@@ -81,7 +81,7 @@ def test_labels_that_differ_in_case_are_two_and_it_is_said(
 ) -> None:
     rows = labelled()
     rows[0]["label"] = "Refund"
-    assert len(set(read_texts(write_csv(tmp_path / "l.csv", rows)).labels)) == 3
+    assert len(set(read_labelled_texts(write_csv(tmp_path / "l.csv", rows)).labels)) == 3
     assert "'Refund' and 'refund'" in caplog.text
 
 
@@ -90,7 +90,7 @@ def test_labels_that_differ_in_case_are_two_and_it_is_said(
 )
 def test_a_name_is_a_name_on_the_way_from_file_to_prediction(tmp_path: Path, name: str) -> None:
     path = write_csv(tmp_path / "l.csv", labelled({name: "", "other": ""}))
-    train_student(Training(path, tmp_path / "s"))
+    train_student(TrainingRequest(path, tmp_path / "s"))
     predict_file(open_classifier(tmp_path / "s"), path, tmp_path / "out.csv", formulas=True)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
         assert {row["label"] for row in csv.DictReader(file)} == {name, "other"}
@@ -107,7 +107,7 @@ def test_a_label_that_is_none_is_refused_with_its_row(tmp_path: Path, cell: Any,
     rows = labelled()
     rows[3]["label"] = cell
     with pytest.raises(InputError, match=rf"l\.jsonl row 4: .*{said}"):
-        read_texts(jsonl(tmp_path / "l.jsonl", rows))
+        read_labelled_texts(jsonl(tmp_path / "l.jsonl", rows))
 
 
 @pytest.mark.parametrize("cell", [["a"], {"a": "b"}, None, float("nan"), ""])
@@ -115,9 +115,9 @@ def test_a_text_that_is_none_is_refused_with_its_row(tmp_path: Path, cell: Any) 
     rows = labelled()
     rows[3]["text"] = cell
     path = jsonl(tmp_path / "l.jsonl", rows)
-    train_student(Training(write_csv(tmp_path / "good.csv", labelled()), tmp_path / "s"))
+    train_student(TrainingRequest(write_csv(tmp_path / "good.csv", labelled()), tmp_path / "s"))
     with pytest.raises(InputError, match=r"l\.jsonl row 4: .*text"):
-        read_texts(path)
+        read_labelled_texts(path)
     with pytest.raises(InputError, match=r"l\.jsonl row 4: .*text"):
         predict_file(open_classifier(tmp_path / "s"), path, tmp_path / "out.csv")
 
@@ -126,12 +126,12 @@ def test_numbers_are_labels_and_a_whole_one_has_one_spelling(tmp_path: Path) -> 
     rows = labelled()
     for i, row in enumerate(rows):
         row["label"] = [1, 2.0, 1.0, 2][i % 4]
-    assert set(read_texts(jsonl(tmp_path / "l.jsonl", rows)).labels) == {"1", "2"}
+    assert set(read_labelled_texts(jsonl(tmp_path / "l.jsonl", rows)).labels) == {"1", "2"}
 
 
 @pytest.mark.parametrize("other", ["refund ", "ref\u200bund", "refund\u00a0"])
 def test_labels_in_memory_that_read_the_same_are_refused(other: str) -> None:
-    texts = Texts(("a b", "b c", "c d", "d e"), ("refund", other, "track", "track"))
+    texts = LabelledTexts(("a b", "b c", "c d", "d e"), ("refund", other, "track", "track"))
     with pytest.raises(StudentError, match="reads the same as"):
         LinearStudent().fit(texts)
     with pytest.raises(StudentError, match="reads the same as"):
@@ -144,7 +144,9 @@ def test_labels_in_memory_that_read_the_same_are_refused(other: str) -> None:
 @pytest.fixture(scope="module")
 def student() -> LinearStudent:
     rows = labelled()
-    return LinearStudent().fit(Texts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows)))
+    return LinearStudent().fit(
+        LabelledTexts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
+    )
 
 
 @pytest.mark.parametrize("given", [{"text": "a"}, b"a", None, 5, pa.table({"text": ["a"]})])
@@ -169,7 +171,7 @@ def test_what_is_no_text_is_refused_with_its_place(student: LinearStudent, wrong
 
 
 def test_a_file_of_texts_has_one_on_each_line(tmp_path: Path) -> None:
-    train_student(Training(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
+    train_student(TrainingRequest(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
     (tmp_path / "t.txt").write_bytes("\ufeffmy money back\r\n\r\nwhere is it, my parcel\r\n".encode())
     assert predict_file(open_classifier(tmp_path / "s"), tmp_path / "t.txt", tmp_path / "o.jsonl") == 2
     found = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
@@ -183,22 +185,22 @@ def test_few_rows_a_class_are_no_regression(recwarn: pytest.WarningsRecorder) ->
     texts = tuple(f"word{c} thing{c * 7 + i} please" for c in range(40) for i in range(2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        LinearStudent().fit(Texts(texts, tuple(f"intent {c}" for c in range(40) for _ in range(2))))
+        LinearStudent().fit(LabelledTexts(texts, tuple(f"intent {c}" for c in range(40) for _ in range(2))))
 
 
 # Rows of the training
 
 
 def test_a_folder_knows_the_rows_of_its_training_again_and_holds_no_text(tmp_path: Path) -> None:
-    train_student(Training(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
-    assert len(load_student(tmp_path / "s").trained_on) == 8
+    train_student(TrainingRequest(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
+    assert len(load_student(tmp_path / "s").training_hashes) == 8
     assert pq.read_schema(tmp_path / "s" / "trained_on.parquet").names == ["row"]
 
 
 def test_altered_hashes_of_rows_are_refused(tmp_path: Path) -> None:
     from synthkd.artifacts.folder import write_hashes
 
-    train_student(Training(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
+    train_student(TrainingRequest(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
     pq.write_table(pa.table({"row": ["text"]}), tmp_path / "s" / "trained_on.parquet")
     write_hashes(tmp_path / "s")
     with pytest.raises(StudentError, match="not hashes of rows"):

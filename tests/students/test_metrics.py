@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthkd.errors import StudentError
-from synthkd.students.metrics import evaluate, paired_bootstrap
+from synthkd.students.metrics import evaluate_classifier, paired_bootstrap
 
 CLASSES = ("a", "b", "c")
 
@@ -25,7 +25,7 @@ def test_figures_equal_those_of_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     probabilities, labels = random_rows()
     predicted = [CLASSES[i] for i in probabilities.argmax(1)]
-    found = evaluate(probabilities, labels, CLASSES, draws=0)
+    found = evaluate_classifier(probabilities, labels, CLASSES, draws=0)
     assert found.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
     assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
     assert found.loss == pytest.approx(metrics.log_loss(labels, probabilities, labels=list(CLASSES)))
@@ -38,20 +38,22 @@ def test_figures_equal_those_of_scikit_learn() -> None:
 
 
 def test_the_loss_of_a_class_is_the_mean_over_its_rows() -> None:
-    found = evaluate(np.array([[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]]), ["a", "a", "b"], ("a", "b"), draws=0)
+    found = evaluate_classifier(
+        np.array([[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]]), ["a", "a", "b"], ("a", "b"), draws=0
+    )
     assert found.per_class[0].loss == pytest.approx(-(np.log(0.5) + np.log(0.25)) / 2)
     assert found.per_class[1].loss == pytest.approx(-np.log(0.9))
 
 
 def test_a_certain_mistake_costs_much_but_not_everything() -> None:
-    found = evaluate(np.array([[1.0, 0.0], [1.0, 0.0]]), ["b", "a"], ("a", "b"), draws=0)
+    found = evaluate_classifier(np.array([[1.0, 0.0], [1.0, 0.0]]), ["b", "a"], ("a", "b"), draws=0)
     assert np.isfinite(found.loss)
     assert found.loss > 10
 
 
 def test_calibration_error_is_hand_worked() -> None:
     # One bin of equal confidences: 0.8 said, half right.
-    found = evaluate(np.array([[0.8, 0.2]] * 4), ["a", "a", "b", "b"], ("a", "b"), draws=0)
+    found = evaluate_classifier(np.array([[0.8, 0.2]] * 4), ["a", "a", "b", "b"], ("a", "b"), draws=0)
     assert found.ece == pytest.approx(0.3)
 
 
@@ -61,11 +63,13 @@ def test_calibration_error_of_many_bins_equals_a_loop() -> None:
     correct = np.array([CLASSES[i] for i in probabilities.argmax(1)]) == np.array(labels)
     parts = np.array_split(np.argsort(confidence), 15)
     by_hand = sum(abs(confidence[part].mean() - correct[part].mean()) * len(part) for part in parts) / 3000
-    assert evaluate(probabilities, labels, CLASSES, draws=0).ece == pytest.approx(by_hand, abs=1e-3)
+    assert evaluate_classifier(probabilities, labels, CLASSES, draws=0).ece == pytest.approx(
+        by_hand, abs=1e-3
+    )
 
 
 def test_a_class_without_rows_has_no_figures_and_macro_f1_leaves_it_out() -> None:
-    found = evaluate(np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]), ["a", "a"], CLASSES, draws=50)
+    found = evaluate_classifier(np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]), ["a", "a"], CLASSES, draws=50)
     assert found.missing == ("b", "c")
     assert (found.per_class[1].f1, found.per_class[2].precision, found.per_class[2].loss) == (
         None,
@@ -77,7 +81,7 @@ def test_a_class_without_rows_has_no_figures_and_macro_f1_leaves_it_out() -> Non
 
 
 def test_a_class_that_is_never_predicted_has_f1_zero() -> None:
-    found = evaluate(np.array([[0.9, 0.1], [0.9, 0.1]]), ["a", "b"], ("a", "b"), draws=0)
+    found = evaluate_classifier(np.array([[0.9, 0.1], [0.9, 0.1]]), ["a", "b"], ("a", "b"), draws=0)
     assert (found.per_class[1].precision, found.per_class[1].f1) == (0.0, 0.0)
     assert found.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
 
@@ -85,12 +89,12 @@ def test_a_class_that_is_never_predicted_has_f1_zero() -> None:
 @pytest.mark.slow
 def test_intervals_equal_a_plain_bootstrap_over_rows() -> None:
     probabilities, labels = random_rows(200)
-    found = evaluate(probabilities, labels, CLASSES, draws=4000)
+    found = evaluate_classifier(probabilities, labels, CLASSES, draws=4000)
     rng = np.random.default_rng(1)
     plain = []
     for _ in range(2000):
         rows = rng.integers(0, 200, 200)
-        drawn = evaluate(probabilities[rows], [labels[i] for i in rows], CLASSES, draws=0)
+        drawn = evaluate_classifier(probabilities[rows], [labels[i] for i in rows], CLASSES, draws=0)
         plain.append((drawn.accuracy, drawn.macro_f1))
     for place, name in enumerate(("accuracy", "macro_f1")):
         by_rows = np.quantile([one[place] for one in plain], [0.025, 0.975])
@@ -100,43 +104,43 @@ def test_intervals_equal_a_plain_bootstrap_over_rows() -> None:
 def test_the_same_seed_gives_the_same_intervals_and_no_draws_give_none() -> None:
     probabilities, labels = random_rows()
     assert (
-        evaluate(probabilities, labels, CLASSES).intervals
-        == evaluate(probabilities, labels, CLASSES).intervals
+        evaluate_classifier(probabilities, labels, CLASSES).intervals
+        == evaluate_classifier(probabilities, labels, CLASSES).intervals
     )
-    assert evaluate(probabilities, labels, CLASSES, draws=0).intervals == {}
+    assert evaluate_classifier(probabilities, labels, CLASSES, draws=0).intervals == {}
 
 
 def test_a_label_that_is_no_class_is_refused_with_its_row() -> None:
     with pytest.raises(StudentError, match="row 2: 'd' is none of the 3 classes"):
-        evaluate(np.full((2, 3), 1 / 3), ["a", "d"], CLASSES)
+        evaluate_classifier(np.full((2, 3), 1 / 3), ["a", "d"], CLASSES)
 
 
 def test_probabilities_that_are_no_numbers_are_refused_with_their_row() -> None:
     with pytest.raises(StudentError, match="row 2"):
-        evaluate(np.array([[0.5, 0.5], [np.nan, np.nan]]), ["a", "b"], ("a", "b"))
+        evaluate_classifier(np.array([[0.5, 0.5], [np.nan, np.nan]]), ["a", "b"], ("a", "b"))
 
 
 def test_no_rows_are_refused() -> None:
     with pytest.raises(StudentError, match="no rows"):
-        evaluate(np.zeros((0, 2)), [], ("a", "b"))
+        evaluate_classifier(np.zeros((0, 2)), [], ("a", "b"))
 
 
 def test_confusions_come_most_frequent_first() -> None:
     probabilities = np.eye(3)[[1, 1, 2, 0]]
-    found = evaluate(probabilities, ["a", "a", "b", "a"], CLASSES, draws=0)
+    found = evaluate_classifier(probabilities, ["a", "a", "b", "a"], CLASSES, draws=0)
     assert found.confusions == (("a", "b", 2), ("b", "c", 1))
 
 
 def test_an_evaluation_can_be_read_as_text_html_and_json() -> None:
     probabilities, labels = random_rows(50)
-    found = evaluate(probabilities, labels, CLASSES, draws=100)
+    found = evaluate_classifier(probabilities, labels, CLASSES, draws=100)
     assert "accuracy" in str(found)
     assert "<table>" in found._repr_html_()
     assert json.loads(json.dumps(found.as_dict()))["rows"] == 50
 
 
 def test_html_shows_labels_as_text() -> None:
-    found = evaluate(np.eye(2), ["<b>", "a"], ("<b>", "a"), draws=0)
+    found = evaluate_classifier(np.eye(2), ["<b>", "a"], ("<b>", "a"), draws=0)
     assert "&lt;b&gt;" in found._repr_html_()
 
 

@@ -14,14 +14,14 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from synthkd.students.card import student_card
-from synthkd.students.metrics import evaluate
+from synthkd.students.metrics import evaluate_classifier
 
 EVIL = "<img src=https://t.example/x> [a](https://p.example) ```\n# big \x1b]52;c;eA==\x07 \u202e a|b"
 
 
 def manifest(**more: Any) -> dict[str, Any]:
     classes = [EVIL, "b"]
-    found = evaluate(np.array([[0.9, 0.1], [0.2, 0.8]]), [EVIL, "b"], classes, draws=10)
+    found = evaluate_classifier(np.array([[0.9, 0.1], [0.2, 0.8]]), [EVIL, "b"], classes, draws=10)
     return {
         "student": "linear",
         "rows": 2,
@@ -63,7 +63,7 @@ def test_the_recipe_on_a_card_names_the_folder_and_nothing_else(folder: str) -> 
 
 
 def test_an_evaluation_is_shown_clean() -> None:
-    found = evaluate(np.array([[0.1, 0.9], [0.2, 0.8]]), [EVIL, "b"], [EVIL, "b"], draws=10)
+    found = evaluate_classifier(np.array([[0.1, 0.9], [0.2, 0.8]]), [EVIL, "b"], [EVIL, "b"], draws=10)
     for said in (str(found), found._repr_html_()):
         assert not any(char < " " and char != "\n" for char in said)
         assert "\u202e" not in said

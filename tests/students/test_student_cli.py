@@ -16,7 +16,7 @@ pytest.importorskip("sklearn")
 
 from synthkd.recipe import Recipe
 from synthkd.students.folders import load_student, read_manifest
-from synthkd.students.train import Training, train_student
+from synthkd.students.train import TrainingRequest, train_student
 
 SAID = {
     "arrival": ["where is my parcel", "my parcel has not come", "when does the parcel come", "no parcel yet"],
@@ -47,7 +47,7 @@ def student(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def trained(folder: Path) -> Path:
-    train_student(Training(folder / "rows.csv", folder / "s", test=folder / "test.csv"))
+    train_student(TrainingRequest(folder / "rows.csv", folder / "s", test=folder / "test.csv"))
     return folder / "s"
 
 
@@ -279,7 +279,7 @@ def test_a_student_that_writes_text_is_trained_and_judged_by_its_loss(folder: Pa
     table = write_csv(folder / "triples.csv", rows)
     options = {"epochs": 1, "base": {"layers": 1, "width": 32, "heads": 2}}
     done = train_student(
-        Training(table, folder / "g", student="generator", options=options, test=table, kind="triple")
+        TrainingRequest(table, folder / "g", student="generator", options=options, test=table, kind="triple")
     )
     assert done.manifest["figures"]["loss"] > 0
     assert done.manifest["kind"] == "triple"

@@ -11,11 +11,11 @@ import pytest
 
 from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StorageError, StudentError
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import load_student, read_manifest, save_student
 
-ROWS = Texts(
+ROWS = LabelledTexts(
     ("red apple \udcff", "green apple", "red car", "blue car"), ("fruit", "fruit", "vehicle", "vehicle")
 )
 TEXTS = ["apple", "a car", "something"]

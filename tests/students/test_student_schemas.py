@@ -17,12 +17,12 @@ from support.tiny_encoder import write_bert
 from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StudentError, SynthKDError
 from synthkd.storage import HASHES
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.files import ARRAYS, SETTINGS
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import CARD, load_student, save_student
 
-ROWS = Texts(("red apple", "green apple", "red car", "blue car"), ("fruit", "fruit", "car", "car"))
+ROWS = LabelledTexts(("red apple", "green apple", "red car", "blue car"), ("fruit", "fruit", "car", "car"))
 ANY = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from support.tiny_encoder import write_bert
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 
 WORDS = ["card", "cash", "rate", "my", "the", "is", "where", "lost"]
 
@@ -21,10 +21,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bert(tmp_path_factory.mktemp("small-bert"), WORDS, 48)
 
 
-def rows(*labels: str, each: int = 8, **more: Any) -> Texts:
+def rows(*labels: str, each: int = 8, **more: Any) -> LabelledTexts:
     names = labels or ("card", "cash", "rate")
     found = [
         (f"{a} {word} {b}", word) for word in names for a in ("my", "the", "is") for b in ("x", "yy", "z")
     ]
     found = [pair for word in names for pair in [one for one in found if one[1] == word][:each]]
-    return Texts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)
+    return LabelledTexts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)

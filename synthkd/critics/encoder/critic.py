@@ -27,9 +27,9 @@ from synthkd.critics.encoder.head import LogisticHead, comparison_features
 from synthkd.critics.features import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.encoders import load as models
-from synthkd.encoders.batches import Encoded
-from synthkd.encoders.frozen import Vectors
-from synthkd.encoders.reference import EncoderName
+from synthkd.encoders.batches import TokenizedTexts
+from synthkd.encoders.frozen import FrozenEncoder
+from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.recipe.published_values import public_name
@@ -53,7 +53,7 @@ class _Settings(CriticSettings):
     grounded: bool
     schedule: FineTuningSchedule
     history: FineTuningHistory
-    encoder: EncoderName | None = None
+    encoder: EncoderReference | None = None
 
 
 class EncoderCritic(Critic):
@@ -88,7 +88,7 @@ class EncoderCritic(Critic):
         self._model: Any = None
         self._cross: CrossEncoder | None = None
         self._tokenizer: Any = None
-        self._vectors: Vectors | None = None
+        self._vectors: FrozenEncoder | None = None
         self._head: LogisticHead | None = None
         self._scales: Scales | None = None
 
@@ -112,8 +112,8 @@ class EncoderCritic(Critic):
         # The seed rules the new head and the dropout, and leaves the caller's random numbers alone.
         with torch.random.fork_rng():
             torch.manual_seed(self.schedule.seed)
-            self._model, self._tokenizer = models.load_model(self.model_name)
-            self.max_length = models.readable_length(self._model, self._tokenizer, self.max_length)
+            self._model, self._tokenizer = models.load_transformer(self.model_name)
+            self.max_length = models.usable_length(self._model, self._tokenizer, self.max_length)
             if self.frozen:
                 self._fit_head(rows, labels, groups, weights)
             else:
@@ -124,8 +124,8 @@ class EncoderCritic(Critic):
     def _fit_head(
         self, rows: pa.Table, labels: Labels, groups: Sequence[str], weights: Scores | None
     ) -> None:
-        content = models.content_hash(self._model, self._tokenizer)
-        self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, content)
+        content = models.encoder_hash(self._model, self._tokenizer)
+        self._vectors = FrozenEncoder(self._model, self._tokenizer, self.max_length, self.device, content)
         self._scales = Scales.of(teacher_numbers(rows, self.kind.columns))
         self._head = LogisticHead.fit(self._features(rows), labels, groups, weights)
 
@@ -147,8 +147,8 @@ class EncoderCritic(Critic):
         assert self._cross is not None
         return logits_of(self._cross, self._encoded(rows))
 
-    def _encoded(self, rows: pa.RecordBatch | pa.Table) -> Encoded:
-        return Encoded(self._tokenizer, texts.text_pairs(rows, self.kind, self.grounded), self.max_length)
+    def _encoded(self, rows: pa.RecordBatch | pa.Table) -> TokenizedTexts:
+        return TokenizedTexts(self._tokenizer, texts.text_pairs(rows, self.kind, self.grounded), self.max_length)
 
     def _features(self, rows: pa.RecordBatch | pa.Table) -> Any:
         """(n, d) vectors of the candidate in words and of its two sides, and the teacher's numbers."""
@@ -173,10 +173,12 @@ class EncoderCritic(Critic):
         arrays: dict[str, Any] = {}
         if self._vectors is not None and self._head is not None and self._scales is not None:
             arrays = _arrays(self._head, self._scales)
-            config["encoder"] = EncoderName.of(self.model_name, self._vectors.content, folder).model_dump()
+            config["encoder"] = EncoderReference.of(
+                self.model_name, self._vectors.content, folder
+            ).model_dump()
         elif self._cross is not None:
             arrays = {name: value.cpu().numpy() for name, value in self._cross.head.state_dict().items()}
-            with models.quiet():
+            with models.quiet_transformers():
                 self._model.save_pretrained(folder / MODEL)
                 self._tokenizer.save_pretrained(folder / MODEL)
         write_files(folder, arrays, config)
@@ -214,7 +216,7 @@ class EncoderCritic(Critic):
 
         if not (folder / MODEL).is_dir():
             raise CRITIC_ARTIFACT.refuse(folder / MODEL, "missing")
-        self._model, self._tokenizer = models.load_model(str(folder / MODEL), own=True)
+        self._model, self._tokenizer = models.load_transformer(str(folder / MODEL), own=True)
         width = int(self._model.config.hidden_size)
         shapes = {"weight": Array("float32", (1, width)), "bias": Array("float32", (1,))}
         check_arrays(folder / ARRAYS, arrays, shapes, CRITIC_ARTIFACT)
@@ -223,9 +225,9 @@ class EncoderCritic(Critic):
         self._cross.head.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
 
     def _load_frozen(
-        self, folder: Path, arrays: dict[str, Any], encoder: EncoderName, given: str | None
+        self, folder: Path, arrays: dict[str, Any], encoder: EncoderReference, given: str | None
     ) -> None:
-        self._model, self._tokenizer, self.model_name = models.load_named(
+        self._model, self._tokenizer, self.model_name = models.load_referenced(
             encoder, folder, given, CRITIC_ARTIFACT
         )
         if "centre" not in arrays:
@@ -237,11 +239,13 @@ class EncoderCritic(Critic):
                 folder / ARRAYS, f"{sizes['features']} features, which an encoder of {width} does not give"
             )
         self._check_length(folder)
-        self._vectors = Vectors(self._model, self._tokenizer, self.max_length, self.device, encoder.sha256)
+        self._vectors = FrozenEncoder(
+            self._model, self._tokenizer, self.max_length, self.device, encoder.sha256
+        )
         self._head, self._scales = _head(arrays)
 
     def _check_length(self, folder: Path) -> None:
-        if models.readable_length(self._model, self._tokenizer, self.max_length) != self.max_length:
+        if models.usable_length(self._model, self._tokenizer, self.max_length) != self.max_length:
             raise CRITIC_ARTIFACT.refuse(
                 folder, f"critic.json: max_length: {self.max_length} is more than the encoder reads"
             )

@@ -16,8 +16,8 @@ from synthkd.critics.calibration import Curve
 from synthkd.critics.features import Floats, row_sums
 from synthkd.critics.progress import advance
 from synthkd.encoders import batches
-from synthkd.encoders.batches import Encoded, Ints
-from synthkd.encoders.load import half
+from synthkd.encoders.batches import Ints, TokenizedTexts
+from synthkd.encoders.load import autocast_bf16
 from synthkd.errors import CriticError
 from synthkd.keys import fraction
 
@@ -157,7 +157,7 @@ def validation_split(
 
 def fine_tune(
     model: CrossEncoder,
-    encoded: Encoded,
+    encoded: TokenizedTexts,
     labels: Labels,
     groups: Sequence[str],
     weights: Scores | None,
@@ -177,7 +177,7 @@ def fine_tune(
     history, best = FineTuningHistory(validation_rows=len(held)), None
     for epoch in range(schedule.epochs):
         model.train(True)
-        for batch in batches.for_training(encoded.lengths[train], schedule.batch_size, rng):
+        for batch in batches.training_batches(encoded.lengths[train], schedule.batch_size, rng):
             chosen = train[batch]
             steps.take(encoded.batch(chosen, model.device), target[chosen], weight[chosen])
             advance(len(chosen))
@@ -214,7 +214,7 @@ class _Steps:
 
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * _pace(self.done, self.total, self.warmup)
-        with half(self.model.device, self.bf16):
+        with autocast_bf16(self.model.device, self.bf16):
             logits = self.model.logits(fields)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.float(), target, weight=weight)
         self.optimizer.zero_grad(set_to_none=True)
@@ -224,7 +224,7 @@ class _Steps:
         self.done += 1
 
 
-def logits_of(model: CrossEncoder, encoded: Encoded, chosen: Ints | None = None) -> Scores:
+def logits_of(model: CrossEncoder, encoded: TokenizedTexts, chosen: Ints | None = None) -> Scores:
     """(n,) logits in the order of the rows, computed in fp32."""
     import torch
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synthkd.encoders.batches import Pair
+from synthkd.encoders.batches import TextPair
 from synthkd.errors import CriticError
 from synthkd.kinds.answer_text import put_names
 from synthkd.kinds.base import Kind
@@ -16,7 +16,7 @@ from synthkd.kinds.base import Kind
 SOURCE = "source"
 
 
-def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[Pair]:
+def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[TextPair]:
     """Source and candidate of each row, as the cross-encoder reads them; without a source, the candidate alone."""
     return [
         (source, said) if grounded else (said, None)

@@ -37,7 +37,7 @@ from synthkd.critics.triples.training import (
 )
 from synthkd.critics.triples.trees import Trees
 from synthkd.critics.triples.vectors import EncoderVectors, load_named_phrase_encoder, load_phrase_encoder
-from synthkd.encoders.reference import EncoderName
+from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, require_extra
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
@@ -67,7 +67,7 @@ _LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
 
 
 class _Settings(CriticSettings):
-    encoder: EncoderName | None
+    encoder: EncoderReference | None
     known_triples: Count
     folds: Count
     hard: Weight
@@ -196,7 +196,7 @@ class KnowledgeBaseCritic(Critic):
     def _encoder_name(self, folder: Path) -> dict[str, Any] | None:
         if self._vectors is None or self.embedder is None:
             return None
-        return EncoderName.of(self.embedder, self._vectors.content, folder).model_dump()
+        return EncoderReference.of(self.embedder, self._vectors.content, folder).model_dump()
 
     def save(self, folder: Path) -> None:
         assert self._evidence is not None

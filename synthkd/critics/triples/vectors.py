@@ -15,7 +15,7 @@ import numpy as np
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.critics.features import row_products
 from synthkd.critics.triples.phrases import IndexedTriples, Ints, Phrases, Vocabulary
-from synthkd.encoders.reference import EncoderName
+from synthkd.encoders.reference import EncoderReference
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 SIZE = 128
@@ -77,24 +77,24 @@ class EncoderVectors:
 def load_phrase_encoder(name: str) -> Any:
     """Sentence vectors of the encoder in a folder or on a hub, by text."""
     from synthkd.encoders import load as models
-    from synthkd.encoders.frozen import Vectors
+    from synthkd.encoders.frozen import FrozenEncoder
 
     models.require_encoder_extras("an encoder of sentences")
-    model, tokenizer = models.load_model(name)
-    content = models.content_hash(model, tokenizer)
-    length = models.readable_length(model, tokenizer, MAX_TOKENS)
-    return Vectors(model, tokenizer, length, models.pick_device(None), content)
+    model, tokenizer = models.load_transformer(name)
+    content = models.encoder_hash(model, tokenizer)
+    length = models.usable_length(model, tokenizer, MAX_TOKENS)
+    return FrozenEncoder(model, tokenizer, length, models.pick_device(None), content)
 
 
-def load_named_phrase_encoder(encoder: EncoderName, folder: Path, given: str | None) -> tuple[Any, str]:
+def load_named_phrase_encoder(encoder: EncoderReference, folder: Path, given: str | None) -> tuple[Any, str]:
     """Sentence vectors of the encoder that a critic's folder names, and where it was found."""
     from synthkd.encoders import load as models
-    from synthkd.encoders.frozen import Vectors
+    from synthkd.encoders.frozen import FrozenEncoder
 
     models.require_encoder_extras("an encoder of sentences")
-    model, tokenizer, place = models.load_named(encoder, folder, given, CRITIC_ARTIFACT)
-    length = models.readable_length(model, tokenizer, MAX_TOKENS)
-    return Vectors(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
+    model, tokenizer, place = models.load_referenced(encoder, folder, given, CRITIC_ARTIFACT)
+    length = models.usable_length(model, tokenizer, MAX_TOKENS)
+    return FrozenEncoder(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
 
 
 def _meetings(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, Ints]:

@@ -17,7 +17,7 @@ from synthkd.errors import StudentError
 from synthkd.keys import fraction
 from synthkd.loops.labelled.contamination import near_copy_groups
 from synthkd.recipe.student import MinePart
-from synthkd.students.base import Classifier, Floats, Ints, Texts
+from synthkd.students.base import Classifier, Floats, Ints, LabelledTexts
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ def grouped_folds(
 
 def out_of_fold_probabilities(
     make: Callable[[], Classifier],
-    texts: Texts,
+    texts: LabelledTexts,
     folds: int = 5,
     seed: int = 0,
-    validation: Texts | None = None,
+    validation: LabelledTexts | None = None,
 ) -> Floats:
     """(n, C) probabilities of each row by a student that was trained on other folds; C in the order of ``make().classes``, or
     of the sorted labels where it names none.
@@ -115,7 +115,7 @@ def out_of_fold_probabilities(
 
 
 def mine_examples(
-    texts: Texts,
+    texts: LabelledTexts,
     probabilities: Floats,
     classes: Sequence[str],
     part: MinePart,

@@ -11,7 +11,7 @@ from synthkd.loops.labelled.sets import LoopSplits
 from synthkd.loops.labelled.students import StudentMaker
 from synthkd.loops.task import Row
 from synthkd.recipe import LoopPart
-from synthkd.students.base import Classifier, Floats, Ints, Texts
+from synthkd.students.base import Classifier, Floats, Ints, LabelledTexts
 
 Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
@@ -61,7 +61,7 @@ class CrossValidation:
 
     def mined(
         self, student: Classifier, rows: Sequence[Row], kept: Sequence[Row]
-    ) -> tuple[Texts, Floats | None]:
+    ) -> tuple[LabelledTexts, Floats | None]:
         """The rows that examples are taken from, and (n, C) what is said of each; None where no example is shown anyway."""
         if not self.maker.mines:
             return texts_of(kept), None
@@ -78,6 +78,6 @@ class CrossValidation:
         return self._answers[1]
 
 
-def texts_of(rows: Sequence[Row]) -> Texts:
+def texts_of(rows: Sequence[Row]) -> LabelledTexts:
     """Rows as a student takes them."""
-    return Texts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
+    return LabelledTexts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))

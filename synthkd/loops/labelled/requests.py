@@ -22,8 +22,8 @@ from synthkd.loops.labelled.supply import classes_to_retry, estimate_supply, unr
 from synthkd.loops.labelled.validation_report import validation_report
 from synthkd.loops.task import Row
 from synthkd.recipe import Recipe
-from synthkd.students.base import Floats, Texts
-from synthkd.students.metrics import Evaluation
+from synthkd.students.base import Floats, LabelledTexts
+from synthkd.students.metrics import ClassifierEvaluation
 
 #: Classes that a text is told apart from, at most.
 _CONTRASTS = 3
@@ -60,7 +60,7 @@ class RoundInputs:
         return by_label(self.classes, counts)
 
     def allocation(
-        self, measured: Evaluation, have: Mapping[str, int], before: Sequence[Mapping[str, Any]]
+        self, measured: ClassifierEvaluation, have: Mapping[str, int], before: Sequence[Mapping[str, Any]]
     ) -> ClassAllocation:
         """Allocate a round's rows; ``before`` are the records of the rounds so far, ``have`` the training rows of each class."""
         asked, came = ([one["told"].get(name, {}) for one in before] for name in ("asked", "came"))
@@ -91,8 +91,8 @@ class RoundInputs:
     def of_round(
         self,
         number: int,
-        measured: Evaluation,
-        mined: Texts,
+        measured: ClassifierEvaluation,
+        mined: LabelledTexts,
         probabilities: Floats | None,
         rows: Sequence[Row],
         had: Had,
@@ -149,7 +149,7 @@ class RoundInputs:
         return found
 
     def _open(
-        self, number: int, measured: Evaluation, shown: MinedExamples, rows: Sequence[Row], had: Had
+        self, number: int, measured: ClassifierEvaluation, shown: MinedExamples, rows: Sequence[Row], had: Had
     ) -> list[Row]:
         """Inputs in which the teacher chooses the classes, from the report."""
         need = (

@@ -16,8 +16,8 @@ from synthkd.keys import content_hash, fraction
 from synthkd.kinds.labelled_text.taxonomy import read_taxonomy
 from synthkd.loops.labelled.contamination import EvaluationTexts, near_copy_groups
 from synthkd.recipe import Recipe, RowsPart
-from synthkd.students.base import Texts
-from synthkd.students.rows import read_texts
+from synthkd.students.base import LabelledTexts
+from synthkd.students.rows import read_labelled_texts
 
 #: Classes or rows that a message names.
 _NAMED = 5
@@ -40,8 +40,8 @@ class LabelledRows:
         )
 
     @property
-    def rows(self) -> Texts:
-        return Texts(self.texts, self.labels)
+    def rows(self) -> LabelledTexts:
+        return LabelledTexts(self.texts, self.labels)
 
     @property
     def hash(self) -> str:
@@ -91,7 +91,7 @@ def _lot(recipe: Recipe, part: RowsPart | None) -> LabelledRows:
     paths = [] if part is None else [part.path] if isinstance(part.path, str) else part.path
     for path in paths:
         assert part is not None
-        rows = read_texts(Path(recipe.resolve(path)), part.text, part.label)
+        rows = read_labelled_texts(Path(recipe.resolve(path)), part.text, part.label)
         places = tuple(f"{path} row {number}" for number in range(1, len(rows) + 1))
         found = LabelledRows(found.texts + rows.texts, found.labels + rows.labels, found.places + places)
     return found

@@ -9,7 +9,7 @@ from synthkd import plugins
 from synthkd.errors import RecipeError
 from synthkd.loops.labelled.mining import out_of_fold_probabilities
 from synthkd.recipe import Recipe, StudentPart
-from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.base import Classifier, Floats, LabelledTexts
 
 #: Options that may be paths; a name that is none, of a hub say, stays as it is.
 _PATHS = ("encoder", "base", "model", "path")
@@ -31,7 +31,7 @@ class StudentMaker:
         """Whether any example of the student's answers is shown."""
         return bool(self._mine.correct or self._mine.incorrect or self._mine.hard)
 
-    def crossed(self, rows: Texts, validation: Texts) -> Floats:
+    def crossed(self, rows: LabelledTexts, validation: LabelledTexts) -> Floats:
         """(n, C) what students say of rows that they were not trained on, by cross-validation."""
         return out_of_fold_probabilities(self._crossed, rows, self._mine.folds, self._seed, validation)
 

@@ -22,9 +22,9 @@ from synthkd.recipe import LoopPart, Recipe, RowsPart
 from synthkd.stages.budget import Bounds
 from synthkd.stages.plan import Plan
 from synthkd.storage import TemporaryFolder
-from synthkd.students.base import Classifier, Texts
+from synthkd.students.base import Classifier, LabelledTexts
 from synthkd.students.folders import load_student, read_manifest, save_student
-from synthkd.students.metrics import Evaluation, evaluate
+from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
 
 #: Figures by which rounds may be compared.
 METRICS = ("loss", "macro_f1", "accuracy")
@@ -161,8 +161,8 @@ class LabelledTextTask(LoopTask[Classifier]):
         details = {"validation": found.as_dict(), **({"test": test.as_dict()} if test else {})}
         return ValidationResult(value[self.metric], shown, details, found)
 
-    def _measured(self, student: Classifier, rows: Texts) -> Evaluation:
-        return evaluate(student.probabilities(rows.texts), rows.labels, student.classes, draws=0)
+    def _measured(self, student: Classifier, rows: LabelledTexts) -> ClassifierEvaluation:
+        return evaluate_classifier(student.probabilities(rows.texts), rows.labels, student.classes, draws=0)
 
     def ask(
         self,

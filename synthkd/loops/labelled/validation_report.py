@@ -26,7 +26,7 @@ class Figures(Protocol):
 
 
 class Measured(Protocol):
-    """What `synthkd.students.metrics.evaluate` gives. ``confusion`` (C, C): truth by prediction, in the order of
+    """What `synthkd.students.metrics.evaluate_classifier` gives. ``confusion`` (C, C): truth by prediction, in the order of
     ``per_class``."""
 
     @property

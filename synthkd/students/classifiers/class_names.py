@@ -9,32 +9,32 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import StudentError
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 
 _JOINTS = re.compile(r"[_\-./:]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-def spoken(name: str) -> str:
+def class_name_words(name: str) -> str:
     """A class's name as words: `card_arrival` and `CardArrival` are "card arrival"."""
     return " ".join(_JOINTS.sub(" ", name).lower().split())
 
 
-def with_names(rows: Texts, classes: Sequence[str], weight: float) -> Texts:
+def add_class_name_rows(rows: LabelledTexts, classes: Sequence[str], weight: float) -> LabelledTexts:
     """The rows, and after them the name of each class as a row that counts as ``weight``; 0 adds none."""
     if not weight:
         return rows
     weights = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, dtype=np.float64)
-    return Texts(
-        (*rows.texts, *(spoken(name) for name in classes)),
+    return LabelledTexts(
+        (*rows.texts, *(class_name_words(name) for name in classes)),
         (*rows.labels, *classes),
         weights=np.concatenate([weights, np.full(len(classes), weight * weights.mean())]),
         soft=None if rows.soft is None else np.concatenate([rows.soft, np.eye(len(classes))]),
     )
 
 
-def speaking(classes: Sequence[str]) -> bool:
+def are_descriptive(classes: Sequence[str]) -> bool:
     """Do the names say something: a word of three letters at least in each, and not the same one with other numbers?"""
-    bare = [re.sub(r"[\d\W_]+", " ", spoken(name)).strip() for name in classes]
+    bare = [re.sub(r"[\d\W_]+", " ", class_name_words(name)).strip() for name in classes]
     return len(set(bare)) == len(bare) and all(any(len(word) > 2 for word in name.split()) for name in bare)
 
 
@@ -48,7 +48,7 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check_weight(student: str, weight: Any) -> None:
+def check_name_weight(student: str, weight: Any) -> None:
     """Refuse a weight that is none."""
     if not is_number(weight) or not 0 <= weight < float("inf"):
         raise StudentError(f"student {student!r}: `class_names` must be 0 or above, not {weight!r}")

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.encoders.load import half
+from synthkd.encoders.load import autocast_bf16
 from synthkd.errors import TrainingError
 from synthkd.students.base import Ints
-from synthkd.students.classifiers.tuning import REMEDY, Best, Rows, Schedule, paced
+from synthkd.students.classifiers.tuning import REMEDY, BestEpoch, TuningRows, TuningSchedule, warmup_factor
 
 #: Texts of one class that meet in a batch.
 TOGETHER = 2
@@ -25,12 +25,12 @@ TOGETHER = 2
 TAU = 0.1
 
 
-def start(
+def contrastive_start(
     module: Any,
-    rows: Rows,
-    schedule: Schedule,
+    rows: TuningRows,
+    schedule: TuningSchedule,
     device: str,
-    best: Best,
+    best: BestEpoch,
     note: Callable[[float], None] | None = None,
 ) -> None:
     """Tune the module's encoder in place, down the contrastive loss; its head is not touched.
@@ -45,17 +45,17 @@ def start(
     places = torch.from_numpy(rows.places).to(device)
     weights = torch.from_numpy(rows.weights).float().to(device)
     total = schedule.epochs * sum(
-        1 for _ in batches(rows.places, schedule.batch_size, np.random.default_rng(0))
+        1 for _ in class_batches(rows.places, schedule.batch_size, np.random.default_rng(0))
     )
     step = 0
     try:
         for epoch in range(1, schedule.epochs + 1):
             module.train(True)
             seen = []
-            for chosen in batches(rows.places, schedule.batch_size, rng):
+            for chosen in class_batches(rows.places, schedule.batch_size, rng):
                 for group in optimizer.param_groups:
-                    group["lr"] = schedule.lr * paced(step, total, schedule.warmup)
-                with half(device, schedule.bf16):
+                    group["lr"] = schedule.lr * warmup_factor(step, total, schedule.warmup)
+                with autocast_bf16(device, schedule.bf16):
                     vectors = module.vectors(**rows.encoded.batch(chosen, device))
                 value = supervised_contrastive(vectors.float(), places[chosen], weights[chosen])
                 step += 1
@@ -94,7 +94,7 @@ def supervised_contrastive(vectors: Any, places: Any, weights: Any, tau: float =
     return (each * weight).sum() / weight.sum().clamp_min(1e-12)
 
 
-def batches(places: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
+def class_batches(places: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
     """Rows of each batch: some texts of each of size / 2 classes, every text once in an epoch.
 
     A class of an odd number has one lot of three; one with a single row stands alone, against all others.

@@ -14,15 +14,15 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
-from synthkd.students.base import Classifier, Floats, Texts, as_texts
+from synthkd.students.base import Classifier, Floats, LabelledTexts, text_list
 from synthkd.students.classifiers import files
-from synthkd.students.classifiers.class_names import with_names
-from synthkd.students.classifiers.heads import row_weights
+from synthkd.students.classifiers.class_names import add_class_name_rows
+from synthkd.students.classifiers.heads import training_weights
 from synthkd.students.classifiers.options import EncoderOptions
-from synthkd.students.classifiers.temperature import folds, softened
+from synthkd.students.classifiers.temperature import class_folds, softmax_at
 
 if TYPE_CHECKING:
-    from synthkd.students.classifiers.training import Labelled, Trained
+    from synthkd.students.classifiers.training import LabelledRows, TrainedEncoder
 
 #: The folder of the tuned encoder in the student's.
 MODEL = "encoder"
@@ -71,11 +71,11 @@ class EncoderStudent(Classifier):
         self.history: dict[str, Any] = {}
         self._asked = self.classes
 
-    def fit(self, train: Texts, validation: Texts | None = None) -> Self:
+    def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
         """As `Classifier.fit`. After a `TrainingError` the student is that of the best epoch before it, or what it was."""
         before, self.classes = self.classes, self._asked
         try:
-            self.check(train)
+            self.check_training_rows(train)
             if validation is not None and len(validation):
                 self.check_labels(validation)
                 made = self._train(self.settings, self._named(train), self._labelled(validation, False))
@@ -91,27 +91,29 @@ class EncoderStudent(Classifier):
             raise made.error
         return self
 
-    def _labelled(self, rows: Texts, balanced: bool) -> Labelled:
-        from synthkd.students.classifiers.training import Labelled
+    def _labelled(self, rows: LabelledTexts, balanced: bool) -> LabelledRows:
+        from synthkd.students.classifiers.training import LabelledRows
 
-        places = self.places(rows.labels)
+        places = self.label_indices(rows.labels)
         if balanced or rows.weights is not None:
-            return Labelled(rows, places, row_weights(rows, places, len(self.classes), balanced))
-        return Labelled(rows, places, np.ones(len(rows)))
+            return LabelledRows(rows, places, training_weights(rows, places, len(self.classes), balanced))
+        return LabelledRows(rows, places, np.ones(len(rows)))
 
-    def _train(self, options: EncoderOptions, rows: Labelled, held: Labelled | None) -> Trained:
-        from synthkd.students.classifiers.training import train
+    def _train(
+        self, options: EncoderOptions, rows: LabelledRows, held: LabelledRows | None
+    ) -> TrainedEncoder:
+        from synthkd.students.classifiers.training import train_encoder
 
-        return train(self.base, options, len(self.classes), rows, held, self.seed, self.device)
+        return train_encoder(self.base, options, len(self.classes), rows, held, self.seed, self.device)
 
-    def _named(self, train: Texts) -> Labelled:
+    def _named(self, train: LabelledTexts) -> LabelledRows:
         """Training rows with the names of the classes, as the options ask."""
-        rows = with_names(train, self.classes, self.settings.names_for(self.classes))
+        rows = add_class_name_rows(train, self.classes, self.settings.names_for(self.classes))
         return self._labelled(rows, self.settings.class_weights == "balanced")
 
-    def _twice(self, train: Texts) -> Trained:
+    def _twice(self, train: LabelledTexts) -> TrainedEncoder:
         """Once on most rows, to see how long to train and how sure to be; then on all."""
-        split = next(folds(self.places(train.labels), _FOLDS, self.seed), None)
+        split = next(class_folds(self.label_indices(train.labels), _FOLDS, self.seed), None)
         if split is None:  # too few rows for two parts
             return self._train(self.settings, self._named(train), None)
         part, held = (train.take(chosen) for chosen in split)
@@ -122,27 +124,27 @@ class EncoderStudent(Classifier):
         made.temperature, made.history.validation = first.temperature, first.history.validation
         return made
 
-    def _take(self, made: Trained) -> None:
+    def _take(self, made: TrainedEncoder) -> None:
         self.model, self.tokenizer, self.max_length = made.module, made.tokenizer, made.max_length
         self.temperature, self.history = made.temperature, asdict(made.history)
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
         """(n, C) in windows of texts; which texts stand together changes nothing but the last digits."""
-        texts = as_texts(texts)
+        texts = text_list(texts)
         parts = [
-            softened(self.logits(texts[at : at + _WINDOW]), self.temperature)
+            softmax_at(self.logits(texts[at : at + _WINDOW]), self.temperature)
             for at in range(0, len(texts), _WINDOW)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)))
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """(n, C) before the temperature."""
-        from synthkd.encoders.batches import encoded, said
+        from synthkd.encoders.batches import forward_in_batches, tokenize_texts
 
         if self.model is None:
             raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
-        rows = encoded(self.tokenizer, list(texts), self.max_length)
-        return said(self.model, lambda fields: self.model(**fields), rows, self.device)
+        rows = tokenize_texts(self.tokenizer, list(texts), self.max_length)
+        return forward_in_batches(self.model, lambda fields: self.model(**fields), rows, self.device)
 
     def options(self) -> dict[str, Any]:
         """The keyword arguments that it was made with, defaults filled in."""
@@ -150,11 +152,11 @@ class EncoderStudent(Classifier):
 
     def save(self, folder: Path) -> None:
         """The tuned encoder as an ordinary checkpoint (safetensors), the head as arrays, the rest as JSON."""
-        from synthkd.encoders.load import quiet
+        from synthkd.encoders.load import quiet_transformers
 
         if self.model is None:
             raise StudentError("this student was not trained yet: nothing to save")
-        with quiet():
+        with quiet_transformers():
             self.model.encoder.save_pretrained(folder / MODEL)
             self.tokenizer.save_pretrained(folder / MODEL)
         head = {name: value.cpu().numpy() for name, value in self.model.head.state_dict().items()}
@@ -180,16 +182,16 @@ class EncoderStudent(Classifier):
     def _stand(self, folder: Path, head: dict[str, Any]) -> None:
         import torch
 
-        from synthkd.encoders.load import load_encoder, readable_length
+        from synthkd.encoders.load import load_classifier_encoder, usable_length
         from synthkd.students.classifiers.module import EncoderClassifier
 
         if not (folder / MODEL).is_dir():
             raise STUDENT_ARTIFACT.refuse(folder / MODEL, "missing")
-        encoder, self.tokenizer = load_encoder(str(folder / MODEL), own=True)
+        encoder, self.tokenizer = load_classifier_encoder(str(folder / MODEL), own=True)
         count, width = len(self.classes), int(encoder.config.hidden_size)
         shapes = {"weight": Array("float32", (count, width)), "bias": Array("float32", (count,))}
         check_arrays(folder / files.ARRAYS, head, shapes, STUDENT_ARTIFACT)
-        if readable_length(encoder, self.tokenizer, self.max_length) != self.max_length:
+        if usable_length(encoder, self.tokenizer, self.max_length) != self.max_length:
             raise STUDENT_ARTIFACT.refuse(
                 folder / files.SETTINGS, f"max_length: {self.max_length} is more than the encoder reads"
             )

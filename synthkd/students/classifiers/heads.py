@@ -10,8 +10,8 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.filters.label_noise import few_rows_each
-from synthkd.students.base import Floats, Ints, Texts
-from synthkd.students.classifiers.temperature import fit_temperature, folds, softened
+from synthkd.students.base import Floats, Ints, LabelledTexts
+from synthkd.students.classifiers.temperature import class_folds, fit_temperature, softmax_at
 
 _TOLERANCE, _ITERATIONS = 1e-3, 300
 #: Up to so many rows their products are decomposed; what is added to the diagonal of these.
@@ -21,7 +21,7 @@ _FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
 
 
 @dataclass
-class Head:
+class LogisticHead:
     """``weight`` (d, C) float32 and ``bias`` (C,), minus infinity for a class without a training row. ``rows``: how many
     it was trained on."""
 
@@ -30,9 +30,9 @@ class Head:
     rows: int
 
     @classmethod
-    def fit(cls, matrix: Any, places: Ints, classes: int, weights: Floats, strength: float) -> Head:
+    def fit(cls, matrix: Any, places: Ints, classes: int, weights: Floats, strength: float) -> LogisticHead:
         """Multinomial, with an L2 penalty: ``strength`` is C of scikit-learn, the weight of the rows against it."""
-        reduced = Reduced.of(matrix)
+        reduced = ReducedRows.of(matrix)
         weight, bias = _regression(reduced.matrix, places, classes, weights, strength)
         return cls(reduced.back(weight).astype(np.float32), bias, len(places))
 
@@ -43,7 +43,7 @@ class Head:
 
 
 @dataclass
-class Reduced:
+class ReducedRows:
     """The same rows in as few columns as they span.
 
     The regression's weights lie in the span of its rows X (the penalty wants nothing outside). With X X' = L L', rows L
@@ -55,7 +55,7 @@ class Reduced:
     triangle: Any = None
 
     @classmethod
-    def of(cls, matrix: Any) -> Reduced:
+    def of(cls, matrix: Any) -> ReducedRows:
         """As it is where it is dense already, or has more rows than a Cholesky decomposition is worth."""
         rows, columns = matrix.shape
         if isinstance(matrix, np.ndarray) or rows > _REDUCED or rows >= columns:
@@ -115,23 +115,23 @@ def out_of_fold_temperature(
     """
     rows = len(places) if rows is None else rows
     logits = np.full((rows, classes), -np.inf)
-    for part, held in folds(places[:rows], _FOLDS if rows <= _MANY else _FEW_FOLDS, seed):
+    for part, held in class_folds(places[:rows], _FOLDS if rows <= _MANY else _FEW_FOLDS, seed):
         train = np.concatenate([part, np.arange(rows, len(places))])
         known, new = matrices(train, held)
-        logits[held] = Head.fit(known, places[train], classes, weights[train], strength).logits(new)
+        logits[held] = LogisticHead.fit(known, places[train], classes, weights[train], strength).logits(new)
     return fit_temperature(logits, places[:rows], weights[:rows])
 
 
-def floored(logits: Floats, temperature: float, rows: int) -> Floats:
+def probabilities_with_floor(logits: Floats, temperature: float, rows: int) -> Floats:
     """Probabilities in which a class without a training row has 1 / (rows + C), and the others share what is left."""
     absent = np.isneginf(logits).all(0) if len(logits) else np.zeros(logits.shape[1], dtype=bool)
     floor = 1.0 / (rows + logits.shape[1])
-    found: Floats = softened(logits, temperature) * (1 - floor * absent.sum())
+    found: Floats = softmax_at(logits, temperature) * (1 - floor * absent.sum())
     found[:, absent] = floor
     return found
 
 
-def row_weights(rows: Texts, places: Ints, classes: int, balanced: bool) -> Floats:
+def training_weights(rows: LabelledTexts, places: Ints, classes: int, balanced: bool) -> Floats:
     """(n,) weights with mean 1: those of the rows, and where ``balanced`` each class weighs the same in all."""
     weights = np.ones(len(rows)) if rows.weights is None else np.array(rows.weights, dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():

@@ -12,14 +12,24 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name
-from synthkd.encoders.reference import EncoderName, absolute_place
+from synthkd.encoders.reference import EncoderReference, resolve_encoder_path
 from synthkd.errors import StudentError, nearest, require_extra
-from synthkd.students.base import Classifier, Floats, Ints, Texts, as_texts
+from synthkd.students.base import Classifier, Floats, Ints, LabelledTexts, text_list
 from synthkd.students.classifiers import files
-from synthkd.students.classifiers.class_names import check_weight, is_number, is_whole, with_names
-from synthkd.students.classifiers.heads import Head, floored, out_of_fold_temperature, row_weights
+from synthkd.students.classifiers.class_names import (
+    add_class_name_rows,
+    check_name_weight,
+    is_number,
+    is_whole,
+)
+from synthkd.students.classifiers.heads import (
+    LogisticHead,
+    out_of_fold_temperature,
+    probabilities_with_floor,
+    training_weights,
+)
 from synthkd.students.classifiers.temperature import fit_temperature
-from synthkd.students.classifiers.tfidf import Words
+from synthkd.students.classifiers.tfidf import WordFeatures
 
 #: C of the logistic regression where none is given; chosen on parts of BANKING77's training rows.
 STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
@@ -33,7 +43,7 @@ _MOST = 1 << 30
 class _Settings(files.ClassifierSettings):
     rows: Annotated[int, Field(ge=1, le=1 << 40)]
     vocabularies: list[list[Name]] | None = None
-    encoder: EncoderName | None = None
+    encoder: EncoderReference | None = None
 
 
 class LinearStudent(Classifier):
@@ -70,40 +80,42 @@ class LinearStudent(Classifier):
         _check(features, encoder, strength, class_weights, bits, max_length, calibrate)
         self.features, self.encoder = features, None if encoder is None else str(encoder)
         # The working folder may be another one when it is read.
-        self._encoder_place = None if encoder is None else absolute_place(str(encoder))
+        self._encoder_place = None if encoder is None else resolve_encoder_path(str(encoder))
         self.strength = STRENGTHS[features] if strength is None else float(strength)
-        check_weight(self.name, class_names)
+        check_name_weight(self.name, class_names)
         self.class_names = float(class_names)
         self.class_weights, self.bits, self.max_length = class_weights, bits, max_length
         self.calibrate, self.device, self.temperature = calibrate, device, 1.0
         self._asked = self.classes
-        self._words = Words(bits if features == "hashing" else None)
-        self._head: Head | None = None
+        self._words = WordFeatures(bits if features == "hashing" else None)
+        self._head: LogisticHead | None = None
         self._encoder_hash = ""
         #: Of a loaded student on embeddings: what its folder says of the encoder, the folder, and what the user says.
-        self._named: tuple[EncoderName, Path, str | None] | None = None
+        self._named: tuple[EncoderReference, Path, str | None] | None = None
 
-    def fit(self, train: Texts, validation: Texts | None = None) -> Self:
+    def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
         self.classes = self._asked
-        self.check(train)
+        self.check_training_rows(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
         self._head, self._encoder_hash, self._named = None, "", None
-        rows, train = len(train), with_names(train, self.classes, self.class_names)
-        places, count = self.places(train.labels), len(self.classes)
-        weights = row_weights(train, places, count, self.class_weights == "balanced")
+        rows, train = len(train), add_class_name_rows(train, self.classes, self.class_names)
+        places, count = self.label_indices(train.labels), len(self.classes)
+        weights = training_weights(train, places, count, self.class_weights == "balanced")
         matrix = self._words.fit(train.texts) if self.features != "embeddings" else self._matrix(train.texts)
         if not isinstance(matrix, np.ndarray) and not matrix.nnz:
             raise StudentError(
                 "no training row has a word or a sign in it; a student on words has nothing to learn from"
             )
-        self._head = Head.fit(matrix, places, count, weights, self.strength)
+        self._head = LogisticHead.fit(matrix, places, count, weights, self.strength)
         self.temperature = 1.0
         if not self.calibrate:
             return self
         if validation is not None and len(validation):
             logits = self._head.logits(self._matrix(validation.texts))
-            self.temperature = fit_temperature(logits, self.places(validation.labels), validation.weights)
+            self.temperature = fit_temperature(
+                logits, self.label_indices(validation.labels), validation.weights
+            )
         else:
             self.temperature = out_of_fold_temperature(
                 lambda known, new: self._apart(train.texts, matrix, known, new),
@@ -114,9 +126,11 @@ class LinearStudent(Classifier):
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
         if self._head is None:
             raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
-        texts = as_texts(texts)
+        texts = text_list(texts)
         parts = [
-            floored(self._logits(texts[start : start + _WINDOW]), self.temperature, self._head.rows)
+            probabilities_with_floor(
+                self._logits(texts[start : start + _WINDOW]), self.temperature, self._head.rows
+            )
             for start in range(0, len(texts), _WINDOW)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)))
@@ -129,11 +143,13 @@ class LinearStudent(Classifier):
         """(n, d) features: CSR of words, or an array of vectors."""
         if self.features != "embeddings":
             return self._words.of(texts)
-        from synthkd.encoders.frozen import encode, named_vectors, vectors_of
+        from synthkd.encoders.frozen import embed_texts, load_frozen_encoder, load_referenced_encoder
 
         if self._named is not None:
             reference, folder, given = self._named
-            vectors, self.encoder = named_vectors(reference, folder, given, self.max_length, self.device)
+            vectors, self.encoder = load_referenced_encoder(
+                reference, folder, given, self.max_length, self.device
+            )
             self._encoder_place = self.encoder
             self._named = None
             width = int(vectors.model.config.hidden_size)
@@ -141,21 +157,21 @@ class LinearStudent(Classifier):
                 raise STUDENT_ARTIFACT.refuse(
                     folder / files.ARRAYS, f"weight: {width} rows are needed for this encoder"
                 )
-            return encode(vectors, texts)
+            return embed_texts(vectors, texts)
         assert self._encoder_place is not None
-        vectors = vectors_of(self._encoder_place, self.max_length, self.device)
+        vectors = load_frozen_encoder(self._encoder_place, self.max_length, self.device)
         if self._encoder_hash not in ("", vectors.content) and self._head is not None:
             raise StudentError(
                 f"the encoder {self.encoder!r} is another one now than at training; put the right one there, or train again"
             )
         self._encoder_hash = vectors.content
-        return encode(vectors, texts)
+        return embed_texts(vectors, texts)
 
     def _apart(self, texts: Sequence[str], matrix: Any, known: Ints, new: Ints) -> tuple[Any, Any]:
         """Features of two parts of the training rows; a vocabulary is that of the first part alone."""
         if self.features == "embeddings":
             return matrix[known], matrix[new]
-        words = Words(self._words.blocks[0].bits)
+        words = WordFeatures(self._words.blocks[0].bits)
         return words.fit([texts[row] for row in known]), words.of([texts[row] for row in new])
 
     def save(self, folder: Path) -> None:
@@ -171,7 +187,7 @@ class LinearStudent(Classifier):
             named = (
                 self._named[0]
                 if self._named
-                else EncoderName.of(self._encoder_place or self.encoder, self._encoder_hash, folder)
+                else EncoderReference.of(self._encoder_place or self.encoder, self._encoder_hash, folder)
             )
             settings["encoder"] = named.model_dump()
             settings["options"]["encoder"] = named.name
@@ -205,14 +221,14 @@ class LinearStudent(Classifier):
             )
         if settings.encoder is not None:
             student._encoder_hash = settings.encoder.sha256
-            given = None if given is None else absolute_place(str(given))
+            given = None if given is None else resolve_encoder_path(str(given))
             student._named = (settings.encoder, folder.resolve(), given)
         elif given is not None:
             raise StudentError(f"{folder}: it was trained without an encoder; leave `encoder` out")
         student._head = student._read_head(folder, settings, arrays)
         return student
 
-    def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> Head:
+    def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> LogisticHead:
         """Weights, and what the features learnt, checked against each other."""
         path, count = folder / files.ARRAYS, len(self.classes)
         widths: list[int] = []
@@ -246,7 +262,7 @@ class LinearStudent(Classifier):
                 )
             weight = np.zeros((sum(widths), count), dtype=np.float32)
             weight[arrays["columns"]] = arrays["weight"]
-        return Head(weight, arrays["bias"], settings.rows)
+        return LogisticHead(weight, arrays["bias"], settings.rows)
 
 
 def _options(folder: Path, settings: _Settings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import dropout, normalize
 
 from synthkd.errors import StudentError
-from synthkd.students.base import Floats, Texts
+from synthkd.students.base import Floats, LabelledTexts
 
 
 class EncoderClassifier(torch.nn.Module):  # type: ignore[misc]
@@ -55,7 +55,7 @@ _LEAST = 1e-8
 
 
 @dataclass(frozen=True)
-class Loss:
+class ClassificationLoss:
     """(1 - share) * cross-entropy with the labels + share * the objective ``soft`` with a teacher's probabilities.
 
     ``temperature`` softens both sides of those objectives that take one.
@@ -100,7 +100,7 @@ class Loss:
         return found[self.soft or "ce"]
 
 
-def check_soft(rows: Texts, loss: Loss, classes: int, weighted: bool) -> Floats | None:
+def check_soft(rows: LabelledTexts, loss: ClassificationLoss, classes: int, weighted: bool) -> Floats | None:
     """The soft labels (n, C) where the loss reads them; refuses those that are no probabilities of the classes."""
     if loss.soft is None:
         return None

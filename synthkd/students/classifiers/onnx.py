@@ -9,22 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from synthkd.artifacts.folder import ONNX_ARTIFACT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
-from synthkd.encoders.batches import whole
+from synthkd.encoders.batches import encodable_texts
 from synthkd.errors import StudentError, require_extra
-from synthkd.students import training_hashes as trained_on
-from synthkd.students.base import Floats, Ints, as_texts
+from synthkd.students.base import Floats, Ints, text_list
 from synthkd.students.classifiers.files import Classes, Temperature
-from synthkd.students.classifiers.temperature import softened
-
-if TYPE_CHECKING:
-    from synthkd.students.base import Student
+from synthkd.students.classifiers.temperature import softmax_at
+from synthkd.students.training_hashes import read_training_hashes
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "onnx.json"
 VERSION = 2
@@ -43,18 +40,6 @@ class _Settings(Settings):
     int8: bool
 
 
-def export_onnx(student: Student, out: Path, int8: bool = False) -> float:
-    """Write an encoder student into a new folder, or over an old one. Returns by how much its probabilities differ from
-    the student's on a few texts.
-
-    ``int8``: weights and embeddings as 8-bit integers (dynamic quantisation): about a quarter of the size, and other
-    probabilities. Raises `StudentError` for a student that is no encoder, or a model that cannot be exported.
-    """
-    from synthkd.students.classifiers.onnx_export import export
-
-    return export(student, out, int8)
-
-
 @dataclass
 class OnnxClassifier:
     """A classifier that needs neither torch nor transformers. ``classes``: in the order of the probabilities."""
@@ -67,8 +52,8 @@ class OnnxClassifier:
     _tokenizer: Any
     _inputs: tuple[str, ...]
     _pad: int
-    #: Hashes of the student's training rows (`students.trained_on`).
-    trained_on: frozenset[int] = frozenset()
+    #: Hashes of the student's training rows (`students.training_hashes`).
+    training_hashes: frozenset[int] = frozenset()
 
     @classmethod
     def load(cls, folder: str | Path, threads: int | None = None, places: int = PLACES) -> OnnxClassifier:
@@ -107,24 +92,24 @@ class OnnxClassifier:
             _tokenizer=tokenizer,
             _inputs=tuple(one.name for one in session.get_inputs()),
             _pad=settings.pad,
-            trained_on=trained_on.read(folder, ONNX_ARTIFACT),
+            training_hashes=read_training_hashes(folder, ONNX_ARTIFACT),
         )
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
         """(n, C) calibrated probabilities; each row sums to 1. A string is one text."""
-        texts = as_texts(texts)
+        texts = text_list(texts)
         parts = [self._logits(texts[at : at + _WINDOW]) for at in range(0, len(texts), _WINDOW)]
         if not parts:
             return np.zeros((0, len(self.classes)))
-        return softened(np.concatenate(parts).astype(np.float64), self.temperature)
+        return softmax_at(np.concatenate(parts).astype(np.float64), self.temperature)
 
     def predict(self, texts: Sequence[str] | str) -> list[str]:
         """The likeliest class of each text; a string is one text."""
-        texts = as_texts(texts)
+        texts = text_list(texts)
         return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if texts else []
 
     def _logits(self, texts: Sequence[str]) -> Any:
-        tokens = self._tokenizer.encode_batch_fast(whole(texts, not self._tokenizer.encode("").ids))
+        tokens = self._tokenizer.encode_batch_fast(encodable_texts(texts, not self._tokenizer.encode("").ids))
         ids = [one.ids for one in tokens]
         types = [one.type_ids for one in tokens] if "token_type_ids" in self._inputs else ids
         found = np.empty((len(ids), len(self.classes)), dtype=np.float32)

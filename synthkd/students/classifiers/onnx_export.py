@@ -17,8 +17,8 @@ import numpy as np
 from synthkd.artifacts.folder import write_hashes
 from synthkd.errors import StudentError, require_extra
 from synthkd.storage import ONNX_FOLDER, check_output, replaced_folder, write_json
-from synthkd.students import training_hashes as trained_on
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
+from synthkd.students.training_hashes import write_training_hashes
 
 #: Largest difference of a probability from the student's that an export in float32 may have.
 TOLERANCE = 1e-4
@@ -28,8 +28,21 @@ _PROBES = ("a", "where is it?", "my card has not come yet and I need it by Frida
 _FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 
 
-def export(student: Any, out: Path, int8: bool = False) -> float:
-    """See `synthkd.students.classifiers.onnx.export_onnx`."""
+def export_onnx(student: Any, out: Path, int8: bool = False) -> float:
+    """Write an encoder student as an ONNX model into a new folder, or over an earlier export.
+
+    Args:
+        student: A trained student with `exports_onnx`.
+        out: The folder.
+        int8: Quantise weights and embeddings to 8-bit integers (dynamic quantisation): about a
+            quarter of the size, and other probabilities.
+
+    Returns:
+        The largest difference of a probability from the student's, over a few probe texts.
+
+    Raises:
+        StudentError: The student is no encoder, or its model cannot be exported.
+    """
     require_extra("the export to ONNX", "onnx", "onnx", "onnxruntime")
     _check(student)
     check_output(out, ONNX_FOLDER)
@@ -52,7 +65,7 @@ def export(student: Any, out: Path, int8: bool = False) -> float:
                 "max_length": int(student.max_length), "pad": 0 if pad is None else int(pad), "int8": int8,
             },
         )  # fmt: skip
-        trained_on.write(folder, student.trained_on)
+        write_training_hashes(folder, student.training_hashes)
         write_hashes(folder)
         difference = float(
             np.abs(

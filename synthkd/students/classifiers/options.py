@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from synthkd.errors import StudentError, nearest
-from synthkd.students.classifiers.class_names import check_weight, is_number, is_whole, speaking
+from synthkd.students.classifiers.class_names import are_descriptive, check_name_weight, is_number, is_whole
 
 #: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {
@@ -59,7 +59,7 @@ class EncoderOptions:
         if start not in DEFAULTS:
             raise StudentError(f"student 'encoder': `start` is `none` or `contrastive`, not {start!r}")
         given = {name: value for name, value in said.items() if value is not None}
-        check_weight("encoder", said.get("class_names") or 0.0)
+        check_name_weight("encoder", said.get("class_names") or 0.0)
         options = cls(**{**DEFAULTS[start], **given})
         options._check()
         return options
@@ -99,7 +99,7 @@ class EncoderOptions:
         """What the names of these classes count as."""
         if self.class_names is not None:
             return self.class_names
-        return 1.0 if self.start == "contrastive" and speaking(classes) else 0.0
+        return 1.0 if self.start == "contrastive" and are_descriptive(classes) else 0.0
 
     def with_epochs(self, epochs: int) -> EncoderOptions:
         """The same, for so many epochs."""

@@ -14,7 +14,7 @@ LOWEST, HIGHEST = 0.05, 20.0
 _STEPS = 60
 
 
-def softened(logits: Floats, temperature: float) -> Floats:
+def softmax_at(logits: Floats, temperature: float) -> Floats:
     """(n, C) probabilities of logits (n, C). A class at minus infinity has probability 0."""
     scaled = logits / temperature
     scaled = scaled - scaled.max(1, keepdims=True) if len(scaled) else scaled
@@ -66,7 +66,7 @@ def _least(loss: Callable[[float], float], low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def folds(places: Ints, count: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
+def class_folds(places: Ints, count: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
     """Training and held-out rows of ``count`` folds; the rows of each class are dealt to them in turn.
 
     A class with one row is held out once, and is then without a training row. Folds that would train on fewer than two

@@ -30,24 +30,24 @@ _KEPT = 200_000
 _WORD = re.compile("\\w+|[^\\w\\s\ud800-\udfff]")
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words and signs of a text, in lower case."""
     return _WORD.findall(text.lower())
 
 
-def pieces(word: str) -> list[str]:
+def word_ngrams(word: str) -> list[str]:
     """The n-grams of a word between blanks."""
     padded = f" {word} "
     return [padded[at : at + size] for size in SIZES for at in range(len(padded) - size + 1)]
 
 
-def pairs(found: list[str]) -> list[str]:
+def word_pairs(found: list[str]) -> list[str]:
     """Neighbours, as one feature each."""
     return [f"{left} {right}" for left, right in pairwise(found)]
 
 
 @dataclass
-class Block:
+class FeatureBlock:
     """The columns of one kind of feature: a vocabulary that the training rows gave, or ``bits`` for hashing.
 
     ``idf`` (columns,): what each is worth, once it was learnt.
@@ -89,16 +89,16 @@ class Block:
         return counts
 
 
-class Words:
+class WordFeatures:
     """The two blocks. ``bits``: hash features into 2**bits columns each instead of keeping a vocabulary."""
 
     def __init__(self, bits: int | None = None) -> None:
-        self.blocks = (Block(bits), Block(bits))
+        self.blocks = (FeatureBlock(bits), FeatureBlock(bits))
         self._seen: dict[str, tuple[int, ...]] = {}
 
     def fit(self, texts: Sequence[str]) -> Any:
         """Learn the vocabulary, and give the (n, columns) matrix of these texts."""
-        self.blocks = (Block(self.blocks[0].bits), Block(self.blocks[1].bits))
+        self.blocks = (FeatureBlock(self.blocks[0].bits), FeatureBlock(self.blocks[1].bits))
         self._seen = {}
         return self._matrix(texts, learn=True)
 
@@ -121,8 +121,8 @@ class Words:
         whole, part = (block.place(learn) for block in self.blocks)
         entries: tuple[list[int], ...] = ([], [], [], [])
         for row, text in enumerate(texts, first):
-            found = words(text)
-            here = [whole(feature) for feature in (*found, *pairs(found))]
+            found = split_words(text)
+            here = [whole(feature) for feature in (*found, *word_pairs(found))]
             inside = [column for word in found for column in self._pieces(word, part)]
             for place, columns in ((0, here), (2, inside)):
                 entries[place].extend([row] * len(columns))
@@ -136,6 +136,6 @@ class Words:
             if len(self._seen) >= _KEPT:
                 self._seen.clear()
             columns = self._seen[word] = tuple(
-                column for piece in pieces(word) if (column := part(piece)) >= 0
+                column for piece in word_ngrams(word) if (column := part(piece)) >= 0
             )
         return columns

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.encoders.batches import Encoded, for_training
-from synthkd.encoders.load import half, quiet
+from synthkd.encoders.batches import TokenizedTexts, training_batches
+from synthkd.encoders.load import autocast_bf16, quiet_transformers
 from synthkd.errors import TrainingError
 from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Floats, Ints
-from synthkd.students.classifiers.module import Loss
+from synthkd.students.classifiers.module import ClassificationLoss
 
 #: Layers of weights that decay does nothing for.
 _NO_DECAY = ("bias", "norm")
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TuningSchedule:
     """How a fine-tuning goes. ``head_factor``: the head, which starts from nothing, learns at so many times the rate."""
 
     epochs: int
@@ -36,7 +36,7 @@ class Schedule:
 
 
 @dataclass
-class History:
+class TuningHistory:
     """What each epoch came to. ``kept``: the epoch (from 1) whose weights were kept. ``cut``: training rows that were
     longer than ``max_length``."""
 
@@ -47,16 +47,23 @@ class History:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TuningRows:
     """Training rows as tensors' stuff: token ids (n), places (n,), weights (n,) with mean 1, soft labels (n, C) or None."""
 
-    encoded: Encoded
+    encoded: TokenizedTexts
     places: Ints
     weights: Floats
     soft: Floats | None = None
 
 
-def tune(module: Any, rows: Rows, loss: Loss, schedule: Schedule, device: str, best: Best) -> None:
+def tune(
+    module: Any,
+    rows: TuningRows,
+    loss: ClassificationLoss,
+    schedule: TuningSchedule,
+    device: str,
+    best: BestEpoch,
+) -> None:
     """Train in place; the module is left as it was after the best epoch.
 
     Raises `TrainingError` for a loss that is no number; the module then has the weights of the best epoch before it, or
@@ -67,8 +74,10 @@ def tune(module: Any, rows: Rows, loss: Loss, schedule: Schedule, device: str, b
 
     steps = math.ceil(len(rows.places) / schedule.batch_size) * schedule.epochs
     optimizer = torch.optim.AdamW(_groups(module, schedule))
-    pace = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: paced(step, steps, schedule.warmup))
-    with TemporaryFolder() as folder, quiet():
+    pace = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: warmup_factor(step, steps, schedule.warmup)
+    )
+    with TemporaryFolder() as folder, quiet_transformers():
         arguments = TrainingArguments(
             output_dir=folder, num_train_epochs=schedule.epochs, per_device_train_batch_size=schedule.batch_size,
             seed=schedule.seed, report_to="none", save_strategy="no", logging_strategy="no", eval_strategy="no",
@@ -82,11 +91,11 @@ def tune(module: Any, rows: Rows, loss: Loss, schedule: Schedule, device: str, b
             module.train(False)
 
 
-class Best:
+class BestEpoch:
     """The weights after the best epoch so far, and whether to go on."""
 
     def __init__(
-        self, module: Any, judge: Callable[[], float] | None, patience: int, history: History
+        self, module: Any, judge: Callable[[], float] | None, patience: int, history: TuningHistory
     ) -> None:
         self.module, self.judge, self.patience, self.history = module, judge, patience, history
         self.state: dict[str, Any] = self._copy()
@@ -115,13 +124,13 @@ class Best:
 REMEDY = "take a lower `lr`, or look for weights and soft labels that are out of proportion"
 
 
-def paced(step: int, total: int, warmup: float) -> float:
+def warmup_factor(step: int, total: int, warmup: float) -> float:
     """Linear from 0 to 1 over the warm-up, then linear down to 0 at the end."""
     rise = max(1.0, warmup * total)
     return max(0.0, min((step + 1) / rise, (total - step) / max(1.0, total - rise)))
 
 
-def _groups(module: Any, schedule: Schedule) -> list[dict[str, Any]]:
+def _groups(module: Any, schedule: TuningSchedule) -> list[dict[str, Any]]:
     """Parameters by rate and decay."""
     found: dict[tuple[bool, bool], list[Any]] = {}
     for name, parameter in module.named_parameters():
@@ -141,11 +150,11 @@ def _trainer(
     module: Any,
     arguments: Any,
     optimizers: Any,
-    rows: Rows,
-    loss: Loss,
-    schedule: Schedule,
+    rows: TuningRows,
+    loss: ClassificationLoss,
+    schedule: TuningSchedule,
     device: str,
-    best: Best,
+    best: BestEpoch,
 ) -> Any:
     import torch
     from transformers import Trainer, TrainerCallback
@@ -160,7 +169,7 @@ def _trainer(
             return math.ceil(len(rows.places) / schedule.batch_size)
 
         def __iter__(self) -> Iterator[dict[str, Any]]:
-            for chosen in for_training(rows.encoded.lengths, schedule.batch_size, self.rng):
+            for chosen in training_batches(rows.encoded.lengths, schedule.batch_size, self.rng):
                 fields = rows.encoded.batch(chosen, "cpu")
                 fields["places"] = torch.from_numpy(rows.places[chosen])
                 fields["weights"] = torch.from_numpy(rows.weights[chosen]).float()
@@ -175,7 +184,7 @@ def _trainer(
         def compute_loss(self, model: Any, inputs: dict[str, Any], *_: Any, **__: Any) -> Any:
             places, weights = inputs.pop("places"), inputs.pop("weights")
             soft = inputs.pop("soft", None)
-            with half(device, schedule.bf16):
+            with autocast_bf16(device, schedule.bf16):
                 logits = model(**inputs)
             value = loss(logits, places, weights, soft)
             if not torch.isfinite(value):

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from synthkd.students.base import Ints
-from synthkd.students.generators.tokens import Coded
+from synthkd.students.generators.tokens import TokenizedExamples
 
 #: Batches whose examples are sorted by length together: enough for little padding, few enough to stay mixed.
 _TOGETHER = 64
 IGNORE = -100
 
 
-class Batches:
+class EpochBatches:
     """Batches of an epoch; each epoch has its own order, drawn from the seed.
 
     ``groups`` (n,): examples of one number come in one batch (a question with its positives and negatives), and ``size``
@@ -55,13 +55,13 @@ class Batches:
             )
 
 
-def by_length(lengths: Sequence[int] | Ints, size: int) -> list[Ints]:
+def batches_by_length(lengths: Sequence[int] | Ints, size: int) -> list[Ints]:
     """Places in batches of at most ``size``, shortest first."""
     order = np.argsort(np.asarray(lengths), kind="stable")
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def collate(coded: Coded, rows: Sequence[int] | Ints, pad: int, seq2seq: bool) -> dict[str, Any]:
+def collate(coded: TokenizedExamples, rows: Sequence[int] | Ints, pad: int, seq2seq: bool) -> dict[str, Any]:
     """Tensors of a batch, padded on the right.
 
     ``input_ids``, ``attention_mask`` (B, T) and ``labels``: for a decoder (B, T), of what is read minus 100; for an
@@ -89,7 +89,7 @@ def collate(coded: Coded, rows: Sequence[int] | Ints, pad: int, seq2seq: bool) -
     }
 
 
-def _padded(part: Coded, offsets: Ints, sizes: Ints, fill: int) -> Ints:
+def _padded(part: TokenizedExamples, offsets: Ints, sizes: Ints, fill: int) -> Ints:
     """(n, longest): of each example so many tokens from an offset on."""
     width = int(sizes.max(initial=1))
     places = np.arange(width)[None]

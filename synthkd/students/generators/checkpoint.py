@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.encoders.load import pick_device, quiet
+from synthkd.encoders.load import pick_device, quiet_transformers
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 
@@ -47,7 +47,7 @@ def load_checkpoint(
             f"{name}: no such folder of a checkpoint; name a folder, a model of the hub, or scratch"
         )
     try:
-        with quiet():
+        with quiet_transformers():
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
             seq2seq = type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
             if not seq2seq and not _decodes(config, MODEL_FOR_CAUSAL_LM_MAPPING):
@@ -116,7 +116,7 @@ def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
         tokenizer.pad_token = tokenizer.eos_token
 
 
-def context_of(model: Any) -> int | None:
+def context_length(model: Any) -> int | None:
     """Most tokens that a model reads and writes; None where it sets no bound."""
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     if getattr(config, "relative_attention_num_buckets", None):
@@ -134,7 +134,7 @@ def _refuse_unreadable(folder: Path, own: bool) -> None:
         raise StudentError(f"{problem}; save the checkpoint as safetensors, without code")
 
 
-def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
+def add_lora(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
     """A model whose own weights are frozen, with a LoRA adapter to be trained."""
     require_extra("LoRA", "lora", "peft")
     from peft import LoraConfig, TaskType, get_peft_model
@@ -150,7 +150,7 @@ def dressed(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> An
         raise StudentError(f"lora: {reason}; `lora.targets` names modules of {name!r}") from None
 
 
-class Adapter:
+class LoraAdapter:
     """A LoRA adapter, kept after it was merged into the weights."""
 
     def __init__(self, dressed_model: Any) -> None:
@@ -176,7 +176,7 @@ class Adapter:
 
 def write_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
     """An ordinary checkpoint: config, safetensors, tokenizer, generation_config."""
-    with quiet():
+    with quiet_transformers():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         model.generation_config.save_pretrained(folder)

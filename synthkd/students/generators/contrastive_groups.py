@@ -21,11 +21,11 @@ from synthkd.errors import InputError
 from synthkd.storage import TemporaryFolder
 
 #: Rejected rows that say nothing about whether a rationale is good.
-NEITHER = ("duplicate", "malformed")
+NOT_NEGATIVES = ("duplicate", "malformed")
 
 
 @dataclass(frozen=True)
-class Contrast:
+class ContrastGroup:
     """A question with its rows. Positives have ``agreement`` (None without votes), negatives ``why``: what rejected
     them, and its reason."""
 
@@ -35,8 +35,8 @@ class Contrast:
 
 
 def contrastive_pairs(
-    corpus: Corpus | str | Path, both: bool = True, without: Sequence[str] = NEITHER
-) -> Iterator[Contrast]:
+    corpus: Corpus | str | Path, both: bool = True, without: Sequence[str] = NOT_NEGATIVES
+) -> Iterator[ContrastGroup]:
     """One `Contrast` for each question, in the order of questions.
 
     ``both`` leaves out questions that lack a positive or a negative; ``without`` names what rejected rows that are no
@@ -87,8 +87,8 @@ def _records(batch: Any, negative: int, without: set[str]) -> Iterator[tuple[str
         yield question, negative, row["id"], json.dumps(row)
 
 
-def _grouped(rows: sqlite3.Connection) -> Iterator[Contrast]:
-    found: Contrast | None = None
+def _grouped(rows: sqlite3.Connection) -> Iterator[ContrastGroup]:
+    found: ContrastGroup | None = None
     said: set[str] = set()
     for question, negative, name, text in rows.execute(
         "SELECT question, negative, id, row FROM rows ORDER BY question, negative, id"
@@ -96,7 +96,7 @@ def _grouped(rows: sqlite3.Connection) -> Iterator[Contrast]:
         if found is None or found.question != question:
             if found is not None:
                 yield found
-            found = Contrast(question, [], [])
+            found = ContrastGroup(question, [], [])
             said.clear()
         # Votes and rules reject every copy, and one that was cut may say what an accepted one says.
         if name in said:

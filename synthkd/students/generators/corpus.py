@@ -13,11 +13,11 @@ from synthkd.errors import StudentError, SynthKDError
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts.templates import Prompt, load_prompt
 from synthkd.recipe import Recipe
-from synthkd.students.generators.contrastive_groups import NEITHER
-from synthkd.students.generators.options import Options
+from synthkd.students.generators.contrastive_groups import NOT_NEGATIVES
+from synthkd.students.generators.options import GeneratorOptions
 
 
-def kind_of(record: dict[str, Any], where: Path) -> Kind:
+def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
     """A kind as the part `kind` of a recipe asks for it. Files that it names are looked for from the working folder, then
     in ``where``, then beside it."""
     made = plugins.find("kinds", record["name"])
@@ -44,7 +44,7 @@ def kind_of(record: dict[str, Any], where: Path) -> Kind:
     raise StudentError(f"{where}: its kind {record['name']!r} cannot be made: {problem}; give it as `kind`")
 
 
-def record_of(kind: Kind) -> dict[str, Any] | None:
+def kind_record(kind: Kind) -> dict[str, Any] | None:
     """The part of a recipe that asks for such a kind; None where that cannot be told from the kind itself."""
     known = inspect.signature(type(kind).__init__).parameters
     options = {
@@ -59,7 +59,7 @@ def record_of(kind: Kind) -> dict[str, Any] | None:
     for options_tried in (options, {}):
         record["options"] = options_tried
         try:
-            if _same(kind_of(record, Path()), kind):
+            if _same(kind_from_record(record, Path()), kind):
                 return record
         except SynthKDError:
             continue
@@ -88,7 +88,7 @@ _BESIDE = ("id", "rejected_by", "raw", "agreement", "votes", "recurrence", "scor
 
 
 @dataclass(frozen=True)
-class ForStudent:
+class CorpusRows:
     """Rows of a corpus, and what they are."""
 
     kind: Kind
@@ -98,21 +98,23 @@ class ForStudent:
     prompt: Prompt | None = None
 
 
-def read_for_student(path: Path, options: Options, kind: Kind | None, limit: int | None) -> ForStudent:
+def read_corpus_rows(
+    path: Path, options: GeneratorOptions, kind: Kind | None, limit: int | None
+) -> CorpusRows:
     """The accepted rows of a corpus; the rejected ones too where the objective learns from what is wrong."""
     corpus = load_corpus(path)
     record = dict(corpus.manifest["recipe"]["kind"])
-    kind = kind or kind_of(record, path)
+    kind = kind or kind_from_record(record, path)
     if kind.name != record["name"]:
         raise StudentError(f"{path}: a corpus of the kind {record['name']!r}, not {kind.name!r}")
     rows = _rows(corpus, "accepted", kind, options)[:limit]
     if not rows:
         raise StudentError(f"{path}: no accepted rows to learn from")
     negatives = _negatives(corpus, kind, options) if options.objective == "qcrd" else []
-    return ForStudent(kind, record, rows, negatives, _prompt(corpus, options))
+    return CorpusRows(kind, record, rows, negatives, _prompt(corpus, options))
 
 
-def _rows(corpus: Corpus, split: str, kind: Kind, options: Options) -> list[Row]:
+def _rows(corpus: Corpus, split: str, kind: Kind, options: GeneratorOptions) -> list[Row]:
     """Rows with the columns that are needed."""
     data = corpus.dataset(split)
     names = [*kind.columns, *kind.details, *_BESIDE, options.weight, options.quality]
@@ -121,17 +123,17 @@ def _rows(corpus: Corpus, split: str, kind: Kind, options: Options) -> list[Row]
     return rows
 
 
-def _negatives(corpus: Corpus, kind: Kind, options: Options) -> list[Row]:
+def _negatives(corpus: Corpus, kind: Kind, options: GeneratorOptions) -> list[Row]:
     """Rejected rows that say something wrong, each once: not those without an answer, nor copies."""
     found = {
         row["id"]: row
         for row in _rows(corpus, "rejected", kind, options)
-        if row["rejected_by"] not in NEITHER
+        if row["rejected_by"] not in NOT_NEGATIVES
     }
     return list(found.values())
 
 
-def _prompt(corpus: Corpus, options: Options) -> Prompt | None:
+def _prompt(corpus: Corpus, options: GeneratorOptions) -> Prompt | None:
     """The template that the corpus' teacher read, where the student is to read it too."""
     if options.prompt != "corpus":
         return None

@@ -9,17 +9,17 @@ import torch
 
 from synthkd.errors import StudentError
 from synthkd.students.device import seeded
-from synthkd.students.generators.batches import by_length
-from synthkd.students.generators.checkpoint import context_of
+from synthkd.students.generators.batches import batches_by_length
+from synthkd.students.generators.checkpoint import context_length
 from synthkd.students.generators.examples import Messages
 from synthkd.students.generators.objective import is_seq2seq
-from synthkd.students.generators.tokens import Coder
+from synthkd.students.generators.tokens import ExampleTokenizer
 
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
-def write(
+def generate_texts(
     model: Any,
-    coder: Coder,
+    coder: ExampleTokenizer,
     prompts: Sequence[Messages],
     n: int,
     temperature: float,
@@ -28,7 +28,7 @@ def write(
     seed: int,
 ) -> list[list[str]]:
     """``n`` texts for each prompt, in the order of the prompts. ``size``: texts that are written at a time."""
-    coded, room = coder.prompts(prompts), context_of(model)
+    coded, room = coder.prompts(prompts), context_length(model)
     for number, ids in enumerate(coded, 1):
         if room is not None and len(ids) + (not coder.seq2seq) > room:
             raise StudentError(
@@ -37,21 +37,26 @@ def write(
     found: list[list[str]] = [[] for _ in prompts]
     model.eval()
     with seeded(seed):
-        for places in by_length([len(ids) for ids in coded], max(1, size // n)):
-            texts = write_batch(model, coder, [coded[i] for i in places], n, temperature, max_tokens)
+        for places in batches_by_length([len(ids) for ids in coded], max(1, size // n)):
+            texts = generate_batch(model, coder, [coded[i] for i in places], n, temperature, max_tokens)
             for place, i in enumerate(places):
                 found[i] = texts[place * n : (place + 1) * n]
     return found
 
 
-def write_batch(
-    model: Any, coder: Coder, prompts: Sequence[list[int]], n: int, temperature: float, max_tokens: int
+def generate_batch(
+    model: Any,
+    coder: ExampleTokenizer,
+    prompts: Sequence[list[int]],
+    n: int,
+    temperature: float,
+    max_tokens: int,
 ) -> list[str]:
     """``n`` texts for each prompt in turn. A decoder's prompts are padded on the left, so that all go on from their ends.
     No text is longer than the model has room for."""
     pad = coder.pad
     width = max(len(ids) for ids in prompts)
-    if (room := context_of(model)) is not None:
+    if (room := context_length(model)) is not None:
         max_tokens = max(1, min(max_tokens, room - (1 if coder.seq2seq else width)))
     left = [width - len(ids) for ids in prompts]
     if coder.seq2seq:

@@ -45,7 +45,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question: its input row, its messages, and the candidates that answer it together."""
 
     row: dict[str, Any]
@@ -56,11 +56,11 @@ class Asked:
 
 
 #: Makes the examples of a question, in place of the one that says it all: several tasks, say.
-Tasks = Callable[[Asked, Example], Iterable[Example]]
+TaskSplitter = Callable[[Question, Example], Iterable[Example]]
 
 
 @dataclass
-class Left:
+class SkippedRows:
     """Candidates that no example was made of, by reason; ``rows`` were given."""
 
     rows: int = 0
@@ -71,10 +71,10 @@ class Left:
         return f"{sum(self.why.values()):,} of {self.rows:,} rows left out ({parts})"
 
 
-class Writer:
+class ExampleBuilder:
     """Puts questions and rows of a kind into a template, without few-shot examples."""
 
-    def __init__(self, kind: Kind, prompt: Prompt, tasks: Tasks | None = None) -> None:
+    def __init__(self, kind: Kind, prompt: Prompt, tasks: TaskSplitter | None = None) -> None:
         if prompt.head.kind and prompt.head.kind != kind.name:
             raise StudentError(
                 f"template {prompt.name} is for the kind {prompt.head.kind!r}, the rows are of the kind {kind.name!r}"
@@ -94,10 +94,10 @@ class Writer:
 
     def examples(
         self, rows: Iterable[Row], negatives: Iterable[Row] = (), weight: str = "weight", quality: str = ""
-    ) -> tuple[list[Example], Left]:
+    ) -> tuple[list[Example], SkippedRows]:
         """Examples of rows, and of ``negatives`` with ``good`` false. ``weight`` and ``quality`` name columns; rows without
         them count 1. Rows of one question (equal messages) share its number."""
-        left, found = Left(), list[Example]()
+        left, found = SkippedRows(), list[Example]()
         numbers: dict[Messages, int] = {}
         for given, good in ((list(rows), True), (list(negatives), False)):
             left.rows += len(given)
@@ -110,7 +110,7 @@ class Writer:
                     found += [example] if self.tasks is None else self.tasks(one, example)
         return found, left
 
-    def _asked(self, rows: Sequence[Row], good: bool, left: Left) -> Iterator[Asked]:
+    def _asked(self, rows: Sequence[Row], good: bool, left: SkippedRows) -> Iterator[Question]:
         """Questions; negatives stand each for itself, since together they would be no answer that anyone gave."""
         whole = [row for row in rows if self._is_whole(row)]
         left.why["with an empty column"] += len(rows) - len(whole)
@@ -119,7 +119,7 @@ class Writer:
         else:
             groups = [group for row in whole for group in self.kind.grouped([row])]
         for row, candidates in groups:
-            yield Asked(row, self.messages(row), candidates, good=good)
+            yield Question(row, self.messages(row), candidates, good=good)
 
     def _is_whole(self, row: Row) -> bool:
         missing = [column for column in self.kind.columns if column not in row]
@@ -130,7 +130,7 @@ class Writer:
             )
         return all(row[column] is not None for column in self.kind.columns)
 
-    def _example(self, asked: Asked, left: Left, weight: str, quality: str) -> Example | None:
+    def _example(self, asked: Question, left: SkippedRows, weight: str, quality: str) -> Example | None:
         completion = self.kind.completion(asked.candidates, asked.row)
         # What a negative says need not be readable: it only is what must not be said.
         if asked.good and not self.reads_back(completion, asked.row, asked.candidates):

@@ -13,25 +13,25 @@ from synthkd.kinds.base import Kind, Row
 from synthkd.prompts.templates import Prompt, load_prompt, shipped_prompts
 from synthkd.storage import TemporaryFolder
 from synthkd.students.generators.checkpoint import (
-    Adapter,
-    context_of,
-    dressed,
+    LoraAdapter,
+    add_lora,
+    context_length,
     load_checkpoint,
     require_students_extra,
 )
-from synthkd.students.generators.examples import Example, Left, Writer
-from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, Options
+from synthkd.students.generators.examples import Example, ExampleBuilder, SkippedRows
+from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, GeneratorOptions
 
 if TYPE_CHECKING:
     from synthkd.students.generators.objective import Objective
     from synthkd.students.generators.student import GeneratorStudent
-    from synthkd.students.generators.tokens import Coded, Coder
+    from synthkd.students.generators.tokens import ExampleTokenizer, TokenizedExamples
 
 #: Examples whose tokens are read back to see that the tokenizer can say them.
 _LOOKED_AT = 256
 
 
-def fit(
+def fit_generator(
     student: GeneratorStudent,
     kind: Kind,
     rows: list[Row],
@@ -42,14 +42,14 @@ def fit(
     """Train a student; it holds the last good weights also where training ends with an error."""
     require_students_extra()
     from synthkd.students.generators.objective import is_seq2seq
-    from synthkd.students.generators.tokens import Coder
+    from synthkd.students.generators.tokens import ExampleTokenizer
 
     options = student.options
-    writer = Writer(kind, prompt or template_of(kind, options), tasks_of(options, kind))
-    examples, held, left = examples_of(writer, options, rows, validation, negatives)
+    writer = ExampleBuilder(kind, prompt or student_template(kind, options), task_splitter(options, kind))
+    examples, held, left = make_examples(writer, options, rows, validation, negatives)
     model, tokenizer = load_base(options, [*examples, *held])
-    coder = Coder(tokenizer, is_seq2seq(model))
-    most = most_tokens(model, options)
+    coder = ExampleTokenizer(tokenizer, is_seq2seq(model))
+    most = example_token_limit(model, options)
     coded, checked = (
         _coded(coder, found, most, what) for found, what in ((examples, ""), (held, "validation "))
     )
@@ -59,7 +59,7 @@ def fit(
         "rows": left.rows, "left_out": {reason: count for reason, count in sorted(left.why.items()) if count},
         "examples": len(coded), "too_long": len(examples) - len(coded), "negatives": len(negatives),
         "validation": len(checked), "longest": most, "parameters": size,
-        "lr": options.lr if options.lr is not None else usual_lr(size, bool(options.lora)),
+        "lr": options.lr if options.lr is not None else default_lr(size, bool(options.lora)),
     }  # fmt: skip
     _tell(record, left)
     student.record, student.tokenizer, student.writer, student.model = record, tokenizer, writer, model
@@ -68,17 +68,21 @@ def fit(
 
 
 def _train(
-    student: GeneratorStudent, coder: Coder, coded: Coded, examples: list[Example], held: Coded | None
+    student: GeneratorStudent,
+    coder: ExampleTokenizer,
+    coded: TokenizedExamples,
+    examples: list[Example],
+    held: TokenizedExamples | None,
 ) -> None:
     """The steps; LoRA is merged after them, whatever ended them."""
-    from synthkd.students.generators.training import Work
+    from synthkd.students.generators.training import GeneratorTraining
 
     options, record = student.options, student.record
-    objective = objective_of(options, examples, coder, student.kind)
+    objective = make_objective(options, examples, coder, student.kind)
     trainee = student.model
     if options.lora:
-        trainee = dressed(trainee, options.lora, coder.seq2seq, str(options.base))
-    work = Work(trainee, coder.pad, coded, examples, options, objective, held)
+        trainee = add_lora(trainee, options.lora, coder.seq2seq, str(options.base))
+    work = GeneratorTraining(trainee, coder.pad, coded, examples, options, objective, held)
     try:
         work.run(record["lr"])
     finally:
@@ -87,14 +91,18 @@ def _train(
         record |= {"steps": done.steps, "best": done.best, "curve": done.curve}
         if hasattr(objective, "record"):
             record["objective"] = objective.record()
-        student.adapter = Adapter(trainee) if options.lora else None
+        student.adapter = LoraAdapter(trainee) if options.lora else None
         student.model = trainee.merge_and_unload() if options.lora else trainee
         student.model.eval()
 
 
-def examples_of(
-    writer: Writer, options: Options, rows: list[Row], validation: list[Row] | None, negatives: list[Row]
-) -> tuple[list[Example], list[Example], Left]:
+def make_examples(
+    writer: ExampleBuilder,
+    options: GeneratorOptions,
+    rows: list[Row],
+    validation: list[Row] | None,
+    negatives: list[Row],
+) -> tuple[list[Example], list[Example], SkippedRows]:
     """Examples to train on, those that decide when to stop, and what was left out of the first."""
     if not rows:
         raise StudentError("no rows to learn from")
@@ -120,17 +128,17 @@ def examples_of(
             warnings.warn(f"generator: validation: {gone}", stacklevel=4)
         return examples, held, left
     if options.validation:
-        return *split(examples, options.validation, options.seed), left
+        return *split_by_question(examples, options.validation, options.seed), left
     return examples, [], left
 
 
-def most_tokens(model: Any, options: Options) -> int:
+def example_token_limit(model: Any, options: GeneratorOptions) -> int:
     """Most tokens of an example: the option `max_length`, and no more than the model holds."""
-    found = [one for one in (options.max_length, context_of(model)) if one is not None]
+    found = [one for one in (options.max_length, context_length(model)) if one is not None]
     return min(found, default=1 << 20)
 
 
-def _coded(coder: Coder, examples: list[Example], most: int, what: str) -> Coded:
+def _coded(coder: ExampleTokenizer, examples: list[Example], most: int, what: str) -> TokenizedExamples:
     coded, longer = coder.examples(examples, most)
     if examples and not len(coded):
         raise StudentError(
@@ -145,7 +153,7 @@ def _coded(coder: Coder, examples: list[Example], most: int, what: str) -> Coded
     return coded
 
 
-def _tell(record: dict[str, Any], left: Left) -> None:
+def _tell(record: dict[str, Any], left: SkippedRows) -> None:
     """Say what is not learnt from."""
     said = [str(left)] if record["left_out"] else []
     if record["too_long"]:
@@ -157,7 +165,7 @@ def _tell(record: dict[str, Any], left: Left) -> None:
         warnings.warn(f"generator: {'; '.join(said)}", stacklevel=4)
 
 
-def template_of(kind: Kind, options: Options) -> Prompt:
+def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
     """The template by name or path; by default that of the tasks, or the one that is shipped for students of the kind."""
     if options.prompt == "corpus":
         raise StudentError(
@@ -167,7 +175,7 @@ def template_of(kind: Kind, options: Options) -> Prompt:
         return load_prompt(options.prompt)
     from synthkd.students.generators import multitask
 
-    of_tasks = None if callable(options.tasks) else multitask.template_of(options.tasks)
+    of_tasks = None if callable(options.tasks) else multitask.template_of_tasks(options.tasks)
     usual = of_tasks or f"{kind.name}/student"
     if usual not in shipped_prompts():
         raise StudentError(
@@ -176,7 +184,7 @@ def template_of(kind: Kind, options: Options) -> Prompt:
     return load_prompt(usual)
 
 
-def load_base(options: Options, examples: Sequence[Example]) -> tuple[Any, Any]:
+def load_base(options: GeneratorOptions, examples: Sequence[Example]) -> tuple[Any, Any]:
     """The checkpoint to start from: one that is there, or a new one with a tokenizer of these examples' texts."""
     if options.base != SCRATCH and not isinstance(options.base, dict):
         return load_checkpoint(str(options.base), options.dtype, options.device)
@@ -193,7 +201,9 @@ def load_base(options: Options, examples: Sequence[Example]) -> tuple[Any, Any]:
         return load_checkpoint(str(made), options.dtype, options.device)
 
 
-def split(examples: list[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+def split_by_question(
+    examples: list[Example], share: float, seed: int
+) -> tuple[list[Example], list[Example]]:
     """Examples to train on, and those of a drawn share of the questions."""
     questions = sorted({example.question for example in examples if example.good})
     count = max(1, round(share * len(questions)))
@@ -206,30 +216,32 @@ def split(examples: list[Example], share: float, seed: int) -> tuple[list[Exampl
     return [example for example in examples if example.question not in kept], held
 
 
-def usual_lr(parameters: int, lora: bool) -> float:
+def default_lr(parameters: int, lora: bool) -> float:
     """Learning rate where none is given: 2e-4 for LoRA; 1e-3 for small models, 5e-5 for others."""
     if lora:
         return 2e-4
     return 1e-3 if parameters < 20_000_000 else 5e-5
 
 
-def tasks_of(options: Options, kind: Kind) -> Any:
+def task_splitter(options: GeneratorOptions, kind: Kind) -> Any:
     """What makes several examples of a question; None for the one that says it all."""
     if options.tasks is None or callable(options.tasks):
         return options.tasks
     from synthkd.students.generators import multitask
 
-    return multitask.tasks_of(options.tasks, kind)
+    return multitask.splitter_of_tasks(options.tasks, kind)
 
 
-def objective_of(options: Options, examples: Sequence[Example], coder: Coder, kind: Kind) -> Objective:
+def make_objective(
+    options: GeneratorOptions, examples: Sequence[Example], coder: ExampleTokenizer, kind: Kind
+) -> Objective:
     """What is made small."""
     from synthkd.students.generators.objective import CrossEntropy
 
     if options.objective == "qcrd":
-        from synthkd.students.generators.qcrd import Qcrd
+        from synthkd.students.generators.qcrd import QcrdObjective
 
-        return Qcrd(options.objective_options, examples, coder, kind, options.seed)
+        return QcrdObjective(options.objective_options, examples, coder, kind, options.seed)
     if options.tasks is not None and not callable(options.tasks):
         from synthkd.students.generators.multitask import TaskMean
 
@@ -237,7 +249,7 @@ def objective_of(options: Options, examples: Sequence[Example], coder: Coder, ki
     return CrossEntropy()
 
 
-def _look(coder: Coder, examples: Sequence[Example], coded: Coded) -> None:
+def _look(coder: ExampleTokenizer, examples: Sequence[Example], coded: TokenizedExamples) -> None:
     """Refuse a tokenizer that cannot say what is to be written: one that loses line breaks, say; tell of a part that it loses."""
     places = range(0, len(coded), max(1, len(coded) // _LOOKED_AT))
     lost = []

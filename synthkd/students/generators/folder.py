@@ -21,10 +21,10 @@ from synthkd.students.generators.checkpoint import (
     require_students_extra,
     write_checkpoint,
 )
-from synthkd.students.generators.corpus import kind_of
-from synthkd.students.generators.examples import Writer
-from synthkd.students.generators.fit import tasks_of
-from synthkd.students.generators.options import Options
+from synthkd.students.generators.corpus import kind_from_record
+from synthkd.students.generators.examples import ExampleBuilder
+from synthkd.students.generators.fit import task_splitter
+from synthkd.students.generators.options import GeneratorOptions
 
 if TYPE_CHECKING:
     from synthkd.students.generators.student import GeneratorStudent
@@ -114,7 +114,7 @@ def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
             raise STUDENT_ARTIFACT.refuse(path, "kind: it names a file by an absolute path")
     name, variables, most, done = settings.prompt, settings.variables, settings.max_tokens, settings.record
     try:
-        student = cls(**Options.checked(settings.options).record())
+        student = cls(**GeneratorOptions.checked(settings.options).record())
     except TypeError as error:
         raise STUDENT_ARTIFACT.refuse(path, f"options: {error}") from None
     student.model, student.tokenizer = load_checkpoint(
@@ -125,9 +125,9 @@ def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
         raise StudentError(
             f"{folder}: its kind was made by hand; give it: GeneratorStudent.load(folder, kind=...)"
         )
-    kind = kind or kind_of(record or {}, folder)
+    kind = kind or kind_from_record(record or {}, folder)
     prompt = load_prompt(name, folder)
     prompt.variables.update(variables)
-    student.writer = Writer(kind, prompt, tasks_of(student.options, kind))
+    student.writer = ExampleBuilder(kind, prompt, task_splitter(student.options, kind))
     student.record, student.max_tokens, student._kind_record = done, most, record
     return student

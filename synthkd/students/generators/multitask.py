@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.prompts.templates import Prompt, load_prompt
-from synthkd.students.generators.examples import Asked, Example, Tasks
+from synthkd.students.generators.examples import Example, Question, TaskSplitter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ SHARES = {PREDICT: 0.5, EXPLAIN: 0.5}
 _NAMED = ("answer", "multitask")
 
 
-def shares_of(tasks: Any) -> dict[str, float] | None:
+def task_shares(tasks: Any) -> dict[str, float] | None:
     """Share of each task; None where ``tasks`` is `answer`. Raises `StudentError` for what is no such option."""
     if tasks == "answer":
         return None
@@ -49,20 +49,20 @@ def shares_of(tasks: Any) -> dict[str, float] | None:
     return found
 
 
-def template_of(tasks: Any) -> str | None:
+def template_of_tasks(tasks: Any) -> str | None:
     """The template that a student of these tasks is asked with; None where that is the student's own."""
-    return None if tasks is None or shares_of(tasks) is None else TEMPLATES[PREDICT]
+    return None if tasks is None or task_shares(tasks) is None else TEMPLATES[PREDICT]
 
 
-def tasks_of(tasks: Any, kind: Kind) -> Tasks:
+def splitter_of_tasks(tasks: Any, kind: Kind) -> TaskSplitter:
     """Makes the examples of a question. Raises `StudentError` for another kind than rationales."""
     if kind.name != "rationale":
         raise StudentError(f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}")
-    return _answer_alone(kind) if shares_of(tasks) is None else _Two(kind)
+    return _answer_alone(kind) if task_shares(tasks) is None else _Two(kind)
 
 
-def _answer_alone(kind: Kind) -> Tasks:
-    def examples(asked: Asked, example: Example) -> Iterator[Example]:
+def _answer_alone(kind: Kind) -> TaskSplitter:
+    def examples(asked: Question, example: Example) -> Iterator[Example]:
         # A negative has no answer to teach.
         if asked.good:
             yield replace(example, completion=answer_text(kind, asked))
@@ -79,7 +79,7 @@ class _Two:
             name: replace(load_prompt(path), examples=(), shots=0) for name, path in TEMPLATES.items()
         }
 
-    def __call__(self, asked: Asked, example: Example) -> Iterator[Example]:
+    def __call__(self, asked: Question, example: Example) -> Iterator[Example]:
         if asked.good:
             yield self._task(PREDICT, asked, example, answer_text(self.kind, asked))
         steps = str(asked.candidates[0]["rationale"] or "").strip()
@@ -87,12 +87,12 @@ class _Two:
         if steps:
             yield self._task(EXPLAIN, asked, example, f" {steps}")
 
-    def _task(self, name: str, asked: Asked, example: Example, completion: str) -> Example:
+    def _task(self, name: str, asked: Question, example: Example, completion: str) -> Example:
         messages = self.prompts[name].render(asked.row, self.kind, "", 0)
         return replace(example, messages=messages, completion=completion, task=name)
 
 
-def answer_text(kind: Kind, asked: Asked) -> str:
+def answer_text(kind: Kind, asked: Question) -> str:
     """A candidate's answer without its steps, as the kind writes it."""
     return kind.completion([{**asked.candidates[0], "rationale": ""}], asked.row)
 
@@ -106,7 +106,7 @@ class TaskMean:
 
     def __init__(self, tasks: Any) -> None:
         """``tasks``: the student's option; of one task, the plain mean."""
-        self.shares = shares_of(tasks) or {"": 1.0}
+        self.shares = task_shares(tasks) or {"": 1.0}
         # A question's answer and its steps come in one batch, as the sum over tasks wants them.
         self.grouped = len(self.shares) > 1
 
@@ -117,7 +117,7 @@ class TaskMean:
         each = sums / tokens.clamp_min(1)
         loss = each.new_zeros(())
         for name, share in self.shares.items():
-            loss = loss + share * mean_of(each, weights, places_of(examples, name))
+            loss = loss + share * weighted_mean(each, weights, rows_of_task(examples, name))
         return loss
 
     def record(self) -> dict[str, Any]:
@@ -125,12 +125,12 @@ class TaskMean:
         return {"tasks": self.shares}
 
 
-def places_of(examples: Sequence[Example], task: str) -> list[int]:
+def rows_of_task(examples: Sequence[Example], task: str) -> list[int]:
     """Places of a task's positives in a batch."""
     return [i for i, example in enumerate(examples) if example.good and example.task == task]
 
 
-def mean_of(each: Tensor, weights: Tensor, places: Sequence[int]) -> Tensor:
+def weighted_mean(each: Tensor, weights: Tensor, places: Sequence[int]) -> Tensor:
     """Weighted mean of some of the values (B,); 0 where there are none."""
     if not places:
         return each.new_zeros(())

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from synthkd.students.generators.batches import IGNORE, by_length, collate
+from synthkd.students.generators.batches import IGNORE, batches_by_length, collate
 from synthkd.students.generators.examples import Example
-from synthkd.students.generators.tokens import Coded
+from synthkd.students.generators.tokens import TokenizedExamples
 
 
 class Objective(Protocol):
@@ -75,7 +75,7 @@ def _inner(model: Any) -> Any:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def picks_places(model: Any) -> bool:
+def selects_logits(model: Any) -> bool:
     """Whether a causal model gives logits at the places of a mask (B, T) alone: newer transformers do, for most."""
     if is_seq2seq(model):
         return False
@@ -96,12 +96,12 @@ def picks_places(model: Any) -> bool:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def row_losses(model: Any, coded: Coded, pad: int, size: int, picks: bool) -> tuple[Any, Any]:
+def row_losses(model: Any, coded: TokenizedExamples, pad: int, size: int, picks: bool) -> tuple[Any, Any]:
     """(n,) summed cross-entropy of each example in nats, and (n,) its tokens."""
     was = model.training
     model.eval()
     sums, tokens = np.zeros(len(coded)), np.zeros(len(coded))
-    for rows in by_length(coded.lengths, size):
+    for rows in batches_by_length(coded.lengths, size):
         batch = collate(coded, rows, pad, is_seq2seq(model))
         batch = {name: value.to(model.device) for name, value in batch.items()}
         found, many = completion_loss(model, batch, picks)

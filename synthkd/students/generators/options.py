@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.errors import StudentError, nearest
-from synthkd.students.base import checked_seed, refuse_unknown
+from synthkd.students.base import check_option_names, validated_seed
 
 #: Base that is made anew, with a tokenizer of the rows' own texts.
 SCRATCH = "scratch"
@@ -20,7 +20,7 @@ _SCHEDULES = ("linear", "cosine", "constant")
 
 
 @dataclass(frozen=True)
-class Options:
+class GeneratorOptions:
     """``base``: checkpoint folder, hub name, `synthkd/everyday`, `scratch`, or options of `scratch.new_checkpoint` as a
     mapping. The table in docs/generators.md says what the others are."""
 
@@ -51,7 +51,7 @@ class Options:
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str | Path | None):
             raise StudentError(f"prompt: the name or path of a template is needed, not {self.prompt!r}")
-        checked_seed(self.seed)
+        validated_seed(self.seed)
         for name in ("batch_size", "accumulate", "patience"):
             _number(name, getattr(self, name), 1, whole=True)
         for name in ("max_length", "max_tokens"):
@@ -81,9 +81,9 @@ class Options:
         object.__setattr__(self, "lora", _lora(self.lora))
 
     @classmethod
-    def checked(cls, given: Mapping[str, Any]) -> Options:
+    def checked(cls, given: Mapping[str, Any]) -> GeneratorOptions:
         """Options from keyword arguments; an unknown one is named."""
-        refuse_unknown(given, [one.name for one in fields(cls)], "generator")
+        check_option_names(given, [one.name for one in fields(cls)], "generator")
         return cls(**given)
 
     def record(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _lora(given: Any) -> dict[str, Any] | None:
         return dict(_LORA)
     if not isinstance(given, Mapping):
         raise StudentError(f"lora: true, or a mapping of {', '.join(_LORA)} is needed, not {given!r}")
-    refuse_unknown(given, list(_LORA), "lora")
+    check_option_names(given, list(_LORA), "lora")
     found = {**_LORA, **given}
     _number("lora.r", found["r"], 1, whole=True)
     _number("lora.alpha", found["alpha"], 0)

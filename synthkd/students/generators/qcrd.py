@@ -17,21 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind, Malformed
-from synthkd.students.base import refuse_unknown
+from synthkd.students.base import check_option_names
 from synthkd.students.generators.examples import Example
-from synthkd.students.generators.multitask import EXPLAIN, PREDICT, mean_of, places_of
+from synthkd.students.generators.multitask import EXPLAIN, PREDICT, rows_of_task, weighted_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from synthkd.students.generators.qcrd_discriminator import Discriminator, Judged
-    from synthkd.students.generators.tokens import Coder
+    from synthkd.students.generators.qcrd_discriminator import Discriminator, RatedRationale
+    from synthkd.students.generators.tokens import ExampleTokenizer
 
 
-class Sampled:
+class SampledNegatives:
     """Samples one rationale for each question of a batch from a copy of the student; ``count``: negatives so far."""
 
-    def __init__(self, examples: Sequence[Example], coder: Coder, kind: Kind, temperature: float) -> None:
+    def __init__(
+        self, examples: Sequence[Example], coder: ExampleTokenizer, kind: Kind, temperature: float
+    ) -> None:
         self._coder, self._kind, self._temperature = coder, kind, temperature
         self._copy: Any = None
         self.count = 0
@@ -78,7 +80,7 @@ class Sampled:
         """One sample for each, of at most half as many tokens again as the longest of them."""
         import torch
 
-        from synthkd.students.generators.decode import write_batch
+        from synthkd.students.generators.decode import generate_batch
 
         if not examples:
             return []
@@ -86,7 +88,7 @@ class Sampled:
         heard, _ = self._coder.examples(examples, 1 << 20)
         most = int((heard.lengths - heard.given).max() * 1.5) + 1
         with torch.no_grad():
-            return write_batch(self._copy, self._coder, prompts, 1, self._temperature, most)
+            return generate_batch(self._copy, self._coder, prompts, 1, self._temperature, most)
 
     def _answer(self, prompt: str, text: str) -> str:
         """The answer of a text in normal form; "" where it has none."""
@@ -141,11 +143,11 @@ class QcrdOptions:
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> QcrdOptions:
         """Options from a mapping; an unknown one is named."""
-        refuse_unknown(given, [one.name for one in fields(cls)], "qcrd")
+        check_option_names(given, [one.name for one in fields(cls)], "qcrd")
         return cls(**given)
 
 
-class Qcrd:
+class QcrdObjective:
     """An objective of `training.Work`. ``examples``: all that are trained on, negatives with ``good`` false.
 
     With two tasks, `explain` examples are the rationales and `predict` ones L_predict; with one, the completions (steps
@@ -158,7 +160,7 @@ class Qcrd:
         self,
         options: Mapping[str, Any],
         examples: Sequence[Example],
-        coder: Coder,
+        coder: ExampleTokenizer,
         kind: Kind,
         seed: int = 0,
     ) -> None:
@@ -176,7 +178,9 @@ class Qcrd:
         judged = self.options.quality == "discriminator"
         self._judge = self._pretrained(coder, seed) if judged else None
         self._sampled = (
-            Sampled(examples, coder, kind, self.options.temperature) if self.options.sampled else None
+            SampledNegatives(examples, coder, kind, self.options.temperature)
+            if self.options.sampled
+            else None
         )
 
     def __call__(
@@ -189,8 +193,8 @@ class Qcrd:
             self._update(model)
         self.steps += 1
         each = sums / tokens.clamp_min(1)
-        answers = places_of(examples, PREDICT)
-        loss = self.options.answer * mean_of(each, weights, answers)
+        answers = rows_of_task(examples, PREDICT)
+        loss = self.options.answer * weighted_mean(each, weights, answers)
         told = [i for i, example in enumerate(examples) if example.task in ("", EXPLAIN)]
         rationales = [examples[i] for i in told]
         each, weights = each[told], weights[told]
@@ -211,8 +215,8 @@ class Qcrd:
         # A row's weight counts with its quality: both say how much its rationale is to be learnt.
         quality = torch.where(torch.tensor(good, device=each.device), quality * weights, quality)
         numbers = [example.question for example in examples]
-        positive, s_positive = by_question(each, quality, numbers, good)
-        negative, s_negative = by_question(each, quality, numbers, [not one for one in good])
+        positive, s_positive = stack_by_question(each, quality, numbers, good)
+        negative, s_negative = stack_by_question(each, quality, numbers, [not one for one in good])
         options = self.options
         return qcrd(
             positive, negative, s_positive, s_negative, options.beta, options.delta,
@@ -229,12 +233,12 @@ class Qcrd:
         # A sampled one is not among those that were scored: it is a negative with nothing in its favour.
         return self._quality.get((example.question, example.completion), 0.0)
 
-    def _judged(self) -> list[Judged]:
-        from synthkd.students.generators.qcrd_discriminator import Judged
+    def _judged(self) -> list[RatedRationale]:
+        from synthkd.students.generators.qcrd_discriminator import RatedRationale
 
-        return [Judged(example.prompt, example.completion, example.good) for example in self.examples]
+        return [RatedRationale(example.prompt, example.completion, example.good) for example in self.examples]
 
-    def _pretrained(self, coder: Coder, seed: int) -> Discriminator:
+    def _pretrained(self, coder: ExampleTokenizer, seed: int) -> Discriminator:
         from synthkd.students.generators.qcrd_discriminator import Discriminator
 
         def code(texts: list[str]) -> list[list[int]]:
@@ -272,7 +276,7 @@ class Qcrd:
         return found
 
 
-def by_question(
+def stack_by_question(
     each: Tensor, quality: Tensor, numbers: Sequence[int], chosen: Sequence[bool]
 ) -> tuple[Tensor, Tensor]:
     """Values (R,) as (questions, most of one): cross-entropies with inf, and qualities with 0 where a question has fewer.

@@ -24,7 +24,7 @@ _MASK = "_"
 
 
 @dataclass(frozen=True)
-class Judged:
+class RatedRationale:
     """A rationale with its question, and whether it won the vote."""
 
     question: str
@@ -32,7 +32,7 @@ class Judged:
     good: bool
 
 
-class Encoder(nn.Module):  # type: ignore[misc, unused-ignore]
+class RationaleEncoder(nn.Module):  # type: ignore[misc, unused-ignore]
     """Tokens (B, T) and mask (B, T) to a logit (B,): 2 layers, max-pool, 2 linear layers."""
 
     def __init__(self, vocabulary: int, width: int = 64, layers: int = 2, longest: int = 256) -> None:
@@ -69,12 +69,12 @@ class Discriminator:
         self._seed, self._steps = seed, 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.model = Encoder(vocabulary, width)
+            self.model = RationaleEncoder(vocabulary, width)
         self._lr = lr
         self._optimizer = torch.optim.AdamW(self.model.parameters(), lr=lr, weight_decay=0.01)
         self.losses: list[float] = []
 
-    def learn(self, rows: Sequence[Judged], steps: int, weight: float = 1.0) -> float:
+    def learn(self, rows: Sequence[RatedRationale], steps: int, weight: float = 1.0) -> float:
         """So many steps, each of as many positives as negatives; the mean loss of the last tenth, in nats.
 
         ``weight``: how much this term of the loss counts. Adam's steps do not depend on a loss's size, so it is the rate that
@@ -102,14 +102,16 @@ class Discriminator:
         self.losses.append(sum(last) / len(last) if last else float("nan"))
         return self.losses[-1]
 
-    def _negative(self, bad: Sequence[Judged], good: Sequence[Judged], words: Sequence[str]) -> Judged:
+    def _negative(
+        self, bad: Sequence[RatedRationale], good: Sequence[RatedRationale], words: Sequence[str]
+    ) -> RatedRationale:
         """One that lost, or one that is made: as many of those as there are fewer negatives than positives."""
         if self._rng.random() * max(len(good), len(bad)) < len(bad):
             return self._rng.choice(bad)
         row = self._rng.choice(good)
-        return Judged(row.question, harmed(row.rationale, words, self._rng), False)
+        return RatedRationale(row.question, corrupt_words(row.rationale, words, self._rng), False)
 
-    def _step(self, rows: Sequence[Judged]) -> float:
+    def _step(self, rows: Sequence[RatedRationale]) -> float:
         ids, mask = self._tensors(rows)
         truth = torch.tensor([float(row.good) for row in rows])
         loss = binary_cross_entropy_with_logits(self.model(ids, mask), truth)
@@ -119,7 +121,7 @@ class Discriminator:
         self._optimizer.step()
         return float(loss.detach())
 
-    def scores(self, rows: Sequence[Judged], size: int = 128) -> list[float]:
+    def scores(self, rows: Sequence[RatedRationale], size: int = 128) -> list[float]:
         """s in [0, 1] of each rationale."""
         self.model.eval()
         found: list[float] = []
@@ -129,7 +131,7 @@ class Discriminator:
                 found += torch.sigmoid(self.model(ids, mask)).tolist()
         return found
 
-    def _tensors(self, rows: Sequence[Judged]) -> tuple[Tensor, Tensor]:
+    def _tensors(self, rows: Sequence[RatedRationale]) -> tuple[Tensor, Tensor]:
         """Ids and mask (B, T). Of what is too long the end is kept: the steps stand there."""
         coded = self._code([f"{row.question}\n{row.rationale}" for row in rows])
         coded = [ids[-self.model.longest :] or [0] for ids in coded]
@@ -148,7 +150,7 @@ class Discriminator:
         }  # fmt: skip
 
 
-def harmed(rationale: str, words: Sequence[str], rng: random.Random) -> str:
+def corrupt_words(rationale: str, words: Sequence[str], rng: random.Random) -> str:
     """A rationale some of whose words are masked or exchanged for others; never the same text, unless it has no word."""
     own = rationale.split()
     if not own:

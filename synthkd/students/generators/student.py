@@ -17,13 +17,13 @@ import numpy as np
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.students.base import Floats, Student
-from synthkd.students.generators.examples import Example, Writer
-from synthkd.students.generators.options import SCRATCH, Options
+from synthkd.students.generators.examples import Example, ExampleBuilder
+from synthkd.students.generators.options import SCRATCH, GeneratorOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from synthkd.students.generators.tokens import Coder
+    from synthkd.students.generators.tokens import ExampleTokenizer
 
 Rows = Iterable[Row]
 #: Parameters below which a model counts as small: it is trained with a greater learning rate.
@@ -41,11 +41,11 @@ class GeneratorStudent(Student):
     learns = "text"
 
     def __init__(self, base: str | Path | Mapping[str, Any] = SCRATCH, seed: int = 0, **options: Any) -> None:
-        self.options = Options.checked({"base": base, "seed": seed, **options})
+        self.options = GeneratorOptions.checked({"base": base, "seed": seed, **options})
         self.seed = seed
         self.model: Any = None
         self.tokenizer: Any = None
-        self.writer: Writer | None = None
+        self.writer: ExampleBuilder | None = None
         self.adapter: Any = None
         self.record: dict[str, Any] = {}
         self.max_tokens = self.options.max_tokens
@@ -69,12 +69,12 @@ class GeneratorStudent(Student):
         Raises `StudentError` for rows or a checkpoint that do not fit, and `TrainingError` for a loss that is no number;
         the last good weights then stand.
         """
-        from synthkd.students.generators.corpus import record_of
-        from synthkd.students.generators.fit import fit
+        from synthkd.students.generators.corpus import kind_record
+        from synthkd.students.generators.fit import fit_generator
 
-        self._kind_record = record_of(kind)
+        self._kind_record = kind_record(kind)
         held = None if validation is None else _list(validation)
-        fit(self, kind, _list(rows), held, _list(negatives))
+        fit_generator(self, kind, _list(rows), held, _list(negatives))
         return self
 
     def fit_corpus(
@@ -88,15 +88,15 @@ class GeneratorStudent(Student):
 
         The kind is the one of the corpus' manifest, unless it is given. ``validation``: another corpus, or rows.
         """
-        from synthkd.students.generators.corpus import read_for_student
-        from synthkd.students.generators.fit import fit
+        from synthkd.students.generators.corpus import read_corpus_rows
+        from synthkd.students.generators.fit import fit_generator
 
-        found = read_for_student(Path(corpus), self.options, kind, limit)
+        found = read_corpus_rows(Path(corpus), self.options, kind, limit)
         if isinstance(validation, (str, Path)):
-            validation = read_for_student(Path(validation), self.options, found.kind, None).rows
+            validation = read_corpus_rows(Path(validation), self.options, found.kind, None).rows
         self._kind_record = found.kind_record
         held = None if validation is None else _list(validation)
-        fit(self, found.kind, found.rows, held, found.negatives, found.prompt)
+        fit_generator(self, found.kind, found.rows, held, found.negatives, found.prompt)
         return self
 
     # Use
@@ -110,7 +110,7 @@ class GeneratorStudent(Student):
         return self._ready.prompt
 
     @property
-    def _ready(self) -> Writer:
+    def _ready(self) -> ExampleBuilder:
         if self.model is None or self.writer is None:
             raise StudentError(
                 "the generator student is not trained; call fit_rows or fit_corpus, or load one"
@@ -118,11 +118,11 @@ class GeneratorStudent(Student):
         return self.writer
 
     @property
-    def coder(self) -> Coder:
+    def coder(self) -> ExampleTokenizer:
         from synthkd.students.generators.objective import is_seq2seq
-        from synthkd.students.generators.tokens import Coder
+        from synthkd.students.generators.tokens import ExampleTokenizer
 
-        return Coder(self.tokenizer, is_seq2seq(self.model))
+        return ExampleTokenizer(self.tokenizer, is_seq2seq(self.model))
 
     def generate(
         self,
@@ -134,7 +134,7 @@ class GeneratorStudent(Student):
         seed: int | None = None,
     ) -> list[list[str]]:
         """``n`` texts for each input row, cut at the template's stop texts. ``temperature`` 0 is greedy: all n are equal."""
-        from synthkd.students.generators.decode import write
+        from synthkd.students.generators.decode import generate_texts
 
         writer = self._ready
         if n < 1 or temperature < 0:
@@ -142,7 +142,7 @@ class GeneratorStudent(Student):
         prompts = [writer.messages(_checked(writer.kind, row, i)) for i, row in enumerate(inputs, 1)]
         most = max_tokens or self.max_tokens or 64
         seed = self.seed if seed is None else seed
-        texts = write(self.model, self.coder, prompts, n, temperature, most, batch_size, seed)
+        texts = generate_texts(self.model, self.coder, prompts, n, temperature, most, batch_size, seed)
         return [[writer.cut(text) for text in of_one] for of_one in texts]
 
     def answers(
@@ -156,8 +156,8 @@ class GeneratorStudent(Student):
     def loss(self, rows: Rows | pa.Table) -> Floats:
         """(n,) mean cross-entropy of each row's completion, in nats a token, the end among them; each row as the only
         answer to its question. NaN for a row that no answer can say, or that is too long for the model."""
-        from synthkd.students.generators.fit import most_tokens
-        from synthkd.students.generators.objective import picks_places, row_losses
+        from synthkd.students.generators.fit import example_token_limit
+        from synthkd.students.generators.objective import row_losses, selects_logits
 
         given, writer = _list(rows), self._ready
         result = np.full(len(given), np.nan)
@@ -168,13 +168,13 @@ class GeneratorStudent(Student):
             examples += found
         if not examples:
             return result
-        coded, _ = self.coder.examples(examples, most_tokens(self.model, self.options))
+        coded, _ = self.coder.examples(examples, example_token_limit(self.model, self.options))
         sums, tokens = row_losses(
             self.model,
             coded,
             int(self.tokenizer.pad_token_id),
             2 * self.options.batch_size,
-            picks_places(self.model),
+            selects_logits(self.model),
         )
         where = np.array(places)[coded.places]
         total = np.bincount(where, sums, len(given))

@@ -16,7 +16,7 @@ _MANY = 20_000
 
 
 @dataclass(frozen=True)
-class Coded:
+class TokenizedExamples:
     """Examples as tokens, one after the other: ``ids`` (tokens,), ``starts`` (n + 1,), ``given`` (n,) how many of each are
     read, ``weights`` (n,), ``places`` (n,) which example each is, since those that are too long are not among them."""
 
@@ -39,17 +39,17 @@ class Coded:
         """Tokens that are to be written, over all."""
         return int(len(self.ids) - self.given.sum())
 
-    def take(self, rows: Sequence[int] | Ints) -> Coded:
+    def take(self, rows: Sequence[int] | Ints) -> TokenizedExamples:
         """These examples, in this order."""
         rows = np.asarray(rows, np.int64)
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
         inside = np.arange(int(starts[-1])) - np.repeat(starts[:-1], lengths)
         ids = self.ids[np.repeat(self.starts[rows], lengths) + inside]
-        return Coded(ids, starts, self.given[rows], self.weights[rows], self.places[rows])
+        return TokenizedExamples(ids, starts, self.given[rows], self.weights[rows], self.places[rows])
 
 
-class Coder:
+class ExampleTokenizer:
     """Codes prompts as the `transformers` backend does, and completions as what goes on from them."""
 
     def __init__(self, tokenizer: Any, seq2seq: bool) -> None:
@@ -81,7 +81,7 @@ class Coder:
                 found[i] = ids
         return found
 
-    def examples(self, examples: Sequence[Example], most: int) -> tuple[Coded, int]:
+    def examples(self, examples: Sequence[Example], most: int) -> tuple[TokenizedExamples, int]:
         """All examples of at most so many tokens, and how many were longer."""
         pieces: list[list[int]] = []
         given: list[int] = []
@@ -92,7 +92,7 @@ class Coder:
         fits = [i for i, piece in enumerate(pieces) if self._fits(len(piece), given[i], most)]
         lengths = np.array([len(pieces[i]) for i in fits], np.int64)
         flat = [token for i in fits for token in pieces[i]]
-        coded = Coded(
+        coded = TokenizedExamples(
             np.array(flat, np.int32),
             np.concatenate([[0], lengths.cumsum()]).astype(np.int64),
             np.array([given[i] for i in fits], np.int64),

@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from synthkd.encoders.load import quiet
+from synthkd.encoders.load import quiet_transformers
 from synthkd.errors import TrainingError
 from synthkd.storage import TemporaryFolder
 from synthkd.students.device import has_bf16, seeded
-from synthkd.students.generators.batches import Batches, collate
+from synthkd.students.generators.batches import EpochBatches, collate
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.objective import (
     CrossEntropy,
     Objective,
     completion_loss,
     is_seq2seq,
-    picks_places,
     row_losses,
+    selects_logits,
 )
-from synthkd.students.generators.options import Options
-from synthkd.students.generators.tokens import Coded
+from synthkd.students.generators.options import GeneratorOptions
+from synthkd.students.generators.tokens import TokenizedExamples
 
 
 class State:
@@ -57,7 +57,7 @@ class State:
 
 
 @dataclass
-class Trained:
+class TrainingStats:
     """How a training went. ``curve``: a point for each epoch; ``seconds`` and ``tokens`` (read and written) of the steps."""
 
     steps: int = 0
@@ -74,7 +74,7 @@ class _Broken(Exception):
 class _Trainer(Trainer):  # type: ignore[misc]
     """Batches by length, and an objective of its own."""
 
-    def __init__(self, work: Work, **rest: Any) -> None:
+    def __init__(self, work: GeneratorTraining, **rest: Any) -> None:
         super().__init__(**rest)
         self.work = work
         # The loss is a mean of its batch: the Trainer is to divide it by the batches of a step.
@@ -105,7 +105,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
 class _Epochs(TrainerCallback):  # type: ignore[misc]
     """After each epoch: measure, keep what is best, stop where it does not get better."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: GeneratorTraining) -> None:
         self.work, self.bad = work, 0
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
@@ -139,18 +139,18 @@ def _rounded(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 6) if values else float("nan")
 
 
-class Work:
+class GeneratorTraining:
     """One training of a model."""
 
     def __init__(
         self,
         model: Any,
         pad: int,
-        coded: Coded,
+        coded: TokenizedExamples,
         examples: Sequence[Example],
-        options: Options,
+        options: GeneratorOptions,
         objective: Objective | None = None,
-        validation: Coded | None = None,
+        validation: TokenizedExamples | None = None,
     ) -> None:
         self.model, self.pad, self.options = model, pad, options
         self.coded, self.examples, self.validation = coded, examples, validation
@@ -159,19 +159,19 @@ class Work:
         groups = None
         if self.objective.grouped:
             groups = np.array([examples[int(place)].question for place in coded.places], np.int64)
-        self.batches = Batches(coded.lengths, options.batch_size, options.seed, groups)
+        self.batches = EpochBatches(coded.lengths, options.batch_size, options.seed, groups)
         self.seq2seq, self.picks = is_seq2seq(model), False
         self.halves = has_bf16(model.device.type) if options.half is None else options.half
         self.losses: list[float] = []
-        self.trained = Trained()
+        self.trained = TrainingStats()
         self.state = State(model)
 
     def collate(self, rows: Sequence[int]) -> dict[str, Tensor]:
         return collate(self.coded, rows, self.pad, self.seq2seq)
 
-    def run(self, lr: float) -> Trained:
+    def run(self, lr: float) -> TrainingStats:
         """Train; the model ends with the best weights. Raises `TrainingError`, and the last good ones stand."""
-        with TemporaryFolder() as folder, quiet(), seeded(self.options.seed):
+        with TemporaryFolder() as folder, quiet_transformers(), seeded(self.options.seed):
             trainer = _Trainer(
                 self, model=self.model, args=self._arguments(lr, folder), callbacks=[_Epochs(self)],
                 train_dataset=range(len(self.coded)),
@@ -179,7 +179,7 @@ class Work:
             for plain in list(trainer.callback_handler.callbacks):
                 if type(plain).__name__ in ("PrinterCallback", "ProgressCallback"):
                     trainer.remove_callback(plain)
-            self.picks = picks_places(self.model)
+            self.picks = selects_logits(self.model)
             attention = self._attention()
             start = time.perf_counter()
             try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.reporting.safe_text import clean, html_lines, html_text
-from synthkd.students.base import Floats, Ints, known_labels, label_places
+from synthkd.students.base import Floats, Ints, check_known_labels, label_indices
 from synthkd.students.metrics.bootstrap import Interval, f1_of_classes, intervals_of
 
 #: A probability below counts as this in the loss, so that one row cannot make it infinite.
@@ -39,7 +39,7 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ClassifierEvaluation:
     """What `evaluate` found. ``loss`` is the mean cross-entropy in nats; ``confusion`` (C, C) counts truth x predicted;
     ``intervals`` holds 95 % intervals of ``accuracy`` and ``macro_f1``, or nothing where none were drawn."""
 
@@ -89,15 +89,15 @@ class Evaluation:
         }
 
     def __str__(self) -> str:
-        return as_text(self)
+        return evaluation_text(self)
 
     def _repr_html_(self) -> str:
-        return as_html(self)
+        return evaluation_html(self)
 
 
-def evaluate(
+def evaluate_classifier(
     probabilities: Floats, labels: Sequence[str], classes: Sequence[str], draws: int = 1000, seed: int = 0
-) -> Evaluation:
+) -> ClassifierEvaluation:
     """Judge ``probabilities`` (n, C) by the true ``labels`` (n).
 
     Macro-F1 is the mean over the classes that have a row. The intervals are percentile bootstraps of ``draws`` over
@@ -106,14 +106,14 @@ def evaluate(
     probabilities that are no numbers, and where there are no rows.
     """
     probabilities = _checked(np.asarray(probabilities, dtype=np.float64), len(labels), len(classes))
-    known_labels(labels, classes)
-    truth = label_places(labels, classes)
+    check_known_labels(labels, classes)
+    truth = label_indices(labels, classes)
     predicted = probabilities.argmax(1)
     size = len(classes)
     confusion = np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
     losses = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], FLOOR))
     rows = confusion.sum(1)
-    return Evaluation(
+    return ClassifierEvaluation(
         rows=len(truth),
         accuracy=float((truth == predicted).mean()),
         macro_f1=float(f1_of_classes(confusion)[rows > 0].mean()),
@@ -168,20 +168,20 @@ SHOWN_CONFUSIONS = 8
 Lines = list[list[str]]
 
 
-def as_text(found: Evaluation) -> str:
+def evaluation_text(found: ClassifierEvaluation) -> str:
     """Figures, the weakest classes and the most frequent confusions."""
     parts = [_aligned(_figures(found)), _aligned(_classes(found)), _aligned(_confusions(found)), _left(found)]
     return "\n\n".join(part for part in parts if part)
 
 
-def as_html(found: Evaluation) -> str:
+def evaluation_html(found: ClassifierEvaluation) -> str:
     """The same tables for a notebook."""
     tables = (_figures(found), _classes(found), _confusions(found))
     note = f"<p>{html_lines(_left(found))}</p>" if _left(found) else ""
     return "".join(_table(lines) for lines in tables if lines) + note
 
 
-def _figures(found: Evaluation) -> Lines:
+def _figures(found: ClassifierEvaluation) -> Lines:
     def line(name: str, value: float) -> list[str]:
         ends = found.intervals.get(name)
         return [name, f"{value:.3f}", f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else ""]
@@ -196,7 +196,7 @@ def _figures(found: Evaluation) -> Lines:
     ]
 
 
-def _classes(found: Evaluation) -> Lines:
+def _classes(found: ClassifierEvaluation) -> Lines:
     ranked = sorted((one for one in found.per_class if one.f1 is not None), key=lambda one: one.f1 or 0.0)
     head = ["class" if len(ranked) <= SHOWN_CLASSES else "class (weakest first)"]
     return [
@@ -208,14 +208,14 @@ def _classes(found: Evaluation) -> Lines:
     ]  # fmt: skip
 
 
-def _confusions(found: Evaluation) -> Lines:
+def _confusions(found: ClassifierEvaluation) -> Lines:
     shown = found.confusions[:SHOWN_CONFUSIONS]
     if not shown:
         return []
     return [["truth", "taken for", "rows"], *([one.truth, one.predicted, f"{one.rows:,}"] for one in shown)]
 
 
-def _left(found: Evaluation) -> str:
+def _left(found: ClassifierEvaluation) -> str:
     """What the tables do not show."""
     said = []
     if (more := len(found.per_class) - len(found.missing) - SHOWN_CLASSES) > 0:

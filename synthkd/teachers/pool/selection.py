@@ -115,14 +115,14 @@ def _tf_idf(texts: Sequence[str]) -> Any:
 def _encoder(name: str) -> Any:
     require_extra("a pool that chooses by an encoder", "local", "torch", "transformers")
     from synthkd.encoders import load as models
-    from synthkd.encoders.frozen import Vectors
+    from synthkd.encoders.frozen import FrozenEncoder
 
     device = models.pick_device(None)
     try:
-        model, tokenizer = models.load_model(name)
+        model, tokenizer = models.load_transformer(name)
     except CriticError as error:
         raise RecipeError(f"teacher.pool.encoder: {error}") from None
-    return Vectors(model, tokenizer, _MAX_LENGTH, device, models.content_hash(model, tokenizer)).of
+    return FrozenEncoder(model, tokenizer, _MAX_LENGTH, device, models.encoder_hash(model, tokenizer)).of
 
 
 @lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ import pytest
 from synthkd.errors import StudentError
 from synthkd.loops.labelled.mining import grouped_folds, mine_examples, out_of_fold_probabilities
 from synthkd.recipe.student import MinePart
-from synthkd.students.base import Classifier, Floats, Texts
+from synthkd.students.base import Classifier, Floats, LabelledTexts
 
 
 class Memory(Classifier):
@@ -20,8 +20,8 @@ class Memory(Classifier):
 
     name = "memory"
 
-    def fit(self, train: Texts, validation: Texts | None = None) -> Self:
-        self.check(train)
+    def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
+        self.check_training_rows(train)
         self.known = dict(zip(train.texts, train.labels, strict=True))
         self.common = max(sorted(set(train.labels)), key=train.labels.count)
         return self
@@ -39,11 +39,11 @@ class Memory(Classifier):
         raise NotImplementedError
 
 
-def _rows(**numbers: int) -> Texts:
+def _rows(**numbers: int) -> LabelledTexts:
     pairs = [
         (f"{label * 6} number {i * 7919}", label) for label, many in numbers.items() for i in range(many)
     ]
-    return Texts(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
+    return LabelledTexts(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
 
 
 def test_no_row_is_answered_by_a_student_that_saw_it() -> None:
@@ -55,7 +55,7 @@ def test_no_row_is_answered_by_a_student_that_saw_it() -> None:
 
 def test_a_near_copy_does_not_tell_the_answer() -> None:
     rows = _rows(a=6, b=3)
-    texts = Texts((*rows.texts, rows.texts[-1] + "!"), (*rows.labels, "b"))
+    texts = LabelledTexts((*rows.texts, rows.texts[-1] + "!"), (*rows.labels, "b"))
     fold = grouped_folds(texts.texts, texts.labels, 4, 0)
     assert fold[-1] == fold[-2]
 
@@ -91,10 +91,10 @@ def test_a_class_with_fewer_rows_than_folds_is_answered() -> None:
 
 def test_one_text_cannot_be_cross_validated() -> None:
     with pytest.raises(StudentError, match="1 different training rows"):
-        out_of_fold_probabilities(Memory, Texts(("the same",), ("a",)))
+        out_of_fold_probabilities(Memory, LabelledTexts(("the same",), ("a",)))
 
 
-def _answers() -> tuple[Texts, Floats, list[str]]:
+def _answers() -> tuple[LabelledTexts, Floats, list[str]]:
     rows = _rows(a=4, b=4, c=4)
     confidence = np.linspace(0.5, 0.9, 12)
     found = np.zeros((12, 3))

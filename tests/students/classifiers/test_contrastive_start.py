@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from synthkd.errors import TrainingError
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.encoder import EncoderStudent
 
 torch = pytest.importorskip("torch")
 
 from support.encoder_student import TEXTS, rows, small  # noqa: E402, F401
 
-from synthkd.students.classifiers.contrastive import batches, supervised_contrastive  # noqa: E402
+from synthkd.students.classifiers.contrastive import class_batches, supervised_contrastive  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def test_texts_without_another_of_their_class_cost_nothing() -> None:
 
 def test_each_text_comes_once_an_epoch_and_meets_another_of_its_class() -> None:
     places = np.repeat(np.arange(7), 5)
-    found = list(batches(places, 8, np.random.default_rng(0)))
+    found = list(class_batches(places, 8, np.random.default_rng(0)))
     assert sorted(np.concatenate(found)) == list(range(35))
     for batch in found:
         _, counts = np.unique(places[batch], return_counts=True)
@@ -97,15 +97,15 @@ def test_one_seed_gives_one_start(small: Path) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     "train",
     [
-        Texts(("my card", "the cash", "a rate"), ("card", "cash", "rate")),
-        Texts((*rows("card", "cash").texts, "rate"), (*rows("card", "cash").labels, "rate")),
-        Texts(("same", "same", "card", "card"), ("a", "b", "a", "b")),
-        Texts(("", "", "card", "my card"), ("a", "b", "a", "b")),
+        LabelledTexts(("my card", "the cash", "a rate"), ("card", "cash", "rate")),
+        LabelledTexts((*rows("card", "cash").texts, "rate"), (*rows("card", "cash").labels, "rate")),
+        LabelledTexts(("same", "same", "card", "card"), ("a", "b", "a", "b")),
+        LabelledTexts(("", "", "card", "my card"), ("a", "b", "a", "b")),
     ],
     ids=["one row of each class", "a class of one row", "equal texts in two classes", "empty texts"],
 )
 @pytest.mark.parametrize("start", ["none", "contrastive"])
-def test_odd_rows_train_all_the_same(small: Path, train: Texts, start: Any) -> None:  # noqa: F811
+def test_odd_rows_train_all_the_same(small: Path, train: LabelledTexts, start: Any) -> None:  # noqa: F811
     student = EncoderStudent(base=small, start=start, epochs=1, batch_size=4).fit(train)
     found = student.probabilities(TEXTS)
     assert np.isfinite(found).all()

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.encoder_student import TEXTS, rows
+from support.encoder_student import TEXTS, rows, small  # noqa: F401
 
 from synthkd.errors import StudentError, TrainingError
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.encoder import EncoderStudent
 from synthkd.students.folders import load_student, save_student
 
@@ -70,7 +70,7 @@ def test_a_loaded_student_says_what_the_saved_one_said(tmp_path: Path, trained: 
 def test_the_best_epoch_is_kept_and_training_stops_after_patience(small: Path) -> None:
     """Validation rows with wrong labels get worse the more is learnt."""
     right = rows()
-    wrong = Texts(right.texts, right.labels[8:] + right.labels[:8])
+    wrong = LabelledTexts(right.texts, right.labels[8:] + right.labels[:8])
     student = made(small, epochs=12, patience=2).fit(right, wrong)
     kept, losses = student.history["kept"], student.history["validation"]
     assert len(losses) == min(kept + 2, 12)
@@ -108,7 +108,7 @@ def test_soft_labels_teach_what_hard_ones_do_not_say(small: Path) -> None:
     train = rows("card", "cash")
     soft = np.where(np.array(train.labels)[:, None] == "card", [[0.7, 0.3]], [[0.0, 1.0]])
     student = made(small, soft="ce", soft_share=1.0, epochs=30, calibrate=False).fit(
-        Texts(train.texts, train.labels, soft=soft)
+        LabelledTexts(train.texts, train.labels, soft=soft)
     )
     assert student.probabilities(["my card x"])[0, 0] == pytest.approx(0.7, abs=0.1)
 
@@ -118,7 +118,7 @@ def test_every_objective_trains(small: Path, soft: str) -> None:
     train = rows("card", "cash")
     targets = np.where(np.array(train.labels)[:, None] == "card", [[0.9, 0.1]], [[0.1, 0.9]])
     student = made(small, soft=soft, epochs=20, calibrate=False).fit(
-        Texts(train.texts, train.labels, soft=targets)
+        LabelledTexts(train.texts, train.labels, soft=targets)
     )
     assert student.predict(["my card", "the cash"]) == ["card", "cash"]
 
@@ -139,7 +139,7 @@ def test_soft_labels_that_are_none_are_refused(small: Path, soft: Any, message: 
 
 def test_weights_count_with_soft_labels_too(small: Path) -> None:
     """Two labels of one text: the heavier one wins."""
-    train = Texts(
+    train = LabelledTexts(
         ("my card", "my card", "the cash") * 4, ("card", "cash", "cash") * 4,
         weights=np.array([9.0, 1.0, 1.0] * 4), soft=np.array([[1.0, 0], [0, 1], [0, 1]] * 4),
     )  # fmt: skip
@@ -151,7 +151,7 @@ def test_weights_count_with_soft_labels_too(small: Path) -> None:
 
 
 def test_balanced_classes_weigh_the_same(small: Path) -> None:
-    train = Texts(rows("card", each=9).texts * 4 + ("the cash",), ("card",) * 36 + ("cash",))
+    train = LabelledTexts(rows("card", each=9).texts * 4 + ("the cash",), ("card",) * 36 + ("cash",))
     plain, balanced = (
         made(small, class_weights=weights, calibrate=False, epochs=2).fit(train).probabilities(["cash"])[0, 1]
         for weights in (None, "balanced")
@@ -171,16 +171,16 @@ def test_a_loss_that_is_no_number_ends_clearly_and_leaves_the_student_as_it_was(
 def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
     small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from synthkd.students.classifiers.module import Loss
-    from synthkd.students.train import Training, train_student
+    from synthkd.students.classifiers.module import ClassificationLoss
+    from synthkd.students.train import TrainingRequest, train_student
 
-    plain, calls = Loss.__call__, []
+    plain, calls = ClassificationLoss.__call__, []
 
-    def turns(self: Loss, *args: Any) -> Any:
+    def turns(self: ClassificationLoss, *args: Any) -> Any:
         calls.append(1)
         return plain(self, *args) * (float("nan") if len(calls) > 4 else 1)
 
-    monkeypatch.setattr(Loss, "__call__", turns)
+    monkeypatch.setattr(ClassificationLoss, "__call__", turns)
     student = made(small)
     with pytest.raises(TrainingError, match="step 5"):
         student.fit(rows(), rows(each=9))
@@ -196,7 +196,7 @@ def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
     source, out = tmp_path / "rows.jsonl", tmp_path / "out"
     options = {"base": str(small), "lr": 3e-3, "epochs": 6, "batch_size": 8}
     with pytest.raises(TrainingError, match=r"step 5.*stands in"):
-        train_student(Training(source, out, "encoder", options, validation=source))
+        train_student(TrainingRequest(source, out, "encoder", options, validation=source))
     assert len(load_student(out).predict(TEXTS)) == 5  # type: ignore[attr-defined]
 
 
@@ -261,7 +261,7 @@ def test_more_tokens_than_the_checkpoint_reads_are_refused_and_none_asked_is_wha
 ) -> None:
     with pytest.raises(StudentError, match="reads 48 tokens"):
         made(small, max_length=64).fit(rows())
-    long = Texts((*rows().texts, "card " * 90), (*rows().labels, "card"))
+    long = LabelledTexts((*rows().texts, "card " * 90), (*rows().labels, "card"))
     student = made(small, epochs=1, calibrate=False).fit(long)
     assert (student.max_length, student.history["cut"]) == (48, 1)
 

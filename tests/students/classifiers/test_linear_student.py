@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synthkd.errors import StudentError
-from synthkd.students.base import Texts
+from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
 
 WORDS = {
@@ -20,9 +20,9 @@ WORDS = {
 }  # fmt: skip
 
 
-def rows(*labels: str, shots: int = 5, **more: Any) -> Texts:
+def rows(*labels: str, shots: int = 5, **more: Any) -> LabelledTexts:
     found = [(text, label) for label in labels or tuple(WORDS) for text in WORDS[label][:shots]]
-    return Texts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)
+    return LabelledTexts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)
 
 
 @pytest.mark.parametrize("features", ["tfidf", "hashing"])
@@ -62,12 +62,12 @@ def test_two_classes_have_probabilities_of_both() -> None:
 
 
 def test_a_class_with_one_row_is_learnt() -> None:
-    train = Texts((*rows("card", "cash").texts, "the pin"), (*rows("card", "cash").labels, "pin"))
+    train = LabelledTexts((*rows("card", "cash").texts, "the pin"), (*rows("card", "cash").labels, "pin"))
     assert LinearStudent().fit(train).predict(["a pin"]) == ["pin"]
 
 
 def test_equal_texts_in_two_classes_are_undecided() -> None:
-    train = Texts(("same words", "same words", "other"), ("a", "b", "c"))
+    train = LabelledTexts(("same words", "same words", "other"), ("a", "b", "c"))
     found = LinearStudent().fit(train).probabilities(["same words"])
     assert found[0, 0] == pytest.approx(found[0, 1], abs=0.01)
 
@@ -81,7 +81,7 @@ def test_rows_of_more_weight_count_more() -> None:
 
 
 def test_balanced_classes_do_not_drown_in_a_large_one() -> None:
-    train = Texts(rows("card").texts * 6 + WORDS_CASH, ("card",) * 30 + ("cash",))
+    train = LabelledTexts(rows("card").texts * 6 + WORDS_CASH, ("card",) * 30 + ("cash",))
     plain, balanced = (
         LinearStudent(class_weights=weights, strength=0.05, calibrate=False).fit(train)
         for weights in (None, "balanced")
@@ -104,7 +104,7 @@ def test_validation_rows_calibrate() -> None:
     texts = ("my card", "the cash") * 20
     labels = ("card", "cash", "cash", "card") * 10
     sharp = LinearStudent(calibrate=False, strength=100).fit(train)
-    calibrated = LinearStudent(strength=100).fit(train, Texts(texts, labels))
+    calibrated = LinearStudent(strength=100).fit(train, LabelledTexts(texts, labels))
     assert sharp.probabilities(["my card"]).max() > 0.9
     assert calibrated.probabilities(["my card"]).max() < 0.7
 
@@ -112,15 +112,15 @@ def test_validation_rows_calibrate() -> None:
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (Texts((), ()), "rows are none"),
-        (Texts(("", " "), ("x", "y")), "a word or a sign"),
-        (Texts(("a", "b"), ("x", "x")), "one class 'x'"),
-        (Texts(("a", "b"), ("card", "nothing")), "row 2: 'nothing'"),
+        (LabelledTexts((), ()), "rows are none"),
+        (LabelledTexts(("", " "), ("x", "y")), "a word or a sign"),
+        (LabelledTexts(("a", "b"), ("x", "x")), "one class 'x'"),
+        (LabelledTexts(("a", "b"), ("card", "nothing")), "row 2: 'nothing'"),
         (rows("card", "cash", weights=np.array([1.0] * 9 + [np.nan])), "row 10"),
         (rows("card", "cash", weights=np.array([1.0] * 5 + [0.0] * 5)), "fewer than two classes"),
     ],
 )
-def test_rows_that_cannot_train_are_refused(train: Texts, message: str) -> None:
+def test_rows_that_cannot_train_are_refused(train: LabelledTexts, message: str) -> None:
     classes = ("card", "cash") if "nothing" in train.labels else ()
     with pytest.raises(StudentError, match=message):
         LinearStudent(classes).fit(train)
@@ -128,7 +128,7 @@ def test_rows_that_cannot_train_are_refused(train: Texts, message: str) -> None:
 
 def test_a_validation_row_of_an_unknown_class_is_named() -> None:
     with pytest.raises(StudentError, match="validation rows, row 1: 'pin'"):
-        LinearStudent().fit(rows(), Texts(("x",), ("pin",)))
+        LinearStudent().fit(rows(), LabelledTexts(("x",), ("pin",)))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_five_real_rows_a_class_are_enough_for_most_intents(data: Path) -> None:
     labelled = [(text, label) for label, texts in by_class.items() for text in texts]
     few = [(t, c) for c, texts in by_class.items() for t in texts[:5]]
     others = [pair for pair in labelled[::9] if pair not in set(few)]
-    student = LinearStudent().fit(Texts(tuple(t for t, _ in few), tuple(c for _, c in few)))
+    student = LinearStudent().fit(LabelledTexts(tuple(t for t, _ in few), tuple(c for _, c in few)))
     right = np.mean(
         [a == b for a, (_, b) in zip(student.predict([t for t, _ in others]), others, strict=True)]
     )

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from synthkd.errors import StorageError, StudentError
-from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier, export_onnx
-from synthkd.students.classifiers.temperature import softened
+from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier
+from synthkd.students.classifiers.onnx_export import export_onnx
+from synthkd.students.classifiers.temperature import softmax_at
 
 for needed in ("torch", "transformers", "onnx", "onnxruntime"):
     pytest.importorskip(needed)
@@ -30,7 +31,7 @@ class Trained:
     name = "encoder"
     classes = ("arrival", "money", "other")
     max_length, temperature = 24, 1.7
-    trained_on = frozenset({1, 2})
+    training_hashes = frozenset({1, 2})
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval(), tokenizer
@@ -43,7 +44,7 @@ class Trained:
             fields = self.tokenizer(text, truncation=True, max_length=self.max_length, return_tensors="pt")
             with torch.no_grad():
                 found.append(self.model(**fields).logits.double().numpy())
-        return softened(np.concatenate(found), self.temperature)
+        return softmax_at(np.concatenate(found), self.temperature)
 
 
 def tokenizer() -> Any:
@@ -132,7 +133,7 @@ def test_batches_and_order_do_not_change_what_is_said(exported: tuple[Trained, P
 
 def test_no_texts_have_no_probabilities(exported: tuple[Trained, Path]) -> None:
     made = OnnxClassifier.load(exported[1])
-    assert made.trained_on == {1, 2}
+    assert made.training_hashes == {1, 2}
     assert made.probabilities([]).shape == (0, 3)
     assert made.predict([]) == []
 
@@ -198,14 +199,14 @@ def test_a_student_without_a_module_is_said_to_need_no_export(tmp_path: Path) ->
 
 def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(tmp_path: Path) -> None:
     pytest.importorskip("accelerate")
-    from synthkd.students.base import Texts
+    from synthkd.students.base import LabelledTexts
     from synthkd.students.classifiers.encoder import EncoderStudent
     from synthkd.students.folders import load_student, save_student
 
     base = bert()
     base.model.bert.save_pretrained(tmp_path / "base")
     base.tokenizer.save_pretrained(tmp_path / "base")
-    rows = Texts(("my card", "my money", "the card", "the money"), ("arrival", "money") * 2)
+    rows = LabelledTexts(("my card", "my money", "the card", "the money"), ("arrival", "money") * 2)
     student = EncoderStudent(base=tmp_path / "base", epochs=2, batch_size=2, calibrate=False).fit(rows)
     folder = save_student(student, tmp_path / "student")
     export_onnx(load_student(folder), folder / "onnx")

@@ -17,7 +17,7 @@ from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.prompts.templates import load_prompt
-from synthkd.students.generators.examples import Writer
+from synthkd.students.generators.examples import ExampleBuilder
 
 WORDS = st.text(alphabet="abcdefgh'-.,;:\"()0123456789 éß", min_size=1, max_size=40)
 LINES = st.one_of(
@@ -183,14 +183,14 @@ def test_propositions_of_a_sentence_stand_in_the_order_of_its_words(propositions
 def test_several_tails_of_a_head_and_relation_are_one_answer() -> None:
     kind = TripleKind(several=True)
     rows = [{"head": "a hammer", "relation": "UsedFor", "tail": tail} for tail in ("nails", "pulling")]
-    (example,), left = Writer(kind, load_prompt("triple/student")).examples(rows)
+    (example,), left = ExampleBuilder(kind, load_prompt("triple/student")).examples(rows)
     assert example.completion == " nails\npulling" or example.completion == " nails\n pulling"
     assert not sum(left.why.values())
 
 
 def test_people_bear_the_same_names_in_what_is_read_and_what_is_written() -> None:
     rows = [{"head": "PersonX pays PersonY", "relation": "xWant", "tail": "to thank PersonY"}]
-    (example,), _ = Writer(TripleKind(), load_prompt("triple/student")).examples(rows)
+    (example,), _ = ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples(rows)
     assert example.prompt == "<head> Alex pays Chris </head> <relation> xWant </relation> [GEN]"
     assert example.completion == " to thank Chris"
 
@@ -201,7 +201,7 @@ def test_a_row_that_no_answer_can_say_is_left_out_and_counted() -> None:
         {"head": "a", "relation": "HasA", "tail": None},
         {"head": "a", "relation": "HasA", "tail": "one"},
     ]
-    examples, left = Writer(TripleKind(), load_prompt("triple/student")).examples(rows)
+    examples, left = ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples(rows)
     assert [example.completion for example in examples] == [" one"]
     assert str(left) == "2 of 3 rows left out (1 that no answer can say, 1 with an empty column)"
 
@@ -209,31 +209,31 @@ def test_a_row_that_no_answer_can_say_is_left_out_and_counted() -> None:
 def test_what_stands_behind_a_stop_text_of_the_template_is_not_read() -> None:
     kind = TripleKind(several=True)
     rows = [{"head": "a", "relation": "HasA", "tail": tail} for tail in ("one", "two")]
-    _, left = Writer(kind, load_prompt("triple/everyday")).examples(rows)
+    _, left = ExampleBuilder(kind, load_prompt("triple/everyday")).examples(rows)
     assert left.why["that no answer can say"] == 2
 
 
 def test_rows_of_one_question_share_its_number_and_negatives_too() -> None:
     rows = [{"head": "a", "relation": "HasA", "tail": tail} for tail in ("one", "two")]
     wrong = [{"head": "a", "relation": "HasA", "tail": "none"}]
-    examples, _ = Writer(TripleKind(), load_prompt("triple/student")).examples(rows, wrong)
+    examples, _ = ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples(rows, wrong)
     assert [(example.question, example.good) for example in examples] == [(0, True), (0, True), (0, False)]
 
 
 def test_rows_of_another_kind_are_refused_by_name() -> None:
     with pytest.raises(StudentError, match="no column 'relation'"):
-        Writer(TripleKind(), load_prompt("triple/student")).examples([{"head": "a", "tail": "b"}])
+        ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples([{"head": "a", "tail": "b"}])
 
 
 def test_a_template_of_another_kind_is_refused() -> None:
     with pytest.raises(StudentError, match="is for the kind 'event'"):
-        Writer(TripleKind(), load_prompt("event/student"))
+        ExampleBuilder(TripleKind(), load_prompt("event/student"))
 
 
 def test_a_kind_of_ones_own_needs_a_template_and_nothing_else() -> None:
     from synthkd.prompts.templates import Head, Prompt
-    from synthkd.students.generators.fit import template_of
-    from synthkd.students.generators.options import Options
+    from synthkd.students.generators.fit import student_template
+    from synthkd.students.generators.options import GeneratorOptions
 
     class Definition(EventKind):
         name = "definition"
@@ -249,7 +249,7 @@ def test_a_kind_of_ones_own_needs_a_template_and_nothing_else() -> None:
             return str(candidate["term"]), str(candidate["meaning"])
 
     with pytest.raises(StudentError, match="no template is shipped for students of the kind 'definition'"):
-        template_of(Definition(), Options())
+        student_template(Definition(), GeneratorOptions())
     prompt = Prompt("own", Head(chat=False), "{{ term }} means", Path())
-    (example,), _ = Writer(Definition(), prompt).examples([{"term": "knife", "meaning": "a tool"}])
+    (example,), _ = ExampleBuilder(Definition(), prompt).examples([{"term": "knife", "meaning": "a tool"}])
     assert (example.prompt, example.completion) == ("knife means", " a tool")

@@ -59,15 +59,15 @@ def test_only_completions_count_in_the_loss(checkpoint: Path) -> None:
     from synthkd.students.generators.batches import collate
     from synthkd.students.generators.checkpoint import load_checkpoint
     from synthkd.students.generators.examples import Example
-    from synthkd.students.generators.objective import completion_loss, picks_places
-    from synthkd.students.generators.tokens import Coder
+    from synthkd.students.generators.objective import completion_loss, selects_logits
+    from synthkd.students.generators.tokens import ExampleTokenizer
 
     model, tokenizer = load_checkpoint(str(checkpoint), device="cpu")
-    coder = Coder(tokenizer, False)
+    coder = ExampleTokenizer(tokenizer, False)
     prompt = ({"role": "prompt", "content": "a cat is"},)
     coded, _ = coder.examples([Example(prompt, " here"), Example(prompt, " a boat or two")], 64)
     batch = collate(coded, [0, 1], coder.pad, False)
-    assert picks_places(model)
+    assert selects_logits(model)
     with torch.no_grad():
         for picks in (True, False):
             sums, tokens = completion_loss(model, batch, picks)
@@ -125,7 +125,7 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
     import torch
 
     from synthkd.students.generators.objective import CrossEntropy
-    from synthkd.students.train import Training, train_student
+    from synthkd.students.train import TrainingRequest, train_student
 
     calls: list[int] = []
     whole = CrossEntropy.__call__
@@ -136,7 +136,7 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
 
     monkeypatch.setattr(CrossEntropy, "__call__", breaks)
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)) + "\n")
-    asked = Training(
+    asked = TrainingRequest(
         tmp_path / "rows.jsonl", tmp_path / "student", "generator", {"base": TINY, **QUICK}, kind="triple"
     )
     with pytest.raises(

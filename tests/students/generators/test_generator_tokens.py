@@ -12,10 +12,10 @@ pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 from synthkd.recipe import TeacherPart
-from synthkd.students.generators.batches import IGNORE, Batches, collate
+from synthkd.students.generators.batches import IGNORE, EpochBatches, collate
 from synthkd.students.generators.checkpoint import load_checkpoint
 from synthkd.students.generators.examples import Example, Messages
-from synthkd.students.generators.tokens import Coded, Coder
+from synthkd.students.generators.tokens import ExampleTokenizer, TokenizedExamples
 from synthkd.students.generators.untrained import byte_level_bpe, new_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def test_what_training_reads_is_what_a_run_sends(folder: Path, chat: bool) -> No
     sampler = Sampler.load(folder, TeacherPart(model=str(folder), device="cpu"))
     if chat:
         tokenizer.chat_template = sampler.tokenizer.chat_template = TEMPLATE
-    coder = Coder(tokenizer, bool(model.config.is_encoder_decoder))
+    coder = ExampleTokenizer(tokenizer, bool(model.config.is_encoder_decoder))
     messages = (CHAT, PLAIN) if chat else (PLAIN, ({"role": "prompt", "content": "é\n\nß"},))
     assert coder.prompts(messages) == [sampler.encode(one) for one in messages]  # type: ignore[arg-type]
     coded, _ = coder.examples([Example(one, " yes, it is") for one in messages], 64)
@@ -59,7 +59,7 @@ def test_a_tokenizer_that_puts_a_space_before_a_text_writes_none_twice() -> None
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
     tokenizer.train_from_iterator(TEXTS * 9, trainers.BpeTrainer(special_tokens=["<e>"], show_progress=False))
-    coder = Coder(
+    coder = ExampleTokenizer(
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<e>", pad_token="<e>"), False
     )
     coded, _ = coder.examples([Example(PLAIN, " an animal")], 64)
@@ -68,16 +68,16 @@ def test_a_tokenizer_that_puts_a_space_before_a_text_writes_none_twice() -> None
 
 def test_examples_that_are_too_long_are_left_out_by_number(folder: Path) -> None:
     model, tokenizer = load_checkpoint(str(folder), device="cpu")
-    coder = Coder(tokenizer, bool(model.config.is_encoder_decoder))
+    coder = ExampleTokenizer(tokenizer, bool(model.config.is_encoder_decoder))
     examples = [Example(PLAIN, " yes"), Example(PLAIN, " yes" * 80), Example(PLAIN, " no")]
     coded, long = coder.examples(examples, 40)
     assert (coded.places.tolist(), long) == ([0, 2], 1)
 
 
-def coded(lengths: list[int], given: int = 1) -> Coded:
+def coded(lengths: list[int], given: int = 1) -> TokenizedExamples:
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     count = len(lengths)
-    return Coded(
+    return TokenizedExamples(
         np.arange(int(starts[-1]), dtype=np.int32), starts, np.full(count, given, np.int64),
         np.ones(count), np.arange(count),
     )  # fmt: skip
@@ -85,17 +85,17 @@ def coded(lengths: list[int], given: int = 1) -> Coded:
 
 def test_every_example_comes_once_in_an_epoch_and_epochs_differ() -> None:
     lengths = np.array([3, 9, 4, 4, 7, 2, 5, 8, 6, 3])
-    batches = Batches(lengths, 4, seed=1)
+    batches = EpochBatches(lengths, 4, seed=1)
     first, second = list(batches), list(batches)
     assert sorted(i for batch in first for i in batch) == list(range(10))
     assert len(first) == len(batches) == 3
     assert first != second
-    assert list(Batches(lengths, 4, seed=1)) == first
+    assert list(EpochBatches(lengths, 4, seed=1)) == first
 
 
 def test_the_examples_of_a_question_come_in_one_batch() -> None:
     groups = np.array([5, 7, 5, 9, 7, 5])
-    found = list(Batches(np.arange(1, 7), 2, groups=groups))
+    found = list(EpochBatches(np.arange(1, 7), 2, groups=groups))
     assert sorted(map(sorted, found)) in (
         [[0, 1, 2, 4, 5], [3]],
         [[0, 2, 3, 5], [1, 4]],
@@ -117,18 +117,20 @@ def test_an_encoder_reads_the_question_and_a_decoder_writes_the_answer() -> None
 
 
 def test_steps_of_several_batches_are_steps_of_one_large_batch(tmp_path: Path) -> None:
-    from synthkd.students.generators.options import Options
-    from synthkd.students.generators.training import Work
+    from synthkd.students.generators.options import GeneratorOptions
+    from synthkd.students.generators.training import GeneratorTraining
 
     folder = new_checkpoint(tmp_path / "tiny", TEXTS, layers=1, width=32, heads=2, vocabulary=300)
     examples = [Example(PLAIN, " an animal")] * 8
     after: list[dict[str, Any]] = []
     for size, many in ((8, 1), (4, 2)):
         model, tokenizer = load_checkpoint(str(folder), device="cpu")
-        coder = Coder(tokenizer, False)
+        coder = ExampleTokenizer(tokenizer, False)
         found, _ = coder.examples(examples, 64)
-        options = Options(batch_size=size, accumulate=many, epochs=1, warmup=0.0, half=False, device="cpu")
-        Work(model, coder.pad, found, examples, options).run(1e-2)
+        options = GeneratorOptions(
+            batch_size=size, accumulate=many, epochs=1, warmup=0.0, half=False, device="cpu"
+        )
+        GeneratorTraining(model, coder.pad, found, examples, options).run(1e-2)
         after.append(model.state_dict())
     assert all(np.allclose(value, after[1][name], atol=1e-5) for name, value in after[0].items())
 

@@ -12,7 +12,7 @@ from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.prompts.templates import load_prompt
 from synthkd.students.generators import multitask
-from synthkd.students.generators.examples import Example, Writer
+from synthkd.students.generators.examples import Example, ExampleBuilder
 
 ROW = {"question": "Tom has 5 pens. He buys 2 more pens. How many pens does Tom have now?", "answer": "7"}
 GOOD = {**ROW, "rationale": "Tom has 5 pens. 5 + 2 = 7."}
@@ -21,7 +21,7 @@ BAD = {**ROW, "rationale": "Tom has 5 pens. 5 - 2 = 3.", "answer": "3"}
 
 def examples(tasks: Any, rows: list[Any], negatives: list[Any] | None = None) -> list[Example]:
     kind = RationaleKind(answer="number")
-    writer = Writer(kind, load_prompt("rationale/student"), multitask.tasks_of(tasks, kind))
+    writer = ExampleBuilder(kind, load_prompt("rationale/student"), multitask.splitter_of_tasks(tasks, kind))
     return writer.examples(rows, negatives or [])[0]
 
 
@@ -50,8 +50,8 @@ def test_the_answer_alone_is_taught_after_the_students_own_prompt() -> None:
 
 
 def test_a_student_of_two_tasks_is_asked_with_the_prompt_of_the_first() -> None:
-    assert multitask.template_of("multitask") == "rationale/predict"
-    assert multitask.template_of("answer") is multitask.template_of(None) is None
+    assert multitask.template_of_tasks("multitask") == "rationale/predict"
+    assert multitask.template_of_tasks("answer") is multitask.template_of_tasks(None) is None
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_a_student_of_two_tasks_is_asked_with_the_prompt_of_the_first() -> None:
 )
 def test_a_wrong_option_is_named(tasks: Any, says: str) -> None:
     with pytest.raises(StudentError, match=says):
-        multitask.shares_of(tasks)
+        multitask.task_shares(tasks)
 
 
 def test_tasks_are_for_rationales_alone() -> None:
     kind: Kind = TripleKind()
     with pytest.raises(StudentError, match="tasks are for the kind 'rationale'"):
-        multitask.tasks_of("multitask", kind)
+        multitask.splitter_of_tasks("multitask", kind)
 
 
 def test_the_loss_is_the_sum_of_each_tasks_mean_by_its_share() -> None:

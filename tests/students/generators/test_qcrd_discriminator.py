@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 from synthkd.errors import StudentError
-from synthkd.students.generators.qcrd_discriminator import Discriminator, Judged, harmed
+from synthkd.students.generators.qcrd_discriminator import Discriminator, RatedRationale, corrupt_words
 
 pytestmark = pytest.mark.slow
 
@@ -18,10 +18,10 @@ def code(texts: list[str]) -> list[list[int]]:
     return [[ord(letter) % 128 for letter in text] for text in texts]
 
 
-def rows(good: int, bad: int) -> list[Judged]:
+def rows(good: int, bad: int) -> list[RatedRationale]:
     return [
-        *(Judged(f"q{i}", f"so {i} + 1 holds", True) for i in range(good)),
-        *(Judged(f"q{i}", f"but {i} - 1 fails", False) for i in range(bad)),
+        *(RatedRationale(f"q{i}", f"so {i} + 1 holds", True) for i in range(good)),
+        *(RatedRationale(f"q{i}", f"but {i} - 1 fails", False) for i in range(bad)),
     ]
 
 
@@ -37,7 +37,7 @@ def test_where_there_is_no_negative_harmed_positives_stand_in() -> None:
     found = Discriminator(code, 128)
     found.learn(rows(12, 0), 60)
     good = found.scores(rows(12, 0))
-    masked = found.scores([Judged(f"q{i}", f"so {i} _ 1 _", False) for i in range(12)])
+    masked = found.scores([RatedRationale(f"q{i}", f"so {i} _ 1 _", False) for i in range(12)])
     assert sum(good) / 12 > sum(masked) / 12 + 0.2
 
 
@@ -64,4 +64,4 @@ def test_without_a_positive_it_says_so() -> None:
 
 def test_a_harmed_rationale_is_never_the_same() -> None:
     rng = random.Random(0)
-    assert all(harmed("a b c d e", ["a", "b"], rng) != "a b c d e" for _ in range(50))
+    assert all(corrupt_words("a b c d e", ["a", "b"], rng) != "a b c d e" for _ in range(50))

@@ -14,7 +14,7 @@ pytest.importorskip("accelerate")
 from synthkd.errors import StudentError  # noqa: E402
 from synthkd.kinds.rationale.kind import RationaleKind  # noqa: E402
 from synthkd.students.generators.examples import Example  # noqa: E402
-from synthkd.students.generators.qcrd import Qcrd, QcrdOptions, by_question  # noqa: E402
+from synthkd.students.generators.qcrd import QcrdObjective, QcrdOptions, stack_by_question  # noqa: E402
 from synthkd.students.generators.student import GeneratorStudent  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -44,9 +44,9 @@ class NoCoder:
     """For what codes nothing."""
 
 
-def objective(**options: Any) -> Qcrd:
+def objective(**options: Any) -> QcrdObjective:
     examples = [example(0), example(0, good=False)]
-    return Qcrd(options, examples, NoCoder(), KIND)  # type: ignore[arg-type]
+    return QcrdObjective(options, examples, NoCoder(), KIND)  # type: ignore[arg-type]
 
 
 def trained(objective: str = "qcrd", epochs: int = 2, **options: Any) -> GeneratorStudent:
@@ -76,7 +76,7 @@ def test_a_rows_weight_counts_for_its_positive() -> None:
 
 def test_rationales_are_laid_out_by_question_whatever_their_order() -> None:
     values, quality = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.1, 0.2, 0.3])
-    table, held = by_question(values, quality, [5, 6, 5], [True, False, True])
+    table, held = stack_by_question(values, quality, [5, 6, 5], [True, False, True])
     assert table.tolist() == [[1.0, 3.0], [math.inf, math.inf]]
     assert held.flatten().tolist() == pytest.approx([0.1, 0.3, 0.0, 0.0])
 
@@ -201,13 +201,13 @@ def test_what_a_student_wrote_is_a_negative_where_it_comes_to_another_answer(
 ) -> None:
     """None: what the rows say."""
     from synthkd.students.generators import decode
-    from synthkd.students.generators.qcrd import Sampled
+    from synthkd.students.generators.qcrd import SampledNegatives
 
     student = trained("ce", 1)
     examples, _ = student.writer.examples(ROWS[:1])  # type: ignore[union-attr]
     texts = [example.completion if said is None else said for example in examples]
     monkeypatch.setattr(decode, "write_batch", lambda *_: texts)
-    sampled = Sampled(examples, student.coder, KIND, 1.5)
+    sampled = SampledNegatives(examples, student.coder, KIND, 1.5)
     sampled.keep(student.model)
     found, losses = sampled.losses(student.model, examples)
     assert (len(found), len(losses), sampled.count) == (negatives,) * 3
