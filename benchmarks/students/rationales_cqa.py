@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.base import table
 from benchmarks.students.seeds import Floats, interval, named, shown
-from synthkd.encoders.frozen import encode, load_frozen_encoder
+from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
 

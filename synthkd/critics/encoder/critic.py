@@ -148,7 +148,9 @@ class EncoderCritic(Critic):
         return logits_of(self._cross, self._encoded(rows))
 
     def _encoded(self, rows: pa.RecordBatch | pa.Table) -> TokenizedTexts:
-        return TokenizedTexts(self._tokenizer, texts.text_pairs(rows, self.kind, self.grounded), self.max_length)
+        return TokenizedTexts(
+            self._tokenizer, texts.text_pairs(rows, self.kind, self.grounded), self.max_length
+        )
 
     def _features(self, rows: pa.RecordBatch | pa.Table) -> Any:
         """(n, d) vectors of the candidate in words and of its two sides, and the teacher's numbers."""

@@ -21,7 +21,7 @@ _FOLDS, _FEW_FOLDS, _MANY = 5, 3, 1000
 
 
 @dataclass
-class LogisticHead:
+class MultinomialHead:
     """``weight`` (d, C) float32 and ``bias`` (C,), minus infinity for a class without a training row. ``rows``: how many
     it was trained on."""
 
@@ -30,7 +30,9 @@ class LogisticHead:
     rows: int
 
     @classmethod
-    def fit(cls, matrix: Any, places: Ints, classes: int, weights: Floats, strength: float) -> LogisticHead:
+    def fit(
+        cls, matrix: Any, places: Ints, classes: int, weights: Floats, strength: float
+    ) -> MultinomialHead:
         """Multinomial, with an L2 penalty: ``strength`` is C of scikit-learn, the weight of the rows against it."""
         reduced = ReducedRows.of(matrix)
         weight, bias = _regression(reduced.matrix, places, classes, weights, strength)
@@ -118,7 +120,9 @@ def out_of_fold_temperature(
     for part, held in class_folds(places[:rows], _FOLDS if rows <= _MANY else _FEW_FOLDS, seed):
         train = np.concatenate([part, np.arange(rows, len(places))])
         known, new = matrices(train, held)
-        logits[held] = LogisticHead.fit(known, places[train], classes, weights[train], strength).logits(new)
+        logits[held] = MultinomialHead.fit(known, places[train], classes, weights[train], strength).logits(
+            new
+        )
     return fit_temperature(logits, places[:rows], weights[:rows])
 
 

@@ -23,7 +23,7 @@ from synthkd.students.classifiers.class_names import (
     is_whole,
 )
 from synthkd.students.classifiers.heads import (
-    LogisticHead,
+    MultinomialHead,
     out_of_fold_temperature,
     probabilities_with_floor,
     training_weights,
@@ -88,7 +88,7 @@ class LinearStudent(Classifier):
         self.calibrate, self.device, self.temperature = calibrate, device, 1.0
         self._asked = self.classes
         self._words = WordFeatures(bits if features == "hashing" else None)
-        self._head: LogisticHead | None = None
+        self._head: MultinomialHead | None = None
         self._encoder_hash = ""
         #: Of a loaded student on embeddings: what its folder says of the encoder, the folder, and what the user says.
         self._named: tuple[EncoderReference, Path, str | None] | None = None
@@ -107,7 +107,7 @@ class LinearStudent(Classifier):
             raise StudentError(
                 "no training row has a word or a sign in it; a student on words has nothing to learn from"
             )
-        self._head = LogisticHead.fit(matrix, places, count, weights, self.strength)
+        self._head = MultinomialHead.fit(matrix, places, count, weights, self.strength)
         self.temperature = 1.0
         if not self.calibrate:
             return self
@@ -228,7 +228,7 @@ class LinearStudent(Classifier):
         student._head = student._read_head(folder, settings, arrays)
         return student
 
-    def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> LogisticHead:
+    def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> MultinomialHead:
         """Weights, and what the features learnt, checked against each other."""
         path, count = folder / files.ARRAYS, len(self.classes)
         widths: list[int] = []
@@ -262,7 +262,7 @@ class LinearStudent(Classifier):
                 )
             weight = np.zeros((sum(widths), count), dtype=np.float32)
             weight[arrays["columns"]] = arrays["weight"]
-        return LogisticHead(weight, arrays["bias"], settings.rows)
+        return MultinomialHead(weight, arrays["bias"], settings.rows)
 
 
 def _options(folder: Path, settings: _Settings) -> dict[str, Any]:

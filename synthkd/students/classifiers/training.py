@@ -12,7 +12,7 @@ from synthkd.encoders.load import load_classifier_encoder, max_text_length
 from synthkd.errors import TrainingError
 from synthkd.students.base import Floats, Ints, LabelledTexts
 from synthkd.students.classifiers.contrastive import contrastive_start
-from synthkd.students.classifiers.heads import LogisticHead
+from synthkd.students.classifiers.heads import MultinomialHead
 from synthkd.students.classifiers.module import ClassificationLoss, EncoderClassifier, check_soft
 from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import fit_temperature, softmax_at
@@ -145,7 +145,7 @@ class _Run:
 
         module = self.made.module
         vectors = forward_in_batches(module, lambda fields: module.vectors(**fields), self.ids, self.device)
-        head = LogisticHead.fit(
+        head = MultinomialHead.fit(
             vectors, self.rows.places, self.classes, self.rows.weights, self.options.strength
         )
         with torch.no_grad():

@@ -14,7 +14,7 @@ from synthkd.students.classifiers.encoder import EncoderStudent
 
 torch = pytest.importorskip("torch")
 
-from support.encoder_student import TEXTS, rows, small  # noqa: E402, F401
+from support.encoder_student import TEXTS, rows  # noqa: E402
 
 from synthkd.students.classifiers.contrastive import class_batches, supervised_contrastive  # noqa: E402
 
@@ -59,13 +59,13 @@ def test_each_text_comes_once_an_epoch_and_meets_another_of_its_class() -> None:
         assert len(counts) > 1
 
 
-def test_it_learns_the_classes_from_two_rows_of_each(small: Path) -> None:  # noqa: F811
+def test_it_learns_the_classes_from_two_rows_of_each(small: Path) -> None:
     student = begun(small, epochs=20).fit(rows(each=2))
     assert student.predict(["my card z", "my cash z", "my rate z"]) == ["card", "cash", "rate"]
     np.testing.assert_allclose(student.probabilities(TEXTS).sum(1), 1)
 
 
-def test_the_head_is_a_linear_layer_of_the_module(small: Path) -> None:  # noqa: F811
+def test_the_head_is_a_linear_layer_of_the_module(small: Path) -> None:
     student = begun(small).fit(rows())
     fields = student.tokenizer(TEXTS[:2], padding=True, return_tensors="pt")
     with torch.inference_mode():
@@ -89,7 +89,7 @@ def test_names_are_rows_where_they_say_something(names: tuple[str, ...], expecte
     assert EncoderStudent(names, base="any").settings.names_for(names) == 0
 
 
-def test_one_seed_gives_one_start(small: Path) -> None:  # noqa: F811
+def test_one_seed_gives_one_start(small: Path) -> None:
     first, again = (begun(small).fit(rows()).probabilities(TEXTS) for _ in range(2))
     np.testing.assert_allclose(first, again, atol=1e-6)
 
@@ -105,13 +105,13 @@ def test_one_seed_gives_one_start(small: Path) -> None:  # noqa: F811
     ids=["one row of each class", "a class of one row", "equal texts in two classes", "empty texts"],
 )
 @pytest.mark.parametrize("start", ["none", "contrastive"])
-def test_odd_rows_train_all_the_same(small: Path, train: LabelledTexts, start: Any) -> None:  # noqa: F811
+def test_odd_rows_train_all_the_same(small: Path, train: LabelledTexts, start: Any) -> None:
     student = EncoderStudent(base=small, start=start, epochs=1, batch_size=4).fit(train)
     found = student.probabilities(TEXTS)
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found.sum(1), 1)
 
 
-def test_a_start_that_goes_astray_ends_clearly(small: Path) -> None:  # noqa: F811
+def test_a_start_that_goes_astray_ends_clearly(small: Path) -> None:
     with pytest.raises(TrainingError, match=r"contrastive start.*lower `lr`"):
         begun(small, lr=1e30).fit(rows())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.encoder_student import TEXTS, rows, small  # noqa: F401
+from support.encoder_student import TEXTS, rows
 
 from synthkd.errors import StudentError, TrainingError
 from synthkd.students.base import LabelledTexts
