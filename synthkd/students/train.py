@@ -15,8 +15,8 @@ from synthkd.errors import StudentError, TrainingError
 from synthkd.recipe.published_values import published
 from synthkd.rows.read import read_rows
 from synthkd.storage import STUDENT_FOLDER, check_output, write_text
-from synthkd.students.base import Classifier, Student, LabelledTexts, check_known_labels
-from synthkd.students.factory import make_student, source_of, package_versions
+from synthkd.students.base import Classifier, LabelledTexts, Student, check_known_labels
+from synthkd.students.factory import make_student, package_versions, source_of
 from synthkd.students.folders import save_student
 from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
 from synthkd.students.rows import read_labelled_texts

@@ -142,7 +142,9 @@ def test_a_hub_is_not_asked_unless_the_user_names_one(
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", spy)
     for given, local in ((None, True), ("org/model", False)):
         with pytest.raises(CriticError):
-            load_referenced(EncoderReference(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT_ARTIFACT)
+            load_referenced(
+                EncoderReference(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT_ARTIFACT
+            )
         assert asked.pop()["local_files_only"] is local
 
 
