@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from synthkd.journal import Journal
     from synthkd.loops.engine import distill
     from synthkd.loops.result import DistillResult
+    from synthkd.options import BaseOptions
     from synthkd.pipeline import RunResult, filter, generate, publish, run
+    from synthkd.plugins import backend, critic, kind, loop_task, rule, student
     from synthkd.recipe import Recipe
 
 #: Public name -> its module. Modules load when a name is first used: the import stays fast.
 _HOMES = {
+    "BaseOptions": "synthkd.options",
     "Corpus": "synthkd.corpora.read",
     "DistillResult": "synthkd.loops.result",
     "Journal": "synthkd.journal",
@@ -36,9 +39,11 @@ _HOMES = {
     "load_corpus": "synthkd.corpora.read",
     "publish": "synthkd.pipeline",
     "run": "synthkd.pipeline",
+    **dict.fromkeys(("backend", "critic", "kind", "loop_task", "rule", "student"), "synthkd.plugins"),
 }
 
 __all__ = [
+    "BaseOptions",
     "Corpus",
     "DistillResult",
     "Journal",
@@ -46,12 +51,18 @@ __all__ = [
     "RunResult",
     "SynthKDError",
     "__version__",
+    "backend",
+    "critic",
     "distill",
     "filter",
     "generate",
+    "kind",
     "load_corpus",
+    "loop_task",
     "publish",
+    "rule",
     "run",
+    "student",
 ]
 
 

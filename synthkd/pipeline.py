@@ -10,11 +10,13 @@ some hundred rows.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import InputError, StorageError, WithdrawnError
+from synthkd import plugins
+from synthkd.errors import InputError, RecipeError, StorageError, WithdrawnError
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
@@ -65,13 +67,24 @@ class RunResult:
 
 
 def run(
-    recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1, measure: bool = True
+    recipe: Recipe | str | Path,
+    quiet: bool = False,
+    workers: int = 1,
+    measure: bool = True,
+    rules: Sequence[Any] | None = None,
 ) -> RunResult:
-    """Generate and filter (in so many processes), publish. A second run of the same recipe sends nothing and writes
-    the same corpus. Without ``measure`` the manifest tells no diversity; `Corpus.diversity` counts it when it is asked."""
+    """Generate, filter and publish. A second run of the same recipe sends nothing and writes the same corpus.
+
+    Args:
+        recipe: A recipe, or the path of one.
+        quiet: Show no progress.
+        workers: Processes that generate and filter.
+        measure: Put the diversity into the manifest; `Corpus.diversity` counts it when it is missing.
+        rules: Rules in place of the recipe's: names, mappings as in YAML, rule classes or functions.
+    """
     from synthkd.stages.critic import decide
 
-    recipe = _recipe(recipe)
+    recipe = _recipe(recipe, rules, workers)
     check_places(recipe)
     plan = Plan(recipe)
     # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
@@ -85,7 +98,7 @@ def run(
 
 def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> GenerateReport:
     """Ask the teacher for what is not in the journal yet, in so many processes."""
-    recipe = _recipe(recipe)
+    recipe = _recipe(recipe, None, workers)
     check_places(recipe)
     return _generated(Plan(recipe), quiet, workers)
 
@@ -103,7 +116,7 @@ def filter(
     from synthkd.stages.critic import decide
     from synthkd.stages.filter import filter_candidates
 
-    recipe = _recipe(recipe)
+    recipe = _recipe(recipe, None, workers)
     plan = plan or Plan(recipe)
     # Before a critic is trained.
     if not os.path.lexists(recipe.journal_path):
@@ -168,8 +181,16 @@ def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
         raise WithdrawnError(f"{place}: {critic['shift']['sentence']}")
 
 
-def _recipe(recipe: Recipe | str | Path) -> Recipe:
-    return recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+def _recipe(recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, workers: int = 1) -> Recipe:
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe = recipe if rules is None else recipe.with_rules(rules)
+    for rule in (recipe.rules or ()) if workers > 1 else ():
+        if plugins.lives_here("rules", rule.name):
+            raise RecipeError(
+                f"rule {rule.name!r} is known in this process alone, and {workers} workers are asked for: put the rule into a"
+                " module and name it by path (`module:name`), or take one worker"
+            )
+    return recipe
 
 
 def _generated(plan: Plan, quiet: bool, workers: int = 1) -> GenerateReport:

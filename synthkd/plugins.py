@@ -6,6 +6,7 @@
     rule        rejects rows, each with a reason             `synthkd.filters.base.Filter`
     critic      gives rows a probability of being valid      `synthkd.critics.base.Critic`
     student     learns from a corpus                         `synthkd.students.base.Student`
+    loop task   what a loop does with a kind                 `synthkd.loops.task.LoopTask`
 
 A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same contract:
 
@@ -98,8 +99,10 @@ GROUPS: dict[str, Group] = {
     "rules": Group("rule", RecipeError, "synthkd.filters.base:Filter"),
     "critics": Group("critic", CriticError, "synthkd.critics.base:Critic"),
     "students": Group("student", StudentError, "synthkd.students.base:Student"),
+    "loop_tasks": Group("loop task", RecipeError, "synthkd.loops.task:LoopTask"),
 }
 
+#: What `register` made known: the class, by group and name.
 _registered: dict[tuple[str, str], Any] = {}
 T = TypeVar("T")
 
@@ -134,6 +137,43 @@ def register(group: str, plugin: T, name: str | None = None) -> T:
         raise error(f"{word} {name!r}: an installed package has the name; choose another")
     _registered[group, name] = _fitting(group, plugin, name)
     return plugin
+
+
+def decorator(group: str) -> Callable[..., Any]:
+    """Make the decorator of a group, such as `synthkd.rule`, used bare or as ``@synthkd.rule(name="no-brands")``."""
+
+    def decorate(plugin: Any = None, *, name: str | None = None) -> Any:
+        if plugin is None:
+            return lambda given: register(group, given, name)
+        return register(group, plugin, name)
+
+    decorate.__name__ = GROUPS[group].word.replace(" ", "_")
+    decorate.__doc__ = (
+        f"Make a {GROUPS[group].word} known by its name in this process; see `synthkd.plugins`."
+    )
+    return decorate
+
+
+rule, kind, backend = decorator("rules"), decorator("kinds"), decorator("backends")
+critic, student, loop_task = decorator("critics"), decorator("students"), decorator("loop_tasks")
+
+
+def name_in_recipe(group: str, plugin: Any) -> str:
+    """Name a class or function as a recipe does: by dotted path if another process can import it.
+
+    What no other process can import, as from a notebook, is registered under its own name.
+    """
+    module = sys.modules.get(getattr(plugin, "__module__", ""))
+    path = getattr(plugin, "__qualname__", "")
+    if module is not None and module.__name__ != "__main__" and getattr(module, path, None) is plugin:
+        return f"{module.__name__}:{path}"
+    register(group, plugin)
+    return _name_of(plugin)
+
+
+def lives_here(group: str, name: str) -> bool:
+    """Whether a plug-in is known in this process alone, so that worker processes cannot find it."""
+    return (group, name) in _registered
 
 
 def find(group: str, name: str, folder: Path | None = None) -> Any:

@@ -16,7 +16,7 @@ import typer
 from synthkd import __version__
 from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment, student
 from synthkd.errors import SynthKDError
-from synthkd.reporting.safe_text import clean, guard_streams, json_text
+from synthkd.reporting.safe_text import clean, clean_lines, guard_streams, json_text
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
@@ -247,21 +247,24 @@ def show(
 
 @app.command()
 def describe(
+    group: Annotated[
+        str | None,
+        typer.Argument(
+            help="backends, kinds, rules, critics, students, loop_tasks, templates, relations or recipe. Default: all."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them, with its options.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """List kinds, backends, rules, critics, students and templates, with their options and schemas."""
+    """Describe plug-ins, templates and relations; of one plug-in the options with types, defaults and meanings."""
     from synthkd.commands.describe import describe as description
+    from synthkd.commands.describe import description_text
 
-    found = description()
-    if as_json:
+    found = description(group, name)
+    if as_json or group == "recipe":
         typer.echo(json_text(found, indent=1))
-        return
-    for group, members in found.items():
-        if group == "recipe":
-            continue
-        typer.echo(f"{group}:")
-        for name, about in members.items():
-            typer.echo(f"  {clean(name):<24} {clean(about.get('about', ''))}")
+    else:
+        typer.echo(clean_lines(description_text(found, name)))
 
 
 def load_recipe(

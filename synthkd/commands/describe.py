@@ -1,58 +1,113 @@
-"""What this installation offers, for people and for machines."""
+"""`synthkd describe`: what this installation offers, with options, types, defaults and meanings."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from synthkd import plugins
 from synthkd.corpora.schema import candidate_schema
+from synthkd.errors import UserError, nearest
 from synthkd.kinds.relations import shipped_sets
+from synthkd.options import described
 from synthkd.prompts.templates import load_prompt, shipped_prompts
 from synthkd.recipe import Recipe
 from synthkd.stages.critic import shipped_critics
 
 
-def describe() -> dict[str, dict[str, Any]]:
-    """List kinds, backends, rules, critics, students, templates, and the JSON schema of a recipe."""
-    return {
-        "kinds": {name: _kind(name) for name in plugins.names("kinds")},
-        "backends": {
-            name: {"about": _about(plugins.find("backends", name))} for name in plugins.names("backends")
+def describe(group: str | None = None, name: str | None = None) -> dict[str, Any]:
+    """Describe plug-ins, templates, shipped critics and relations, and the JSON schema of a recipe.
+
+    Args:
+        group: One of the groups, such as ``rules`` or ``rule``. Default: all.
+        name: A member of the group. Default: all.
+
+    Returns:
+        For each group its members by name, each with ``about`` and, for plug-ins, ``options``: by name ``type``,
+        ``default`` and ``about``. With ``name`` the member alone.
+
+    Raises:
+        UserError: No such group or member.
+    """
+    groups: dict[str, Callable[[], dict[str, Any]]] = {
+        **{known: _members(known) for known in plugins.GROUPS},
+        "shipped critics": lambda: {
+            known: {"about": "trained on candidates of the embedded teacher"} for known in shipped_critics()
         },
-        "rules": {name: _rule(name) for name in plugins.names("rules")},
-        "critics": {
-            name: {"about": _about(plugins.find("critics", name))} for name in plugins.names("critics")
-        },
-        "students": {
-            name: {"about": _about(plugins.find("students", name))} for name in plugins.names("students")
-        },
-        "shipped critics": {
-            name: {"about": "trained on candidates of the embedded teacher"} for name in shipped_critics()
-        },
-        "templates": {name: {"about": load_prompt(name).head.about} for name in shipped_prompts()},
-        "relations": {name: {"about": "a set of relations"} for name in shipped_sets()},
-        "recipe": Recipe.model_json_schema(),
+        "templates": lambda: {known: {"about": load_prompt(known).head.about} for known in shipped_prompts()},
+        "relations": lambda: {known: {"about": "a set of relations"} for known in shipped_sets()},
+        "recipe": Recipe.model_json_schema,
     }
+    if group is None:
+        return {known: members() for known, members in groups.items()}
+    chosen = group if group in groups else f"{group}s"
+    if chosen not in groups:
+        raise UserError(f"nothing to describe under {group!r}{nearest(group, list(groups))}")
+    members = groups[chosen]()
+    if name is None:
+        return {chosen: members}
+    if name not in members:
+        raise UserError(f"{group} {name!r}: there is none{nearest(name, list(members))}")
+    return {chosen: {name: members[name]}}
 
 
-def _kind(name: str) -> dict[str, Any]:
-    kind = plugins.find("kinds", name)
-    return {
-        "about": _about(kind),
-        "columns": list(kind.columns),
-        "input_columns": list(kind.input_columns),
-        "rules": list(kind.default_rules),
-        "votes": kind.keeps,
-        "schema": {field.name: str(field.type) for field in candidate_schema(kind)},
-    }
+def _members(group: str) -> Callable[[], dict[str, Any]]:
+    return lambda: {name: _plugin(group, name) for name in plugins.names(group)}
 
 
-def _rule(name: str) -> dict[str, Any]:
-    rule = plugins.find("rules", name)
-    parameters = list(inspect.signature(rule.__init__).parameters.values())[1:]
-    options = {p.name: p.default for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD}
-    return {"about": _about(rule), "options": options}
+def _plugin(group: str, name: str) -> dict[str, Any]:
+    plugin = plugins.find(group, name)
+    shown: dict[str, Any] = {"about": _about(plugin)}
+    if group == "kinds":
+        shown |= {
+            "columns": list(plugin.columns),
+            "input_columns": list(plugin.input_columns),
+            "rules": list(plugin.default_rules),
+            "votes": plugin.keeps,
+            "schema": {field.name: str(field.type) for field in candidate_schema(plugin)},
+        }
+    if isinstance(plugin, type) and issubclass(plugin, plugins.Plugin):
+        shown["options"] = described(plugin.Options)
+    return shown
+
+
+def description_text(found: dict[str, Any], name: str | None = None) -> str:
+    """Put a description into lines for people: the members of each group, or all about one member."""
+    lines: list[str] = []
+    for group, members in found.items():
+        if group == "recipe":
+            continue
+        if name is None:
+            width = max((len(known) for known in members), default=0)
+            lines += [
+                f"{group}:",
+                *(f"  {known:<{width}}  {about['about']}" for known, about in members.items()),
+            ]
+            continue
+        for known, about in members.items():
+            lines += [f"{known}: {about['about']}"]
+            lines += [
+                f"  {word}: {', '.join(about[key]) or 'none'}"
+                for key, word in (
+                    ("columns", "columns"),
+                    ("input_columns", "input columns"),
+                    ("rules", "default rules"),
+                )
+                if key in about
+            ]
+            lines += _option_lines(about.get("options", {}))
+    return "\n".join(lines)
+
+
+def _option_lines(options: dict[str, dict[str, Any]]) -> list[str]:
+    if not options:
+        return ["  no options"]
+    lines = ["  options:"]
+    for name, option in options.items():
+        default = "required" if option["default"] == "required" else f"default {option['default']}"
+        lines += [f"    {name}: {option['type']}; {default}", f"      {option['about']}"]
+    return lines
 
 
 def _about(thing: Any) -> str:

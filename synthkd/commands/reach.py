@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
 
+from synthkd import plugins
 from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.reporting.safe_text import clean
@@ -165,10 +166,13 @@ def _code(recipe: Recipe, found: Reach) -> None:
     if recipe.student is not None:
         named.append(("students", recipe.student.name))
     for group, name in named:
+        word = plugins.GROUPS[group].word
+        if ":" in name:
+            found.code.append(f"{word} {name} (a file or module on this machine)")
         for point in entry_points(group=f"synthkd.{group}", name=name):
             if not point.value.startswith("synthkd."):
                 package = point.dist.name if point.dist else "an unknown package"
-                found.code.append(f"{group.removesuffix('s')} {name} ({point.value} of {package})")
+                found.code.append(f"{word} {name} ({point.value} of {package})")
 
 
 def _paths(recipe: Recipe, found: Reach) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from synthkd import safeyaml
+from synthkd import plugins, safeyaml
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
@@ -102,6 +103,25 @@ class Recipe(Part):
             raise RecipeError(explain(error, cls, source)) from None
         recipe._folder = Path(folder).resolve()
         return recipe
+
+    def with_rules(self, rules: Sequence[Any]) -> Recipe:
+        """This recipe with other rules: names, mappings as in YAML, and rule classes or functions of Python.
+
+        Raises:
+            RecipeError: An item is none of these.
+        """
+        named: list[Any] = []
+        for item in rules:
+            if isinstance(item, str):
+                named.append({"name": item})
+            elif isinstance(item, dict):
+                named.append(_one_key_rule(item))
+            else:
+                named.append({"name": plugins.name_in_recipe("rules", item)})
+        try:
+            return self.with_parts(rules=[Rule.model_validate(item) for item in named])
+        except ValidationError as error:
+            raise RecipeError(explain(error, Rule, "rules")) from None
 
     def with_parts(self, **parts: Any) -> Recipe:
         """This recipe with other parts."""

@@ -1,0 +1,163 @@
+"""Plug-ins: the doors by which they come in, and what does not fit the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from pydantic import Field
+from support.recipes import Make
+
+import synthkd
+from synthkd import plugins
+from synthkd.errors import CriticError, RecipeError, UserError
+from synthkd.filters.base import Filter, Reasons
+from synthkd.filters.rules import TooLong
+from synthkd.kinds.base import Kind
+from synthkd.pipeline import run
+from synthkd.testing import FakeServer
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_registered", {})
+
+
+def no_tails_of(
+    row: Mapping[str, Any], *, word: str = "cutting", times: Annotated[int, Field(ge=1)] = 1
+) -> str | None:
+    """Reject a word in tails."""
+    return f"says {word}" if str(row["tail"]).count(word) >= times else None
+
+
+FILE = """
+from synthkd.filters.rules import RowRule
+
+class NoCups(RowRule):
+    name = "no_cups"
+    def check(self, row, kind):
+        return "a cup" if "cup" in row["head"] else None
+
+def everything(row):
+    return "rejected"
+"""
+
+
+@pytest.fixture
+def rules_file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_rules.py"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_rule_is_found_by_file_and_name(rules_file: Path) -> None:
+    rule = plugins.make("rules", "my_rules.py:NoCups", {}, rules_file.parent)
+    assert rule.name == "no_cups"
+
+
+def test_a_rule_is_found_by_module_and_name(tmp_path: Path) -> None:
+    assert plugins.find("rules", "synthkd.filters.rules:TooLong", tmp_path) is TooLong
+
+
+def test_code_is_loaded_by_path_for_a_recipe_alone() -> None:
+    with pytest.raises(CriticError, match="unknown critic 'os:system'"):
+        plugins.find("critics", "os:system")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such.py:Rule", "rule 'no_such.py:Rule': no file no_such.py"),
+        ("no_such_module:Rule", "no_such_module cannot be imported: ModuleNotFoundError"),
+        ("my_rules.py:NoCup", "has no 'NoCup' \\(did you mean 'NoCups'\\?\\)"),
+        ("synthkd.kinds.triple:TripleKind", "is no subclass of synthkd.filters.base.Filter"),
+        ("synthkd.keys:content_hash", "takes one row"),
+    ],
+)
+def test_a_path_that_leads_to_no_rule_is_refused(rules_file: Path, name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        plugins.find("rules", name, rules_file.parent)
+
+
+def test_a_module_that_raises_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1 / 0")
+    with pytest.raises(RecipeError, match=r"broken.py cannot be imported: ZeroDivisionError"):
+        plugins.find("rules", "broken.py:Rule", tmp_path)
+
+
+def test_a_decorated_function_is_known_by_its_name() -> None:
+    synthkd.rule(no_tails_of)
+    rule = plugins.make("rules", "no_tails_of", {"word": "knife"})
+    assert rule.options.word == "knife"
+    assert "no_tails_of" in plugins.names("rules")
+
+
+def test_a_decorator_can_give_another_name() -> None:
+    assert synthkd.rule(name="no-tails")(no_tails_of) is no_tails_of
+    assert plugins.find("rules", "no-tails").name == "no-tails"
+
+
+def test_the_name_of_an_installed_plug_in_is_not_taken() -> None:
+    with pytest.raises(RecipeError, match="rule 'empty': an installed package has the name"):
+        synthkd.rule(name="empty")(no_tails_of)
+
+
+def test_options_of_a_function_are_its_keyword_only_parameters() -> None:
+    synthkd.rule(no_tails_of)
+    with pytest.raises(
+        RecipeError, match="rule 'no_tails_of': times: a whole number from 1 on is needed, not 0"
+    ):
+        plugins.make("rules", "no_tails_of", {"times": 0})
+
+
+@pytest.mark.parametrize("returned", [True, 3, ""])
+def test_a_function_that_returns_no_reason_is_refused(make_recipe: Make, returned: Any) -> None:
+    with (
+        FakeServer() as server,
+        pytest.raises(RecipeError, match="a rule returns None for a row that passes"),
+    ):
+        run(make_recipe(server.url), quiet=True, rules=[lambda row: returned])
+
+
+def test_a_function_that_raises_is_named_with_the_row(make_recipe: Make) -> None:
+    def careless(row: Mapping[str, Any]) -> str | None:
+        return row["no such column"]  # type: ignore[no-any-return]
+
+    with (
+        FakeServer() as server,
+        pytest.raises(RecipeError, match="rule 'careless' raised KeyError: 'no such column'; row"),
+    ):
+        run(make_recipe(server.url), quiet=True, rules=[careless])
+
+
+class NoLetters(Filter):
+    """Reject everything."""
+
+    name = "no_letters"
+
+    def reject(self, batch: Any, kind: Kind) -> Reasons:
+        return ["has letters"] * batch.num_rows
+
+
+def test_rules_given_in_python_take_the_place_of_the_recipes(make_recipe: Make) -> None:
+    with FakeServer() as server:
+        result = run(
+            make_recipe(server.url, rules=["empty"]),
+            quiet=True,
+            rules=["empty", {"too_long": {"max_words": 50}}, NoLetters],
+        )
+    assert result.counts["accepted"] == 0
+    assert result.counts["rejected"]["no_letters"] == result.counts["candidates"]
+
+
+def test_a_rule_of_this_process_cannot_serve_workers(make_recipe: Make) -> None:
+    with FakeServer() as server, pytest.raises(RecipeError, match="known in this process alone"):
+        run(make_recipe(server.url), quiet=True, workers=2, rules=[lambda row: None])
+
+
+def test_a_rule_of_a_file_is_named_in_a_recipe(make_recipe: Make, rules_file: Path) -> None:
+    with FakeServer() as server:
+        result = run(make_recipe(server.url, rules=["my_rules.py:everything"]), quiet=True)
+    assert result.counts["rejected"]["everything"] == result.counts["candidates"]
