@@ -93,7 +93,7 @@ def all_verbs(command: Any, path: list[str]) -> Iterator[list[str]]:
 
 def architecture_page() -> str:
     """The page with its list of rooms written again."""
-    text = (DOCS / "architecture.md").read_text("utf-8")
+    text = (DOCS / "internals/architecture.md").read_text("utf-8")
     begin, end = "<!-- rooms: written by scripts/docs.py -->\n", "<!-- end -->"
     rooms = "\n".join(f"    {name:15} {holds}" for name, holds in ROOMS)
     before, _, rest = text.partition(begin)
@@ -125,7 +125,11 @@ def cli_page() -> str:
 
 
 def main() -> None:
-    pages = {"recipe.md": recipe_page(), "cli.md": cli_page(), "architecture.md": architecture_page()}
+    pages = {
+        "reference/recipe.md": recipe_page(),
+        "reference/cli.md": cli_page(),
+        "internals/architecture.md": architecture_page(),
+    }
     stale = [
         name
         for name, text in pages.items()

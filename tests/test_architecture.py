@@ -1,4 +1,4 @@
-"""The import rule of docs/architecture.md: a room imports from the rooms below it, and no cycle is inside a room."""
+"""The import rule of docs/internals/architecture.md: a room imports from the rooms below it, and no cycle is inside a room."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a kind of knowledge is: its columns, and how it is parsed, put into words and normalised.
 
 A kind knows no teacher. It sees an input row and a completion's text, and gives candidates or a reason
-why there are none. `docs/writing-a-kind.md` builds one from nothing.
+why there are none. `docs/extending/kind.md` builds one from nothing.
 """
 
 from __future__ import annotations

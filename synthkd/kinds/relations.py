@@ -69,11 +69,11 @@ def _read(path: Path) -> dict[str, Relation]:
         raise KindError(f"{path}: not readable ({error.strerror})") from None
     except safeyaml.YamlError as error:
         raise KindError(
-            f"{path}{error.where}: not a file of relations: {error}; see docs/recipe.md"
+            f"{path}{error.where}: not a file of relations: {error}; see docs/reference/recipe.md"
         ) from None
     if not isinstance(raw, dict) or not raw:
         raise KindError(
-            f"{path}: not a file of relations: a mapping of names to sentences is needed; see docs/recipe.md"
+            f"{path}: not a file of relations: a mapping of names to sentences is needed; see docs/reference/recipe.md"
         )
     relations = {str(name): _relation(path, str(name), fields) for name, fields in raw.items()}
     for relation in relations.values():
@@ -85,7 +85,7 @@ def _read(path: Path) -> dict[str, Relation]:
 def _relation(path: Path, name: str, fields: Any) -> Relation:
     known = {"sentence": str, "question": str, "event": bool, "reflexive": bool}
     if not isinstance(fields, dict) or "sentence" not in fields:
-        raise KindError(f"{path}: the relation {name!r} has no `sentence`; see docs/recipe.md")
+        raise KindError(f"{path}: the relation {name!r} has no `sentence`; see docs/reference/recipe.md")
     for field, value in fields.items():
         if field not in known:
             raise KindError(f"{path}: the relation {name!r}: {field!r}{nearest(str(field), list(known))}")

@@ -68,7 +68,7 @@ class Loop:
 
     def __init__(self, recipe: Recipe, quiet: bool = False) -> None:
         if recipe.loop is None:
-            raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/pgkd.md begins with one")
+            raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/guides/pgkd.md begins with one")
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
         check_places(recipe, student=True)
         check_output_files(recipe.work_dir)

@@ -86,7 +86,7 @@ class Recipe(Part):
                 raise RecipeError(f"{path}{error.where}: {error}") from None
             raise RecipeError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from None
         if not isinstance(raw, dict):
-            raise RecipeError(f"{path}: a recipe is a mapping of keys; see docs/recipe.md")
+            raise RecipeError(f"{path}: a recipe is a mapping of keys; see docs/reference/recipe.md")
         for change in overrides or []:
             override(raw, change, cls.model_fields)
         recipe = cls.from_dict(raw, folder=path.resolve().parent, source=str(path))

@@ -16,7 +16,7 @@ class StudentPart(Part):
         "linear", description="Which student: `linear`, `encoder`, `generator`, or one from a plugin."
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="Options of that student; docs/students.md says which."
+        default_factory=dict, description="Options of that student; docs/students/classifiers.md says which."
     )
     path: str | None = Field(
         None, description="Folder of the student. Default: `student` in the run's folder."

@@ -14,14 +14,14 @@ from support.files import ROOT, write_csv
 from synthkd import Recipe, plugins, run
 from synthkd.testing import FakeServer
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.slow
 def test_the_kind_that_the_page_builds_runs_as_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = "docs/writing-a-kind.md"
+    page = "docs/extending/kind.md"
     scope: dict[str, Any] = {}
     exec(compile(blocks(page, "python")[0], page, "exec"), scope)
     find = plugins.find
@@ -57,7 +57,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 def test_each_sentence_on_security_names_tests_that_exist() -> None:
-    page = (ROOT / "docs/security.md").read_text()
+    page = (ROOT / "docs/internals/security.md").read_text()
     sentences = re.findall(r"^- .*(?:\n  .*)*", page, re.MULTILINE)
     assert len(sentences) > 40
     for sentence in sentences:

@@ -1,4 +1,4 @@
-"""docs/generation.md says what works: its recipes are recipes, and its test passes."""
+"""docs/guides/generation.md says what works: its recipes are recipes, and its test passes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.files import write_csv
 
 from synthkd import Recipe
 
-PAGE = "docs/generation.md"
+PAGE = "docs/guides/generation.md"
 
 
 def whole(part: dict[str, Any]) -> dict[str, Any]:

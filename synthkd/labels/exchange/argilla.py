@@ -21,7 +21,7 @@ _ANNOTATORS, _TIMES = "annotators", "times"
 
 
 class ArgillaFormat(ExchangeFormat):
-    """Records of an Argilla dataset. `docs/labelling.md` shows the dataset's settings."""
+    """Records of an Argilla dataset. `docs/guides/labelling.md` shows the dataset's settings."""
 
     def write(self, rows: Sequence[ExportedRow], path: Path) -> list[Path]:
         """Write the records."""

@@ -40,7 +40,7 @@ def check_loop(recipe: Recipe) -> LoopPart:
             )
     if recipe.critic is None:
         raise RecipeError(
-            "a loop for triples needs a critic: it says which rows are kept, and how good the student is; docs/critics.md"
+            "a loop for triples needs a critic: it says which rows are kept, and how good the student is; docs/guides/critics.md"
             " tells how to make one"
         )
     return loop

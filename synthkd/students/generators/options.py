@@ -22,7 +22,7 @@ _SCHEDULES = ("linear", "cosine", "constant")
 @dataclass(frozen=True)
 class GeneratorOptions:
     """``base``: checkpoint folder, hub name, `synthkd/everyday`, `scratch`, or options of `scratch.new_checkpoint` as a
-    mapping. The table in docs/generators.md says what the others are."""
+    mapping. The table in docs/students/generators.md says what the others are."""
 
     base: Any = SCRATCH
     seed: int = 0
