@@ -104,6 +104,8 @@ GROUPS: dict[str, Group] = {
 
 #: What `register` made known: the class, by group and name.
 _registered: dict[tuple[str, str], Any] = {}
+#: What `find` loaded by path, by group and the plug-in's own name.
+_found_by_path: dict[tuple[str, str], Any] = {}
 T = TypeVar("T")
 
 
@@ -191,8 +193,14 @@ def find(group: str, name: str, folder: Path | None = None) -> Any:
     word, error = GROUPS[group].word, GROUPS[group].error
     if (group, name) in _registered:
         return _registered[group, name]
+    if (group, name) in _found_by_path:
+        return _found_by_path[group, name]
     if ":" in name and folder is not None:
-        return _fitting(group, _by_path(group, name, folder), name)
+        plugin = _fitting(group, _by_path(group, name, folder), name)
+        if plugin.name not in _points(group):
+            # What the run writes names the plug-in by its own name.
+            _found_by_path[group, plugin.name] = plugin
+        return plugin
     point = _points(group).get(name)
     if point is None:
         raise error(f"unknown {word} {name!r}{nearest(name, names(group))}")

@@ -86,7 +86,11 @@ class Loop:
         """All that the rounds follow from. How many there are at most, and when to stop, only say how far."""
         part = self.part.model_dump(mode="json", exclude={"rounds", "patience"})
         student = self.recipe.student.model_dump(mode="json", exclude={"path"}) if self.recipe.student else {}
-        identity = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe).identity
+        identity = (
+            plugins.find("backends", self.recipe.teacher.backend, self.recipe.folder)
+            .from_recipe(self.recipe)
+            .identity
+        )
         return {
             "recipe": self.recipe.record(),
             "student": self.recipe.published(student),

@@ -93,7 +93,7 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
         return None
     manifests = [read_json(folder / "manifest.json") for folder in folders]
     last = manifests[-1]
-    kind = plugins.find("kinds", recipe.kind.name)
+    kind = plugins.find("kinds", recipe.kind.name, recipe.folder)
     with TemporaryFolder() as name:
         parts = Path(name)
         files = [file for folder in folders for file in sorted((folder / "data").glob("*.parquet"))]

@@ -86,7 +86,10 @@ class Plan:
         if recipe.critic is not None and recipe.critic.options and recipe.critic.path is None:
             named = recipe.critic.name
             plugins.check_options(
-                plugins.find("critics", named), recipe.critic.options, f"critic {named!r}", CriticError
+                plugins.find("critics", named, recipe.folder),
+                recipe.critic.options,
+                f"critic {named!r}",
+                CriticError,
             )
         if recipe.critic is not None and recipe.critic.path is not None:
             from synthkd.stages.critic import check_options
@@ -95,7 +98,7 @@ class Plan:
 
     def _find_kind(self) -> Kind:
         part = self.recipe.kind
-        made = plugins.find("kinds", part.name)
+        made = plugins.find("kinds", part.name, self.recipe.folder)
         plugins.check_options(made, part.options, f"kind {part.name!r}", RecipeError, _TAKEN)
         try:
             kind: Kind = (
@@ -110,7 +113,9 @@ class Plan:
         return kind
 
     def _find_teacher(self) -> Teacher:
-        teacher: Teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
+        teacher: Teacher = plugins.find(
+            "backends", self.recipe.teacher.backend, self.recipe.folder
+        ).from_recipe(self.recipe)
         return teacher
 
     def _find_rules(self) -> list[Filter]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from support.doc_blocks import blocks
 from support.files import ROOT, write_csv
 
-from synthkd import Recipe, plugins, run
+from synthkd import Recipe, run
 from synthkd.testing import FakeServer
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -19,21 +18,15 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 @pytest.mark.slow
 def test_the_kind_that_the_page_builds_runs_as_it_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     page = "docs/extending/kind.md"
-    scope: dict[str, Any] = {}
-    exec(compile(blocks(page, "python")[0], page, "exec"), scope)
-    find = plugins.find
-    monkeypatch.setattr(
-        plugins,
-        "find",
-        lambda g, n: scope["DefinitionKind"] if (g, n) == ("kinds", "definition") else find(g, n),
-    )
+    (tmp_path / "definition.py").write_text(blocks(page, "python")[0])
     (tmp_path / "plain.j2").write_text(blocks(page, "")[0])
     write_csv(tmp_path / "terms.csv", [{"term": "knife"}, {"term": "fork"}])
     raw = yaml.safe_load(blocks(page, "yaml")[0])
     raw["prompt"]["template"] = "plain.j2"
+    raw["kind"]["name"] = "definition.py:DefinitionKind"
     with FakeServer(answer=lambda prompt, *_: f" something like other {prompt.split()[0]}s.\n") as server:
         raw["teacher"] |= {"backend": "openai", "model": "m", "base_url": server.url}
         result = run(Recipe.from_dict(raw, tmp_path), quiet=True)
