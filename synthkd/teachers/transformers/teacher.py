@@ -117,7 +117,7 @@ async def _windows(requests: AsyncIterator[Request], size: int) -> AsyncGenerato
 def resolve_model(model: str, folder: Path) -> Path | str:
     """The embedded teacher's folder, a folder that exists, or else a hub name."""
     if model == EMBEDDED:
-        return Path(__file__).parent / "everyday"
+        return Path(__file__).parents[1] / "everyday"
     path = (folder / model).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
