@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/ that come from the code: the recipe reference and the CLI reference.
+"""Write the pages of docs/ that come from the code: recipe, command line, plug-ins, and the list of rooms.
 
 python scripts/docs.py            write them
 python scripts/docs.py --check    fail where they are not up to date
@@ -7,7 +7,6 @@ python scripts/docs.py --check    fail where they are not up to date
 
 from __future__ import annotations
 
-import re
 import sys
 import typing
 from collections.abc import Iterator
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
+from synthkd import plugins
+from synthkd.commands.describe import describe
+from synthkd.options import default_words, type_words
 from synthkd.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,18 +68,19 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     ]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        kind = str(field.annotation).replace("typing.", "").replace("synthkd.recipe.", "")
-        kind = re.sub(r"\b(part|parts|teacher|recipe)\.(?=[A-Z])", "", kind)
-        kind = re.sub(r"synthkd\.secrets\.\w+\.", "", kind)
-        kind = kind.removeprefix("<class '").removesuffix("'>").replace("|", "or")
+        inner = [
+            one for one in flatten(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+        place = f"{path}.{name}".lstrip(".")
+        kind = f"[`{place}`](#{place.replace('.', '')})" if inner else type_words(field).replace("|", "or")
+        default = "" if inner and not field.is_required() else default_words(field)
         default = (
-            "required"
-            if field.default is PydanticUndefined and field.default_factory is None
-            else field.default
+            ""
+            if default in ("null", "[]", "{}")
+            else f"`{default}`"
+            if default not in ("", "required")
+            else default
         )
-        default = "" if default is PydanticUndefined or default is None else str(default)
-        if isinstance(field.default, BaseModel):
-            default = ""
         lines.append(f"| `{name}` | {kind} | {default} | {field.description or ''} |")
     return "\n".join(lines) + "\n"
 
@@ -98,6 +100,30 @@ def architecture_page() -> str:
     rooms = "\n".join(f"    {name:15} {holds}" for name, holds in ROOMS)
     before, _, rest = text.partition(begin)
     return before + begin + "```\nsynthkd/\n" + rooms + "\n```\n" + end + rest.partition(end)[2]
+
+
+def option_row(name: str, option: dict[str, Any]) -> str:
+    default = option["default"]
+    shown = f"`{default}`" if default not in ("", "required") else default
+    return f"| `{name}` | {option['type']} | {shown} | {option['about']} |"
+
+
+def plugins_page() -> str:
+    """Every plug-in of the installation that comes with synthkd, with its options."""
+    parts = [
+        "# Plug-ins and their options\n\nMade from the models of the plug-ins by `scripts/docs.py`; `synthkd describe GROUP NAME` shows"
+        " one of them.\n"
+    ]
+    for group, known in plugins.GROUPS.items():
+        parts.append(
+            f"## {known.word.capitalize()}s {{ #{group} }}\n\nBase class: `{known.contract.replace(':', '.')}`.\n"
+        )
+        for name, about in describe(group)[group].items():
+            parts.append(f"### `{name}` {{ #{known.word.replace(' ', '-')}-{name} }}\n\n{about['about']}\n")
+            if options := about.get("options"):
+                head = "| option | type | default | meaning |\n|---|---|---|---|\n"
+                parts.append(head + "\n".join(option_row(*item) for item in options.items()) + "\n")
+    return "\n".join(parts)
 
 
 def cli_page() -> str:
@@ -128,6 +154,7 @@ def main() -> None:
     pages = {
         "reference/recipe.md": recipe_page(),
         "reference/cli.md": cli_page(),
+        "reference/plugins.md": plugins_page(),
         "internals/architecture.md": architecture_page(),
     }
     stale = [

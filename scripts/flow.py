@@ -57,7 +57,8 @@ def drawing() -> str:
     middle = HEIGHT / 2
     for row in (0, 1):
         parts += [
-            arrow(f"M{left(c) + WIDTH} {top(row) + middle} H{left(c + 1) - 3}") for c in range(len(ROWS[row]) - 1)
+            arrow(f"M{left(c) + WIDTH} {top(row) + middle} H{left(c + 1) - 3}")
+            for c in range(len(ROWS[row]) - 1)
         ]
     turn = top(0) + HEIGHT + 32
     last = left(4) + WIDTH / 2
@@ -66,8 +67,15 @@ def drawing() -> str:
     parts.append(arrow(f"M{last} {top(1) + HEIGHT} V{top(2) - 3}"))
     # The loop runs beside the second row, up to the teacher.
     up = left(3) + WIDTH + GAP / 2
-    parts.append(arrow(f"M{left(4)} {top(2) + middle} H{up} V{top(0) + HEIGHT + 15} H{left(3) + WIDTH / 2} V{top(0) + HEIGHT + 3}", "loop"))
-    parts.append(f'<text class="small said" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the student&#8217;s errors choose what is asked next</text>')
+    parts.append(
+        arrow(
+            f"M{left(4)} {top(2) + middle} H{up} V{top(0) + HEIGHT + 15} H{left(3) + WIDTH / 2} V{top(0) + HEIGHT + 3}",
+            "loop",
+        )
+    )
+    parts.append(
+        f'<text class="small said" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the student&#8217;s errors choose what is asked next</text>'
+    )
     width, height = left(4) + WIDTH + 20, top(2) + HEIGHT + 16
     tips = "".join(
         f'<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'

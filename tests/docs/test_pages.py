@@ -22,7 +22,16 @@ from support.files import ROOT
 from synthkd.testing import FakeServer
 
 pytestmark = pytest.mark.slow
-PAGES = ["index", "start/first-corpus", "guides/rules", "extending/index", "extending/rule"]
+PAGES = [
+    "index",
+    "start/first-corpus",
+    "guides/rules",
+    "guides/templates",
+    "guides/relations",
+    "kinds/event",
+    "extending/index",
+    "extending/rule",
+]
 _FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
