@@ -27,7 +27,7 @@ from synthkd.stages.generate_processes import generate_in
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places, claim_work
 from synthkd.stages.places import GENERATED as GENERATED
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.stages.run_report import report_html, report_rows, report_text
 from synthkd.storage import read_json, write_json
 
@@ -86,9 +86,9 @@ def run(
 
     recipe = _recipe(recipe, rules, workers)
     check_places(recipe)
-    plan = Plan(recipe)
+    plan = plan_run(recipe)
     # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
-    decision = decide(plan)
+    decision = decide(plan.components)
     decision.refuse()
     generated = _generated(plan, quiet, workers)
     filter(recipe, quiet, plan, decision, workers, measure)
@@ -100,13 +100,13 @@ def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1)
     """Ask the teacher for what is not in the journal yet, in so many processes."""
     recipe = _recipe(recipe, None, workers)
     check_places(recipe)
-    return _generated(Plan(recipe), quiet, workers)
+    return _generated(plan_run(recipe), quiet, workers)
 
 
 def filter(
     recipe: Recipe | str | Path,
     quiet: bool = False,
-    plan: Plan | None = None,
+    plan: RunPlan | None = None,
     decision: Decision | None = None,
     workers: int = 1,
     measure: bool = True,
@@ -117,11 +117,11 @@ def filter(
     from synthkd.stages.filter import filter_candidates
 
     recipe = _recipe(recipe, None, workers)
-    plan = plan or Plan(recipe)
+    plan = plan or plan_run(recipe)
     # Before a critic is trained.
     if not os.path.lexists(recipe.journal_path):
         raise InputError(f"{recipe.journal_path}: no journal here; `synthkd generate` makes one")
-    decision = decision or decide(plan)
+    decision = decision or decide(plan.components)
     claim_work(recipe.work_dir)
     with (
         Journal(recipe.journal_path, must_exist=True) as journal,
@@ -143,7 +143,7 @@ def filter(
     return counts.as_dict()
 
 
-def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, Any]:
+def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[str, Any]:
     """Write the corpus from the filtered candidates. Returns its manifest."""
     from synthkd.corpora.schema import candidate_schema
     from synthkd.corpora.write import write_corpus
@@ -151,7 +151,7 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
     from synthkd.stages.manifest import make_manifest
 
     recipe = _recipe(recipe)
-    plan = plan or Plan(recipe)
+    plan = plan or plan_run(recipe)
     folder = recipe.work_dir / FILTERED_ROWS
     if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
         raise StorageError(f"{recipe.work_dir}: nothing was filtered yet; run `synthkd filter` first")
@@ -160,12 +160,12 @@ def publish(recipe: Recipe | str | Path, plan: Plan | None = None) -> dict[str, 
         raise StorageError(f"{recipe.work_dir}: was filtered by another recipe; run `synthkd filter` again")
     critic = report["critic"]
     if critic and not critic["reachable"] and not critic.get("publish_anyway"):
-        decide(plan).refuse()
+        decide(plan.components).refuse()
     manifest = make_manifest(
         recipe,
         plan.kind,
-        plan.prompt,
-        plan.teacher.identity,
+        plan.components.prompt,
+        plan.requests.identity,
         report["inputs"],
         critic,
         report["counts"],
@@ -193,24 +193,25 @@ def _recipe(recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, wor
     return recipe
 
 
-def _generated(plan: Plan, quiet: bool, workers: int = 1) -> GenerateReport:
+def _generated(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
     recipe = plan.recipe
     with (
         run_lock(recipe.work_dir) as lock,
         Journal(recipe.journal_path) as journal,
         Progress("generate", quiet) as progress,
     ):
-        plan.look_ahead()
-        for line in (*plan.warnings, *plan.without_examples()):
+        preview = plan.preview()
+        for line in preview.warnings:
             progress.say(line)
         if not quiet and (recipe.votes is None or recipe.votes.adaptive is None):
             # Adaptive rounds ask for fewer samples than all.
-            progress.expect(plan.count() * plan.sampling.n)
+            inputs = plan.inputs.count() if preview.inputs is None else preview.inputs
+            progress.expect(inputs * plan.components.sampling.n)
         with journal.claim(recipe.name, progress.say) as claim:
             if workers > 1:
                 generated = generate_in(workers, recipe, progress, (lock, claim.descriptor))
             else:
-                generated = generate_completions(plan, journal, progress)
+                generated = generate_completions(plan, journal, progress, rendered=preview.rendered)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated
 

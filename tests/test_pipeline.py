@@ -13,7 +13,7 @@ from support.recipes import Make
 from synthkd import Journal, filter, generate, load_corpus, publish, run
 from synthkd.critics.calibration import clopper_pearson_lower
 from synthkd.errors import InputError, KindError, NotReachableError, RecipeError, StorageError, TeacherError
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.testing import FakeServer
 
 
@@ -325,7 +325,7 @@ def limited(make_recipe: Make, folder: Path, heads: list[str], limit: int) -> li
     recipe = make_recipe(heads=1)
     write_csv(folder / "inputs.csv", [{"head": head, "relation": "UsedFor"} for head in heads])
     inputs = recipe.inputs.model_copy(update={"limit": limit})
-    return [row["head"] for row in Plan(recipe.model_copy(update={"inputs": inputs})).rows()]
+    return [row["head"] for row in plan_run(recipe.model_copy(update={"inputs": inputs})).inputs.rows()]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from synthkd.errors import RecipeError, SynthKDError
 from synthkd.pipeline import publish
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.secrets import Headers, Mask, Url, credential_field, credential_name, has_token, masked
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.testing import FakeServer
 
 SECRET = "Zx9-hunter2-Qm4"
@@ -308,8 +308,8 @@ def test_no_secret_in_any_position_of_a_recipe_is_shown(
     folder.mkdir(exist_ok=True)
     try:
         made = recipe(folder, **_POSITIONS[position](secret))
-        plan = Plan(made)
-        text = shown(made) + str(dry_run(made)) + plan.identity + repr(plan.teacher)
+        plan = plan_run(made)
+        text = shown(made) + str(dry_run(made)) + plan.requests.identity + repr(plan.components.teacher)
     except SynthKDError as error:
         text = f"{error} {error!r}"
     assert secret not in text

@@ -38,7 +38,7 @@ from synthkd.progress import Progress
 from synthkd.requests import Completion
 from synthkd.stages.critic import Decision
 from synthkd.stages.filter import filter_candidates
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 SAMPLES = 10
 WANTED = {"rows_per_second_4_cores": 100_000.0, "memory_ratio": 1.2}
@@ -119,7 +119,7 @@ def fill(folder: Path, rows: int) -> Path:
 def write_journal(recipe: Recipe, recorded: Path) -> None:
     """What `generate` would have written, with its keys and without its waits for the disk."""
     with Journal(recipe.journal_path) as journal, recorded.open() as lines:
-        for batch in Plan(recipe).asked(batch=2000):
+        for batch in plan_run(recipe).batches(size=2000):
             requests = [asked.request for asked in batch]
             answers = []
             for request in requests:
@@ -155,7 +155,7 @@ def filter_journal(path: Path, workers: int) -> None:
     recipe = Recipe.load(path)
     folder = recipe.work_dir / "judged"
     with Journal(recipe.journal_path, must_exist=True) as journal, Progress("filter", quiet=True) as progress:
-        counts = filter_candidates(Plan(recipe), journal, Decision(), folder, progress, workers).as_dict()
+        counts = filter_candidates(plan_run(recipe), journal, Decision(), folder, progress, workers).as_dict()
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(
         json.dumps(

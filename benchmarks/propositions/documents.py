@@ -18,7 +18,7 @@ from synthkd.commands.segment_coverage import Coverage, total
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.rows.read import read_rows
 from synthkd.stages.places import FILTERED_ROWS
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 
 def documents(folder: Path, quick: bool) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ def recorded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
     recipe = _recipe(out, documents(folder, quick), {"backend": "recorded", "path": "recorded.jsonl"}, 5)
     (out / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
     with (out / "answers.jsonl").open("w", encoding="utf-8") as file:
-        for group in Plan(recipe).asked():
+        for group in plan_run(recipe).batches():
             for asked in group:
                 text = _broken(asked.row["sentences"], rng)
                 file.write(json.dumps({"input_id": asked.input_id, "text": text}) + "\n")

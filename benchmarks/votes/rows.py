@@ -13,7 +13,7 @@ from synthkd import Journal, Recipe, generate
 from synthkd.filters.rationales import AnswerAgrees, Arithmetic
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
     ]  # fmt: skip
     recipe = Recipe.load(Path(__file__).parents[2] / "examples" / "rationales.yaml", changes)
     generate(recipe, quiet=True)
-    plan = Plan(recipe)
+    plan = plan_run(recipe)
     with Journal(recipe.journal_path) as journal:
-        batch = [asked for group in plan.asked() for asked in group]
+        batch = [asked for group in plan.batches() for asked in group]
         held = journal.completions([asked.request.request_id for asked in batch])
     inputs = {asked.input_id: asked.row for asked in batch}
     said = [

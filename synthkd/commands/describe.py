@@ -13,7 +13,7 @@ from synthkd.kinds.relations import shipped_sets
 from synthkd.options import described
 from synthkd.prompts.templates import load_prompt, shipped_prompts
 from synthkd.recipe import Recipe
-from synthkd.stages.critic import shipped_critics
+from synthkd.stages.critic_options import shipped_critics
 
 
 def describe(group: str | None = None, name: str | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from synthkd.commands.reach import Reach, reach_of
@@ -9,8 +10,9 @@ from synthkd.journal import Journal
 from synthkd.prices import most_dollars
 from synthkd.recipe import Price, Recipe
 from synthkd.reporting.safe_text import clean, clean_lines
-from synthkd.stages.adaptive import adaptive_of
-from synthkd.stages.plan import InputCounts, Plan
+from synthkd.stages.adaptive import adaptive_sampling
+from synthkd.stages.inputs import InputCounts
+from synthkd.stages.plan import plan_run
 
 #: Characters of a token, about: only for the estimate below.
 _CHARACTERS = 3.6
@@ -61,33 +63,36 @@ def _shown(prompt: str) -> str:
 
 def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
     """Render every prompt of a recipe and count what would be sent."""
-    plan = Plan(recipe)
+    plan = plan_run(recipe)
     counts = InputCounts()
+    without_examples: Counter[str] = Counter()
     prompts: list[str] = []
     requests = samples = held = characters = written = 0
     journal = Journal(recipe.journal_path, read_only=True) if recipe.journal_path.exists() else None
     try:
-        narrow = adaptive_of(plan, journal) if journal else None
-        for whole in plan.asked(counts):
-            batch = narrow.at_most(whole) if narrow else whole
-            ids = [asked.request.request_id for asked in batch]
+        adaptive = adaptive_sampling(plan.requests, journal) if journal else None
+        for whole in plan.batches(counts):
+            batch = adaptive.at_most(whole) if adaptive else whole
+            ids = [one.request.request_id for one in batch]
             known = journal.held(ids) if journal else {}
-            for asked, name in zip(batch, ids, strict=True):
-                wanted = len(asked.request.sample_indexes)
-                here = len(known.get(name, set()).intersection(asked.request.sample_indexes))
+            for one, name in zip(batch, ids, strict=True):
+                if (value := plan.requests.missing_examples(one.row)) is not None:
+                    without_examples[value] += 1
+                wanted = len(one.request.sample_indexes)
+                here = len(known.get(name, set()).intersection(one.request.sample_indexes))
                 samples += wanted
                 held += here
                 if here < wanted:
                     requests += 1
-                    characters += len(asked.request.prompt)
-                    written += (wanted - here) * asked.request.sampling.max_tokens
+                    characters += len(one.request.prompt)
+                    written += (wanted - here) * one.request.sampling.max_tokens
                 if len(prompts) < shown:
-                    prompts.append(asked.request.prompt)
+                    prompts.append(one.request.prompt)
     finally:
         if journal:
             journal.close()
     tokens = round(characters / _CHARACTERS)
-    price: Price | None = getattr(plan.teacher, "price", None)
+    price: Price | None = getattr(plan.components.teacher, "price", None)
     cost = None if price is None else most_dollars(price, tokens, written)
     return DryRun(
         counts.distinct,
@@ -99,7 +104,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         written,
         cost,
         prompts,
-        [*plan.warnings, *plan.without_examples()],
+        plan.requests.warnings(without_examples),
         reach_of(recipe),
         recipe.votes is not None and recipe.votes.adaptive is not None,
     )

@@ -20,12 +20,12 @@ from synthkd.journal import Journal
 from synthkd.keys import fraction
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
-from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.critic import decide
 from synthkd.stages.filter import filter_candidates
 from synthkd.stages.generate import generate_completions
 from synthkd.stages.lock import run_lock
-from synthkd.stages.plan import InputCounts, Plan
+from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.storage import TemporaryFolder
 
 _RESAMPLES = 4000
@@ -83,8 +83,8 @@ def _spans(seconds: Interval) -> str:
 
 def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
     """Ask so many of the open requests and project; None where nothing is open."""
-    plan = Plan(recipe)
-    decision = decide(plan)
+    plan = plan_run(recipe)
+    decision = decide(plan.components)
     with (
         run_lock(recipe.work_dir),
         Journal(recipe.journal_path) as journal,
@@ -95,7 +95,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         open_, chosen = _draw(plan, journal, requests)
         if not chosen:
             return None
-        plan.only = set(chosen)
+        plan = plan.restricted_to(chosen)
         start = time.monotonic()
         done = generate_completions(plan, journal, quiet)
         seconds = time.monotonic() - start
@@ -106,23 +106,23 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
     return _projected(plan, open_, rows, done.failed, seconds, seed)
 
 
-def _draw(plan: Plan, journal: Journal, wanted: int) -> tuple[int, dict[str, str]]:
+def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, str]]:
     """How many requests are open, and some of them: input id -> request id."""
     drawn: list[tuple[float, str, str]] = []
     count = 0
-    narrow = adaptive_of(plan, journal)
-    for whole in plan.asked(InputCounts()):
-        batch = narrow.at_most(whole) if narrow else whole
-        ids = [asked.request.request_id for asked in batch]
+    adaptive = adaptive_sampling(plan.requests, journal)
+    for whole in plan.batches():
+        batch = adaptive.at_most(whole) if adaptive else whole
+        ids = [one.request.request_id for one in batch]
         held, failed = journal.held(ids), journal.failures(ids)
-        for asked, name in zip(batch, ids, strict=True):
+        for one, name in zip(batch, ids, strict=True):
             refused = {index for index, failure in failed.get(name, {}).items() if failure.permanent}
             have = held.get(name, set()) | refused
-            if have.issuperset(asked.request.sample_indexes):
+            if have.issuperset(one.request.sample_indexes):
                 continue
             count += 1
             # The largest of the negatives are the smallest draws.
-            entry = (-fraction(f"probe {asked.input_id}"), asked.input_id, name)
+            entry = (-fraction(f"probe {one.input_id}"), one.input_id, name)
             if len(drawn) < wanted:
                 heapq.heappush(drawn, entry)
             else:
@@ -130,7 +130,7 @@ def _draw(plan: Plan, journal: Journal, wanted: int) -> tuple[int, dict[str, str
     return count, {input_id: name for _, input_id, name in drawn}
 
 
-def _per_request(plan: Plan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
+def _per_request(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
     """For each asked input: tokens, dollars, seconds and accepted rows."""
     accepted: Counter[str] = Counter()
     for path in filtered.glob("*.parquet") if filtered.is_dir() else ():
@@ -138,11 +138,11 @@ def _per_request(plan: Plan, journal: Journal, filtered: Path) -> list[dict[str,
         for input_id, rejected_by in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
             accepted[input_id] += rejected_by is None
     rows = []
-    for batch in plan.asked(InputCounts()):
-        ids = [asked.request.request_id for asked in batch]
+    for batch in plan.batches():
+        ids = [one.request.request_id for one in batch]
         found = journal.completions(ids)
-        for asked, name in zip(batch, ids, strict=True):
-            rows.append(_row(list(found.get(name, {}).values()), accepted[asked.input_id]))
+        for one, name in zip(batch, ids, strict=True):
+            rows.append(_row(list(found.get(name, {}).values()), accepted[one.input_id]))
     return rows
 
 
@@ -159,7 +159,7 @@ def _row(completions: list[Any], accepted: int) -> dict[str, Any]:
 
 
 def _projected(
-    plan: Plan, requests: int, rows: list[dict[str, Any]], failed: int, seconds: float, seed: int
+    plan: RunPlan, requests: int, rows: list[dict[str, Any]], failed: int, seconds: float, seed: int
 ) -> Probe:
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(rows), (_RESAMPLES, len(rows)))
@@ -189,7 +189,7 @@ def _interval(values: Any, draws: Any, times: float) -> Interval:
     return Interval(max(0.0, low) * times, mean * times, high * times)
 
 
-def _time(plan: Plan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float) -> Interval:
+def _time(plan: RunPlan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float) -> Interval:
     """Latency times requests over what is in flight, but not faster than the limits a minute allow; a local model,
     which has no latency of its own, as fast as it was."""
     latencies = np.array([row["latency"] for row in rows], float)

@@ -24,7 +24,7 @@ from synthkd.keys import content_hash, file_hash
 from synthkd.loops.task import Row
 from synthkd.recipe import Inputs, Recipe
 from synthkd.stages.places import run_strange
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.storage import (
     CORPUS_FOLDER,
     MARK,
@@ -186,11 +186,11 @@ def run_round(recipe: Recipe, folder: Path, quiet: bool = True) -> RoundRun:
 
 def _failures(recipe: Recipe) -> dict[str, int]:
     """Reasons of the requests that failed, as the journal has them: the same in the run that asked and in a later one."""
-    plan = Plan(recipe)
+    plan = plan_run(recipe)
     found: Counter[str] = Counter()
     with Journal(recipe.journal_path, must_exist=True) as journal:
-        for batch in plan.asked():
-            failed = journal.failures([asked.request.request_id for asked in batch])
+        for batch in plan.batches():
+            failed = journal.failures([one.request.request_id for one in batch])
             found.update(failure.reason for each in failed.values() for failure in each.values())
     return dict(sorted(found.items()))
 

@@ -11,7 +11,7 @@ from synthkd.prices import PromptTokens, most_dollars
 from synthkd.recipe import Price
 from synthkd.recipe.teacher import COSTLY_FIELDS
 from synthkd.requests import Answer, Request
-from synthkd.stages.plan import Plan
+from synthkd.stages.components import Components
 
 
 @dataclass(frozen=True)
@@ -26,25 +26,25 @@ class Bounds:
     prompts: PromptTokens = field(default_factory=PromptTokens, compare=False)
 
     @classmethod
-    def of(cls, plan: Plan) -> Bounds:
+    def of(cls, components: Components) -> Bounds:
         """Raises `RecipeError` for dollars without a price, or with fields that change it: no such cap can be kept."""
-        limits = plan.recipe.limits
-        body = plan.recipe.teacher.sampling.extra_body
+        limits = components.recipe.limits
+        body = components.recipe.teacher.sampling.extra_body
         if limits.dollars is not None and (costly := [name for name in COSTLY_FIELDS if name in body]):
             raise RecipeError(
                 f"limits.dollars (--budget) with teacher.sampling.extra_body.{costly[0]}: the provider charges for that"
                 " beside the tokens, so the cap could not be kept; leave it out, or cap with --max-tokens"
             )
         # A backend without the attribute runs on one's own machine.
-        price = getattr(plan.teacher, "price", Price())
+        price = getattr(components.teacher, "price", Price())
         if limits.dollars is not None and price is None:
             raise RecipeError(
-                f"limits.dollars (--budget) needs prices, and none is known for {plan.recipe.teacher.model!r}:"
+                f"limits.dollars (--budget) needs prices, and none is known for {components.recipe.teacher.model!r}:"
                 " give teacher.price (input and output, dollars per million tokens), or cap with --max-tokens"
             )
         capped = limits.dollars is not None or limits.tokens is not None
         caps = Caps(limits.dollars, limits.tokens) if capped else None
-        return cls(plan.recipe.name, price or Price(), caps)
+        return cls(components.recipe.name, price or Price(), caps)
 
     def of_each(self, requests: list[Request]) -> list[tuple[float, int]]:
         """Dollars and tokens that a sample of each request may come to."""

@@ -11,31 +11,31 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthkd.filters.corpus_level import LastFilter
+from synthkd.stages.components import Components
 from synthkd.stages.filter_report import FilterReport
-from synthkd.stages.plan import Plan
 
 _BATCH = 8192
 
 
-def decide_last(plan: Plan, folder: Path, done: FilterReport) -> None:
+def decide_last(components: Components, folder: Path, done: FilterReport) -> None:
     """Let them reject, in the order of the recipe, in the filtered files of a folder; count it."""
     files = sorted(folder.glob("part-*.parquet"))
-    for rule in plan.rules:
+    for rule in components.rules:
         if isinstance(rule, LastFilter):
-            rejected = _decide(rule, plan, files)
+            rejected = _decide(rule, components, files)
             done.accepted -= rejected
             done.rejected[rule.name] = done.rejected.get(rule.name, 0) + rejected
 
 
-def _decide(rule: LastFilter, plan: Plan, files: list[Path]) -> int:
+def _decide(rule: LastFilter, components: Components, files: list[Path]) -> int:
     counts = []
     for path in files:
         count = 0
-        for batch in _accepted(path, rule.columns(plan.kind)):
-            rule.take(batch, plan.kind)
+        for batch in _accepted(path, rule.columns(components.kind)):
+            rule.take(batch, components.kind)
             count += batch.num_rows
         counts.append(count)
-    reasons = dict(rule.settle(plan.kind))
+    reasons = dict(rule.settle(components.kind))
     begin = 0
     for path, count in zip(files, counts, strict=True):
         here = {

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from synthkd.errors import NotReachableError, RecipeError, nearest
 from synthkd.kinds.base import Kind
+from synthkd.stages.components import Components
+from synthkd.stages.critic_options import critic_options, shipped_critics
 from synthkd.stages.places import claim_work
-from synthkd.stages.plan import Plan
 from synthkd.stages.shift import Watch
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ NAME = "critic"
 _NO_SCORE = "the critic has no score of it"
 #: What a manifest says of the guarantee.
 KEPT, WITHDRAWN, UNREACHABLE = "kept", "withdrawn", "cannot be had"
-#: Options that may be paths; a name that is none, of a hub say, stays as it is.
-_PATHS = {"reference", "model", "embedder", "encoder"}
 
 
 @dataclass(frozen=True)
@@ -119,9 +118,9 @@ class Decision:
             )
 
 
-def decide(plan: Plan) -> Decision:
+def decide(components: Components) -> Decision:
     """Load or train the recipe's critic and ask it for a threshold."""
-    part = plan.recipe.critic
+    part = components.recipe.critic
     if part is None:
         return Decision()
     from synthkd.critics.calibration import Unreachable
@@ -134,37 +133,39 @@ def decide(plan: Plan) -> Decision:
         path = (
             resource(f"critics/{part.path}")
             if part.path in shipped_critics()
-            else plan.recipe.resolve(part.path)
+            else components.recipe.resolve(part.path)
         )
-        trained = load_critic(path, plan.kind, _options(plan.recipe), plan.recipe.folder)
+        trained = load_critic(
+            path, components.kind, critic_options(components.recipe), components.recipe.folder
+        )
     else:
         sheet = read_labels(
-            plan.recipe.resolve(str(part.labels)),
-            plan.kind,
+            components.recipe.resolve(str(part.labels)),
+            components.kind,
             label=part.label,
             columns=part.columns,
             held_out=part.held_out,
             group=part.group,
-            seed=plan.recipe.seed,
+            seed=components.recipe.seed,
             merge=part.merge,
         )
         for conflict in sheet.conflicts:
             logging.getLogger("synthkd").warning(
                 "left out, labelled both ways in %s: %s", part.labels, conflict
             )
-        claim_work(plan.recipe.work_dir)
+        claim_work(components.recipe.work_dir)
         trained = train_critic(
-            plan.kind,
+            components.kind,
             sheet,
             part.name,
-            plan.recipe.work_dir / "critic",
-            _options(plan.recipe),
-            _kind_options(plan.recipe),
+            components.recipe.work_dir / "critic",
+            critic_options(components.recipe),
+            _kind_options(components.recipe),
         )
     # Refuse a critic without held-out rows before anything else.
     _ = trained.curve
     if part.each is not None:
-        return _decide_each(trained, plan, part)
+        return _decide_each(trained, components, part)
     found = trained.threshold(part.precision, part.confidence)
     record = _record(trained, part, not isinstance(found, Unreachable))
     if isinstance(found, Unreachable):
@@ -183,7 +184,7 @@ def decide(plan: Plan) -> Decision:
         "lower_bound": found.lower_bound,
         "effective_labels": found.effective,
     }
-    return Decision(trained, found.threshold, record=record, watch=_watch(plan, trained))
+    return Decision(trained, found.threshold, record=record, watch=_watch(components, trained))
 
 
 def _kind_options(recipe: Recipe) -> dict[str, Any]:
@@ -193,52 +194,24 @@ def _kind_options(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in own.items() if value is not None} | dict(part.options)
 
 
-def _watch(plan: Plan, trained: TrainedCritic) -> Watch:
-    return Watch(plan.kind.columns, trained.critic.numbers()[0])
+def _watch(components: Components, trained: TrainedCritic) -> Watch:
+    return Watch(components.kind.columns, trained.critic.numbers()[0])
 
 
-def _options(recipe: Recipe) -> dict[str, Any]:
-    """The critic's options; paths are read from the recipe's folder. A trained critic takes those that its folder does not
-    say: whom a judge asks, its journal and limits, where an encoder is."""
-    assert recipe.critic is not None
-    options = dict(recipe.critic.options)
-    for name in _PATHS & set(options):
-        if isinstance(options[name], str) and (found := recipe.resolve(options[name])).exists():
-            options[name] = str(found)
-    if recipe.critic.name == "judge" and recipe.critic.path is None:
-        options.setdefault("folder", str(recipe.folder))
-    return options
-
-
-def check_options(recipe: Recipe) -> None:
-    """Refuse, before anything is bought, a trained critic that could not be asked. One may be trained later."""
-    from synthkd import plugins
-    from synthkd.critics.folder import FACTS, read_facts
-    from synthkd.critics.options import options_of_load
-    from synthkd.errors import CriticError
-
-    assert recipe.critic is not None
-    folder = recipe.resolve(str(recipe.critic.path))
-    if recipe.critic.path in shipped_critics() or not (folder / FACTS).is_file():
-        return
-    critic = plugins.find("critics", read_facts(folder).critic)
-    options_of_load(critic, recipe.critic.options)
-    if said := critic.unnamed(folder, recipe.critic.options):
-        raise CriticError(f"{folder}: this critic {said}: give critic.options.teacher")
-
-
-def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decision:
+def _decide_each(trained: TrainedCritic, components: Components, part: CriticPart) -> Decision:
     """A threshold for each value of a column, the promise for all of them at once."""
     from synthkd.critics.calibration import Threshold, choose_by_group
     from synthkd.critics.labels import verdict_column
 
     column, held = str(part.each), trained.held_out
-    if column not in plan.kind.columns:
-        known = nearest(column, list(plan.kind.columns))
-        raise RecipeError(f"critic.each: {column!r} is not a column of the kind {plan.kind.name}{known}")
+    if column not in components.kind.columns:
+        known = nearest(column, list(components.kind.columns))
+        raise RecipeError(
+            f"critic.each: {column!r} is not a column of the kind {components.kind.name}{known}"
+        )
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
     groups = [str(value) for value in held.column(column).to_pylist()]
-    scores, labels = held.column("score").to_numpy(), held.column(verdict_column(plan.kind)).to_numpy()
+    scores, labels = held.column("score").to_numpy(), held.column(verdict_column(components.kind)).to_numpy()
     found = choose_by_group(
         scores, labels, groups, part.precision, part.confidence, weights=weights, clusters=trained.groups
     )  # fmt: skip
@@ -258,7 +231,7 @@ def _decide_each(trained: TrainedCritic, plan: Plan, part: CriticPart) -> Decisi
         record["advice"] = sentence
         each = (column, found) if part.publish_anyway else None
         return Decision(trained, None, sentence, part.publish_anyway, record, each=each)
-    watch = _watch(plan, trained)
+    watch = _watch(components, trained)
     return Decision(
         trained, publish_anyway=part.publish_anyway, record=record, watch=watch, each=(column, found)
     )
@@ -290,10 +263,3 @@ def _below(score: float | None, threshold: float) -> str | None:
     if score is None:
         return _NO_SCORE
     return None if score >= threshold else f"score {score:.4f}, below {threshold:.4f}"
-
-
-def shipped_critics() -> list[str]:
-    """Names of the critics that come with synthkd."""
-    from synthkd.resources import resource
-
-    return sorted(path.parent.name for path in resource("critics").glob("*/critic.json"))

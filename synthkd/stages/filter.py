@@ -31,7 +31,7 @@ from synthkd.stages.filter_steps import Steps
 from synthkd.stages.order import order
 from synthkd.stages.outcomes import Outcomes
 from synthkd.stages.parse import MALFORMED
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import RunPlan
 from synthkd.stages.votes import Ballot
 from synthkd.storage import FILTERED_FOLDER, replaced_folder
 
@@ -40,7 +40,7 @@ PARTITION_ROWS = 200_000
 
 
 def filter_candidates(
-    plan: Plan, journal: Journal, decision: Decision, folder: Path, progress: Progress, workers: int = 1
+    plan: RunPlan, journal: Journal, decision: Decision, folder: Path, progress: Progress, workers: int = 1
 ) -> FilterReport:
     """Write filtered candidates as ``part-*.parquet`` into ``folder``, those of one question together; return the
     counts."""
@@ -51,8 +51,8 @@ def filter_candidates(
             if not came.completed:
                 raise _nothing(came)
             done = _decide_all(steps, hands, decision, came.report(), progress)
-            order(plan, temporary, done)
-            decide_last(plan, temporary, done)
+            order(plan.components, temporary, done)
+            decide_last(plan.components, temporary, done)
         shutil.rmtree(temporary / "parsed")
         shutil.rmtree(temporary / "counted", ignore_errors=True)
     return done
@@ -126,7 +126,7 @@ def _decide_all(
         progress.advance(sum(counts.values()))
     done.accepted = outcomes.pop("accepted", 0)
     done.malformed = outcomes.pop(MALFORMED, 0)
-    names = [*(rule.name for rule in plan.rules), *([VOTES] if ballot.part else []), DUPLICATE]
+    names = [*(rule.name for rule in plan.components.rules), *([VOTES] if ballot.part else []), DUPLICATE]
     if decision.trained is not None:
         names.append(decision.name)
     # A critic may give outcomes of its own, such as a judge's reply that cannot be read.
@@ -155,9 +155,9 @@ def _finished(
             yield steps.finish(number, rows), votes
 
 
-def count_partitions(plan: Plan) -> int:
+def count_partitions(plan: RunPlan) -> int:
     """A power of two, so that about `PARTITION_ROWS` rows fall in each."""
-    wanted = plan.count() * plan.sampling.n * plan.kind.answer_size / PARTITION_ROWS
+    wanted = plan.inputs.count() * plan.components.sampling.n * plan.kind.answer_size / PARTITION_ROWS
     count = 1
     while count < wanted and count < 4096:
         count *= 2

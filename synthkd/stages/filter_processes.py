@@ -28,15 +28,15 @@ from synthkd.progress import Progress
 from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.filter_steps import Steps
 from synthkd.stages.outcomes import Outcomes
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import RunPlan
 from synthkd.stages.votes import Ballot
 
 
-def why_alone(plan: Plan) -> str | None:
+def why_alone(plan: RunPlan) -> str | None:
     """Why a plan cannot be filtered by several processes, or None."""
-    if plan.only is not None:
+    if plan.inputs.only is not None:
         return "only some inputs are filtered"
-    for rule in plan.rules:
+    for rule in plan.components.rules:
         if isinstance(rule, GlobalFilter) and type(rule).merge is GlobalFilter.merge:
             return f"the rule {rule.name} cannot put together what several processes saw"
     return None
@@ -126,7 +126,7 @@ class _Worker:
             self._say(
                 {
                     "recipe": recipe.for_worker(), "folder": str(recipe.folder),
-                    "shared": str(steps.folder), "identity": steps.plan.identity,
+                    "shared": str(steps.folder), "identity": steps.plan.requests.identity,
                 }
             )  # fmt: skip
 

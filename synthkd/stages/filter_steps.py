@@ -24,7 +24,7 @@ from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.outcomes import Outcomes, tally_of
 from synthkd.stages.parse import Parser
 from synthkd.stages.partitions import Partitions, partition_name, read_partition
-from synthkd.stages.plan import InputCounts, Plan
+from synthkd.stages.plan import RunPlan
 from synthkd.stages.votes import QUESTION, Ballot
 
 
@@ -50,19 +50,19 @@ def _few_collections(every: int = 64) -> Iterator[Callable[[], None]]:
 class Steps:
     """The steps, in a folder that all processes of one filtering share."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: RunPlan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
-        self.globals = [rule for rule in plan.rules if isinstance(rule, GlobalFilter)]
+        self.globals = [rule for rule in plan.components.rules if isinstance(rule, GlobalFilter)]
 
     def parse(
         self, journal: Journal, partitions: int, progress: Progress, shard: tuple[int, int] = (0, 1)
     ) -> ParseCounts:
         """Deal the rows of a shard to partitions."""
-        parser = Parser(self.plan, journal)
+        parser = Parser(self.plan.requests, journal)
         folder = self.folder / "parsed" / f"{shard[0]:03d}"
         folder.mkdir(parents=True)
         with _few_collections() as tidy, Partitions(folder, parser.schema, partitions, QUESTION) as out:
-            for batch in self.plan.asked(InputCounts(), shard=shard):
+            for batch in self.plan.batches(shard=shard):
                 rows = parser.read(batch)
                 if rows is not None:
                     out.write(rows)
@@ -77,7 +77,7 @@ class Steps:
     def begun(self, number: int) -> Outcomes:
         """The rows of a partition, from all shards; the global rules have spoken."""
         paths = sorted(self.folder.glob(f"parsed/*/{partition_name(number)}"))
-        return Outcomes.begun(read_partition(paths), self.plan)
+        return Outcomes.begun(read_partition(paths), self.plan.components)
 
     def survey(self, number: int, ballot: Ballot) -> Counter[Pattern]:
         """The patterns of votes in a partition."""

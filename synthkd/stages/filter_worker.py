@@ -18,7 +18,7 @@ from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import guard_streams
 from synthkd.stages.filter_steps import Steps
 from synthkd.stages.generate_worker import say
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.stages.votes import Ballot
 from synthkd.storage import storage_errors
 
@@ -38,9 +38,7 @@ class Worker:
 
     def __init__(self, job: dict[str, Any]) -> None:
         recipe = Recipe.from_dict(job["recipe"], job["folder"])
-        self.plan = Plan(recipe)
-        # The parent knows it, and a backend may have to read a large file to tell it.
-        self.plan.__dict__["identity"] = job["identity"]
+        self.plan = plan_run(recipe, job["identity"])
         self.steps = Steps(self.plan, Path(job["shared"]))
 
     def do(self, message: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from synthkd.finish_reasons import RECORDED, Finish, meaning_of
 from synthkd.text.thoughts import split_thoughts
 
 if TYPE_CHECKING:
-    from synthkd.stages.plan import Plan
+    from synthkd.stages.components import Components
 
 #: Requests that the first answers come from at least: many samples of one odd input say little.
 _REQUESTS = 8
@@ -24,11 +24,13 @@ class FirstAnswers:
     are others, and the look begins anew. The first answer of use ends the look.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self._most = plan.recipe.limits.useless_answers
+    def __init__(self, components: Components) -> None:
+        self.components = components
+        self._most = components.recipe.limits.useless_answers
         # A list that was cut has whole candidates before its last.
-        self._cut = not plan.kind.several and any(rule.name == "unfinished" for rule in plan.rules)
+        self._cut = not components.kind.several and any(
+            rule.name == "unfinished" for rule in components.rules
+        )
         self._requests: set[str] = set()
         self._answers = 0
         self._counts: Counter[str] = Counter()
@@ -60,7 +62,7 @@ class FirstAnswers:
         empty = not answer.text.strip()
         if empty:
             found.append("thoughts" if answer.thoughts or reasoning else "empty")
-        unknown = self.plan.not_whole(finish_reason) is not None
+        unknown = self.components.why_incomplete(finish_reason) is not None
         if meaning_of(finish_reason) is Finish.CUT:
             if empty or self._cut or unknown:
                 found.append("cut")
@@ -70,7 +72,7 @@ class FirstAnswers:
         return found
 
     def _said(self) -> str:
-        counts, sampling = self._counts, self.plan.recipe.teacher.sampling
+        counts, sampling = self._counts, self.components.recipe.teacher.sampling
         (odd, _), *_ = self._odd.most_common(1) or [("", 0)]
         words = {
             "empty": "empty",

@@ -16,12 +16,14 @@ from synthkd.errors import StalledError
 from synthkd.journal import Journal, Writer
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
-from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.adaptive import AdaptiveSampling, adaptive_sampling
 from synthkd.stages.budget import Bounds
 from synthkd.stages.event_loop import rare_collections, run_async
 from synthkd.stages.first_answers import FirstAnswers
+from synthkd.stages.input_requests import InputRequest
+from synthkd.stages.inputs import InputCounts
 from synthkd.stages.interrupt import Stopping, stopped_by_signals
-from synthkd.stages.plan import Asked, InputCounts, Plan
+from synthkd.stages.plan import RenderedRequests, RunPlan
 from synthkd.teachers.base import Teacher
 
 #: Requests of one departure at least: each waits for a commit.
@@ -66,14 +68,18 @@ class GenerateReport:
 
 
 def generate_completions(
-    plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int] = (0, 1)
+    plan: RunPlan,
+    journal: Journal,
+    progress: Progress,
+    shard: tuple[int, int] = (0, 1),
+    rendered: RenderedRequests | None = None,
 ) -> GenerateReport:
     """Run the stage, or one shard of it (number, of how many).
 
     Raises `Interrupted` after Ctrl-C, SIGTERM or SIGHUP, once what was in flight has been committed or the grace
     period is over.
     """
-    run = _Run(plan, journal, progress, shard)
+    run = _Run(plan, journal, progress, shard, rendered)
     grace = plan.recipe.limits.grace
     with stopped_by_signals(run.stopping, progress, run.stop, grace), rare_collections():
         try:
@@ -96,11 +102,20 @@ def generate_completions(
 class _Run:
     """State of one `generate`."""
 
-    def __init__(self, plan: Plan, journal: Journal, progress: Progress, shard: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        journal: Journal,
+        progress: Progress,
+        shard: tuple[int, int],
+        rendered: RenderedRequests | None,
+    ) -> None:
         self.plan, self.journal, self.progress, self.shard = plan, journal, progress, shard
-        self.bounds = Bounds.of(plan)
+        self.rendered = rendered
+        self.adaptive: AdaptiveSampling | None = None
+        self.bounds = Bounds.of(plan.components)
         self.done = GenerateReport()
-        self.first = FirstAnswers(plan)
+        self.first = FirstAnswers(plan.components)
         self.reasons: Counter[str] = Counter()
         #: request id -> samples that are departed and not arrived.
         self.flying: Counter[str] = Counter()
@@ -126,7 +141,7 @@ class _Run:
     def stop(self) -> None:
         """Send nothing more, and begin the grace period. Called from a signal's handler."""
         # A backend whose answers take hours does not wait for them.
-        if stop := getattr(self.plan.teacher, "stop", None):
+        if stop := getattr(self.plan.components.teacher, "stop", None):
             stop()
         if self._loop is not None:
             # The loop may be gone by now.
@@ -138,7 +153,7 @@ class _Run:
         self._loop = asyncio.get_running_loop()
         async with Writer(self.journal, name, self.bounds.caps, shared) as writer:
             self.on_wire = lambda: writer.on_wire
-            teacher = self.plan.teacher
+            teacher = self.plan.components.teacher
             if hasattr(teacher, "attach"):
                 teacher.attach(self.journal, name)
             if hasattr(teacher, "account"):
@@ -168,21 +183,19 @@ class _Run:
 
     async def _rounds(self, teacher: Teacher, writer: Writer) -> None:
         """One round for a recipe that asks for all at once; else further ones, until nothing is left to ask for."""
-        narrow = adaptive_of(self.plan, self.journal)
-        if narrow is None:
+        self.adaptive = adaptive = adaptive_sampling(self.plan.requests, self.journal)
+        if adaptive is None:
             await self._round(teacher, writer)
             return
-        self.plan.narrow = narrow
         try:
-            for number in range(narrow.rounds + 1):
+            for number in range(adaptive.rounds + 1):
                 self.further = number > 0
-                sent, self.done.asked, narrow.saved = self.done.sent, 0, 0
+                sent, self.done.asked, adaptive.saved = self.done.sent, 0, 0
                 await self._round(teacher, writer)
                 if self.done.sent == sent or self.done.stopped or self._is_ending():
                     break
         finally:
-            self.plan.narrow = None
-            self.done.saved = narrow.saved
+            self.done.saved = adaptive.saved
             self.done.held = max(0, self.done.asked - self.done.sent)
 
     async def _round(self, teacher: Teacher, writer: Writer) -> None:
@@ -202,7 +215,7 @@ class _Run:
 
     def _end_early(self) -> None:
         """Send nothing more; what is in flight is waited for, and kept."""
-        if stop := getattr(self.plan.teacher, "stop", None):
+        if stop := getattr(self.plan.components.teacher, "stop", None):
             stop()
 
     async def _ahead(self, writer: Writer) -> AsyncIterator[Request]:
@@ -265,7 +278,7 @@ class _Run:
             waited_for, self.others = list(self.others.values()), {}
             self.done.held -= sum(len(request.sample_indexes) for request in waited_for)
             asked = self.done.asked
-            missing = self._open([Asked(r.input_id, {}, r) for r in waited_for])
+            missing = self._open([InputRequest(r.input_id, {}, r) for r in waited_for])
             self.done.asked = asked
             async for group in self._within_caps(writer, missing):
                 yield group
@@ -288,13 +301,13 @@ class _Run:
                 # Another run may stop before it gets them; another worker of this run is not outlived.
                 self.others[request.request_id] = request
 
-    async def _asked(self) -> AsyncIterator[list[Asked]]:
+    async def _asked(self) -> AsyncIterator[list[InputRequest]]:
         """The plan's requests in groups, made a few at a time: meanwhile answers come that want to be read."""
         counts = InputCounts()
-        group: list[Asked] = []
-        for few in self.plan.asked(counts, _DEPARTURE, self.shard):
+        group: list[InputRequest] = []
+        for few in self.plan.batches(counts, _DEPARTURE, self.shard, self.rendered):
             self.done.inputs, self.done.repeated_inputs = counts.distinct, counts.repeated
-            group += few
+            group += few if self.adaptive is None else self.adaptive.narrow(few)
             if len(group) >= self.group:
                 yield group
                 group = []
@@ -305,7 +318,7 @@ class _Run:
         # Repeated inputs are not asked again: what became known is the whole.
         self.progress.expect(None)
 
-    def _open(self, batch: list[Asked]) -> list[Request]:
+    def _open(self, batch: list[InputRequest]) -> list[Request]:
         """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
         ids = [asked.request.request_id for asked in batch]
         held, failed = self.journal.held(ids), self.journal.failures(ids)
@@ -323,7 +336,7 @@ class _Run:
                 missing = tuple(index for index in wanted if index not in have)
             had = len(wanted) - len(missing) - self.picked_up.pop(request_id, 0)
             self.done.held += had
-            if self.plan.narrow is None:
+            if self.adaptive is None:
                 self.progress.skip(had)
             if missing and request_id not in found and request_id not in self.flying:
                 found[request_id] = asked.request.only(missing)

@@ -17,7 +17,7 @@ from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import guard_streams
 from synthkd.stages.generate import generate_completions
 from synthkd.stages.interrupt import SIGNALS
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 #: Seconds between reports.
 _EVERY = 0.2
@@ -83,7 +83,7 @@ def main() -> None:
     try:
         recipe = Recipe.from_dict(job["recipe"], job["folder"])
         with Journal(recipe.journal_path) as journal:
-            done = generate_completions(Plan(recipe), journal, progress, tuple(job["shard"]))
+            done = generate_completions(plan_run(recipe), journal, progress, tuple(job["shard"]))
         progress.tell()
         say({"did": done.as_dict()})
     except SynthKDError as error:

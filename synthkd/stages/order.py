@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthkd.filters.order import NAME, Numbers, Ordered, OrderRule, put_in_order
+from synthkd.stages.components import Components
 from synthkd.stages.filter_report import FilterReport
-from synthkd.stages.plan import Plan
 
 _NUMBERS = ("votes", "agreement", "margin", "score")
 #: Memory of one claim: three names as hashes, its weight, where it stands. Sorting takes about as much again.
@@ -39,16 +39,16 @@ class _Named:
     weight: float
 
 
-def order(plan: Plan, folder: Path, done: FilterReport) -> None:
+def order(components: Components, folder: Path, done: FilterReport) -> None:
     """Reject what closes a cycle, in the filtered files of a folder, and count it."""
-    rule = next((rule for rule in plan.rules if isinstance(rule, OrderRule)), None)
+    rule = next((rule for rule in components.rules if isinstance(rule, OrderRule)), None)
     if rule is None:
         return
     files = sorted(folder.glob("part-*.parquet"))
-    parts = [part for number, path in enumerate(files) for part in _claims(path, number, plan, rule)]
+    parts = [part for number, path in enumerate(files) for part in _claims(path, number, components, rule)]
     claims = np.concatenate(parts) if parts else np.empty(0, CLAIM)
     found = put_in_order(claims["more"], claims["less"], claims["weight"], claims["axis"], rule.against)
-    names = _names(files, claims, found, plan)
+    names = _names(files, claims, found, components)
     for number in np.unique(claims["file"][found.rejected]).tolist():
         here = np.flatnonzero(found.rejected & (claims["file"] == number))
         _reject(files[number], {int(claims["row"][i]): _reason(int(i), found, names) for i in here})
@@ -67,10 +67,10 @@ def order(plan: Plan, folder: Path, done: FilterReport) -> None:
     }
 
 
-def _claims(path: Path, number: int, plan: Plan, rule: OrderRule) -> Iterator[Numbers]:
+def _claims(path: Path, number: int, components: Components, rule: OrderRule) -> Iterator[Numbers]:
     """The accepted claims of a filtered file."""
-    claim: Any = plan.kind.claim  # type: ignore[attr-defined]
-    for at, rows, numbers in _accepted(path, plan):
+    claim: Any = components.kind.claim  # type: ignore[attr-defined]
+    for at, rows, numbers in _accepted(path, components):
         found = [claim(row) for row in rows]
         said = np.array([one is not None for one in found], dtype=bool)
         out = np.empty(int(said.sum()), CLAIM)
@@ -82,10 +82,12 @@ def _claims(path: Path, number: int, plan: Plan, rule: OrderRule) -> Iterator[Nu
         yield out
 
 
-def _accepted(path: Path, plan: Plan) -> Iterator[tuple[Numbers, list[dict[str, Any]], list[Numbers]]]:
+def _accepted(
+    path: Path, components: Components
+) -> Iterator[tuple[Numbers, list[dict[str, Any]], list[Numbers]]]:
     """Accepted rows, some thousand at a time: their places in the file, the kind's columns, and what strength goes by."""
     begin = 0
-    columns = [*plan.kind.columns, *_NUMBERS, "rejected_by"]
+    columns = [*components.kind.columns, *_NUMBERS, "rejected_by"]
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(16_384, columns=columns):
             places = np.flatnonzero(pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False))
@@ -93,21 +95,21 @@ def _accepted(path: Path, plan: Plan) -> Iterator[tuple[Numbers, list[dict[str, 
             numbers = [
                 rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False) for name in _NUMBERS
             ]
-            yield begin + places, rows.select(list(plan.kind.columns)).to_pylist(), numbers
+            yield begin + places, rows.select(list(components.kind.columns)).to_pylist(), numbers
             begin += batch.num_rows
 
 
-def _names(files: list[Path], claims: Numbers, found: Ordered, plan: Plan) -> dict[int, _Named]:
+def _names(files: list[Path], claims: Numbers, found: Ordered, components: Components) -> dict[int, _Named]:
     """The words of the claims that reasons tell of."""
     told = {edge for cycle in found.cycles.values() for edge in cycle[: _SHOWN + 1]}
     told.update(np.flatnonzero(found.rejected).tolist())
     by_place = {(int(claims["file"][i]), int(claims["row"][i])): i for i in told}
     names: dict[int, _Named] = {}
     for number in sorted({file for file, _ in by_place}):
-        for at, rows, _ in _accepted(files[number], plan):
+        for at, rows, _ in _accepted(files[number], components):
             for place, row in zip(at.tolist(), rows, strict=True):
                 if (edge := by_place.get((number, place))) is not None:
-                    axis, more, less = plan.kind.claim(row)  # type: ignore[attr-defined]
+                    axis, more, less = components.kind.claim(row)  # type: ignore[attr-defined]
                     names[edge] = _Named(axis, more, less, float(claims["weight"][edge]))
     return names
 

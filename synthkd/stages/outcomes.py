@@ -16,9 +16,9 @@ from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.duplicates import Duplicates, find_duplicates
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.filters.votes import Numbers
+from synthkd.stages.components import Components
 from synthkd.stages.critic import Decision
 from synthkd.stages.parse import with_outcomes
-from synthkd.stages.plan import Plan
 from synthkd.stages.votes import FIELDS, QUESTION, Ballot
 
 _ORDER = (QUESTION, "id", "completion_key", "input_id")
@@ -34,13 +34,15 @@ class Outcomes:
         self.is_open: Numbers = pc.is_null(table.column("rejected_by")).to_numpy()
 
     @classmethod
-    def begun(cls, table: pa.Table, plan: Plan) -> Outcomes:
+    def begun(cls, table: pa.Table, components: Components) -> Outcomes:
         """Those of rows that were parsed: sorted, and the global rules have spoken."""
         outcomes = cls(in_order(table))
-        for rule in plan.rules:
+        for rule in components.rules:
             if isinstance(rule, GlobalFilter) and outcomes.is_open.any():
                 batch = outcomes.open_rows().combine_chunks().to_batches()[0]
-                outcomes.note(np.flatnonzero(outcomes.is_open), rule.reject(batch, plan.kind), rule.name)
+                outcomes.note(
+                    np.flatnonzero(outcomes.is_open), rule.reject(batch, components.kind), rule.name
+                )
         return outcomes
 
     def open_rows(self) -> pa.Table:

@@ -6,7 +6,7 @@ what it comes to is the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
-from synthkd.filters.base import GlobalFilter
+from synthkd.filters.base import Filter, GlobalFilter
 from synthkd.filters.rules import RowRule, row_columns
 from synthkd.journal import Journal
 from synthkd.journal.read import Sample
 from synthkd.keys import content_hash
-from synthkd.kinds.base import Malformed, Row
+from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.structured_answers import read_answer
 from synthkd.requests import completion_key
-from synthkd.stages.adaptive import adaptive_of
+from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.filter_report import ParseCounts
-from synthkd.stages.plan import Asked, Plan
+from synthkd.stages.input_requests import InputRequest, RequestBuilder
 from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
@@ -53,25 +53,26 @@ class _Found:
 class Parser:
     """Reads completions of one recipe; ``came`` counts them."""
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
-        self.plan, self.kind, self.journal = plan, plan.kind, journal
+    def __init__(self, requests: RequestBuilder, journal: Journal) -> None:
+        components, recipe = requests.components, requests.components.recipe
+        self.components, self.kind, self.journal = components, components.kind, journal
         self.came = ParseCounts()
-        self.schema = pa.schema([*candidate_schema(plan.kind), *FIELDS])
+        self.schema = pa.schema([*candidate_schema(self.kind), *FIELDS])
         self._own = (*self.kind.columns, *self.kind.details)
         # As published: a path of this machine does not go into rows.
-        self._who = cache(plan.recipe.published_identity)
-        self._identity = plan.identity
-        self._prompt = plan.recipe.published(plan.prompt.name, "template") if plan.prompt else None
+        self._who = cache(recipe.published_identity)
+        self._identity = requests.identity
+        self._prompt = recipe.published(components.prompt.name, "template") if components.prompt else None
         self._questions: dict[tuple[str, ...], str] = {}
         #: Where samples are asked for in rounds: those that were never wanted are not missing.
-        self._narrow = adaptive_of(plan, journal)
+        self._adaptive = adaptive_sampling(requests, journal)
 
-    def read(self, batch: list[Asked]) -> pa.RecordBatch | None:
+    def read(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
         """The rows of a batch of inputs, after the rules that look at one row; None where nothing came."""
         self._questions.clear()
-        if self._narrow is not None:
-            batch = self._narrow(batch)
-            self.came.saved = self._narrow.saved
+        if self._adaptive is not None:
+            batch = self._adaptive.narrow(batch)
+            self.came.saved = self._adaptive.saved
         of_text: list[tuple[Any, ...]] = []
         of_completion: list[tuple[Any, ...]] = []
         for asked, index, sample, found in self._samples(batch):
@@ -85,7 +86,7 @@ class Parser:
                 rows = [self._nothing(found.malformed, asked, common[1])]
                 self.came.malformed += 1
                 self.came.malformed_reasons[found.malformed.reason] += 1
-            elif reason := self.plan.not_whole(sample.finish_reason):
+            elif reason := self.components.why_incomplete(sample.finish_reason):
                 rows = [(*row[:_OUTCOME], NOT_WHOLE, reason, *row[_OUTCOME + 2 :]) for row in rows]
             self.came.candidates += len(found.rows)
             for row in rows:
@@ -93,9 +94,9 @@ class Parser:
                 of_completion.append(common)
         if not of_text:
             return None
-        return apply_rules(self._table(of_text, of_completion), self.plan)
+        return apply_rules(self._table(of_text, of_completion), self.kind, self.components.rules)
 
-    def _samples(self, batch: list[Asked]) -> Iterator[tuple[Asked, int, Sample, _Found]]:
+    def _samples(self, batch: list[InputRequest]) -> Iterator[tuple[InputRequest, int, Sample, _Found]]:
         """Every completion of these inputs, parsed; what did not come is counted."""
         came = self.came
         ids = [asked.request.request_id for asked in batch]
@@ -129,10 +130,10 @@ class Parser:
         kind, repaired, text = self.kind, False, sample.text
         if sample.thought and not text.strip():
             return _Found([], Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"))
-        if self.plan.answer is None:
+        if self.components.answer is None:
             found = kind.parse(text, row)
         else:
-            answer = read_answer(text, self.plan.answer)
+            answer = read_answer(text, self.components.answer)
             if isinstance(answer, Malformed):
                 return _Found([], answer)
             repaired = answer.repaired
@@ -151,7 +152,7 @@ class Parser:
             kind.vote_for(candidate) or None, None, None, *[candidate.get(name) for name in self._own],
         )  # fmt: skip
 
-    def _nothing(self, found: Malformed, asked: Asked, key: str) -> tuple[Any, ...]:
+    def _nothing(self, found: Malformed, asked: InputRequest, key: str) -> tuple[Any, ...]:
         """The row of a completion in which no candidate was found."""
         reason = f"{found.reason}: {found.detail}" if found.detail else found.reason
         # Two inputs may share a completion (equal prompts), so both are part of the id.
@@ -193,14 +194,14 @@ def _own(sample: Sample) -> tuple[float | None, int | None]:
     return sample.logprob, written
 
 
-def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
+def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> pa.RecordBatch:
     """The first rule that objects is the row's outcome. Global rules only observe what is still open."""
     outcome = batch.column("rejected_by").to_numpy(zero_copy_only=False)
     reason = batch.column("reason").to_numpy(zero_copy_only=False)
     is_open = pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False)
     # Rules on one row look at a few columns: to copy only these for every rule is most of the work saved.
-    narrow = batch.select([name for name in row_columns(plan.kind) if name in batch.schema.names])
-    for rule in plan.rules:
+    narrow = batch.select([name for name in row_columns(kind) if name in batch.schema.names])
+    for rule in rules:
         places = np.flatnonzero(is_open)
         if not len(places):
             break
@@ -208,9 +209,9 @@ def apply_rules(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
         if len(places) < batch.num_rows:
             rows = rows.take(pa.array(places))
         if isinstance(rule, GlobalFilter):
-            rule.observe(rows, plan.kind)
+            rule.observe(rows, kind)
             continue
-        verdicts = rule.reject(rows, plan.kind)
+        verdicts = rule.reject(rows, kind)
         for i, verdict in enumerate(verdicts):
             if verdict is not None:
                 place = places[i]

@@ -13,7 +13,7 @@ from support.files import ROOT
 from everyday.truth import truth_of
 from synthkd import Recipe, run
 from synthkd.kinds.comparative.kind import ComparativeKind
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 EXAMPLE = ROOT / "examples" / "comparatives.yaml"
 TRAINED = json.loads((ROOT / "synthkd/teachers/everyday/training.json").read_text()).get(
@@ -32,7 +32,7 @@ def asked(folder: Path, template: str, **options: Any) -> str:
         "teacher": {"backend": "recorded", "path": "pairs.csv"},
         "corpus": {"path": "c"},
     }
-    ((only,),) = Plan(Recipe.from_dict(raw, folder=folder)).asked()
+    ((only,),) = plan_run(Recipe.from_dict(raw, folder=folder)).batches()
     return str(only.request.messages[-1]["content"])
 
 

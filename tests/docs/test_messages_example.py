@@ -18,7 +18,7 @@ import synthkd.stages.filter
 from everyday import messages
 from everyday.truth import truth_of
 from synthkd import Recipe, run
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 EXAMPLE = ROOT / "examples" / "messages.yaml"
 TEACHER = ROOT / "synthkd" / "teachers" / "everyday" / "training.json"
@@ -34,7 +34,7 @@ def placed(folder: Path, *changes: str) -> Recipe:
 def recorded(folder: Path, *changes: str) -> Recipe:
     """Messages as a teacher of middling quality writes them: one in ten stands under a class that is near."""
     rng = random.Random(0)
-    asked = [one for group in Plan(placed(folder)).asked() for one in group]
+    asked = [one for group in plan_run(placed(folder)).batches() for one in group]
     with (folder / "said.jsonl").open("w") as file:
         for one in asked:
             label = one.row["label"]
@@ -84,7 +84,7 @@ def test_how_rows_are_dealt_cannot_be_seen_in_what_is_decided_last(
 
 
 def test_the_example_asks_for_every_class_style_and_near_class() -> None:
-    rows = [one.row for group in Plan(placed(ROOT / "nowhere")).asked() for one in group]
+    rows = [one.row for group in plan_run(placed(ROOT / "nowhere")).batches() for one in group]
     assert len(rows) == 12 * 4 * 4
     with (ROOT / "corpora/everyday/messages.csv").open() as file:
         known = {tuple(line.strip().split(",")) for line in file}
@@ -92,8 +92,8 @@ def test_the_example_asks_for_every_class_style_and_near_class() -> None:
 
 
 def test_the_example_reads_as_the_embedded_teacher_was_taught() -> None:
-    plan = Plan(placed(ROOT / "nowhere"))
-    asked = next(plan.asked())[1]
+    plan = plan_run(placed(ROOT / "nowhere"))
+    asked = next(plan.batches())[1]
     text = asked.request.messages[-1]["content"]
     given, _ = messages.say(asked.row["label"], asked.row["style"], asked.row["contrast"], "")
     assert text.endswith(f"\n\n{given}")

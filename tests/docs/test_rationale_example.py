@@ -14,7 +14,7 @@ from everyday import problems
 from everyday.truth import truth_of
 from synthkd import Recipe, run
 from synthkd.prompts.templates import load_prompt
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 EXAMPLE = ROOT / "examples" / "rationales.yaml"
 TEACHER = ROOT / "synthkd" / "teachers" / "everyday" / "training.json"
@@ -67,8 +67,8 @@ def test_votes_and_checks_keep_the_right_rationales_of_recorded_chains(tmp_path:
 
 
 def test_every_input_of_the_example_is_a_problem_whose_gold_answer_is_right() -> None:
-    plan = Plan(placed(ROOT / "nowhere"))
-    rows = [asked.row for group in plan.asked() for asked in group]
+    plan = plan_run(placed(ROOT / "nowhere"))
+    rows = [asked.row for group in plan.batches() for asked in group]
     assert len(rows) == 300
     assert all(problems.answer_valid({**row, "answer": row["gold"]}) for row in rows)
 
@@ -100,8 +100,8 @@ def test_prompts_for_real_models_show_the_choices_of_a_question(name: str, tmp_p
         "teacher": {"backend": "recorded", "path": "asked.jsonl"},
         "corpus": {"path": "c"},
     }
-    plan = Plan(Recipe.from_dict(raw, folder=tmp_path))
-    ((asked,),) = plan.asked()
+    plan = plan_run(Recipe.from_dict(raw, folder=tmp_path))
+    ((asked,),) = plan.batches()
     text = asked.request.messages[-1]["content"]
     assert "Where is money kept? (a) river (b) bank" in text
     assert load_prompt(f"rationale/{name}").head.kind == "rationale"

@@ -31,7 +31,7 @@ from synthkd.filters.rules import (
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 KIND = TripleKind()
 SCHEMA = candidate_schema(KIND)
@@ -273,7 +273,7 @@ def test_a_rule_on_a_column_that_is_not_there_is_refused_before_anything_is_aske
     make_recipe: Make, rule: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(RecipeError, match=said):
-        Plan(make_recipe(rules=[rule]))
+        plan_run(make_recipe(rules=[rule]))
 
 
 def test_a_rule_that_reads_its_text_elsewhere_is_asked_about_every_row() -> None:

@@ -12,7 +12,7 @@ from synthkd.errors import RecipeError
 from synthkd.kinds.base import Kind, Malformed
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 
 class Measured(Kind):
@@ -64,4 +64,4 @@ def test_an_option_that_a_kind_does_not_know_is_refused_by_name() -> None:
         }
     )
     with pytest.raises(RecipeError, match=r"kind 'event'.*colour"):
-        Plan(recipe)
+        plan_run(recipe)

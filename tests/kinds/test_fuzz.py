@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from synthkd import Recipe, plugins, run
 from synthkd.kinds.base import Kind, Malformed
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 #: Kind -> an input row, the recipe's part, and an answer that parses.
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -68,8 +68,8 @@ def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Kind, dict[str, Any], str]:
     """A kind, an input row as a plan expands it, and an answer that parses."""
-    plan = Plan(recipe(tmp_path_factory.mktemp(request.param), request.param))
-    (asked, *_) = next(plan.asked())
+    plan = plan_run(recipe(tmp_path_factory.mktemp(request.param), request.param))
+    (asked, *_) = next(plan.batches())
     return plan.kind, asked.row, KINDS[request.param][2]
 
 
@@ -141,8 +141,8 @@ def test_every_fuzzed_completion_has_a_fate(name: str, tmp_path: Path) -> None:
     texts = fuzzed(KINDS[name][2])
     lines = [json.dumps({"input_id": "i", "sample_index": i, "text": text}) for i, text in enumerate(texts)]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
-    plan = Plan(recipe(tmp_path, name, len(texts)))
-    ids = [asked.input_id for group in plan.asked() for asked in group]
+    plan = plan_run(recipe(tmp_path, name, len(texts)))
+    ids = [asked.input_id for group in plan.batches() for asked in group]
     # A kind may make several inputs of a row; each is answered by the same texts.
     lines = [
         json.dumps({"input_id": one, "sample_index": i, "text": text})

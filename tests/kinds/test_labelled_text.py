@@ -16,7 +16,7 @@ from synthkd import Recipe
 from synthkd.errors import InputError, KindError, RecipeError
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 INTENTS = ROOT / "corpora" / "everyday" / "intents.yaml"
 TWO = {"refund": "The customer wants the money back.", "exchange": "The customer wants another size."}
@@ -216,13 +216,13 @@ def recipe(folder: Path, **changes: Any) -> Recipe:
 def test_an_input_of_an_unknown_class_is_refused_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "asked.csv").write_text("label\nrefnd\n")
     with pytest.raises(KindError, match="row 1: the taxonomy has no class 'refnd'"):
-        Plan(recipe(tmp_path, inputs={"path": "asked.csv"}))
+        plan_run(recipe(tmp_path, inputs={"path": "asked.csv"}))
 
 
 def test_inputs_without_labels_are_refused(tmp_path: Path) -> None:
     (tmp_path / "asked.csv").write_text("name\nrefund\n")
     with pytest.raises(InputError, match="no column 'label'"):
-        Plan(recipe(tmp_path, inputs={"path": "asked.csv"}))
+        plan_run(recipe(tmp_path, inputs={"path": "asked.csv"}))
 
 
 @pytest.mark.parametrize("name", ["chat", "json-list"])
@@ -230,8 +230,8 @@ def test_prompts_for_real_models_show_real_rows_of_the_class_and_marked_ones_of_
     name: str, tmp_path: Path
 ) -> None:
     options = {"real": file(tmp_path, "real.csv", *REAL), "contrast": True, "axes": {"style": ["polite"]}}
-    plan = Plan(recipe(tmp_path, options=options, prompt={"template": f"labelled_text/{name}"}))
-    prompts = [asked.request.messages[-1]["content"] for group in plan.asked() for asked in group]
+    plan = plan_run(recipe(tmp_path, options=options, prompt={"template": f"labelled_text/{name}"}))
+    prompts = [asked.request.messages[-1]["content"] for group in plan.batches() for asked in group]
     assert len(prompts) == 4
     plain, contrast = prompts[:2]
     assert "- Give it back." in plain
@@ -249,26 +249,30 @@ def test_real_rows_that_lie_in_the_evaluation_set_are_refused_before_anything_is
     with pytest.raises(
         KindError, match=r"1 real rows lie in the evaluation set: .*real.csv row 1 'Give it back.' is"
     ):
-        Plan(recipe(tmp_path, options=options))
+        plan_run(recipe(tmp_path, options=options))
 
 
 def test_few_shot_rows_of_any_file_are_looked_for_in_the_evaluation_set(tmp_path: Path) -> None:
     options = {"evaluation": file(tmp_path, "test.csv", ("give it   BACK", "refund"))}
     shown = {"path": file(tmp_path, "shots.csv", *REAL), "by": "label"}
     with pytest.raises(KindError, match=r"few-shot row 1 'Give it back\.'"):
-        Plan(recipe(tmp_path, options=options, prompt={"template": "labelled_text/chat", "examples": shown}))
+        plan_run(
+            recipe(tmp_path, options=options, prompt={"template": "labelled_text/chat", "examples": shown})
+        )
 
 
 def test_a_recipe_that_names_an_evaluation_set_checks_every_text_against_it(tmp_path: Path) -> None:
     options = {"evaluation": file(tmp_path, "test.csv", ("Something else.", "refund"))}
-    assert "contaminated" in [rule.name for rule in Plan(recipe(tmp_path, options=options)).rules]
+    assert "contaminated" in [
+        rule.name for rule in plan_run(recipe(tmp_path, options=options)).components.rules
+    ]
     with pytest.raises(RecipeError, match="leave out `contaminated`; add it"):
-        Plan(recipe(tmp_path, options=options, rules=["empty"]))
+        plan_run(recipe(tmp_path, options=options, rules=["empty"]))
 
 
 def test_a_rule_against_contamination_needs_an_evaluation_set(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"contaminated.*evaluation"):
-        Plan(recipe(tmp_path, rules=["contaminated"]))
+        plan_run(recipe(tmp_path, rules=["contaminated"]))
 
 
 def test_the_shipped_taxonomy_is_one() -> None:

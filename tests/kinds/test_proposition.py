@@ -15,7 +15,7 @@ from everyday.truth import truth_of
 from synthkd import Recipe, run
 from synthkd.errors import InputError, RecipeError
 from synthkd.kinds.proposition.kind import PropositionKind
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 
 KIND = PropositionKind()
 A = {
@@ -67,7 +67,7 @@ def write(folder: Path, answers: list[list[str]], documents: list[dict[str, Any]
         "corpus": {"path": "corpus"},
     }
     recipe = Recipe.from_dict(raw | changes, folder)
-    ids = [asked.input_id for group in Plan(recipe).asked() for asked in group]
+    ids = [asked.input_id for group in plan_run(recipe).batches() for asked in group]
     rows = [
         {"input_id": name, "sample_index": i, "text": text}
         for name, texts in zip(ids, answers, strict=False)
@@ -117,7 +117,7 @@ def test_a_proposition_that_few_segmentations_have_is_rejected(tmp_path: Path) -
 
 def test_rules_that_would_accept_a_sentence_of_which_nothing_is_said_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="put `has_proposition` first"):
-        Plan(write(tmp_path, [], DOCUMENTS, rules=["too_long"]))
+        plan_run(write(tmp_path, [], DOCUMENTS, rules=["too_long"]))
 
 
 def test_documents_in_which_nothing_can_be_asked_about_are_refused(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_every_shipped_template_shows_the_sentences_in_one_line_each(tmp_path: P
         [{"document_id": "d", "text": "A cat\ncan run."}],
         prompt={"template": f"proposition/{name}"},
     )
-    ((asked,),) = Plan(recipe).asked()
+    ((asked,),) = plan_run(recipe).batches()
     assert "A cat can run." in asked.request.prompt
     assert "\n\n\n" not in asked.request.prompt
 

@@ -23,7 +23,7 @@ from synthkd.commands.dry_run import dry_run
 from synthkd.commands.probe import probe
 from synthkd.errors import RecipeError
 from synthkd.requests import Answer, Failure, Request
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.teachers.recorded import RecordedTeacher
 from synthkd.testing import FakeServer
 
@@ -68,9 +68,9 @@ def recorded(folder: Path, samples: dict[str, list[Any]] | None = None, **votes:
 
 def held(recipe: Recipe) -> dict[str, int]:
     """Samples in the journal, by input."""
-    plan = Plan(recipe)
+    plan = plan_run(recipe)
     with Journal(recipe.journal_path) as journal:
-        batch = [asked for group in plan.asked() for asked in group]
+        batch = [asked for group in plan.batches() for asked in group]
         found = journal.held([asked.request.request_id for asked in batch])
         return {asked.input_id: len(found.get(asked.request.request_id, ())) for asked in batch}
 
@@ -226,7 +226,7 @@ def test_votes_that_cannot_be_counted_while_asking_are_refused(
     make_recipe: Make, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):
-        Plan(make_recipe(**change))
+        plan_run(make_recipe(**change))
 
 
 def recipe_file(folder: Path, url: str, questions: int) -> Path:

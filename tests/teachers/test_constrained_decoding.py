@@ -16,7 +16,7 @@ from synthkd import generate
 from synthkd.errors import RecipeError, TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.teachers.openai.parameter_support import Learned
 from synthkd.teachers.openai.request_body import body_of
 from synthkd.testing import FakeServer
@@ -135,4 +135,4 @@ def test_a_kind_without_an_expression_cannot_constrain(make_recipe: Make) -> Non
     recipe = make_recipe()
     recipe = recipe.with_parts(teacher=recipe.teacher.model_copy(update={"constrained": True}))
     with pytest.raises(RecipeError, match="'triple' has no regular expression"):
-        Plan(recipe)
+        plan_run(recipe)

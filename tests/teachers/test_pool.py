@@ -242,7 +242,7 @@ def test_a_missing_file_and_an_unknown_field_are_refused(tmp_path: Path, path: P
 
 
 def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Path) -> None:
-    from synthkd.stages.plan import Plan
+    from synthkd.stages.plan import plan_run
 
     row = {"label": "late", "texts": 2, "report": "r", "correct": [], "incorrect": [], "had": ["ab"], "round": 3, "draw": 0,
            "hard": [{"text": "it's <late> \"ü\"", "label": "late", "predicted": "x", "confidence": 0.9}]}  # fmt: skip
@@ -254,7 +254,7 @@ def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Pat
         prompt={"template": "labelled_text/pool"},
         teacher={"backend": "pool", "path": "rows.jsonl", "columns": {"text": "query", "label": "intent"}},
     )
-    ((one,),) = Plan(recipe).asked()
+    ((one,),) = plan_run(recipe).batches()
     found = read_request(one.request.prompt)
     assert (found.label, found.texts, found.had) == ("late", 2, frozenset(["ab"]))
     assert found.hard == (('it\'s <late> "ü"', "late"),)

@@ -12,7 +12,7 @@ from support.recipes import Make
 
 from synthkd import run
 from synthkd.commands.dry_run import dry_run
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.teachers.schema_support import lint_schema
 from synthkd.testing import FakeServer
 
@@ -201,9 +201,9 @@ def test_a_run_says_it_once_before_it_sends(make_recipe: Make, capsys: pytest.Ca
 def test_without_a_schema_there_is_nothing_to_say(make_recipe: Make, form: dict[str, Any] | None) -> None:
     part = {"backend": "openai", "model": "fake", "base_url": "http://127.0.0.1:9/v1"}
     recipe = make_recipe(teacher=part | {"sampling": {"response_format": form}})
-    assert Plan(recipe).warnings == []
+    assert plan_run(recipe).components.schema_warnings == []
 
 
 def test_a_structured_recipe_of_ours_gives_no_warning(make_recipe: Make) -> None:
     part = {"backend": "openai", "model": "fake", "base_url": "http://127.0.0.1:9/v1", "structured": True}
-    assert Plan(make_recipe(teacher=part)).warnings == []
+    assert plan_run(make_recipe(teacher=part)).components.schema_warnings == []

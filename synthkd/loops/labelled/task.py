@@ -20,7 +20,7 @@ from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.recipe import LoopPart, Recipe, RowsPart
 from synthkd.stages.budget import Bounds
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Classifier, LabelledTexts
 from synthkd.students.folders import load_student, read_manifest, save_student
@@ -70,9 +70,9 @@ class LabelledTextTask(LoopTask[Classifier]):
             if recipe.prompt.examples:
                 shown = all_rows(recipe.resolve(recipe.prompt.examples.path))
                 self.sets.held.refuse(shown, f"few-shot examples, {recipe.prompt.examples.path}")
-            plan = Plan(recipe)
-            Bounds.of(plan)
-            for _ in plan.asked():
+            plan = plan_run(recipe)
+            Bounds.of(plan.components)
+            for _ in plan.batches():
                 pass
 
     @property

@@ -19,7 +19,7 @@ from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.loops.triples.questions import TripleQuestion
 from synthkd.stages.critic import Decision
 from synthkd.stages.parse import MALFORMED, apply_rules
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import RunPlan
 from synthkd.students.base import Floats
 
 
@@ -36,7 +36,7 @@ class StudentAnswer:
 
 
 def score_answers(
-    plan: Plan,
+    plan: RunPlan,
     decision: Decision,
     asked: Sequence[TripleQuestion],
     texts: Sequence[Sequence[str]],
@@ -61,12 +61,12 @@ def score_answers(
 
 
 def _judged(
-    plan: Plan, decision: Decision, rows: Sequence[Row], examiner: Critic | None
+    plan: RunPlan, decision: Decision, rows: Sequence[Row], examiner: Critic | None
 ) -> list[tuple[float, str | None, str]]:
     """Score, what refused it, and id of each row."""
     if not rows:
         return []
-    batch = apply_rules(_batch(plan.kind, rows), plan)
+    batch = apply_rules(_batch(plan.kind, rows), plan.kind, plan.components.rules)
     passed = pc.is_null(batch.column("rejected_by"))
     table = pa.Table.from_batches([batch.filter(passed)])
     scores, verdicts = decision.decide(table)

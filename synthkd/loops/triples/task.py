@@ -44,7 +44,7 @@ from synthkd.loops.triples.questions import (
 from synthkd.loops.triples.recipe_check import check_loop, loop_student, selection_metric
 from synthkd.loops.triples.selection import QuestionPool
 from synthkd.stages.critic import decide
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import plan_run
 from synthkd.students.folders import save_student
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ class TripleTask(LoopTask["GeneratorStudent"]):
     def __init__(self, recipe: Recipe) -> None:
         self.recipe, self.loop = recipe, check_loop(recipe)
         self.made, self.options = loop_student(recipe)
-        self.plan = Plan(recipe)
+        self.plan = plan_run(recipe)
         check_kind(self.plan.kind)
         self._said: list[str] = []
-        pool = distinct_questions(self.plan.kind, self.plan.rows(), recipe.seed)
+        pool = distinct_questions(self.plan.kind, self.plan.inputs.rows(), recipe.seed)
         self.test, self.validation = self._measures(pool)
         self.metric = selection_metric(self.loop, self.validation.gold is not None)
         #: Heads that the teacher is never asked about.
@@ -85,8 +85,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
             )
         self._start = self._read_start()
         given = frozenset(str(row["id"]) for row in self._start)
-        self.asking = QuestionPool(self.plan.kind, self.pool, self.plan.sampling.n, given)
-        self.decision = decide(self.plan)
+        self.asking = QuestionPool(self.plan.kind, self.pool, self.plan.components.sampling.n, given)
+        self.decision = decide(self.plan.components)
         self.decision.refuse()
         if not can_examine(self.decision.trained):
             self._said.append(
@@ -104,7 +104,9 @@ class TripleTask(LoopTask["GeneratorStudent"]):
     ) -> tuple[EvaluationQuestions | None, EvaluationQuestions]:
         """Test and validation questions: of rows, or of a share of the pool's heads."""
         kind, loop, recipe = self.plan.kind, self.loop, self.recipe
-        shown = few_shot_heads(kind, self.plan.prompt.examples if self.plan.prompt else ())
+        shown = few_shot_heads(
+            kind, self.plan.components.prompt.examples if self.plan.components.prompt else ()
+        )
         test = questions_of_rows(recipe, kind, loop.test, "test", shown, self._said) if loop.test else None
         tested = test.heads if test else frozenset()
         if isinstance(loop.validation, float):
@@ -189,7 +191,7 @@ class TripleTask(LoopTask["GeneratorStudent"]):
 
     def wanted(self, inputs: Sequence[Row]) -> int:
         """Completions."""
-        return len(inputs) * self.plan.sampling.n
+        return len(inputs) * self.plan.components.sampling.n
 
     def train(self, rows: Sequence[Row], folder: Path) -> GeneratorStudent:
         unique = list({row["id"]: row for row in rows}.values())
@@ -254,7 +256,7 @@ class TripleTask(LoopTask["GeneratorStudent"]):
 
     def told(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
         """Completions asked for and rows accepted, of each relation."""
-        n, (asked, came) = self.plan.sampling.n, map(self.asking.of_relation, (inputs, rows))
+        n, (asked, came) = self.plan.components.sampling.n, map(self.asking.of_relation, (inputs, rows))
         return {
             "asked": {name: asked[name] * n for name in sorted(asked)},
             "came": {name: came[name] for name in sorted(asked)},

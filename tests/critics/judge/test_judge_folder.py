@@ -232,7 +232,7 @@ def test_facts_that_name_a_teacher_reach_nobody(critic: Path) -> None:
 def test_a_recipe_that_does_not_say_where_to_ask_is_refused_before_anything_is_bought(
     critic: Path, make_recipe: Make
 ) -> None:
-    from synthkd.stages.plan import Plan
+    from synthkd.stages.plan import plan_run
 
     with FakeServer(answer=sure) as server:
         for options, said in (
@@ -240,21 +240,21 @@ def test_a_recipe_that_does_not_say_where_to_ask_is_refused_before_anything_is_b
             ({"teechar": {}}, "did you mean 'teacher'"),
         ):
             with pytest.raises(CriticError, match=said):
-                Plan(make_recipe(server.url, critic={"path": str(critic), "options": options}))
-        Plan(make_recipe(server.url, critic={"path": str(critic), "options": reached(server)}))
+                plan_run(make_recipe(server.url, critic={"path": str(critic), "options": options}))
+        plan_run(make_recipe(server.url, critic={"path": str(critic), "options": reached(server)}))
         assert server.requests == 0
 
 
 def test_a_stack_with_a_judge_that_nobody_named_is_refused_before_anything_is_bought(
     made: Path, make_recipe: Make
 ) -> None:
-    from synthkd.stages.plan import Plan
+    from synthkd.stages.plan import plan_run
 
     with FakeServer(answer=sure) as server:
         part = {"path": str(made / "stack"), "options": {}}
         with pytest.raises(CriticError, match=r"its member 1-judge asks .* give critic.options.teacher"):
-            Plan(make_recipe(server.url, critic=part))
-        Plan(make_recipe(server.url, critic=part | {"options": {"1-judge": reached(server)}}))
+            plan_run(make_recipe(server.url, critic=part))
+        plan_run(make_recipe(server.url, critic=part | {"options": {"1-judge": reached(server)}}))
         assert server.requests == 0
 
 

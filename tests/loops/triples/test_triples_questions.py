@@ -13,7 +13,7 @@ from synthkd.kinds.triple import TripleKind
 from synthkd.loops.triples.answers import answer_metrics, metrics_by_relation, score_answers
 from synthkd.loops.triples.questions import check_kind, distinct_questions, held_out_heads, split_by_heads
 from synthkd.stages.critic import Decision
-from synthkd.stages.plan import Plan
+from synthkd.stages.plan import RunPlan, plan_run
 
 KIND = TripleKind()
 
@@ -74,14 +74,14 @@ class ByLength:
 
 
 @pytest.fixture
-def plan(make_recipe: Make) -> Plan:
-    return Plan(make_recipe())
+def plan(make_recipe: Make) -> RunPlan:
+    return plan_run(make_recipe())
 
 
 DECISION = Decision(ByLength(), threshold=0.2)
 
 
-def test_each_answer_has_a_score_and_who_refused_it(plan: Plan) -> None:
+def test_each_answer_has_a_score_and_who_refused_it(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row("cup"), row("dog"), row("pen"), row("saw")], 0)
     said = {"cup": "tea", "dog": "guarding houses", "pen": "", "saw": "saw"}
     found = score_answers(plan, DECISION, asked, [[said[one.head]] for one in asked])
@@ -93,7 +93,7 @@ def test_each_answer_has_a_score_and_who_refused_it(plan: Plan) -> None:
     }  # fmt: skip
 
 
-def test_figures_count_every_question_once(plan: Plan) -> None:
+def test_figures_count_every_question_once(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row("cup"), row("dog")], 0)
     said = {"cup": ["tea", "tea", "tea"], "dog": ["guarding houses"]}
     found = answer_metrics(plan.kind, score_answers(plan, DECISION, asked, [said[one.head] for one in asked]))
@@ -102,12 +102,12 @@ def test_figures_count_every_question_once(plan: Plan) -> None:
     assert found.accepted == 0.5
 
 
-def test_a_student_that_always_says_the_same_is_seen(plan: Plan) -> None:
+def test_a_student_that_always_says_the_same_is_seen(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row(f"thing {i}") for i in range(10)], 0)
     assert answer_metrics(plan.kind, score_answers(plan, DECISION, asked, [["tea"]] * 10)).distinct == 0.1
 
 
-def test_answers_are_held_against_known_ones(plan: Plan) -> None:
+def test_answers_are_held_against_known_ones(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row("cup"), row("dog")], 0)
     gold = frozenset({plan.kind.identity(row("cup", tail="Tea"))})
     found = score_answers(plan, DECISION, asked, [["tea"]] * 2)
@@ -115,7 +115,7 @@ def test_answers_are_held_against_known_ones(plan: Plan) -> None:
     assert answer_metrics(plan.kind, found).gold is None
 
 
-def test_figures_of_relations_are_those_of_their_own_answers(plan: Plan) -> None:
+def test_figures_of_relations_are_those_of_their_own_answers(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row("cup"), row("cup", "IsA")], 0)
     said = {"UsedFor": "tea", "IsA": "vessel for drinks"}
     found = score_answers(plan, DECISION, asked, [[said[one.relation]] for one in asked])

@@ -1,0 +1,197 @@
+"""The components that a recipe names: kind, teacher, prompt, rules and sampling.
+
+Resolving a recipe reads the template and the few-shot rows and checks every option. It sends
+nothing and loads no model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel
+
+from synthkd import plugins
+from synthkd.errors import CriticError, RecipeError, nearest
+from synthkd.filters.base import Filter
+from synthkd.filters.refusal import Refusal
+from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
+from synthkd.kinds.base import Kind
+from synthkd.kinds.structured_answers import answer_model, response_format
+from synthkd.prompts.templates import Prompt
+from synthkd.recipe import Recipe
+from synthkd.requests import Sampling
+from synthkd.stages.critic_options import check_critic_options
+from synthkd.stages.few_shot import resolve_prompt
+from synthkd.teachers.base import Teacher
+from synthkd.teachers.schema_support import lint_schema
+
+#: Arguments of a kind's constructor that other parts of a recipe set.
+_SET_ELSEWHERE = ("relations", "seed", "resolve")
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """What a recipe names, resolved and checked.
+
+    Attributes:
+        prompt: The template with its few-shot rows; None for a recorded teacher without one.
+        rules: In the order in which they are applied.
+        sampling: The recipe's sampling, with the template's stop texts unless the recipe has some.
+        answer: The model of a structured answer; None if answers are plain text.
+    """
+
+    recipe: Recipe
+    kind: Kind
+    teacher: Teacher = field(repr=False)
+    prompt: Prompt | None
+    rules: tuple[Filter, ...]
+    sampling: Sampling
+    answer: type[BaseModel] | None
+
+    @cached_property
+    def _rules_take_cut(self) -> bool:
+        """Whether completions that were cut by a limit are left to the rules."""
+        return self.recipe.rules is not None or self.kind.several or includes_rule(self.rules, "unfinished")
+
+    def why_incomplete(self, finish_reason: str) -> str | None:
+        """Return why rows of a completion are rejected for its finish reason, whatever they say.
+
+        A completion that was cut by a limit is left to the rule `unfinished`, or to a kind whose
+        answers hold several candidates.
+        """
+        meaning = meaning_of(finish_reason)
+        if meaning is Finish.WHOLE or finish_reason in self.recipe.teacher.finish_reasons:
+            return None
+        why = why_not_whole(finish_reason)
+        if meaning is Finish.CUT:
+            return None if self._rules_take_cut else why
+        return f"{why}; if it does, name {finish_reason!r} in teacher.finish_reasons"
+
+    @cached_property
+    def schema_warnings(self) -> list[str]:
+        """Features of the answer's schema that some servers ignore."""
+        shape = self.sampling.response_format or self.sampling.extra_body.get("response_format")
+        schema = (shape.get("json_schema") or {}).get("schema") if isinstance(shape, dict) else None
+        return [] if schema is None else [f"schema {line}" for line in lint_schema(schema)]
+
+
+def resolve_components(recipe: Recipe) -> Components:
+    """Find and check everything that a recipe names.
+
+    Raises:
+        UserError: An unknown name, an option that does not fit, or parts that exclude each other.
+    """
+    kind = _resolve_kind(recipe)
+    teacher: Teacher = plugins.find("backends", recipe.teacher.backend, recipe.folder).from_recipe(recipe)
+    prompt = resolve_prompt(recipe, kind)
+    rules = _resolve_rules(recipe, kind, prompt)
+    answer = _answer_model(recipe, kind)
+    if recipe.votes is not None:
+        # Imported here: it loads pyarrow, which generation does without.
+        from synthkd.stages.votes import check_votes
+
+        # Recorded rows may have log-probabilities that this recipe does not ask for.
+        logprobs = recipe.teacher.sampling.logprobs or recipe.teacher.backend == "recorded"
+        check_votes(recipe.votes, kind, recipe.critic is not None, logprobs)
+    sampling = _sampling(recipe, kind, prompt, answer)
+    if recipe.critic is not None:
+        if recipe.critic.path is not None:
+            check_critic_options(recipe)
+        elif recipe.critic.options:
+            name = recipe.critic.name
+            critic = plugins.find("critics", name, recipe.folder)
+            plugins.check_options(critic, recipe.critic.options, f"critic {name!r}", CriticError)
+    return Components(recipe, kind, teacher, prompt, tuple(rules), sampling, answer)
+
+
+def includes_rule(rules: tuple[Filter, ...] | list[Filter], name: str) -> bool:
+    """Whether a rule of this name is among the rules."""
+    return any(rule.name == name for rule in rules)
+
+
+def _resolve_kind(recipe: Recipe) -> Kind:
+    part = recipe.kind
+    kind_class = plugins.find("kinds", part.name, recipe.folder)
+    plugins.check_options(kind_class, part.options, f"kind {part.name!r}", RecipeError, _SET_ELSEWHERE)
+    try:
+        kind: Kind = (
+            kind_class.from_recipe(recipe)
+            if hasattr(kind_class, "from_recipe")
+            else kind_class(**part.options)
+        )
+    except (TypeError, ValueError) as error:
+        message = str(error).replace("__init__() ", "")
+        # A class without a constructor of its own does not name the option in its error.
+        if part.options and not any(name in message for name in part.options):
+            message += f" (options given: {', '.join(part.options)})"
+        raise RecipeError(f"kind {part.name!r}: {message}") from None
+    return kind
+
+
+def _resolve_rules(recipe: Recipe, kind: Kind, prompt: Prompt | None) -> list[Filter]:
+    named = (
+        [(name, {}) for name in kind.default_rules]
+        if recipe.rules is None
+        else [(rule.name, rule.options) for rule in recipe.rules]
+    )
+    rules: list[Filter] = []
+    for name, options in named:
+        rule: Filter = plugins.make("rules", name, options, recipe.folder)
+        _check_column(name, rule.column, kind)
+        rule.check_kind(kind)
+        rules.append(rule)
+    # A base model continues a text; a model that answers in a chat may refuse.
+    may_refuse = prompt is None or prompt.head.chat
+    if recipe.rules is None and may_refuse and not includes_rule(rules, Refusal.name):
+        rules.append(Refusal())
+    return rules
+
+
+def _check_column(rule: str, column: str | None, kind: Kind) -> None:
+    """Refuse a rule on a column that no row has."""
+    if column is None or column in kind.columns:
+        return
+    # Imported here: it loads pyarrow, which generation does without.
+    from synthkd.corpora.schema import FILTER_FIELDS, candidate_schema
+
+    # Columns that filtering fills are still empty when rules are applied.
+    later = {field.name for field in FILTER_FIELDS}
+    known = [name for name in candidate_schema(kind).names if name not in later]
+    if column not in known:
+        raise RecipeError(
+            f"rule {rule!r}: no column {column!r} in rows of the kind {kind.name!r}{nearest(column, known)}"
+        )
+
+
+def _sampling(recipe: Recipe, kind: Kind, prompt: Prompt | None, answer: type[BaseModel] | None) -> Sampling:
+    part = recipe.teacher.sampling
+    stop = tuple(part.stop) or (tuple(prompt.head.stop) if prompt else ())
+    shape: dict[str, Any] = {}
+    if answer is not None:
+        shape["response_format"] = response_format(answer)
+    if recipe.teacher.constrained:
+        shape["regex"] = _answer_regex(recipe, kind)
+    return Sampling(**{**part.model_dump(), "stop": stop, **shape})
+
+
+def _answer_regex(recipe: Recipe, kind: Kind) -> str:
+    teacher, regex = recipe.teacher, kind.answer_regex
+    if regex is None:
+        raise RecipeError(
+            f"teacher.constrained: the kind {kind.name!r} has no regular expression; give teacher.sampling.regex"
+        )
+    if teacher.structured or teacher.sampling.regex or teacher.sampling.grammar:
+        raise RecipeError("teacher.constrained: leave out structured, sampling.regex and sampling.grammar")
+    return regex
+
+
+def _answer_model(recipe: Recipe, kind: Kind) -> type[BaseModel] | None:
+    if not recipe.teacher.structured:
+        return None
+    if recipe.teacher.sampling.response_format is not None:
+        raise RecipeError(
+            "teacher.structured and teacher.sampling.response_format say the same: leave one out"
+        )
+    return answer_model(kind.answer_columns, kind.several, kind.longest_answer)
