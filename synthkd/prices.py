@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from synthkd.recipe import Price
+from synthkd.recipe import PricePart
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -31,7 +31,7 @@ def table() -> dict[str, Any]:
     return found
 
 
-def price_of(part: TeacherPart, base: str) -> Price | None:
+def price_of(part: TeacherPart, base: str) -> PricePart | None:
     """The price of a recipe's model at an address; None where nobody has said it."""
     if part.price is not None:
         return part.price
@@ -39,7 +39,7 @@ def price_of(part: TeacherPart, base: str) -> Price | None:
         # The same name costs something else elsewhere.
         return None
     found = table()["models"].get(_SNAPSHOT.sub("", part.model))
-    return Price(**found) if found else None
+    return PricePart(**found) if found else None
 
 
 def most_tokens(request: Request) -> tuple[int, int]:
@@ -108,6 +108,6 @@ def _sizes(request: Request) -> tuple[int, int]:
     return len(text), len(text.translate(None, _LETTERS))
 
 
-def most_dollars(price: Price, read: int, written: int) -> float:
+def most_dollars(price: PricePart, read: int, written: int) -> float:
     """What so many tokens cost at most."""
     return (read * price.input + written * price.output) / 1e6

@@ -11,7 +11,7 @@ from support.recipes import Make
 from synthkd import run
 from synthkd.commands.dry_run import dry_run
 from synthkd.prices import most_dollars, most_tokens, price_of, table
-from synthkd.recipe import Price, TeacherPart
+from synthkd.recipe import PricePart, TeacherPart
 from synthkd.requests import Request, Sampling
 from synthkd.teachers.openai.responses import cost_of
 from synthkd.testing import FakeServer
@@ -24,7 +24,7 @@ def part(model: str | None, **more: Any) -> TeacherPart:
 
 
 def test_a_known_model_at_its_host_has_its_price() -> None:
-    assert price_of(part("gpt-4o-mini"), OPENAI) == Price(input=0.15, output=0.6, cached=0.075)
+    assert price_of(part("gpt-4o-mini"), OPENAI) == PricePart(input=0.15, output=0.6, cached=0.075)
 
 
 def test_a_dated_snapshot_has_the_price_of_its_name() -> None:
@@ -53,18 +53,18 @@ def test_the_same_name_at_another_host_has_no_price(base: str) -> None:
 @pytest.mark.parametrize("base", [OPENAI, "http://127.0.0.1:8000/v1"])
 def test_the_price_in_the_recipe_goes_before_the_table(base: str) -> None:
     price = {"input": 7.0, "output": 9.0}
-    assert price_of(part("gpt-4o-mini", price=price), base) == Price(**price)
+    assert price_of(part("gpt-4o-mini", price=price), base) == PricePart(**price)
 
 
 def test_free_is_a_price_too() -> None:
-    assert price_of(part("mine", price={}), OPENAI) == Price(input=0.0, output=0.0)
+    assert price_of(part("mine", price={}), OPENAI) == PricePart(input=0.0, output=0.0)
 
 
 def test_the_table_is_dated_and_each_entry_is_a_price() -> None:
     assert isinstance(table()["date"], datetime.date)
     assert table()["date"] <= datetime.datetime.now(datetime.UTC).date()
     for name, entry in table()["models"].items():
-        price = Price(**entry)
+        price = PricePart(**entry)
         assert 0 < price.input <= price.output, name
         assert price.cached is None or price.cached < price.input, name
 
@@ -74,23 +74,27 @@ def test_no_entry_of_the_table_looks_like_a_snapshot_which_would_never_be_found(
 
 
 def test_tokens_of_the_providers_cache_cost_their_own_price() -> None:
-    price = Price(input=10.0, output=20.0, cached=1.0)
+    price = PricePart(input=10.0, output=20.0, cached=1.0)
     assert cost_of(price, read=100, written=50, cached=80) == pytest.approx(
         (20 * 10 + 80 * 1 + 50 * 20) / 1e6
     )
 
 
 def test_without_a_cached_price_they_cost_as_the_rest() -> None:
-    assert cost_of(Price(input=10.0, output=20.0), 100, 50, 80) == pytest.approx((100 * 10 + 50 * 20) / 1e6)
+    assert cost_of(PricePart(input=10.0, output=20.0), 100, 50, 80) == pytest.approx(
+        (100 * 10 + 50 * 20) / 1e6
+    )
 
 
 def test_more_cached_than_read_is_not_paid_back() -> None:
-    assert cost_of(Price(input=10.0, output=20.0, cached=1.0), 100, 0, 500) == pytest.approx(100 * 1 / 1e6)
+    assert cost_of(PricePart(input=10.0, output=20.0, cached=1.0), 100, 0, 500) == pytest.approx(
+        100 * 1 / 1e6
+    )
 
 
 @pytest.mark.parametrize(("read", "written"), [(None, 5), (5, None)])
 def test_what_the_server_does_not_count_has_no_cost(read: int | None, written: int | None) -> None:
-    assert cost_of(Price(input=1.0, output=1.0), read, written) is None
+    assert cost_of(PricePart(input=1.0, output=1.0), read, written) is None
     assert cost_of(None, 5, 5) is None
 
 
@@ -100,7 +104,9 @@ def test_the_bound_of_a_sample_is_no_less_than_its_bytes_and_its_longest_answer(
     read, written = most_tokens(request)
     assert read >= len(text.encode())
     assert written == 7
-    assert most_dollars(Price(input=2.0, output=3.0), read, written) == pytest.approx((2 * read + 21) / 1e6)
+    assert most_dollars(PricePart(input=2.0, output=3.0), read, written) == pytest.approx(
+        (2 * read + 21) / 1e6
+    )
 
 
 def priced(url: str, **price: float) -> dict[str, Any]:

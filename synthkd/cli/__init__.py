@@ -1,4 +1,4 @@
-"""The command line: one short function for each verb; it calls the API and prints."""
+"""The command line: a short function for each verb, which calls the API and prints."""
 
 from synthkd.cli.app import app, main
 

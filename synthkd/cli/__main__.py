@@ -1,4 +1,4 @@
-"""`python -m synthkd.cli` is the program `synthkd`."""
+"""Run the program `synthkd` by `python -m synthkd.cli`."""
 
 from synthkd.cli.app import main
 

@@ -276,7 +276,7 @@ def load_recipe(
     max_tokens: int | None = None,
     grace: float | None = None,
 ) -> Recipe:
-    """A recipe with the command line's changes."""
+    """Read a recipe with the command line's changes."""
     from synthkd.recipe import Recipe
 
     changes = list(changes or [])

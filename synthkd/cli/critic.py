@@ -170,7 +170,7 @@ def eval_(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Judge a critic on a label sheet. Rows of groups that it was trained on are left out."""
+    """Evaluate a critic on a label sheet. Rows of groups that the critic was trained on are left out."""
     from synthkd.critics.evaluate import evaluate_critic
     from synthkd.critics.folder import load_critic
 
@@ -199,7 +199,7 @@ def compare(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Judge critics on the same rows: those of groups that none of them was trained on."""
+    """Compare critics on the same rows: those of groups that none of them was trained on."""
     from synthkd.critics.evaluate import compare_critics as compared
     from synthkd.critics.folder import load_critic
 
@@ -228,7 +228,7 @@ def calibrate(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Give a critic another calibration part, without training. Rows of groups that it was trained on are left out."""
+    """Calibrate a critic on other labelled rows, without training. Rows of groups that it was trained on are left out."""
     from synthkd.critics.evaluate import recalibrate
     from synthkd.critics.folder import load_critic, save_critic
 
@@ -265,7 +265,7 @@ def score(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Give each row a probability of being valid. Cut short, the same command goes on."""
+    """Give each row a probability of being valid. After an interruption, the same command goes on."""
     from synthkd.critics.score import count_unscored, score_file
 
     asked = load_options(option, base_url, api_key_env, journal, encoder)
@@ -304,7 +304,7 @@ def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _group(critic: Path, group: str | None = None) -> str | None:
-    """The column that is asked for, or else the one by whose groups a critic's rows were divided."""
+    """Choose the group column: the one that was asked for, or the one by which the critic's rows were divided."""
     from synthkd.critics.folder import read_facts
 
     if group is None:
@@ -370,7 +370,7 @@ def _sheet(
     seed: int = 0,
     group: str | None = None,
 ) -> LabelSheet:
-    """The sheet; what is left out of it is said."""
+    """Read a label sheet and report the rows that were left out."""
     from synthkd.critics.labels import read_labels
 
     sheet = read_labels(path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group)
@@ -415,7 +415,7 @@ def _options(changes: list[str], name: str = "--option") -> dict[str, Any]:
 
 
 def _show(found: list[CriticEvaluation]) -> None:
-    """A column for each critic, a line for each figure."""
+    """Print a table with a column for each critic and a line for each figure."""
     figures = [evaluation.figures() for evaluation in found]
     lines = [["", *(clean(evaluation.name) for evaluation in found)]]
     lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]

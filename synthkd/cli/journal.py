@@ -15,7 +15,7 @@ JournalPath = Annotated[Path, typer.Argument(help="The journal, a SQLite file.",
 
 @app.command()
 def info(path: JournalPath) -> None:
-    """Count what is in hand, failed and was in flight when a process ended."""
+    """Count the completions, the failures and the requests that were in flight when a process ended."""
     from synthkd.journal import Journal
 
     with Journal(path, read_only=True) as journal:
@@ -126,7 +126,7 @@ def settle(
     ] = 0.0,
     tokens: Annotated[int, typer.Option(min=0, help="Tokens that they did come to.")] = 0,
 ) -> None:
-    """Replace what a run was charged for attempts of unknown cost by what they did cost."""
+    """Replace the charge for a run's attempts of unknown cost by their real cost."""
     from synthkd.journal import Journal
 
     with Journal(path, must_exist=True) as journal:
@@ -142,7 +142,7 @@ def copy(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
 ) -> None:
-    """Copy a journal to a new file, also while a run is on. (The SQLite file alone may lack what its log holds.)"""
+    """Copy a journal to a new file, also during a run. (The SQLite file alone may lack what its log holds.)"""
     from synthkd.journal import Journal
 
     # Not read-only, if that can be: a run that begins meanwhile waits for the copy, or is waited for.

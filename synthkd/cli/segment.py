@@ -1,4 +1,7 @@
-"""`synthkd segment`: documents in, propositions out. A run of a recipe that is made here; its journal keeps what was paid."""
+"""`synthkd segment`: documents in, propositions out.
+
+The verb makes a recipe and runs it; the journal of the run keeps every completion.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def train(
         typer.Option(min=0, help="Seed of the training. Default: the recipe's, or 0.", show_default=False),
     ] = None,
 ) -> None:
-    """Train a student, judge it and write its folder."""
+    """Train a student, evaluate it and write its folder."""
     from synthkd.students.train import train_student
 
     asked = _training(source, out, student, _options(option or []), seed)
@@ -106,7 +106,7 @@ def train(
 
 
 def _show(done: TrainedStudent) -> None:
-    """Evaluate the student on the rows that judge it."""
+    """Evaluate the student on validation or test rows, and print the figures."""
     figures = done.manifest["figures"]
     if not figures:
         return
@@ -131,7 +131,7 @@ def eval_(
     encoder: Encoder = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Judge a student on labelled rows; one that writes text, by the loss of rows of its kind."""
+    """Evaluate a student on labelled rows; a generator by the loss of rows of its kind."""
     from synthkd.students.base import check_known_labels
     from synthkd.students.folders import CARD, load_student, read_card
     from synthkd.students.metrics import evaluate_classifier
@@ -155,7 +155,7 @@ def eval_(
 
 
 def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
-    """Say how many rows the student was trained on, and return it."""
+    """Report how many rows the student was trained on, and return the number."""
     count = sum(row in seen for row in rows)
     if count:
         typer.echo(
@@ -183,7 +183,7 @@ def predict(
     threads: Threads = None,
     encoder: Encoder = None,
 ) -> None:
-    """Label rows: each one's key, text, label and probability."""
+    """Label rows: key, text, label and probability of each."""
     from synthkd.students.serve import open_classifier, predict_file
 
     count = predict_file(open_classifier(folder, threads, encoder), rows, out, text, every, formulas)
@@ -218,7 +218,7 @@ def export(
 def _training(
     source: Path, out: Path | None, student: str | None, options: dict[str, Any], seed: int | None
 ) -> TrainingRequest:
-    """Read what a recipe or the command line asks for; the command line wins."""
+    """Merge the options of a recipe and of the command line, which wins."""
     from synthkd.errors import InputError
     from synthkd.students.train import TrainingRequest
 
@@ -239,7 +239,7 @@ def _training(
 
 
 def _from_recipe(recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's options; an encoder or a base that is a folder is read from the recipe's."""
+    """Take a recipe's options; a folder among them is resolved from the recipe's folder."""
     found = dict(options)
     for name in ("encoder", "base"):
         if isinstance(found.get(name), str) and recipe.resolve(found[name]).is_dir():

@@ -1,1 +1,1 @@
-"""Commands."""
+"""Implementations of single verbs of the command line."""

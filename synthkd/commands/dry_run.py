@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from synthkd.commands.reach import Reach, reach_of
 from synthkd.journal import Journal
 from synthkd.prices import most_dollars
-from synthkd.recipe import Price, Recipe
+from synthkd.recipe import PricePart, Recipe
 from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.inputs import InputCounts
@@ -92,7 +92,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         if journal:
             journal.close()
     tokens = round(characters / _CHARACTERS)
-    price: Price | None = getattr(plan.components.teacher, "price", None)
+    price: PricePart | None = getattr(plan.components.teacher, "price", None)
     cost = None if price is None else most_dollars(price, tokens, written)
     return DryRun(
         counts.distinct,

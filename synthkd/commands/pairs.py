@@ -32,7 +32,7 @@ _SPLIT = "|"
 
 @dataclass(frozen=True)
 class Thing:
-    """A name, its categories, and the text that similarity goes by."""
+    """One thing to compare: its name, its categories, and the text that similarity is measured on."""
 
     name: str
     categories: tuple[str, ...]
@@ -42,7 +42,11 @@ class Thing:
 def read_things(
     rows: Sequence[Mapping[str, Any]], name: str | None, category: str | None, needed: bool
 ) -> list[Thing]:
-    """Distinct things of a table, in its order. ``needed``: a category column must be there."""
+    """Read the distinct things of a table, in their order.
+
+    Args:
+        needed: The category column must exist.
+    """
     if not rows:
         raise InputError("no rows; at least two things are needed")
     have = list(rows[0])
@@ -73,7 +77,7 @@ def read_things(
 
 
 def _said(value: Any) -> str | None:
-    """A cell's text; nothing for what has none, since the column need not be meant."""
+    """Return a cell's text, or nothing for a cell without one, since the column may not be meant."""
     try:
         return cell_text(value)
     except CellError:
@@ -83,7 +87,7 @@ def _said(value: Any) -> str | None:
 def make_pairs(
     things: Sequence[Thing], by: str, n: int, seed: int = 0, embedder: str | None = None
 ) -> list[tuple[str, str]]:
-    """At most ``n`` pairs of names."""
+    """Make at most ``n`` pairs of names."""
     rng = random.Random(seed)  # noqa: S311
     if by == "category":
         found = _sisters(things, n, rng)
@@ -105,7 +109,7 @@ def _sisters(things: Sequence[Thing], n: int, rng: random.Random) -> list[tuple[
 
 
 def _drawn(groups: Sequence[Sequence[int]], n: int, rng: random.Random) -> list[tuple[int, int]]:
-    """Pairs within groups, each pair as likely as each other; either of the two may stand left."""
+    """Draw pairs within groups, each pair with equal probability, in either order."""
     sizes = [len(group) * (len(group) - 1) // 2 for group in groups]
     if sum(sizes) <= max(_LISTED, 4 * n):
         all_pairs = sorted({(min(p), max(p)) for group in groups for p in combinations(group, 2)})
@@ -123,7 +127,7 @@ def _drawn(groups: Sequence[Sequence[int]], n: int, rng: random.Random) -> list[
 def _neighbours(
     things: Sequence[Thing], n: int, rng: random.Random, embedder: str | None
 ) -> list[tuple[int, int]]:
-    """Each thing in its turn with one of its nearest, round by round, until there are enough."""
+    """Pair each thing in turn with one of its nearest, round by round, until there are enough pairs."""
     near = [list(row) for row in _nearest(_vectors([thing.text for thing in things], embedder))]
     for row in near:
         rng.shuffle(row)
@@ -141,7 +145,7 @@ def _neighbours(
 
 
 def _vectors(texts: list[str], embedder: str | None) -> Any:
-    """Rows of length 1: TF-IDF of words and of pieces of words, or an encoder's."""
+    """Return unit vectors (n, d): TF-IDF of words and of parts of words, or of an encoder."""
     if embedder:
         from synthkd.critics.triples.vectors import load_phrase_encoder
 
@@ -157,7 +161,7 @@ def _vectors(texts: list[str], embedder: str | None) -> Any:
 
 
 def _nearest(vectors: Any) -> Iterator[list[int]]:
-    """The nearest others of each row that have anything in common with it."""
+    """Find the nearest others of each row that have anything in common with the row."""
     count = vectors.shape[0]
     for begin in range(0, count, _BLOCK):
         block = vectors[begin : begin + _BLOCK] @ vectors.T

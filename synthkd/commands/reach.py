@@ -28,7 +28,7 @@ _SERVED = ("openai", "openai-batch")
 
 @dataclass
 class Reach:
-    """Hosts, variables, programs, code and paths that a recipe would use. Values of variables are never shown."""
+    """Hosts, variables, programs, code and paths that a recipe would use; values of variables are never shown."""
 
     hosts: list[str] = field(default_factory=list)
     #: Environment variables that would be read, each with what becomes of it.
@@ -40,7 +40,7 @@ class Reach:
     written: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """One line for each thing, the sort before the first of it; `none` if there is nothing."""
+        """Return a line for each entry, headed by its sort; `none` for a sort without entries."""
         sorts = {
             "hosts": self.hosts, "variables": self.variables, "programs": self.programs, "code of others": self.code,
             "reads outside": self.read, "writes outside": self.written,
@@ -73,7 +73,7 @@ def reach_of(recipe: Recipe) -> Reach:
 
 
 def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -> None:
-    """Hosts, variables and programs of a teacher, or of a judge."""
+    """Collect hosts, variables and programs of a teacher or of a judge."""
     if part.backend == "vllm" and part.vllm.serve:
         python = part.vllm.python or "this Python"
         found.programs.append(f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)")
@@ -101,7 +101,7 @@ def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -
 
 
 def _judges(recipe: Recipe, found: Reach) -> None:
-    """Judges among the critic's options: teachers of their own."""
+    """Collect judges, which have teachers of their own, from the critic's options."""
     if recipe.critic is None:
         return
     for raw in _mappings(recipe.critic.options, "teacher"):
@@ -138,7 +138,7 @@ def _is_folder(text: str, recipe: Recipe) -> bool:
 
 
 def _hub(recipe: Recipe, found: Reach) -> None:
-    """Models that a hub would be asked for."""
+    """Collect models that the hub would be asked for."""
     names = [str(recipe.teacher.model)] if _is_hub_model(recipe.teacher, recipe) else []
     if recipe.teacher.backend == "pool" and recipe.teacher.pool.encoder:
         names.append(recipe.teacher.pool.encoder)
@@ -158,7 +158,7 @@ def _hub(recipe: Recipe, found: Reach) -> None:
 
 
 def _code(recipe: Recipe, found: Reach) -> None:
-    """Plug-ins of other packages among those that the recipe names."""
+    """Collect the plug-ins of other packages, modules and files that the recipe names."""
     named = [("backends", recipe.teacher.backend), ("kinds", recipe.kind.name)]
     named += [("rules", rule.name) for rule in recipe.rules or ()]
     if recipe.critic is not None:
@@ -176,7 +176,7 @@ def _code(recipe: Recipe, found: Reach) -> None:
 
 
 def _paths(recipe: Recipe, found: Reach) -> None:
-    """Paths outside the recipe's folder, and variables in paths."""
+    """Collect paths outside the recipe's folder, and variables in paths."""
     written = {"journal": recipe.journal, "corpus.path": recipe.corpus.path, "work": recipe.work}
     if recipe.student is not None:
         written["student.path"] = recipe.student.path
@@ -211,7 +211,7 @@ def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _outside(recipe: Recipe, text: str, name: str, into: list[str], found: Reach) -> None:
-    """Note a path that leads out of the recipe's folder; texts that are no path are passed over."""
+    """Note a path that leads out of the recipe's folder; pass over texts that are no path."""
     is_output = into is found.written
     if not is_output and not ("/" in text or text.startswith(("~", "$"))):
         return

@@ -1,4 +1,4 @@
-"""Parts of `synthkd segment`: documents gathered, a recipe written, rows and outcomes written."""
+"""Steps of `synthkd segment`: gather documents, write a recipe, write rows and outcomes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def make_recipe(
     template: str | None,
     changes: list[str],
 ) -> Recipe:
-    """The recipe of this run, and a copy of it in the run's folder."""
+    """Make the recipe of this run, and write a copy into the run's folder."""
     import yaml
 
     from synthkd.kinds.proposition.kind import PropositionKind
@@ -151,12 +151,12 @@ def make_recipe(
 
 
 def _template(name: str | None) -> str | None:
-    """A file by its whole path, since the recipe stands in another folder; a shipped name as it is."""
+    """Give a file by its absolute path, since the recipe stands in another folder; a shipped name stays."""
     return str(Path(name).resolve()) if name and Path(name).is_file() else name
 
 
 def write_rows(dataset: Any, out: Path | None) -> None:
-    """Accepted rows in the order of documents and sentences, as JSON lines to stdout or in a file."""
+    """Write accepted rows in the order of documents and sentences, as JSON lines to stdout or to a file."""
     from synthkd.storage import replaced_file
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
@@ -176,7 +176,7 @@ def write_rows(dataset: Any, out: Path | None) -> None:
 
 
 def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) -> None:
-    """What became of the sentences: one line for each document on stderr, and every sentence in a file where asked."""
+    """Report the outcomes of the sentences: a line for each document on stderr, every sentence in a file if asked."""
     from dataclasses import asdict
 
     from synthkd.commands.segment_coverage import Coverage, total

@@ -1,4 +1,4 @@
-"""What became of every sentence of the documents: its propositions, or why it has none."""
+"""Coverage of documents: the propositions of each sentence, or why a sentence has none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ NOT_ANSWERED = "not_answered"
 
 @dataclass(frozen=True)
 class Sentence:
-    """A unit of a document. ``outcome``: `accepted`, `skipped`, `rejected` (all that was said of it) or `not_answered`;
-    ``reason`` names the rule or the block. ``propositions`` are those that were accepted, repeats left out."""
+    """A unit of a document.
+
+    Attributes:
+        outcome: `accepted`, `skipped`, `rejected` (every proposition of it) or `not_answered`.
+        reason: The rule or the sort of block.
+        propositions: Accepted propositions, without repeats.
+    """
 
     document_id: str
     start: int
@@ -35,7 +40,7 @@ class Sentence:
 
 @dataclass
 class DocumentReport:
-    """Of a document (or of all): sentences = with + without propositions; what is skipped is no sentence."""
+    """Counts of a document, or of all: sentences = with + without propositions; skipped units are no sentences."""
 
     document_id: str
     sentences: int = 0
@@ -69,7 +74,11 @@ class DocumentReport:
 
 
 class Coverage:
-    """Outcomes of the sentences of a run. ``filtered``: its folder of filtered rows (`WORK/judged`)."""
+    """Outcomes of the sentences of a run.
+
+    Args:
+        filtered: The run's folder of filtered rows (`WORK/judged`).
+    """
 
     def __init__(self, kind: PropositionKind, filtered: Path) -> None:
         self.kind = kind
@@ -98,7 +107,7 @@ class Coverage:
         self._rows[key] = (accepted, reason)
 
     def sentences(self, row: Mapping[str, Any]) -> Iterator[Sentence]:
-        """The units of a document in their order, each with its outcome."""
+        """List the units of a document in their order, each with its outcome."""
         text, name = str(row["text"] or ""), str(row["document_id"])
         for unit in self.kind.units(row):
             outcome, reason, accepted = "skipped", unit.kind, 0
@@ -113,7 +122,7 @@ class Coverage:
             yield Sentence(name, unit.start, unit.end, text[unit.start : unit.end], outcome, reason, accepted)
 
     def report(self, row: Mapping[str, Any]) -> DocumentReport:
-        """A document in numbers."""
+        """Count a document."""
         found = DocumentReport(str(row["document_id"]), chunks=len(self.kind.expand(row)))
         for sentence in self.sentences(row):
             found.add(sentence)

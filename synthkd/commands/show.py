@@ -89,7 +89,7 @@ def _run(folder: Path) -> str:
 
 
 def _loop_rounds(folder: Path) -> list[Path]:
-    """Folders of a loop's rounds that are done, in order; empty for the folder of a plain run."""
+    """List the folders of a loop's finished rounds in order; empty for the folder of a plain run."""
     return sorted(path.parent for path in (folder / ROUNDS).glob("*/round.json"))
 
 

@@ -22,7 +22,7 @@ from synthkd.errors import InputError, StorageError, TeacherError
 from synthkd.journal import Journal
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.task import Row
-from synthkd.recipe import Inputs, Recipe
+from synthkd.recipe import InputsPart, Recipe
 from synthkd.stages.places import run_strange
 from synthkd.stages.plan import plan_run
 from synthkd.storage import (
@@ -140,7 +140,7 @@ def round_recipe(recipe: Recipe, number: int, folder: Path, anew: bool = True, a
     sampling = recipe.teacher.sampling
     seed = sampling.seed + number + AGAIN * attempt if anew and sampling.seed is not None else sampling.seed
     teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
-    own = Inputs(path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None)
+    own = InputsPart(path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None)
     return recipe.with_parts(
         inputs=own,
         teacher=teacher,

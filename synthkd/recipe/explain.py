@@ -1,4 +1,4 @@
-"""What the command line changes in a recipe, and what is wrong with one, in words."""
+"""Changes of a recipe from the command line, and messages for what is wrong in a recipe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TYPE = re.compile(r"str|list\[.*\]|function-.*")
 
 
 def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) -> None:
-    """Apply ``key.key=value``. What is wrong is said without the value, which may be a secret."""
+    """Apply ``key.key=value``. Messages leave the value out, since it may be a secret."""
     key, equals, value = override.partition("=")
     shown = _shown_key(key, known)
     if not equals or not key:
@@ -36,7 +36,7 @@ def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) ->
 
 
 def _shown_key(key: str, known: Collection[str]) -> str:
-    """The key of an option as far as it is one: a value without a key may be a secret."""
+    """Return the key of a change as far as it is one: a value without a key may be a secret."""
     plain = re.match(r"[A-Za-z_][\w.-]*", key)
     if plain is None or (known and plain[0].split(".")[0] not in known):
         return "…"
@@ -44,7 +44,7 @@ def _shown_key(key: str, known: Collection[str]) -> str:
 
 
 def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str:
-    """All that is wrong, each with its place and, for unknown keys, the nearest known name."""
+    """Put every mistake into words with its place and, for unknown keys, the nearest known name."""
     lines = []
     items = error.errors(include_input=False, include_url=False)
     said = {item["loc"][:2] for item in items if item["type"] == "value_error"}
@@ -66,7 +66,7 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
 
 
 def _fields_at(recipe: type[BaseModel], location: tuple[Any, ...]) -> dict[str, Any]:
-    """The fields of the model that stands at a place in the recipe."""
+    """Return the fields of the model at a place in the recipe."""
     model: Any = recipe
     for part in location:
         if isinstance(part, int):

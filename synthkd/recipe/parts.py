@@ -1,4 +1,4 @@
-"""The parts that say what is asked for, and what is kept of it."""
+"""The parts of a recipe that say what is asked for and what is kept."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class Part(BaseModel):
-    """Base of all parts of a recipe: frozen, and nothing unknown gets in."""
+class RecipePart(BaseModel):
+    """Base of all parts of a recipe: frozen, without unknown keys."""
 
     # Messages of pydantic would repeat the value, which may be a secret.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
-class Inputs(Part):
+class InputsPart(RecipePart):
     """The rows that the teacher is asked about."""
 
     path: str | None = Field(None, description="CSV, JSONL or Parquet file, or a folder of Parquet files.")
@@ -33,13 +33,13 @@ class Inputs(Part):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> Inputs:
+    def _one_source(self) -> InputsPart:
         if (self.path is None) == (self.count is None):
             raise ValueError("give either `path` or `count`")
         return self
 
 
-class Kind(Part):
+class KindPart(RecipePart):
     """The kind of knowledge, and its options."""
 
     name: str = Field("triple", description="Name of the kind.")
@@ -56,7 +56,7 @@ class Kind(Part):
     )
 
 
-class Examples(Part):
+class ExamplesPart(RecipePart):
     """Few-shot examples, drawn anew for each input by its id."""
 
     path: str = Field(description="CSV, JSONL or Parquet file of examples.")
@@ -67,29 +67,29 @@ class Examples(Part):
     )
 
 
-class Prompt(Part):
-    """What the teacher reads."""
+class PromptPart(RecipePart):
+    """The prompt that the teacher reads."""
 
     template: str | None = Field(
         None,
         description="Shipped name such as `triple/everyday`, or a path. May be left out for `recorded`.",
     )
-    examples: Examples | None = Field(
+    examples: ExamplesPart | None = Field(
         None, description="Few-shot examples. Default: those that the template names."
     )
     shots: int | None = Field(None, ge=0, description="How many of the template's own examples to show.")
     variables: dict[str, Any] = Field(default_factory=dict, description="Fixed values for the template.")
 
 
-class Rule(Part):
-    """A fixed check, by name, with its options."""
+class RulePart(RecipePart):
+    """A rule by name, with its options."""
 
     name: str = Field(description="Name of the rule.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the rule.")
 
 
-class AdaptivePart(Part):
-    """Asking in rounds: a question whose vote is decided is asked no more. The sampling's `n` is the most."""
+class AdaptivePart(RecipePart):
+    """Sampling in rounds: a question whose vote is decided gets no more samples. The sampling's `n` is the most."""
 
     first: int = Field(3, ge=1, description="Samples of every question in the first round.")
     step: int = Field(2, ge=1, description="Samples more in each further round.")
@@ -106,8 +106,8 @@ class AdaptivePart(Part):
     )
 
 
-class VotesPart(Part):
-    """What the completions of one question say together, and what of it is kept."""
+class VotesPart(RecipePart):
+    """Votes over the completions of one question, and which candidates are kept."""
 
     by: Literal["count", "likelihood", "critic", "teacher"] = Field(
         "count",
@@ -135,8 +135,8 @@ class VotesPart(Part):
         return self
 
 
-class CriticPart(Part):
-    """A trained critic, or the label sheet to train one from, and the precision that is asked of it."""
+class CriticPart(RecipePart):
+    """A trained critic, or the label sheet to train one from, and the target precision."""
 
     name: str = Field("linear", description="Which critic, when one is trained.")
     options: dict[str, Any] = Field(
@@ -181,7 +181,7 @@ class CriticPart(Part):
         return self
 
 
-class CorpusPart(Part):
+class CorpusPart(RecipePart):
     """The corpus that is written."""
 
     path: str = Field(description="Folder of the corpus.")

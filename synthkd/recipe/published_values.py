@@ -41,12 +41,12 @@ _HOST = re.compile(r"(https?://)([^/\s:@'\"]+|\[[^\]\s]+\])")
 
 
 def published(value: Any, folder: Path, key: str = "") -> Any:
-    """A tree of mappings, lists and texts without what says something of this machine.
+    """Return a tree of mappings, lists and texts without information on this machine.
 
     Args:
-        value: What is to be published.
-        folder: The recipe's folder, from which paths within it are told.
-        key: The key at which the value stands, by which paths are recognised.
+        value: The value to publish.
+        folder: The recipe's folder; paths within it are given from there.
+        key: The key at which the value stands.
     """
     if isinstance(value, dict):
         return {name: published(inner, folder, str(name)) for name, inner in value.items()}
@@ -60,9 +60,9 @@ def published(value: Any, folder: Path, key: str = "") -> Any:
 
 
 def published_path(text: str, folder: Path) -> str:
-    """A path from the recipe's folder if it lies within; of any other absolute path its name.
+    """Return a path from the recipe's folder if the path lies within; of another absolute path the name.
 
-    Relative paths, and those that begin with `~/` or a variable, stay as they were written.
+    Relative paths, and paths that begin with `~/` or a variable, stay as they were written.
     """
     if not _is_absolute(text):
         return text
@@ -79,7 +79,7 @@ def published_path(text: str, folder: Path) -> str:
 
 
 def published_text(text: str, folder: Path) -> str:
-    """A text in which absolute paths are shortened, and private hosts of addresses are not named."""
+    """Shorten absolute paths in a text, and leave out private hosts of addresses."""
     for root in sorted(_spellings(folder), key=len, reverse=True):
         if len(root) > 1:
             text = re.sub(rf"{re.escape(root)}(?:/(?=\S)|(?![\w.-]))", "", text)
@@ -97,7 +97,7 @@ def _is_absolute(text: str) -> bool:
 
 
 def _looks_like_a_path(text: str) -> bool:
-    """Whether a text of any field is an absolute path: `/no_think` is none."""
+    """Tell whether a text of any field is an absolute path: `/no_think` is none."""
     if _WINDOWS.match(text) or text.startswith(("file://", "~")):
         return "\n" not in text
     return "\n" not in text and len(PurePosixPath(text).parts) > 2
@@ -108,7 +108,7 @@ def _spellings(folder: Path) -> set[str]:
 
 
 def public_name(text: str | Path) -> str:
-    """The last part of what is a path of this machine; another text as it is."""
+    """Return the last part of a path of this machine; another text unchanged."""
     path = Path(text).expanduser()
     is_path = isinstance(text, Path) or path.is_absolute() or text.startswith(("./", "../"))
     try:

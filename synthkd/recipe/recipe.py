@@ -13,23 +13,32 @@ from synthkd import plugins, safeyaml
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.recipe.explain import explain, override
-from synthkd.recipe.parts import CorpusPart, CriticPart, Inputs, Kind, Part, Prompt, Rule, VotesPart
+from synthkd.recipe.parts import (
+    CorpusPart,
+    CriticPart,
+    InputsPart,
+    KindPart,
+    PromptPart,
+    RecipePart,
+    RulePart,
+    VotesPart,
+)
 from synthkd.recipe.published_values import published
 from synthkd.recipe.student import LoopPart, StudentPart
-from synthkd.recipe.teacher import Limits, TeacherPart
+from synthkd.recipe.teacher import LimitsPart, TeacherPart
 from synthkd.secrets import clear_secret, expand, masked
 
 
-class Recipe(Part):
-    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus; a student of it, and the loop of both."""
+class Recipe(RecipePart):
+    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus, with a student and the loop of both."""
 
     name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    inputs: Inputs
-    kind: Kind = Field(default_factory=Kind)
-    prompt: Prompt = Field(default_factory=Prompt)
+    inputs: InputsPart
+    kind: KindPart = Field(default_factory=KindPart)
+    prompt: PromptPart = Field(default_factory=PromptPart)
     teacher: TeacherPart
-    limits: Limits = Field(default_factory=Limits)
-    rules: list[Rule] | None = Field(
+    limits: LimitsPart = Field(default_factory=LimitsPart)
+    rules: list[RulePart] | None = Field(
         None, description="Rules in their order: names, or `{name, options}`. Default: the kind's."
     )
     votes: VotesPart | None = Field(
@@ -73,7 +82,15 @@ class Recipe(Part):
 
     @classmethod
     def load(cls, path: str | Path, overrides: list[str] | None = None) -> Recipe:
-        """Read a YAML file; ``overrides`` are ``key.key=value`` with YAML values."""
+        """Read a recipe from a YAML file.
+
+        Args:
+            path: The file.
+            overrides: Changes as ``key.key=value`` with YAML values.
+
+        Raises:
+            RecipeError: The file cannot be read, or a key or value is wrong; all mistakes in one message.
+        """
         path = Path(path)
         try:
             raw = safeyaml.read(path)
@@ -96,7 +113,16 @@ class Recipe(Part):
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any], folder: str | Path = ".", source: str = "recipe") -> Recipe:
-        """Check a mapping. ``folder`` is where its relative paths start."""
+        """Make a recipe from a mapping.
+
+        Args:
+            raw: The mapping, as in YAML.
+            folder: The folder that relative paths start from.
+            source: What messages call the recipe.
+
+        Raises:
+            RecipeError: A key or value is wrong.
+        """
         try:
             recipe = cls.model_validate(raw)
         except ValidationError as error:
@@ -105,7 +131,7 @@ class Recipe(Part):
         return recipe
 
     def with_rules(self, rules: Sequence[Any]) -> Recipe:
-        """This recipe with other rules: names, mappings as in YAML, and rule classes or functions of Python.
+        """Return this recipe with other rules: names, mappings as in YAML, and rule classes or functions.
 
         Raises:
             RecipeError: An item is none of these.
@@ -119,18 +145,18 @@ class Recipe(Part):
             else:
                 named.append({"name": plugins.name_in_recipe("rules", item)})
         try:
-            return self.with_parts(rules=[Rule.model_validate(item) for item in named])
+            return self.with_parts(rules=[RulePart.model_validate(item) for item in named])
         except ValidationError as error:
-            raise RecipeError(explain(error, Rule, "rules")) from None
+            raise RecipeError(explain(error, RulePart, "rules")) from None
 
     def with_parts(self, **parts: Any) -> Recipe:
-        """This recipe with other parts."""
+        """Return this recipe with other parts."""
         other = self.model_copy(update=parts)
         other._folder = self._folder
         return other
 
     def resolve(self, path: str) -> Path:
-        """A path of this recipe as an absolute one, with ``$NAME`` and ``~`` replaced.
+        """Return a path of this recipe as an absolute path, with ``$NAME`` and ``~`` replaced.
 
         Raises:
             RecipeError: A variable is not set, or no path can have this form.
@@ -160,35 +186,38 @@ class Recipe(Part):
 
     @property
     def student_path(self) -> Path:
-        """Folder of the trained student."""
+        """The folder of the trained student."""
         named = self.student.path if self.student else None
         return self.resolve(named) if named else self.work_dir / "student"
 
     def fingerprint(self) -> str:
-        """Content hash of all that was asked for of the corpus."""
+        """Hash everything that decides the content of the corpus."""
         return content_hash(self.record())
 
     def record(self) -> dict[str, Any]:
-        """What a corpus' manifest holds: all but the limits, which say how far and how fast, not what; and but what
-        comes after the corpus. No secret, and nothing that says whose machine it was."""
+        """Return the recipe as a corpus' manifest holds it.
+
+        Limits are left out, since they say how far and how fast, and the student and loop, which come after the corpus; no
+        secret and nothing about the machine is in it.
+        """
         record: dict[str, Any] = self.published(
             self.model_dump(mode="json", exclude={"limits", "student", "loop"})
         )
         return record
 
     def published(self, value: Any, key: str = "") -> Any:
-        """A value as a published file may hold it: paths from the recipe's folder or by name, private hosts unnamed."""
+        """Return a value as a published file may hold it: paths from the recipe's folder or by name, no private hosts."""
         return published(value, self._folder, key)
 
     def published_identity(self, identity: str) -> str:
-        """Who answers, without the place of a local model. Keys in the journal hold the identity itself."""
+        """Return a teacher's identity without the place of a local model. Keys in the journal hold the identity itself."""
         model = self.teacher.model
         if model and (name := self.published(model, "model")) != model:
             identity = identity.replace(model, name)
         return str(self.published(identity))
 
     def for_worker(self) -> dict[str, Any]:
-        """The recipe with its addresses and headers as they were written, for a process of this program alone."""
+        """Return the recipe with its addresses and headers as they were written, for a worker process of this run alone."""
         return self.model_dump(mode="json", context={"reveal": True})
 
 
@@ -211,7 +240,7 @@ def _refuse_odd_texts(value: Any, place: str = "") -> None:
 
 
 def _without_typed(raw: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without the fields whose own types refuse a secret."""
+    """Return a recipe without the fields whose own types refuse a secret."""
     teacher = raw.get("teacher")
     if not isinstance(teacher, dict):
         return raw
@@ -220,7 +249,7 @@ def _without_typed(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _remedy(place: str) -> str:
-    """Where a secret belongs in place of here."""
+    """Say where a secret belongs instead."""
     if place.startswith("teacher.vllm"):
         return "put it into the environment variable that vLLM reads for it (such as HF_TOKEN)"
     if place.startswith("teacher.sampling"):
@@ -229,7 +258,7 @@ def _remedy(place: str) -> str:
 
 
 def _one_key_rule(rule: Any) -> Any:
-    """``{too_long: {max_words: 8}}`` is short for ``{name: too_long, options: {max_words: 8}}``."""
+    """Read ``{too_long: {max_words: 8}}`` as short for ``{name: too_long, options: {max_words: 8}}``."""
     if isinstance(rule, dict) and len(rule) == 1 and "name" not in rule:
         ((name, options),) = rule.items()
         return {"name": name, "options": options or {}}

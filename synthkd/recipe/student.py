@@ -1,4 +1,4 @@
-"""The parts that say which student is trained, and how it steers the teacher."""
+"""The parts of a recipe that say which student is trained, and how the student steers the teacher."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from synthkd.recipe.parts import Part
+from synthkd.recipe.parts import RecipePart
 
 
-class StudentPart(Part):
-    """The small model that is trained on the corpus. Not part of what a corpus is: another student, the same corpus."""
+class StudentPart(RecipePart):
+    """The student that is trained on the corpus. The corpus does not depend on it."""
 
     name: str = Field(
         "linear", description="Which student: `linear`, `encoder`, `generator`, or one from a plugin."
@@ -23,16 +23,16 @@ class StudentPart(Part):
     )
 
 
-class RowsPart(Part):
-    """Rows that people labelled."""
+class RowsPart(RecipePart):
+    """Rows labelled by people."""
 
     path: str | list[str] = Field(description="CSV, JSONL or Parquet file, or several.")
     text: str = Field("text", description="Column of the text.")
     label: str = Field("label", description="Column of the label.")
 
 
-class MinePart(Part):
-    """Examples that the teacher is shown of what the student got right and wrong, each number for one prompt."""
+class MinePart(RecipePart):
+    """Examples of the student's right and wrong answers that the teacher is shown; numbers are for one prompt."""
 
     by: Literal["oof", "train", "pool"] = Field(
         "oof",
@@ -53,8 +53,8 @@ class MinePart(Part):
     shots: int = Field(16, ge=0, description="Labelled examples, whatever the student says of them.")
 
 
-class AllocationPart(Part):
-    """How far `allocate: own` may go from an equal share for each class."""
+class AllocationPart(RecipePart):
+    """Bounds on how far `allocate: own` may depart from an equal share for each class."""
 
     trust: float = Field(
         1.0,
@@ -81,7 +81,7 @@ class AllocationPart(Part):
     )
 
 
-class LoopPart(Part):
+class LoopPart(RecipePart):
     """PGKD (arXiv 2411.05045): the student's errors decide what the teacher writes next."""
 
     start: RowsPart | None = Field(

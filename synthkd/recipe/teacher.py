@@ -1,4 +1,4 @@
-"""The parts that say who is asked, how, and within which limits."""
+"""The parts of a recipe that say who is asked, how, and within which limits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from synthkd.recipe.parts import Part
+from synthkd.recipe.parts import RecipePart
 from synthkd.secrets import Headers, Url, has_token, random_looking
 
 
-class SamplingPart(Part):
-    """How completions are sampled. All but `n` and `logprobs` are part of the request's key."""
+class SamplingPart(RecipePart):
+    """Sampling parameters. All but `n` and `logprobs` are part of the request's key."""
 
     n: int = Field(1, ge=1, description="Samples for each request.")
     temperature: float | None = Field(1.0, ge=0, description="0 is greedy.")
@@ -91,7 +91,7 @@ COSTLY_FIELDS = (
 )
 
 
-class Price(Part):
+class PricePart(RecipePart):
     """Prices in dollars per million tokens."""
 
     input: float = Field(0.0, ge=0, description="Prompt tokens.")
@@ -101,7 +101,7 @@ class Price(Part):
     )
 
 
-class VllmPart(Part):
+class VllmPart(RecipePart):
     """For the backend `vllm`: in this process, or a server of its own that the run starts and stops."""
 
     serve: bool = Field(
@@ -118,7 +118,7 @@ class VllmPart(Part):
     )
 
 
-class BatchPart(Part):
+class BatchPart(RecipePart):
     """For the backend `openai-batch`: the provider's Batch API."""
 
     requests: int = Field(50_000, ge=1, description="Requests in one batch at most; providers allow 50,000.")
@@ -133,7 +133,7 @@ class BatchPart(Part):
     discount: float = Field(0.5, ge=0, le=1, description="Share of the price that a batch costs.")
 
 
-class PoolPart(Part):
+class PoolPart(RecipePart):
     """For the backend `pool`: how labelled rows are handed out."""
 
     choose: Literal["typical", "nearest", "drawn"] = Field(
@@ -159,8 +159,8 @@ class PoolPart(Part):
     seed: int = Field(0, description="Seed of all draws.")
 
 
-class TeacherPart(Part):
-    """Which model writes, and how it is reached."""
+class TeacherPart(RecipePart):
+    """The model that writes, and how it is reached."""
 
     backend: str = Field(
         "transformers",
@@ -242,7 +242,9 @@ class TeacherPart(Part):
     pool: PoolPart = Field(default_factory=PoolPart, description="For `pool`: how rows are handed out.")
     vllm: VllmPart = Field(default_factory=VllmPart, description="For `vllm`: how it is run.")
     batch: BatchPart = Field(default_factory=BatchPart, description="For `openai-batch`: sizes and times.")
-    price: Price | None = Field(None, description="Prices, for the cost column. Unknown prices stay unknown.")
+    price: PricePart | None = Field(
+        None, description="Prices, for the cost column. Unknown prices stay unknown."
+    )
     structured: bool = Field(
         False,
         description="Ask for answers as JSON that keeps to the kind's schema, and check them again. The template must"
@@ -263,8 +265,8 @@ class TeacherPart(Part):
         return name
 
 
-class Limits(Part):
-    """How much may be spent and how fast. Not part of what a run is: another limit gives the same corpus."""
+class LimitsPart(RecipePart):
+    """Limits of spending and pace. The corpus does not depend on them."""
 
     dollars: float | None = Field(
         None,

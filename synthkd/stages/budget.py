@@ -8,7 +8,7 @@ from synthkd.errors import RecipeError
 from synthkd.journal import Journal
 from synthkd.journal.ledger import Caps
 from synthkd.prices import PromptTokens, most_dollars
-from synthkd.recipe import Price
+from synthkd.recipe import PricePart
 from synthkd.recipe.teacher import COSTLY_FIELDS
 from synthkd.requests import Answer, Request
 from synthkd.stages.components import Components
@@ -21,7 +21,7 @@ class Bounds:
     """
 
     run: str
-    price: Price
+    price: PricePart
     caps: Caps | None
     prompts: PromptTokens = field(default_factory=PromptTokens, compare=False)
 
@@ -36,7 +36,7 @@ class Bounds:
                 " beside the tokens, so the cap could not be kept; leave it out, or cap with --max-tokens"
             )
         # A backend without the attribute runs on one's own machine.
-        price = getattr(components.teacher, "price", Price())
+        price = getattr(components.teacher, "price", PricePart())
         if limits.dollars is not None and price is None:
             raise RecipeError(
                 f"limits.dollars (--budget) needs prices, and none is known for {components.recipe.teacher.model!r}:"
@@ -44,7 +44,7 @@ class Bounds:
             )
         capped = limits.dollars is not None or limits.tokens is not None
         caps = Caps(limits.dollars, limits.tokens) if capped else None
-        return cls(components.recipe.name, price or Price(), caps)
+        return cls(components.recipe.name, price or PricePart(), caps)
 
     def of_each(self, requests: list[Request]) -> list[tuple[float, int]]:
         """Dollars and tokens that a sample of each request may come to."""

@@ -26,7 +26,7 @@ from synthkd.errors import CriticError, TeacherError
 from synthkd.journal import Journal, Writer
 from synthkd.journal.ledger import Caps
 from synthkd.prices import PromptTokens, most_dollars
-from synthkd.recipe import Price, Recipe, TeacherPart
+from synthkd.recipe import PricePart, Recipe, TeacherPart
 from synthkd.requests import Completion, Failure, Message, Request, Sampling
 from synthkd.secrets import Url
 
@@ -93,7 +93,7 @@ class JudgeClient:
         self.prompts = PromptTokens()
         limit = self.recipe.limits
         self.caps = Caps(limit.dollars, limit.tokens) if limit.dollars or limit.tokens else None
-        self.price = getattr(self.teacher, "price", Price())
+        self.price = getattr(self.teacher, "price", PricePart())
         if limit.dollars and self.price is None:
             raise CriticError(
                 f"limits.dollars needs prices, and none is known for {self.recipe.teacher.model!r}: give teacher.price"
@@ -199,7 +199,7 @@ class JudgeClient:
         found = []
         for request in requests:
             read, written = self.prompts.most(request)
-            found.append((most_dollars(self.price or Price(), read, written), read + written))
+            found.append((most_dollars(self.price or PricePart(), read, written), read + written))
         return found
 
     def _read(self, journal: Journal, requests: Sequence[Request]) -> list[Replies]:

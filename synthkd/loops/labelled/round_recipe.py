@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from synthkd.loops.labelled.sets import LoopSplits
 from synthkd.loops.rounds import recipe_path
 from synthkd.loops.task import Row
-from synthkd.recipe import Recipe, Rule
+from synthkd.recipe import Recipe, RulePart
 
 #: Rows so far, in a round's folder: what its answers must not repeat.
 HAD = "had.parquet"
@@ -48,15 +48,15 @@ def _written(recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
     return recipe_path(recipe, path)
 
 
-def _rules(recipe: Recipe, near: float) -> list[Rule]:
+def _rules(recipe: Recipe, near: float) -> list[RulePart]:
     """The recipe's, and always those that keep copies out."""
-    chosen = list(recipe.rules) if recipe.rules is not None else [Rule(name=name) for name in RULES]
+    chosen = list(recipe.rules) if recipe.rules is not None else [RulePart(name=name) for name in RULES]
     named = {rule.name for rule in chosen}
     if "contaminated" not in named:
         options: dict[str, Any] = {"threshold": near} if near < 1 else {"near": False}
-        chosen.insert(0, Rule(name="contaminated", options=options))
+        chosen.insert(0, RulePart(name="contaminated", options=options))
     if "near_duplicate" not in named:
-        chosen.append(Rule(name="near_duplicate", options={"threshold": _SAME}))
+        chosen.append(RulePart(name="near_duplicate", options={"threshold": _SAME}))
     return chosen
 
 

@@ -33,7 +33,7 @@ from synthkd.teachers.openai.transport import ANSWERS
 if TYPE_CHECKING:
     import openai
 
-    from synthkd.recipe import Price, TeacherPart
+    from synthkd.recipe import PricePart, TeacherPart
     from synthkd.teachers.openai.endpoint import Address
 
 #: Under this name a batch bears our token in its metadata.
@@ -168,7 +168,7 @@ class Outcome:
 
 
 def outcome(
-    provider: Provider, request: Request, line: dict[str, Any], attempt: int, price: Price | None
+    provider: Provider, request: Request, line: dict[str, Any], attempt: int, price: PricePart | None
 ) -> Outcome:
     """A row of an output or error file, as the wire would have it."""
     response = line.get("response")
@@ -195,7 +195,7 @@ def outcome(
     return Outcome([], request.sample_indexes, f"http_{status}", str(found), fatal=found)
 
 
-def _answered(provider: Provider, request: Request, body: Any, price: Price | None) -> Outcome:
+def _answered(provider: Provider, request: Request, body: Any, price: PricePart | None) -> Outcome:
     wanted = request.sample_indexes
     mask = provider.address.mask
     try:

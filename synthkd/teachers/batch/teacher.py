@@ -10,7 +10,7 @@ from synthkd.errors import RecipeError, TeacherError
 from synthkd.journal.batches import Batches
 from synthkd.journal.store import Journal
 from synthkd.prices import price_of
-from synthkd.recipe import Price
+from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Account
 from synthkd.teachers.batch.files import Provider, lasting
@@ -87,9 +87,9 @@ class BatchTeacher:
             self._provider = None
 
 
-def discounted(price: Price | None, share: float) -> Price | None:
+def discounted(price: PricePart | None, share: float) -> PricePart | None:
     """What a batch costs."""
     if price is None:
         return None
     cached = None if price.cached is None else price.cached * share
-    return Price(input=price.input * share, output=price.output * share, cached=cached)
+    return PricePart(input=price.input * share, output=price.output * share, cached=cached)

@@ -42,7 +42,7 @@ from synthkd.teachers.dispatch import TransientError, failures
 from synthkd.text.thoughts import own_tokens, split_thoughts
 
 if TYPE_CHECKING:
-    from synthkd.recipe import Price
+    from synthkd.recipe import PricePart
 
 #: Tokens that a server may add to a prompt (a template, a system prompt of its own), and those that a sample may have
 #: beyond its bound: servers count the ends of texts, and some do not count thoughts against the bound.
@@ -68,7 +68,7 @@ def answers_of(
     request: Request,
     body: Any,
     seconds: float | None,
-    price: Price | None,
+    price: PricePart | None,
     mask: Mask = str,
     refused: Refused | None = None,
 ) -> list[Answer]:
@@ -171,7 +171,7 @@ def unmistakable(forms: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _with_prompt(
-    answers: list[Answer], read: int | None, cached: int | None, price: Price | None
+    answers: list[Answer], read: int | None, cached: int | None, price: PricePart | None
 ) -> list[Answer]:
     """Where every choice was withheld, the first bears the prompt."""
     first, *others = answers
@@ -184,7 +184,7 @@ def _with_prompt(
 
 
 def cost_of(
-    price: Price | None, read: int | None, written: int | None, cached: int | None = None
+    price: PricePart | None, read: int | None, written: int | None, cached: int | None = None
 ) -> float | None:
     """Dollars; unknown where a price or a count is."""
     if price is None or read is None or written is None:

@@ -24,7 +24,7 @@ from synthkd.teachers.openai.responses import NAME, answers_of, unmistakable, wi
 if TYPE_CHECKING:
     import aiohttp
 
-    from synthkd.recipe import Price, Recipe, TeacherPart
+    from synthkd.recipe import PricePart, Recipe, TeacherPart
     from synthkd.teachers.openai.endpoint import Address
     from synthkd.teachers.openai.transport import Wire
 
@@ -113,7 +113,7 @@ def policy_of(recipe: Recipe) -> Policy:
 class _Asker:
     """Asks one endpoint, and remembers which forms of a request it takes."""
 
-    def __init__(self, wire: Wire, part: TeacherPart, price: Price | None) -> None:
+    def __init__(self, wire: Wire, part: TeacherPart, price: PricePart | None) -> None:
         self.wire, self.part, self.price = wire, part, price
         self.learned = Learned()
         # Models' names and the like are the same in all answers.

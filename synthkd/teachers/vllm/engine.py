@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError, RequestError, TeacherError, require_extra
-from synthkd.recipe import Price
+from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
 from synthkd.teachers.constrained_decoding import asked_form
 from synthkd.teachers.dispatch import Policy, TransientError, dispatch
@@ -152,7 +152,7 @@ class Asker:
         self.longest = int(engine.model_config.max_model_len)
         self.defaults = dict(engine.model_config.get_diff_sampling_param())
         # A local model costs nothing where the recipe names no price.
-        self.price = part.price or Price()
+        self.price = part.price or PricePart()
         self._numbers = count()
         self.marks = special_marks(map(str, getattr(tokenizer, "all_special_tokens", ())))
 

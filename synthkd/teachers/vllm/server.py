@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError, TeacherError, require_extra
-from synthkd.recipe import Price
+from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import Policy
 from synthkd.teachers.openai import OpenAITeacher
@@ -261,7 +261,7 @@ def client_part(part: TeacherPart, url: str) -> TeacherPart:
             "api_version": None,
             "proxy": None,
             # A local model costs nothing where the recipe names no price.
-            "price": part.price or Price(),
+            "price": part.price or PricePart(),
         }
     )
 

@@ -19,12 +19,12 @@ from support.hostile_server import Hostile, Peer, good
 
 from synthkd import fastjson
 from synthkd.journal import Journal
-from synthkd.recipe import Price
+from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.responses import answers_of, body_error
 
-PRICE = Price(input=1.0, output=2.0)
+PRICE = PricePart(input=1.0, output=2.0)
 
 
 @pytest.fixture(autouse=True)
