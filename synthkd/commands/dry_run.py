@@ -20,8 +20,14 @@ _CHARACTERS = 3.6
 
 @dataclass(frozen=True)
 class DryRun:
-    """``prompts`` are whole; ``tokens`` is an estimate of what would be read, ``written`` the most that would be
-    written, ``cost`` what both come to in dollars (None without prices)."""
+    """Prompts and estimates of a run that sends nothing.
+
+    Attributes:
+        prompts: Some whole prompts.
+        tokens: Tokens that would be read, estimated.
+        written: Tokens that would be written at most.
+        cost: Dollars for both; None without prices.
+    """
 
     inputs: int
     repeated: int
@@ -57,7 +63,7 @@ class DryRun:
 
 
 def _shown(prompt: str) -> str:
-    """Return a prompt with each line set in, so that none can pass for a line of the report."""
+    """Indent the lines of a prompt, so that no line can pass for a line of the report."""
     return "  " + clean_lines(prompt, "  ")
 
 

@@ -1,6 +1,6 @@
-"""A probe: a few real requests, and from them what the whole run will come to.
+"""A probe: send a few real requests, and project the whole run from them.
 
-The requests are drawn by a hash of their inputs' ids, so they stand for all; their answers stay in the journal
+The requests are drawn by a hash of their inputs' ids, so that they represent all; their answers stay in the journal
 and are not asked for again.
 """
 
@@ -33,7 +33,7 @@ _RESAMPLES = 4000
 
 @dataclass(frozen=True)
 class Interval:
-    """A guess with its 95% interval."""
+    """An estimate with its 95 % interval."""
 
     low: float
     middle: float
@@ -71,7 +71,7 @@ class Probe:
 
 
 def _spans(seconds: Interval) -> str:
-    """In the unit that reads best."""
+    """Write an interval of seconds in the unit that reads best."""
     size, unit = next(
         (size, unit)
         for size, unit in ((3600, "h"), (60, "min"), (1, "s"))
@@ -82,7 +82,7 @@ def _spans(seconds: Interval) -> str:
 
 
 def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
-    """Ask so many of the open requests and project; None where nothing is open."""
+    """Send some of the open requests and project the run; None if no request is open."""
     plan = plan_run(recipe)
     decision = decide(plan.components)
     with (
@@ -107,7 +107,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
 
 
 def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, str]]:
-    """How many requests are open, and some of them: input id -> request id."""
+    """Count the open requests and draw some of them: input id to request id."""
     drawn: list[tuple[float, str, str]] = []
     count = 0
     adaptive = adaptive_sampling(plan.requests, journal)
@@ -131,7 +131,7 @@ def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, 
 
 
 def _per_request(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
-    """For each asked input: tokens, dollars, seconds and accepted rows."""
+    """Collect tokens, dollars, seconds and accepted rows of each request that was sent."""
     accepted: Counter[str] = Counter()
     for path in filtered.glob("*.parquet") if filtered.is_dir() else ():
         table = pq.read_table(path, columns=["input_id", "rejected_by"])
@@ -181,7 +181,7 @@ def _projected(
 
 
 def _interval(values: Any, draws: Any, times: float) -> Interval:
-    """Percentiles of resampled means, widened for the few values that they come from."""
+    """Take percentiles of resampled means, widened for the small number of values."""
     mean = float(values.mean())
     means = values[draws].mean(axis=1)
     wide = (len(values) / max(len(values) - 1, 1)) ** 0.5
@@ -190,8 +190,10 @@ def _interval(values: Any, draws: Any, times: float) -> Interval:
 
 
 def _time(plan: RunPlan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float) -> Interval:
-    """Latency times requests over what is in flight, but not faster than the limits a minute allow; a local model,
-    which has no latency of its own, as fast as it was."""
+    """Estimate seconds: latency times requests over requests in flight, but not faster than the limits per minute allow.
+
+    A local model has no latency of its own and is taken to be as fast as in the probe.
+    """
     latencies = np.array([row["latency"] for row in rows], float)
     if not latencies.any():
         each = seconds / max(len(rows), 1)
