@@ -21,7 +21,7 @@ from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
-from synthkd.rows.read import text_files
+from synthkd.rows import text_files
 from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.generate_processes import generate_in
 from synthkd.stages.lock import run_lock

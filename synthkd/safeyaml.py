@@ -39,7 +39,7 @@ class YamlError(ValueError):
         return f" line {self.line}" + ("" if self.column is None else f", column {self.column}")
 
 
-def read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
     Raises:
@@ -54,10 +54,10 @@ def read(path: Path) -> Any:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise YamlError(f"not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    return load(text)
+    return load_yaml(text)
 
 
-def load(text: str) -> Any:
+def load_yaml(text: str) -> Any:
     """Read a YAML text into the safe loader's types. Raises `YamlError`."""
     try:
         # The pure reader names places better, and libyaml is fast.

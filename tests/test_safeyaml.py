@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from synthkd import safeyaml
 from synthkd.errors import InputError, KindError, PromptError, RecipeError
 from synthkd.kinds.relations import load_relations
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 from synthkd.recipe import Recipe
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
@@ -56,22 +56,22 @@ GOOD = "name: r\ninputs: {count: 1}\nteacher: {model: m}\ncorpus: {path: c}\n"
 )
 def test_what_is_no_plain_yaml_is_refused_with_its_line(text: str, line: int | None, said: str) -> None:
     with pytest.raises(safeyaml.YamlError, match=said) as caught:
-        safeyaml.load(text)
+        safeyaml.load_yaml(text)
     assert caught.value.line == line
     assert "\n" not in str(caught.value)
 
 
 def test_ordinary_yaml_is_read_as_before() -> None:
     text = "a: &x {b: 1, c: [1.5, yes, null, 2024-01-02]}\nd:\n  <<: *x\n  b: 2\ne: *x\n"
-    assert safeyaml.load(text) == yaml.safe_load(text)
+    assert safeyaml.load_yaml(text) == yaml.safe_load(text)
 
 
 @pytest.mark.slow
 def test_large_files_are_read_with_the_same_checks() -> None:
     rows = "".join(f"- {{text: row {n}, label: a}}\n" for n in range(8_000))
-    assert len(safeyaml.load(rows)) == 8_000
+    assert len(safeyaml.load_yaml(rows)) == 8_000
     with pytest.raises(safeyaml.YamlError, match="twice"):
-        safeyaml.load(rows + "- {a: 1, a: 2}\n")
+        safeyaml.load_yaml(rows + "- {a: 1, a: 2}\n")
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_large_files_are_read_with_the_same_checks() -> None:
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     said = ""
     try:
-        safeyaml.load(text)
+        safeyaml.load_yaml(text)
     except safeyaml.YamlError as error:
         said = str(error)
     assert "\n" not in said
@@ -134,7 +134,7 @@ def test_a_recipe_without_end_is_not_read_to_it(tmp_path: Path, monkeypatch: pyt
 def test_a_number_with_an_exponent_is_a_number(sign: str, digits: str, e: str, exponent: str) -> None:
     text = f"{sign}{digits}{e}{exponent}"
     for written in (text, f"{{rate: {text}}}", f"- {text}"):
-        found = safeyaml.load(written)
+        found = safeyaml.load_yaml(written)
         value = found["rate"] if isinstance(found, dict) else found[0] if isinstance(found, list) else found
         assert value == float(text)
 
@@ -143,4 +143,4 @@ def test_a_number_with_an_exponent_is_a_number(sign: str, digits: str, e: str, e
     "text", ["1e", "e5", "1e-", "4412e76", "12e4567", "1e-3x", "1e3e4", "v1e-3", "'1e-3'"]
 )
 def test_hashes_names_and_quoted_numbers_stay_texts(text: str) -> None:
-    assert safeyaml.load(text) == text.strip("'")
+    assert safeyaml.load_yaml(text) == text.strip("'")

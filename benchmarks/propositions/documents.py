@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from synthkd import Recipe, run
 from synthkd.commands.segment_coverage import Coverage, total
 from synthkd.kinds.proposition.kind import PropositionKind
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 from synthkd.stages.places import FILTERED_ROWS
 from synthkd.stages.plan import plan_run
 

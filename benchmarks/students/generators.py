@@ -24,7 +24,7 @@ def run(options: Namespace) -> dict[str, Any]:
 
     from everyday.table import Table
     from synthkd.kinds.triple import TripleKind
-    from synthkd.prompts.templates import load_prompt
+    from synthkd.prompts import load_prompt
     from synthkd.students.generators.examples import ExampleBuilder
     from synthkd.students.generators.untrained import new_checkpoint
 

@@ -50,7 +50,7 @@ def pairs(
     """Make pairs to compare from a list of things. No pair comes twice, in either order."""
     from synthkd.commands.pairs import make_pairs, read_things
     from synthkd.errors import InputError
-    from synthkd.rows.read import read_rows
+    from synthkd.rows import read_rows
     from synthkd.storage import storage_errors
 
     if out is not None and out.exists():

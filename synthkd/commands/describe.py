@@ -11,7 +11,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import UserError, nearest
 from synthkd.kinds.relations import shipped_sets
 from synthkd.options import described
-from synthkd.prompts.templates import load_prompt, shipped_prompts
+from synthkd.prompts import load_prompt, shipped_prompts
 from synthkd.recipe import Recipe
 from synthkd.stages.critic_options import shipped_critics
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import InputError, nearest, require_extra
-from synthkd.rows.cells import CellError, cell_text, text_cell
+from synthkd.rows import CellError, cell_text, text_cell
 from synthkd.text.normal_forms import word_pattern
 from synthkd.text.plurals import entity_key
 

@@ -55,7 +55,7 @@ def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
 def gather(files: list[Path], work: Path) -> Path:
     """Write all documents into one file of the run's folder."""
     from synthkd.errors import InputError
-    from synthkd.rows.read import read_rows
+    from synthkd.rows import read_rows
     from synthkd.storage import FolderKind, claim_folder, replaced_file
 
     path = work / "documents.jsonl"
@@ -82,7 +82,7 @@ def gather(files: list[Path], work: Path) -> Path:
 
 def _document(file: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
     from synthkd.errors import InputError, nearest
-    from synthkd.rows.cells import text_cell
+    from synthkd.rows import text_cell
 
     place = f"{file} row {number}"
     texts = {key: text_cell(row.get(key), place, key) for key in ("text", "document_id", "id", "markup")}
@@ -181,7 +181,7 @@ def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) 
 
     from synthkd.commands.segment_coverage import Coverage, total
     from synthkd.kinds.proposition.kind import PropositionKind
-    from synthkd.rows.read import read_rows
+    from synthkd.rows import read_rows
     from synthkd.stages.places import FILTERED_ROWS
     from synthkd.storage import replaced_file
 

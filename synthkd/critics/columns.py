@@ -12,13 +12,13 @@ from synthkd.critics.labels import NUMBERS
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
-from synthkd.rows.cells import text_cell
+from synthkd.rows import text_cell
 
 
 def cast_columns(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) -> pa.Table:
     """Cast the kind's columns to text and the numbers to float64; other columns stay as they are.
 
-    What becomes of another type in a column of texts is said in `synthkd.rows.cells`. An empty cell, NaN or an infinite number
+    What becomes of another type in a column of texts is said in `synthkd.rows`. An empty cell, NaN or an infinite number
     is null. ``first``: rows before these, for the row that an error names.
 
     Raises:

@@ -27,8 +27,7 @@ from synthkd.labels.candidates import SIBLINGS
 from synthkd.labels.merge import METHODS
 from synthkd.labels.merge import merge_verdicts as merged
 from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
-from synthkd.rows.cells import described, is_empty, text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import describe_cell, is_empty, read_rows, text_cell
 
 #: Numbers that a critic also looks at, where the sheet has them.
 NUMBERS = ("logprob", "tokens", "recurrence")
@@ -228,7 +227,7 @@ def _short(value: Any) -> str:
         if is_empty(value)
         else str(value)[:60]
         if isinstance(value, int | float)
-        else described(value)
+        else describe_cell(value)
     )
 
 

@@ -20,7 +20,7 @@ from synthkd.errors import CriticError, InputError
 from synthkd.keys import content_hash, file_hash
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
-from synthkd.rows.read import read_tables
+from synthkd.rows import read_tables
 from synthkd.storage import (
     MARK,
     FolderKind,

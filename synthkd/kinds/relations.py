@@ -62,7 +62,7 @@ def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relat
 
 def _read(path: Path) -> dict[str, Relation]:
     try:
-        raw = safeyaml.read(path)
+        raw = safeyaml.read_yaml(path)
     except FileNotFoundError:
         raise KindError(f"{path}: no such file of relations") from None
     except OSError as error:

@@ -21,8 +21,7 @@ from synthkd.journal import Journal
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 from synthkd.labels.sampling_design import Floats
-from synthkd.rows.cells import CellError, cell_text, described, text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import CellError, cell_text, describe_cell, read_rows, text_cell
 from synthkd.storage import read_json
 
 LIMIT = 50_000
@@ -149,7 +148,7 @@ def sheet_text(value: Any) -> str:
     try:
         return cell_text(value) or ""
     except CellError:
-        return json.dumps(value, ensure_ascii=False, default=described)
+        return json.dumps(value, ensure_ascii=False, default=describe_cell)
 
 
 def _files(path: Path) -> list[Path]:

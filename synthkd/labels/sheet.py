@@ -22,8 +22,7 @@ from synthkd.errors import CriticError, StorageError
 from synthkd.labels.candidates import NUMBERS, SIBLINGS, SOURCES, sheet_text
 from synthkd.labels.verdicts import SPELLINGS, verdict_of
 from synthkd.reporting.safe_text import csv_line, from_cell, to_cell
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import allow_long_cells, read_rows
+from synthkd.rows import allow_long_cells, read_rows, text_cell
 from synthkd.storage import storage_errors, write_text
 
 try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash, file_hash
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 from synthkd.recipe import Recipe
 from synthkd.resources import resource
 
@@ -41,7 +41,7 @@ def _template(recipe: Recipe) -> dict[str, str]:
         return {}
     prompt = load_prompt(recipe.prompt.template, recipe.folder)
     found = {"template": content_hash([prompt.head.record(), prompt.source])}
-    found |= {f"template.included.{name}": value for name, value in prompt.included().items()}
+    found |= {f"template.included.{name}": value for name, value in prompt.included_files().items()}
     if prompt.head.examples:
         beside = prompt.folder / prompt.head.examples
         source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")

@@ -29,7 +29,7 @@ def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) ->
         if not isinstance(target, dict):
             raise RecipeError(f"--set {shown}: {masked(parent)!r} holds no keys")
     try:
-        target[last] = safeyaml.load(value)
+        target[last] = safeyaml.load_yaml(value)
     except safeyaml.YamlError as error:
         problem = str(error).split(": ")[0]
         raise RecipeError(f"--set {shown}: the value is {problem}; quote it") from None

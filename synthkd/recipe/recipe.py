@@ -93,7 +93,7 @@ class Recipe(RecipePart):
         """
         path = Path(path)
         try:
-            raw = safeyaml.read(path)
+            raw = safeyaml.read_yaml(path)
         except FileNotFoundError:
             raise RecipeError(f"{path}: no such recipe") from None
         except IsADirectoryError:

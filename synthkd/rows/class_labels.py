@@ -1,6 +1,6 @@
-"""Names of the classes in a Parquet file that the `datasets` library wrote: it keeps numbers, and the names beside them.
+"""Class names in Parquet files of the `datasets` library, which stores numbers and, in the metadata, their names.
 
-The number 0 of a column whose names are ``valid`` and ``invalid`` says valid. Read as a number it would say the opposite.
+The number 0 of a column whose names are ``valid`` and ``invalid`` means valid; read as a number it would mean the opposite.
 """
 
 from __future__ import annotations
@@ -14,60 +14,65 @@ from synthkd.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Key of the metadata, and the longest text that is read of it.
+#: Key of the metadata, and the longest text of it that is read.
 _KEY, _LONGEST = b"huggingface", 1 << 24
 
-Names = dict[str, list[str]]
+ClassNames = dict[str, list[str]]
 
 
-def class_labels(schema: pa.Schema) -> Names:
-    """The names of each column of whole numbers that is a `ClassLabel`, in the order of their numbers."""
+def class_labels(schema: pa.Schema) -> ClassNames:
+    """Return the class names, in the order of their numbers, of each integer column that is a `ClassLabel`."""
     import pyarrow as pa
 
-    said = (schema.metadata or {}).get(_KEY, b"")
-    if not said or len(said) > _LONGEST:
+    metadata = (schema.metadata or {}).get(_KEY, b"")
+    if not metadata or len(metadata) > _LONGEST:
         return {}
     try:
-        features = json.loads(said)["info"]["features"]
+        features = json.loads(metadata)["info"]["features"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
     if not isinstance(features, dict):
         return {}
-    found = {
+    columns = {
         field.name: _names(features.get(field.name)) for field in schema if pa.types.is_integer(field.type)
     }
-    return {column: names for column, names in found.items() if names}
+    return {column: names for column, names in columns.items() if names}
 
 
 def _names(feature: Any) -> list[str]:
-    """The names of a `ClassLabel`; none of another feature."""
+    """Return the names of a `ClassLabel`; an empty list for another feature."""
     if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
         return []
     names = feature.get("names")
     return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
 
 
-def named(part: pa.RecordBatch, labels: Names, path: Path, done: int) -> pa.RecordBatch:
-    """Put names in the place of numbers; -1, which `datasets` writes for a row without a label, is an empty cell.
+def replace_class_numbers(
+    batch: pa.RecordBatch, labels: ClassNames, path: Path, rows_before: int
+) -> pa.RecordBatch:
+    """Replace class numbers by names; -1, which `datasets` writes for an unlabelled row, becomes an empty cell.
 
     Args:
-        part: Rows of the file.
-        labels: What `class_labels` found.
+        batch: Rows of the file.
+        labels: Result of `class_labels`.
         path: The file, for messages.
-        done: How many rows of it came before.
+        rows_before: Number of the file's rows before the batch.
+
+    Raises:
+        InputError: If a number has no name.
     """
     import pyarrow as pa
 
     for column, names in labels.items():
-        place = part.schema.get_field_index(column)
+        place = batch.schema.get_field_index(column)
         if place < 0:
             continue
-        found: list[str | None] = []
-        for number, value in enumerate(part.column(place).to_pylist(), done + 1):
+        texts: list[str | None] = []
+        for row, value in enumerate(batch.column(place).to_pylist(), rows_before + 1):
             if value is not None and not -1 <= value < len(names):
                 raise InputError(
-                    f"{path} row {number:,}: {column!r} is {value}, and the file names the classes 0 to {len(names) - 1}"
+                    f"{path} row {row:,}: {column!r} is {value}, and the file names the classes 0 to {len(names) - 1}"
                 )
-            found.append(None if value is None or value < 0 else names[value])
-        part = part.set_column(place, pa.field(column, pa.string()), pa.array(found, pa.string()))
-    return part
+            texts.append(None if value is None or value < 0 else names[value])
+        batch = batch.set_column(place, pa.field(column, pa.string()), pa.array(texts, pa.string()))
+    return batch

@@ -19,7 +19,7 @@ from synthkd.filters.refusal import Refusal
 from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind
 from synthkd.kinds.structured_answers import answer_model, response_format
-from synthkd.prompts.templates import Prompt
+from synthkd.prompts import Prompt
 from synthkd.recipe import Recipe
 from synthkd.requests import Sampling
 from synthkd.stages.critic_options import check_critic_options

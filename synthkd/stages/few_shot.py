@@ -7,11 +7,10 @@ from typing import Any
 
 from synthkd.errors import InputError, PromptError, nearest
 from synthkd.kinds.base import Kind
-from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.prompts import Prompt, load_prompt
 from synthkd.recipe import Recipe
 from synthkd.resources import resource
-from synthkd.rows.cells import is_empty, text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import is_empty, read_rows, text_cell
 
 
 def resolve_prompt(recipe: Recipe, kind: Kind) -> Prompt | None:

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from synthkd.keys import canonical, fraction
-from synthkd.rows.cells import Unread
+from synthkd.rows import UnreadableCell
 
 
 class SeenIds:
@@ -70,7 +70,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    return value.content if isinstance(value, Unread) else str(value)
+    return value.content if isinstance(value, UnreadableCell) else str(value)
 
 
 def _is_json(value: Any) -> bool:

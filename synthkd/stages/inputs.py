@@ -15,8 +15,7 @@ from synthkd.errors import InputError, KindError, folded, nearest
 from synthkd.keys import bytes_hash, fraction
 from synthkd.kinds.base import Kind
 from synthkd.recipe import Recipe
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows, text_cell
 from synthkd.stages.input_ids import SeenIds, is_in_shard, row_content
 
 #: Columns and values of one input.

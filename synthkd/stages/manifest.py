@@ -11,7 +11,7 @@ from synthkd.recipe import Recipe
 
 if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
-    from synthkd.prompts.templates import Prompt
+    from synthkd.prompts import Prompt
 
 VERSION = 1
 

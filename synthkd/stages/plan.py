@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from synthkd.errors import PromptError, nearest
 from synthkd.kinds.base import Kind, Row
-from synthkd.prompts.templates import lint
+from synthkd.prompts import lint
 from synthkd.recipe import Recipe
 from synthkd.stages.adaptive import check_adaptive
 from synthkd.stages.components import Components, resolve_components

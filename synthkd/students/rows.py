@@ -14,8 +14,7 @@ import numpy as np
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
-from synthkd.rows.cells import is_empty, text_cell
-from synthkd.rows.read import BATCH, _reading, _without_zeros, read_rows
+from synthkd.rows import BATCH, is_empty, read_rows, text_cell, text_lines
 from synthkd.students.base import Floats, LabelledTexts, normal_class_name
 
 #: Column of the number of a line, of texts that stand one a line.
@@ -98,10 +97,9 @@ def located_rows(path: Path, batch: int = BATCH) -> Iterator[tuple[str, dict[str
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file that are not blank, with their numbers."""
-    with _reading(path), path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(_without_zeros(path, file), 1):
-            if line.strip():
-                yield {LINE: number, "text": line.rstrip("\n")}
+    for number, line in enumerate(text_lines(path), 1):
+        if line.strip():
+            yield {LINE: number, "text": line.rstrip("\n")}
 
 
 def joined(parts: Sequence[LabelledTexts]) -> LabelledTexts:

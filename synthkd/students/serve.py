@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from synthkd.errors import InputError, StudentError
 from synthkd.keys import content_hash
 from synthkd.reporting.safe_text import to_cell
-from synthkd.rows.cells import is_empty, text_cell
+from synthkd.rows import is_empty, text_cell
 from synthkd.storage import check_file, check_place, has_fields, replaced_file
 from synthkd.students.base import Classifier, Floats
 from synthkd.students.folders import load_student

@@ -13,7 +13,7 @@ from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import StudentError, TrainingError
 from synthkd.recipe.published_values import published
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 from synthkd.storage import STUDENT_FOLDER, check_output, write_text
 from synthkd.students.base import Classifier, LabelledTexts, Student, check_known_labels
 from synthkd.students.factory import make_student, package_versions, source_of

@@ -15,8 +15,7 @@ from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.finish_reasons import RECORDED
 from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows, text_cell
 from synthkd.storage import TemporaryFolder
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from synthkd.cli.app import app
 from synthkd.commands.pairs import make_pairs, read_things
 from synthkd.errors import InputError
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 
 ROWS = [
     {"name": "cat", "category": "pet|animal"},

@@ -11,7 +11,7 @@ from support.cli import one_line
 from support.command_line import synthkd
 
 from synthkd.errors import InputError
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 from synthkd.testing import FakeServer
 
 MARKDOWN = "# Title\n\nA cat can run\nand jump.\n\n```\nx = 1\n```\n\nIt rains.\n"

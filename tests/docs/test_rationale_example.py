@@ -13,7 +13,7 @@ from support.files import ROOT
 from everyday import problems
 from everyday.truth import truth_of
 from synthkd import Recipe, run
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 from synthkd.stages.plan import plan_run
 
 EXAMPLE = ROOT / "examples" / "rationales.yaml"

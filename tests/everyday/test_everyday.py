@@ -17,8 +17,8 @@ from synthkd import Recipe, run
 from synthkd.errors import InputError
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
-from synthkd.prompts.templates import load_prompt
-from synthkd.rows.read import read_rows
+from synthkd.prompts import load_prompt
+from synthkd.rows import read_rows
 
 FOLDER = ROOT / "synthkd" / "teachers" / "everyday"
 

@@ -16,8 +16,8 @@ from everyday.text import Document, text_of, was_seen
 from everyday.truth import truth_of
 from synthkd.errors import InputError
 from synthkd.plugins import find
-from synthkd.prompts.templates import load_prompt
-from synthkd.rows.read import read_rows
+from synthkd.prompts import load_prompt
+from synthkd.rows import read_rows
 
 QUESTION = "Tom has 12 apples. He gives 5 apples to Ann. How many apples does Tom have left?"
 CLAIMS = {

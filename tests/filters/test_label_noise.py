@@ -15,7 +15,7 @@ pytest.importorskip("rensa", reason="needs the extra text")
 from everyday import messages
 from synthkd.errors import InputError, RecipeError
 from synthkd.filters.label_noise import LabelNoiseRule, find_label_noise
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 
 BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) / "banking77"
 

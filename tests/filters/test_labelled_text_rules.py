@@ -19,7 +19,7 @@ from synthkd.filters.base import Filter
 from synthkd.filters.labelled_text import Contaminated, LabelKnown, LabelNamed
 from synthkd.filters.rules import Empty
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 from synthkd.text.near_duplicates import normal_text
 
 KIND = LabelledTextKind(taxonomy=["cancel order", "refund", "Refund_not_showing_up"])

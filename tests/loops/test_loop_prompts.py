@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
-from synthkd.prompts.templates import lint, load_prompt
+from synthkd.prompts import lint, load_prompt
 
 CLASSES = {"late": "The parcel has not come.", "refund": "The customer wants the money back."}
 WRONG = [{"text": "where is my money", "label": "refund", "predicted": "late", "confidence": 0.92}]

@@ -12,9 +12,9 @@ from synthkd import plugins
 from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.errors import PromptError
 from synthkd.kinds.triple import TripleKind
-from synthkd.prompts.templates import lint, load_prompt, shipped_prompts
+from synthkd.prompts import lint, load_prompt, shipped_prompts
 from synthkd.resources import resource
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 
 KIND = TripleKind()
 ROW = {"head": "knife", "relation": "UsedFor"}
@@ -126,11 +126,11 @@ def test_a_random_that_is_seeded_late_draws_what_one_seeded_at_once_draws() -> N
     import random
 
     from synthkd.keys import seed_from
-    from synthkd.prompts.templates import LateRandom
+    from synthkd.prompts.prompt import LazySeedRandom
 
-    late, soon = LateRandom(), random.Random()
+    late, soon = LazySeedRandom(), random.Random()
     for number in range(20):
-        late.seed_late("prompt", 0, str(number))
+        late.seed_lazily("prompt", 0, str(number))
         soon.seed(seed_from("prompt", 0, str(number)))
         for draw in ("sample", "choice", "random", "shuffle", "gauss", "randrange"):
             found = []
@@ -182,7 +182,7 @@ def test_a_head_is_read_whatever_blanks_and_line_ends_it_has(tmp_path: Path, bef
     ],
 )
 def test_a_head_that_does_not_end_or_does_not_stand_first_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(PromptError, match=r"t\.j2 line \d: a head stands first in the file"):
+    with pytest.raises(PromptError, match=r"t\.j2 line \d: a head must stand first in the file"):
         load_prompt(write(tmp_path, text), tmp_path)
 
 

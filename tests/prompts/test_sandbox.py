@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from synthkd.errors import PromptError
 from synthkd.kinds.triple import TripleKind
-from synthkd.prompts import sandbox
-from synthkd.prompts.templates import Head, Prompt, lint, load_prompt, shipped_prompts
+from synthkd.prompts import Head, Prompt, limits, lint, load_prompt, shipped_prompts
 
 KIND = TripleKind()
 ROW = {"head": "knife", "relation": "UsedFor"}
@@ -142,7 +141,7 @@ def test_what_would_be_too_large_is_refused_before_it_is_made(source: str) -> No
     ],
 )
 def test_what_would_take_too_long_is_ended(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "SECONDS", 0.1)
+    monkeypatch.setattr(limits, "SECONDS", 0.1)
     assert "takes longer than 0.1 s" in refused(source)
 
 
@@ -381,7 +380,7 @@ def test_included_files_are_part_of_a_prompts_hash(tmp_path: Path) -> None:
     (tmp_path / "x-knife.j2").write_text("one")
     (tmp_path / "other.j2").write_text("not reached")
     prompt = Prompt("t.j2", Head(), "{% include 'a.j2' %}", tmp_path)
-    assert set(prompt.included()) == {"a.j2", "x-knife.j2"}
+    assert set(prompt.included_files()) == {"a.j2", "x-knife.j2"}
     before = prompt.hash
     (tmp_path / "other.j2").write_text("changed")
     assert replace(prompt).hash == before

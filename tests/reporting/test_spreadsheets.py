@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from synthkd.cli.app import app
 from synthkd.critics.triples.negatives import write_negatives
 from synthkd.labels.sheet import Sheet, read_sheet
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows
 from synthkd.students.serve import predict_file
 
 EVIL = [

@@ -16,8 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import InputError
-from synthkd.rows.cells import CellError, Unread, arrow_values, cell_text, is_empty, text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import CellError, UnreadableCell, arrow_values, cell_text, is_empty, read_rows, text_cell
 
 UUID = uuid.UUID("12345678123456781234567812345678")
 
@@ -71,7 +70,7 @@ def test_a_cell_has_one_text(value: Any, text: str | None) -> None:
         (float("inf"), "an infinite number"),
         (Decimal("-Infinity"), "an infinite number"),
         (object(), "a value of the type object"),
-        (Unread("odd", ""), "odd"),
+        (UnreadableCell("odd", ""), "odd"),
     ],
 )
 def test_what_has_no_text_says_what_it_is(value: Any, said: str) -> None:

@@ -13,8 +13,7 @@ import pytest
 from synthkd.critics.labels import read_labels
 from synthkd.errors import InputError
 from synthkd.kinds.triple import TripleKind
-from synthkd.rows.class_labels import class_labels
-from synthkd.rows.read import read_rows, read_tables
+from synthkd.rows import class_labels, read_rows, read_tables
 
 
 def written(path: Path, columns: dict[str, list[Any]], **names: list[str]) -> Path:

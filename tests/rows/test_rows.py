@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import InputError
-from synthkd.rows.read import read_rows, read_tables
+from synthkd.rows import read_rows, read_tables
 
 ROWS = [{"a": "x", "b": "1"}, {"a": 'ü, "q"', "b": "2"}]
 

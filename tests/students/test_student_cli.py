@@ -106,7 +106,7 @@ def test_an_evaluation_on_rows_of_the_training_is_told(folder: Path) -> None:
 def test_predictions_have_the_key_of_the_row_and_all_probabilities_where_asked(
     folder: Path, suffix: str
 ) -> None:
-    from synthkd.rows.read import read_rows
+    from synthkd.rows import read_rows
     from synthkd.students.serve import open_classifier, predict_file
 
     out = folder / f"out.{suffix}"

@@ -15,7 +15,7 @@ from synthkd.critics.judge.prompt import render_pair
 from synthkd.critics.judge.verdict_forms import FORMS
 from synthkd.errors import CriticError
 from synthkd.keys import content_hash
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 
 #: Worths nearer to a half than this say that the two are equal.
 _EVEN = 1e-9

@@ -13,7 +13,7 @@ import pyarrow as pa
 from synthkd.errors import CriticError, PromptError, nearest
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
-from synthkd.prompts.templates import Prompt, lint, load_prompt
+from synthkd.prompts import Prompt, lint, load_prompt
 
 Message = dict[str, str]
 

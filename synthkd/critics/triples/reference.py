@@ -12,8 +12,7 @@ import pyarrow as pa
 from synthkd.critics.triples.phrases import Triple
 from synthkd.errors import CriticError
 from synthkd.labels.verdicts import REJECT, UNSURE, verdict_of
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import read_tables
+from synthkd.rows import read_tables, text_cell
 from synthkd.text.normal_forms import normal_phrase
 
 COLUMNS = ("head", "relation", "tail")

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.errors import KindError, nearest
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows, text_cell
 from synthkd.text.near_duplicates import normal_text
 
 Resolve = Callable[[str], Path]

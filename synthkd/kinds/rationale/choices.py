@@ -14,7 +14,7 @@ from typing import Any
 
 from synthkd.kinds.base import Malformed, Row
 from synthkd.kinds.rationale.numeric import read_number
-from synthkd.rows.cells import CellError, cell_text, is_empty
+from synthkd.rows import CellError, cell_text, is_empty
 from synthkd.text.normal_forms import normal_phrase
 
 #: Letters by which choices are named, script by script; the first is used for choices without labels of their own.

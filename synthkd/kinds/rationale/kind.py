@@ -20,7 +20,7 @@ from synthkd.kinds.rationale.expression import given_numbers, objection
 from synthkd.kinds.rationale.find import Found, find, same_form, type_of
 from synthkd.kinds.rationale.numeric import read_number, write_number
 from synthkd.kinds.rationale.words import read_yes_no
-from synthkd.rows.cells import CellError
+from synthkd.rows import CellError
 from synthkd.text.normal_forms import normal_phrase
 
 AnswerType = Literal["number", "choice", "yes_no", "text", "expression", "auto"]

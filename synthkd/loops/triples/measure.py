@@ -19,8 +19,7 @@ from synthkd.loops.triples.questions import (
 )
 from synthkd.recipe import Recipe
 from synthkd.recipe.student import RowsPart
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows, text_cell
 
 Row = dict[str, Any]
 #: Questions that a student is measured by, at most; of more, so many are drawn.

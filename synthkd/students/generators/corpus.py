@@ -11,7 +11,7 @@ from synthkd import plugins
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import StudentError, SynthKDError
 from synthkd.kinds.base import Kind, Row
-from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.prompts import Prompt, load_prompt
 from synthkd.recipe import Recipe
 from synthkd.students.generators.contrastive_groups import NOT_NEGATIVES
 from synthkd.students.generators.options import GeneratorOptions

@@ -16,7 +16,7 @@ from typing import Any
 
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.prompts.templates import Prompt
+from synthkd.prompts import Prompt
 
 Messages = tuple[Mapping[str, str], ...]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind, Row
-from synthkd.prompts.templates import Prompt, load_prompt, shipped_prompts
+from synthkd.prompts import Prompt, load_prompt, shipped_prompts
 from synthkd.storage import TemporaryFolder
 from synthkd.students.generators.checkpoint import (
     LoraAdapter,

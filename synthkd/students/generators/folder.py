@@ -12,7 +12,7 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
-from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.prompts import Prompt, load_prompt
 from synthkd.recipe.published_values import public_name
 from synthkd.storage import write_json
 from synthkd.students.generators.checkpoint import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError, nearest
 from synthkd.kinds.base import Kind
-from synthkd.prompts.templates import Prompt, load_prompt
+from synthkd.prompts import Prompt, load_prompt
 from synthkd.students.generators.examples import Example, Question, TaskSplitter
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from synthkd.critics.judge.agreement import judge_agreement
 from synthkd.critics.judge.client import JudgeClient
 from synthkd.critics.judge.pairwise import judge_pairs
 from synthkd.critics.judge.prompt import render_pair
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 
 
 @pytest.fixture(scope="module")

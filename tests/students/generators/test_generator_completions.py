@@ -16,7 +16,7 @@ from synthkd.kinds.event import EventKind
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 from synthkd.students.generators.examples import ExampleBuilder
 
 WORDS = st.text(alphabet="abcdefgh'-.,;:\"()0123456789 éß", min_size=1, max_size=40)
@@ -231,7 +231,7 @@ def test_a_template_of_another_kind_is_refused() -> None:
 
 
 def test_a_kind_of_ones_own_needs_a_template_and_nothing_else() -> None:
-    from synthkd.prompts.templates import Head, Prompt
+    from synthkd.prompts import Head, Prompt
     from synthkd.students.generators.fit import student_template
     from synthkd.students.generators.options import GeneratorOptions
 

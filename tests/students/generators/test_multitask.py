@@ -10,7 +10,7 @@ from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.prompts.templates import load_prompt
+from synthkd.prompts import load_prompt
 from synthkd.students.generators import multitask
 from synthkd.students.generators.examples import Example, ExampleBuilder
 
