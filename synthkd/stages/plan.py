@@ -121,7 +121,7 @@ def plan_run(recipe: Recipe, identity: str | None = None) -> RunPlan:
     """
     components = resolve_components(recipe)
     prompt = components.prompt
-    inputs = InputReader(recipe, components.kind, prompt.used if prompt else frozenset())
+    inputs = InputReader(recipe, components.kind, prompt.used_variables if prompt else frozenset())
     row = inputs.first()
     _check_template(components, row)
     check_adaptive(components, row)

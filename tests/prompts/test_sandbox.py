@@ -348,7 +348,7 @@ def test_an_error_in_an_included_file_names_it_with_its_line(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"\xff", "a.j2 line 1: not UTF-8"), (b"a" * (1 << 21), "no template")]
+    ("data", "said"), [(b"\xff", "a.j2 line 1: not UTF-8"), (b"a" * (1 << 21), "too many for a template")]
 )
 def test_an_included_file_that_is_no_template_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "a.j2").write_bytes(data)
