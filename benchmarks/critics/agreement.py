@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
-"""Whether a run and `synthkd critic score` give equal scores: every critic on every shape of label sheet.
+"""Equal scores in a run and in `synthkd critic score`: every critic on every shape of label sheet.
 
-    python -m benchmarks.critics.agreement [--quick] [--encoder MODEL] [--json FILE]
-
-A server that answers by chance is asked once; then each critic is trained in a run on a sheet of each shape (columns of
-numbers that are there, missing, partly missing or constant; CSV, JSONL, Parquet), and the rows of the run's corpus are
-scored by the folder that the run left, in another order and from files of three formats. `run_score_max_difference`
-is the greatest difference of all.
+A server that answers by chance is asked once. Each critic is trained in a run on a sheet of each
+shape (numeric columns present, missing, partly missing or constant; CSV, JSONL, Parquet). The rows
+of the run's corpus are then scored with the critic that the run saved, in another order and from
+files of three formats. `run_score_max_difference` is the largest difference of all.
 """
 
 from __future__ import annotations
@@ -24,8 +21,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
-from benchmarks.base import write
-from benchmarks.encoders import default_encoder, options
+from benchmarks.base import Figures, Options
 from synthkd import Recipe, run
 from synthkd.critics.score import score_file
 from synthkd.kinds.relations import load_relations
@@ -35,7 +31,7 @@ from synthkd.testing import FakeServer
 HEADS, ROWS = 60, 240
 KIND = TripleKind(load_relations("everyday"))
 WORDS = ("cutting", "eating", "sitting", "reading", "cooking", "washing", "driving", "writing")
-#: What the sheet's numbers are, and the sheet's format.
+#: Numeric columns of a sheet, and its format.
 SHAPES = {
     "texts alone": "csv",
     "recurrence": "jsonl",
@@ -49,20 +45,23 @@ FORMATS = ("parquet", "csv", "jsonl")
 
 
 def critics(encoder: str | None, reference: Path) -> dict[str, dict[str, Any]]:
-    """Every critic that asks nobody, by a name, as a recipe's `critic` names it."""
-    known = {"name": "knowledge-base", "options": {"reference": str(reference)}}
-    found: dict[str, dict[str, Any]] = {
+    """Every critic that needs no teacher, as the `critic` part of a recipe, by name."""
+    knowledge_base = {"name": "knowledge-base", "options": {"reference": str(reference)}}
+    by_name: dict[str, dict[str, Any]] = {
         "linear": {"name": "linear"},
         "text": {"name": "text"},
-        "knowledge-base": known,
+        "knowledge-base": knowledge_base,
         "stack": {"name": "stack", "options": {"critics": ["linear", "text"], "folds": 2}},
-        "bag": {"name": "stack", "options": {"critics": ["linear", "text"], "folds": 2, "refit": False}},
+        "bag": {
+            "name": "stack",
+            "options": {"critics": ["linear", "text"], "folds": 2, "refit": False},
+        },
     }
     if encoder is None:
-        return found
+        return by_name
     tuned = {"model": encoder, "epochs": 1, "validation": 0.0}
     frozen = {"model": encoder, "frozen": True}
-    return found | {
+    return by_name | {
         "encoder": {"name": "encoder", "options": tuned},
         "frozen encoder": {"name": "encoder", "options": frozen},
         "knowledge-base, embedder": {
@@ -77,14 +76,14 @@ def critics(encoder: str | None, reference: Path) -> dict[str, dict[str, Any]]:
 
 
 def answer(prompt: str, index: int, seed: int) -> str:
-    """A tail by chance; some of them often."""
+    """Draw a tail at random; some tails are frequent."""
     rng = np.random.default_rng([index, seed % 1000, sum(map(ord, prompt))])
     tail = [rng.choice(("good", "bad")), *rng.choice(WORDS, int(rng.integers(1, 3)))]
     return " ".join(tail)
 
 
 def sheet_rows(shape: str) -> Iterator[dict[str, Any]]:
-    """Labelled rows whose numbers are those of a shape."""
+    """Yield labelled rows with the numeric columns of a shape."""
     rng = np.random.default_rng(0)
     for i in range(ROWS):
         good = i % 2 == 0
@@ -113,7 +112,7 @@ def sheet_rows(shape: str) -> Iterator[dict[str, Any]]:
 
 
 def write_rows(rows: list[Mapping[str, Any]], path: Path) -> Path:
-    """Rows as CSV, JSONL or Parquet, by the file's name."""
+    """Write rows as CSV, JSONL or Parquet, by the suffix of the path."""
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(rows), path)
     elif path.suffix == ".jsonl":
@@ -127,7 +126,7 @@ def write_rows(rows: list[Mapping[str, Any]], path: Path) -> Path:
 
 
 def difference(folder: Path, url: str, critic: dict[str, Any], shape: str) -> float:
-    """The greatest difference between the scores of a run and those of the critic that it left."""
+    """Measure the largest difference between the scores of a run and those of its saved critic."""
     sheet = write_rows(list(sheet_rows(shape)), folder / f"sheet-{shape}.{SHAPES[shape]}")
     inputs = folder / "inputs.csv"
     write_rows([{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)], inputs)
@@ -155,34 +154,24 @@ def difference(folder: Path, url: str, critic: dict[str, Any], shape: str) -> fl
         names = [name for name in rows.schema.names if name != "score"]
         file = write_rows(rows.select(names).to_pylist(), folder / f"rows.{form}")
         score_file(folder / "work" / "critic", file, folder / "scored.parquet", KIND)
-        found = pq.read_table(folder / "scored.parquet").column("score").to_numpy()
-        greatest = max(greatest, float(np.abs(found - rows.column("score").to_numpy()).max()))
+        scores = pq.read_table(folder / "scored.parquet").column("score").to_numpy()
+        greatest = max(greatest, float(np.abs(scores - rows.column("score").to_numpy()).max()))
     return greatest
 
 
-def figures(
-    data: Path | None = None, quick: bool = False, encoder: str | None = default_encoder()
-) -> dict[str, Any]:
-    """The greatest difference, of all and of each critic. ``quick``: without encoders, on three shapes."""
-    shapes = list(SHAPES)[: 3 if quick else None]
-    found: dict[str, float] = {}
+def figures(options: Options) -> Figures:
+    """Measure the largest difference over all critics, and that of each critic."""
+    shapes = list(SHAPES)[: 3 if options.quick else None]
+    encoder = None if options.quick else options.encoder
+    largest: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, FakeServer(answer=answer) as server:
         folder = Path(temporary)
-        known = [row for row in sheet_rows("texts alone") if row["label"]]
-        reference = write_rows(known, folder / "reference.csv")
-        for name, critic in critics(None if quick else encoder, reference).items():
-            found[name] = max(difference(folder, server.url, critic, shape) for shape in shapes)
-            print(f"{name}: {found[name]}", file=sys.stderr, flush=True)
-    return {"run_score_max_difference": max(found.values())} | {
+        true = [row for row in sheet_rows("texts alone") if row["label"]]
+        reference = write_rows(true, folder / "reference.csv")
+        for name, critic in critics(encoder, reference).items():
+            largest[name] = max(difference(folder, server.url, critic, shape) for shape in shapes)
+            print(f"{name}: {largest[name]}", file=sys.stderr, flush=True)
+    return {"run_score_max_difference": max(largest.values())} | {
         f"run_score_difference_{name.replace(', ', '_').replace(' ', '_').replace('-', '_')}": value
-        for name, value in found.items()
+        for name, value in largest.items()
     }
-
-
-def main() -> None:
-    asked = options(__doc__ or "").parse_args()
-    write(figures(asked.data, asked.quick, asked.encoder), asked.json)
-
-
-if __name__ == "__main__":
-    main()

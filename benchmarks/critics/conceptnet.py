@@ -1,12 +1,10 @@
-#!/usr/bin/env python3
-"""How well the knowledge-base critic tells true triples of CN-100K (Li et al. 2016) from corrupted ones.
+"""Knowledge-base critic on CN-100K (Li et al. 2016): true triples against corrupted ones.
 
-    python -m benchmarks.critics.conceptnet --data DIR [--part dev2] [--quick] [--encoder MODEL] [--json FILE]
-
-The reference is train (100,000 true triples); dev1 is the label sheet, and the threshold is chosen on the
-cross-fitted scores of dev1 alone. `--part` is what is reported on. Beside the critic stands the rule of papers on
-this set: valid if (relation, head) and (relation, tail) were both seen; `--baselines` adds TF-IDF and logistic
-regression on known and corrupted triples. `--words` leaves the encoder out.
+The reference is the train split (100,000 true triples). dev1 is the label sheet, and the threshold
+is chosen on its cross-fitted scores alone; `--split` is reported on. The baseline of papers on this
+set accepts a triple if (relation, head) and (relation, tail) both occur in train; `--baselines`
+adds TF-IDF with logistic regression on known and corrupted triples. `--encoder none` uses words
+alone.
 """
 
 from __future__ import annotations
@@ -22,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.base import table, write
-from benchmarks.encoders import default_encoder, options
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd.critics.triples.critic import KnowledgeBaseCritic
 from synthkd.critics.triples.negatives import TrueTriples, corrupt
 from synthkd.critics.triples.phrases import Triple
@@ -33,37 +31,39 @@ from synthkd.kinds.triple import TripleKind
 #: Bilinear AVG of Li et al. (2016), test accuracy, as reported in the paper of COMET.
 PUBLISHED = 0.925
 SEED, QUICK_REFERENCE = 0, 4000
-#: A candidate that shares this part of its words with a known triple of its relation is a trivial rephrase.
+#: Share of words in common with a known triple of the relation that makes a candidate a trivial rephrase.
 REPHRASE = 0.6
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def read(data: Path, part: str) -> tuple[pa.Table, Bools]:
-    """Rows and verdicts of a part."""
-    rows = pq.read_table(data / "conceptnet_cn100k" / f"{part}.parquet")
+def read(data: Path, split: str) -> tuple[pa.Table, Bools]:
+    """Read the rows and verdicts of a split."""
+    rows = pq.read_table(data / "conceptnet_cn100k" / f"{split}.parquet")
     return rows, rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)
 
 
 def triples(rows: pa.Table) -> list[Triple]:
-    """(head, relation, tail) of each row."""
+    """Return (head, relation, tail) of each row."""
     return list(zip(*(rows.column(name).to_pylist() for name in ("head", "relation", "tail")), strict=True))
 
 
-def novelty(known: list[Triple], asked: list[Triple]) -> list[str]:
-    """How much of each triple was seen: both (relation, head) and (relation, tail), one of them, or none."""
+def novelty(known: list[Triple], candidates: list[Triple]) -> list[str]:
+    """Say how much of each candidate is in the reference: both of its pairs (relation, head) and
+    (relation, tail), one, or none.
+    """
     heads, tails = {(r, h) for h, r, _ in known}, {(r, t) for _, r, t in known}
-    return [("none", "one", "both")[((r, h) in heads) + ((r, t) in tails)] for h, r, t in asked]
+    return [("none", "one", "both")[((r, h) in heads) + ((r, t) in tails)] for h, r, t in candidates]
 
 
-def rephrases(known: list[Triple], asked: list[Triple]) -> Bools:
-    """Whether a known triple of the same relation has nearly the same words."""
+def rephrases(known: list[Triple], candidates: list[Triple]) -> Bools:
+    """Mark candidates that have nearly the same words as a known triple of the same relation."""
     bags = [_bag(triple) for triple in known]
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, (triple, bag) in enumerate(zip(known, bags, strict=True)):
         for word in bag:
             holders[triple[1], word].append(place)
-    found = np.zeros(len(asked), dtype=bool)
-    for row, triple in enumerate(asked):
+    found = np.zeros(len(candidates), dtype=bool)
+    for row, triple in enumerate(candidates):
         bag = _bag(triple)
         shared = Counter(place for word in bag for place in holders[triple[1], word])
         found[row] = any(
@@ -77,15 +77,17 @@ def _bag(triple: Triple) -> set[str]:
 
 
 def best_threshold(scores: Any, labels: Bools) -> float:
-    """The threshold of the best accuracy; the middle of those that are equally good."""
+    """Choose the threshold of the best accuracy; the middle one of several equally good ones."""
     order = np.argsort(-scores)
     right = np.cumsum(np.where(labels[order], 1, -1))
     places = np.flatnonzero(right == right.max())
     return float(scores[order[places[len(places) // 2]]])
 
 
-def tfidf(known: list[Triple], asked: list[Triple]) -> Any:
-    """Scores of TF-IDF and logistic regression: 40,000 known triples against as many corrupted ones."""
+def tfidf(known: list[Triple], candidates: list[Triple]) -> Any:
+    """Score with TF-IDF and logistic regression: 40,000 known triples against as many corrupted
+    ones.
+    """
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -94,7 +96,7 @@ def tfidf(known: list[Triple], asked: list[Triple]) -> Any:
     true = [known[place] for place in places]
     false = corrupt(true, TrueTriples(known), seed=SEED).triples
 
-    def said(rows: list[Triple]) -> list[str]:
+    def texts_of(rows: list[Triple]) -> list[str]:
         marked = (
             [f"r_{r}"] + [f"{m}{w} {r}_{m}{w}" for m, s in (("h_", h), ("t_", t)) for w in s.split()]
             for h, r, t in rows
@@ -103,27 +105,24 @@ def tfidf(known: list[Triple], asked: list[Triple]) -> Any:
 
     words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2), min_df=2)
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), min_df=3)
-    texts = said(true + false)
+    texts = texts_of(true + false)
     fitted = hstack([words.fit_transform(texts), letters.fit_transform(texts)]).tocsr()
     model = LogisticRegression(max_iter=200).fit(fitted, np.arange(len(texts)) < len(true))
-    return model.predict_proba(hstack([words.transform(said(asked)), letters.transform(said(asked))]))[:, 1]
+    return model.predict_proba(
+        hstack([words.transform(texts_of(candidates)), letters.transform(texts_of(candidates))])
+    )[:, 1]
 
 
-def figures(
-    data: Path,
-    quick: bool = False,
-    encoder: str | None = default_encoder(),
-    part: str = "dev2",
-    baselines: bool = False,
-) -> dict[str, Any]:
-    """The figures by name. ``quick`` takes the first 4,000 triples of the reference."""
+def figures(options: Options) -> Figures:
+    """Measure accuracy and AUC; a quick run uses the first 4,000 triples of the reference."""
     from sklearn.metrics import roc_auc_score
 
+    data, split = options.data_folder, options.split
     train, _ = read(data, "train")
-    train = train.slice(0, QUICK_REFERENCE) if quick else train
-    (sheet, verdicts), (rows, labels) = read(data, "dev1"), read(data, part)
-    known, asked = triples(train), triples(rows)
-    critic = KnowledgeBaseCritic(TripleKind(load_relations("conceptnet")), None, encoder, SEED)
+    train = train.slice(0, QUICK_REFERENCE) if options.quick else train
+    (sheet, verdicts), (rows, labels) = read(data, "dev1"), read(data, split)
+    known, candidates = triples(train), triples(rows)
+    critic = KnowledgeBaseCritic(TripleKind(load_relations("conceptnet")), None, options.encoder, SEED)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(train, Path(folder) / "train.parquet")
@@ -135,7 +134,7 @@ def figures(
     rate = len(rows) / (time.perf_counter() - began)
     assert critic.out_of_fold is not None
     threshold = best_threshold(critic.out_of_fold, verdicts)
-    seen, again = np.array(novelty(known, asked)), rephrases(known, asked)
+    seen, rephrased = np.array(novelty(known, candidates)), rephrases(known, candidates)
     accepted = scores >= threshold
     named: dict[str, Any] = {
         "accuracy": float((accepted == labels).mean()),
@@ -151,32 +150,18 @@ def figures(
     buckets = {"all": np.ones(len(rows), bool)} | {
         f"pairs seen: {name}": seen == name for name in ("both", "one", "none")
     }
-    buckets |= {"trivial rephrase": again, "no trivial rephrase": ~again}
+    buckets |= {"trivial rephrase": rephrased, "no trivial rephrase": ~rephrased}
     for name, inside in buckets.items():
         n, valid = int(inside.sum()), float(labels[inside].mean()) if inside.any() else 0.0
         auc = float(roc_auc_score(labels[inside], scores[inside])) if 0 < valid < 1 else float("nan")
         right = float((accepted == labels)[inside].mean()) if n else float("nan")
         lines.append((name, n, valid, right, auc))
-    if baselines:
-        first = tfidf(known, asked + triples(sheet))
-        cut = best_threshold(first[len(asked) :], verdicts)
-        named["tfidf_accuracy"] = float(((first[: len(asked)] >= cut) == labels).mean())
-        named["tfidf_auc"] = float(roc_auc_score(labels, first[: len(asked)]))
+    if options.baselines:
+        both = tfidf(known, candidates + triples(sheet))
+        baseline, cut = both[: len(candidates)], best_threshold(both[len(candidates) :], verdicts)
+        named["tfidf_accuracy"] = float(((baseline >= cut) == labels).mean())
+        named["tfidf_auc"] = float(roc_auc_score(labels, baseline))
     print(table(lines), flush=True)
     print(", ".join(f"{name} {value:.3f}" for name, value in named.items()))
     print(f"published: {PUBLISHED:.3f} (Bilinear AVG on the test split, as reported in COMET)")
-    return {f"cn100k_{part}_{name}": value for name, value in named.items()}
-
-
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--part", default="dev2", help="the part that is reported on")
-    parser.add_argument("--baselines", action="store_true", help="TF-IDF and logistic regression too")
-    parser.add_argument("--words", action="store_true", help="no encoder: words of the reference alone")
-    asked = parser.parse_args()
-    encoder = None if asked.words else asked.encoder
-    write(figures(asked.data, asked.quick, encoder, asked.part, asked.baselines), asked.json)
-
-
-if __name__ == "__main__":
-    main()
+    return {f"cn100k_{split}_{name}": value for name, value in named.items()}

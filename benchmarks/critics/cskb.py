@@ -1,17 +1,16 @@
-#!/usr/bin/env python3
-"""How well critics tell plausible triples of CSKB-Population (dev): 5-fold AUC, no head in two folds.
+"""Critics on CSKB-Population (dev): AUC in five folds without a common head.
 
-    python -m benchmarks.critics.cskb [--data DIR] [--quick] [--encoder MODEL] [--jobs N] [--json FILE]
+A stack of the linear critic, a fine-tuned encoder and the same encoder frozen is trained anew in
+each fold. Inner folds divide the fold's training heads: the combination is learnt from scores of
+heads that a member did not see, and the members of all inner folds stay as an ensemble (`refit:
+false`). Much of an AUC here comes from the relation alone (xReact is nearly always valid,
+HinderedBy nearly never), so the AUC within relations is reported too. "with source" adds the share
+of valid rows by relation and by `candidate_source` (where a candidate came from, which a pipeline
+knows and a triple does not say); "one of the bag" is the first of the five encoders alone. Equal
+triples have one head, and so one fold.
 
-A stack of the linear critic, a fine-tuned encoder and the same encoder frozen is trained anew in each fold. Its own
-folds divide the fold's training heads: the combination is learnt from scores of heads that a member did not see, and
-the members of all of them stay as a bag (`refit: false`). Much of an AUC here comes from the relation alone (xReact
-is nearly always valid, HinderedBy nearly never), so the AUC within relations stands beside it. "with source" adds
-the share of valid rows by relation and by `candidate_source` (where a candidate came from, which a pipeline knows
-and a triple does not say); "one of the bag" is the first of the five encoders alone. Equal triples share a head, and
-so a fold.
-
-A fold takes about 7 minutes on a core with AVX512-BF16, three times as long on others; `--jobs` runs several at once.
+A fold takes about 7 minutes on a core with AVX512-BF16, three times as long on others; `--jobs`
+runs several at a time.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.base import data_folder, table, write
-from benchmarks.encoders import default_encoder, flat, options
+from benchmarks.base import Figures, Options
+from benchmarks.nested import flat
+from benchmarks.text_table import table
 from synthkd.critics.calibration import Curve
 from synthkd.critics.stack import StackCritic
 from synthkd.kinds.triple import TripleKind
@@ -40,36 +39,38 @@ _FEWEST = 10
 
 
 def critics(encoder: str | None, quick: bool) -> list[Any]:
-    """Members of the stack."""
+    """The members of the stack."""
     if encoder is None:
         return ["linear"]
     frozen = {"encoder": {"model": encoder, "frozen": True, "max_length": TUNED["max_length"]}}
-    asked = {"seed": SEED, "bf16": fast_halves(), **TUNED, **({"epochs": 1} if quick else {})}
-    return ["linear", {"encoder": {"model": encoder, **asked}}, frozen]
+    tuned = {"seed": SEED, "bf16": fast_halves(), **TUNED, **({"epochs": 1} if quick else {})}
+    return ["linear", {"encoder": {"model": encoder, **tuned}}, frozen]
 
 
 def fast_halves() -> bool | None:
-    """Ask for training in bf16 on a CPU that is fast at it; leave it to the critic elsewhere."""
+    """Ask for training in bf16 on a CPU that computes it fast; leave the choice to the critic on
+    others.
+    """
     import torch
 
-    able = getattr(torch.cpu, "get_capabilities", dict)()
-    return True if able.get("avx512_bf16") or able.get("amx_bf16") else None
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return True if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else None
 
 
 def out_of_fold(rows: Any, encoder: str | None, quick: bool, jobs: int = 1) -> dict[str, Any]:
-    """Scores of the stack and of its members for the rows of each fold that is run (NaN elsewhere)."""
+    """Score the rows of each fold that is run with the stack and its members (NaN elsewhere)."""
     scores: dict[str, Any] = {}
-    asked = [(rows, encoder, quick, fold) for fold in range(1 if quick else FOLDS)]
+    tasks = [(rows, encoder, quick, fold) for fold in range(1 if quick else FOLDS)]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for test, found in pool.map(one_fold, asked) if jobs > 1 else map(one_fold, asked):
-            for name, values in found.items():
+        for test, by_critic in pool.map(one_fold, tasks) if jobs > 1 else map(one_fold, tasks):
+            for name, values in by_critic.items():
                 scores.setdefault(name, np.full(rows.num_rows, np.nan))[test] = values
     return scores
 
 
-def one_fold(asked: tuple[Any, str | None, bool, int]) -> tuple[Any, dict[str, Any]]:
-    """The rows of one fold and their scores by a stack that is trained on the others."""
-    rows, encoder, quick, fold = asked
+def one_fold(task: tuple[Any, str | None, bool, int]) -> tuple[Any, dict[str, Any]]:
+    """Score the rows of one fold with a stack trained on the others."""
+    rows, encoder, quick, fold = task
     began = time.perf_counter()
     train, test = divisions(rows)[fold]
     labels, kind = labels_of(rows), TripleKind()
@@ -77,18 +78,21 @@ def one_fold(asked: tuple[Any, str | None, bool, int]) -> tuple[Any, dict[str, A
     inner = 2 if quick else INNER
     stack = StackCritic(kind, critics(encoder, quick), folds=inner, refit=False, seed=SEED)
     stack.fit(part.take(train), labels[train], [heads[i] for i in train])
-    found = {"stack": stack.score(part.take(test)), "with source": with_source(rows, train, test, stack)}
+    scores = {
+        "stack": stack.score(part.take(test)),
+        "with source": with_source(rows, train, test, stack),
+    }
     for name, member in zip(("linear", "encoder", "frozen encoder"), stack.members, strict=False):
-        found[name] = member.score(part.take(test))
+        scores[name] = member.score(part.take(test))
     one = stack.members[min(1, len(stack.members) - 1)].critics[0]
-    found["one of the bag"] = one.score(part.take(test))
-    aucs = {name: round(Curve.of(values, labels[test]).auc, 4) for name, values in found.items()}
+    scores["one of the bag"] = one.score(part.take(test))
+    aucs = {name: round(Curve.of(values, labels[test]).auc, 4) for name, values in scores.items()}
     print(f"fold {fold + 1}: {aucs}, {time.perf_counter() - began:.0f} s", flush=True)
-    return test, found
+    return test, scores
 
 
 def divisions(rows: Any) -> list[tuple[Any, Any]]:
-    """Training and test rows of each fold; no head stands in both."""
+    """Training and test rows of each fold; no head is in both."""
     from sklearn.model_selection import GroupKFold
 
     labels, heads = labels_of(rows), np.array(rows.column("head").to_pylist())
@@ -96,26 +100,29 @@ def divisions(rows: Any) -> list[tuple[Any, Any]]:
 
 
 def with_source(rows: Any, train: Any, test: Any, stack: StackCritic) -> Any:
-    """(n,) logits for the test rows: the stack's members and two priors, combined on scores of unseen rows."""
+    """Logits (n,) for the test rows: the stack's members and two priors, combined on scores of
+    unseen rows.
+    """
     from sklearn.linear_model import LogisticRegression
 
     labels, part = labels_of(rows), rows.select(list(stack.kind.columns))
     heads = rows.take(train).column("head").to_pylist()
-    learnt = np.zeros((len(train), 2))
+    unseen_priors = np.zeros((len(train), 2))
     for fitted, unseen in stack.divisions(heads, labels[train]):
-        learnt[unseen] = priors(rows, train[fitted])[train[unseen]]
-    learnt = np.column_stack([stack.unseen, learnt])
+        unseen_priors[unseen] = priors(rows, train[fitted])[train[unseen]]
+    features = np.column_stack([stack.unseen, unseen_priors])
     members = [member.logits(part.take(test)) for member in stack.members]
-    asked = np.column_stack([*members, priors(rows, train)[test]])
-    mean, scale = learnt.mean(0), learnt.std(0)
-    model = LogisticRegression(C=1.0).fit((learnt - mean) / scale, labels[train])
-    return model.decision_function((asked - mean) / scale)
+    test_features = np.column_stack([*members, priors(rows, train)[test]])
+    mean, scale = features.mean(0), features.std(0)
+    model = LogisticRegression(C=1.0).fit((features - mean) / scale, labels[train])
+    return model.decision_function((test_features - mean) / scale)
 
 
 def priors(rows: Any, known: Any) -> Any:
-    """(n, 2) logits of the share of valid rows by relation, and by relation and source, among the known rows.
+    """Logits (n, 2) of the share of valid rows by relation, and by relation and source.
 
-    Shares are smoothed: a relation's with 5 rows at the overall share, a source's in it with 10 at the relation's.
+    Shares are smoothed: a relation's with 5 rows at the overall share, a source's with 10 rows at
+    the relation's share.
     """
     labels = labels_of(rows)
     relations, sources = (rows.column(name).to_pylist() for name in ("relation", "candidate_source"))
@@ -134,18 +141,18 @@ def priors(rows: Any, known: Any) -> Any:
 
 
 def logit(shares: Any) -> Any:
-    """Log-odds; no share is surer than 1 in 160,000."""
+    """Log-odds, cut at 12, which is a share of 1 in 160,000."""
     with np.errstate(divide="ignore"):
         return (np.log(shares) - np.log1p(-shares)).clip(-12, 12)
 
 
 def labels_of(rows: Any) -> Any:
-    """(n,) the human majority."""
+    """The majority verdict of people, (n,)."""
     return rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)
 
 
 def relation_prior(rows: Any) -> Any:
-    """(n,) the share of valid rows of a row's relation among the rows of other heads' folds."""
+    """The share of valid rows of each row's relation in the other folds, (n,)."""
     labels, relations = labels_of(rows), np.array(rows.column("relation").to_pylist())
     prior = np.zeros(len(labels))
     for train, test in divisions(rows):
@@ -155,7 +162,7 @@ def relation_prior(rows: Any) -> Any:
 
 
 def aucs_by(values: Any, scores: Any, labels: Any) -> dict[str, tuple[int, float]]:
-    """Rows and AUC within each value of a column that has enough of both verdicts."""
+    """Rows and AUC within each value of a column that has enough rows of both verdicts."""
     found = {}
     for value in sorted(set(values)):
         here = values == value
@@ -180,7 +187,15 @@ def report(rows: Any, scores: dict[str, Any]) -> dict[str, Any]:
     prefix = "cskb_dev"
     figures: dict[str, Any] = {f"{prefix}_rows": int(run.sum())}
     lines: list[tuple[Any, ...]] = [
-        ("critic", "AUC", "within relations", "P@R 0.5", "P@R 0.8", "P@R 0.9", *sorted(set(sources)))
+        (
+            "critic",
+            "AUC",
+            "within relations",
+            "P@R 0.5",
+            "P@R 0.8",
+            "P@R 0.9",
+            *sorted(set(sources)),
+        )
     ]
     for name, values in scores.items():
         curve, inside = Curve.of(values, labels), within(aucs_by(relations, values, labels))
@@ -195,15 +210,21 @@ def report(rows: Any, scores: dict[str, Any]) -> dict[str, Any]:
     print(table(lines))
     print(
         table(
-            [("relation", "rows", "AUC of the stack"), *((r, n, auc) for r, (n, auc) in by_relation.items())]
+            [
+                ("relation", "rows", "AUC of the stack"),
+                *((r, n, auc) for r, (n, auc) in by_relation.items()),
+            ]
         )
     )
     return figures
 
 
 def interval(scores: Any, rows: Any, draws: int = 1000) -> list[float]:
-    """95 % bootstrap interval of the AUC; heads are drawn, with all their rows."""
-    labels, heads = labels_of(rows), np.unique(rows.column("head").to_pylist(), return_inverse=True)[1]
+    """95 % bootstrap interval of the AUC; heads are drawn with all their rows."""
+    labels, heads = (
+        labels_of(rows),
+        np.unique(rows.column("head").to_pylist(), return_inverse=True)[1],
+    )
     run = ~np.isnan(scores)
     labels, heads, scores = labels[run], heads[run], scores[run]
     order = np.argsort(heads, kind="stable")
@@ -215,25 +236,12 @@ def interval(scores: Any, rows: Any, draws: int = 1000) -> list[float]:
     return [float(value) for value in np.quantile(found, (0.025, 0.975))]
 
 
-def figures(
-    data: Path, quick: bool = False, encoder: str | None = default_encoder(), jobs: int = 1
-) -> dict[str, Any]:
-    """The figures by name. ``quick`` runs one fold with one epoch; ``jobs`` folds run at a time."""
+def figures(options: Options) -> Figures:
+    """Measure the AUCs; a quick run is one fold with one epoch."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(data / "cskb_population" / "dev.parquet")
-    scores = out_of_fold(rows, encoder, quick, jobs)
+    rows = pq.read_table(options.data_folder / "cskb_population" / "dev.parquet")
+    scores = out_of_fold(rows, options.encoder, options.quick, options.jobs)
     low, high = interval(scores["stack"], rows)
     print(f"AUC of the stack, 95 % interval over heads: {low:.4f} to {high:.4f}")
     return flat(report(rows, scores)) | {"cskb_dev_auc_low": low, "cskb_dev_auc_high": high}
-
-
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--jobs", type=int, default=1, help="folds that run at a time")
-    asked = parser.parse_args()
-    write(figures(data_folder(asked.data), asked.quick, asked.encoder, asked.jobs), asked.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,26 +1,22 @@
-#!/usr/bin/env python3
-"""The default critic `linear` beside TF-IDF and logistic regression on CSKB-Population (dev): the same folds, the same rows.
+"""The default critic `linear` beside TF-IDF with logistic regression on CSKB-Population (dev).
 
-    python -m benchmarks.critics.cskb_linear [--data DIR] [--quick] [--json FILE]
-
-5-fold AUC, no head in two folds (those of `cskb`). The baseline is scikit-learn's: words and pairs of words, characters 2
-to 4 within words, sublinear counts, inverse document frequency, unit length, of head, relation and tail as one text. Both
-choose C by the same grouped cross-validation inside each fold's training rows. What the critic's features are was decided
-on the training rows of the first fold alone. Intervals: 95 %, bootstrap over heads. Rates: one core, all rows of the set.
+AUC in the five folds of `cskb`. The baseline is scikit-learn's: words and pairs of words,
+characters 2 to 4 within words, sublinear counts, inverse document frequency, unit length, of head,
+relation and tail as one text. Both choose C by the same grouped cross-validation inside each fold's
+training rows. The critic's features were chosen on the training rows of the first fold alone.
+Intervals: 95 %, bootstrap over heads. Rates: one core, all rows of the set.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.base import data_folder, table, write
+from benchmarks.base import Figures, Options
 from benchmarks.critics.cskb import FOLDS, SEED, divisions, interval, labels_of
-from benchmarks.encoders import options
 from synthkd.critics.calibration import Curve
 from synthkd.critics.linear import LinearCritic
 from synthkd.critics.logistic import choose_regularisation
@@ -32,14 +28,14 @@ Score = Callable[[Any], Any]
 
 
 def linear(rows: Any, labels: Any, heads: list[str]) -> Score:
-    """The default critic, trained."""
+    """Train the default critic."""
     critic = LinearCritic(TripleKind())
     critic.fit(rows, labels, heads)
     return critic.score
 
 
 def tfidf(rows: Any, labels: Any, heads: list[str]) -> Score:
-    """scikit-learn's TF-IDF and logistic regression, trained."""
+    """Train scikit-learn's TF-IDF with logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_union
@@ -54,23 +50,27 @@ def tfidf(rows: Any, labels: Any, heads: list[str]) -> Score:
     matrix = features.fit_transform(texts(rows))
     strength = choose_regularisation(regression, matrix, labels, heads, None, _CHOICES, default=1.0)
     model = regression(strength).fit(matrix, labels)
-    return lambda asked: model.predict_proba(features.transform(texts(asked)))[:, 1]
+    return lambda rows: model.predict_proba(features.transform(texts(rows)))[:, 1]
 
 
 def texts(rows: Any) -> list[str]:
-    """Each triple as one text."""
+    """Join each triple to one text."""
     return [" ".join(row) for row in zip(*(rows.column(name).to_pylist() for name in COLUMNS), strict=True)]
 
 
-def figures(data: Path, quick: bool = False) -> dict[str, Any]:
-    """AUCs with intervals, and rows a second. ``quick`` runs one fold."""
+def figures(options: Options) -> Figures:
+    """Measure AUCs with intervals, and rows a second; a quick run is one fold."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(data / "cskb_population" / "dev.parquet")
-    labels, heads, part = labels_of(rows), rows.column("head").to_pylist(), rows.select(list(COLUMNS))
+    rows = pq.read_table(options.data_folder / "cskb_population" / "dev.parquet")
+    labels, heads, part = (
+        labels_of(rows),
+        rows.column("head").to_pylist(),
+        rows.select(list(COLUMNS)),
+    )
     scores = {name: np.full(rows.num_rows, np.nan) for name in ("linear", "tfidf")}
     rates: dict[str, float] = {}
-    for train, test in divisions(rows)[: 1 if quick else FOLDS]:
+    for train, test in divisions(rows)[: 1 if options.quick else FOLDS]:
         for name, fit in (("linear", linear), ("tfidf", tfidf)):
             score = fit(part.take(train), labels[train], [heads[i] for i in train])
             scores[name][test] = score(part.take(test))
@@ -88,7 +88,10 @@ def figures(data: Path, quick: bool = False) -> dict[str, Any]:
             f"cskb_{name}_rows_per_second": rates[name],
         }
     low, high = gap(
-        scores["linear"][run], scores["tfidf"][run], labels[run], [heads[i] for i in np.flatnonzero(run)]
+        scores["linear"][run],
+        scores["tfidf"][run],
+        labels[run],
+        [heads[i] for i in np.flatnonzero(run)],
     )
     return found | {
         "cskb_linear_minus_tfidf_auc": found["cskb_linear_auc"] - found["cskb_tfidf_auc"],
@@ -98,7 +101,7 @@ def figures(data: Path, quick: bool = False) -> dict[str, Any]:
 
 
 def gap(one: Any, other: Any, labels: Any, heads: list[str], draws: int = 1000) -> tuple[float, float]:
-    """95 % bootstrap interval of a difference of AUCs; heads are drawn, with all their rows."""
+    """95 % bootstrap interval of a difference of AUCs; heads are drawn with all their rows."""
     of_head = np.unique(heads, return_inverse=True)[1]
     order = np.argsort(of_head, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(of_head[order])) + 1)
@@ -109,14 +112,3 @@ def gap(one: Any, other: Any, labels: Any, heads: list[str], draws: int = 1000) 
         found.append(aucs[0] - aucs[1])
     low, high = np.quantile(found, (0.025, 0.975))
     return float(low), float(high)
-
-
-def main() -> None:
-    asked = options(__doc__ or "").parse_args()
-    found = figures(data_folder(asked.data), asked.quick)
-    print(table([("figure", "value"), *found.items()]))
-    write(found, asked.json)
-
-
-if __name__ == "__main__":
-    main()

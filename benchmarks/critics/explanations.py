@@ -1,13 +1,12 @@
-#!/usr/bin/env python3
-"""How well the explanations that people accept can be told (GPT-3, CommonsenseQA and SNLI): 5-fold AUC by item.
+"""Critics of explanations that people accepted or rejected (GPT-3, CommonsenseQA and SNLI): AUC in
+five folds by item.
 
-    python -m benchmarks.critics.explanations [--data DIR] [--quick] [--encoder MODEL] [--json FILE]
-
-The critics are those that ship: `text`, with the columns of `siblings.with_siblings` and without, and where an
-encoder is at hand `text` with siblings by its vectors, and a stack of `text` and `encoder` (frozen). A row counts as
-accepted with two votes of three. Each critic chooses its regularisation in its training folds. The features of `text`
-were designed on the items of folds 0 to 4 of the data's own `fold`; ``fresh`` gives the figures on the items of 5 to
-9, which only the training of the critics has seen.
+The critics are those that ship: `text`, with the columns of `siblings.with_siblings` and without;
+with an encoder also `text` with siblings by its vectors, and a stack of `text` and `encoder`
+(frozen). A row is accepted with two votes of three. Each critic chooses its regularisation in its
+training folds. The features of `text` were designed on the items of folds 0 to 4 of the data's own
+`fold`; ``fresh`` are the figures on the items of folds 5 to 9, which only the training of the
+critics has seen.
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.base import data_folder, table, write
-from benchmarks.encoders import default_encoder, flat, options
+from benchmarks.base import Figures, Options
+from benchmarks.nested import flat
+from benchmarks.text_table import table
 from synthkd.critics.base import Critic
 from synthkd.critics.calibration import Curve
 from synthkd.critics.crossfit import crossfit
@@ -33,14 +33,14 @@ from synthkd.critics.text.siblings import with_siblings
 from synthkd.kinds.base import Kind, Malformed, Row
 
 FOLDS, SEED, QUICK_ITEMS = 5, 0, 200
-#: The critic whose figures are reported by name.
+#: The critic that the figures are of.
 REPORTED = "text, siblings"
 #: Items of the data's folds before this one were looked at while the features were designed.
 FRESH = 5
 
 
 class Explanation(Kind):
-    """An explanation, and the columns that it was written from."""
+    """An explanation with the columns that it explains."""
 
     name: ClassVar[str] = "explanation"
     group_column: ClassVar[str] = "item_id"
@@ -69,9 +69,10 @@ PARTS: dict[str, Explanation] = {"csqa": Csqa(), "snli": Snli()}
 
 
 def read(data: Path, part: str, quick: bool) -> pa.Table:
-    """A part with the kind's columns as strings and the teacher's numbers; the first items only where ``quick``.
+    """Read a set with the kind's columns as text and the teacher's numbers.
 
-    The data has a mean log-likelihood for each token but no number of tokens: words stand for them.
+    The data has a mean log-likelihood of each token but no number of tokens; words are counted
+    instead. A quick run reads the first items.
     """
     rows = pq.read_table(data / "gpt3_explanations" / f"{part}_train.parquet")
     if quick:
@@ -86,7 +87,7 @@ def read(data: Path, part: str, quick: bool) -> pa.Table:
 
 
 def vectors(texts: list[str], encoder: str) -> Any:
-    """(n, d) unit vectors of a frozen encoder."""
+    """Unit vectors (n, d) of a frozen encoder."""
     from synthkd.encoders.frozen import FrozenEncoder
     from synthkd.encoders.load import encoder_hash, load_transformer
 
@@ -94,37 +95,40 @@ def vectors(texts: list[str], encoder: str) -> Any:
     return FrozenEncoder(model, tokenizer, 128, "cpu", encoder_hash(model, tokenizer)).of(texts)
 
 
-def scored(rows: pa.Table, kind: Kind, encoder: str | None) -> dict[str, Any]:
-    """Scores of each critic for every row, from critics that saw no explanation of its item."""
+def cross_fitted(rows: pa.Table, kind: Kind, encoder: str | None) -> dict[str, Any]:
+    """Score every row with each critic, trained on the rows of other items."""
     accepted, items = np.array(rows["accepted"].to_pylist(), bool), rows["item_id"].to_pylist()
 
-    def by(make: Callable[[], Critic], given: pa.Table) -> Any:
-        return crossfit(make, given, accepted, items, FOLDS, SEED)
+    def by(make: Callable[[], Critic], table: pa.Table) -> Any:
+        return crossfit(make, table, accepted, items, FOLDS, SEED)
 
-    among = with_siblings(rows, kind)
-    found = {
+    siblings = with_siblings(rows, kind)
+    scores = {
         "teacher's likelihood": -rows["nll"].to_numpy(),
         "text": by(lambda: TextCritic(kind), rows),
-        "text, siblings": by(lambda: TextCritic(kind), among),
+        "text, siblings": by(lambda: TextCritic(kind), siblings),
     }
     if encoder is not None:
         frozen = {"model": encoder, "frozen": True, "device": "cpu"}
         near = with_siblings(rows, kind, vectors(rows["explanation"].to_pylist(), encoder))
-        found["text, siblings by vectors"] = by(lambda: TextCritic(kind), near)
+        scores["text, siblings by vectors"] = by(lambda: TextCritic(kind), near)
         members = ["text", {"encoder": frozen}]
-        found["stack of it and encoder"] = by(lambda: StackCritic(kind, members, folds=2), near)
-    return found
+        scores["stack of it and encoder"] = by(lambda: StackCritic(kind, members, folds=2), near)
+    return scores
 
 
 def pick_one(items: Any, scores: Any, accepted: Any) -> float:
-    """How often the best-scored of an item's five explanations is an accepted one."""
+    """How often the highest score of an item's five explanations is that of an accepted one."""
     groups = [np.flatnonzero(items == item) for item in sorted(set(items))]
     return float(np.mean([accepted[here[scores[here].argmax()]] for here in groups]))
 
 
 def report(part: str, rows: pa.Table, scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Print the figures of one part and return those of each critic."""
-    accepted, items = np.array(rows["accepted"].to_pylist(), bool), np.array(rows["item_id"].to_pylist())
+    """Print the figures of one set and return those of each critic."""
+    accepted, items = (
+        np.array(rows["accepted"].to_pylist(), bool),
+        np.array(rows["item_id"].to_pylist()),
+    )
     fresh = rows["fold"].to_numpy() >= FRESH
     lines: list[tuple[Any, ...]] = [
         (part, "AUC", "fresh", "P@R 0.5", "P@R 0.8", "P@R 0.9", "pick one of five")
@@ -148,14 +152,14 @@ def report(part: str, rows: pa.Table, scores: dict[str, Any]) -> dict[str, dict[
     return found
 
 
-def figures(data: Path, quick: bool = False, encoder: str | None = default_encoder()) -> dict[str, Any]:
-    """The figures of `REPORTED` by name, and each critic's mean AUC. ``quick`` takes 200 items of each part."""
+def figures(options: Options) -> Figures:
+    """Measure the critics on both sets; a quick run takes 200 items of each."""
     named: dict[str, Any] = {}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for part, kind in PARTS.items():
         began = time.perf_counter()
-        rows = read(data, part, quick)
-        found[part] = report(part, rows, scored(rows, kind, encoder))
+        rows = read(options.data_folder, part, options.quick)
+        found[part] = report(part, rows, cross_fitted(rows, kind, options.encoder))
         named |= {f"gpt3_explanations_{part}_{name}": value for name, value in found[part][REPORTED].items()}
         print(f"{part}: {time.perf_counter() - began:.0f} s", flush=True)
     means = {name: float(np.mean([found[part][name]["auc"] for part in PARTS])) for name in found["csqa"]}
@@ -163,12 +167,3 @@ def figures(data: Path, quick: bool = False, encoder: str | None = default_encod
     named["gpt3_explanations_mean_auc"] = means
     print(table([("mean AUC of the two parts", ""), *means.items()]))
     return flat(named)
-
-
-def main() -> None:
-    asked = options(__doc__ or "").parse_args()
-    write(figures(data_folder(asked.data), asked.quick, asked.encoder), asked.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,9 @@
-"""An asked precision is a kept precision: random calibration and test divisions of real rows.
+"""Kept target precisions on real rows: random divisions into calibration and test groups.
 
-    python -m benchmarks.critics.guarantee [--data DIR] [--quick] [--json FILE]
-
-Scores are cross-fitted by group: of the linear critic for CSKB, of the knowledge-base critic for ConceptNet, of the text
-critic for the explanations. In each division half of the groups is calibrated on; a threshold is asked for, and the
-precision is counted on the other half. A promise is broken in a division where that falls below what was asked.
+Scores are cross-fitted by group: of the linear critic for CSKB, of the knowledge-base critic for
+CN-100K, of the text critic for the explanations. In each division a threshold for a target
+precision is calibrated on half of the groups, and its precision is counted on the other half. The
+guarantee is broken in a division if that precision is below the target.
 """
 
 from __future__ import annotations
@@ -16,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.base import Figures, Options
+from benchmarks.critics import guarantee_scores
+from benchmarks.text_table import table
 from synthkd.critics.calibration import (
     Curve,
     Threshold,
@@ -24,9 +26,9 @@ from synthkd.critics.calibration import (
 )
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-#: The ways that show what it comes to not to say which rows hang together.
+#: Ends the name of ways that calibrate as if rows were independent.
 _FORGOTTEN = "groups forgotten"
-#: Least chance with which a row is drawn where the draw follows uncertainty.
+#: Least chance of a row in draws by uncertainty.
 _FLOOR = 0.2
 
 
@@ -43,12 +45,15 @@ def divisions(
     for_corpus: bool = True,
     grouped: bool = True,
 ) -> dict[float, dict[str, Any]]:
-    """Figures for each target: share of divisions broken with its interval, yield as a share of the oracle's.
+    """Measure each target: share of divisions broken with its interval, yield as a share of the
+    oracle's.
 
-    ``uniform=False``: calibration rows are drawn with a chance that falls from 1 where the critic is unsure to a
-    fifth where it is sure, and weighted. ``for_corpus``: the promise is about the very rows of the other half,
-    whose precision is counted; without it, about the population, of which that half is a draw.
-    ``grouped=False``: calibration takes each row for a draw of its own.
+    Args:
+        uniform: False draws calibration rows with a chance that falls from 1 at an uncertain score to a fifth at a
+            certain one, and weights them.
+        for_corpus: True guarantees the precision of the very rows of the other half; False that of the population of
+            which that half is a draw.
+        grouped: False calibrates as if rows were independent.
     """
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names, places = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
@@ -72,7 +77,7 @@ def divisions(
 def _one(
     curve: Curve, test: Curve, target: float, delta: float, for_corpus: bool
 ) -> tuple[bool, bool, float, float]:
-    """(reached, broken, share kept, share an oracle would keep) of one division."""
+    """(reached, broken, share kept, share that an oracle would keep) of one division."""
     answer = curve.threshold(target, 1 - delta, decided=len(test.scores) if for_corpus else None)
     oracle = test.oracle_yield(target)
     if not isinstance(answer, Threshold):
@@ -98,13 +103,17 @@ def _summary(rows: list[tuple[bool, bool, float, float]], calibration_rows: int)
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Ranks over the number of rows: the chance of a draw follows these, whatever the scale of the scores."""
+    """Ranks over the number of rows, so that the chance of a draw does not depend on the scale of
+    the scores.
+    """
     ranks: Floats = np.argsort(np.argsort(scores)) / max(len(scores) - 1, 1)
     return ranks
 
 
 def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
-    """`promise_broken_share_max`: over sets, ways and targets. Where groups are forgotten nothing was promised."""
+    """`promise_broken_share_max`: the largest share over sets, ways and targets, without ways that
+    ignore the groups.
+    """
     return max(
         row["broken_share"]
         for name, by_target in figures.items()
@@ -115,8 +124,6 @@ def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
 
 def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[Floats, Any, list[str]]]:
     """Scores, labels and groups of the sets."""
-    from benchmarks.critics import guarantee_scores
-
     makers = {"cskb_population": guarantee_scores.cskb}
     if not quick:
         makers |= {
@@ -127,8 +134,8 @@ def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[F
     return {name: make(data, seed) for name, make in makers.items()}
 
 
-def measured(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, dict[float, dict[str, Any]]]:
-    """Set and way of labelling -> asked precision -> what the divisions came to."""
+def by_set(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, dict[float, dict[str, Any]]]:
+    """Figures of the divisions by set and way of labelling, then by target precision."""
     return {
         f"{name}, {way}": divisions(
             scores, labels, groups, divisions=20 if quick else 200, seed=seed, **chosen
@@ -138,42 +145,23 @@ def measured(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, dic
     }
 
 
-def figures(data: Path, quick: bool = False, seed: int = 0) -> dict[str, Any]:
-    """The worst share of broken promises, with its interval, and what each set keeps of the oracle's yield."""
-    found = measured(data, seed, quick=quick)
+def figures(options: Options) -> Figures:
+    """Measure the largest share of broken guarantees, and each set's share of the oracle's yield."""
+    found = by_set(options.data_folder, options.seed, quick=options.quick)
+    keys = ("reached_share", "broken_share", "broken_low", "broken_high")
+    keys += ("kept_mean", "oracle_kept_mean", "yield_of_oracle")
     rows = {f"{name}, {target}": row for name, by in found.items() for target, row in by.items()}
-    promised = [name for name in rows if _FORGOTTEN not in name]
-    named = max(promised, key=lambda name: rows[name]["broken_share"])
-    flat: dict[str, Any] = {
-        f"promise_yield_of_oracle: {name}": row["yield_of_oracle"] for name, row in rows.items()
-    }
-    return flat | {
+    header = ("rows", "reached", "broken", "low", "high", "kept", "oracle", "of oracle")
+    print(table([header, *((name, *(row[key] for key in keys)) for name, row in rows.items())]))
+    guaranteed = [name for name in rows if _FORGOTTEN not in name]
+    named = max(guaranteed, key=lambda name: rows[name]["broken_share"])
+    yields = {f"promise_yield_of_oracle: {name}": row["yield_of_oracle"] for name, row in rows.items()}
+    return yields | {
         "promise_broken_share_max": rows[named]["broken_share"],
         "promise_broken_share_low": rows[named]["broken_low"],
         "promise_broken_share_high": rows[named]["broken_high"],
         "promise_broken_most": named,
     }
-
-
-def main() -> None:
-    """Print the table and write the figures."""
-    from benchmarks.base import data_folder, options, table, write
-
-    asked = options(__doc__ or "")
-    asked.add_argument("--seed", type=int, default=0)
-    asked.add_argument("--data", type=Path, help="folder of real rows (default: SYNTHKD_DATA)")
-    args = asked.parse_args()
-    found = measured(data_folder(args.data), args.seed, quick=args.quick)
-    header = ("rows", "asked", "reached", "broken", "low", "high", "kept", "oracle", "of oracle")
-    lines: list[tuple[Any, ...]] = [header]
-    keys = ("reached_share", "broken_share", "broken_low", "broken_high")
-    keys += ("kept_mean", "oracle_kept_mean", "yield_of_oracle")
-    for name, by_target in found.items():
-        lines += [(name, target, *(row[key] for key in keys)) for target, row in by_target.items()]
-    share = worst(found)
-    print(table(lines))
-    print(f"promise_broken_share_max {share:.3f}")
-    write({"promise_broken_share_max": share, "promise": found}, args.json)
 
 
 _WAYS: dict[str, dict[str, bool]] = {
@@ -184,6 +172,3 @@ _WAYS: dict[str, dict[str, bool]] = {
     f"uniform, population, {_FORGOTTEN}": {"uniform": True, "for_corpus": False, "grouped": False},
     "by uncertainty, population": {"uniform": False, "for_corpus": False},
 }
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,6 @@
-"""Honest scores on the sets of `promise`, each by the critic that suits it, as arrays: scores, labels, groups."""
+"""Cross-fitted scores for `guarantee`: scores, labels and groups of each set, by the critic that
+suits it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _COLUMNS = ["head", "relation", "tail"]
 
 
 def cskb(data: Path, seed: int) -> Rows:
-    """Five folds by head."""
+    """CSKB-Population: the linear critic in five folds by head."""
     rows = pq.read_table(data / "cskb_population" / "dev.parquet")
     labels, groups = np.array(rows["valid"].to_pylist()), rows["head"].to_pylist()
     return (
@@ -35,7 +37,9 @@ def cskb(data: Path, seed: int) -> Rows:
 
 
 def conceptnet(data: Path, seed: int) -> Rows:
-    """The knowledge-base critic with train as its reference: cross-fitted scores of dev1 and dev2 together."""
+    """CN-100K: the knowledge-base critic with train as its reference; cross-fitted scores of dev1
+    and dev2 together.
+    """
     sheet = pa.concat_tables(
         [pq.read_table(data / "conceptnet_cn100k" / f"dev{part}.parquet") for part in (1, 2)]
     ).combine_chunks()
@@ -48,7 +52,7 @@ def conceptnet(data: Path, seed: int) -> Rows:
 
 
 def explanations(data: Path, seed: int, part: str) -> Rows:
-    """The text critic with siblings: five folds by item."""
+    """GPT-3 explanations: the text critic with siblings in five folds by item."""
     rows = explanation_parts.read(data, part, quick=False)
     kind = explanation_parts.PARTS[part]
     labels, items = np.array(rows["accepted"].to_pylist(), bool), rows["item_id"].to_pylist()

@@ -1,27 +1,28 @@
-#!/usr/bin/env python3
-"""The guarantee for clustered rows, on simulated critics whose true precision is known.
+"""The guarantee for clustered rows, on simulated critics of known true precision.
 
-    python -m benchmarks.critics.guarantee_simulation [--quick] [--seed N] [--json FILE]
-
-Confidence 0.9, so a guarantee may be broken in a share of 0.1 of the draws. Rows have scores that are uniform, alike in a
-group or not (Gaussian copula), and are valid with a chance that their score gives; a row takes the draw of its
-group in place of its own with the square root of the intraclass correlation as the chance, so two rows of one group with
-equal scores have that correlation. Groups are of equal or of lognormal size (the largest of 20 has about a quarter of
-the rows). In each world all or nearly all thresholds lie just below the target, or the precision crosses it:
+Confidence 0.9, so a guarantee may be broken in a share of 0.1 of the draws. Scores are uniform,
+alike in a group or not (Gaussian copula); a row is valid with a chance that its score gives. A row
+takes the draw of its group instead of its own with the square root of the intraclass correlation as
+the chance, so two rows of one group with equal scores have that correlation. Groups are of equal or
+of lognormal size (the largest of 20 has about a quarter of the rows). In each world all or nearly
+all thresholds lie just below the target, or the precision crosses it:
 
 - *flat*: the score says nothing; any threshold breaks the guarantee.
 - *sharp*: above 0.45 the precision lies just below the target, beneath it at 0.03: a good critic with wrong groups.
 - *slow*: precision falls with the score and crosses the target.
 
-*top* is told apart (`guarantee_broken_share_top`), as what the method cannot see: as *sharp*, rising from 0 below, but
-only rows above 0.5 are correlated. No error above and independent errors below look like independence.
+*top* is reported apart (`guarantee_broken_share_top`), since the method cannot see it: as *sharp*,
+rising from 0 below, but only rows above 0.5 are correlated. No error above and independent errors
+below look like independence.
 
-Each cell of the grid is measured first with few draws; the worst, and those of 20 groups wholly of one verdict, in which
-errors are most easily missed, are measured again with many fresh draws, and the largest of these is `guarantee_broken_share_max`. Its sampling error is the Clopper-Pearson interval at 95 %.
+Each cell of the grid is measured first with few draws. The worst cells, and those of 20 groups
+wholly of one verdict, where errors are most easily missed, are measured again with many fresh
+draws; the largest of these is `guarantee_broken_share_max`, with its Clopper-Pearson interval at 95
+%.
 
-`perfect_critic_pass_share`: 200 held-out rows in 20 groups, verdicts that are independent of the groups, AUC 0.99: share of the
-seeds in which a precision of 0.9 can be had (at confidence 0.95, the default). Beside it: yields with groups and
-without, and what 2 % of wrong labels do.
+`perfect_critic_pass_share`: 200 held-out rows in 20 groups, verdicts independent of the groups, AUC
+0.99: the share of seeds in which a precision of 0.9 can be guaranteed (at confidence 0.95, the
+default). Beside it: yields with groups and without, and the effect of 2 % of wrong labels.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
-from benchmarks.base import options, table, write
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd.critics.calibration import Curve, ThresholdPlan, clopper_pearson_lower, clopper_pearson_upper
 from synthkd.critics.calibration.selection import effective_labels, fallback_test
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 ALPHA = 0.1
 _FINE = 20_000
-#: By how much a precision lies below the target where it lies just below.
+#: Distance of a precision just below the target.
 _SHORT = 0.003
 WORLDS: dict[str, Callable[[Floats, float], Floats]] = {
     "flat": lambda s, p: np.full(len(s), p - _SHORT),
@@ -79,7 +80,7 @@ class Cell:
 
 
 def grid() -> list[Cell]:
-    """All cells: a target of 0.8 in every other world, so that both are seen."""
+    """All cells: a target of 0.8 only in the sharp world."""
     cells = itertools.product(GROUPS, (False, True), CORRELATIONS, (0.0, 0.5), WORLDS, (0.8, 0.9))
     return [
         Cell(*groups, skewed, correlation, alike, world, asked)
@@ -88,8 +89,8 @@ def grid() -> list[Cell]:
     ]
 
 
-def drawn(rng: np.random.Generator, cell: Cell) -> tuple[Floats, Any, Any]:
-    """Scores, verdicts and groups."""
+def draw(rng: np.random.Generator, cell: Cell) -> tuple[Floats, Any, Any]:
+    """Draw scores, verdicts and groups."""
     sizes = np.full(cell.groups, cell.size)
     if cell.skewed:
         many = rng.lognormal(0, 1, cell.groups)
@@ -106,12 +107,12 @@ def drawn(rng: np.random.Generator, cell: Cell) -> tuple[Floats, Any, Any]:
 
 
 def broken(cell: Cell, draws: int, seed: int) -> int:
-    """In how many draws the chosen threshold has too low a true precision."""
+    """Count the draws whose threshold has too low a true precision."""
     fine = WORLDS[cell.world](np.linspace(1, 0, _FINE + 1), cell.asked)
     truth = np.cumsum(fine) / np.arange(1, _FINE + 2)
     rng, found = np.random.default_rng([seed, *cell.name.encode()]), 0
     for _ in range(draws):
-        scores, labels, places = drawn(rng, cell)
+        scores, labels, places = draw(rng, cell)
         curve = Curve.of(scores, labels, groups=places)
         plan = ThresholdPlan.by_ranks(curve.scores, cell.asked, ALPHA)
         passed = fallback_test(curve.evidence(), plan, cell.asked, ALPHA)
@@ -121,7 +122,7 @@ def broken(cell: Cell, draws: int, seed: int) -> int:
     return found
 
 
-def kept(draws: int, seed: int) -> dict[str, Any]:
+def largest_share(draws: int, seed: int) -> dict[str, Any]:
     """The largest share of broken guarantees over the grid, with its interval and its cell."""
     cells = grid()
     first, again = (10, 40) if draws < 100 else (draws, 8 * draws)
@@ -144,7 +145,9 @@ def kept(draws: int, seed: int) -> dict[str, Any]:
 
 
 def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200) -> tuple[bool, int]:
-    """Whether 0.9 can be had of a critic with AUC 0.99 and verdicts independent of the groups; what the labels are worth."""
+    """Say if 0.9 can be guaranteed for a critic of AUC 0.99, and how many independent labels its
+    rows are worth.
+    """
     rng = np.random.default_rng([seed, rows, groups])
     labels = rng.random(rows) < 0.5
     # Two normal scores this far apart have an AUC of 0.99.
@@ -156,7 +159,9 @@ def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200)
 
 
 def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 0.9) -> tuple[float, float]:
-    """Yield over the best threshold's, with groups and without, where verdicts are independent of the groups."""
+    """Yield over the best threshold's, with groups and without, for verdicts independent of the
+    groups.
+    """
     chance = 1 - np.linspace(0, 1, _FINE + 1) ** 2
     truth = np.cumsum(chance) / np.arange(1, _FINE + 2)
     best = np.flatnonzero(truth >= asked)[-1] / _FINE
@@ -176,11 +181,12 @@ def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 
     return float(with_groups), float(without)
 
 
-def figures(data: Path | None = None, quick: bool = False, seed: int = 0) -> dict[str, Any]:
-    """All figures; no data is read."""
-    del data
-    draws, seeds = (10, 40) if quick else (125, 400)
-    found = kept(draws, seed)
+def figures(options: Options) -> Figures:
+    """Simulate the grid, the perfect critic and the yields; no data is read."""
+    seed = options.seed
+    draws, seeds = (10, 40) if options.quick else (125, 400)
+    found = largest_share(draws, seed)
+    print(table([("cell", "broken"), *found["guarantee_worst"].items()]))
     plain = [perfect(number) for number in range(seeds)]
     noisy = [perfect(number, noise=0.02) for number in range(seeds)]
     top = [Cell(20, 10, skewed, 1.0, 0.0, "top", 0.9) for skewed in (False, True)]
@@ -196,19 +202,3 @@ def figures(data: Path | None = None, quick: bool = False, seed: int = 0) -> dic
             f"guarantee_yield_{groups}_ungrouped": without,
         }
     return found
-
-
-def main() -> None:
-    """Print the figures and write them."""
-    asked = options(__doc__ or "")
-    asked.add_argument("--seed", type=int, default=0)
-    args = asked.parse_args()
-    found = figures(quick=args.quick, seed=args.seed)
-    worst = found.pop("guarantee_worst")
-    print(table([("cell", "broken"), *worst.items()]))
-    print(table([("figure", "value"), *found.items()]))
-    write({**found, "guarantee_worst": worst}, args.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,9 @@
-#!/usr/bin/env python3
-"""Recorded judge replies: how many are read, how the order decides, how far judges agree with people.
+"""Recorded replies of judges: share that is read, effect of the order, agreement with people.
 
-    python -m benchmarks.critics.judges [--data DIR] [--quick] [--json FILE]
-
-`llmbar` has replies as judges wrote them, in both orders; `pandalm` has verdicts and reasons. `creak` and `factscore`
-hold no judge replies: their texts, written by people and by ChatGPT, serve as replies that say no verdict. No model is
-asked. Intervals are 95 % bootstrap intervals over pairs (llmbar) or prompts (pandalm), seed 0.
+`llmbar` has replies as judges wrote them, in both orders; `pandalm` has verdicts and reasons.
+`creak` and `factscore` hold no replies of judges: their texts, written by people and by ChatGPT,
+serve as replies without a verdict. No model is asked. Intervals are 95 % bootstrap intervals over
+pairs (llmbar) or prompts (pandalm), seed 0.
 """
 
 from __future__ import annotations
@@ -16,14 +14,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.base import data_folder, options, table, write
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd.critics.judge.agreement import JudgeAgreement, judge_agreement
 from synthkd.critics.judge.pairwise import order_report
 from synthkd.critics.judge.preference import SelfPreference, self_preference
 from synthkd.critics.judge.verdict import Reading, read_verdict
 
 Row = dict[str, Any]
-#: The usual ways to get it wrong.
+#: Usual ways of reading a verdict by substring.
 SUBSTRINGS = ("first mention", "first 100 characters", "'is better' anywhere")
 
 
@@ -33,7 +32,7 @@ def read(path: Path) -> list[Row]:
 
 
 def substring_pair(text: str, way: str) -> str | None:
-    """What a parser by substring would say of a pair."""
+    """Read the verdict on a pair as a parser by substring does."""
     low = text.casefold()
     if way == "'is better' anywhere":
         return "a" if "output (a) is better" in low else "b" if "output (b) is better" in low else None
@@ -46,7 +45,9 @@ def substring_pair(text: str, way: str) -> str | None:
 
 
 def substring_yes_no(text: str) -> str:
-    """GraphJudge's own way: "no" or "false" among the first hundred characters rejects."""
+    """Read a verdict as GraphJudge does: "no" or "false" among the first hundred characters
+    rejects.
+    """
     low = text[:100].casefold()
     return "no" if "no" in low or "false" in low else "yes"
 
@@ -55,7 +56,7 @@ def substring_yes_no(text: str) -> str:
 
 
 def winner(place: str | None, order: str) -> str | None:
-    """A place as the output that stood there."""
+    """Translate a place to the number of the output at that place."""
     if place in (None, "tie"):
         return place
     return "1" if (place == "a") == (order == "original") else "2"
@@ -91,7 +92,7 @@ def llmbar(data: Path, draws: int) -> dict[str, Any]:
 def llmbar_judges(
     replies: list[Row], readings: list[Reading], gold: dict[str, str], draws: int
 ) -> dict[str, dict[str, Any]]:
-    """For each judge and prompt, over the last round of each pair."""
+    """JudgeAgreement and order effects of each judge and prompt, over the last round of each pair."""
     found = {}
     names = sorted({(row["judge"], row["prompt"]) for row in replies})
     for judge, prompt in names:
@@ -169,7 +170,7 @@ def pandalm(data: Path, draws: int) -> dict[str, Any]:
 
 
 def substring_reasons(rows: list[Row], judge: str, verdicts: list[str | None]) -> float:
-    """Of reasons that there are: how often the number that is named first is not the verdict."""
+    """Share of reasons in which the first number is not the verdict."""
     wrong = []
     for row, verdict in zip(rows, verdicts, strict=True):
         if reason := row[f"{judge}_reason"]:
@@ -179,21 +180,24 @@ def substring_reasons(rows: list[Row], judge: str, verdicts: list[str | None]) -
 
 
 def llama(rows: list[Row], verdicts: list[str | None], draws: int) -> SelfPreference:
-    """How much more a judge prefers what LLaMA-7B wrote, at equal verdicts of people. PandaLM-7B was made from
-    LLaMA-7B: its family's writing, if not its own. gpt-3.5 stands beside it. A tie is half an acceptance. Each pair was
-    judged in one order, so rows are compared at equal places too."""
-    own, took, human, groups = [], [], [], []
+    """How much more a judge prefers texts of LLaMA-7B at equal verdicts of people.
+
+    PandaLM-7B was made from LLaMA-7B, so these are texts of its family. gpt-3.5 is reported beside
+    it. A tie is half an acceptance. Each pair was judged in one order, so rows are compared at
+    equal places too.
+    """
+    own, accepted, human, groups = [], [], [], []
     for row, verdict in zip(rows, verdicts, strict=True):
         models = [row["model_1"], row["model_2"]]
         if verdict is None or models.count("llama-7b") != 1:
             continue
         for number, model in zip("12", models, strict=True):
             own.append(model == "llama-7b")
-            took.append({number: 1.0, "tie": 0.5}.get(verdict, 0.0))
+            accepted.append({number: 1.0, "tie": 0.5}.get(verdict, 0.0))
             people = {number: "better", "tie": "equal"}.get(row["human_majority"], "worse")
             human.append(f"{people}, place {number}")
             groups.append(row["prompt_id"])
-    return self_preference(own, took, human, groups, draws)
+    return self_preference(own, accepted, human, groups, draws)
 
 
 def preferences(found: SelfPreference) -> dict[str, Any]:
@@ -210,7 +214,7 @@ def preferences(found: SelfPreference) -> dict[str, Any]:
 
 
 def silent(data: Path, quick: bool) -> dict[str, Any]:
-    """How often a parser finds a verdict where there is none."""
+    """How often a parser finds a verdict in texts without one."""
     dev = read(data / "creak" / "dev.parquet")
     texts = {
         "creak_claims": [row["claim"] for row in dev],
@@ -233,18 +237,33 @@ def silent(data: Path, quick: bool) -> dict[str, Any]:
     return found
 
 
-def figures(data: Path, quick: bool = False) -> dict[str, Any]:
-    """All figures by name; lists hold ids or texts to look at."""
-    draws = 200 if quick else 2_000
-    return llmbar(data, draws) | pandalm(data, draws) | silent(data, quick)
+def figures(options: Options) -> Figures:
+    """Measure all sets; lists hold ids or texts to look at."""
+    draws = 200 if options.quick else 2_000
+    data = options.data_folder
+    found = llmbar(data, draws) | pandalm(data, draws) | silent(data, options.quick)
+    print(show(found))
+    return found
 
 
 def show(found: dict[str, Any]) -> str:
-    """As tables."""
+    """Print the figures as tables."""
     judges: dict[str, Row] = found["llmbar_judges"] | {
         f"pandalm {name}": found[f"pandalm_{name}"] for name in ("gpt35", "pandalm")
     }
-    head = ("judge", "rows", "unread", "accuracy", "", "kappa", "", "consistent", "", "position bias", "")
+    head = (
+        "judge",
+        "rows",
+        "unread",
+        "accuracy",
+        "",
+        "kappa",
+        "",
+        "consistent",
+        "",
+        "position bias",
+        "",
+    )
     lines = [
         (
             name, row["rows"], row["unreadable"],
@@ -267,7 +286,7 @@ def span(pair: tuple[float, float] | None) -> str:
 
 
 def brief(value: Any) -> str:
-    """A list as its length and beginning."""
+    """A list as its length and its beginning."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {brief(item)}" for key, item in value.items())
     if isinstance(value, float):
@@ -278,16 +297,3 @@ def brief(value: Any) -> str:
         shown = "; ".join(str(item)[:70] for item in value[:12])
         return f"{len(value)}" + (f": {shown}" if value else "") + (" …" if len(value) > 12 else "")
     return str(value)
-
-
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--data", type=Path, help="folder of the real rows; default: SYNTHKD_DATA")
-    args = parser.parse_args()
-    found = figures(data_folder(args.data), args.quick)
-    print(show(found))
-    write(found, args.json)
-
-
-if __name__ == "__main__":
-    main()

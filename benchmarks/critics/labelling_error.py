@@ -1,47 +1,41 @@
-#!/usr/bin/env python3
-"""What chosen labels buy: how well a precision above a threshold is known from 400 labels, by strategy.
+"""Error of a precision that is estimated from 400 labels, by labelling strategy.
 
-    python -m benchmarks.critics.labelling_error [--draws 60]
-    python -m benchmarks.critics.labelling_error --training [--draws 6]
+Real rows and verdicts (CSKB-Population dev, scores of a linear model over folds by head). Each draw
+labels rows as `synthkd label` does, and estimates the precision above the threshold by weights.
+Figures: root mean squared error of the estimate, and the effective number of labels above the
+threshold, (Σw)² / Σw². The threshold that the choice aims at is the true one, or is off by a
+little, as before labelling. Seeds 0 … draws-1. Two minutes on one core.
 
-Real rows and verdicts (CSKB-Population dev, scores of a linear model over folds by head). Each draw labels rows as
-`synthkd label` would, and estimates the precision above the threshold by weights. Shown: root mean squared error of the
-estimate, and the effective number of labels above the threshold, (Σw)² / Σw². The threshold that the choice aims at
-is the true one, or is off by a little, as it is before labelling. Seeds 0 … draws-1. Two minutes on one core.
-
-`--training` asks another question: is a linear model trained on 300, 600 and 900 labels better where they were chosen, in
-rounds, by the scores of the model so far? Shown: mean AUC on rows of other heads (30 %).
+The part `labelling_training` measures linear models trained on 300, 600 and 900 labels that were
+chosen in rounds by the scores of the model so far: mean AUC on rows of other heads (30 %).
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from benchmarks.base import Figures, Options
 from synthkd.keys import fraction
 from synthkd.labels import SamplingDesign
 
 COUNT = 400
-ROOT = Path(__file__).resolve().parents[2]
 Rows = list[dict[str, Any]]
 
 
-def rows() -> Rows:
+def rows(folder: Path) -> Rows:
     """Distinct triples with a human verdict."""
-    folder = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data"))
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in pq.read_table(folder / "cskb_population" / "dev.parquet").to_pylist():
         found.setdefault((row["head"], row["relation"], row["tail"]), row)
     return list(found.values())
 
 
-def scored(found: Rows) -> np.ndarray[Any, Any]:
-    """Scores from folds that share no head."""
+def cross_fitted_scores(found: Rows) -> np.ndarray[Any, Any]:
+    """Scores from folds without a common head."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -59,7 +53,7 @@ def texts(found: Rows) -> list[str]:
 
 
 def threshold_for(scores: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], asked: float) -> float:
-    """The loosest threshold above which the precision over all rows is the asked one."""
+    """The lowest threshold above which the precision over all rows is the target."""
     order = np.argsort(-scores)
     precision = np.cumsum(valid[order]) / np.arange(1, len(order) + 1)
     return float(scores[order][np.flatnonzero(precision >= asked)[-1]])
@@ -84,19 +78,54 @@ def measure(
     return float(np.sqrt(np.mean(np.square(errors)))), float(np.mean(effective))
 
 
-def training(found: Rows, draws: int) -> None:
-    """Print the mean AUC by number of labels, for uniform rows and for chosen ones."""
+def figures(options: Options) -> Figures:
+    """Measure the error of each strategy at target precisions of 0.8 and 0.9."""
+    found: Figures = {}
+    labelled = rows(options.data_folder)
+    draws = options.draws or (3 if options.quick else 60)
+    scores, valid = (
+        cross_fitted_scores(labelled),
+        np.array([row["valid"] for row in labelled], dtype=float),
+    )
+    for target in (0.8, 0.9):
+        true = threshold_for(scores, valid, target)
+        print(
+            f"precision {target}: {np.mean(scores >= true):.1%} of {len(labelled):,} rows lie above {true:.3f}"
+        )
+        for name, strategy in {
+            "uniform": {"strategy": "uniform"},
+            "uncertain": {"threshold": true},
+            "uncertain, aimed 0.15 too low": {"threshold": true - 0.15},
+            "uncertain, aimed 0.1 too high": {"threshold": true + 0.1},
+            "uncertain, no threshold": {},
+            "stratified": {"strategy": "stratified"},
+        }.items():
+            error, effective = measure(labelled, scores, true, draws, **strategy)
+            print(f"  {name:<32} error {error:.4f}  effective labels {effective:.0f}", flush=True)
+            key = f"labelling_error_{round(100 * target)}_{name.replace(', ', '_').replace(' ', '_')}"
+            found |= {key: error, f"{key}_effective_labels": effective}
+    return found
+
+
+def training_figures(options: Options) -> Figures:
+    """Measure the mean AUC by number of labels, for uniform rows and for chosen ones."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    matrix = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts(found))
-    for name, later in {"uniform": "uniform", "uncertain": "uncertain", "stratified": "stratified"}.items():
-        found_auc = np.array([_rounds(found, matrix, later, seed) for seed in range(draws)])
-        mean, error = found_auc.mean(axis=0), found_auc.std(axis=0) / np.sqrt(draws)
+    labelled, found = rows(options.data_folder), Figures()
+    draws = options.draws or (1 if options.quick else 6)
+    matrix = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts(labelled))
+    for strategy in ("uniform", "uncertain", "stratified"):
+        aucs = np.array([_rounds(labelled, matrix, strategy, seed) for seed in range(draws)])
+        mean, error = aucs.mean(axis=0), aucs.std(axis=0) / np.sqrt(draws)
         shown = ", ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
-        print(f"{name:<12} AUC after 300, 600, 900 labels: {shown}", flush=True)
+        print(f"{strategy:<12} AUC after 300, 600, 900 labels: {shown}", flush=True)
+        for count, auc in zip((300, 600, 900), mean.tolist(), strict=True):
+            found[f"labelling_training_{strategy}_{count}_auc"] = auc
+    return found
 
 
 def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
+    """AUC after each round of 300 labels."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
@@ -104,7 +133,11 @@ def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
     pool = np.flatnonzero(~test)
     valid = np.array([row["valid"] for row in found])
     words = texts(found)
-    rest = {"strata": [found[i]["relation"] for i in pool], "texts": [words[i] for i in pool], "seed": seed}
+    rest = {
+        "strata": [found[i]["relation"] for i in pool],
+        "texts": [words[i] for i in pool],
+        "seed": seed,
+    }
     labelled: list[int] = []
     scores, start, auc = None, 0, []
     for number in range(3):
@@ -120,33 +153,3 @@ def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
         scores = model.predict_proba(matrix[pool])[:, 1]
         auc.append(float(roc_auc_score(valid[test], model.predict_proba(matrix[test])[:, 1])))
     return auc
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--draws", type=int)
-    parser.add_argument("--training", action="store_true", help="AUC of models trained on the labels")
-    options = parser.parse_args()
-    found = rows()
-    if options.training:
-        training(found, options.draws or 6)
-        return
-    draws = options.draws or 60
-    scores, valid = scored(found), np.array([row["valid"] for row in found], dtype=float)
-    for asked in (0.8, 0.9):
-        true = threshold_for(scores, valid, asked)
-        print(f"precision {asked}: {np.mean(scores >= true):.1%} of {len(found):,} rows lie above {true:.3f}")
-        for name, options in {
-            "uniform": {"strategy": "uniform"},
-            "uncertain": {"threshold": true},
-            "uncertain, aimed 0.15 too low": {"threshold": true - 0.15},
-            "uncertain, aimed 0.1 too high": {"threshold": true + 0.1},
-            "uncertain, no threshold known": {},
-            "stratified": {"strategy": "stratified"},
-        }.items():
-            error, effective = measure(found, scores, true, draws, **options)
-            print(f"  {name:<32} error {error:.4f}  effective labels {effective:.0f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

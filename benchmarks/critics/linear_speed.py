@@ -1,11 +1,9 @@
-#!/usr/bin/env python3
-"""How fast the linear critic scores triples, beside scikit-learn's own hashing and dot product.
+"""Speed of the linear critic on triples, beside scikit-learn's hashing and dot product.
 
-    python -m benchmarks.critics.linear_speed --data DIR [--quick] [--core CORE]
-
-The rows are CN-100K's training triples; the critic is trained on dev1. scikit-learn hashes the same families of
-n-grams from the same texts (`HashingVectorizer`: words and pairs of words, characters 2 to 4) and multiplies by a
-vector of weights; its features are fewer, for it has no pairs across the parts. One core, medians of five.
+The rows are CN-100K's training triples; the critic is trained on dev1. scikit-learn hashes the same
+families of n-grams from the same texts (`HashingVectorizer`: words and pairs of words, characters 2
+to 4) and multiplies by a vector of weights; its features are fewer, since it has no pairs across
+the columns. One core, medians of five.
 """
 
 from __future__ import annotations
@@ -14,26 +12,27 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.base import data_folder, options, table, write
+from benchmarks.base import Figures, Options
 from synthkd.critics.labels import read_labels
 from synthkd.critics.train import train_critic
 from synthkd.kinds.triple import TripleKind
 
 
-def figures(data: Path, quick: bool = False) -> dict[str, Any]:
-    """Triples a second, and the ratio."""
-    folder = data / "conceptnet_cn100k"
+def figures(options: Options) -> Figures:
+    """Measure triples a second of both, and their ratio."""
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
+    folder = options.data_folder / "conceptnet_cn100k"
     kind = TripleKind()
     critic = train_critic(kind, read_labels(folder / "dev1.parquet", kind, label="valid")).critic
     rows = pq.read_table(folder / "train.parquet", columns=list(kind.columns))
-    rows = rows.slice(0, 10_000 if quick else 50_000).combine_chunks()
+    rows = rows.slice(0, 10_000 if options.quick else 50_000).combine_chunks()
     ours = _rate(lambda: critic.score(rows), rows.num_rows)
     theirs = _rate(_sklearn(rows), rows.num_rows)
     return {
@@ -64,19 +63,3 @@ def _rate(work: Callable[[], Any], count: int) -> float:
         work()
         seconds.append(time.perf_counter() - begin)
     return count / statistics.median(seconds)
-
-
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--data", type=Path, help="folder of real rows (default: SYNTHKD_DATA)")
-    parser.add_argument("--core", type=int, help="the core to run on")
-    args = parser.parse_args()
-    if args.core is not None:
-        os.sched_setaffinity(0, {args.core})
-    found = figures(data_folder(args.data), args.quick)
-    print(table([("figure", "value"), *found.items()]))
-    write(found, args.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,9 @@
-#!/usr/bin/env python3
-"""The promise on simulated critics, whose true precision is known: kept or broken, and what each order of tests keeps.
+"""Orders of threshold tests on simulated critics of known true precision: kept guarantees and
+yields.
 
-    python -m benchmarks.critics.promise_simulation [--quick] [--json FILE]
-
-Asked with confidence 0.9. ``broken``: share of draws whose threshold has too low a true precision, the largest over
-worlds, precisions and numbers of labels. ``kept``: yield as a share of the best threshold's, its mean over them.
-Clustered rows have a simulation of their own (`guarantee_simulation.py`).
+Confidence 0.9. ``broken``: share of draws whose threshold has too low a true precision, the largest
+over worlds, precisions and numbers of labels. ``kept``: yield as a share of the best threshold's,
+its mean over them. Clustered rows have a simulation of their own (`guarantee_simulation`).
 """
 
 from __future__ import annotations
@@ -15,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import options, table, write
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd.critics.calibration import Curve, ThresholdPlan
 from synthkd.critics.calibration.plan import fewest_rows
 from synthkd.critics.calibration.selection import fallback_test
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 ALPHA, FINE = 0.1, 200_000
-ASKED, LABELS = (0.8, 0.9, 0.95), (300, 600, 1200, 2400)
+TARGETS, LABELS = (0.8, 0.9, 0.95), (300, 600, 1200, 2400)
 #: Chance of being valid by score; scores are uniform.
 WORLDS: dict[str, Callable[[Floats], Floats]] = {
     "steep": lambda s: s**0.5,
@@ -42,7 +41,7 @@ STARTS = {
 
 
 def by_ranks(scores: Floats, precision: float, starts: tuple[float, ...]) -> ThresholdPlan:
-    """`Plan.by_ranks` with other starts and equal shares of the error."""
+    """`ThresholdPlan.by_ranks` with other starts and equal shares of the error."""
     n = len(scores)
     fewest = min(fewest_rows(precision, ALPHA / len(starts)) / n, 1.0)
     at = [max(start, fewest) for start in starts]
@@ -69,21 +68,23 @@ def plans(
 
 
 def orders(rounds: int, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Order of tests -> share kept of the best threshold's, and the largest share of broken promises."""
+    """Simulate each order of tests: share kept of the best threshold's yield, and shares of broken
+    guarantees.
+    """
     kept: dict[str, list[float]] = {}
     broken: dict[str, list[float]] = {}
     for number, world in enumerate(WORLDS.values()):
         fine = world(np.linspace(1, 0, FINE + 1))
         truth = np.cumsum(fine) / np.arange(1, FINE + 2)
-        for asked in ASKED:
-            enough = np.flatnonzero(truth >= asked)
+        for target in TARGETS:
+            enough = np.flatnonzero(truth >= target)
             best = enough[-1] / FINE if len(enough) else 0.0
             for labels in LABELS:
-                rng = np.random.default_rng([seed, number, round(100 * asked), labels])
-                found = [_round(rng, world, labels, asked) for _ in range(rounds)]
+                rng = np.random.default_rng([seed, number, round(100 * target), labels])
+                found = [_round(rng, world, labels, target) for _ in range(rounds)]
                 for name in found[0]:
                     shares = np.array([one[name] for one in found])
-                    low = truth[np.minimum(shares * FINE, FINE).astype(int)] < asked - 1e-4
+                    low = truth[np.minimum(shares * FINE, FINE).astype(int)] < target - 1e-4
                     broken.setdefault(name, []).append(float(np.mean((shares > 0) & low)))
                     if best:
                         kept.setdefault(name, []).append(float(shares.mean()) / best)
@@ -95,35 +96,25 @@ def orders(rounds: int, seed: int = 0) -> dict[str, dict[str, float]]:
 
 
 def _round(
-    rng: np.random.Generator, world: Callable[[Floats], Floats], n: int, asked: float
+    rng: np.random.Generator, world: Callable[[Floats], Floats], n: int, target: float
 ) -> dict[str, float]:
     """Share of the population that each order of tests keeps in one draw."""
     scores = rng.random(n)
     curve = Curve.of(scores, rng.random(n) < world(scores))
     other = rng.random(n)
     verdicts = rng.random(n) < world(other)
-    planned = ThresholdPlan.from_labels(other, verdicts, n, asked, ALPHA)
-    misled = ThresholdPlan.from_labels(other, np.ones(n, dtype=bool), n, asked, ALPHA)
+    planned = ThresholdPlan.from_labels(other, verdicts, n, target, ALPHA)
+    misled = ThresholdPlan.from_labels(other, np.ones(n, dtype=bool), n, target, ALPHA)
     kept = {}
-    for name, plan in plans(curve.scores, planned, misled, asked).items():
-        passed = fallback_test(curve.evidence(), plan, asked, ALPHA)
+    for name, plan in plans(curve.scores, planned, misled, target).items():
+        passed = fallback_test(curve.evidence(), plan, target, ALPHA)
         kept[name] = 0.0 if passed is None else 1 - max(float(plan.thresholds[passed.place]), 0.0)
     return kept
 
 
-def figures(quick: bool = False) -> dict[str, dict[str, dict[str, float]]]:
-    """The table."""
-    return {"orders": orders(20 if quick else 100)}
-
-
-def main() -> None:
-    args = options(__doc__ or "").parse_args()
-    found = figures(args.quick)
-    for name, rows in found.items():
-        header = next(iter(rows.values()))
-        print(table([(name, *header), *((row, *values.values()) for row, values in rows.items())]))
-    write(found, args.json)
-
-
-if __name__ == "__main__":
-    main()
+def figures(options: Options) -> Figures:
+    """Simulate all orders of tests."""
+    found = orders(20 if options.quick else 100)
+    header = next(iter(found.values()))
+    print(table([("order", *header), *((name, *row.values()) for name, row in found.items())]))
+    return {"orders": found}

@@ -1,31 +1,56 @@
-"""Precision of one recipe's rows after each stage, by the everyday world's exact truth."""
+"""Precision of each kind's example recipe after each stage, by exact truth."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.base import ROOT, Figures, Options
+from benchmarks.everyday.triples import triples
+from benchmarks.text_table import table
 from everyday.truth import truth_of
 from synthkd import Recipe, run
 from synthkd.errors import SynthKDError
 
-ROOT = Path(__file__).resolve().parents[2]
-#: kind -> its example recipe.
+#: The example recipe of each kind.
 RECIPES = {
     "triple": "everyday", "comparative": "comparatives", "proposition": "propositions", "rationale": "rationales",
     "labelled_text": "messages",
 }  # fmt: skip
 #: Inputs of `--quick`: some hundred samples of each kind.
 _QUICK = {"triple": 20, "comparative": 12, "proposition": 8, "rationale": 15, "labelled_text": 3}
-#: Stages in the order in which a row passes them; what rejects a row and is not named here is a rule.
+#: Stages in the order in which a row passes them; rows are rejected by a rule unless `_STAGE_OF` says otherwise.
 STAGES = ("samples", "rules", "votes", "duplicates", "critic", "order")
 _STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic", "order": "order"}
 HEADER = ("kind", "stage", "rows", "precision", "of what is true", "malformed")
 
 
-def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | str:
-    """Every well-formed row of a kind's example recipe, accepted or not; or why there are none."""
+def figures(options: Options) -> Figures:
+    """Measure the chosen kinds; for triples also each target precision."""
+    lines: list[tuple[Any, ...]] = [HEADER]
+    found: Figures = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "triple" in options.only:
+            found |= triples(folder, options.quick)
+        for kind in options.only:
+            rows = filtered_rows(kind, folder, options.quick)
+            if isinstance(rows, str):
+                lines.append((kind, f"skipped: {rows}", "", "", "", ""))
+                continue
+            stages, by_name = after_each(kind, rows)
+            lines += stages
+            found |= by_name
+    print(table(lines))
+    return found
+
+
+def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | str:
+    """Run a kind's example recipe; its well-formed rows, accepted or not, or the reason why there
+    are none.
+    """
     path = ROOT / f"examples/{RECIPES[kind]}.yaml"
     if not path.is_file():
         return f"no examples/{path.name}"
@@ -41,10 +66,10 @@ def judged(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | st
 
 
 def after_each(kind: str, rows: list[Mapping[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
-    """A line for each stage that the recipe has, and the figures by name.
+    """A line for each stage of the recipe, and the figures by name.
 
-    Precision is over rows, repeats included; the next column is the share of the distinct true things that the
-    teacher said at all which are still there.
+    Precision is over rows, repeats included. The next column is the share of the distinct true
+    things that the teacher wrote which are still there.
     """
     valid = truth_of(kind)
     malformed = sum(row["rejected_by"] == "malformed" for row in rows)
@@ -68,6 +93,6 @@ def after_each(kind: str, rows: list[Mapping[str, Any]]) -> tuple[list[tuple[Any
 
 
 def _place(row: Mapping[str, Any]) -> int:
-    """Number of the stage that rejected a row; beyond the last where none did."""
+    """Number of the stage that rejected a row; beyond the last one if none did."""
     who = row["rejected_by"]
     return STAGES.index(_STAGE_OF.get(who, "rules")) if who else len(STAGES)

@@ -1,24 +1,11 @@
-#!/usr/bin/env python3
-"""Filtering: how many recorded triples are parsed, checked by rules, voted on and cleared of duplicates in a second.
-
-    python -m benchmarks filter [--quick] [--json FILE] [--rows N] [--workers N] [--keep FOLDER]
-
-A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed and some that fail
-each rule. The journal is filled before the clock starts; what is timed is the stage in a process of its own, from the
-start of the interpreter to the filtered rows on disk (without the table of diversity that `synthkd filter` adds): the best
-of three, since other work on the machine only ever slows it. `cores_got` is processor time over wall time: below the
-number of processes where others took their share. Memory is the largest process's peak, of all rows against a tenth of
-them. The full run takes about five minutes, most of it to fill the journal.
-"""
+"""Rows a second and memory of the filter stage over recorded triples."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import math
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,25 +16,23 @@ from typing import Any
 
 import yaml
 
-from benchmarks.base import options, table, write
+from benchmarks.base import Figures, Options
 from everyday.table import Table
 from synthkd import Recipe
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
-from synthkd.progress import Progress
 from synthkd.requests import Completion
-from synthkd.stages.critic import Decision
-from synthkd.stages.filter import filter_candidates
 from synthkd.stages.plan import plan_run
 
 SAMPLES = 10
-WANTED = {"rows_per_second_4_cores": 100_000.0, "memory_ratio": 1.2}
 _COLOURS = ("red", "small", "old", "wooden", "heavy", "cheap", "wet", "broken", "blue", "new", "big", "clean")
 _MORE = tuple("xyz"[i % 3] + str(i) for i in range(100))
 
 
 def inputs(count: int) -> Iterator[dict[str, str]]:
-    """So many distinct heads with a relation: those of the table, then the same with adjectives and numbers."""
+    """Yield distinct heads with a relation: those of the table, then the same with adjectives and
+    numbers.
+    """
     pairs = sorted({(head, relation) for head, relation, _ in Table.load().facts})
     words = itertools.chain(
         ("",), (f"{a} " for a in _COLOURS), (f"{a} {b} " for a in _COLOURS for b in _MORE)
@@ -58,7 +43,7 @@ def inputs(count: int) -> Iterator[dict[str, str]]:
 
 
 class Teacher:
-    """Answers as a sampled model does: few answers come often, and every tenth or so is no good."""
+    """Answers like those of a sampled model: few come often, and about a tenth are no good."""
 
     def __init__(self) -> None:
         self.rng = random.Random(0)
@@ -86,7 +71,7 @@ class Teacher:
 
 
 def fill(folder: Path, rows: int) -> Path:
-    """A recipe with its inputs, recorded rows and a journal that holds them all."""
+    """Write a recipe with its inputs, recorded rows and a journal that has them all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "recipe.yaml"
     if path.exists():
@@ -117,7 +102,7 @@ def fill(folder: Path, rows: int) -> Path:
 
 
 def write_journal(recipe: Recipe, recorded: Path) -> None:
-    """What `generate` would have written, with its keys and without its waits for the disk."""
+    """Write what `generate` would write, without its waits for the disk."""
     with Journal(recipe.journal_path) as journal, recorded.open() as lines:
         for batch in plan_run(recipe).batches(size=2000):
             requests = [asked.request for asked in batch]
@@ -139,8 +124,10 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
 
 
 def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
-    """The stage in a process of its own: wall and processor seconds, peak memory, what came out."""
-    command = [sys.executable, "-m", "benchmarks.filter.throughput", "--filter", str(path), str(workers)]
+    """Run the stage in a process of its own: wall and processor seconds, peak memory, counts and
+    hashes.
+    """
+    command = [sys.executable, "-m", "benchmarks.filter.stage", str(path), str(workers)]
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     begin = time.perf_counter()
     done = subprocess.run(
@@ -150,27 +137,15 @@ def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - begin, **json.loads(done.stdout)}
 
 
-def filter_journal(path: Path, workers: int) -> None:
-    """What `timed` starts."""
-    recipe = Recipe.load(path)
-    folder = recipe.work_dir / "judged"
-    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("filter", quiet=True) as progress:
-        counts = filter_candidates(plan_run(recipe), journal, Decision(), folder, progress, workers).as_dict()
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(
-        json.dumps(
-            {
-                "cpu": sum(use.ru_utime + use.ru_stime for use in usage),
-                "megabytes": max(use.ru_maxrss for use in usage) / 1024,
-                "counts": counts,
-                "hashes": [file_hash(part) for part in sorted(folder.iterdir())],
-            }
-        )
-    )
+def figures(options: Options) -> Figures:
+    """Measure the stage in a temporary folder, or in that of `--keep`."""
+    rows = options.rows or (100_000 if options.quick else 2_000_000)
+    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as temporary:
+        return throughput(options.keep or Path(temporary), rows, options.workers)
 
 
-def figures(folder: Path, rows: int, workers: int) -> dict[str, Any]:
-    """The full size with all processes and with one, and a tenth of it for the memory."""
+def throughput(folder: Path, rows: int, workers: int) -> Figures:
+    """Measure all rows with all processes and with one, and a tenth of the rows for the memory."""
     large, small = fill(folder / f"{rows}", rows), fill(folder / f"{rows // 10}", rows // 10)
     tries = [timed(large, workers, workers) for _ in range(3 if rows > 100_000 else 1)]
     many = min(tries, key=lambda found: float(found["seconds"]))
@@ -189,35 +164,3 @@ def figures(folder: Path, rows: int, workers: int) -> dict[str, Any]:
         "memory_ratio": many["megabytes"] / tenth["megabytes"],
         "accepted": counts["accepted"],
     }
-
-
-def kept(name: str, value: float) -> str:
-    if name not in WANTED:
-        return ""
-    good = value <= WANTED[name] if name == "memory_ratio" else value >= WANTED[name]
-    return ("yes" if good else "NO") + f": {WANTED[name]:,g}"
-
-
-def main() -> None:
-    if sys.argv[1:2] == ["--filter"]:
-        filter_journal(Path(sys.argv[2]), int(sys.argv[3]))
-        return
-    parser = options(__doc__ or "")
-    parser.add_argument("--rows", type=int, help="completions (default 2,000,000; with --quick 100,000)")
-    parser.add_argument("--workers", type=int, default=4, help="processes, one on each core")
-    parser.add_argument(
-        "--keep", type=Path, metavar="FOLDER", help="where the filled journals stay for the next time"
-    )
-    args = parser.parse_args()
-    rows = args.rows or (100_000 if args.quick else 2_000_000)
-    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as temporary:
-        found = figures(args.keep or Path(temporary), rows, args.workers)
-    shown = [(name, value, kept(name, value)) for name, value in found.items()]
-    print(table([("figure", "value", "as wanted"), *shown]))
-    write(found, args.json)
-    if any(not math.isfinite(value) for value in found.values()):
-        raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""A server with faults, kills at random, a full disk: nothing lost, nothing bought twice."""
+"""A server with faults, kills at random moments, a full disk: nothing lost, nothing bought twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RATES = {"429": 0.05, "500": 0.02, "reset": 0.01, "hang": 0.005, "off-schema": 0
 
 
 def shares(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
-    """The share of prompts that is completed under faults, and the time it takes over that of a clean run."""
+    """Share of prompts that is completed under faults, and the wall time over that of a clean run."""
     completed, walls, counted = [], [], []
     for number in range(repeats):
         seconds = {}
@@ -46,7 +46,9 @@ def shares(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
 
 
 def kills(folder: Path, rows: int, times: int, seed: int = 0) -> dict[str, Any]:
-    """SIGKILL at random moments of one run; 0 where nothing is lost or bought twice and the corpus is the same."""
+    """SIGKILL at random moments of one run; count what is lost, bought twice or different in the
+    corpus.
+    """
     rng = random.Random(seed)
     most_in_flight = 64
     wrong = killed = lost_in_flight = 0
@@ -84,7 +86,9 @@ def kills(folder: Path, rows: int, times: int, seed: int = 0) -> dict[str, Any]:
 
 
 def full_disk(rows: int) -> dict[str, Any]:
-    """A file system that fills up in the middle: stops cleanly, goes on after. Needs the right to mount one."""
+    """Fill up the file system during a run, then go on with more space. Needs the right to mount
+    one.
+    """
     with tempfile.TemporaryDirectory(prefix="synthkd-disk-") as name, FakeServer(latency=0.005) as fake:
         small = Path(name)
         mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", name]

@@ -1,4 +1,4 @@
-"""What the parts share: a recipe over short prompts, and synthkd as a process."""
+"""A recipe over short prompts, and synthkd as a process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from benchmarks.base import ROOT
+
 TEMPLATE = "---\nkind: triple\nchat: true\n---\nWhat is {{ head }} used for? Answer in one or two words.\n"
 
 
 def write_job(
     folder: Path, url: str, rows: int, limits: dict[str, Any] | None = None, **teacher: Any
 ) -> Path:
-    """A recipe of so many distinct prompts, with what it needs beside it."""
+    """Write a recipe over a number of distinct prompts, with its inputs and template."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "heads.jsonl").open("w") as heads:
         for number in range(rows):
@@ -61,7 +62,7 @@ class Ended:
 
 
 def start(recipe: Path, verb: str = "generate", *more: str) -> subprocess.Popen[str]:
-    """synthkd in a session of its own: a kill of its group takes its workers too."""
+    """Start synthkd in a session of its own, so that a kill of its group also kills its workers."""
     return subprocess.Popen(
         [sys.executable, "-m", "synthkd", verb, str(recipe), *([] if "--quiet" in more else ["--quiet"]), *more],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
@@ -69,7 +70,7 @@ def start(recipe: Path, verb: str = "generate", *more: str) -> subprocess.Popen[
 
 
 def run(recipe: Path, verb: str = "generate", *more: str) -> Ended:
-    """A verb to its end."""
+    """Run a verb to its end."""
     begin = time.perf_counter()
     process = start(recipe, verb, *more)
     assert process.stdout is not None
@@ -82,19 +83,19 @@ def run(recipe: Path, verb: str = "generate", *more: str) -> Ended:
 
 
 def peak(usage: resource.struct_rusage) -> float:
-    """Megabytes: kibibytes on Linux, bytes on macOS."""
+    """Megabytes: from kibibytes on Linux, from bytes on macOS."""
     return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """SIGKILL for the process and its workers."""
+    """Send SIGKILL to the process and its workers."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
 def count(folder: Path, query: str) -> int:
-    """A number from the journal; 0 where there is none yet."""
+    """Query a number from the journal; 0 if there is none yet."""
     if not (folder / "journal.sqlite").exists():
         return 0
     with contextlib.closing(sqlite3.connect(folder / "journal.sqlite", timeout=30)) as journal:
@@ -110,7 +111,7 @@ COMPLETIONS = "SELECT count(*) FROM completions"
 
 @contextlib.contextmanager
 def server(*options: str, latency: float = 0.05) -> Iterator[str]:
-    """The test server as a process of its own."""
+    """Start the test server as a process of its own."""
     command = [sys.executable, "-m", "synthkd.testing", "--latency", str(latency), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:

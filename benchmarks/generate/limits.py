@@ -1,4 +1,4 @@
-"""Limits a minute, and caps on what may be spent."""
+"""Limits a minute, and caps on spending."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from synthkd.testing import FakeServer
 
 
 def a_minute(folder: Path, seconds: float) -> dict[str, Any]:
-    """The most that a server sees in any 60 s, and the share of the allowance that is used, for a limit of 600
-    requests and one of 20,000 tokens."""
+    """Most requests and tokens in any 60 s, and the used share of the limit.
+
+    The limits are 600 requests and 20,000 tokens a minute.
+    """
     jobs = {"requests": {"requests_per_minute": 600}, "tokens": {"tokens_per_minute": 20_000}}
     with ThreadPoolExecutor() as pool:
         found = dict(
@@ -60,8 +62,10 @@ PRICE = {"input": 0.5, "output": 1.0}
 
 
 def budget(folder: Path, rows: int, kills: int, seed: int = 0) -> dict[str, Any]:
-    """A cap in dollars: what the server would bill for every request that it worked on, over the cap. Once with
-    faults, killed and resumed; once undisturbed, where as much as can be is used."""
+    """What the server would bill for every request that it worked on, over a cap in dollars.
+
+    Once with faults, killed and resumed; once undisturbed, where as much as possible is used.
+    """
     # About half of what all rows would cost.
     killed = _under_cap(folder / "killed", rows, 0.005 * rows / 1_500, FAULTS, kills, random.Random(seed))
     clean = _under_cap(folder / "clean", rows, 0.005 * rows / 1_500, {}, 0, random.Random(seed))
@@ -94,5 +98,5 @@ def _under_cap(
 
 
 def _bill(prompt: str) -> float:
-    """Every request counts, answered or not: the test server counts words, and answers with two."""
+    """Dollars of one request, answered or not: the test server counts words, and answers with two."""
     return (len(prompt.split()) * PRICE["input"] + 2 * PRICE["output"]) / 1e6

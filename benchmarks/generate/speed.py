@@ -1,24 +1,25 @@
-"""Rows a second, CPU and memory, beside a bare aiohttp loop."""
+"""Rows a second, processor time and memory, beside a bare aiohttp loop."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 from pathlib import Path
 from typing import Any
 
+from benchmarks.base import Options
 from benchmarks.generate.job import run, server, write_job
-from benchmarks.peers import rounds as peers
+from benchmarks.peers import runs as peers
+from benchmarks.peers.environments import CLIENTS
 
 
 def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) -> dict[str, Any]:
-    """One core for the client, another for the server, rounds interleaved: medians of the ratios of each round."""
-    args = argparse.Namespace(
+    """Measure synthkd and the bare loop in interleaved rounds; medians of the ratios of each round."""
+    options = Options(
         base_url=None, latency=0.05, in_flight=256,
         core=cores[0] if cores else None, server_core=cores[1] if cores else None,
     )  # fmt: skip
-    clients = {client.name: client for client in peers.ALL if client.name in ("bare", "synthkd")}
+    clients = {client.name: client for client in CLIENTS if client.name in ("bare", "synthkd")}
     found: dict[str, list[peers.Run]] = {name: [] for name in clients}
     for number in range(repeats):
         for name in list(clients)[:: -1 if number % 2 else 1]:
@@ -26,7 +27,7 @@ def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) 
             assert python is not None
             home = homes / name
             home.mkdir(exist_ok=True)
-            done = peers.run(clients[name], python, rows, home, args, 600.0)
+            done = peers.run(clients[name], python, rows, home, options, 600.0)
             if done.problem:
                 raise SystemExit(f"{name}: {done.problem}")
             found[name].append(done)
@@ -42,7 +43,7 @@ def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) 
 
 
 def workers(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
-    """Two worker processes beside one, where there are cores for them and for the server."""
+    """Measure two worker processes beside one, if there are cores for them and for the server."""
     if len(os.sched_getaffinity(0)) < 3:
         return {"ratio_two_workers": None}
     found: dict[int, list[float]] = {1: [], 2: []}
@@ -58,7 +59,7 @@ def workers(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
 
 
 def memory(folder: Path, small: int, large: int) -> dict[str, Any]:
-    """Peak memory of ten times the rows over that of once."""
+    """Peak memory of ten times the rows over that of the rows."""
     megabytes = []
     for rows in (small, large):
         with server(latency=0.01) as url:
@@ -73,8 +74,7 @@ def memory(folder: Path, small: int, large: int) -> dict[str, Any]:
 
 
 def first(folder: Path, repeats: int) -> dict[str, Any]:
-    """Seconds from the command to its end, for ten rows and a server without latency: the first completion is on
-    disk before that."""
+    """Seconds from the command to its end, for ten rows and a server without latency."""
     seconds = []
     for number in range(repeats):
         with server(latency=0) as url:

@@ -1,8 +1,9 @@
-"""Start synthkd again and again without its imports: a process that has imported it forks for each start.
+"""Start synthkd many times without its imports: a process that has imported it forks for each
+start.
 
-Signals then fall into the work of a verb, not into the imports before it, and a hundred starts take seconds. The
-forked process is as one that was started: a session of its own, its own files as standard streams, and the program's
-own `main`, to the end of the interpreter.
+Signals then interrupt the work of a verb, not the imports before it, and a hundred starts take
+seconds. The forked process is like a started one: a session of its own, its own files as standard
+streams, and the program's own `main`, to the end of the interpreter.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-#: A variable that a started process hands on to its children, by which they are found.
+#: A variable that identifies a started process and its children.
 MARK = "SYNTHKD_STARTED"
 
 
 class Starter:
-    """The process that forks. Use as a context manager; one start at a time."""
+    """The process that forks. A context manager; one start at a time."""
 
     def __init__(self, modules: Sequence[str] = ()) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -57,21 +58,23 @@ class Starter:
         environment: Mapping[str, str],
         terminal: str = "",
     ) -> Started:
-        """Start `synthkd ARGUMENTS` in a folder. ``terminal``: path of one that takes the place of the files."""
-        self._say(
+        """Start `synthkd ARGUMENTS` in a folder; ``terminal`` is the path of one that replaces the
+        files.
+        """
+        self._send(
             {
                 "arguments": list(arguments), "folder": str(folder), "output": str(output),
                 "environment": dict(environment), "terminal": terminal,
             }
         )  # fmt: skip
-        return Started(self, self.heard()["pid"])
+        return Started(self, self.receive()["pid"])
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
 
-    def heard(self, seconds: float | None = None) -> Any:
-        """The next line of the forking process; None if none comes in so many seconds."""
+    def receive(self, seconds: float | None = None) -> Any:
+        """Read the next line of the forking process; None if none comes in time."""
         assert self._process.stdout is not None
         if seconds is not None and not select.select([self._process.stdout], [], [], seconds)[0]:
             return None
@@ -79,7 +82,9 @@ class Starter:
 
 
 class Started:
-    """A process that was forked. It stays a zombie until the next start, so that its number is no other's."""
+    """A forked process. It stays a zombie until the next start, so that no other process has its
+    number.
+    """
 
     def __init__(self, starter: Starter, pid: int) -> None:
         self.pid = pid
@@ -87,20 +92,22 @@ class Started:
         self._starter = starter
 
     def wait(self, seconds: float) -> int | None:
-        """The exit status, negative for a signal as in `subprocess`; None if the process has not ended by then."""
-        if self.status is None and (said := self._starter.heard(seconds)):
+        """The exit status, negative for a signal as in `subprocess`; None if the process has not
+        ended in time.
+        """
+        if self.status is None and (said := self._starter.receive(seconds)):
             self.status = said["status"]
         return self.status
 
     def send(self, number: int) -> None:
-        """Send a signal, also to a process that has ended: nothing happens then."""
+        """Send a signal; nothing happens to a process that has ended."""
         os.kill(self.pid, number)
 
     def ready(self, seconds: float = 30) -> bool:
         """Wait until the program handles signals; False if it ended before."""
         end = time.monotonic() + seconds
         while self.wait(0) is None:
-            # Without /proc a moment has to do.
+            # Without /proc a short wait must suffice.
             if (caught := _caught(self.pid)) is None:
                 return self.wait(0.05) is None
             if caught >> (signal.SIGTERM - 1) & 1:
@@ -122,7 +129,7 @@ def _caught(pid: int) -> int | None:
 
 
 def children(mark: str) -> list[int]:
-    """Processes that were started with this mark in their environment, by those that were forked with it."""
+    """Processes that have this mark in their environment."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -133,27 +140,27 @@ def children(mark: str) -> list[int]:
 
 
 def _serve() -> None:
-    """Fork for each line of stdin; the parent tells process and status, the child returns."""
+    """Fork for each line of stdin; the parent prints process and status, the child returns."""
     while line := sys.stdin.readline():
         job = json.loads(line)
         pid = os.fork()
         if not pid:
-            _become(job)
+            _enter(job)
             return
         print(json.dumps({"pid": pid}), flush=True)
         about = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         assert about is not None
         ended = about.si_status if about.si_code == os.CLD_EXITED else -about.si_status
         print(json.dumps({"status": ended}), flush=True)
-        # Reaped at the next start only: whoever sends a signal meanwhile reaches no other process.
+        # Reap at the next start only, so that a late signal reaches no other process.
         if not (select.select([sys.stdin], [], [])[0]):
             return
         os.waitpid(pid, 0)
     os._exit(0)
 
 
-def _become(job: dict[str, Any]) -> None:
-    """Make this process that of a job: session, streams, folder, environment, arguments."""
+def _enter(job: dict[str, Any]) -> None:
+    """Turn this process into that of a job: session, streams, folder, environment, arguments."""
     import fcntl
     import tempfile
     import termios
@@ -178,7 +185,7 @@ def _become(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    # The folder of this file has modules of the benchmarks, of names that others may have.
+    # Modules in the folder of this file could shadow others of the same name.
     sys.path.pop(0)
     for module in ("synthkd.cli.app", *sys.argv[1:]):
         importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""Jobs that are killed: each verb on a small folder, with what it needs beside it."""
+"""The jobs that are killed: each verb on a small folder with its inputs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _THINGS = "cat dog hammer boat tree lamp knife kettle road chair glass stone"
 
 @dataclass(frozen=True)
 class Job:
-    """A verb with its arguments, and ``prepare``, which makes the folder that it starts from.
+    """A verb with its arguments, and ``prepare``, which makes its folder.
 
-    ``modules`` are imported before it is forked. ``buys``: whether it asks the server. ``typed``: whether verdicts are
-    typed on a terminal. ``heavy``: whether it needs torch, which takes many seconds to import.
+    ``modules`` are imported before the fork. ``buys`` is True if the verb asks the server,
+    ``typed`` if verdicts are typed on a terminal, ``heavy`` if it needs torch, which takes many
+    seconds to import.
     """
 
     name: str
@@ -46,7 +47,9 @@ class Job:
 
 
 def answer(prompt: str, index: int, seed: int) -> str:
-    """The teacher of all jobs: two words that repeat now and then, or the texts that a loop asks for."""
+    """The teacher of all jobs: two words that repeat now and then, or the texts that a loop asks
+    for.
+    """
     rng = random.Random(seed_from(prompt, index, seed))
     wanted = re.search(r"Write (\d+) new texts", prompt)
     if wanted is None:
@@ -74,7 +77,7 @@ def _recipe(folder: Path, raw: dict[str, Any]) -> Recipe:
 
 
 def _triples(folder: Path, url: str, heads: int, samples: int = 2, **parts: Any) -> Recipe:
-    """A recipe of triples, with near-duplicate search, which keeps its rows in a temporary folder."""
+    """A recipe of triples with near-duplicate search, which keeps its rows in a temporary folder."""
     _table(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)])
     raw = {
         "name": "kill",
@@ -150,7 +153,7 @@ def _critic(folder: Path, url: str) -> None:
     train_critic(kind, read_labels(folder / "labels.csv", kind), "linear", folder / "critic", {})
     rng = random.Random(2)
     rows = []
-    # More than one part of a scoring.
+    # Enough rows for more than one part of a scoring.
     for i in range(80_000):
         head, tail = rng.sample(_THINGS.split(), 2)
         rows.append({"head": f"{head} {i}", "relation": "UsedFor", "tail": tail})
@@ -253,7 +256,7 @@ def _export(folder: Path, _url: str) -> None:
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / "export.parquet")
 
 
-# Whatever a verb would import after the fork stands here, too: pyarrow imports pandas where it is installed.
+# What a verb would import after the fork; pyarrow imports pandas if it is installed.
 _BASE = (
     "pydantic",
     "typer.rich_utils",
@@ -288,14 +291,14 @@ _TORCH = (*_STUDENT, "torch", "transformers.trainer", "safetensors.torch")
 
 JOBS = [
     Job("run", ["run", "recipe.yaml"], _run, _RUN, buys=True),
-    Job("run, 2 workers", ["run", "recipe.yaml", "--workers", "2"], _run, _RUN, buys=True),
-    Job("run, recorded", ["run", "recipe.yaml"], _recorded, _RUN),
+    Job("run-2-workers", ["run", "recipe.yaml", "--workers", "2"], _run, _RUN, buys=True),
+    Job("run-recorded", ["run", "recipe.yaml"], _recorded, _RUN),
     Job("filter", ["filter", "recipe.yaml"], _generated, _RUN),
-    Job("filter, 2 workers", ["filter", "recipe.yaml", "--workers", "2"], _generated, _RUN),
+    Job("filter-2-workers", ["filter", "recipe.yaml", "--workers", "2"], _generated, _RUN),
     Job("publish", ["publish", "recipe.yaml"], _filtered, _RUN),
-    Job("critic train", ["critic", "train", "labels.csv", "critic"], _labels, _CRITIC),
-    Job("critic score", ["critic", "score", "critic", "rows.csv", "scores.parquet"], _critic, _CRITIC),
-    Job("student train", ["student", "train", "rows.csv", "student", "--test", "test.csv"], _student, _STUDENT),
+    Job("critic-train", ["critic", "train", "labels.csv", "critic"], _labels, _CRITIC),
+    Job("critic-score", ["critic", "score", "critic", "rows.csv", "scores.parquet"], _critic, _CRITIC),
+    Job("student-train", ["student", "train", "rows.csv", "student", "--test", "test.csv"], _student, _STUDENT),
     Job("distill", ["distill", "recipe.yaml"], _loop, _LOOP, buys=True),
     Job(
         "label",
@@ -304,9 +307,9 @@ JOBS = [
         _LABEL,
         typed=True,
     ),
-    Job("journal import", ["journal", "import", "journal.sqlite", "export.parquet"], _export, _BASE),
+    Job("journal-import", ["journal", "import", "journal.sqlite", "export.parquet"], _export, _BASE),
     Job(
-        "student train, encoder",
+        "encoder-train",
         [
             "student", "train", "rows.csv", "student", "--student", "encoder", "--test", "test.csv",
             "--option", "base=bert", "--option", "epochs=2", "--option", "batch_size=32",
@@ -316,7 +319,7 @@ JOBS = [
         heavy=True,
     ),
     Job(
-        "student train, generator",
+        "generator-train",
         [
             "student", "train", "rows.csv", "student", "--student", "generator", "--kind", "triple",
             "--option", 'base={"layers": 1, "width": 32, "heads": 2, "vocabulary": 330}',

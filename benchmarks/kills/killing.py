@@ -1,7 +1,7 @@
-"""Signals at random moments of every verb: what is left, what the same command comes to afterwards, what it buys.
+"""Signals at random moments of a job, and what is left, repeated or bought again afterwards.
 
-A job starts from its prepared folder, gets a signal, and is started once more, to its end. What lies there then must be
-what an undisturbed start leaves, byte for byte but for times.
+A job starts from its prepared folder, gets a signal, and is started once more, to its end. Its
+files must then equal those of an undisturbed run, byte for byte except times.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _LONG = 180.0
 
 @dataclass
 class Kill:
-    """One signal and what came of it."""
+    """One signal and its effects."""
 
     job: str
     signal: str
-    #: Share of the job's usual time, or of its requests or keys, at which the signal was sent.
+    #: Share of the job's usual time, requests or keys at which the signal was sent.
     at: float
     ended_before: bool = False
     status: int | None = None
@@ -62,7 +62,7 @@ class Kill:
     bought_twice: int = 0
     beyond_flight: int = 0
     left_over: list[str] = field(default_factory=list)
-    #: Wrong exit statuses and tracebacks, with the end of what was said.
+    #: Wrong exit statuses and tracebacks, with the end of the output.
     wrong_ends: list[str] = field(default_factory=list)
 
     @property
@@ -72,7 +72,7 @@ class Kill:
 
 @dataclass
 class _Twin:
-    """An undisturbed start: the files that it leaves, its seconds and its requests."""
+    """An undisturbed run: its files, seconds and requests."""
 
     files: dict[str, str]
     seconds: float
@@ -80,7 +80,7 @@ class _Twin:
 
 
 class Killing:
-    """Jobs in a folder, with their server and the process that starts them. Use as a context manager."""
+    """Jobs in a folder, with their server and the process that starts them. A context manager."""
 
     def __init__(self, folder: Path, jobs: Sequence[Job], seed: int = 0) -> None:
         self.jobs = list(jobs)
@@ -103,7 +103,9 @@ class Killing:
         self._server.__exit__()
 
     def kill(self, job: Job, name: str) -> Kill:
-        """Send a signal to a job, start it again, and compare. If the job had ended before, nothing is compared."""
+        """Send a signal to a job, start it again, and compare; nothing is compared if it had ended
+        before.
+        """
         twin = self._twin(job)
         self._reset(job)
         kill = Kill(job.name, name, self._rng.random())
@@ -115,7 +117,7 @@ class Killing:
                 running.type(VERDICTS, stop=int(kill.at * (len(VERDICTS) + 2)))
                 time.sleep(self._rng.random() * 0.01)
             elif job.buys and self._rng.random() < 0.6:
-                # Most of the time of a small job is spent elsewhere: these fall between its first and last request.
+                # A small job spends most of its time elsewhere; these kills fall between its requests.
                 while len(self._server.bodies) <= kill.at * (twin.requests - 1) and not kill.ended_before:
                     kill.ended_before = running.process.wait(0.002) is not None
                 time.sleep(self._rng.random() * self._server.latency)
@@ -126,7 +128,7 @@ class Killing:
             kill.status = running.wait()
         done = _fingerprint(self._here) == twin.files
         if done:
-            # The next signal is to fall into the work, not into the end of the interpreter.
+            # The next signal must interrupt the work, not the end of the interpreter.
             twin.seconds = min(twin.seconds, time.monotonic() - begin)
         if kill.ended_before:
             return kill
@@ -140,23 +142,23 @@ class Killing:
                 running.type(VERDICTS[len(committed) :])
             status = running.wait()
         if status != 0:
-            kill.wrong_ends.append(f"the second start ended with {status}: {self._said()[-2000:]}")
+            kill.wrong_ends.append(f"the second start ended with {status}: {self._output_text()[-2000:]}")
         self._look_after_all(kill, twin.files)
         now = _committed(self._here)
         kill.lost = sum(now.get(row) != text for row, text in committed.items())
         if job.buys:
             kill.requests = twin.requests
             kill.bought_twice = sum(self._server.sent.values()) - len(self._server.sent)
-            # What was in flight is waited for after SIGTERM and SIGINT.
+            # After SIGTERM and SIGINT the program waits for what is in flight.
             most = 2 * CONCURRENCY if name == "SIGKILL" else 0
             kill.beyond_flight = max(0, kill.bought_twice - min(kill.in_flight, most))
             kill.beyond_flight += abs(len(self._server.sent) - twin.requests)
         return kill
 
     def _twin(self, job: Job) -> _Twin:
-        """Made at the first kill of a job."""
+        """The undisturbed run of a job, made at its first kill."""
         if job.name not in self._twins:
-            prepared = self._prepared / job.name.replace(" ", "-").replace(",", "")
+            prepared = self._prepared / job.name
             shutil.rmtree(prepared, ignore_errors=True)
             prepared.mkdir(parents=True)
             job.prepare(prepared, self._server.url)
@@ -168,15 +170,17 @@ class Killing:
                     running.type(VERDICTS)
                 status = running.wait()
             if status != 0:
-                raise RuntimeError(f"{job.name} ends with {status} by itself: {self._said()}")
+                raise RuntimeError(f"{job.name} ends with {status} by itself: {self._output_text()}")
             seconds = time.monotonic() - begin
             self._twins[job.name] = _Twin(_fingerprint(self._here), seconds, len(self._server.sent))
         return self._twins[job.name]
 
     def _reset(self, job: Job) -> None:
-        """The prepared folder, at the same path for every start; an empty temporary folder; a server that saw nothing."""
+        """Restore the prepared folder at one path for all starts, the empty temporary folder, and
+        the server's counts.
+        """
         shutil.rmtree(self._here, ignore_errors=True)
-        shutil.copytree(self._prepared / job.name.replace(" ", "-").replace(",", ""), self._here)
+        shutil.copytree(self._prepared / job.name, self._here)
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir()
         self._server.sent.clear()
@@ -193,19 +197,19 @@ class Killing:
         finally:
             running.close()
 
-    def _said(self) -> str:
+    def _output_text(self) -> str:
         text = self._output.read_text("utf-8", "replace") if self._output.exists() else ""
         return text.strip()
 
     def _look_after_signal(self, kill: Kill, number: int, done: bool) -> None:
-        """The exit status, and what a process that ended by itself should have taken away."""
-        said = self._said()
+        """Check the exit status, and that a process that ended by itself left nothing behind."""
+        output = self._output_text()
         wanted = {0, -signal.SIGKILL} if number == signal.SIGKILL else {0, 128 + number}
         if done:
-            # The interpreter, which was ending, no longer handled signals.
+            # The interpreter was ending and no longer handled signals.
             wanted.add(-number)
-        if kill.status not in wanted or (number != signal.SIGKILL and _FAULT.search(said)):
-            kill.wrong_ends.append(f"ended with {kill.status}: {said[-2000:]}")
+        if kill.status not in wanted or (number != signal.SIGKILL and _FAULT.search(output)):
+            kill.wrong_ends.append(f"ended with {kill.status}: {output[-2000:]}")
         kill.left_over += self._alive()
         if number != signal.SIGKILL:
             kill.left_over += [f"{path} after {kill.signal}" for path in _left(self._temporary, self._here)]
@@ -220,7 +224,7 @@ class Killing:
         kill.left_over += self._alive()
 
     def _alive(self) -> list[str]:
-        """Children of the last start that did not end with it; they are ended."""
+        """Children of the last start that did not end with it; they are killed."""
         end = time.monotonic() + 20
         while (left := children(self._mark)) and time.monotonic() < end:
             time.sleep(0.02)
@@ -231,7 +235,7 @@ class Killing:
 
 
 class _Running:
-    """A job that was started, and its terminal where verdicts are typed."""
+    """A started job, and its terminal if verdicts are typed."""
 
     def __init__(
         self, starter: Starter, job: Job, folder: Path, output: Path, environment: dict[str, str]
@@ -242,7 +246,9 @@ class _Running:
         self.process: Started = starter.start(job.arguments, folder, output, environment, terminal)
 
     def type(self, keys: str, stop: int | None = None) -> None:
-        """Type a key at each row that is shown, and `q` after the last; ``stop``: only so many, `q` included."""
+        """Type a key at each shown row, and `q` after the last; ``stop`` limits their number, `q`
+        included.
+        """
         for key in f"{keys}q"[:stop]:
             if not self._until(b" of "):
                 return
@@ -250,7 +256,7 @@ class _Running:
             os.write(self._pair[0], key.encode())
 
     def _until(self, text: bytes) -> bool:
-        """Read what is shown up to a text; False if the process ends before."""
+        """Read the output up to a text; False if the process ends before."""
         while text not in self._seen:
             ended = self.process.wait(0) is not None
             if not self._read(0.02) and ended:
@@ -269,7 +275,7 @@ class _Running:
         return True
 
     def wait(self) -> int:
-        """The exit status; what is shown is read meanwhile."""
+        """Read the output until the process ends; its exit status."""
         end = time.monotonic() + _LONG
         while (status := self.process.wait(0.02 if self._pair else _LONG)) is None:
             if self._pair:
@@ -287,7 +293,7 @@ class _Running:
 
 
 def _fingerprint(folder: Path) -> dict[str, str]:
-    """Every file and empty folder by name, with a hash of its content without times."""
+    """Hash every file by name, without times; empty folders are listed."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -306,7 +312,7 @@ def _content(path: Path) -> bytes:
     if path.name == "labels.csv":
         return repr([{**row, "time": ""} for row in _sheet(path)]).encode()
     if path.name == "hashes.json":
-        # Of files that are compared themselves; some hold seconds.
+        # Hashes of files that are compared themselves; some hold seconds.
         return repr(sorted(json.loads(path.read_bytes()))).encode()
     return _SECONDS.sub(b"", path.read_bytes())
 
@@ -339,7 +345,7 @@ def _rows(path: Path, query: str) -> list[Any]:
 
 
 def _left(temporary: Path, folder: Path) -> list[str]:
-    """Whatever lies in the temporary folder, and locks of runs."""
+    """Paths in the temporary folder, and locks of runs."""
     return sorted(
         [f"$TMPDIR/{path.name}" for path in temporary.iterdir()]
         + [path.relative_to(folder).as_posix() for path in folder.rglob("*-run-*")]

@@ -1,10 +1,4 @@
-#!/usr/bin/env python3
-"""SIGKILL, SIGTERM and SIGINT at random moments of every verb; each is started again and compared with a calm start.
-
-    python -m benchmarks kills [--kills 100] [--seed N] [--only run,filter] [--json FILE] [--quick]
-
-The server is on loopback. A hundred kills take some minutes.
-"""
+"""Kill jobs in turn and count what was lost, bought twice or left over."""
 
 from __future__ import annotations
 
@@ -15,49 +9,43 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import options, table, write
+from benchmarks.base import Figures, Options
 from benchmarks.kills.jobs import JOBS, Job
 from benchmarks.kills.killing import SIGNALS, Kill, Killing
+from benchmarks.text_table import table
 
-#: Tries of a kill whose job had ended before the signal.
+#: Tries of a kill, since a job may end before its signal.
 _TRIES = 4
 
 
-def parsed() -> Any:
-    parser = options(__doc__ or "")
-    parser.add_argument("--kills", type=int, default=100, metavar="N", help="how many (100)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
-    parser.add_argument("--only", metavar="NAMES", help="verbs, by the beginnings of their names")
-    return parser.parse_args()
+def figures(options: Options) -> Figures:
+    """Kill the chosen jobs; print a line for each job and signal."""
+    jobs = [job for job in JOBS if job.name in options.only]
+    times = options.kills or (20 if options.quick else 100)
+    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as folder:
+        kills = kill_in_turn(jobs, times, options.seed, Path(folder))
+    print(table_of(kills))
+    return figures_of(kills)
 
 
-def chosen(only: str | None, quick: bool) -> list[Job]:
-    """Jobs by the beginnings of their names; a quick run leaves out those that need torch."""
-    wanted = tuple(filter(None, only.split(","))) if only else ("",)
-    found = [job for job in JOBS if job.name.startswith(wanted) and not (quick and job.heavy)]
-    if not found:
-        raise SystemExit(f"unknown: {only}; known are {', '.join(job.name for job in JOBS)}")
-    return found
-
-
-def killed(jobs: Sequence[Job], times: int, seed: int, folder: Path) -> list[Kill]:
-    """All jobs and signals in turn, until so many kills were made."""
-    found: list[Kill] = []
+def kill_in_turn(jobs: Sequence[Job], times: int, seed: int, folder: Path) -> list[Kill]:
+    """Kill all jobs with all signals in turn, until there are enough kills."""
+    kills: list[Kill] = []
     turns = cycle([(job, name) for name in SIGNALS for job in jobs])
     with Killing(folder, jobs, seed) as killing:
-        while len(found) < times:
+        while len(kills) < times:
             job, name = next(turns)
             for _ in range(_TRIES):
                 kill = killing.kill(job, name)
-                tell(kill, len(found))
+                show(kill, len(kills))
                 if not kill.ended_before:
-                    found.append(kill)
+                    kills.append(kill)
                     break
-    return found
+    return kills
 
 
-def tell(kill: Kill, number: int) -> None:
-    """One line for each kill, and all that was wrong with it."""
+def show(kill: Kill, number: int) -> None:
+    """Print a line for a kill, and everything that was wrong with it."""
     end = "had ended" if kill.ended_before else f"at {kill.at:.0%}"
     print(
         f"{number + 1:>4} {kill.job}, {kill.signal} {end}, status {kill.status}", file=sys.stderr, flush=True
@@ -95,18 +83,3 @@ def table_of(kills: Sequence[Kill]) -> str:
             )
         )  # fmt: skip
     return table(sorted(rows[:1]) + sorted(rows[1:]))
-
-
-def main() -> None:
-    args = parsed()
-    jobs = chosen(args.only, args.quick)
-    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as folder:
-        kills = killed(jobs, 20 if args.quick else args.kills, args.seed, Path(folder))
-    print(table_of(kills))
-    figures = figures_of(kills)
-    print("\n" + table([("figure", "value"), *figures.items()]))
-    write(figures, args.json)
-
-
-if __name__ == "__main__":
-    main()

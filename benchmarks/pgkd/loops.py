@@ -1,4 +1,4 @@
-"""Run loops over arms and seeds, several at a time, and say what they come to."""
+"""Run loops over arms and seeds, several at a time, and compare their curves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.intervals import students_t
+
 
 class Task(NamedTuple):
     """One loop."""
@@ -30,7 +32,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Test accuracy before the first round and after each; training rows likewise."""
+    """Test accuracy and training rows before the first round and after each."""
 
     accuracy: tuple[float, ...]
     rows: tuple[int, ...]
@@ -38,14 +40,14 @@ class Outcome:
 
     @property
     def area(self) -> float:
-        """Mean accuracy along the curve (trapezoids), so that it is in the units of accuracy."""
+        """Mean accuracy along the curve (trapezoids), in the units of accuracy."""
         curve = np.array(self.accuracy)
         return float(((curve[1:] + curve[:-1]) / 2).mean())
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all loops share."""
+    """Settings of all loops."""
 
     data: Path
     rounds: int = 10
@@ -55,7 +57,7 @@ class Setting:
 
 
 def run(task: Task, setting: Setting) -> Outcome:
-    """One loop, in a folder that goes away after."""
+    """Run a loop in a temporary folder."""
     from benchmarks.pgkd.arms import recipe
     from benchmarks.pgkd.cuts import cut
     from synthkd.loops import distill
@@ -64,7 +66,7 @@ def run(task: Task, setting: Setting) -> Outcome:
         place = cut(setting.data, Path(name), task.seed, task.shots, setting.dev)
         asked = recipe(task.arm, place, task.seed, task.student, task.noise, task.rule, setting.rounds)
         start = time.perf_counter()
-        # How diverse the corpus of all rounds is takes longer to say than to train its students, and is not asked here.
+        # The diversity of the corpus takes longer to measure than its students to train, and is not needed here.
         with patch("synthkd.loops.final.stage_diversity", lambda *_: {}):
             found = distill(asked, quiet=True)
         seconds = time.perf_counter() - start
@@ -73,7 +75,7 @@ def run(task: Task, setting: Setting) -> Outcome:
 
 
 def run_all(tasks: Sequence[Task], setting: Setting) -> dict[Task, Outcome]:
-    """Tasks in processes; those of one seed one after the other, so that a process meets its rows again."""
+    """Run tasks in processes; those of one seed in turn, so that a process meets its rows again."""
     found = {task: outcome for task, outcome in _kept(setting).items() if task in set(tasks)}
     order = sorted({*tasks} - {*found}, key=lambda task: (task.shots, task.seed))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -101,7 +103,7 @@ def _kept(setting: Setting) -> dict[Task, Outcome]:
 
 
 class Gain(NamedTuple):
-    """Mean of paired differences with the 95 % interval of Student's t over seeds."""
+    """Mean of paired differences with its 95 % interval."""
 
     mean: float
     low: float
@@ -109,20 +111,17 @@ class Gain(NamedTuple):
 
 
 def gain(better: Sequence[float], base: Sequence[float]) -> Gain:
-    """Of values that are paired by seed."""
-    from scipy.stats import t
-
-    difference = np.array(better) - np.array(base)
-    if len(difference) < 2:
-        return Gain(float(difference.mean()), math.nan, math.nan)
-    half = float(t.ppf(0.975, len(difference) - 1) * difference.std(ddof=1) / math.sqrt(len(difference)))
-    return Gain(float(difference.mean()), float(difference.mean()) - half, float(difference.mean()) + half)
+    """Compare values that are paired by seed; Student's t over seeds."""
+    mean, half = students_t(np.array(better) - np.array(base))
+    return Gain(mean, mean - half, mean + half)
 
 
 def compared(
     found: dict[Task, Outcome], base: Task, others: dict[str, Task], seeds: Sequence[int]
 ) -> list[tuple[Any, ...]]:
-    """Lines of a table: name, area, gain over the base with its interval, accuracy at the middle and the end, rows at the end."""
+    """Lines of a table: area, gain over the base with its interval, accuracy at start, middle and
+    end, rows, seconds.
+    """
 
     def of(task: Task) -> list[Outcome]:
         return [found[task._replace(seed=seed)] for seed in seeds]

@@ -1,10 +1,11 @@
-"""The loop for triples on the everyday world: questions by yield and need against questions that are drawn.
+"""The loop for triples on the everyday world: questions by yield and need against random questions.
 
-Both ask the embedded teacher for the same number of completions; the first round is the same. After each round the student
-answers the questions of heads that the teacher was never asked about, greedily, and the table says which answers are true. What
-is compared is the mean of that precision over the rounds after the first, paired by seed (split, samples and training), with
-the 95 % interval of Student's t. Beside it: how well the critic and the examiner tell the student's true answers from its false
-ones (area under the ROC curve), and what each makes of all answers.
+Both arms ask the embedded teacher for the same number of completions; the first round is the same.
+After each round the student answers, greedily, the questions of heads that the teacher was never
+asked about, and the table of facts says which answers are true. Compared is the mean of that
+precision over the rounds after the first, paired by seed (split, samples and training), with the 95
+% interval of Student's t. Beside it: how well the critic and the examiner separate the student's
+true answers from its false ones (area under the ROC curve), and their mean scores of all answers.
 
 Seed 0 was looked at when the student's settings were chosen; the seeds here begin with 1.
 """
@@ -21,17 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import table
+from benchmarks.base import ROOT
 from benchmarks.pgkd.loops import gain
+from benchmarks.text_table import table
 
-ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("uniform", "own")
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round came to, on the questions of held heads. ``precision`` by the table; ``validity`` by the examiner,
-    ``accepted`` by the critic; ``examiner`` and ``critic``: areas under their ROC curves."""
+    """Figures of a round on the questions of held-out heads.
+
+    ``precision`` by the table, ``validity`` by the examiner, ``accepted`` by the critic;
+    ``examiner`` and ``critic`` are areas under their ROC curves.
+    """
 
     rows: int
     precision: float
@@ -43,7 +47,7 @@ class Round:
 
 
 def run(quick: bool = False, count: int = 3) -> dict[str, Any]:
-    """Figures by name, over so many seeds."""
+    """Run both arms over a number of seeds; figures by name."""
     start, seeds = time.perf_counter(), range(1, 1 + count)
     found: dict[tuple[str, int], list[Round]] = {}
     with tempfile.TemporaryDirectory(prefix="pgkd-triples-") as name:
@@ -59,7 +63,7 @@ def run(quick: bool = False, count: int = 3) -> dict[str, Any]:
 
 
 def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
-    """One loop. All share a journal: what two of them ask is asked once."""
+    """Run one loop; all share a journal, so that equal requests are sent once."""
     from everyday.truth import Truth
     from synthkd import Recipe
     from synthkd.loops import distill
@@ -78,7 +82,7 @@ def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
 
 
 def measured(task: Any, truth: Any, file: Path) -> Round:
-    """The student of a round by the table, and what critic and examiner make of its answers."""
+    """Measure the student of a round by the table, by critic and by examiner."""
     import pyarrow as pa
 
     from synthkd.loops.triples.answers import score_answers
@@ -104,14 +108,14 @@ def measured(task: Any, truth: Any, file: Path) -> Round:
 
 
 def roc(true: Any, scores: Any) -> float:
-    """Area under the ROC curve; NaN where all are true, or none."""
+    """Area under the ROC curve; NaN if all are true, or none."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(true, scores)) if 0 < true.sum() < len(true) else float("nan")
 
 
 def show(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> None:
-    """A line for each arm and round, means over seeds."""
+    """Print a line for each arm and round, means over seeds."""
     names = list(Round.__dataclass_fields__)
     lines: list[tuple[Any, ...]] = [("questions", "round", *names)]
     for arm in ARMS:
@@ -123,7 +127,7 @@ def show(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> Non
 
 
 def figures(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> dict[str, Any]:
-    """Own against uniform, paired by seed; means of the areas under the ROC curves."""
+    """Own against uniform allocation, paired by seed; means of the areas under the ROC curves."""
 
     def after(arm: str, name: str) -> list[float]:
         return [float(np.mean([getattr(one, name) for one in found[arm, seed][1:]])) for seed in seeds]

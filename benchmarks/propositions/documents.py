@@ -1,4 +1,4 @@
-"""Whole documents: cut, asked about, read back."""
+"""Whole documents: segmentation, recorded answers in whole and broken forms, the embedded teacher."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks.base import Figures, Options
 from synthkd import Recipe, run
 from synthkd.commands.segment_coverage import Coverage, total
 from synthkd.kinds.proposition.kind import PropositionKind
@@ -21,17 +23,20 @@ from synthkd.stages.places import FILTERED_ROWS
 from synthkd.stages.plan import plan_run
 
 
-def documents(folder: Path, quick: bool) -> list[dict[str, Any]]:
-    rows = pq.read_table(folder / "documents.parquet", columns=["id", "text", "markup"]).to_pylist()
+def documents(data: Path, quick: bool) -> list[dict[str, Any]]:
+    """Read 41 PEPs and a novel; a quick run takes eight of them."""
+    rows = pq.read_table(
+        data / "documents" / "documents.parquet", columns=["id", "text", "markup"]
+    ).to_pylist()
     rows = [{"document_id": row["id"], "text": row["text"], "markup": row["markup"]} for row in rows]
     return rows[:8] if quick else rows
 
 
-def segmented(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
-    """Sentences and chunks of all documents; what is lost or doubled."""
+def segmented(options: Options) -> Figures:
+    """Cut all documents to sentences and chunks; count what is lost or doubled."""
     kind, counts, lost = PropositionKind(), Counter[str](), 0
     list(kind.splitter.spans("Warm."))
-    rows = documents(folder, quick)
+    rows = documents(options.data_folder, options.quick)
     before, start = _memory(), time.perf_counter()
     for row in rows:
         chunks = kind.expand(row)
@@ -48,32 +53,45 @@ def segmented(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
             place = unit.end
         lost += sum(not ch.isspace() for ch in row["text"][place:])
     size = sum(len(row["text"]) for row in rows) / 1e6
-    return {
+    return _prefixed("segmented", {
         "documents": len(rows), "megacharacters": size, **counts, "characters between units (list marks)": lost,
         "seconds per MB": seconds / size, "MB of memory more": _memory() - before,
-    }  # fmt: skip
+    })  # fmt: skip
 
 
-def recorded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
-    """All documents with a teacher that copies sentences as propositions, in whole and in broken forms."""
-    rng = random.Random(0)
-    recipe = _recipe(out, documents(folder, quick), {"backend": "recorded", "path": "recorded.jsonl"}, 5)
-    (out / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
-    with (out / "answers.jsonl").open("w", encoding="utf-8") as file:
-        for group in plan_run(recipe).batches():
-            for asked in group:
-                text = _broken(asked.row["sentences"], rng)
-                file.write(json.dumps({"input_id": asked.input_id, "text": text}) + "\n")
-    (out / "answers.jsonl").replace(out / "recorded.jsonl")
-    return _ran(recipe)
+def recorded(options: Options) -> Figures:
+    """Run a recorded teacher that copies sentences as propositions, in whole and in broken forms."""
+    rng, rows = random.Random(0), documents(options.data_folder, options.quick)
+    with TemporaryDirectory() as name:
+        out = Path(name)
+        recipe = _recipe(out, rows, {"backend": "recorded", "path": "recorded.jsonl"}, 5)
+        (out / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
+        with (out / "answers.jsonl").open("w", encoding="utf-8") as file:
+            for group in plan_run(recipe).batches():
+                for asked in group:
+                    text = _broken(asked.row["sentences"], rng)
+                    file.write(json.dumps({"input_id": asked.input_id, "text": text}) + "\n")
+        (out / "answers.jsonl").replace(out / "recorded.jsonl")
+        return _prefixed("recorded", _run(recipe))
 
 
-def embedded(folder: Path, out: Path, quick: bool) -> dict[str, Any]:
-    """Some documents with the embedded teacher: it never read such text, so what it says is of no worth, but every
-    sentence must have its outcome."""
-    rows = sorted(documents(folder, False), key=lambda row: len(row["text"]))[: 4 if quick else 20]
+def embedded(options: Options) -> Figures:
+    """Some documents with the embedded teacher.
+
+    It never read such text, so its propositions are worth nothing, but every sentence must have its
+    outcome.
+    """
+    by_length = sorted(documents(options.data_folder, False), key=lambda row: len(row["text"]))
+    rows = by_length[: 4 if options.quick else 20]
     teacher = {"backend": "transformers", "model": "synthkd/everyday", "threads": 1}
-    return _ran(_recipe(out, rows, teacher, 2, "proposition/everyday", max_tokens=160, temperature=0.0))
+    sampling = {"max_tokens": 160, "temperature": 0.0}
+    with TemporaryDirectory() as name:
+        recipe = _recipe(Path(name), rows, teacher, 2, "proposition/everyday", **sampling)
+        return _prefixed("embedded", _run(recipe))
+
+
+def _prefixed(part: str, figures: Figures) -> Figures:
+    return {f"{part}_{name}": value for name, value in figures.items()}
 
 
 def _recipe(
@@ -98,7 +116,10 @@ def _recipe(
 
 
 def _broken(sentences: list[str], rng: random.Random) -> str:
-    """An answer of one group a sentence, sometimes broken: tags left out, groups missing, doubled, in another order, cut."""
+    """Write an answer with a group for each sentence, sometimes broken.
+
+    Tags or groups are missing, groups are doubled or reordered, or the end is cut off.
+    """
     groups = [f"<s>\n- {sentence}\n</s>" for sentence in sentences]
     harm = rng.random()
     if harm < 0.5:
@@ -121,7 +142,7 @@ def _broken(sentences: list[str], rng: random.Random) -> str:
     return text[: rng.randrange(len(text) + 1)] if harm > 0.92 else text
 
 
-def _ran(recipe: Recipe) -> dict[str, Any]:
+def _run(recipe: Recipe) -> Figures:
     start = time.perf_counter()
     result = run(recipe, quiet=True)
     seconds = time.perf_counter() - start

@@ -1,16 +1,16 @@
-"""Classifier students on BANKING77 beside what people use: scikit-learn pipelines and SetFit, on the same rows.
+"""Classifier students on BANKING77 beside scikit-learn pipelines and SetFit, on the same rows.
 
-5 and 10 rows of each of the 77 classes, drawn from train with each seed; accuracy on the whole test split; differences
-by a paired bootstrap over test rows and trainings. Seconds are those of one processor. scikit-learn's C is chosen by
-cross-validation on the training rows of each draw; ours is the student's default. The encoders are not calibrated
-here, which would train them twice: SetFit is not either. It sees no names of classes, so ours is compared without them.
+5 and 10 rows of each of the 77 classes, drawn from train with each seed; accuracy on the whole test
+split; differences by a paired bootstrap over test rows and trainings. Seconds are those of one
+processor. scikit-learn's C is chosen by cross-validation on the training rows of each draw; ours is
+the student's default. The encoders are not calibrated here, which would train them twice: SetFit is
+not either. It sees no names of classes, so ours is compared without them.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -19,17 +19,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import table
-from benchmarks.students.banking import Rows, draw, some, split
+from benchmarks.banking77 import Rows, draw, some, split
+from benchmarks.base import Figures, Options
 from benchmarks.students.setfit import NotKept, kept, setfit
+from benchmarks.text_table import table
 from synthkd import plugins
 from synthkd.students import classifiers
 from synthkd.students.base import Classifier, LabelledTexts
 from synthkd.students.metrics import paired_bootstrap
 
 SHOTS = (5, 10)
-#: What scikit-learn's C is chosen of (with 1000 among them few rows mislead cross-validation, and it is worse), and from how
-#: many rows on three folds serve in place of five.
+#: Choices of scikit-learn's C (1000 misleads cross-validation on few rows), and the rows from which three folds are
+#: used instead of five.
 STRENGTHS, MANY = (0.1, 1.0, 10.0, 100.0), 2000
 #: Published, for orientation only: other draws, and most of them larger encoders (Banking 5 / 10 shots).
 PUBLISHED = {
@@ -40,7 +41,7 @@ PUBLISHED = {
     "ICDA (rows by a language model)": (84.01, 89.79),
     "SetFit (mpnet)": (None, 84.51),
 }
-#: Figure -> (the peer, ours that answers it).
+#: The peer and our student of each difference.
 PAIRS = {
     "setfit_minus_ours": ("SetFit", "ours: encoder, contrastive start"),
     "sklearn_minus_ours": ("scikit-learn: TF-IDF", "ours: linear, TF-IDF"),
@@ -50,17 +51,17 @@ PAIRS = {
     ),
 }
 
-#: (training rows, test texts, seed) -> labels, seconds of training.
+#: From training rows, test texts and seed to labels and seconds of training.
 Method = Callable[[Rows, list[str], int], tuple[Any, float]]
 
 
-def run(options: Namespace) -> dict[str, Any]:
+def figures(options: Options) -> Figures:
     """Accuracy of each method at each number of rows, and the differences with their intervals."""
-    train, test = split(options.data, "train"), split(options.data, "test")
+    train, test = split(options.data_folder, "train"), split(options.data_folder, "test")
     seeds = 1 if options.quick else options.seeds
     if options.quick:
         test = some(test, 5)
-    figures: dict[str, Any] = {}
+    found: Figures = {}
     lines: list[tuple[Any, ...]] = [("rows a class", "who", "accuracy", "of seeds", "seconds to train")]
     for shots in SHOTS[:1] if options.quick else SHOTS:
         correct: dict[str, dict[int, Any]] = {}
@@ -68,30 +69,30 @@ def run(options: Namespace) -> dict[str, Any]:
             seconds = []
             for seed in range(seeds):
                 try:
-                    said, took = method(draw(train, shots, seed), test.texts, seed)
+                    predictions, training = method(draw(train, shots, seed), test.texts, seed)
                 except NotKept:
                     continue
-                correct.setdefault(name, {})[seed] = np.asarray(said) == np.array(test.labels)
-                seconds.append(took)
+                correct.setdefault(name, {})[seed] = np.asarray(predictions) == np.array(test.labels)
+                seconds.append(training)
             if not seconds:
                 continue
             shares = [float(one.mean()) for one in correct[name].values()]
             each = " ".join(f"{share:.3f}" for share in shares)
             lines.append((shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 2)))
             print(table([lines[0], lines[-1]]), flush=True)
-            figures[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
-            figures[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
-        figures |= differences(correct, shots)
+            found[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
+            found[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
+        found |= differences(correct, shots)
     if not options.quick:
-        figures |= full(train, test)
+        found |= full(train, test)
     print(table(lines))
     print("published, for orientation, 5 and 10 rows a class:")
     print(table([("who", "5", "10"), *((name, *map(str, both)) for name, both in PUBLISHED.items())]))
-    return figures
+    return found
 
 
-def methods(options: Namespace) -> dict[str, Method]:
-    """What is compared. Without an encoder, what needs none."""
+def methods(options: Options) -> dict[str, Method]:
+    """The methods that are compared; without an encoder, those that need none."""
     # A small run takes the value that the large one finds.
     strengths = STRENGTHS[2:3] if options.quick else STRENGTHS
     found: dict[str, Method] = {
@@ -125,7 +126,7 @@ def methods(options: Namespace) -> dict[str, Method]:
 def sklearn_tfidf(
     train: Rows, texts: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
 ) -> tuple[Any, float]:
-    """The pipeline of the tutorials, with C chosen by cross-validation."""
+    """TF-IDF with logistic regression, C chosen by cross-validation."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     began = time.process_time()
@@ -137,7 +138,7 @@ def sklearn_tfidf(
 def sklearn_vectors(
     encoder: str, train: Rows, texts: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
 ) -> tuple[Any, float]:
-    """Logistic regression on the vectors of sentence-transformers, with C chosen by cross-validation."""
+    """Logistic regression on the vectors of sentence-transformers, C chosen by cross-validation."""
     asked = sentence_vectors(encoder, tuple(texts))
     began = time.process_time()
     model = sklearn_head(
@@ -148,7 +149,9 @@ def sklearn_vectors(
 
 
 def sklearn_head(features: Any, labels: list[str], seed: int, strengths: Sequence[float] = STRENGTHS) -> Any:
-    """Logistic regression of the C that is most accurate in stratified cross-validation on the training rows."""
+    """Logistic regression with the C of the best accuracy in stratified cross-validation on the
+    training rows.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
@@ -163,7 +166,9 @@ def sklearn_head(features: Any, labels: list[str], seed: int, strengths: Sequenc
 
 @cache
 def sentence_vectors(encoder: str, texts: tuple[str, ...]) -> Any:
-    """(n, d), normalised as the encoder's own settings say; those of the test texts are made once."""
+    """Vectors (n, d), normalised by the encoder's own settings; those of the test texts are
+    computed once.
+    """
     return sentence_model(encoder).encode(list(texts), show_progress_bar=False)
 
 
@@ -175,7 +180,7 @@ def sentence_model(encoder: str) -> Any:
 
 
 def _ours(student: str, keep: Path | None = None, only: bool = False, **student_options: Any) -> Method:
-    """A student of ours. ``keep``: see `setfit`; what it said is then kept for the same code only."""
+    """A student of ours; with ``keep``, predictions of the same code are reused."""
 
     def method(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
         made: Classifier = plugins.find("students", student)(seed=seed, **student_options)
@@ -193,14 +198,16 @@ def _ours(student: str, keep: Path | None = None, only: bool = False, **student_
 
 
 def _code() -> list[bytes]:
-    """The code of the encoder student: what is kept of it is of the same code only."""
+    """The code of the encoder student, which kept predictions depend on."""
     folder = Path(classifiers.__file__).parent
     others = {"linear.py", "words.py", "vectors.py", "onnx.py", "onnx_export.py"}
     return [path.read_bytes() for path in sorted(folder.glob("*.py")) if path.name not in others]
 
 
 def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any]:
-    """The peer's accuracy minus ours on the same draws, with its interval: above 0, the peer is better."""
+    """The peer's accuracy minus ours on the same draws, with its interval; above 0 the peer is
+    better.
+    """
     found: dict[str, Any] = {}
     for figure, (peer, ours) in PAIRS.items():
         both = sorted({*correct.get(peer, {})} & {*correct.get(ours, {})})
@@ -214,7 +221,7 @@ def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any
 
 
 def full(train: Rows, test: Rows) -> dict[str, Any]:
-    """All of train: the linear student and the scikit-learn pipeline."""
+    """Train the linear student and the scikit-learn pipeline on all of train."""
     found: dict[str, Any] = {}
     for name, method in (("ours: linear, TF-IDF", _ours("linear")), ("scikit-learn: TF-IDF", sklearn_tfidf)):
         said, seconds = method(train, test.texts, 0)
@@ -224,6 +231,6 @@ def full(train: Rows, test: Rows) -> dict[str, Any]:
 
 
 def short(name: str) -> str:
-    """A method's name in a figure's."""
+    """A method's name as part of a figure's name."""
     kept = "".join(letter if letter.isalnum() else " " for letter in name.lower())
     return "_".join(kept.split())

@@ -1,23 +1,27 @@
-"""A student a tenth of its teacher on the everyday world, with exact truth: is it more often right than the teacher?
+"""A student a tenth of its teacher's size on the everyday world, with exact truth.
 
-    python -m benchmarks students --only everyday [--quick] [--seeds 3] [--json FILE]
+As in symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178), where a language model
+pretrained on much text is trained on the critic's choice of a teacher's triples and measured on
+heads that are not among them:
 
-As in symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178), where a language model that has read of much is
-trained on the critic's choice of a teacher's triples, and judged on heads that are not among them:
+1. the example recipe asks the teacher every question, three times 10 samples at its temperature of
+0.9; 2. a base is trained from nothing on all of it, right and wrong, of every head: the counterpart
+of a pretrained
+   language model, which knows no more than the teacher wrote, unfiltered;
+3. heads (animals, things, people; no kinds, parts or materials, which are answers), and single
+questions of the others,
+   are held out; the critic is trained on the label sheet without any row that names them, and the students on the rows
+   without them: all rows (raw), or those that the critic keeps at a target precision;
+4. teacher and students are asked the held-out questions by the same recipe with the same sampling
+and rules.
 
-1. the example recipe asks the teacher every question, thrice 10 samples at its temperature of 0.9;
-2. a base is trained from nothing on all of it, right and wrong, of every head: it is to the students what a pretrained
-   language model is elsewhere, knows no more than the teacher said, and no critic has looked at what it read;
-3. heads (animals, things, people; no kinds, parts or materials, which are answers), and single questions of the others, are
-   kept out; the critic is trained on the label sheet without any row that names them, and the students on the rows without
-   them: all rows (raw), or those that the critic keeps at a precision;
-4. teacher and students are asked what was kept out by the same recipe with the same sampling and rules.
+The teacher is also asked at a lower temperature, and greedily, which makes it right more often: a
+student that is better than its teacher is so for the sampling that made its corpus, and not for
+every sampling.
 
-The teacher is also asked at a lower temperature, and greedily: that makes it more often right too, so that a student is better
-than its teacher holds for the sampling that made its corpus, and not for every sampling.
-
-Each student takes equally many steps from the same base. Right is what the table says; a rejected sample is not right.
-Settings were chosen on other heads than those of the seeds (`everyday_split.TUNING`).
+All students take the same number of steps from the same base. The table of facts says what is
+right; a rejected sample is not. Settings were chosen on other heads than those of the seeds
+(`everyday_split.TUNING`).
 """
 
 from __future__ import annotations
@@ -25,13 +29,12 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import table
-from benchmarks.students.everyday_figures import COOLER, Found, differences, levels, lines_of, shares
+from benchmarks.base import Figures, Options
+from benchmarks.students.everyday_figures import COOLER, Outcome, differences, levels, lines_of, shares
 from benchmarks.students.everyday_split import split
 from benchmarks.students.everyday_training import ARMS, BEST, UNMET, Settings, name_of, students
 from benchmarks.students.everyday_world import (
@@ -43,14 +46,15 @@ from benchmarks.students.everyday_world import (
     kept,
     passed,
 )
+from benchmarks.text_table import table
 from everyday.truth import Truth
 
 #: Runs of the recipe, each with its own seed of sampling, that make a corpus.
 RUNS = 3
 
 
-def run(options: Namespace) -> dict[str, Any]:
-    """Print the tables; give the figures by name."""
+def figures(options: Options) -> Figures:
+    """Print the tables; return the figures by name."""
     import torch
 
     torch.set_num_threads(1)
@@ -63,17 +67,17 @@ def run(options: Namespace) -> dict[str, Any]:
     for part in ("heads", "questions"):
         print(f"kept out: {part}; {sum(len(one.parts[part]) for one in found):,} questions in all")
         print(table(lines_of(found, part)), end="\n\n")
-    lines, figures = differences(found)
+    lines, gains = differences(found)
     print(table(lines), end="\n\n")
-    return figures | levels(found) | {"everyday_seconds": round(time.perf_counter() - start, 1)}
+    return gains | levels(found) | {"everyday_seconds": round(time.perf_counter() - start, 1)}
 
 
-def one_seed(seed: int, folder: Path, quick: bool = False) -> Found:
-    """Split, corpora, students, and what all of them say to what was kept out."""
+def one_seed(seed: int, folder: Path, quick: bool = False) -> Outcome:
+    """Split, corpora and students of a seed, and the answers of all to the held-out questions."""
     questions = [one for one in every_question() if not quick or one[0][0] in "abc"]
     world = World(folder, seed, split(questions, seed, answers()), Truth.load().valid)
     runs = world.runs(questions, RUNS)
-    found = Found(world.split)
+    found = Outcome(world.split)
     found.answers["teacher"] = world.answers([], runs[0])
     found.answers[COOLER] = world.answers(["teacher.sampling.temperature=0.7"])
     corpora = corpora_of(world, runs, found)
@@ -81,18 +85,20 @@ def one_seed(seed: int, folder: Path, quick: bool = False) -> Found:
     for name, student, size in students(corpora, settings, seed, world.folder):
         found.answers[name] = world.answers(by_student(student))
         found.parameters[name] = size
-        _tell(seed, name, found)
+        _print_shares(seed, name, found)
     return found
 
 
-def _tell(seed: int, name: str, found: Found) -> None:
-    """One line for each student, since all of them take minutes."""
-    said = [f"{part} {shares([found], name, part)[0]:.3f}" for part in found.parts]
-    print(f"  seed {seed}, {name}: {', '.join(said)}", file=sys.stderr, flush=True)
+def _print_shares(seed: int, name: str, found: Outcome) -> None:
+    """Print a line for each student, since all of them take minutes."""
+    right = [f"{part} {shares([found], name, part)[0]:.3f}" for part in found.parts]
+    print(f"  seed {seed}, {name}: {', '.join(right)}", file=sys.stderr, flush=True)
 
 
-def corpora_of(world: World, runs: list[Any], found: Found) -> dict[Any, list[Mapping[str, Any]]]:
-    """What each student learns, a row as often as the teacher said it; what the corpora are is noted."""
+def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[Mapping[str, Any]]]:
+    """The rows of each student, as often as the teacher wrote them; the corpora are described in
+    ``found``.
+    """
     critic = world.critic()
     corpora: dict[Any, list[Mapping[str, Any]]] = {
         None: [row for rows in runs for row in as_often(passed(rows))]

@@ -1,4 +1,6 @@
-"""Corpora of the embedded teacher for students: questions and documents of the everyday world, train and held out."""
+"""Corpora of the embedded teacher for students: questions and documents of the everyday world,
+train and held out.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ SEED = 20261121
 
 
 def word_problems(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Distinct questions with their right answers; no question stands in both lists."""
+    """Distinct questions with their right answers; no question is in both lists."""
     rng, found = random.Random(SEED + 1), dict[str, problems.Problem]()
     while len(found) < train + held:
         problem = problems.make(rng)
@@ -30,7 +32,7 @@ def word_problems(train: int, held: int) -> tuple[list[dict[str, Any]], list[dic
 
 
 def documents(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Documents of four sentences; no sentence of the held-out ones stands in the others."""
+    """Documents of four sentences; no sentence of the held-out ones is in the others."""
     rng, world = random.Random(SEED + 2), sentences.Sentences(Table.load())
     said: set[str] = set()
     rows = []
@@ -45,10 +47,10 @@ def documents(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[st
     return rows[:train], rows[train:]
 
 
-def judged(
+def filtered(
     name: str, part: str, rows: Iterable[Mapping[str, Any]], folder: Path, changes: list[str]
 ) -> Corpus:
-    """The corpus of an example recipe over these inputs. What the teacher said stays in the folder's journal."""
+    """Run an example recipe over these inputs; the completions stay in the folder's journal."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{part}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

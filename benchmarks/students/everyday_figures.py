@@ -13,10 +13,10 @@ from benchmarks.students.everyday_split import Question, Split
 from benchmarks.students.everyday_training import ARMS, BEST, UNMET, name_of
 
 Row = Mapping[str, Any]
-#: The teacher once more, at a lower temperature than the recipe asks: the cheap way to be right more often.
+#: The teacher at a lower temperature than the recipe's: the cheap way to be right more often.
 COOLER = "teacher at 0.7"
 WHO = ("teacher", COOLER, "base", *map(name_of, ARMS), UNMET)
-#: Differences by name: who, against whom. The first is the headline.
+#: The two sides of each difference; the first one is the headline.
 PAIRS = {
     "student_minus_teacher": (name_of(BEST), "teacher"),
     "filtered_80_minus_teacher": (name_of(0.8), "teacher"),
@@ -29,10 +29,16 @@ HOW = ("sampled", "greedy")
 
 
 @dataclass
-class Found:
-    """What one seed came to. ``answers``: sampled and greedy, by who; ``corpora``: distinct rows that were learnt and how many
-    are true; ``kept``: of the teacher's samples that the critic keeps, the share that is right, and different right ones a
-    question, by asked precision and part; ``parameters`` and ``seconds`` of each student."""
+class Outcome:
+    """Outcome of a seed.
+
+    Args:
+        answers: sampled and greedy, by who answers.
+        corpora: distinct rows of a training corpus, and the share that is true.
+        kept: of the teacher's samples that the critic keeps, the share that is right, and different right ones a
+            question, by target precision and part.
+        parameters: size of each student.
+    """
 
     split: Split
     answers: dict[str, tuple[Right, Right]] = field(default_factory=dict)
@@ -42,7 +48,7 @@ class Found:
 
     @property
     def parts(self) -> dict[str, tuple[Question, ...]]:
-        """What is kept out: whole heads, or single questions of heads that are known from others."""
+        """Held-out questions: of whole heads, or single ones of heads that are known from others."""
         return {"heads": self.split.of_heads, "questions": self.split.questions}
 
     def note_kept(self, arm: float, rows: Iterable[Row], valid: Callable[[Row], bool]) -> None:
@@ -55,7 +61,7 @@ class Found:
             self.kept[arm, part] = share, len({name for name, good in of_part if good}) / len(questions)
 
 
-def lines_of(found: Sequence[Found], part: str) -> list[tuple[Any, ...]]:
+def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
     """A table of one part: means over the seeds."""
     lines: list[tuple[Any, ...]] = [
         ("who", "right, sampled", "different right", "right, greedy", "rows learnt", "of these true")
@@ -71,8 +77,10 @@ def lines_of(found: Sequence[Found], part: str) -> list[tuple[Any, ...]]:
     return lines
 
 
-def shares(found: Sequence[Found], who: str, part: str) -> tuple[float, float, float]:
-    """Right when sampled, different right tails of a question, right when greedy; over all questions of all seeds."""
+def shares(found: Sequence[Outcome], who: str, part: str) -> tuple[float, float, float]:
+    """Right when sampled, different right tails of a question, right when greedy; over all
+    questions of all seeds.
+    """
     sampled = [one.answers[who][0].share[q] for one in found for q in one.parts[part]]
     different = [one.answers[who][0].different[q] for one in found for q in one.parts[part]]
     greedy = [one.answers[who][1].share[q] for one in found for q in one.parts[part]]
@@ -80,16 +88,18 @@ def shares(found: Sequence[Found], who: str, part: str) -> tuple[float, float, f
 
 
 def difference(
-    found: Sequence[Found], who: str, other: str, part: str, how: int
+    found: Sequence[Outcome], who: str, other: str, part: str, how: int
 ) -> tuple[float, float, float]:
-    """By how much one is more often right than the other, with the ends of its 95 % interval."""
+    """How much more often one is right than the other, with its 95 % interval."""
     return interval(
         [by_head(one.answers[who][how], one.answers[other][how], one.parts[part]) for one in found]
     )
 
 
-def differences(found: Sequence[Found]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
-    """A table of the differences, and their figures; those of whole heads that are sampled have the plain names."""
+def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+    """A table of the differences, and their figures; sampled answers on whole heads have the plain
+    names.
+    """
     lines: list[tuple[Any, ...]] = [("difference", "of", "how", "right", "low", "high", "seed by seed")]
     figures: dict[str, Any] = {}
     for name, (who, other) in PAIRS.items():
@@ -107,7 +117,7 @@ def differences(found: Sequence[Found]) -> tuple[list[tuple[Any, ...]], dict[str
     return lines, figures
 
 
-def levels(found: Sequence[Found]) -> dict[str, Any]:
+def levels(found: Sequence[Outcome]) -> dict[str, Any]:
     """Every cell of the tables by name."""
     figures: dict[str, Any] = {}
     for part in ("heads", "questions"):

@@ -1,4 +1,4 @@
-"""How often what was said is right, question by question; and differences with intervals over heads and seeds."""
+"""Share of right answers by question, and differences with intervals over heads and seeds."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class Right:
-    """Of each question: the share of its samples that are right, and how many different right tails are among them.
+    """Share of right samples of each question, and the number of different right tails among them.
 
-    A sample that a rule rejects, or that has no form, is not right; a repeat of a right one is.
+    A sample that a rule rejects or that is malformed is not right; a repeat of a right one is.
     """
 
     share: dict[Question, float]
@@ -35,7 +35,7 @@ class Right:
 
 
 def right(rows: Iterable[Row], questions: Iterable[Question], n: int, valid: Callable[[Row], bool]) -> Right:
-    """From all rows of a run, the rejected ones too, that asked each question ``n`` times."""
+    """Count from all rows of a run, rejected ones too, with ``n`` samples of each question."""
     tails: dict[Question, list[str]] = {one: [] for one in questions}
     for row in rows:
         one = (row["head"], row["relation"])
@@ -56,8 +56,10 @@ def by_head(right: Right, other: Right, questions: Sequence[Question]) -> dict[s
 
 
 def interval(seeds: Sequence[Mapping[str, Sequence[float]]]) -> tuple[float, float, float]:
-    """Mean over the questions of all seeds, with the ends of its 95 % interval: seeds are drawn again, and of each its heads,
-    every head with all its questions."""
+    """Mean over the questions of all seeds with its 95 % interval.
+
+    Seeds are drawn again, and of each its heads, with all their questions.
+    """
     rng = np.random.default_rng(0)
     sums = [np.array([sum(found) for found in one.values()]) for one in seeds]
     sizes = [np.array([len(found) for found in one.values()], float) for one in seeds]

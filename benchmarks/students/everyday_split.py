@@ -1,4 +1,4 @@
-"""Which questions of the everyday world are kept from the students, and what may be learnt then."""
+"""Held-out questions of the everyday world, and the rows that may be learnt without them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from synthkd.keys import fraction
 
 Question = tuple[str, str]
 Row = Mapping[str, Any]
-#: Heads on which settings were chosen; no seed's test heads are among them.
+#: The seed of the heads on which settings were chosen; they are test heads of no other seed.
 TUNING = "tune"
 _TUNED_ON, _HEADS, _QUESTIONS = 0.3, 0.4, 0.15
 
 
 @dataclass(frozen=True)
 class Split:
-    """``heads``: nothing is learnt of them. ``questions``: of other heads, single relations of which nothing is learnt."""
+    """``heads``: heads of which nothing is learnt. ``questions``: single relations of other heads
+    of which nothing is learnt.
+    """
 
     heads: frozenset[str]
     of_heads: tuple[Question, ...]
@@ -25,11 +27,11 @@ class Split:
 
     @property
     def asked(self) -> tuple[Question, ...]:
-        """Every question that is kept out."""
+        """Every held-out question."""
         return self.of_heads + self.questions
 
     def learnt(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows that say nothing of what is kept out: neither as their head nor, as its part say, as their tail."""
+        """The rows without held-out facts: neither as their head nor as their tail."""
         single = frozenset(self.questions)
         return [
             row
@@ -39,11 +41,14 @@ class Split:
 
 
 def split(questions: Iterable[Question], seed: int | str, answers: Container[str] = ()) -> Split:
-    """By hash, so that no order matters. The seed `TUNING` gives the heads to choose settings on; any other one draws from
-    the rest: four of ten heads, and of all other heads 15 % of their questions.
+    """Divide questions by hash, so that their order does not matter.
 
-    ``answers``: names that are kept out never. Most questions about an animal are answered by names such as *bird* or *wing*;
-    a corpus without every row that names them would teach not to say them.
+    The seed `TUNING` gives the heads to choose settings on; any other seed draws from the others:
+    four of ten heads, and 15 % of the questions of all other heads.
+
+    ``answers`` are names that are never held out. Most questions about an animal are answered by
+    names such as *bird* or *wing*; a corpus without every row that names them would teach not to
+    give them.
     """
     every = sorted(set(questions))
     names = {head for head, _ in every if head not in answers}

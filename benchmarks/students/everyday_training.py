@@ -1,4 +1,6 @@
-"""The students of the everyday world: a base that read what the teacher said, and what each corpus makes of it."""
+"""The students of the everyday world: a base on everything the teacher wrote, and a student on each
+corpus.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,21 @@ from typing import Any
 from benchmarks.students.everyday_world import kind
 
 Row = Mapping[str, Any]
-#: What a student is trained on: all rows, or those that the critic keeps at an asked precision.
+#: Training rows of a student: all, or those that the critic keeps at a target precision.
 ARMS: tuple[Any, ...] = ("raw", 0.8, 0.9, 0.95)
-#: The precision of the headline, chosen on the tuning heads.
+#: The target precision of the headline, chosen on the tuning heads.
 BEST = 0.95
-#: The teacher's, all of its embeddings counted; a student has a tenth at most.
+#: Parameters of the teacher, all of its embeddings counted; a student has a tenth at most.
 TEACHER_PARAMETERS = 5_573_888
-#: A student without a base: whatever it is asked of a head, it never read its name.
+#: A student without a base, which has never read the name of a held-out head.
 UNMET = "filtered 0.95, no base"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``shape``: options of `scratch.new_checkpoint`. Steps and learning rates of the base, and of a student on it."""
+    """``shape``: options of the decoder. Steps and learning rates of the base, and of a student on
+    it.
+    """
 
     shape: dict[str, Any] = field(
         default_factory=lambda: {"layers": 3, "width": 96, "heads": 3, "vocabulary": 2000, "context": 64}
@@ -36,7 +40,7 @@ class Settings:
 
     @classmethod
     def quick(cls) -> Settings:
-        """Runs through in a minute, and shows nothing."""
+        """Settings that run in a minute, and show nothing."""
         return cls(base_steps=150, steps=30, unmet_steps=30)
 
 
@@ -48,7 +52,9 @@ def name_of(arm: Any) -> str:
 def students(
     corpora: Mapping[Any, Sequence[Row]], settings: Settings, seed: int, folder: Path
 ) -> Iterator[tuple[str, Path, int]]:
-    """Name, folder and parameters of the base (on the corpus None), of a student for each arm, and of one without a base."""
+    """Name, folder and parameters of the base (corpus None), of a student for each arm, and of one
+    without a base.
+    """
     one = settings
     base, size = _trained(folder / "base", corpora[None], one.shape, one.base_steps, one.base_lr, seed, one)
     yield "base", base, size
@@ -61,7 +67,7 @@ def students(
 def _trained(
     folder: Path, rows: Sequence[Row], base: Any, steps: int, lr: float, seed: int, settings: Settings
 ) -> tuple[Path, int]:
-    """Train for so many steps, whatever the number of rows, and save."""
+    """Train for a number of steps, whatever the number of rows, and save."""
     from synthkd.students.generators.student import GeneratorStudent
 
     student = GeneratorStudent(

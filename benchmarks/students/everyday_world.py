@@ -1,4 +1,6 @@
-"""What the teacher says in the everyday world, what its critic keeps of it, and how a student is asked the same."""
+"""Runs of the example recipe on the everyday world: the teacher's rows, the critic's choice, a
+student's answers.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.base import ROOT
 from benchmarks.students.everyday_right import Right, right
 from benchmarks.students.everyday_split import Question, Split
 from everyday.table import Table
@@ -19,13 +22,12 @@ from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 
-ROOT = Path(__file__).resolve().parents[2]
 INPUTS = ROOT / "corpora/everyday/inputs.csv"
 SHEET = ROOT / "critics/everyday-labels.csv"
 RECIPE = ROOT / "examples/everyday.yaml"
-#: Samples of a question in one run of the recipe, at its temperature of 0.9.
+#: Samples of a question in a run of the recipe, at its temperature of 0.9.
 N = 10
-#: One answer without chance, for teacher and students alike.
+#: One greedy answer, for teacher and students alike.
 GREEDY = ("teacher.sampling.temperature=0", "teacher.sampling.n=1")
 
 Row = Mapping[str, Any]
@@ -44,39 +46,43 @@ def every_question() -> list[Question]:
 
 
 def answers() -> frozenset[str]:
-    """Names that are said of others: kinds, parts, materials, places. A whole is said of its parts, but asks for no more."""
+    """Names that are answers: kinds, parts, materials, places; a whole is an answer of its parts
+    only.
+    """
     return frozenset(tail for _, relation, tail in Table.load().facts if relation != "PartOf")
 
 
 def by_student(student: Path) -> list[str]:
-    """The changes of a recipe by which a student is asked in place of the teacher."""
+    """Changes of a recipe that put a student in the teacher's place."""
     return [f"teacher.model={student}", "prompt.template=triple/student"]
 
 
 class World:
-    """One seed's runs of the example recipe, without its critic; journal and files are in a folder of their own."""
+    """A seed's runs of the example recipe, without its critic; journal and files are in a folder of
+    their own.
+    """
 
     def __init__(self, folder: Path, seed: int, split: Split, valid: Callable[[Row], bool]) -> None:
         self.folder, self.seed, self.split, self.valid = folder / f"seed-{seed}", seed, split, valid
         self.folder.mkdir()
-        self._held = self._asking("held", split.asked)
+        self._held_out = self._inputs("held", split.asked)
 
     def runs(self, questions: Sequence[Question], count: int) -> list[Rows]:
-        """The teacher's rows of so many runs, each with its own seed of sampling."""
-        every = self._asking("every", questions)
+        """The teacher's rows of a number of runs, each with its own seed of sampling."""
+        every = self._inputs("every", questions)
         seeds = range(count * self.seed, count * (self.seed + 1))
-        return [self._said(f"raw-{seed}", [every, f"teacher.sampling.seed={seed}"]) for seed in seeds]
+        return [self._rows(f"raw-{seed}", [every, f"teacher.sampling.seed={seed}"]) for seed in seeds]
 
     def answers(self, changes: Sequence[str], sampled: Rows | None = None) -> tuple[Right, Right]:
-        """How right it is what is said to the questions that are kept out: sampled, and greedy."""
+        """Share of right answers to the held-out questions: sampled, and greedy."""
         if sampled is None:
-            sampled = self._said("sampled", [self._held, *changes])
-        greedy = self._said("greedy", [self._held, *changes, *GREEDY])
+            sampled = self._rows("sampled", [self._held_out, *changes])
+        greedy = self._rows("greedy", [self._held_out, *changes, *GREEDY])
         asked = self.split.asked
         return right(sampled, asked, N, self.valid), right(greedy, asked, 1, self.valid)
 
-    def _said(self, name: str, changes: Iterable[str]) -> Rows:
-        """All rows of a run, those that a rule rejected too."""
+    def _rows(self, name: str, changes: Iterable[str]) -> Rows:
+        """All rows of a run, rejected ones too."""
         given = [
             f"journal={self.folder}/journal.sqlite", f"work={self.folder}/{name}-run", "teacher.threads=1",
             f"corpus.path={self.folder}/{name}-corpus", "critic=null", *changes,
@@ -84,15 +90,17 @@ class World:
         corpus = run(Recipe.load(RECIPE, given), quiet=True).corpus
         return [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
 
-    def _asking(self, name: str, questions: Sequence[Question]) -> str:
-        """The change of a recipe by which these questions are asked, and no others."""
+    def _inputs(self, name: str, questions: Sequence[Question]) -> str:
+        """The change of a recipe that asks these questions only."""
         path = self.folder / f"{name}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([("head", "relation"), *questions])
         return f"inputs.path={path}"
 
     def critic(self) -> TrainedCritic:
-        """A critic as the shipped one, of its label sheet without the rows that speak of what is kept out."""
+        """Train a critic like the shipped one on its label sheet without the rows that name
+        held-out facts.
+        """
         with SHEET.open(encoding="utf-8") as file:
             rows = self.split.learnt(csv.DictReader(file))
         path = self.folder / "labels.csv"
@@ -109,7 +117,7 @@ def passed(rows: Rows) -> Rows:
 
 
 def kept(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
-    """Of the rows that passed the rules, those that the critic keeps at an asked precision."""
+    """Of the rows that passed the rules, those that the critic keeps at a target precision."""
     left = passed(rows)
     limit = critic.threshold(precision)
     if not hasattr(limit, "threshold"):
@@ -119,5 +127,5 @@ def kept(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
 
 
 def as_often(rows: Iterable[Row]) -> list[Row]:
-    """Each row as often as the teacher said it."""
+    """Each row as often as the teacher wrote it."""
     return [row for row in rows for _ in range(row["recurrence"])]

@@ -1,25 +1,28 @@
-"""How fast a generator student is trained: `fit_rows` beside a bare torch loop over the same examples.
+"""Training speed of a generator student: `fit_rows` beside a bare torch loop over the same
+examples.
 
-A decoder of 0.5 million parameters on triples of the everyday table, one thread, in CPU time (the clock tells what else
-the machine does). The bare loop shuffles rows, pads each batch to its longest and takes the model's own loss over all logits
-in float32, as a first script would; both train the same weights with AdamW and clipped gradients.
+A decoder of 0.5 million parameters on triples of the everyday table, one thread, in processor time
+(wall time depends on what else the machine does). The bare loop shuffles rows, pads each batch to
+its longest and takes the model's own loss over all logits in float32, as a first script does; both
+train the same weights with AdamW and clipped gradients.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.base import Figures, Options
+
 ROWS, BATCH, TURNS = 8000, 64, 3
 
 
-def run(options: Namespace) -> dict[str, Any]:
-    """Tokens a second of CPU time, read and written, medians of turns that alternate."""
+def figures(options: Options) -> Figures:
+    """Tokens a second of processor time, medians of turns that alternate."""
     import torch
 
     from everyday.table import Table
@@ -33,22 +36,22 @@ def run(options: Namespace) -> dict[str, Any]:
     rows = [dict(zip(("head", "relation", "tail"), fact, strict=True)) for fact in facts]
     writer = ExampleBuilder(TripleKind(), load_prompt("triple/student"))
     seconds, (examples, _) = timed(lambda: writer.examples(rows))
-    figures: dict[str, Any] = {"generator_examples_per_second": len(examples) / seconds}
+    found: Figures = {"generator_examples_per_second": len(examples) / seconds}
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with tempfile.TemporaryDirectory() as folder:
         base = new_checkpoint(Path(folder) / "base", texts, layers=2, width=128, vocabulary=1024)
         turns = [(_ours(base, examples), _bare(base, examples)) for _ in range(1 if options.quick else TURNS)]
-    figures["generator_coded_per_second"] = len(examples) / median(ours[1] for ours, _ in turns)
-    figures["generator_tokens_per_second"] = median(ours[0] for ours, _ in turns)
-    figures["generator_tokens_per_second_bare"] = median(bare for _, bare in turns)
-    figures["generator_ratio_bare"] = (
-        figures["generator_tokens_per_second"] / figures["generator_tokens_per_second_bare"]
-    )
-    return figures
+    found["generator_coded_per_second"] = len(examples) / median(ours[1] for ours, _ in turns)
+    ours, bare = median(ours[0] for ours, _ in turns), median(bare for _, bare in turns)
+    return found | {
+        "generator_tokens_per_second": ours,
+        "generator_tokens_per_second_bare": bare,
+        "generator_ratio_bare": ours / bare,
+    }
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of CPU time, and what came."""
+    """Processor seconds of a call, and its result."""
     start = time.process_time()
     found = work()
     return time.process_time() - start, found
@@ -72,7 +75,7 @@ def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
 
 
 def _bare(base: Path, examples: list[Any]) -> float:
-    """Tokens a second of a loop without any of it."""
+    """Tokens a second of a bare loop."""
     import numpy as np
     import torch
 

@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
-"""Students of propositions: sentence to claims, trained on what the embedded teacher says, as it is and as filtered.
+"""Students of propositions: sentence to claims, trained on the embedded teacher's raw and filtered
+answers.
 
-    python -m benchmarks students --only propositions [--quick] [--seeds 3] [--keep DIR] [--json FILE]
-
-The recipe is examples/propositions.yaml, a sentence at a time: rules, and votes of five segmentations. Students are made from
-nothing and have less than a tenth of the teacher's parameters. On sentences that nobody saw, what is said is compared with
-what the sentence says, exactly: precision and recall of propositions (RB, exact match), and the share of sentences whose
-propositions are all there and all right. A fifth of the subjects stood in no sentence that the teacher learnt from.
+The recipe is examples/propositions.yaml, a sentence at a time: rules, and votes of five
+segmentations. Students are made from nothing and have less than a tenth of the teacher's
+parameters. On unseen sentences their propositions are compared with those of the sentence, exactly:
+precision and recall (RB, exact match), and the share of sentences whose propositions are all there
+and all right. A fifth of the subjects are in no sentence that the teacher learnt from.
 """
 
 from __future__ import annotations
@@ -20,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import table
-from benchmarks.students.everyday_corpora import documents, judged
+from benchmarks.base import Figures, Options
+from benchmarks.students.everyday_corpora import documents, filtered
 from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.text_table import table
 from everyday import sentences
 from synthkd.corpora.proposition_metrics import ExactScorer, reference_based
 from synthkd.kinds.base import Malformed
@@ -30,28 +30,27 @@ from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.students.generators.student import GeneratorStudent
 
 Rows = list[dict[str, Any]]
-#: Of two settings the better on fifty of the training documents.
+#: The better of two settings on fifty of the training documents.
 STUDENT = {"layers": 2, "width": 64, "heads": 4, "vocabulary": 800, "context": 256}
 TRAINING = {"lr": 6e-3, "batch_size": 16, "epochs": 20, "max_tokens": 90}
 KIND = PropositionKind(chunk_sentences=1)
 TRAIN, HELD = 300, 75
-#: What a row of scores holds.
+#: The columns of scores.
 MEASURES = ("precision", "recall", "F1", "whole")
 
 
-def run(options: Any) -> dict[str, Any]:
-    """Figures by name; prints a table."""
+def figures(options: Options) -> Figures:
+    """Print a table; return the figures by name."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(getattr(options, "keep", None) or name) / "propositions"
-        return _measured(options, folder)
+        return _measure(options, Path(options.keep or name) / "propositions")
 
 
-def _measured(options: Any, folder: Path) -> dict[str, Any]:
+def _measure(options: Options, folder: Path) -> Figures:
     train, held = documents(30, 10) if options.quick else documents(TRAIN, HELD)
     start = time.perf_counter()
     changes = ["kind.options.chunk_sentences=1", "teacher.sampling.max_tokens=90"]
     corpora = [
-        judged("propositions", part, rows, folder, changes)
+        filtered("propositions", part, rows, folder, changes)
         for part, rows in (("train", train), ("held", held))
     ]
     wrote = time.perf_counter() - start
@@ -101,21 +100,21 @@ def _measured(options: Any, folder: Path) -> dict[str, Any]:
 
 
 def raw(accepted: Rows, rejected: Rows) -> Rows:
-    """One segmentation of each sentence, the first, whatever rules and votes say of it."""
+    """The first segmentation of each sentence, before rules and votes."""
     found: dict[str, Rows] = {}
     for row in [*accepted, *rejected]:
         if row["rejected_by"] != "malformed" and row["proposition"] and row["sample_index"] == 0:
             found.setdefault(row["source"], []).append(row)
-    # An accepted row stands for all its copies, so what the first sample said may bear another's number.
-    said: dict[tuple[str, str], dict[str, Any]] = {}
+    # An accepted row represents all its copies, so a proposition of the first sample may have another's number.
+    distinct: dict[tuple[str, str], dict[str, Any]] = {}
     for rows in found.values():
         for row in rows:
-            said.setdefault((row["source"], row["proposition"]), row)
-    return list(said.values())
+            distinct.setdefault((row["source"], row["proposition"]), row)
+    return list(distinct.values())
 
 
 def first_sources(rows: Rows, count: int) -> Rows:
-    """The rows of so many sentences, in the order of their documents."""
+    """The rows of a number of sentences, in the order of their documents."""
     kept = set(sorted({(row["document_id"], row["source"]) for row in rows})[:count])
     return [row for row in rows if (row["document_id"], row["source"]) in kept]
 
@@ -123,24 +122,28 @@ def first_sources(rows: Rows, count: int) -> Rows:
 def of_student(
     student: GeneratorStudent, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
 ) -> Floats:
-    """(n, 4): scores of each sentence; greedy."""
+    """Scores (n, 4) of each sentence; greedy."""
     found = []
-    for (said,), right in zip(student.answers(asked), gold, strict=True):
-        rows = [] if isinstance(said, Malformed) else said
+    for (answer,), right in zip(student.answers(asked), gold, strict=True):
+        rows = [] if isinstance(answer, Malformed) else answer
         found.append(score([row["proposition"] for row in rows if row["proposition"]], right))
     return np.array(found)
 
 
-def score(said: Sequence[str], gold: list[str]) -> list[float]:
-    """Precision, recall and F1 of distinct propositions (RB, exact match), and whether all are there and right."""
-    found = reference_based(gold, list(dict.fromkeys(said)), ExactScorer())
+def score(propositions: Sequence[str], gold: list[str]) -> list[float]:
+    """Precision, recall and F1 of distinct propositions (RB, exact match), and 1 if all are there
+    and right.
+    """
+    found = reference_based(gold, list(dict.fromkeys(propositions)), ExactScorer())
     return [found.precision, found.recall, found.f1, float(found.precision == found.recall == 1.0)]
 
 
 def of_teacher(
     accepted: Rows, rejected: Rows, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
 ) -> dict[str, Floats]:
-    """The teacher on the same sentences, (1, n, 4): the mean of its samples, and what its corpus accepts."""
+    """The teacher on the same sentences, (1, n, 4): the mean of its samples, and what its corpus
+    accepts.
+    """
     samples: dict[str, dict[int, list[str]]] = {}
     kept: dict[str, list[str]] = {}
     for row in [*accepted, *rejected]:

@@ -1,8 +1,9 @@
-"""CommonsenseQA: answers of PaLM-540B and Llama-3 (`rationales_palm`), and a student that ranks the five choices.
+"""CommonsenseQA: answers of PaLM-540B and Llama-3 (`rationales_palm`), and a student that ranks the
+five choices.
 
-A generator that writes an answer to such questions better than chance takes hours to train on a core, so this student is a
-small one on frozen vectors of MiniLM: question and choice are projected, and a softmax over the five choices learns the
-answers. Chance is 0.2. Gold answers only score.
+A generator that answers such questions better than chance takes hours to train on a core, so this
+student is a small one on frozen vectors of MiniLM: question and choice are projected, and a softmax
+over the five choices learns the answers. Chance is 0.2. Gold answers are used for scoring only.
 """
 
 from __future__ import annotations
@@ -15,20 +16,21 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.base import table
+from benchmarks.base import Figures, Options
 from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.text_table import table
 from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
 
-#: Rate, scale and form chosen on the validation part, with voted answers: a linear layer over `pair_features` gave 0.367 there,
-#: projections at 1e-3 and a scale of 20 0.367, at 3e-4 and 10 0.403.
+#: Rate, scale and form were chosen on the validation part, with voted answers: a linear layer over `pair_features` gave
+#: 0.367 there, projections at 1e-3 and a scale of 20 0.367, at 3e-4 and 10 0.403.
 EPOCHS, LR, BATCH, SCALE, DROPOUT = 6, 3e-4, 64, 10.0, 0.2
 Label = tuple[str, int, float]
 
 
 class Items:
-    """Questions with their choices as vectors; parts by hash of the id."""
+    """Questions with their choices as vectors, divided by hash of the id."""
 
     def __init__(self, data: Path, encoder: str, quick: bool, kept: Path | None) -> None:
         rows = pq.read_table(data / "rationales_palm/cqa_train_items.parquet").to_pylist()
@@ -59,7 +61,9 @@ def _vectors(texts: list[str], encoder: str, kept: Path | None) -> Any:
 
 
 def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
-    """What each chain says, and what wins each vote of three (two at least), as (question, choice, agreement)."""
+    """The answer of each chain, and the winner of each vote of three (two at least): (question,
+    choice, agreement).
+    """
     said = pq.read_table(data / "rationales_palm/cqa_train_rationales.parquet").to_pylist()
     said = [row for row in said if row["parsed_index"] is not None and row["item_id"] in items.place]
     counted = tally([r["item_id"] for r in said], [r["parsed_answer"] for r in said], [r["id"] for r in said])
@@ -74,8 +78,11 @@ def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
 
 
 class Ranker:
-    """Two projections of the frozen vectors, of questions and of choices; what is near is the answer. Untrained both are the
-    identity, and the choice whose vector is nearest wins."""
+    """Two projections of the frozen vectors, of questions and of choices; the nearest choice is the
+    answer.
+
+    Both are the identity before training, so that the choice with the nearest vector wins.
+    """
 
     def __init__(self, width: int) -> None:
         import torch
@@ -90,7 +97,7 @@ class Ranker:
 
 
 def trained(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: int = EPOCHS) -> Ranker:
-    """Softmax over a question's choices, cross-entropy with the answers."""
+    """Train with cross-entropy over a question's choices."""
     import torch
 
     places = np.array([items.place[name] for name, _, _ in rows])
@@ -117,7 +124,7 @@ def trained(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: 
 
 
 def right(items: Items, ranker: Ranker, part: Any) -> Floats:
-    """(n,) whether the choice that scores most is the gold one (equal texts are one choice)."""
+    """1 for each question whose highest score is the gold choice, (n,); equal texts are one choice."""
     import torch
 
     with torch.no_grad():
@@ -129,20 +136,20 @@ def right(items: Items, ranker: Ranker, part: Any) -> Floats:
     )
 
 
-def run(options: Any) -> dict[str, Any]:
-    """Figures by name; prints a table. Nothing where there is no encoder."""
+def figures(options: Options) -> Figures:
+    """Print a table; return the figures by name, none without an encoder."""
     if not options.encoder:
-        print("\nCommonsenseQA: left out, since there is no encoder; name one with --encoder")
+        print("\nCommonsenseQA: skipped without an encoder; name one with --encoder")
         return {}
-    kept = getattr(options, "keep", None)
-    items = Items(options.data, str(options.encoder), options.quick, None if kept is None else Path(kept))
+    data = options.data_folder
+    items = Items(data, str(options.encoder), options.quick, options.keep)
     raw, voted = (
         [
             row
             for row in rows
             if not items.held[items.place[row[0]]] and not items.validation[items.place[row[0]]]
         ]
-        for rows in labels(options.data, items)
+        for rows in labels(data, items)
     )
     asked = sorted({row[0] for row in raw})
     gold = [(name, int(items.gold[items.place[name]]), 1.0) for name in asked]
@@ -162,7 +169,7 @@ def run(options: Any) -> dict[str, Any]:
         found = []
         for seed in range(options.seeds):
             rows = rows_of(seed)
-            # As many steps for all: more rows are seen fewer times.
+            # The same number of steps for all: more rows are seen fewer times.
             epochs = max(1, round(EPOCHS * len(voted) / len(rows)))
             found.append(right(items, trained(items, rows, weighted, seed, epochs), items.held))
         scores[way] = np.array(found)
@@ -172,7 +179,7 @@ def run(options: Any) -> dict[str, Any]:
         lines.append((way, len(rows), true, shown(interval(scores[way]))))
     print(f"\nCommonsenseQA: {int(items.held.sum())} held-out questions, {options.seeds} seeds, chance 0.2")
     print(table(lines))
-    figures: dict[str, Any] = {}
+    found_figures: Figures = {}
     for name, (one, other) in {
         "voted_minus_raw": ("voted", "raw, as many rows"),
         "voted_minus_raw_all": ("voted", "raw, all chains"),
@@ -180,19 +187,19 @@ def run(options: Any) -> dict[str, Any]:
     }.items():
         difference = interval(scores[one], scores[other])
         print(f"  {name.replace('_', ' ')}: {shown(difference)}")
-        figures |= named(f"cqa_{name}", difference)
-    return figures | {
+        found_figures |= named(f"cqa_{name}", difference)
+    return found_figures | {
         f"cqa_{way.replace(', ', '_').replace(' ', '_')}": round(float(s.mean()), 4)
         for way, s in scores.items()
     }
 
 
 def _drawn(rows: list[Label], count: int, seed: int) -> list[Label]:
-    """One row of each question, drawn, and of these so many."""
+    """Draw a row of each question, and of these a number of rows."""
     rng = random.Random(seed)
-    stack_by_question: dict[str, list[Label]] = defaultdict(list)
+    by_question: dict[str, list[Label]] = defaultdict(list)
     for row in rows:
-        stack_by_question[row[0]].append(row)
-    found = [rng.choice(of_one) for of_one in stack_by_question.values()]
+        by_question[row[0]].append(row)
+    found = [rng.choice(of_one) for of_one in by_question.values()]
     rng.shuffle(found)
     return found[:count]

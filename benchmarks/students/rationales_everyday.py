@@ -1,4 +1,6 @@
-"""Word problems of the everyday world: the embedded teacher's rationales, and students of a thirtieth of its size."""
+"""Word problems of the everyday world: rationales of the embedded teacher, students of a thirtieth
+of its size.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import table
-from benchmarks.students.everyday_corpora import judged, word_problems
+from benchmarks.base import Figures, Options
+from benchmarks.students.everyday_corpora import filtered, word_problems
 from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.text_table import table
 from everyday import problems
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.kind import RationaleKind
@@ -22,26 +25,25 @@ from synthkd.students.generators.contrastive_groups import NOT_NEGATIVES
 from synthkd.students.generators.student import GeneratorStudent
 
 Rows = list[dict[str, Any]]
-#: Rate, width and batch chosen by accuracy on 600 other questions, made from another seed, which are not measured here;
-#: vocabulary and epochs by the time that they take.
+#: Rate, width and batch were chosen by accuracy on 600 other questions of another seed, which are not measured here;
+#: vocabulary and epochs by their time.
 STUDENT = {"layers": 2, "width": 64, "heads": 4, "vocabulary": 1000, "context": 160}
 TRAINING = {"lr": 6e-3, "batch_size": 16, "epochs": 20}
 SAMPLES, TRAIN, HELD = 5, 2000, 500
 
 
-def run(options: Any) -> dict[str, Any]:
-    """Figures by name; prints a table."""
+def figures(options: Options) -> Figures:
+    """Print a table; return the figures by name."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(getattr(options, "keep", None) or name) / "rationales"
-        return _measured(options, folder)
+        return _measure(options, Path(options.keep or name) / "rationales")
 
 
-def _measured(options: Any, folder: Path) -> dict[str, Any]:
+def _measure(options: Options, folder: Path) -> Figures:
     train, held = word_problems(300, 60) if options.quick else word_problems(TRAIN, HELD)
     start = time.perf_counter()
     sampling = ["votes.adaptive=null", f"teacher.sampling.n={SAMPLES}"]
     corpora = [
-        judged("rationales", part, rows, folder, sampling)
+        filtered("rationales", part, rows, folder, sampling)
         for part, rows in (("train", train), ("held", held))
     ]
     wrote = time.perf_counter() - start
@@ -49,7 +51,7 @@ def _measured(options: Any, folder: Path) -> dict[str, Any]:
     sets = Sets(accepted, rejected)
     epochs = 3 if options.quick else TRAINING["epochs"]
     ways = sets.all()
-    # What is compared first is trained first: a run that is cut short has it.
+    # The first ways are trained first, so that an interrupted run has them.
     order = list(ways)
     measured = sorted(
         ((name, seed) for name in ways for seed in range(options.seeds)),
@@ -87,7 +89,7 @@ KIND = RationaleKind(answer="number")
 
 
 class Sets:
-    """What the students are trained on. All take as many steps as the voted rows in their epochs."""
+    """Training sets of the students. All take as many steps as the voted rows in their epochs."""
 
     def __init__(self, accepted: Rows, rejected: Rows) -> None:
         self.voted = accepted
@@ -97,7 +99,7 @@ class Sets:
         )
 
     def all(self) -> dict[str, tuple[Rows, Rows, dict[str, Any]]]:
-        """Name to rows, negatives and settings."""
+        """Rows, negatives and settings by name."""
         contrast = {"objective": "qcrd", "objective_options": {"quality": "agreement"}}
         return {
             "raw, as many rows": (self.raw(len(self.voted)), [], {}),
@@ -109,7 +111,7 @@ class Sets:
         }
 
     def raw(self, count: int) -> Rows:
-        """One sample of each question, then others, until there are so many."""
+        """One sample of each question, then others, up to a number of rows."""
         rng = random.Random(0)
         rows = sorted(self.said, key=lambda row: (row["completion_key"], row["id"]))
         rng.shuffle(rows)
@@ -137,8 +139,9 @@ def kept(
     seed: int,
     held: Sequence[Mapping[str, Any]],
 ) -> tuple[Floats, float]:
-    """Which answers of a student are right, and the seconds of its training; what the folder of `--keep` has is not trained
-    again."""
+    """Right answers of a student, and the seconds of its training; read from ``path`` if they were
+    kept.
+    """
     if path.is_file():
         with np.load(path) as was:
             return was["right"], float(was["seconds"])
@@ -149,7 +152,7 @@ def kept(
 
 
 def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Floats:
-    """(n,) whether each answer is right; greedy."""
+    """1 for each right answer, (n,); greedy."""
     answers = [found for (found,) in student.answers(held)]
     return np.array(
         [
@@ -162,7 +165,9 @@ def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Float
 
 
 def of_teacher(accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
-    """The teacher on the same questions, (1, n): mean of its samples, and what its vote accepts (none: wrong)."""
+    """The teacher on the same questions, (1, n): mean of its samples, and the winner of its vote
+    (wrong if none).
+    """
     single: dict[str, list[float]] = {row["question"]: [] for row in held}
     voted = dict.fromkeys(single, 0.0)
     for row in [*accepted, *rejected]:

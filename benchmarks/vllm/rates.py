@@ -1,11 +1,5 @@
-#!/usr/bin/env python3
-"""vLLM on the embedded teacher: in this process, as a server of the run, and beside the `transformers` backend.
-
-    SYNTHKD_VLLM_VENV/bin/python -m benchmarks vllm [--quick] [--json FILE] [--model FOLDER] [--args JSON]
-
-Whole runs of `synthkd generate`'s stage with the journal on, samples a second from the first request to the last
-answer (the time in which the engine starts is told by itself). Needs an environment that has vLLM: scripts/test-vllm
-makes one.
+"""Samples a second of vLLM in this process and as a server of the run, and of the `transformers`
+backend.
 """
 
 from __future__ import annotations
@@ -21,14 +15,14 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import options, table, write
+from benchmarks.base import Figures, Options
 from synthkd.journal import Journal, Writer
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.teachers.transformers.teacher import EMBEDDED, TransformersTeacher
+from synthkd.teachers.transformers.teacher import TransformersTeacher
 from synthkd.teachers.vllm import VllmTeacher
 
-#: Each prompt begins with these: what prefix caching is for.
+#: The lines that all prompts share, for prefix caching.
 SHOTS = "dog can bark\nknife is used for cutting\noak is a kind of tree\n" * 24
 HEADS = ("dog", "knife", "oak", "lemon", "bread", "car", "river", "cup", "cat", "lamp")
 RELATIONS = ("can", "is a kind of", "is used for", "is often", "has")
@@ -45,10 +39,29 @@ def requests(count: int, shared: bool, start: int) -> list[Request]:
     return made
 
 
-def teachers(args: Any) -> dict[str, Any]:
+def figures(options: Options) -> Figures:
+    """Measure every way of asking."""
+    count, repeats = (200, 1) if options.quick else (500, 3)
+    found: Figures = {}
+    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as folder:
+        for name, teacher in teachers(options).items():
+            print(f"{name} …", file=sys.stderr, flush=True)
+            home = Path(folder) / name
+            home.mkdir()
+            for figure, value in asyncio.run(measure(teacher, count, repeats, home)).items():
+                found[f"{name}_{figure}"] = value
+    return found
+
+
+def teachers(options: Options) -> dict[str, Any]:
     """Each way of asking the same checkpoint."""
-    extra = {"max_model_len": 512, **json.loads(args.args)}
-    part = {"model": args.model, "dtype": args.dtype, "concurrency": args.in_flight, "batch_size": 64}
+    extra = {"max_model_len": 512, **json.loads(options.args)}
+    part = {
+        "model": options.model,
+        "dtype": options.dtype,
+        "concurrency": options.in_flight,
+        "batch_size": 64,
+    }
 
     def vllm(serve: bool, **more: Any) -> VllmTeacher:
         chosen = {"serve": serve, "args": extra | more}
@@ -97,27 +110,3 @@ async def measure(teacher: Any, count: int, repeats: int, folder: Path) -> dict[
         finally:
             await teacher.close()
     return found
-
-
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--model", default=EMBEDDED)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--in-flight", type=int, default=128)
-    parser.add_argument("--args", default="{}", help="further arguments of the engine, as JSON")
-    args = parser.parse_args()
-    count, repeats = (200, 1) if args.quick else (500, 3)
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as folder:
-        for name, teacher in teachers(args).items():
-            print(f"{name} …", file=sys.stderr, flush=True)
-            home = Path(folder) / name
-            home.mkdir()
-            for figure, value in asyncio.run(measure(teacher, count, repeats, home)).items():
-                figures[f"{name}_{figure}"] = value
-    print(table([("figure", "value"), *figures.items()]))
-    write(figures, args.json)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What votes come to: accuracy of single samples, of the majority and of weighted votes, with bootstrap intervals."""
+"""Accuracy of single samples, of the majority and of weighted votes, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ Weigh = Callable[[Question, Vote], float]
 
 
 def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndarray[Any, Any]:
-    """For each question: mean of its single samples, majority with ties counted wrong, and with a tie's expected value.
-    A question without any answer counts as wrong."""
+    """For each question: mean of its single samples, majority with ties counted wrong, and with a
+    tie's expected value.
+
+    A question without any answer counts as wrong.
+    """
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
     weights = None if weigh is None else [weigh(questions[i], vote) for i, vote in rows]
     counted = tally(
@@ -39,7 +42,9 @@ def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndar
 def by_reliability(
     questions: Sequence[Question], voter: Callable[[Vote], str]
 ) -> tuple[Weigh, dict[str, float]]:
-    """Weights from how voters agree (Dawid-Skene), without gold. ``voter`` may split a teacher by its checks."""
+    """Weights from the agreement of voters (Dawid-Skene), without gold; ``voter`` may divide a
+    teacher by its checks.
+    """
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
     found = patterns(
         [i for i, _ in rows],
@@ -56,7 +61,7 @@ def by_reliability(
 
 
 def interval(values: np.ndarray[Any, Any], seed: int = 0) -> list[float]:
-    """The middle 95 % of the mean over resampled questions."""
+    """95 % bootstrap interval of the mean over questions."""
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(values), (RESAMPLES, len(values)))
     return [round(float(q), 4) for q in np.quantile(values[draws].mean(axis=1), [0.025, 0.975])]

@@ -1,4 +1,4 @@
-"""Adaptive sampling on recorded samples: how many would have been asked, and is the answer the same."""
+"""Adaptive sampling on recorded samples: number of samples, and whether the answer stays the same."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ RULES: list[tuple[str, Stopping]] = [
 
 
 def curve(questions: Sequence[Question], first: int = 3, step: int = 2, orders: int = 20) -> dict[str, Any]:
-    """For each rule: share of the samples that are asked, share of questions whose answer stays (a shared lead is an
-    answer of its own: none), and the accuracy lost. Samples are drawn in ``orders`` random orders: they are exchangeable."""
+    """Samples and kept answers of each rule.
+
+    Shares of the samples that are asked for and of questions whose answer stays (a shared lead is
+    an answer of its own: none), and the accuracy lost. Samples are drawn in ``orders`` random
+    orders, since they are exchangeable.
+    """
     return {name: _one(questions, stopping, first, step, orders) for name, stopping in RULES}
 
 

@@ -1,41 +1,60 @@
-"""Votes over real chains: are they read, what does agreement buy, and how many samples need be asked.
-
-    python -m benchmarks votes [--quick] [--teacher synthkd/everyday] [--json FILE]
-
-CommonsenseQA and SVAMP (PaLM-540B and Llama-3 chains, train parts), GSM8K (published model solutions, test) and the Game of
-24 (GPT-4 samples); with ``--teacher``, also the everyday word problems, 20 samples each of that checkpoint. Weights are estimated from agreement alone; gold answers only score.
-"""
+"""Votes over recorded chains: reading, majority and weighted votes, adaptive sampling."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from benchmarks.base import data_folder, options, table, write
+from benchmarks.base import Figures, Options
 from benchmarks.votes.accuracy import Weigh, by_reliability, figure, scores
 from benchmarks.votes.adaptive import curve
-from benchmarks.votes.rows import (
-    Question,
-    Vote,
-    passed_only,
-    read_cqa,
-    read_everyday,
-    read_game24,
-    read_gsm8k,
-    read_svamp,
-)
+from benchmarks.votes.rows import Question, Vote, read_cqa, read_game24, read_gsm8k, read_svamp
+from benchmarks.votes.tables import show_adaptive, show_curve, show_game, show_votes
 
-#: Fates of texts that have an answer which is none of its type, and of texts that have none.
+_CHAINS: dict[str, Callable[[Path], list[Question]]] = {
+    "cqa": read_cqa,
+    "svamp": read_svamp,
+    "gsm8k_singles": lambda data: read_gsm8k(data, "finetuning"),
+    "gsm8k_verified": lambda data: read_gsm8k(data, "verification"),
+}
+#: Sets with enough samples of a question for adaptive sampling, and their samples before the first check.
+_SEVERAL = ("cqa", "svamp")
+#: Outcomes of texts without an answer; the others have an answer of another type.
 NO_ANSWER = ("no_text", "no_answer")
 
 
+def figures(options: Options) -> Figures:
+    """Measure the chosen sets; adaptive sampling over all of them, if there are several samples of a question."""
+    found: Figures = {}
+    for name, read in _CHAINS.items():
+        if name not in options.only:
+            continue
+        every = read(options.data_folder)
+        questions = every[:300] if options.quick else every
+        found[name] = {"parsing": parsing(questions), "checks": checks(questions), **voting(questions)}
+        show_votes(name, found[name])
+        if name in _SEVERAL:
+            found[name]["adaptive"] = curve(every, first=2, step=1, orders=3)
+            show_curve(name, found[name]["adaptive"])
+    for method in ("cot", "standard"):
+        if f"game24_{method}" not in options.only:
+            continue
+        questions = read_game24(options.data_folder, method)
+        adaptive = curve(questions, orders=2 if options.quick else 20)
+        found[f"game24_{method}"] = {**game24(questions), "checks": checks(questions), "adaptive": adaptive}
+        show_game(method, found[f"game24_{method}"])
+    found["adaptive"] = summary(found)
+    if "game24" in found["adaptive"]["adaptive_kept"]:
+        show_adaptive(found["adaptive"])
+    return found
+
+
 def parsing(questions: list[Question]) -> dict[str, Any]:
-    """Shares of what was read and what was not, by voter; each text that was not is listed."""
+    """Shares of texts with an answer and without, by voter; each text without one is listed."""
     votes = [(question.id, vote) for question in questions for vote in question.votes]
     by_voter: dict[str, Counter[str]] = {}
     for _, vote in votes:
@@ -67,10 +86,11 @@ def _by_way(votes: list[tuple[str, Vote]]) -> dict[str, list[float]]:
 def voting(questions: list[Question]) -> dict[str, Any]:
     """Single, majority and weighted votes.
 
-    ``weighted``: reliability of each model, from agreement alone, as `votes.by: teacher` has it; ``weighted_run``: of each
-    run as if it were a model; ``weighted_checked``: of each run, split by whether the steps pass the checks. ``checked``: a vote whose steps fail the
-    checks counts half. ``balanced``: each model has one vote in all. Differences are of expected values (a tie is drawn),
-    unless their name says that ties are wrong.
+    ``weighted``: reliability of each model, from agreement alone, as `votes.by: teacher`;
+    ``weighted_run``: of each run as if it were a model; ``weighted_checked``: of each run, divided
+    by whether the steps pass the checks. ``checked``: a vote whose steps fail the checks counts
+    half. ``balanced``: each model has one vote in all. Differences are of expected values (a tie is
+    drawn), unless their name says that ties are wrong.
     """
     plain = scores(questions)
     found: dict[str, Any] = {
@@ -107,7 +127,7 @@ def _ways(questions: list[Question]) -> Iterator[tuple[str, Weigh, dict[str, flo
 
 
 def _model(vote: Vote) -> str:
-    """The model behind a run: runs of one model err together."""
+    """The model of a run, since runs of one model err together."""
     return vote.voter.partition("_")[0]
 
 
@@ -157,7 +177,9 @@ def checks(questions: list[Question]) -> dict[str, Any]:
 
 
 def game24(questions: list[Question]) -> dict[str, Any]:
-    """Single samples, majority of expressions, majority of those whose equations hold, and best of n by the checker."""
+    """Single samples, majority of expressions, majority of those whose equations hold, best of n by
+    the checker.
+    """
     plain = scores(questions)
     held = scores(questions, lambda _, vote: float(vote.checks))
     most = max(len(question.votes) for question in questions)
@@ -178,152 +200,24 @@ def game24(questions: list[Question]) -> dict[str, Any]:
 
 
 def _best_of(n: int, right: int, most: int) -> float:
-    """Chance that n of the samples, drawn without replacement, hold a right one."""
+    """Chance that n of the samples, drawn without replacement, include a right one."""
     miss = 1.0
     for i in range(n):
         miss *= max(0, most - right - i) / (most - i)
     return 1 - miss
 
 
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--data", help="folder of real rows")
-    parser.add_argument(
-        "--teacher", help="checkpoint that writes everyday rationales: synthkd/everyday, or a folder"
-    )
-    parser.add_argument("--only-teacher", action="store_true", help="nothing but the everyday word problems")
-    given = parser.parse_args()
-    data = data_folder(given.data)
-    figures: dict[str, Any] = {}
-    if given.teacher:
-        figures["everyday"] = everyday(given.teacher, 40 if given.quick else 300)
-    if given.only_teacher:
-        write(figures, given.json)
-        return
-    sets = {"cqa": read_cqa(data), "svamp": read_svamp(data)}
-    sets["gsm8k_singles"] = read_gsm8k(data, "finetuning")
-    sets["gsm8k_verified"] = read_gsm8k(data, "verification")
-    for name, questions in sets.items():
-        questions = questions[:300] if given.quick else questions
-        figures[name] = {"parsing": parsing(questions), "checks": checks(questions), **voting(questions)}
-        _show(name, figures[name])
-    orders = 2 if given.quick else 20
-    for method in ("cot", "standard"):
-        questions = read_game24(data, method)
-        figures[f"game24_{method}"] = {
-            **game24(questions),
-            "checks": checks(questions),
-            "adaptive": curve(questions, orders=orders),
+def summary(figures: Figures) -> Figures:
+    """The two figures of adaptive sampling by set and rule; ``game24`` is the mean of both ways of asking."""
+    found: Figures = {}
+    for name, key in (("adaptive_kept", "kept"), ("adaptive_samples_share", "samples_share")):
+        by_set = {
+            chains: {rule: values[key] for rule, values in of_set["adaptive"].items()}
+            for chains, of_set in figures.items()
+            if "adaptive" in of_set
         }
-        _show_game(method, figures[f"game24_{method}"])
-    for name in ("cqa", "svamp"):
-        figures[name]["adaptive"] = curve(sets[name], first=2, step=1, orders=3)
-        _show_curve(name, figures[name]["adaptive"])
-    figures["adaptive"] = summary(figures)
-    _show_summary(figures["adaptive"])
-    write(figures, given.json)
-
-
-def everyday(model: str, questions: int) -> dict[str, Any]:
-    """Votes of many samples, with and without those whose steps fail the checks, and adaptive sampling on both."""
-    with TemporaryDirectory() as folder:
-        asked = read_everyday(model, Path(folder), questions)
-    found: dict[str, Any] = {"checks": checks(asked)}
-    for name, chosen in (("all", asked), ("checked", passed_only(asked))):
-        plain = scores(chosen)
-        found[name] = {
-            "single_mean": figure(plain[:, 0]),
-            "majority": figure(plain[:, 1]),
-            "majority_minus_single": figure(plain[:, 1] - plain[:, 0]),
-            "adaptive": curve(chosen),
-        }
-        print(f"\neveryday word problems, votes of {name}: {found['checks']}")
-        print(
-            table(
-                [
-                    ("figure", "value [95 %]"),
-                    *((k, _with_interval(v)) for k, v in found[name].items() if k != "adaptive"),
-                ]
-            )
-        )
-        _show_curve(f"everyday, {name}", found[name]["adaptive"])
+        both = [by_set[f"game24_{method}"] for method in ("cot", "standard") if f"game24_{method}" in by_set]
+        if len(both) == 2:
+            by_set["game24"] = {rule: round((both[0][rule] + both[1][rule]) / 2, 4) for rule in both[0]}
+        found[name] = by_set
     return found
-
-
-def summary(figures: dict[str, Any]) -> dict[str, Any]:
-    """The two figures of adaptive sampling, by set and rule; ``game24`` is both ways of asking together."""
-    named = ("game24_cot", "game24_standard", "svamp", "cqa")
-    found: dict[str, Any] = {}
-    for figure_name, key in (("adaptive_kept", "kept"), ("adaptive_samples_share", "samples_share")):
-        by_set = {name: {rule: f[key] for rule, f in figures[name]["adaptive"].items()} for name in named}
-        both = (by_set["game24_cot"], by_set["game24_standard"])
-        by_set["game24"] = {rule: round((both[0][rule] + both[1][rule]) / 2, 4) for rule in both[0]}
-        found[figure_name] = by_set
-    return found
-
-
-def _with_interval(found: dict[str, Any]) -> str:
-    low, high = found["interval"]
-    return f"{found['value']:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _show(name: str, found: dict[str, Any]) -> None:
-    read = found["parsing"]
-    print(
-        f"\n{name}: {found['questions']:,} questions, {read['texts']:,} texts, {read['unparsed_share']:.2%} unparsed"
-    )
-    print("  " + ", ".join(f"{fate} {count}" for fate, count in read["fates"].items()))
-    print(
-        "  single by voter: "
-        + ", ".join(f"{who} {value:.3f}" for who, value in found["single_by_voter"].items())
-    )
-    print(
-        f"  steps pass the checks in {found['checks']['passed_share']:.1%}: right {found['checks']['right_if_passed']:.3f}"
-    )
-    rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
-    rows += [
-        (key, _with_interval(value))
-        for key, value in found.items()
-        if isinstance(value, dict) and "interval" in value
-    ]
-    print(table(rows))
-
-
-def _show_game(name: str, found: dict[str, Any]) -> None:
-    print(f"\nGame of 24, {name}")
-    rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
-    rows += [
-        (key, _with_interval(value))
-        for key, value in found.items()
-        if isinstance(value, dict) and "interval" in value
-    ]
-    print(table(rows))
-    _show_curve(name, found["adaptive"])
-
-
-def _show_summary(found: dict[str, Any]) -> None:
-    kept, asked = found["adaptive_kept"]["game24"], found["adaptive_samples_share"]["game24"]
-    print("\nadaptive, Game of 24 (both)")
-    print(
-        table([("rule", "adaptive_kept", "adaptive_samples_share"), *((r, kept[r], asked[r]) for r in kept)])
-    )
-
-
-def _show_curve(name: str, found: dict[str, Any]) -> None:
-    print(f"\nadaptive, {name}")
-    head = ("rule", "answer kept", "samples asked", "accuracy early", "accuracy all")
-    print(
-        table(
-            [
-                head,
-                *(
-                    (rule, f["kept"], f["samples_share"], f["accuracy_early"], f["accuracy_all"])
-                    for rule, f in found.items()
-                ),
-            ]
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()

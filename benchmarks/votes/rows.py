@@ -1,4 +1,4 @@
-"""Recorded chains as votes: for each question its gold answer, and who said what."""
+"""Recorded chains as votes: the gold answer of each question, and the answer of each chain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from benchmarks.base import ROOT
 from synthkd import Journal, Recipe, generate
 from synthkd.filters.rationales import AnswerAgrees, Arithmetic
 from synthkd.kinds.base import Malformed
@@ -18,7 +19,9 @@ from synthkd.stages.plan import plan_run
 
 @dataclass(frozen=True)
 class Vote:
-    """One completion: its answer in normal form (None where there is none), who wrote it, and which checks passed."""
+    """One completion: its answer in normal form (None if it has none), who wrote it, and whether
+    the checks pass.
+    """
 
     voter: str
     answer: str | None
@@ -59,8 +62,11 @@ def read_svamp(data: Path) -> list[Question]:
 
 
 def read_gsm8k(data: Path, method: str) -> list[Question]:
-    """GSM8K (test): one solution of each of two models. `verification` rows are the best of 100 by a trained verifier, so
-    they are no single samples, and are never counted together with those."""
+    """GSM8K (test): one solution of each of two models.
+
+    `verification` rows are the best of 100 by a trained verifier, so they are no single samples and
+    are never counted together with those.
+    """
     inputs = {
         row["id"]: {"question": row["question"], "gold": row["gold_answer"]}
         for row in _rows(data / "gsm8k/test.parquet")
@@ -72,7 +78,9 @@ def read_gsm8k(data: Path, method: str) -> list[Question]:
 
 
 def read_game24(data: Path, method: str) -> list[Question]:
-    """Game of 24: 100 samples of GPT-4 for each of 50 puzzles. An answer is an expression in canonical form."""
+    """Game of 24: 100 samples of GPT-4 for each of 50 puzzles; an answer is an expression in
+    canonical form.
+    """
     inputs = {row["id"]: {"question": row["numbers"]} for row in _rows(data / "game24_gpt4/puzzles.parquet")}
     rows = sorted(
         (r for r in _rows(data / "game24_gpt4/samples.parquet") if r["method"] == method),
@@ -85,12 +93,14 @@ def read_game24(data: Path, method: str) -> list[Question]:
 
 
 def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
-    """Word problems of the everyday world: 20 samples of the embedded teacher for each, made anew in ``folder``."""
+    """Word problems of the everyday world: 20 samples of a checkpoint for each, generated in
+    ``folder``.
+    """
     changes = [
         f"teacher.model={model}", "teacher.threads=1", f"inputs.limit={questions}", "votes.adaptive=null",
         f"journal={folder}/journal.sqlite", f"work={folder}/work", f"corpus.path={folder}/corpus",
     ]  # fmt: skip
-    recipe = Recipe.load(Path(__file__).parents[2] / "examples" / "rationales.yaml", changes)
+    recipe = Recipe.load(ROOT / "examples" / "rationales.yaml", changes)
     generate(recipe, quiet=True)
     plan = plan_run(recipe)
     with Journal(recipe.journal_path) as journal:
@@ -106,7 +116,9 @@ def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
 
 
 def passed_only(questions: list[Question]) -> list[Question]:
-    """The same where a chain whose steps fail the checks has no vote, as in a run with these rules."""
+    """The same questions without the votes of chains whose steps fail the checks, as in a run with
+    these rules.
+    """
     return [
         Question(
             q.id,

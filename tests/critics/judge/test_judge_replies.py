@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.files import write_csv
 
-from benchmarks.critics import judges
+from benchmarks.critics import BENCHMARK, judges
 from synthkd.critics.judge.agreement import judge_agreement
 from synthkd.critics.judge.client import JudgeClient
 from synthkd.critics.judge.pairwise import judge_pairs
@@ -18,7 +18,7 @@ from synthkd.prompts import load_prompt
 
 @pytest.fixture(scope="module")
 def found(data: Path) -> dict[str, Any]:
-    return judges.figures(data, quick=True)
+    return judges.figures(BENCHMARK.options(["--quick", "--data", str(data)]))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Rows of BANKING77: the test split, all of train, and draws of a few rows of each class."""
+"""Rows of BANKING77: whole splits, and draws of a few rows of each class."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Rows:
 
 
 def split(data: Path, name: str) -> Rows:
-    """``train`` or ``test``, whole."""
+    """Read ``train`` or ``test``."""
     table = pq.read_table(data / "banking77" / f"{name}.parquet")
     return Rows(table.column("text").to_pylist(), table.column("label").to_pylist())
 
 
 def draw(train: Rows, shots: int, seed: int) -> Rows:
-    """So many rows of each class, by chance."""
+    """Draw a number of rows of each class at random."""
     rng = np.random.default_rng(seed)
     labels = np.array(train.labels)
     chosen = [rng.choice(np.flatnonzero(labels == each), shots, replace=False) for each in np.unique(labels)]
@@ -38,7 +38,7 @@ def draw(train: Rows, shots: int, seed: int) -> Rows:
 
 
 def some(rows: Rows, each: int) -> Rows:
-    """The first rows of each class: a small test part for `--quick`."""
+    """The first rows of each class, for a small test split."""
     seen: dict[str, int] = {}
     places = []
     for place, label in enumerate(rows.labels):

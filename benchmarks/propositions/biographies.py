@@ -1,4 +1,4 @@
-"""Model facts against human facts of the same sentences (FActScore)."""
+"""Facts of a model against facts of people for the same sentences (FActScore)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.base import Figures, Options
+from benchmarks.text_table import table
 from synthkd import plugins
 from synthkd.corpora.proposition_metrics import (
     EntailmentScorer,
@@ -32,14 +34,17 @@ from synthkd.text.normal_forms import normal_phrase
 RULES = ("self_contained", "one_claim", "not_copy", "grounded")
 Rows = list[tuple[Any, ...]]
 Facts = dict[str, list[str]]
-#: A number that no biography has.
+#: A number that is in no biography.
 PLANTED = "70817"
 
 
-class Read:
-    """Sentences with their facts. ``source`` of a sentence is the person's name and the whole biography."""
+class Biographies:
+    """Sentences with their facts. The source of a sentence is the person's name and the whole
+    biography.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, data: Path) -> None:
+        folder = data / "factscore"
         self.sentences = [
             row for row in pq.read_table(folder / "sentences.parquet").to_pylist() if row["n_human_facts"]
         ]
@@ -57,8 +62,8 @@ def _facts(path: Path) -> Facts:
     return found
 
 
-def verdicts(read: Read, facts: Facts, rule: str) -> dict[str, list[str | None]]:
-    """What a rule says of each fact of each sentence."""
+def verdicts(read: Biographies, facts: Facts, rule: str) -> dict[str, list[str | None]]:
+    """Apply a rule to each fact of each sentence; the reasons of rejection."""
     kind = PropositionKind()
     rows = [
         {
@@ -69,11 +74,11 @@ def verdicts(read: Read, facts: Facts, rule: str) -> dict[str, list[str | None]]
         for text in facts[row["id"]]
     ]  # fmt: skip
     batch = pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind))
-    said = iter(plugins.find("rules", rule)().judge(batch, kind))
+    said = iter(plugins.find("rules", rule)().reject(batch, kind))
     return {row["id"]: [next(said) for _ in facts[row["id"]]] for row in read.sentences}
 
 
-def kept(read: Read, facts: Facts, rules: tuple[str, ...]) -> Facts:
+def kept(read: Biographies, facts: Facts, rules: tuple[str, ...]) -> Facts:
     """The facts that all these rules let pass."""
     found = [verdicts(read, facts, rule) for rule in rules]
     return {
@@ -82,10 +87,13 @@ def kept(read: Read, facts: Facts, rules: tuple[str, ...]) -> Facts:
     }
 
 
-def agreement(folder: Path, quick: bool) -> tuple[Rows, dict[str, Any]]:
-    """RB of model facts against human facts, and RF, by sentence; before the rules and after."""
-    read = Read(folder)
-    if quick:
+def agreement(options: Options) -> Figures:
+    """Score the model's facts by sentence, before and after the rules: RB and RF.
+
+    RB compares them with people's facts of the sentence, RF with the sentence itself.
+    """
+    read = Biographies(options.data_folder)
+    if options.quick:
         read.sentences = read.sentences[:200]
         read.of = {row["id"]: row for row in read.sentences}
     rows: Rows = [("facts", "measure", "scorer", "precision", "recall", "F1", "facts kept")]
@@ -108,10 +116,11 @@ def agreement(folder: Path, quick: bool) -> tuple[Rows, dict[str, Any]]:
             figures |= _figures(label, found)
     found = _free(read, read.human)
     rows.append(("human", *_line(found), ""))
-    return rows, figures | _figures("human", found)
+    print(table(rows), "\n")
+    return figures | _figures("human", found)
 
 
-def _free(read: Read, facts: Facts) -> PropositionScores:
+def _free(read: Biographies, facts: Facts) -> PropositionScores:
     scorer: EntailmentScorer = OverlapScorer()
     return mean_scores(
         reference_free(f"{row['topic']}. {row['text']}", [row["text"]], facts[name], scorer)
@@ -128,10 +137,13 @@ def _figures(label: str, found: PropositionScores) -> dict[str, float]:
     return {f"{name}_precision": found.precision, f"{name}_recall": found.recall, f"{name}_f1": found.f1}
 
 
-def rule_effects(folder: Path) -> tuple[Rows, dict[str, Any]]:
-    """Of the model facts that humans kept, and of those they changed, the share that each rule rejects; and of human
-    facts. A rule helps where the second is larger than the first."""
-    read = Read(folder)
+def rule_effects(options: Options) -> Figures:
+    """Share that each rule rejects of facts that people kept, of those they changed, and of their
+    own.
+
+    A rule helps if the second share is larger than the first.
+    """
+    read = Biographies(options.data_folder)
     human = {name: {normal_phrase(text) for text in read.human[name]} for name in read.of}
     same: Callable[[str, str], bool] = lambda name, text: normal_phrase(text) in human[name]  # noqa: E731
     rows: Rows = [("rule", "of kept by humans", "of changed by humans", "of human facts", "commonest reason")]
@@ -150,16 +162,17 @@ def rule_effects(folder: Path) -> tuple[Rows, dict[str, Any]]:
         figures |= dict(
             zip((f"{rule}_of_kept", f"{rule}_of_changed", f"{rule}_of_human"), shares, strict=True)
         )
-    return rows, figures
+    print(table(rows), "\n")
+    return figures
 
 
-def alignment(folder: Path) -> dict[str, float]:
-    """Facts of five sentences in one list: the share that goes to the right sentence, and that goes to none."""
-    read = Read(folder)
+def alignment(options: Options) -> Figures:
+    """Align the facts of five sentences in one list: the share at the right sentence, and at none."""
+    read = Biographies(options.data_folder)
     chunks: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in read.sentences:
         chunks[row["generation_id"]].append(row)
-    figures: dict[str, float] = {}
+    figures: Figures = {}
     for label, facts in (("model", read.model), ("human", read.human)):
         right = none = count = 0
         for rows in chunks.values():
@@ -177,9 +190,9 @@ def alignment(folder: Path) -> dict[str, float]:
     return figures
 
 
-def planted(folder: Path) -> dict[str, float]:
-    """Human facts with a number or a name put in that their biography does not have: the share that `grounded` rejects."""
-    read, rng = Read(folder), random.Random(0)
+def planted(options: Options) -> Figures:
+    """Share of planted numbers and names in people's facts that `grounded` finds."""
+    read, rng = Biographies(options.data_folder), random.Random(0)
     names = sorted({name for texts in read.human.values() for text in texts for name in names_of(text)})
     read.human, kinds = _planted(read, names, rng), defaultdict(list)
     for name, said in verdicts(read, read.human, "grounded").items():
@@ -190,7 +203,7 @@ def planted(folder: Path) -> dict[str, float]:
     }
 
 
-def _planted(read: Read, names: list[str], rng: random.Random) -> Facts:
+def _planted(read: Biographies, names: list[str], rng: random.Random) -> Facts:
     found: Facts = {name: [] for name in read.of}
     for name, row in read.of.items():
         source = f"{row['topic']} {read.texts[row['generation_id']]}".casefold()
