@@ -16,7 +16,7 @@ from everyday.table import MAGNITUDES, Table
 from everyday.text import Document
 from synthkd.keys import fraction
 from synthkd.text.normal_forms import normal_phrase
-from synthkd.text.plurals import plural
+from synthkd.text.nouns import plural
 
 #: Two magnitudes whose ratio is below this are equal.
 NEAR = 1.25

@@ -21,7 +21,7 @@ from everyday import comparatives, messages, problems, sentences
 from everyday.table import RELATIONS, Table
 from everyday.text import was_seen
 from synthkd.keys import fraction
-from synthkd.text.plurals import plural
+from synthkd.text.nouns import plural
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPORA = ROOT / "corpora/everyday"

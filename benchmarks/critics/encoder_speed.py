@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.base import Figures, Options
 from benchmarks.text_table import table
 from synthkd.critics.encoder import EncoderCritic
-from synthkd.kinds.answer_text import put_names
+from synthkd.kinds.relations import put_names
 from synthkd.kinds.triple import TripleKind
 
 SIZES = (32, 64, 128)

@@ -25,9 +25,9 @@ from synthkd.corpora.proposition_metrics import (
     reference_free,
 )
 from synthkd.corpora.schema import candidate_schema
-from synthkd.kinds.proposition.align import LEAST
-from synthkd.kinds.proposition.align import Overlap as Aligner
-from synthkd.kinds.proposition.claims import names as names_of
+from synthkd.kinds.proposition.alignment import LEAST
+from synthkd.kinds.proposition.alignment import SentenceOverlap as Aligner
+from synthkd.kinds.proposition.claims import proper_names as names_of
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.text.normal_forms import normal_phrase
 

@@ -325,11 +325,7 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
     try:
         _refuse_unread(made, part["options"])
         raw = {"name": "critic", "inputs": {"count": 1}, "kind": part, "teacher": {}, "corpus": {"path": "."}}
-        kind: Kind = (
-            made.from_recipe(Recipe.from_dict(raw, Path()))
-            if hasattr(made, "from_recipe")
-            else made(**part["options"])
-        )
+        kind: Kind = made.from_recipe(Recipe.from_dict(raw, Path()))
     except (TypeError, ValueError) as error:
         said = (str(error).replace("__init__() ", "").strip().splitlines() or [""])[0]
         raise InputError(f"--kind-option: kind {name!r}: {said}") from None

@@ -17,7 +17,7 @@ import numpy as np
 from synthkd.errors import InputError, nearest, require_extra
 from synthkd.rows import CellError, cell_text, text_cell
 from synthkd.text.normal_forms import word_pattern
-from synthkd.text.plurals import entity_key
+from synthkd.text.nouns import entity_key
 
 WAYS = ("category", "similar", "random")
 NAMES = ("name", "entity", "head", "title", "label")

@@ -11,8 +11,8 @@ import numpy as np
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.errors import InputError, require_extra
-from synthkd.kinds.proposition.align import words
-from synthkd.kinds.proposition.claims import numbers
+from synthkd.kinds.proposition.alignment import overlap_words
+from synthkd.kinds.proposition.claims import text_numbers
 from synthkd.text.normal_forms import normal_phrase
 
 
@@ -209,8 +209,8 @@ class OverlapScorer:
     def _words(self, text: str) -> frozenset[str]:
         known = self._known.get(text)
         if known is None:
-            values = {f"#{value}" for value in numbers(text)}
-            plain = {word for word in words(text) if not word.isdecimal()}
+            values = {f"#{value}" for value in text_numbers(text)}
+            plain = {word for word in overlap_words(text) if not word.isdecimal()}
             known = self._known[text] = frozenset(plain | values)
         return known
 

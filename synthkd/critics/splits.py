@@ -13,7 +13,7 @@ import pyarrow as pa
 from synthkd.errors import CriticError, nearest
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
-from synthkd.text.similar import twins
+from synthkd.text.near_duplicates import twins
 
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 _HELD = {

@@ -17,7 +17,7 @@ from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.comparative.grammar import small_word
 from synthkd.kinds.comparative.lexicon import GRADERS, KNOWN, meaning
 from synthkd.options import BaseOptions
-from synthkd.text.plurals import forms, words_of
+from synthkd.text.nouns import noun_forms, noun_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -129,12 +129,12 @@ class EntityEcho(RowRule):
     column = "comparative"
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        words = words_of(" ".join(str(row[name] or "") for name in ("adverb", "quantifier", "comparative")))
+        words = noun_words(" ".join(str(row[name] or "") for name in ("adverb", "quantifier", "comparative")))
         for one, other in pairwise(words):
             if one == other:
                 return f"says {one!r} twice"
         for side in ("left", "right"):
-            for form in forms(str(row[side] or "")):
+            for form in noun_forms(str(row[side] or "")):
                 if any(tuple(words[i : i + len(form)]) == form for i in range(len(words))):
                     return f"names {str(row[side])!r} again"
         return None

@@ -23,8 +23,8 @@ from pydantic import Field
 from synthkd.errors import InputError, RecipeError, require_extra
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.options import BaseOptions
-from synthkd.text.near_duplicates import Numbers, near_groups, normal_text
-from synthkd.text.normal_forms import word_pattern
+from synthkd.text.minhash import Numbers, near_groups
+from synthkd.text.normal_forms import normal_text, word_pattern
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -264,7 +264,7 @@ class LabelNoiseRule(LastFilter):
         rows, self._rows = self._rows, []
         # In the order of ids: how rows were dealt must not be seen in the folds.
         order = sorted(range(len(rows)), key=lambda i: rows[i])
-        real = getattr(kind, "real", [])
+        real = kind.real
         labels = [rows[i][2] for i in order]
         found = find_label_noise(
             [rows[i][1] for i in order], labels, ([r.text for r in real], [r.label for r in real]),

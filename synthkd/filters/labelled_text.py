@@ -13,7 +13,8 @@ from synthkd.filters.rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.labelled_text.taxonomy import label_form
 from synthkd.options import BaseOptions
-from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, normal_text
+from synthkd.text.minhash import Bands, Numbers
+from synthkd.text.normal_forms import SHINGLE, normal_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,11 +26,7 @@ class LabelKnown(TextRule):
     name: ClassVar[str] = "label_known"
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        taxonomy: Any = getattr(kind, "taxonomy", None)
-        label = str(row["label"] or "")
-        if taxonomy is None or label in taxonomy.classes:
-            return None
-        return f"no class {label!r}{taxonomy.hint(label)}"
+        return kind.label_problem(str(row["label"] or ""))
 
     def text(self, row: Row, kind: Kind) -> str:
         return str(row["label"] or "")
@@ -71,7 +68,7 @@ class Contaminated(Filter):
         self._sorted: list[tuple[Numbers, Numbers]] = []
 
     def check_kind(self, kind: Kind) -> None:
-        if not getattr(kind, "evaluation", None):
+        if not kind.evaluation:
             raise RecipeError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
@@ -79,7 +76,7 @@ class Contaminated(Filter):
         texts = [str(text or "") for text in batch.column(kind.rule_column or "text").to_pylist()]
         return [None if found is None else _told(kind, *found) for found in self.find(texts, kind)]
 
-    def find(self, texts: list[str], kind: Any) -> list[tuple[int, float] | None]:
+    def find(self, texts: list[str], kind: Kind) -> list[tuple[int, float] | None]:
         """For each text the evaluation row that it is nearest to, and how near; None where none is."""
         self._read(kind)
         equal = [self._equal.get(normal_text(text)) for text in texts]
@@ -92,7 +89,7 @@ class Contaminated(Filter):
             found[i] = self._nearest(texts[i], hashes[row], kind)
         return found
 
-    def _read(self, kind: Any) -> None:
+    def _read(self, kind: Kind) -> None:
         if self._of is kind:
             return
         rows = [row.text for row in kind.evaluation]
@@ -103,7 +100,7 @@ class Contaminated(Filter):
             self._sorted = [(hashes[order, band], order) for band, order in enumerate(orders)]
         self._of = kind
 
-    def _nearest(self, text: str, hashes: Numbers, kind: Any) -> tuple[int, float] | None:
+    def _nearest(self, text: str, hashes: Numbers, kind: Kind) -> tuple[int, float] | None:
         assert self.bands is not None
         others: set[int] = set()
         for value, (column, order) in zip(hashes, self._sorted, strict=True):
@@ -114,7 +111,7 @@ class Contaminated(Filter):
         return (-other, similarity) if similarity >= self.bands.threshold else None
 
 
-def _told(kind: Any, number: int, similarity: float) -> str:
+def _told(kind: Kind, number: int, similarity: float) -> str:
     row = kind.evaluation[number]
     how = "is" if similarity == 1 else f"is near ({similarity:.2f})"
     return f"{how} {row.place}: {row.text[:80]!r}"

@@ -18,7 +18,8 @@ from synthkd.errors import RecipeError
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.options import BaseOptions
 from synthkd.storage import TemporaryFolder
-from synthkd.text.near_duplicates import SHINGLE, Bands, Numbers, greedy
+from synthkd.text.minhash import Bands, Numbers, drop_near_duplicates
+from synthkd.text.normal_forms import SHINGLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,9 @@ class Spool:
             self._texts.seek(begin)
             return self._texts.read(int(ends[row]) - begin).decode("utf-8", "surrogatepass").split("\0", 1)
 
-        for row, other, similarity in greedy(self._band, order, fixed, lambda row: blob(row)[1], self.bands):
+        for row, other, similarity in drop_near_duplicates(
+            self._band, order, fixed, lambda row: blob(row)[1], self.bands
+        ):
             yield row, blob(other)[0], similarity
 
     def _band(self, band: int) -> Numbers:
@@ -142,7 +145,7 @@ class NearDuplicate(LastFilter):
         """The rows so far; real rows are the first of them."""
         if self._spool is None:
             self._spool = Spool(self.bands)
-            real = getattr(kind, "real", [])
+            real = kind.real
             self._fixed = len(real)
             within = [row.label for row in real] if self.within == "label" else [""] * len(real)
             if real:

@@ -285,7 +285,7 @@ class OrderRule(Filter):
         self.by, self.against = self.options.by, self.options.against
 
     def check_kind(self, kind: Kind) -> None:
-        if not hasattr(kind, "claim"):
+        if not kind.has_claims:
             raise RecipeError(f"rule 'order': rows of the kind {kind.name!r} say of nothing that it is more")
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:

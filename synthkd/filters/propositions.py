@@ -12,7 +12,7 @@ from synthkd.filters.base import Reasons
 from synthkd.filters.rules import TextRule
 from synthkd.finish_reasons import Finish, meaning_of
 from synthkd.kinds.base import Kind, Row
-from synthkd.kinds.proposition.align import (
+from synthkd.kinds.proposition.alignment import (
     CUT,
     EMPTY_GROUP,
     NO_GROUP,
@@ -20,19 +20,19 @@ from synthkd.kinds.proposition.align import (
     NO_TEXT,
     NOTHING_READ,
     TOO_MANY,
-    words,
+    overlap_words,
 )
 from synthkd.kinds.proposition.claims import (
     POINTERS,
     SIGNS,
     SMALL,
     joined_predicates,
-    known_words,
+    leading_pointer,
     name_found,
-    names,
-    numbers,
-    pointer,
+    proper_names,
     several_claims,
+    source_words,
+    text_numbers,
 )
 from synthkd.text.normal_forms import normal_phrase
 
@@ -107,7 +107,7 @@ class SelfContained(TextRule):
         self.allow = _folded(self.options.allow)
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        found = pointer(self.text(row, kind))
+        found = leading_pointer(self.text(row, kind))
         if found is None or found.casefold() in self.allow:
             return None
         return f"begins with {found!r}"
@@ -189,8 +189,8 @@ class NotCopy(PropositionRule):
             return None
         if normal_phrase(sentence) == normal_phrase(self.text(row, kind)):
             return f"is the sentence, of {count} words"
-        theirs = set(words(sentence))
-        repeated = len(theirs & set(words(self.text(row, kind)))) / max(len(theirs), 1)
+        theirs = set(overlap_words(sentence))
+        repeated = len(theirs & set(overlap_words(self.text(row, kind)))) / max(len(theirs), 1)
         return f"repeats {repeated:.0%} of a sentence of {count} words" if repeated >= self.share else None
 
 
@@ -230,15 +230,17 @@ class Grounded(PropositionRule):
         if self.numbers:
             known = _numbers(source)
             missing += [
-                f"number {said!r}" for value, said in numbers(text, strict=True).items() if value not in known
+                f"number {said!r}"
+                for value, said in text_numbers(text, strict=True).items()
+                if value not in known
             ]
         if self.names:
             known_names = _words(source)
-            missing += [f"name {name!r}" for name in names(text) if not name_found(name, known_names)]
+            missing += [f"name {name!r}" for name in proper_names(text) if not name_found(name, known_names)]
         if self.new_words is not None and not missing:
             new = [
                 word
-                for word in dict.fromkeys(words(text))
+                for word in dict.fromkeys(overlap_words(text))
                 if word not in SMALL and word not in _all_words(source)
             ]
             missing += [f"word {word!r}" for word in new] if len(new) > self.new_words else []
@@ -247,14 +249,14 @@ class Grounded(PropositionRule):
 
 @lru_cache(1 << 10)
 def _numbers(source: str) -> frozenset[Any]:
-    return frozenset(numbers(source))
+    return frozenset(text_numbers(source))
 
 
 @lru_cache(1 << 10)
 def _words(source: str) -> frozenset[str]:
-    return frozenset(known_words(source))
+    return frozenset(source_words(source))
 
 
 @lru_cache(1 << 10)
 def _all_words(source: str) -> frozenset[str]:
-    return frozenset(words(source))
+    return frozenset(overlap_words(source))

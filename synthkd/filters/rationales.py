@@ -10,10 +10,11 @@ from pydantic import Field
 from synthkd.filters.base import Reasons
 from synthkd.filters.rules import TextRule
 from synthkd.kinds.base import Kind, Row
-from synthkd.kinds.rationale.choices import choices_of, named_by_stems, named_choices
-from synthkd.kinds.rationale.cut import last_sentence
+from synthkd.kinds.rationale.answer_phrases import last_sentence
+from synthkd.kinds.rationale.choice_words import named_by_stems, named_choices
+from synthkd.kinds.rationale.choices import choices_of
 from synthkd.kinds.rationale.equations import equations, wrong_equations
-from synthkd.kinds.rationale.numeric import exact, write_number
+from synthkd.kinds.rationale.number_answers import read_exact_number, write_number
 from synthkd.kinds.rationale.tokens import plain, tokens
 from synthkd.text.normal_forms import normal_phrase
 
@@ -59,7 +60,7 @@ class AnswerAgrees(TextRule):
         choices = choices_of(row)
         if choices:
             return _other_choice(steps, answer, choices)
-        number = exact(answer)
+        number = read_exact_number(answer)
         return None if number is None else _other_number(steps, number)
 
 

@@ -21,8 +21,8 @@ from synthkd.errors import RecipeError, SynthKDError, nearest
 from synthkd.filters.base import Filter, Reasons
 from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
 from synthkd.kinds.base import Kind, Row
-from synthkd.kinds.json_values import begins_as_json
 from synthkd.options import BaseOptions
+from synthkd.text.json_values import begins_as_json
 from synthkd.text.normal_forms import marks, normal_phrase, stored
 
 if TYPE_CHECKING:
@@ -225,8 +225,8 @@ class SelfLoop(TextRule):
 
 
 def _reflexive(kind: Kind, row: Row) -> bool:
-    relation = getattr(kind, "relations", {}).get(row.get("relation"))
-    return getattr(relation, "reflexive", False)
+    relation = kind.relations.get(str(row.get("relation")))
+    return relation is not None and relation.reflexive
 
 
 class Echo(TextRule):

@@ -1,4 +1,4 @@
-"""Small, pure functions on text that kinds and rules share: what a teacher puts around an answer is taken off it."""
+"""Remove the decorations of an answer: list marks, labels, quotes, emphasis and prefaces."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from synthkd.text.normal_forms import stored
 __all__ = ["LABELS", "answer_lines", "as_line", "clean_line", "peel", "without_emphasis"]
 
 _BULLET = r"[•●○◦▪▫■□◆◇▸▹►▻▶‣∙⁃➤➢➔→✓✔✅☑👉🔹🔸▷·]\ufe0f?"
-#: A hyphen or dash needs a space behind it before a digit, where it may be a minus; a number needs one always (3.5, 10:30).
+#: A hyphen before a digit needs a space, since it may be a minus; a number always needs one (3.5, 10:30).
 _LIST_MARK = re.compile(
     rf"(?:{_BULLET}\s*)+|[-*+–—―>]+\s+(?:\[[ xX]?\]\s+)?|[–—―]+(?=[^\W\d])|\#{{1,6}}\s+"
     r"|(?P<bold>\*\*|__)?(?:\(?\d{1,3}\\?[.):]|\[\d{1,3}\]|\(?(?:[a-z]|[A-Z]|[ivx]{2,4})\))(?(bold)[.):]?(?P=bold)[.):]?)\s+"
     r"|[①-⑳❶-❿➀-➓]\s*|\d\ufe0f?\u20e3\s*"
 )
-#: Names of an answer that a teacher may write before it, as a pattern.
+#: Names of an answer that may precede it, as a pattern.
 LABELS = r"tail|tail entity|object|answer|final answer|output|result|response|completion|(?-i:A)"
 _VERBATIM = "\"'`"
 _QUOTES = {
@@ -31,7 +31,7 @@ _QUOTES = {
     "『": "』",
     "”": "”",
 }
-#: A whole text in emphasis, a tag or a command of LaTeX; the same mark does not stand inside.
+#: A whole text in emphasis, a tag or a LaTeX command, without the same mark inside.
 _WHOLE = re.compile(
     r"(?P<mark>\*{1,3}|_{1,3}|~~|``|```|\$(?!\d))(?P<inner>(?!\s)(?:(?!(?P=mark)).)+(?<!\s))(?P=mark)"
     r"|``(?P<tex>[^`']+)''"
@@ -41,11 +41,11 @@ _WHOLE = re.compile(
 _INLINE = re.compile(
     r"(?P<mark>\*\*|~~)(?=\S)(?P<strong>.+?)(?<=\S)(?P=mark)|(?<![\w*])\*(?=[^\s*])(?P<soft>[^*]+?)(?<=[^\s*])\*(?![\w*])"
 )
-#: What a cut or careless answer leaves of these.
+#: Unpaired marks of emphasis.
 _LOOSE = re.compile(r"^(?:\*\*|__|~~)(?=\S)|(?<=\S)(?:\*\*|__|~~)$|\\+$")
 _ESCAPED = re.compile(r"\\([!\"#$%&'()*+,\-./:;<=>?@\[\]^_`{|}~])")
 _STOPS = " .,;…。．｡，、；،؛।॥۔։"
-#: Most answers: nothing to take off.
+#: An answer without decorations.
 _PLAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ,'-]*[A-Za-z0-9])?")
 _FENCE = re.compile(r"[ \t]*(?:```|~~~)[\w+.-]*[ \t]*")
 _RULE = re.compile(r"\s*(?:-(?:\s*-)+|\*(?:\s*\*)+|_(?:\s*_)+|=(?:\s*=)+)\s*")
@@ -54,8 +54,13 @@ _RULE = re.compile(r"\s*(?:-(?:\s*-)+|\*(?:\s*\*)+|_(?:\s*_)+|=(?:\s*=)+)\s*")
 def clean_line(line: str, labels: str = LABELS) -> str:
     """Return a short answer without control characters, decorations and closing full stop.
 
-    Taken off: list marks and numbers, headings, emphasis, code marks, tags, escapes of Markdown, a label such as `Tail:`,
-    quotes around the whole, commas and full stops behind it. What stands in plain quotes is taken as it stands.
+    Removes list marks and numbers, headings, emphasis, code marks, tags, Markdown escapes, a label such as
+    `Tail:`, quotes around the whole, and commas and full stops behind it. Text in plain quotes stays as it
+    is.
+
+    Args:
+        line: The answer.
+        labels: Pattern of labels before an answer.
     """
     line = stored(line).lstrip()
     if line[-1:] == " " and _LIST_MARK.fullmatch(line):
@@ -71,7 +76,7 @@ def clean_line(line: str, labels: str = LABELS) -> str:
 
 
 def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
-    """Return a stored line without the decorations around it, and without any of ``stops`` at its end."""
+    """Return a stored line without decorations, and without any of ``stops`` at its end."""
     if _bare(line, stops):
         return line
     label = _label(labels)
@@ -97,7 +102,7 @@ def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
 
 
 def _bare(line: str, stops: str) -> bool:
-    """Tell at a glance that a line has no decoration: most have none."""
+    """Return True if a line clearly has no decoration, as most lines."""
     last = line[-1:]
     return (
         line[:1].isalpha()
@@ -117,12 +122,12 @@ def _label(labels: str) -> re.Pattern[str]:
 
 
 def _quoted(line: str) -> bool:
-    """Tell whether a line stands in a pair of plain quotes, with none of them inside."""
+    """Return True if a pair of plain quotes surrounds a line, without such quotes inside."""
     return len(line) > 1 and line[0] == line[-1] and line[0] in _VERBATIM and line[0] not in line[1:-1]
 
 
 def without_emphasis(line: str) -> str:
-    """Return a line without the stars and tildes of Markdown around words of it."""
+    """Return a line without Markdown's stars and tildes around its words."""
     return _INLINE.sub(_inside, line) if "*" in line or "~" in line else line
 
 
@@ -131,7 +136,7 @@ def _inside(found: re.Match[str]) -> str:
 
 
 def answer_lines(text: str, labels: str = LABELS) -> list[str]:
-    """Return the lines of an answer that say something, cleaned; fences, rules and a preface such as `Here it is:` are none."""
+    """Return the cleaned lines of an answer, without fences, rules and a preface such as `Here it is:`."""
     plain = text.strip().rstrip(_STOPS)
     if _PLAIN.fullmatch(plain) and not plain.isdigit():
         return [plain]
@@ -154,29 +159,11 @@ def _says_nothing(line: str, label: re.Pattern[str]) -> bool:
 
 
 def as_line(text: str, *others: str) -> str:
-    """A line from which `clean_line` reads a text again: the text itself, in quotes, or the first of ``others`` that does;
-    the text itself where none does."""
+    """Return a line that `clean_line` reads as a text: the text, the text in quotes, or one of ``others``.
+
+    Without such a line, returns the text itself.
+    """
     if clean_line(text) == text:
         return text
     quoted = (f"{mark}{text}{mark}" for mark in _VERBATIM)
     return next((line for line in (*quoted, *others) if clean_line(line) == text), text)
-
-
-#: Thirty given names that go with any pronoun; a prompt draws pairs of them for its examples.
-NAMES = (
-    "Robin", "Taylor", "Jordan", "Casey", "Riley", "Morgan", "Avery", "Quinn", "Jamie", "Skyler",
-    "Rowan", "Reese", "Finley", "Emerson", "Hayden", "Dakota", "Parker", "Sawyer", "Charlie", "Frankie",
-    "Jessie", "Kendall", "Lane", "Marley", "Peyton", "Remy", "Sidney", "Tatum", "Drew", "Blake",
-)  # fmt: skip
-#: The pair that stands for PersonX and PersonY in the question itself (never drawn for an example).
-QUERY = ("Alex", "Chris")
-
-
-def put_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
-    """``PersonX`` and ``PersonY`` as names."""
-    return re.sub(r"\bPersonY\b", y, re.sub(r"\bPersonX\b", x, text))
-
-
-def take_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
-    """Names as ``PersonX`` and ``PersonY``."""
-    return re.sub(rf"\b{y}\b", "PersonY", re.sub(rf"\b{x}\b", "PersonX", text))

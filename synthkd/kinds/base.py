@@ -1,7 +1,7 @@
-"""What a kind of knowledge is: its columns, and how it is parsed, put into words and normalised.
+"""The contract of a kind of knowledge.
 
-A kind knows no teacher. It sees an input row and a completion's text, and gives candidates or a reason
-why there are none. `docs/extending/kind.md` builds one from nothing.
+A kind knows no teacher: it gets an input row and the text of a completion, and returns candidates or the
+reason why there are none. `docs/extending/kind.md` builds a kind from nothing.
 """
 
 from __future__ import annotations
@@ -11,28 +11,48 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from synthkd.keys import content_hash
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
+
+if TYPE_CHECKING:
+    from synthkd.kinds.relations import Relation
+    from synthkd.recipe import Recipe
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A completion in which no candidate was found. ``reason`` is a short name."""
+    """A completion without a candidate. ``reason`` is a short name."""
 
     reason: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """A row that people wrote.
+
+    Attributes:
+        text: The text.
+        label: Its label; "" without one.
+        place: File and row, for messages.
+    """
+
+    text: str
+    label: str
+    place: str
 
 
 Parse = Callable[[Any, str, Row], "list[dict[str, Any]] | Malformed"]
 
 
 def without_thoughts(text: str) -> str | Malformed:
-    """Return the answer in a reply, or that the reply is nothing but a model's thoughts."""
+    """Return the answer of a reply, without a model's thoughts."""
     if not may_hold_thoughts(text):
         return text
     found = split_thoughts(text)
@@ -44,7 +64,7 @@ def without_thoughts(text: str) -> str | Malformed:
 
 
 def _of_answers(parse: Parse) -> Parse:
-    """Make a parser read the answer proper, so that no kind needs to know of thoughts."""
+    """Make a parser read answers without thoughts."""
 
     @wraps(parse)
     def parsed(self: Any, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
@@ -55,17 +75,32 @@ def _of_answers(parse: Parse) -> Parse:
 
 
 class Kind(ABC):
-    """One kind of knowledge.
+    """A kind of knowledge.
 
-    What a kind parses never holds the thoughts of a reasoning model: each `parse` is given the answer behind them (see
-    `synthkd.text.thoughts`), and a reply that is thoughts alone is malformed before it is asked.
+    `parse` never gets the thoughts of a reasoning model, only the answer behind them (see
+    `synthkd.text.thoughts`); a reply of thoughts alone is malformed.
 
-    ``columns`` are the flat string columns that hold a candidate's content, in order;
-    ``input_columns`` are those that an input row must have, ``optional_columns`` further ones of texts that it may have,
-    ``loose_columns`` those of another form, such as lists;
-    ``group_column`` is the one whose values never stand on both sides of a split.
-    ``details`` are columns beside the content, by name and Arrow type (``int32``, ``float64``, ``bool``,
-    ``string``): a place in a source, say. They are no part of what a candidate says, and may be missing.
+    Attributes:
+        name: Name of the kind, as recipes and entry points have it.
+        columns: Flat text columns of a candidate's content, in order.
+        input_columns: Columns that an input row must have, as texts.
+        optional_columns: Further columns of texts that an input row may have.
+        loose_columns: Columns of another form that an input row may have, such as lists.
+        group_column: Column whose values are never on both sides of a split.
+        details: Columns beside the content, by name and Arrow type (``int32``, ``float64``, ``bool``,
+            ``string``), such as a place in a source. They are not part of a candidate's content and
+            may be missing.
+        default_rules: Rules of a recipe that names none.
+        class_column: Column of few values whose distribution is reported, such as relations or labels.
+        rule_column: Column that rules on a text read by default; None is the last column.
+        keeps: What votes keep by default: the `winner` of a question with one answer, or `all`.
+        has_claims: True if `claim` orders two things, so that the rule `order` applies.
+        several: True if an answer may have more than one candidate.
+        answer_size: Approximate rows per answer, by which filtering is partitioned.
+        longest_answer: Characters of a text in a structured answer, at most.
+        relations: Relations that rows of the kind may name.
+        real: Rows that people wrote: few-shot examples, and what near-duplicates are compared with.
+        evaluation: Rows that no accepted row may repeat.
     """
 
     name: ClassVar[str]
@@ -76,42 +111,53 @@ class Kind(ABC):
     group_column: ClassVar[str]
     details: ClassVar[Mapping[str, str]] = {}
     default_rules: ClassVar[tuple[str, ...]] = ()
-    #: The column of few values whose spread is told: relations, labels. None where there is none.
     class_column: ClassVar[str | None] = None
-    #: The column that rules on a text look at where they name none. Default: the last.
     rule_column: ClassVar[str | None] = None
-    #: What votes keep where a recipe does not say: the `winner` of a question that has one answer, or `all`.
     keeps: ClassVar[str] = "all"
-    #: Whether an answer may hold more than one candidate.
+    has_claims: ClassVar[bool] = False
     several: bool = False
-    #: Rows of the usual size that an answer comes to, about: into how many partitions filtering is divided.
     answer_size: float = 1.0
-    #: Characters that a text of a structured answer may have.
     longest_answer: ClassVar[int] = 400
+    relations: Mapping[str, Relation] = MappingProxyType({})
+    real: Sequence[SourceText] = ()
+    evaluation: Sequence[SourceText] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "parse" in vars(cls):
             cls.parse = _of_answers(cls.parse)  # type: ignore[assignment, method-assign]
 
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> Self:
+        """Return the kind of a recipe. Default: the constructor with the recipe's options."""
+        return cls(**recipe.kind.options)
+
     @property
     def answer_columns(self) -> tuple[str, ...]:
-        """The columns that the teacher fills; the input has the others."""
+        """The columns that the teacher fills; the input row has the others."""
         return tuple(column for column in self.columns if column not in self.input_columns)
 
     @property
     def answer_regex(self) -> str | None:
-        """Regular expression of a whole answer, for `teacher.constrained`; None where the kind has none."""
+        """Regular expression of a whole answer, for `teacher.constrained`; None without one."""
         return None
 
     @abstractmethod
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
-        """Candidates in a completion: one dict of ``columns`` and ``details`` each. Never raises, whatever the text."""
+        """Read the candidates of a completion. Never raise, whatever the text.
+
+        Returns:
+            A dict of `columns` and `details` for each candidate, or why there is none.
+        """
 
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
-        """Candidates in a structured answer: an object with `answer_columns`, or ``answers`` with a list of them.
+        """Read the candidates of a structured answer.
 
-        Default: one column goes through `parse`, as a plain text would; several are taken as they stand.
+        Default: one answer column goes through `parse`, as text would; several are taken as they are.
+
+        Args:
+            answer: An object with `answer_columns`, or ``answers`` with a list of such objects.
+            row: The input row.
         """
         items = answer["answers"] if self.several else [answer]
         if len(self.answer_columns) == 1:
@@ -120,61 +166,73 @@ class Kind(ABC):
         known = {column: str(row[column]) for column in self.columns if column in self.input_columns}
         return [{**known, **item} for item in items] or Malformed("no_answers")
 
-    def grouped(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
-        """Candidates by the input row that they answer, in the order of their first ones: what a student is asked, and all
-        that its one answer must hold. Default: each alone, or with ``several`` those with equal inputs together."""
+    def group_by_input(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
+        """Group candidates by input row, in first-seen order; each group is one training example.
+
+        Default: each candidate alone; with ``several``, candidates of equal inputs together.
+
+        Returns:
+            The input row of each group, and the candidates that its answer must have.
+        """
         if not self.several:
             return [(self.question(candidate), [candidate]) for candidate in candidates]
         found: dict[tuple[Any, ...], tuple[dict[str, Any], list[Row]]] = {}
         for candidate in candidates:
-            asked = self.question(candidate)
-            found.setdefault(tuple(asked.items()), (asked, []))[1].append(candidate)
+            question = self.question(candidate)
+            found.setdefault(tuple(question.items()), (question, []))[1].append(candidate)
         return list(found.values())
 
     def question(self, candidate: Row) -> dict[str, Any]:
-        """The input row that a candidate answers, as far as the candidate tells it."""
+        """Return the input row that a candidate answers, as far as the candidate gives it."""
         return {column: str(candidate[column] or "") for column in self.input_columns}
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """An answer to an input row from which `parse` reads these candidates again: what a student learns to write. It
-        goes on from a prompt, so it begins with a space or a new line. What no text can say is told by `parse`, which then
-        reads something else. Default: the one answer column, each candidate in a line."""
+        """Write the answer to an input row from which `parse` reads these candidates again.
+
+        The answer continues a prompt, so it begins with a space or a new line. Candidates that no text
+        can give are allowed: `parse` reads something else then. Default: the one answer column, a line
+        per candidate.
+        """
         column = self.answer_columns[-1]
         return " " + "\n".join(str(candidate[column] or "") for candidate in candidates)
 
     @abstractmethod
     def verbalize(self, candidate: Row) -> str:
-        """The candidate as a sentence that a person or a critic can read."""
+        """Write a candidate as a sentence for people and critics."""
 
     @abstractmethod
     def normalize(self, candidate: Row) -> tuple[str, ...]:
-        """The form under which two candidates are the same knowledge, one string for each column."""
+        """Return the form under which equal knowledge is equal, one string per column."""
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """The input rows that one row of the file stands for. Default: itself."""
+        """Return the input rows that a row of the file stands for. Default: the row itself."""
         return [dict(row)]
 
     def check(self, row: Row) -> str | None:
-        """What is wrong with an input row, in one line; ``None`` where nothing is."""
+        """Return the problem of an input row in one line; None if there is none."""
         missing = [column for column in self.input_columns if not str(row.get(column) or "").strip()]
         return f"{missing[0]!r} is empty" if missing else None
 
-    def shown(self) -> list[dict[str, Any]]:
-        """Few-shot examples that the kind brings with it, in place of the template's."""
+    def own_examples(self) -> list[dict[str, Any]]:
+        """Return the few-shot examples of the kind, which replace those of the template."""
         return []
 
-    def check_shown(self, rows: Sequence[Row]) -> None:
-        """Raise `KindError` for few-shot examples that must not be shown. Default: all may."""
+    def check_examples(self, rows: Sequence[Row]) -> None:
+        """Refuse few-shot examples that must not be shown. Default: all may.
+
+        Raises:
+            KindError: An example must not be shown.
+        """
         return
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """The variables of the prompt. Default: the input's columns and ``examples``."""
+        """Return the variables of the prompt. Default: the input's columns and ``examples``."""
         return {**row, "examples": list(examples)}
 
     def group(self, candidate: Row, column: str | None = None) -> str:
         """Name the group of a candidate: the normal form of ``column``, by default `group_column`.
 
-        Rows of one group never stand on both sides of a split.
+        Rows of one group are never on both sides of a split.
         """
         column = column or self.group_column
         plain = ""
@@ -184,13 +242,15 @@ class Kind(ABC):
         return plain or normal_phrase(value) or value.strip()
 
     def identity(self, candidate: Row) -> str:
-        """Content id of a candidate: equal for equal knowledge, whoever said it."""
+        """Return the content id of a candidate, equal for equal knowledge."""
         return content_hash([self.name, *self.normalize(candidate)])
 
     def vote_on(self, candidate: Row) -> tuple[str, ...]:
-        """The question that completions vote on with such a candidate. Equal knowledge has an equal question, since
-        the rows of one question are judged together. Default: what the input gives; the knowledge itself where it
-        gives nothing."""
+        """Return the question on which a candidate's completion votes.
+
+        Equal knowledge has an equal question, since the rows of a question are filtered together.
+        Default: the input columns; the whole candidate if there are none.
+        """
         whole = self.normalize(candidate)
         given = [
             value for column, value in zip(self.columns, whole, strict=True) if column in self.input_columns
@@ -198,5 +258,13 @@ class Kind(ABC):
         return tuple(given) or whole
 
     def vote_for(self, candidate: Row) -> str:
-        """The answer to that question for which this candidate is a vote; "" is no vote."""
+        """Return the answer that a candidate votes for; "" is no vote."""
         return "\n".join(self.normalize(candidate))
+
+    def claim(self, candidate: Row) -> tuple[str, str, str] | None:
+        """Return the axis of a claim, what is more and what is less on it; None without a claim."""
+        return None
+
+    def label_problem(self, label: str) -> str | None:
+        """Return the reason why a label is not one of the kind's classes; None if it is one."""
+        return None

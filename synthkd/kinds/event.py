@@ -1,7 +1,7 @@
-"""Events: the heads of if-then triples, such as "PersonX pays PersonY a compliment".
+"""The kind `event`: heads of if-then triples, such as "PersonX pays PersonY a compliment".
 
-They are generated from a few seed events drawn anew for each request (West et al. 2022, head generation);
-an accepted corpus of them is the input of the triples about events.
+Events are generated from a few seed events, drawn anew for each request (head generation of West et al.
+2022, arXiv 2110.07178). An accepted corpus of events is the input of triples about events.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from synthkd.kinds.answer_text import LABELS, answer_lines, as_line
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.json_values import json_texts
+from synthkd.text.json_values import json_texts
 from synthkd.text.normal_forms import normal_phrase
 
 
 class EventKind(Kind):
-    """One event in each completion: its first line."""
+    """An event: the first line of a completion."""
 
     name = "event"
     columns = ("event",)

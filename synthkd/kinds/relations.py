@@ -1,7 +1,8 @@
-"""Sets of relations: how each is put into words and asked for."""
+"""Sets of relations (their sentences and questions), and names for the people of events."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,15 @@ from synthkd.resources import resource
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """``sentence`` holds ``{head}`` and ``{tail}``; ``question`` asks for tails; of a ``reflexive`` relation a head may be
-    its own tail."""
+    """A relation between a head and a tail.
+
+    Attributes:
+        name: Name of the relation.
+        sentence: Sentence of a triple, with ``{head}`` and ``{tail}``.
+        question: Question for tails.
+        event: True if heads are events of PersonX and PersonY.
+        reflexive: True if a head may be its own tail.
+    """
 
     name: str
     sentence: str
@@ -24,23 +32,28 @@ class Relation:
     reflexive: bool = False
 
     def verbalize(self, head: str, tail: str) -> str:
-        """The triple as a sentence."""
+        """Return a triple as a sentence."""
         return self.sentence.replace("{head}", head).replace("{tail}", tail)
 
     def stem(self, head: str) -> str:
-        """What stands before the tail."""
+        """Return the sentence up to the tail."""
         return self.sentence.split("{tail}")[0].replace("{head}", head).rstrip()
 
 
 def shipped_sets() -> list[str]:
-    """Names of the relation sets that come with synthkd."""
+    """Return the names of the relation sets shipped with synthkd."""
     return sorted(path.stem for path in resource("prompts/triple/relations").glob("*.yaml"))
 
 
 def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relation]:
-    """A shipped set by name, a YAML file by path, or some names out of the shipped sets.
+    """Load relations.
 
-    Without a source: all shipped sets together.
+    Args:
+        source: Name of a shipped set, path of a YAML file, or names of relations of the shipped sets;
+            None loads all shipped sets.
+
+    Raises:
+        KindError: A name is unknown, or a file is not readable.
     """
     folder = resource("prompts/triple/relations")
     everything = {
@@ -94,3 +107,23 @@ def _relation(path: Path, name: str, fields: Any) -> Relation:
                 f"{path}: the relation {name!r}: {field} is {value!r}, not {known[field].__name__}"
             )
     return Relation(name=name, **fields)
+
+
+#: Thirty given names that go with any pronoun; prompts draw pairs of them for their examples.
+NAMES = (
+    "Robin", "Taylor", "Jordan", "Casey", "Riley", "Morgan", "Avery", "Quinn", "Jamie", "Skyler",
+    "Rowan", "Reese", "Finley", "Emerson", "Hayden", "Dakota", "Parker", "Sawyer", "Charlie", "Frankie",
+    "Jessie", "Kendall", "Lane", "Marley", "Peyton", "Remy", "Sidney", "Tatum", "Drew", "Blake",
+)  # fmt: skip
+#: Names of PersonX and PersonY in a question, which no example has.
+QUERY = ("Alex", "Chris")
+
+
+def put_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
+    """Replace ``PersonX`` and ``PersonY`` by names."""
+    return re.sub(r"\bPersonY\b", y, re.sub(r"\bPersonX\b", x, text))
+
+
+def take_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
+    """Replace names by ``PersonX`` and ``PersonY``."""
+    return re.sub(rf"\b{y}\b", "PersonY", re.sub(rf"\b{x}\b", "PersonX", text))

@@ -1,13 +1,13 @@
-"""Answers as JSON: the schema that a server is asked to keep to, and reading what came.
+"""Structured answers: their JSON schema, and reading them.
 
-What came is checked again here, whatever the server promised. A model's thoughts are taken off first, around the JSON and
-inside its texts. Repaired is only this, and it is counted:
+Answers are validated here whatever the server guarantees. A model's thoughts are removed first, around
+the JSON and inside its texts. Two repairs are made, and counted:
 
-1. a Markdown fence around the JSON is taken off;
-2. text before and after the first whole JSON object is left out.
+1. a Markdown fence around the JSON is removed;
+2. text before and after the first JSON object is ignored.
 
-Nothing is guessed: no quotes, brackets or commas are added. What cannot be read is malformed, with its text kept,
-so that a better parser can read it again for nothing.
+No quotes, brackets or commas are added. Unreadable answers are malformed; their text is kept, so that a
+better parser can read it again at no cost.
 """
 
 from __future__ import annotations
@@ -22,25 +22,32 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from synthkd.kinds.base import Malformed, without_thoughts
+from synthkd.text.json_values import json_object_at
 
-#: Bounds that keep a constrained model from running on: characters of a text, unless the kind says more (see
-#: `Kind.longest_answer`), and answers of one completion.
+#: Bounds that keep a constrained model from running on: characters of a text, unless the kind has more
+#: (see `Kind.longest_answer`), and answers of a completion.
 LONGEST, MOST = 400, 50
 _FENCE = re.compile(r"^```[a-zA-Z]*\s*\n(.*?)\n?```\s*$", re.DOTALL)
-#: How an object begins; a brace in prose goes on otherwise.
+#: Beginning of an object, unlike that of a brace in prose.
 _OBJECT = re.compile(r'\{\s*["}]')
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A structured answer that keeps to its schema. ``repaired``: not as it came."""
+class StructuredAnswer:
+    """A valid structured answer. ``repaired``: the text around its JSON was removed."""
 
     value: dict[str, Any]
     repaired: bool
 
 
 def answer_model(columns: Sequence[str], several: bool, longest: int = LONGEST) -> type[BaseModel]:
-    """The shape of an answer: an object with these texts, or a list of such objects under ``answers``."""
+    """Return the model of an answer.
+
+    Args:
+        columns: The texts of an object.
+        several: An answer has a list of objects under ``answers``.
+        longest: Characters of a text, at most.
+    """
     text: Any = (str, Field(min_length=1, max_length=longest))
     config = ConfigDict(extra="forbid", strict=True)
     fields: Any = dict.fromkeys(columns, text)
@@ -53,13 +60,17 @@ def answer_model(columns: Sequence[str], several: bool, longest: int = LONGEST) 
 
 
 def response_format(model: type[BaseModel]) -> dict[str, Any]:
-    """The field of a request that asks a server to keep to the schema."""
+    """Return the `response_format` of a request, which makes a server keep to the schema."""
     schema = _plain(model.model_json_schema())
     return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
-def read_answer(text: str, model: type[BaseModel]) -> Answer | Malformed:
-    """An answer that keeps to its schema, or why there is none."""
+def read_structured_answer(text: str, model: type[BaseModel]) -> StructuredAnswer | Malformed:
+    """Read a structured answer.
+
+    Returns:
+        The validated answer, or why there is none.
+    """
     stripped = text.strip()
     if not stripped:
         return Malformed("no_text")
@@ -75,7 +86,7 @@ def read_answer(text: str, model: type[BaseModel]) -> Answer | Malformed:
     if isinstance(found, Malformed):
         return found
     try:
-        return Answer(model.model_validate(found).model_dump(), repaired)
+        return StructuredAnswer(model.model_validate(found).model_dump(), repaired)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "answer"
@@ -83,7 +94,7 @@ def read_answer(text: str, model: type[BaseModel]) -> Answer | Malformed:
 
 
 def _clean(value: Any) -> Any:
-    """A value whose texts hold no thoughts, or why one of them is no answer."""
+    """Remove thoughts from the texts of a value; Malformed if a text has thoughts alone."""
     if isinstance(value, str):
         return without_thoughts(value)
     if isinstance(value, dict):
@@ -100,14 +111,14 @@ def _parsed(text: str) -> tuple[Any, bool]:
         return json.loads(text), False
     if fenced := _FENCE.match(text):
         text = fenced.group(1).strip()
-    if start := _OBJECT.search(text):
-        with suppress(ValueError, RecursionError):
-            return json.JSONDecoder().raw_decode(text, start.start())[0], True
+    start = _OBJECT.search(text)
+    if start and (read := json_object_at(text, start.start())):
+        return read.value, True
     return None, False
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without titles and references: the fewer features, the fewer that a server drops."""
+    """Return a schema without titles and references, which some servers do not support."""
     parts = schema.get("$defs", {})
 
     def plain(node: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Triples: head, relation, tail.
+"""The kind `triple`: head, relation, tail.
 
-The teacher is given a head and a relation and goes on with a tail. Relations between events (the seven
-of ATOMIC-10x) speak of PersonX and PersonY, who bear names while the teacher reads; names are mapped
-back when an answer is parsed (West et al. 2022, arXiv 2110.07178).
+The teacher continues a head and a relation with a tail. In relations between events (the seven of
+ATOMIC-10x), PersonX and PersonY have names in prompts, which are mapped back in answers (West et al. 2022,
+arXiv 2110.07178).
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import KindError, nearest
-from synthkd.kinds.answer_text import NAMES, QUERY, answer_lines, as_line, clean_line, put_names, take_names
+from synthkd.kinds.answer_text import answer_lines, as_line, clean_line
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.json_values import json_texts
-from synthkd.kinds.relations import Relation, load_relations
+from synthkd.kinds.relations import NAMES, QUERY, Relation, load_relations, put_names, take_names
+from synthkd.text.json_values import json_texts
 from synthkd.text.normal_forms import normal_phrase, stored
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
-#: What the tail may stand under in an answer in JSON.
+#: Fields of a JSON answer that may hold the tail, in order of preference.
 _FIELDS = ("tail", "object", "answer", "text", "value", "output", "completion")
 
 
 class TripleKind(Kind):
-    """Head, relation, tail: a teacher goes on from a head and a relation with a tail.
+    """A head, a relation and a tail.
 
-    ``relations`` are those that inputs may name; ``several`` reads every line of an answer as a tail.
+    Args:
+        relations: Relations that inputs may name; None takes all shipped sets.
+        several: Read every line of an answer as a tail.
     """
 
     name = "triple"
@@ -45,14 +47,14 @@ class TripleKind(Kind):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> TripleKind:
-        """The kind as a recipe asks for it."""
+        """Return the kind of a recipe."""
         source: Any = recipe.kind.relations
         if isinstance(source, str) and source.endswith((".yaml", ".yml")):
             source = recipe.resolve(source)
         return cls(load_relations(source), **{"several": recipe.kind.several, **recipe.kind.options})
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """A row without a relation stands for one row with each relation."""
+        """Expand a row without a relation to a row with each relation."""
         if row.get("relation"):
             return [dict(row)]
         return [{**row, "relation": relation} for relation in self.relations]
@@ -64,8 +66,8 @@ class TripleKind(Kind):
             problem = f"unknown relation {name!r}{nearest(name, list(self.relations))}"
         return problem
 
-    def check_shown(self, rows: Sequence[Row]) -> None:
-        """Refuse few-shot examples of which no sentence can be made, or one that says what they do not."""
+    def check_examples(self, rows: Sequence[Row]) -> None:
+        """Refuse few-shot examples without a head, tail or relation."""
         for number, row in enumerate(rows, 1):
             for column in ("head", "tail") if len(self.relations) == 1 else self.columns:
                 if not str(row.get(column) or "").strip():
@@ -74,7 +76,7 @@ class TripleKind(Kind):
                     )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Adds ``question``, ``stem`` and, to each example, ``sentence``; people get names."""
+        """Add ``question``, ``stem`` and, to each example, ``sentence``; people get names."""
         relation = self.relations[row["relation"]]
         if not relation.event:
             shown = [self._example(relation, example, None) for example in examples]
@@ -99,7 +101,7 @@ class TripleKind(Kind):
 
     def _example(self, relation: Relation, example: Row, names: tuple[str, str] | None) -> dict[str, Any]:
         head, tail = str(example["head"]), str(example["tail"])
-        # An example says what its own relation says, which need not be the input's.
+        # An example's sentence is that of its own relation, which may differ from the input's.
         asked, relation = relation, self._of_example(example, relation)
         if (asked.event or relation.event) and asked is not relation:
             raise KindError(
@@ -139,13 +141,13 @@ class TripleKind(Kind):
         ]
 
     def _tail(self, line: str, relation: Relation, head: str) -> str:
-        """A line without the stem, should the teacher have repeated it, and with people for names."""
+        """Return a line without a repeated stem, and with PersonX and PersonY for names."""
         if not relation.event:
             return _without_stem(line, relation.stem(head))
         return take_names(_without_stem(line, put_names(relation.stem(head))))
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """Tails, each in a line; people bear the names that the prompt gives them."""
+        """Write a tail per line; people have the names of the prompt."""
         relation = self.relations.get(str(row["relation"]))
         return " " + "\n".join(
             self._line(str(candidate["tail"] or ""), relation, str(row["head"])) for candidate in candidates
@@ -158,7 +160,7 @@ class TripleKind(Kind):
         said = as_line(put_names(tail) if relation.event else tail)
         if self._tail(clean_line(said), relation, head) == tail:
             return said
-        # A tail that begins as its own stem does: with the stem before it, only that one is taken off.
+        # A tail that begins like its stem is written behind the stem, which alone is removed.
         return f"{put_names(stem) if relation.event else stem} {said}"
 
     def verbalize(self, candidate: Row) -> str:
@@ -178,7 +180,7 @@ class TripleKind(Kind):
 
 def _without_stem(line: str, stem: str) -> str:
     begin = line[: len(stem)]
-    # To compile a pattern for each stem takes longer than all the rest of parsing.
+    # Compiling a pattern for each stem would take longer than parsing.
     if begin.isascii() and stem.isascii() and stem.isprintable() and begin.lower() != stem.lower():
         return line
     stem = stored(stem)

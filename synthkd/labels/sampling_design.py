@@ -29,7 +29,7 @@ import numpy as np
 
 from synthkd.errors import InputError, nearest
 from synthkd.keys import fraction
-from synthkd.text.similar import word_key
+from synthkd.text.near_duplicates import word_key
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -17,7 +17,7 @@ from synthkd.errors import RecipeError
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.stopping import Stopping, lengths
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.structured_answers import read_answer
+from synthkd.kinds.structured_answers import read_structured_answer
 
 if TYPE_CHECKING:
     from synthkd.journal import Journal
@@ -137,7 +137,7 @@ class AdaptiveSampling:
         components = self.components
         if components.answer is None:
             return components.kind.parse(text, row)
-        answer = read_answer(text, components.answer)
+        answer = read_structured_answer(text, components.answer)
         return answer if isinstance(answer, Malformed) else components.kind.read(answer.value, row)
 
     def _candidate(self, row: Row, completion: Completion, one: InputRequest) -> dict[str, Any]:

@@ -116,11 +116,7 @@ def _resolve_kind(recipe: Recipe) -> Kind:
     kind_class = plugins.find("kinds", part.name, recipe.folder)
     plugins.check_options(kind_class, part.options, f"kind {part.name!r}", RecipeError, _SET_ELSEWHERE)
     try:
-        kind: Kind = (
-            kind_class.from_recipe(recipe)
-            if hasattr(kind_class, "from_recipe")
-            else kind_class(**part.options)
-        )
+        kind: Kind = kind_class.from_recipe(recipe)
     except (TypeError, ValueError) as error:
         message = str(error).replace("__init__() ", "")
         # A class without a constructor of its own does not name the option in its error.

@@ -50,12 +50,12 @@ def resolve_prompt(recipe: Recipe, kind: Kind) -> Prompt | None:
     examples = [row for rows in read_rows(source) for row in rows] if source and shots else []
     if source and shots and not examples:
         raise InputError(f"{place}: no few-shot rows in it")
-    if shots and not part.examples and (shown := kind.shown()):
+    if shots and not part.examples and (shown := kind.own_examples()):
         examples, place = shown, "few-shot"
     examples = [_with_texts(row, kind, f"{place} row {i}") for i, row in enumerate(examples, 1)]
     if by is not None and examples:
         _check_grouping(by, examples, place)
-    kind.check_shown(examples)
+    kind.check_examples(examples)
     return replace(prompt, examples=examples, shots=shots, by=by, variables=part.variables)
 
 

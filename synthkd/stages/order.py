@@ -69,7 +69,7 @@ def order(components: Components, folder: Path, done: FilterReport) -> None:
 
 def _claims(path: Path, number: int, components: Components, rule: OrderRule) -> Iterator[Numbers]:
     """The accepted claims of a filtered file."""
-    claim: Any = components.kind.claim  # type: ignore[attr-defined]
+    claim: Any = components.kind.claim
     for at, rows, numbers in _accepted(path, components):
         found = [claim(row) for row in rows]
         said = np.array([one is not None for one in found], dtype=bool)
@@ -109,7 +109,7 @@ def _names(files: list[Path], claims: Numbers, found: Ordered, components: Compo
         for at, rows, _ in _accepted(files[number], components):
             for place, row in zip(at.tolist(), rows, strict=True):
                 if (edge := by_place.get((number, place))) is not None:
-                    axis, more, less = components.kind.claim(row)  # type: ignore[attr-defined]
+                    axis, more, less = components.kind.claim(row)  # type: ignore[misc]
                     names[edge] = _Named(axis, more, less, float(claims["weight"][edge]))
     return names
 

@@ -22,7 +22,7 @@ from synthkd.journal import Journal
 from synthkd.journal.read import Sample
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.structured_answers import read_answer
+from synthkd.kinds.structured_answers import read_structured_answer
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.filter_report import ParseCounts
@@ -133,7 +133,7 @@ class Parser:
         if self.components.answer is None:
             found = kind.parse(text, row)
         else:
-            answer = read_answer(text, self.components.answer)
+            answer = read_structured_answer(text, self.components.answer)
             if isinstance(answer, Malformed):
                 return _Found([], answer)
             repaired = answer.repaired

@@ -21,7 +21,7 @@ from synthkd.students.folders import save_student
 from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
 from synthkd.students.rows import read_labelled_texts
 from synthkd.students.training_hashes import kind_row_hashes
-from synthkd.text.near_duplicates import normal_text
+from synthkd.text.normal_forms import normal_text
 
 README = "README.md"
 

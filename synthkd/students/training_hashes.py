@@ -13,7 +13,7 @@ from synthkd.artifacts.arrays import read_table
 from synthkd.artifacts.folder import Artifact
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
-from synthkd.text.near_duplicates import normal_text
+from synthkd.text.normal_forms import normal_text
 
 #: File of the hashes in a student's folder, or in that of its export.
 FILE = "trained_on.parquet"

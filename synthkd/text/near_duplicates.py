@@ -1,160 +1,166 @@
-"""Find texts that are nearly alike: MinHash signatures in bands (rensa), each pair verified by its exact Jaccard
-similarity over runs of characters.
+"""Find texts that are nearly equal, exactly and without a package.
 
-Texts meet where they agree in a whole band. Bands are as narrow as it takes for two texts at the threshold to meet with a
-probability of at least `RECALL`.
+| name | finds |
+|---|---|
+| `NearCopyIndex` | The indexed text that a text nearly equals. |
+| `near_copy_groups` | Groups of texts that are connected by near copies. |
+| `twins` | Pairs of texts with equal content words, or of long texts with small changes. |
+
+Similarity is the Jaccard similarity of sets of character runs (shingles). Two sets of n runs whose
+similarity is t or more share one of their n - ceil(t n) + 1 rarest runs (prefix filtering; Chaudhuri et al.
+2006; Bayardo, Ma and Srikant 2007), so only texts that share such a run are compared; none is lost.
+`minhash` searches larger sets of texts approximately.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-import numpy as np
+from synthkd.text.normal_forms import normal_text, shingles, word_pattern
 
-from synthkd.errors import require_extra
-from synthkd.text.normal_forms import SHINGLE, normal_text, shingles
-
-__all__ = ["SHINGLE", "jaccard", "normal_text", "shingles"]
+#: The least threshold: below it, nearly every text would be compared with every other.
+LEAST = 0.3
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Shared runs over all runs."""
+    """Return the shared runs over all runs of two sets."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
 
 
-Numbers = np.ndarray[Any, Any]
-#: Hashes in a signature, and the probability with which two texts at the threshold meet.
-HASHES, RECALL = 256, 0.99
-_SEED = 20
-_MIX = np.uint64(0x9E3779B97F4A7C15)
+class NearCopy(NamedTuple):
+    """The number of an indexed text, and its similarity to a text (1 for equal texts)."""
+
+    number: int
+    similarity: float
 
 
-class Bands:
-    """Signatures of texts. ``threshold``: Jaccard similarity from which two texts are nearly alike; ``size``: characters of
-    a shingle."""
+class RunIndex:
+    """Sets of runs, searched by similarity.
 
-    def __init__(self, threshold: float = 0.8, size: int = SHINGLE) -> None:
-        if not 0.3 <= threshold < 1:
-            raise ValueError(f"threshold: a number from 0.3 to 1 is needed, not {threshold!r}")
-        if size < 1:
-            raise ValueError("size: counts from 1")
-        require_extra("the search for near-duplicates", "text", "rensa")
-        self.threshold, self.size = threshold, size
-        self.width = _width(threshold)
-        self.count = HASHES // self.width
-
-    def of(self, texts: Sequence[str]) -> Numbers:
-        """A hash for each text and band, uint64. Shape: texts, bands."""
-        import rensa
-
-        sets = [shingles(normal_text(text), self.size) for text in texts]
-        if not sets:
-            return np.empty((0, self.count), np.uint64)
-        rows = rensa.RMinHash.digest_matrix_from_token_sets(sets, HASHES, _SEED).to_rows()
-        hashes = np.array(rows, dtype=np.uint64)[:, : self.width * self.count]
-        parts = hashes.reshape(len(texts), self.count, self.width)
-        mixed = np.zeros(parts.shape[:2], np.uint64)
-        for i in range(self.width):
-            mixed = (mixed ^ parts[:, :, i]) * _MIX
-            mixed ^= mixed >> np.uint64(29)
-        return mixed
-
-    def similar(self, one: str, other: str) -> float:
-        """The exact similarity of two texts."""
-        return jaccard(shingles(normal_text(one), self.size), shingles(normal_text(other), self.size))
-
-
-def _width(threshold: float) -> int:
-    """The most hashes in a band with which texts at the threshold still meet."""
-    fit = [w for w in range(1, 17) if 1 - (1 - threshold**w) ** (HASHES // w) >= RECALL]
-    return max(fit, default=1)
-
-
-def greedy(
-    columns: Callable[[int], Numbers],
-    order: Numbers,
-    fixed: int,
-    text: Callable[[int], str],
-    bands: Bands,
-) -> Iterator[tuple[int, int, float]]:
-    """Go through the rows in an order, and drop each that is near one that was kept: (row, the kept one that it is
-    nearest to, similarity).
-
-    ``columns`` gives the hashes of a band for all rows; ``text`` a row's text. The first ``fixed`` rows always stay.
+    Args:
+        sets: The indexed sets.
+        threshold: Jaccard similarity of two near copies, at least.
     """
-    meets = np.zeros(len(order), dtype=bool)
-    for band in range(bands.count):
-        meets |= _groups(columns(band)) >= 0
-    rows = order[meets[order]]
-    if not len(rows):
-        return
-    # From here on only rows that meet another take memory: two int32 a band.
-    place = np.full(len(order), -1, np.int32)
-    place[rows] = np.arange(len(rows), dtype=np.int32)
-    member = np.empty((len(rows), bands.count), np.int32)
-    groups = 0
-    for band in range(bands.count):
-        found = _groups(columns(band))[rows]
-        member[:, band] = np.where(found >= 0, found + groups, -1)
-        groups += int(found.max(initial=-1)) + 1
-    last, before = np.full(groups, -1, np.int32), np.full(member.shape, -1, np.int32)
 
-    @lru_cache(1 << 13)
-    def runs(row: int) -> frozenset[str]:
-        return shingles(normal_text(text(row)), bands.size)
+    def __init__(self, sets: Sequence[frozenset[str]], threshold: float) -> None:
+        self.sets, self.threshold = sets, threshold
+        self._counts = Counter(run for runs in sets for run in runs)
+        self._numbers: dict[str, list[int]] = {}
+        for number, runs in enumerate(sets):
+            for run in self._rarest(runs):
+                self._numbers.setdefault(run, []).append(number)
 
-    for at in range(len(rows)):
-        row, own = int(rows[at]), member[at].tolist()
-        near = None if row < fixed else _nearest(at, own, last, before, rows, runs, bands.threshold)
-        if near is not None:
-            yield row, near[0], near[1]
-            continue
-        for band, group in enumerate(own):
-            if group >= 0:
-                before[at, band], last[group] = last[group], at
+    def _rarest(self, runs: frozenset[str]) -> list[str]:
+        order = sorted(runs, key=lambda run: (self._counts[run], run))
+        # Rounded, so that 0.8 * 15 is not above 12.
+        return order[: len(runs) - math.ceil(round(self.threshold * len(runs), 9)) + 1]
+
+    def near(self, runs: frozenset[str]) -> Iterator[NearCopy]:
+        """Yield the indexed sets that are near copies, in no order."""
+        for number in {n for run in self._rarest(runs) for n in self._numbers.get(run, ())}:
+            similarity = jaccard(runs, self.sets[number])
+            if similarity >= self.threshold:
+                yield NearCopy(number, similarity)
 
 
-def _nearest(
-    at: int,
-    own: list[int],
-    last: Numbers,
-    before: Numbers,
-    rows: Numbers,
-    runs: Callable[[int], frozenset[str]],
-    threshold: float,
-) -> tuple[int, float] | None:
-    """The kept row that a row is nearest to; of equally near ones the first that was kept."""
-    others: set[int] = set()
-    for band, group in enumerate(own):
-        other = int(last[group]) if group >= 0 else -1
-        while other >= 0:
-            others.add(other)
-            other = int(before[other, band])
-    best: tuple[int, float] | None = None
-    for other in sorted(others):
-        similarity = jaccard(runs(int(rows[at])), runs(int(rows[other])))
-        if similarity >= threshold and (best is None or similarity > best[1]):
-            best = int(rows[other]), similarity
-    return best
+class NearCopyIndex:
+    """Texts, searched by the runs of four characters in their normal forms.
+
+    Args:
+        texts: The indexed texts.
+        threshold: Jaccard similarity of two near copies, at least; 1 finds equal texts only.
+    """
+
+    def __init__(self, texts: Sequence[str] = (), threshold: float = 0.8) -> None:
+        if not LEAST <= threshold <= 1:
+            raise ValueError(f"near: a similarity from {LEAST} to 1 is needed, not {threshold!r}")
+        forms = [normal_text(text) for text in texts]
+        self._index = RunIndex([shingles(form) for form in forms] if threshold < 1 else [], threshold)
+        # The first of equal texts represents them.
+        self._equal = {form: number for number, form in reversed(list(enumerate(forms)))}
+
+    def find(self, text: str) -> NearCopy | None:
+        """Return the nearest copy of a text, the first of equally near ones; None without one."""
+        form = normal_text(text)
+        if (number := self._equal.get(form)) is not None:
+            return NearCopy(number, 1.0)
+        near = self._index.near(shingles(form))
+        return min(near, key=lambda found: (-found.similarity, found.number), default=None)
 
 
-def _groups(hashes: Numbers) -> Numbers:
-    """The number of each row's group of equal hashes, int32; -1 where a row is alone."""
-    _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    several = counts > 1
-    numbers = np.where(several, np.cumsum(several) - 1, -1).astype(np.int32)
-    result: Numbers = numbers[inverse]
-    return result
+def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
+    """Return a group number for each text; near copies, and texts connected by them, share a group."""
+    root = list(range(len(texts)))
+
+    def top(place: int) -> int:
+        while root[place] != place:
+            root[place] = place = root[root[place]]
+        return place
+
+    if not LEAST <= threshold <= 1:
+        raise ValueError(f"near: a similarity from {LEAST} to 1 is needed, not {threshold!r}")
+    forms = [normal_text(text) for text in texts]
+    index = RunIndex([shingles(form) for form in forms] if threshold < 1 else [], threshold)
+    first: dict[str, int] = {}
+    for place, form in enumerate(forms):
+        root[top(place)] = top(first.setdefault(form, place))
+        for found in index.near(index.sets[place]) if index.sets else ():
+            a, b = sorted((top(place), top(found.number)))
+            root[b] = a
+    return [top(place) for place in range(len(texts))]
 
 
-def near_groups(texts: Sequence[str], threshold: float = 0.7) -> Numbers:
-    """A number for each text: texts that are near one that stands for a group have its number."""
-    bands = Bands(threshold)
-    hashes = bands.of(texts)
-    found = np.arange(len(texts))
-    for row, other, _ in greedy(lambda b: hashes[:, b], found.copy(), 0, texts.__getitem__, bands):
-        found[row] = found[other]
-    return found
+# --- twins ------------------------------------------------------------------------------------------------------------
+
+#: Similarity of twins, and their least length in characters: in short texts such as triples, one word of
+#: another meaning is a small change too.
+SIMILAR, LONG = 0.8, 60
+_RUN = 4
+_WORD = re.compile(word_pattern(underscore=True))
+_EMPTY = {"a", "an", "the", "is", "are", "be", "to", "of", "and"}
+
+
+def word_key(text: str) -> str:
+    """Return the content words of a text without simple endings, sorted.
+
+    Texts that differ in case, punctuation, order, articles and simple endings have equal keys.
+    """
+    words = _WORD.findall(text.casefold())
+    return " ".join(sorted(_stem(word) for word in words if word not in _EMPTY)) or " ".join(words)
+
+
+def _stem(word: str) -> str:
+    for ending in ("ing", "ed", "es", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            return word.removesuffix(ending)
+    return word
+
+
+def twins(texts: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
+    """Find texts with equal word keys, and long texts with small changes.
+
+    Returns:
+        Pairs ``(i, j)`` of ``texts[i]`` and the first twin ``others[j]``, in order of i.
+    """
+    keys: dict[str, int] = {}
+    for j, text in enumerate(others):
+        keys.setdefault(word_key(text), j)
+    found = {i: keys[key] for i, key in enumerate(map(word_key, texts)) if key in keys}
+    index = RunIndex([_long_runs(text) for text in others], SIMILAR)
+    for i, text in enumerate(texts):
+        for near in index.near(_long_runs(text)):
+            found[i] = min(near.number, found.get(i, near.number))
+    return sorted(found.items())
+
+
+def _long_runs(text: str) -> frozenset[str]:
+    """Return the runs of a long text; nothing for a short one."""
+    flat = " ".join(_WORD.findall(text.casefold()))
+    if len(flat) < LONG:
+        return frozenset()
+    return frozenset(flat[i : i + _RUN] for i in range(len(flat) - _RUN + 1))

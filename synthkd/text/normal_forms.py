@@ -205,6 +205,12 @@ def _speaks(ch: str) -> bool:
 
 # --- tokens -----------------------------------------------------------------------------------------------------------
 
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text as a set, for tables of words."""
+    return frozenset(text.split())
+
+
 _CLOSED = dict.fromkeys(map(ord, "'" + _JOINERS))
 
 

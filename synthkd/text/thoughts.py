@@ -59,7 +59,7 @@ ONLY_THOUGHTS = "only_thoughts"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SplitReply:
     """A reply in its parts.
 
     ``text`` is the answer proper; "" if there is none. ``thoughts`` holds what the model wrote before it. ``unclosed``:
@@ -131,7 +131,7 @@ def may_hold_thoughts(text: str) -> bool:
     )
 
 
-def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
+def split_thoughts(text: str, reasoning: str | None = None) -> SplitReply:
     """Split a reply into thoughts and answer. Never raises, whatever the text.
 
     Args:
@@ -140,7 +140,7 @@ def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
     """
     before = reasoning or ""
     if not may_hold_thoughts(text):
-        return Answer(text, before)
+        return SplitReply(text, before)
     last, opened = None, False
     for mark, opens in _marks(text):
         if opens:
@@ -148,13 +148,13 @@ def split_thoughts(text: str, reasoning: str | None = None) -> Answer:
         else:
             last, opened = mark, False
     if opened:
-        return Answer("", before + text, unclosed=True)
+        return SplitReply("", before + text, unclosed=True)
     if last is None:
-        return Answer(_without_end(text), before)
+        return SplitReply(_without_end(text), before)
     answer = text[last.end() :]
     if wrapped := _WRAPPED.match(answer):
         answer = wrapped["text"]
-    return Answer(_without_end(answer).strip("\r\n\t "), before + text[: last.end()])
+    return SplitReply(_without_end(answer).strip("\r\n\t "), before + text[: last.end()])
 
 
 def _without_end(text: str) -> str:
@@ -229,7 +229,7 @@ def special_marks(tokens: Iterable[str]) -> frozenset[str]:
     return frozenset(marks | (known & _HARMONY if "<|channel|>" in known else set()))
 
 
-def own_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
+def answer_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
     """Find the tokens of an answer among those of a whole reply.
 
     Blanks are not looked at, since tokenizers and servers differ in where they put them.

@@ -20,7 +20,7 @@ from synthkd.filters.labelled_text import Contaminated, LabelKnown, LabelNamed
 from synthkd.filters.rules import Empty
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.rows import read_rows
-from synthkd.text.near_duplicates import normal_text
+from synthkd.text.normal_forms import normal_text
 
 KIND = LabelledTextKind(taxonomy=["cancel order", "refund", "Refund_not_showing_up"])
 BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) / "banking77"

@@ -16,7 +16,9 @@ from synthkd.errors import RecipeError
 from synthkd.filters.near_duplicates import BYTES, NearDuplicate
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.text.near_duplicates import RECALL, Bands, jaccard, near_groups, normal_text, shingles
+from synthkd.text.minhash import RECALL, Bands, near_groups
+from synthkd.text.near_duplicates import jaccard
+from synthkd.text.normal_forms import normal_text, shingles
 
 KIND = LabelledTextKind()
 LONG = "I would like to have my money back for the red shoes that I ordered from you last week"

@@ -14,7 +14,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter
 from synthkd.filters.propositions import Grounded, HasProposition, NotCopy, OneClaim, SelfContained
-from synthkd.kinds.proposition.claims import joined_predicates, numbers
+from synthkd.kinds.proposition.claims import joined_predicates, text_numbers
 from synthkd.kinds.proposition.kind import PropositionKind
 
 KIND = PropositionKind()
@@ -172,7 +172,7 @@ def test_without_a_source_the_sentence_is_looked_at() -> None:
     [("two hundred and five", 205), ("three thousand", 3000), ("1.5 million", 1_500_000), ("ninety-nine", 99), ("seventh", 7)],
 )  # fmt: skip
 def test_numbers_in_words_have_a_value(text: str, value: int) -> None:
-    assert Fraction(value) in numbers(text)
+    assert Fraction(value) in text_numbers(text)
 
 
 @pytest.mark.slow

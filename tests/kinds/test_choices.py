@@ -168,7 +168,7 @@ def test_a_label_is_told_from_an_article_and_from_what_is_said_of_the_others(
 )
 def test_choices_may_speak_of_one_another(choices: list[str], text: str, answer: str) -> None:
     assert read(text, choices) == answer
-    asked = RationaleKind().asked({"question": "Which one?", "choices": choices})
+    asked = RationaleKind().full_question({"question": "Which one?", "choices": choices})
     assert choices_of({"question": asked}) == tuple(choices)
 
 
@@ -196,7 +196,7 @@ def test_labels_inside_a_choice_of_the_question_are_part_of_its_text() -> None:
 )
 def test_choices_have_the_labels_that_they_come_with(choices: Any, text: str) -> None:
     assert read(text, choices) == choices_of({"choices": choices})[1]
-    asked = RationaleKind().asked({"question": "Which one?", "choices": choices})
+    asked = RationaleKind().full_question({"question": "Which one?", "choices": choices})
     assert len(choices_of({"question": "Which one?", "choices": choices})) == 2
     assert choices_of({"choices": choices})[1] in asked
 

@@ -12,7 +12,7 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.comparative.grammar import ADVERBS, QUANTIFIERS
 from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.comparative.lexicon import ADJECTIVES, KNOWN, VERBS, graded, meaning
-from synthkd.text.plurals import entity_key, plural
+from synthkd.text.nouns import entity_key, plural
 
 KIND = ComparativeKind()
 ROW = {"left": "elephant", "right": "cat"}

@@ -14,7 +14,7 @@ from synthkd.filters.rationales import AgreesWithGold
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.equations import equations, wrong_equations
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.kinds.rationale.numeric import exact, last_number, read_number, write_number
+from synthkd.kinds.rationale.number_answers import last_number, read_exact_number, read_number, write_number
 
 #: How digits are put in threes.
 THREES = ["", ",", ".", "'", "’", "_", "\u00a0", "\u2009", "\u202f", " ", "{,}", r"\,", ",\\!"]
@@ -371,7 +371,7 @@ def test_the_end_of_something_else_is_no_last_number(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["3-5", "2024-05-01", "3:4", "1/2/2024", "5 apples", "some", "3 or 4"])
 def test_an_exact_number_is_all_of_a_text(text: str) -> None:
-    assert exact(text) is None
+    assert read_exact_number(text) is None
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synthkd.errors import KindError
-from synthkd.kinds.proposition.blocks import MARK, MARKUPS
+from synthkd.kinds.proposition.blocks import MARK
 from synthkd.kinds.proposition.kind import PropositionKind
-from synthkd.kinds.proposition.sentences import Splitter, readable
+from synthkd.kinds.proposition.markup import MARKUPS
+from synthkd.kinds.proposition.sentences import Splitter, one_line
 from synthkd.kinds.proposition.units import NO_WORDS, PIECE, SENTENCE, units
 
 SPLITTER = Splitter()
@@ -49,7 +50,7 @@ def test_units_stand_in_order_and_between_them_is_nothing_but_space_and_marks(
     place = 0
     for unit in found:
         assert place <= unit.start < unit.end <= len(document)
-        gap = readable(document[place : unit.start])
+        gap = one_line(document[place : unit.start])
         assert not gap or (markup != "plain" and MARK.fullmatch(gap + " "))
         place = unit.end
         if unit.kind in (SENTENCE, PIECE):
@@ -57,7 +58,7 @@ def test_units_stand_in_order_and_between_them_is_nothing_but_space_and_marks(
             assert sentence == sentence.strip()
             assert any(map(str.isalnum, sentence))
             assert len(sentence) <= longest
-    assert not readable(document[place:])
+    assert not one_line(document[place:])
     assert [u.index for u in found if u.index >= 0] == list(range(sum(u.index >= 0 for u in found)))
 
 
@@ -75,7 +76,7 @@ def test_chunks_hold_every_sentence_once_and_its_place_gives_it_back(
         for start, end, said in zip(chunk["starts"], chunk["ends"], chunk["sentences"], strict=True):
             base = chunk["starts"][0]
             assert chunk["text"][start - base : end - base] == document[start:end]
-            assert readable(document[start:end]) == said
+            assert one_line(document[start:end]) == said
             assert "\n" not in said
         indexes += range(chunk["first_index"], chunk["first_index"] + len(chunk["sentences"]))
     assert indexes == [unit.index for unit in kind.units(row) if unit.index >= 0]
@@ -301,11 +302,11 @@ def test_no_character_of_forty_documents_and_a_novel_is_lost_or_doubled(data: Pa
         document = {"document_id": row["id"], "text": row["text"], "markup": row["markup"]}
         found, text, place = list(kind.units(document)), row["text"], 0
         for unit in found:
-            gap = readable(text[place : unit.start])
+            gap = one_line(text[place : unit.start])
             assert place <= unit.start
             assert not gap or MARK.fullmatch(gap + " "), (row["id"], gap)
             place = unit.end
-        assert not readable(text[place:])
+        assert not one_line(text[place:])
         chunks = kind.expand(document)
         assert sum(len(chunk["sentences"]) for chunk in chunks) == sum(unit.index >= 0 for unit in found)
         for chunk in chunks:

@@ -207,7 +207,7 @@ STEPS = st.lists(WORD, min_size=1, max_size=8).map(lambda words: " ".join(words)
 @pytest.mark.slow
 @given(STEPS, st.fractions(max_denominator=50))
 def test_a_verbalized_rationale_with_a_number_is_read_back(steps: str, number: Any) -> None:
-    from synthkd.kinds.rationale.numeric import write_number
+    from synthkd.kinds.rationale.number_answers import write_number
 
     kind = RationaleKind(answer="number")
     row = {"question": "How many are there?"}
@@ -223,7 +223,7 @@ def test_a_verbalized_rationale_with_a_choice_is_read_back(
 ) -> None:
     kind = RationaleKind()
     row = {"question": "Which one?", "choices": choices}
-    made = {"question": kind.asked(row), "rationale": steps, "answer": choices[place]}
+    made = {"question": kind.full_question(row), "rationale": steps, "answer": choices[place]}
     found = only(kind, kind.verbalize(made), row)
     assert {name: found[name] for name in kind.columns} == made
 

@@ -14,7 +14,14 @@ from support.recipes import Make
 from synthkd import Recipe, RunResult, filter, run
 from synthkd.errors import RecipeError
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.structured_answers import LONGEST, MOST, Answer, answer_model, read_answer, response_format
+from synthkd.kinds.structured_answers import (
+    LONGEST,
+    MOST,
+    StructuredAnswer,
+    answer_model,
+    read_structured_answer,
+    response_format,
+)
 from synthkd.teachers.schema_support import lint_schema
 from synthkd.testing import FakeServer
 
@@ -64,7 +71,9 @@ def test_the_server_is_asked_to_be_strict() -> None:
 
 
 def test_an_answer_as_it_should_be_is_not_repaired() -> None:
-    assert read_answer(' {"tail": "cutting"}\n', ONE) == Answer({"tail": "cutting"}, repaired=False)
+    assert read_structured_answer(' {"tail": "cutting"}\n', ONE) == StructuredAnswer(
+        {"tail": "cutting"}, repaired=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,7 @@ def test_an_answer_as_it_should_be_is_not_repaired() -> None:
     ],
 )
 def test_a_fence_and_text_around_the_first_object_are_taken_off_and_counted(text: str) -> None:
-    assert read_answer(text, ONE) == Answer({"tail": "cutting"}, repaired=True)
+    assert read_structured_answer(text, ONE) == StructuredAnswer({"tail": "cutting"}, repaired=True)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +107,12 @@ def test_a_fence_and_text_around_the_first_object_are_taken_off_and_counted(text
     ids=range(9),
 )
 def test_no_quotes_brackets_or_commas_are_guessed(text: str) -> None:
-    assert read_answer(text, ONE) == Malformed("not_json")
+    assert read_structured_answer(text, ONE) == Malformed("not_json")
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t"])
 def test_an_empty_answer_has_its_own_name(text: str) -> None:
-    assert read_answer(text, ONE) == Malformed("no_text")
+    assert read_structured_answer(text, ONE) == Malformed("no_text")
 
 
 @pytest.mark.parametrize(
@@ -121,35 +130,41 @@ def test_an_empty_answer_has_its_own_name(text: str) -> None:
     ],
 )
 def test_json_that_leaves_the_schema_is_malformed_with_the_place(value: Any, place: str) -> None:
-    found = read_answer(json.dumps(value), ONE)
+    found = read_structured_answer(json.dumps(value), ONE)
     assert isinstance(found, Malformed)
     assert found.reason == "off_schema"
     assert found.detail.startswith(f"{place}: ")
 
 
 def test_a_place_in_a_list_has_its_number() -> None:
-    found = read_answer(json.dumps({"answers": [{"tail": "x"}, {"tial": "y"}]}), SEVERAL)
+    found = read_structured_answer(json.dumps({"answers": [{"tail": "x"}, {"tial": "y"}]}), SEVERAL)
     assert isinstance(found, Malformed)
     assert found.detail.startswith("answers.1.tail: ")
 
 
 def test_more_answers_than_the_bound_are_off_the_schema() -> None:
-    assert isinstance(read_answer(json.dumps({"answers": [{"tail": "x"}] * MOST}), SEVERAL), Answer)
-    found = read_answer(json.dumps({"answers": [{"tail": "x"}] * (MOST + 1)}), SEVERAL)
+    assert isinstance(
+        read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * MOST}), SEVERAL), StructuredAnswer
+    )
+    found = read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * (MOST + 1)}), SEVERAL)
     assert isinstance(found, Malformed)
 
 
 @pytest.mark.slow
 @given(st.text(min_size=1, max_size=LONGEST))
 def test_a_valid_answer_is_given_back_whatever_it_says(text: str) -> None:
-    assert read_answer(json.dumps({"tail": text}), ONE) == Answer({"tail": text}, repaired=False)
+    assert read_structured_answer(json.dumps({"tail": text}), ONE) == StructuredAnswer(
+        {"tail": text}, repaired=False
+    )
 
 
 @pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=20), max_size=5))
 def test_a_list_of_valid_answers_is_given_back(texts: list[str]) -> None:
     value = {"answers": [{"tail": text} for text in texts]}
-    assert read_answer(json.dumps(value, ensure_ascii=False), SEVERAL) == Answer(value, repaired=False)
+    assert read_structured_answer(json.dumps(value, ensure_ascii=False), SEVERAL) == StructuredAnswer(
+        value, repaired=False
+    )
 
 
 _JSON = st.recursive(
@@ -167,7 +182,7 @@ _ANY = st.one_of(
 @pytest.mark.slow
 @given(_ANY)
 def test_any_other_text_is_malformed_for_one_of_three_reasons(text: str) -> None:
-    found = read_answer(text, ONE)
+    found = read_structured_answer(text, ONE)
     if isinstance(found, Malformed):
         assert found.reason in ("no_text", "not_json", "off_schema")
     else:
@@ -263,8 +278,8 @@ def test_what_a_better_parser_can_read_is_filtered_again_for_nothing(
         recipe = structured(server.url)
         assert run(recipe, quiet=True).counts["malformed"] == 5
         sent = server.requests
-        mended = "synthkd.stages.parse.read_answer"
-        monkeypatch.setattr(mended, lambda text, model: read_answer(text.replace("'", '"'), model))
+        mended = "synthkd.stages.parse.read_structured_answer"
+        monkeypatch.setattr(mended, lambda text, model: read_structured_answer(text.replace("'", '"'), model))
         counts = filter(recipe, quiet=True)
     assert (counts["malformed"], counts["accepted"]) == (0, 5)
     assert server.requests == sent == 5

@@ -14,11 +14,11 @@ from synthkd.kinds.answer_text import as_line, clean_line
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.comparative.kind import ComparativeKind
 from synthkd.kinds.event import EventKind
-from synthkd.kinds.json_values import json_texts, json_value
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
+from synthkd.text.json_values import json_texts, json_value
 
 #: Decorations: what stands before and behind an answer.
 AROUND = [

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import KindError
-from synthkd.kinds.answer_text import NAMES, QUERY, clean_line, put_names, take_names
+from synthkd.kinds.answer_text import clean_line
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.relations import load_relations
+from synthkd.kinds.relations import NAMES, QUERY, load_relations, put_names, take_names
 from synthkd.kinds.triple import TripleKind
 from synthkd.text.normal_forms import normal_phrase
 

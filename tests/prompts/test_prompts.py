@@ -281,7 +281,7 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
     if prompt.head.examples:
         source = resource(f"prompts/{prompt.head.examples}")
         prompt = replace(prompt, examples=[one for rows in read_rows(source) for one in rows])
-        kind.check_shown(prompt.examples)
+        kind.check_examples(prompt.examples)
     lint(prompt, list(kind.context(row, [], random.Random(0))))
     text = prompt.render(row, kind, "id", 0)[-1]["content"]
     assert text

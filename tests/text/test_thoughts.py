@@ -12,8 +12,8 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.kinds.structured_answers import answer_model, read_answer
-from synthkd.text.thoughts import NAMES, Answer, opened_by, own_tokens, split_thoughts
+from synthkd.kinds.structured_answers import answer_model, read_structured_answer
+from synthkd.text.thoughts import NAMES, SplitReply, answer_tokens, opened_by, split_thoughts
 
 HARMONY = "<|channel|>analysis<|message|>We need a use.<|end|><|start|>assistant<|channel|>final<|message|>to row<|return|>"
 
@@ -63,7 +63,7 @@ def test_the_answer_is_what_stands_behind_the_thoughts(reply: str) -> None:
     found = split_thoughts(reply)
     assert (found.text.strip(" `"), found.unclosed) == ("to row", False)
     # Once taken off, there is nothing left to take off.
-    assert split_thoughts(found.text) == Answer(found.text)
+    assert split_thoughts(found.text) == SplitReply(found.text)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_the_answer_is_what_stands_behind_the_thoughts(reply: str) -> None:
     ],
 )
 def test_thoughts_without_an_end_leave_no_answer(reply: str) -> None:
-    assert split_thoughts(reply) == Answer("", reply, unclosed=True)
+    assert split_thoughts(reply) == SplitReply("", reply, unclosed=True)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_thoughts_without_an_end_leave_no_answer(reply: str) -> None:
     ],
 )
 def test_an_answer_that_speaks_of_tags_or_of_thinking_stays_as_it_is(text: str) -> None:
-    assert split_thoughts(text) == Answer(text)
+    assert split_thoughts(text) == SplitReply(text)
 
 
 def test_thoughts_that_the_server_parsed_out_are_thoughts_too() -> None:
-    assert split_thoughts("to row", "A use of it.") == Answer("to row", "A use of it.")
+    assert split_thoughts("to row", "A use of it.") == SplitReply("to row", "A use of it.")
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_no_kind_is_given_thoughts(kind: object) -> None:
     ],
 )
 def test_a_structured_answer_stands_behind_thoughts_too(reply: str) -> None:
-    found = read_answer(reply, answer_model(["tail"], several=False))
+    found = read_structured_answer(reply, answer_model(["tail"], several=False))
     assert not isinstance(found, Malformed)
     assert found.value == {"tail": "to row"}
 
@@ -204,7 +204,7 @@ def test_a_structured_answer_stands_behind_thoughts_too(reply: str) -> None:
     "reply", ['<think>{"tail": "to swim"}', '{"tail": "<think>to swim"}', "<think>a</think>"]
 )
 def test_a_structured_answer_of_thoughts_alone_is_malformed(reply: str) -> None:
-    found = read_answer(reply, answer_model(["tail"], several=False))
+    found = read_structured_answer(reply, answer_model(["tail"], several=False))
     assert isinstance(found, Malformed)
     assert found.reason == "only_thoughts"
 
@@ -238,7 +238,7 @@ def test_a_prompt_that_opens_the_thoughts_is_known(prompt: str, tag: str) -> Non
 def test_the_tokens_of_an_answer_are_found_among_those_of_the_reply(
     tokens: list[str], answer: str, place: tuple[int, int] | None
 ) -> None:
-    assert own_tokens(tokens, answer) == place
+    assert answer_tokens(tokens, answer) == place
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_the_tokens_of_an_answer_are_found_among_those_of_the_reply(
 )
 def test_names_of_thoughts_are_read_however_they_are_joined(tag: str) -> None:
     closing = f"<|/{tag[1:]}>" if tag.startswith("|") else f"</{tag}>"
-    assert split_thoughts(f"<{tag}>first{closing} bark") == Answer("bark", f"<{tag}>first{closing}")
+    assert split_thoughts(f"<{tag}>first{closing} bark") == SplitReply("bark", f"<{tag}>first{closing}")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from synthkd.encoders.batches import TextPair
 from synthkd.errors import CriticError
-from synthkd.kinds.answer_text import put_names
 from synthkd.kinds.base import Kind
+from synthkd.kinds.relations import put_names
 
 #: The column with the text that a grounded candidate must follow from.
 SOURCE = "source"

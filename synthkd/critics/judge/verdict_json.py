@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from synthkd.critics.judge.verdict_forms import Form
+from synthkd.text.json_values import json_objects
 
 _FENCE = re.compile(r"```[a-zA-Z]*[^\S\n]*\n?(.*?)(?:```|$)", re.DOTALL)
-#: A string of JSON, or a comma before the end of a list or object.
-_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 #: Objects that are looked for, and how deep verdicts may lie in them.
 _OBJECTS, _DEPTH = 20, 4
 #: Names of fields that hold a verdict and nothing else, and of those that may: the latter count if they can be read.
@@ -22,7 +19,6 @@ _ALSO = frozenset({"answer", "label", "result", "valid", "correct", "accept", "a
 _RATING = frozenset({"rating", "score", "grade"})
 _PAIR = frozenset({"winner", "better", "preferred", "preference", "choice"})
 _BEFORE = re.compile(r"^(?:final|overall|my|the|is)(?=[a-z]{4})")
-_DECODER = json.JSONDecoder()
 
 
 def in_json(text: str, form: Form) -> tuple[str | None, str]:
@@ -44,33 +40,14 @@ def in_json(text: str, form: Form) -> tuple[str | None, str]:
 def _objects(text: str) -> tuple[list[Any], str]:
     """The JSON objects of a text, and the text without them and without Markdown fences."""
     found: list[Any] = []
-    rest, start = [], 0
+    rest, place = [], 0
     text = _FENCE.sub(lambda match: match[1], text)
-    for _ in range(_OBJECTS):
-        place = text.find("{", start)
-        if place < 0:
-            break
-        value, end = _decoded(text, place)
-        if isinstance(value, dict) and value:
-            found.append(value)
-            rest.append(text[start:place])
-        else:
-            end = place + 1
-            rest.append(text[start:end])
-        start = end
-    return found, "".join([*rest, text[start:]]).strip(" \t\r\n[],") if found else text
-
-
-def _decoded(text: str, place: int) -> tuple[Any, int]:
-    """The object that begins at a place and where it ends; commas before its end or a list's are left out."""
-    with suppress(ValueError, RecursionError):
-        return _DECODER.raw_decode(text, place)
-    # Blanks for the commas, so that places stay.
-    whole = _COMMA.sub(lambda match: match[1] or " ", text[place:])
-    with suppress(ValueError, RecursionError):
-        value, end = _DECODER.raw_decode(whole)
-        return value, place + end
-    return None, place
+    for one in json_objects(text, _OBJECTS, commas=True):
+        if one.value:
+            found.append(one.value)
+            rest.append(text[place : one.start])
+            place = one.end
+    return found, "".join([*rest, text[place:]]).strip(" \t\r\n[],") if found else text
 
 
 def _values(found: Any, form: Form, depth: int) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Read one clause of a comparison: who is compared, with what words, and with whom.
+"""Read one clause of a comparison: its subject, its comparative, and what it compares with.
 
     [Compared to cats,] [elephants] [are] [typically] [much] heavier [than cats]
 
-What is missing in brackets is known from the prompt: the clause goes on from *Compared to RIGHT, LEFT are*.
+Parts in brackets may be missing, since the prompt has them: the clause continues *Compared to RIGHT, LEFT
+are*.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.comparative.grammar import ARTICLES, PREPOSITIONS, PRONOUNS, STOPS, small_word
 from synthkd.kinds.comparative.lexicon import GRADERS, KNOWN, VERBS, Meaning, meaning
 from synthkd.text.normal_forms import word_pattern
-from synthkd.text.plurals import forms
+from synthkd.text.nouns import noun_forms
 
-#: A longer clause says more than one comparison.
+#: Characters of a clause; a longer one makes more than one comparison.
 LONGEST = 400
 _TOKEN = re.compile(rf"\d+(?:\.\d+)?|{word_pattern()}(?:['’-]{word_pattern()})*|[,.;:!?()]")
 _ENDS = frozenset(",.;:!?()")
@@ -28,7 +29,17 @@ _TAIL = 4
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A comparison. ``subject`` is ``left`` or ``right``; ``third`` is what stands in the place of one of the two."""
+    """A comparison.
+
+    Attributes:
+        subject: ``left`` or ``right``.
+        comparative: The comparative in the teacher's words.
+        meaning: Axis and direction of the comparative.
+        auxiliary: Auxiliary; "" before a verb.
+        adverb: Adverb; "" without one.
+        quantifier: Quantifier; "" without one.
+        third: A third thing in the place of one of the two; "" without one.
+    """
 
     subject: str
     comparative: str
@@ -40,10 +51,14 @@ class Clause:
 
 
 def read_clause(text: str, left: str, right: str, asked: str = "", given: str = "are") -> Clause | Malformed:
-    """The comparison that a line makes.
+    """Read the comparison of a line.
 
-    ``asked`` is the comparative of a question: a bare name answers it, and somebody must be named. ``given`` is the
-    auxiliary that the prompt ends with; "" where it leaves it to the answer.
+    Args:
+        text: The line.
+        left: Name of the left thing.
+        right: Name of the right thing.
+        asked: The comparative of a question, which a bare name answers; "" without a question.
+        given: The auxiliary that the prompt ends with; "" if the prompt leaves it to the answer.
     """
     line = clean_line(text)
     if not line:
@@ -64,7 +79,7 @@ class _Reader:
     def __init__(self, tokens: list[str], left: str, right: str, given: str) -> None:
         self.tokens, self.given = tokens, given
         self.named = False
-        self.names = {"left": forms(left), "right": forms(right)}
+        self.names = {"left": noun_forms(left), "right": noun_forms(right)}
         self.at = 0
         self.words = {"aux": "", "adverb": "", "quantifier": ""}
         self.third = ""
@@ -97,8 +112,7 @@ class _Reader:
         )  # fmt: skip
 
     def answer(self, asked: str) -> Clause | Malformed:
-        """A name at the beginning answers a question, or one that is the only name; a text that names both, or none, does
-        not."""
+        """Read the answer to a question: a name at the beginning, or the only name of the text."""
         meant = meaning(asked)
         self.at = 0
         self._greeting()
@@ -117,7 +131,7 @@ class _Reader:
         return Clause(named[0], asked, meant, "are")
 
     def _auxiliary(self, said: str) -> str:
-        """The one that was said; else the prompt's, but before a verb."""
+        """Return the auxiliary of the text, or that of the prompt; "" before a verb."""
         first = said.partition(" ")[0]
         graded = first in GRADERS or first == "fewer" or meaning(first) is not None
         return self.words["aux"] or (self.given or "are" if graded else "")
@@ -131,7 +145,7 @@ class _Reader:
             self.at += 1
 
     def _opening(self) -> str | None:
-        """*Compared to X,*: which of the two X is; `third` where it is neither."""
+        """Read *Compared to X,*: return the side of X; set `third` if X is neither."""
         if self._word() not in ("compared", "relative") or self._word(1) not in _WITH:
             return None
         self.at += 2
@@ -145,7 +159,7 @@ class _Reader:
         return side
 
     def _subject(self, against: str | None) -> str:
-        """Who is more or less: a name, a pronoun, or nobody, since the prompt named them."""
+        """Read the subject: a name, a pronoun, or nothing, since the prompt names it."""
         side = self._name()
         if side is not None:
             self.named = True
@@ -162,7 +176,7 @@ class _Reader:
         return "right" if against == "left" else "left"
 
     def _stranger(self) -> int:
-        """Tokens before an auxiliary that are none of ours: a subject that is neither of the two."""
+        """Count the tokens of a subject before an auxiliary that is neither of the two."""
         for length in range(5):
             if self.at + length >= len(self.tokens) or self.tokens[self.at + length] in _ENDS:
                 return 0
@@ -174,10 +188,10 @@ class _Reader:
         return 0
 
     def _small(self) -> Malformed | None:
-        """Auxiliary, adverb and quantifier, repeated or not."""
+        """Read auxiliary, adverb and quantifier, repeated or not."""
         while self.at < len(self.tokens):
             found = small_word(self.tokens, self.at)
-            # *more* and *less* grade what follows; *far* and *much* only stand before a comparative.
+            # *more* and *less* grade an adjective; *far* and *much* precede a comparative.
             if found is None:
                 ahead = self.at + 1 < len(self.tokens) and small_word(self.tokens, self.at + 1)
                 if self._is(",") and (self.words["adverb"] or ahead):
@@ -203,7 +217,7 @@ class _Reader:
         found = self._one(self.at)
         if found is not None:
             return self._with_tail(*found)
-        # A verb may stand before: *weigh more*, *can run much faster*.
+        # A verb may precede: *weigh more*, *can run much faster*.
         if (
             word is None
             or word in _ENDS
@@ -230,7 +244,7 @@ class _Reader:
         return f"{word} {said}", replace(meant, axis=axis)
 
     def _one(self, at: int) -> tuple[str, Meaning] | None:
-        """A comparative that begins at a token."""
+        """Read the comparative that begins at a token; None without one."""
         word = self.tokens[at] if at < len(self.tokens) else ""
         if word in (*GRADERS, "fewer"):
             rest = self.tokens[at + 1] if at + 1 < len(self.tokens) else ""
@@ -239,7 +253,7 @@ class _Reader:
             if word == "fewer" or not rest.replace("-", "").isalpha() or self._ends(at + 1):
                 return None
             if rest in KNOWN:
-                # *more heavier*: read, and left to the rule of form.
+                # *more heavier*: the rule `comparative_form` rejects it.
                 return f"{word} {rest}", replace(meaning(rest) or Meaning(rest, 1), known=False)
             meant = meaning(f"{word} {rest}")
             return None if meant is None else (f"{word} {rest}", meant)
@@ -247,7 +261,7 @@ class _Reader:
         return None if meant is None else (word, meant)
 
     def _with_tail(self, said: str, meant: Meaning) -> tuple[str, Meaning]:
-        """With the noun that is had, or what an adjective is narrowed to."""
+        """Add the noun behind *have*, or the phrase that narrows an adjective."""
         self.at += len(said.split())
         tail: list[str] = []
         owning = (self.words["aux"] or self.given) in _OWNING
@@ -261,7 +275,7 @@ class _Reader:
         return f"{said} {words}", replace(meant, axis=f"{meant.axis} ({words})")
 
     def _than(self, subject: str) -> Malformed | None:
-        """*than cats*, *compared to cats*: the other one of the two, or a third."""
+        """Read *than cats* or *compared to cats*: the other thing, or a third."""
         rest = self.tokens[self.at :]
         for i, word in enumerate(rest):
             if word == "than" or (word == "compared" and rest[i + 1 : i + 2] and rest[i + 1] in _WITH):
@@ -292,7 +306,7 @@ class _Reader:
         return at >= len(self.tokens) or self.tokens[at] in _ENDS or self.tokens[at] in STOPS
 
     def _name(self) -> str | None:
-        """Take one of the two names, with an article before it."""
+        """Take one of the two names, with the article before it."""
         start = self.at
         if self._word() in ("a", "an", "the"):
             self.at += 1

@@ -1,7 +1,9 @@
-"""A regular expression of whole answers, from ordered sets: auxiliary, adverb, quantifier, comparative.
+"""Small words of comparisons, and the regular expression of whole answers.
 
-` typically much heavier.`        sets: adverbs, quantifiers (may be left out), comparatives
-` are typically much heavier.`    with auxiliaries, where the prompt leaves them to the answer
+An answer is a word of each set, in order: auxiliary, adverb, quantifier (optional), comparative.
+
+` typically much heavier.`
+` are typically much heavier.`    with auxiliaries, if the prompt leaves them to the answer
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import re
 from collections.abc import Sequence
 
 from synthkd.kinds.comparative.lexicon import ADJECTIVES, graded
-from synthkd.text.plurals import word_set
+from synthkd.text.normal_forms import word_set
 
-#: The sets of the paper's constraints (Howard et al. 2023), and their singular for what is not counted.
+#: The sets of Howard et al. (2023), and the singular of auxiliaries for uncountable nouns.
 AUXILIARIES = ("are", "can", "have", "need", "would", "may")
 ADVERBS = ("typically", "usually", "generally", "often", "normally", "always")
 QUANTIFIERS = ("much", "far", "slightly")
@@ -44,16 +46,21 @@ NEGATIONS = word_set(
 )
 PRONOUNS = word_set("they it these those this")
 ARTICLES = word_set("a an the most many some all any those that of")
-#: Where a comparison ends.
+#: Words that end a comparison.
 STOPS = word_set(
     "than and but or because since while whereas which that who due when if so as compared although though"
 )
-#: Words that may stand behind an adjective and make its meaning narrower: *easier to carry*, *better at swimming*.
+#: Words behind an adjective that narrow its meaning: *easier to carry*, *better at swimming*.
 PREPOSITIONS = word_set("to at for of with against")
 
 
 def small_word(tokens: list[str], at: int) -> tuple[str, str, int] | None:
-    """The class (aux, adverb, quantifier, negation), the word as we write it, and how many tokens it takes."""
+    """Read a small word.
+
+    Returns:
+        Its class (aux, adverb, quantifier, negation), its normal form and its number of tokens; None for
+        another word.
+    """
     for length in (3, 2):
         if found := _SEVERAL.get(tuple(tokens[at : at + length])):
             return *found, length
@@ -71,7 +78,7 @@ def small_word(tokens: list[str], at: int) -> tuple[str, str, int] | None:
     return None
 
 
-#: What may be graded by *more* or *less* beside the lexicon: one word.
+#: Pattern of an adjective beyond the lexicon with *more* or *less*.
 OPEN = r"(?:more|less) [a-z]{3,16}"
 
 
@@ -81,7 +88,14 @@ def regex_of(
     quantifiers: Sequence[str] = QUANTIFIERS,
     auxiliaries: Sequence[str] = (),
 ) -> str:
-    """An answer: one word of each set in their order. Without ``comparatives``: the lexicon's, and more or less X."""
+    """Return the regular expression of an answer: one word of each set, in order.
+
+    Args:
+        comparatives: Comparatives; None takes the lexicon's, and *more* or *less* with any word.
+        adverbs: Adverbs.
+        quantifiers: Quantifiers, which are optional.
+        auxiliaries: Auxiliaries; none if the prompt has them.
+    """
     words = [_any(comparatives)] if comparatives else [_any(lexicon_comparatives(), OPEN)]
     if quantifiers:
         words.insert(0, f"(?:{_any(quantifiers)} )?")
@@ -93,7 +107,7 @@ def regex_of(
 
 
 def lexicon_comparatives() -> list[str]:
-    """Comparatives in one word, of the lexicon."""
+    """Return the lexicon's comparatives of one word."""
     return sorted({word for word in map(graded, ADJECTIVES) if " " not in word})
 
 

@@ -1,8 +1,8 @@
-"""Comparatives: which of two things is more, on which axis (Howard et al. 2023, arXiv 2305.04978).
+"""The kind `comparative`: which of two things is more, and on which axis (Howard et al. 2023, arXiv 2305.04978).
 
-The teacher goes on from *Compared to cats, elephants are*, or answers a question. Heavier and lighter speak of one
-axis; equal claims are one claim, whichever of the two is named first and with which word. Completions about an
-unordered pair and an axis vote on which of the two is more.
+The teacher continues *Compared to cats, elephants are*, or answers a question. *Heavier* and *lighter*
+are one axis; equal claims are one claim, whatever their order and words. Completions about an unordered
+pair and an axis vote on which of the two is more.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.comparative.clause import Clause, read_clause
 from synthkd.kinds.comparative.grammar import ADVERBS, PREPOSITIONS, QUANTIFIERS, SINGULAR, regex_of
 from synthkd.kinds.comparative.lexicon import GRADERS, meaning
-from synthkd.kinds.json_values import json_value
+from synthkd.text.json_values import json_value
 from synthkd.text.normal_forms import normal_phrase
-from synthkd.text.plurals import countable, entity_key, plural, with_article
+from synthkd.text.nouns import countable, entity_key, plural, with_article
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
 
-#: What the text of an answer may stand under, the first that is there.
+#: Fields of a JSON answer that may hold its text, in order of preference.
 _FIELDS = ("comparative", "answer", "sentence", "text", "comparison")
 
 
 def json_items(text: str) -> list[str] | None:
-    """The texts in a JSON answer; None where it is no JSON."""
+    """Return the texts of a JSON answer; None if the answer is not JSON."""
     value = json_value(text)
     return None if value is None else _texts(value)
 
@@ -45,24 +45,30 @@ def _text(item: Any) -> str:
     if not isinstance(item, dict):
         return item if isinstance(item, str) else ""
     said = next((item[name] for name in _FIELDS if isinstance(item.get(name), str)), "")
-    # A bare comparative may have its adverb and quantifier beside it.
+    # A bare comparative may have its adverb and quantifier in other fields.
     beside = [item.get(name) for name in ("adverb", "quantifier") if "comparative" in item]
     return " ".join([*(word for word in beside if isinstance(word, str) and word), said])
 
 
 _LABELS = rf"sentence|comparison|comparative|{LABELS}"
 _WAYS = {1: "more", -1: "less"}
-#: Answers of one completion that are read where there may be several.
+#: Answers of a completion that are read.
 _MOST = 50
 
 
 class ComparativeKind(Kind):
-    """Left and right, and how left compares.
+    """Two things, and how the left one compares.
 
-    ``claims`` is how many sentences the template `comparative/chat` asks for where an answer may have ``several``.
-    ``asked`` are comparatives to ask about, each of every pair (for templates that ask a question); ``swap`` asks about
-    each pair in both orders. ``adverbs``, ``quantifiers``, ``comparatives`` and ``auxiliaries`` are the sets of constrained
-    decoding; with ``auxiliaries`` the prompt leaves the auxiliary to the answer.
+    Args:
+        several: Read several claims per answer.
+        claims: Sentences that the template `comparative/chat` asks for, with ``several``.
+        asked: Comparatives that a question asks about, for each pair.
+        swap: Ask about each pair in both orders.
+        adverbs: Adverbs of constrained decoding.
+        quantifiers: Quantifiers of constrained decoding.
+        comparatives: Comparatives of constrained decoding; None takes the lexicon's.
+        auxiliaries: Auxiliaries of constrained decoding; with them, the prompt leaves the auxiliary to
+            the answer.
     """
 
     name = "comparative"
@@ -74,6 +80,7 @@ class ComparativeKind(Kind):
     details: ClassVar[dict[str, str]] = {"auxiliary": "string", "third": "string"}
     default_rules = ("comparative_form", "both_entities", "entity_echo", "unfinished", "order")
     keeps = "winner"
+    has_claims = True
 
     def __init__(
         self,
@@ -106,20 +113,21 @@ class ComparativeKind(Kind):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> ComparativeKind:
-        """The kind as a recipe asks for it."""
+        """Return the kind of a recipe."""
         return cls(**{"several": recipe.kind.several, **recipe.kind.options})
 
     @property
     def answer_columns(self) -> tuple[str, ...]:
-        """One text holds adverb, quantifier and comparative; the others follow from it."""
+        """The one text with adverb, quantifier and comparative; the other columns follow from it."""
         return ("comparative",)
 
     @property
     def answer_regex(self) -> str:
+        """Regular expression of an answer made of the sets of words."""
         return regex_of(self.comparatives, self.adverbs, self.quantifiers, self.auxiliaries)
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """A pair stands for itself, in both orders with ``swap``, and with each comparative that is ``asked``."""
+        """Expand a pair to both orders with ``swap``, and to each comparative of ``asked``."""
         rows = [dict(row)]
         if self.swap and "left" in row and "right" in row:
             rows.append({**row, "left": row["right"], "right": row["left"]})
@@ -140,8 +148,11 @@ class ComparativeKind(Kind):
         return problem
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Adds plurals, names with their article, and the auxiliary; to examples also what is said of them, and their two
-        names in a drawn order, so that an answer is not always the first."""
+        """Add plurals, names with articles, and the auxiliary.
+
+        Examples also get their claim, and their two names in a drawn order, so that the answer is not
+        always the first.
+        """
         shown = []
         for example in examples:
             named = self._named(example)
@@ -186,7 +197,7 @@ class ComparativeKind(Kind):
         return clause if isinstance(clause, Malformed) else _candidate(clause, left, right)
 
     def question(self, candidate: Row) -> dict[str, Any]:
-        """The pair, who is compared first; with the auxiliary where it is not *are*, and what was asked where the kind asks."""
+        """Return the pair, with an auxiliary other than *are*, and with the comparative of a question."""
         asked = super().question(candidate)
         auxiliary = str(candidate.get("auxiliary") or "")
         if auxiliary and auxiliary != "are" and not self.auxiliaries:
@@ -194,7 +205,7 @@ class ComparativeKind(Kind):
         return {**asked, "comparative": str(candidate["comparative"] or "")} if self.asked else asked
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """What goes on from *Compared to RIGHT, LEFT are*; the one that is more where a question was asked."""
+        """Write the continuation of *Compared to RIGHT, LEFT are*, or the answer to a question."""
         if row.get("comparative"):
             return f" {with_article(str(candidates[0]['left']))}"
         left = str(row["left"]) if self.auxiliaries else ""
@@ -205,14 +216,14 @@ class ComparativeKind(Kind):
         return f"Compared to {plural(right)}, {' '.join([plural(left), *self._said(candidate, left)])}."
 
     def _said(self, candidate: Row, left: str = "") -> list[str]:
-        """Auxiliary (where it is asked for), adverb, quantifier and comparative; what is empty is left out."""
+        """Return the words of a claim: auxiliary (with ``left``), adverb, quantifier and comparative."""
         words = [str(candidate.get(name) or "") for name in ("adverb", "quantifier", "comparative")]
         if left:
             words.insert(0, _agreeing(_auxiliary(candidate), left))
         return [word for word in words if word]
 
     def normalize(self, candidate: Row) -> tuple[str, ...]:
-        """Pair, axis and direction, the pair in the order of the alphabet: wording is no part of a claim."""
+        """Return pair, axis and direction, the pair in alphabetical order: wording does not count."""
         left, right = (entity_key(str(candidate[side] or "")) for side in ("left", "right"))
         way = str(candidate["direction"] or "")
         if left > right:
@@ -233,13 +244,13 @@ class ComparativeKind(Kind):
         return {"more": left, "less": right}.get(way, "")
 
     def claim(self, candidate: Row) -> tuple[str, str, str] | None:
-        """Axis, what is more on it, and what is less; None where a row says neither."""
+        """Return the axis, what is more and what is less on it; None without a direction."""
         left, right, axis, way, *_ = self.normalize(candidate)
         return {"more": (axis, left, right), "less": (axis, right, left)}.get(way)
 
 
 def _candidate(clause: Clause, left: str, right: str) -> dict[str, Any]:
-    """In the words of the teacher: who is compared stands left."""
+    """Return the row of a clause; its subject is the left one."""
     if clause.subject == "right":
         left, right = right, left
     return {
@@ -256,7 +267,7 @@ def _candidate(clause: Clause, left: str, right: str) -> dict[str, Any]:
 
 
 def _auxiliary(candidate: Mapping[str, Any]) -> str:
-    """The one that was said; where a table lacks it, the one that fits the comparative."""
+    """Return the auxiliary of a claim; without one, the auxiliary that fits its comparative."""
     said = candidate.get("auxiliary")
     first, _, rest = str(candidate["comparative"] or "").partition(" ")
     verb = meaning(first) is None and first not in (*GRADERS, "fewer")

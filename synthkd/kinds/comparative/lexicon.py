@@ -1,5 +1,7 @@
-"""Comparatives, the axis that each speaks of, and which way it points. Antonyms share an axis: heavier is more mass,
-lighter less. An adjective that is not listed has an axis of its own, named by its plain form.
+"""Lexicon of comparatives: the axis and the direction of each.
+
+Antonyms share an axis: *heavier* is more mass, *lighter* less. An adjective that is not listed has an
+axis of its own, named by its plain form.
 """
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from synthkd.text.plurals import word_set
+from synthkd.text.normal_forms import word_set
 
-#: axis -> adjectives that say more of it | those that say less.
+#: axis -> adjectives for more | adjectives for less.
 _AXES = """
 mass: heavy weighty hefty | light lightweight
 size: big large huge bulky | small little tiny compact
@@ -75,7 +77,7 @@ accuracy: accurate precise exact | inaccurate imprecise
 visibility: visible | invisible
 portability: portable |
 """
-#: Plain adjectives that are graded by -er and have an axis of their own.
+#: Plain adjectives graded by -er that have an axis of their own.
 _OTHERS = (
     "bitter bouncy bushy calm chewy cloudy creamy crisp crunchy curly cute dusty elastic fair fancy flat fluffy foggy "
     "fresh funny fuzzy glossy grainy great greasy green grey hungry icy juicy kind leafy loose lovely lumpy messy muddy neat "
@@ -87,15 +89,15 @@ _IRREGULAR = {
     "better": "good", "worse": "bad", "farther": "far", "further": "far", "elder": "old", "longer-lived": "long-lived",
     "shorter-lived": "short-lived", "lighter-weight": "lightweight",
 }  # fmt: skip
-#: Graded by -er though they have two syllables and no y at the end.
+#: Adjectives of two syllables without a final y that are graded by -er.
 _ER = word_set("narrow shallow gentle simple clever quiet little tender bitter hollow humble")
-#: Words in -er that are no comparatives; many more are refused since no adjective stands behind them.
+#: Words in -er that are not comparatives.
 STOP = word_set(
     "other another water after over under ever never rather whether either neither together per her their there number "
     "paper power order matter letter winter summer river finger flower tiger spider weather leather rubber silver copper butter "
     "sugar meter liter former latter inner outer upper lower-case proper super eager somber bitter tender clever slender "
     "sober sinister meager user owner maker leader member master monster mother father brother sister")  # fmt: skip
-#: Axis of what a verb with more, less, longer … says.
+#: Axes of verbs with more, less, longer …
 VERBS = {
     "weigh": "mass",
     "cost": "price",
@@ -105,13 +107,19 @@ VERBS = {
     "travel": "speed",
     "go": "speed",
 }
-#: What stands before a plain adjective, and the direction that it gives.
+#: Words before a plain adjective, and their direction.
 GRADERS = {"more": 1, "less": -1}
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a comparative says: the axis, 1 for more of it or -1 for less, and whether the lexicon knows it."""
+    """Meaning of a comparative.
+
+    Attributes:
+        axis: Name of the axis.
+        way: 1 for more, -1 for less.
+        known: True if the lexicon has the adjective.
+    """
 
     axis: str
     way: int
@@ -132,7 +140,7 @@ ADJECTIVES = _read()
 
 
 def graded(adjective: str) -> str:
-    """The comparative of an adjective, as one says it."""
+    """Return the comparative of an adjective."""
     for word, plain in _IRREGULAR.items():
         if plain == adjective:
             return word
@@ -145,7 +153,7 @@ def _is_short(adjective: str) -> bool:
 
 
 def _groups(adjective: str) -> int:
-    """Groups of vowels: about as many as syllables."""
+    """Count the groups of vowels, about the number of syllables."""
     return len(re.findall("[aeiouy]+", adjective.removesuffix("e")))
 
 
@@ -171,13 +179,13 @@ def _with_er(adjective: str) -> str:
 _FORMS = _IRREGULAR | {
     _with_er(word): word for word in ADJECTIVES if _is_short(word) and word not in ("good", "bad", "far")
 }
-#: Comparatives in one word that the lexicon knows.
+#: Comparatives of one word in the lexicon.
 KNOWN = frozenset(_FORMS)
 
 
 @lru_cache(1 << 13)
 def meaning(comparative: str) -> Meaning | None:
-    """What *heavier*, *more expensive* or *less cheap* says; None where it is no comparative."""
+    """Return the meaning of *heavier*, *more expensive* or *less cheap*; None for other words."""
     first, _, rest = comparative.partition(" ")
     if first in GRADERS and rest:
         return _turned(_plain(rest.rpartition(" ")[2]), GRADERS[first])
@@ -208,7 +216,7 @@ def _plain(adjective: str) -> Meaning:
 
 
 def _stripped(comparative: str) -> str:
-    """The plain form behind a comparative that the lexicon does not know: a guess by spelling."""
+    """Guess the plain form of an unknown comparative by its spelling."""
     if comparative.endswith("ier"):
         return f"{comparative[:-3]}y"
     stem = comparative[:-2]

@@ -1,8 +1,7 @@
-"""Texts in an answer: plain, as lines, or as JSON. What a teacher puts around a text is taken off it."""
+"""Read the texts of an answer: plain, as lines, or as JSON, without the decorations around them."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,38 +9,44 @@ from typing import Any
 
 from synthkd.kinds.answer_text import peel
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.json_values import json_value
 from synthkd.kinds.labelled_text.taxonomy import label_form
+from synthkd.text.json_values import json_objects, json_value
 from synthkd.text.normal_forms import stored
 
 _WHOLE = re.compile(r"Label: ([^\n]*)\nText: ([^\n]*)")
 _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
-#: Names of a text that a teacher may write before it, as a pattern.
+#: Names of a text that may precede it, as a pattern.
 _PREFIXES = "message|text|example|query|utterance|sentence|customer|user|review|output|response"
 _HEADER = re.compile(
     r"(?:\*\*)?(label|intent|class|category|style|length|not)\s*(?:\*\*)?\s*:\s*(.*)", re.IGNORECASE
 )
 _LABELS = ("label", "intent", "class", "category")
 _TEXTS = ("text", "message", "example", "query", "utterance", "sentence")
-#: Objects of broken JSON that are looked for.
+#: Places in broken JSON that are tried as objects.
 _MOST = 1000
 
 
 @dataclass(frozen=True)
-class Said:
-    """A text, and the label that the teacher gave it ("" where it gave none)."""
+class AnswerText:
+    """A text, and the label that the teacher gave it; "" without one."""
 
     text: str
     label: str = ""
 
 
-def read_answer(text: str, asked: str, several: bool) -> list[Said] | Malformed:
-    """The texts of an answer. Without ``several``, the first."""
+def read_labelled_texts(text: str, asked: str, several: bool) -> list[AnswerText] | Malformed:
+    """Read the texts of an answer.
+
+    Args:
+        text: The answer.
+        asked: The label of the input row.
+        several: Read all texts rather than the first.
+    """
     if not text.strip():
         return Malformed("no_text")
     whole = _WHOLE.fullmatch(text)
     if whole:
-        return [Said(_spaced(whole[2]), _spaced(whole[1]))]
+        return [AnswerText(_spaced(whole[2]), _spaced(whole[1]))]
     value = json_value(text)
     if value is not None:
         items = [_item(one, asked) for one in _values(value) or _salvaged(text)]
@@ -54,45 +59,33 @@ def read_answer(text: str, asked: str, several: bool) -> list[Said] | Malformed:
 
 
 def _values(value: Any) -> list[Any]:
-    """The items of an answer in JSON."""
+    """Return the items of an answer in JSON."""
     if isinstance(value, dict) and not _has_text(value):
         value = next((inner for inner in value.values() if isinstance(inner, list)), [])
     return value if isinstance(value, list) else [value]
 
 
 def _salvaged(text: str) -> Iterator[Any]:
-    """The objects of broken JSON that are whole."""
-    decoder, place = json.JSONDecoder(), 0
-    for _ in range(_MOST):
-        place = text.find("{", place)
-        if place < 0:
-            return
-        try:
-            value, end = decoder.raw_decode(text, place)
-        except (ValueError, RecursionError):
-            place += 1
-            continue
-        if _has_text(value):
-            yield value
-        place = end
+    """Yield the whole objects of broken JSON that have a text."""
+    return (found.value for found in json_objects(text, _MOST) if _has_text(found.value))
 
 
 def _has_text(value: dict[str, Any]) -> bool:
     return any(name in value for name in _TEXTS)
 
 
-def _item(value: Any, asked: str) -> Said:
-    """One value of a list. What has no text is an empty one, which the rule `empty` rejects."""
+def _item(value: Any, asked: str) -> AnswerText:
+    """Read an item of a list; an item without a text is empty, and the rule `empty` rejects it."""
     if not isinstance(value, dict):
-        return Said(clean(value, asked) if isinstance(value, str) else "")
+        return AnswerText(clean_text(value, asked) if isinstance(value, str) else "")
     text = next((value[name] for name in _TEXTS if name in value), "")
     label = next((value[name] for name in _LABELS if name in value), "")
     told = label if isinstance(label, str | int) else ""
-    return Said(clean(text, asked) if isinstance(text, str) else "", _spaced(str(told)))
+    return AnswerText(clean_text(text, asked) if isinstance(text, str) else "", _spaced(str(told)))
 
 
-def _lines(text: str, asked: str) -> Iterator[Said]:
-    """A text for each line; a line such as ``Intent: refund`` says what those after it are."""
+def _lines(text: str, asked: str) -> Iterator[AnswerText]:
+    """Read a text from each line; a line such as ``Intent: refund`` labels the lines after it."""
     label = ""
     lines = [line for line in text.splitlines() if line.strip()]
     for number, line in enumerate(lines):
@@ -100,16 +93,16 @@ def _lines(text: str, asked: str) -> Iterator[Said]:
         if header:
             label = _named(header, label)
             continue
-        said = clean(line, asked)
+        said = clean_text(line, asked)
         is_preface = number == 0 and len(lines) > 1 and line.rstrip(" *").endswith(":")
         if is_preface or label_form(said) == label_form(asked):
             continue
         if said:
-            yield Said(said, label)
+            yield AnswerText(said, label)
 
 
-def _one(text: str, asked: str) -> Iterator[Said]:
-    """The first paragraph that is no preface, without headers before it and from the next header on."""
+def _one(text: str, asked: str) -> Iterator[AnswerText]:
+    """Read the first paragraph that is not a preface, up to the next header."""
     parts = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     if len(parts) > 1 and parts[0].rstrip(" *").endswith(":"):
         parts = parts[1:]
@@ -122,18 +115,17 @@ def _one(text: str, asked: str) -> Iterator[Said]:
             label = _named(header, label)
         elif line.strip():
             kept.append(line)
-    said = clean(" ".join(kept), asked)
+    said = clean_text(" ".join(kept), asked)
     if said:
-        yield Said(said, label)
+        yield AnswerText(said, label)
 
 
 def _named(header: re.Match[str], label: str) -> str:
     return _spaced(header[2].strip("* ")) if header[1].casefold() in _LABELS else label
 
 
-def clean(text: str, asked: str) -> str:
-    """A text without list mark, ``Message:``, the label before or behind it, emphasis and quotes around it; spaces are
-    single."""
+def clean_text(text: str, asked: str) -> str:
+    """Return a text without list mark, ``Message:``, label, emphasis and quotes, with single spaces."""
     text = _spaced(text)
     for _ in range(3):
         before = text
@@ -144,7 +136,7 @@ def clean(text: str, asked: str) -> str:
 
 
 def _without_label(text: str, form: str) -> str:
-    """Takes off ``refund:`` before a text, and ``[refund]`` or ``(refund)`` at an end of it."""
+    """Remove ``refund:`` before a text, and ``[refund]`` or ``(refund)`` at either end."""
     head, colon, rest = text.partition(":")
     if colon and rest.strip() and form and len(head) < 3 * len(form) + 8 and label_form(head) == form:
         return rest
@@ -157,5 +149,5 @@ def _without_label(text: str, form: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """As it is stored, spaces single."""
+    """Return a text as it is stored, with single spaces."""
     return " ".join(stored(text).split())

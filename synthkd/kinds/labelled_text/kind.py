@@ -1,7 +1,7 @@
-"""Labelled text: a text for a class, as training data for a classifier (Di Palo et al. 2024, arXiv 2411.05045).
+"""The kind `labelled_text`: texts of a class, to train classifiers (Di Palo et al. 2024, arXiv 2411.05045).
 
-The taxonomy says which classes there are; a teacher writes texts for each, in styles and lengths that are crossed or
-drawn, and told which class it must not be mistaken for.
+The taxonomy gives the classes; a teacher writes texts for each, in styles and lengths that are crossed or
+drawn, with a class that the text must not be mistaken for.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import KindError
 from synthkd.keys import seed_from
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.labelled_text.answers import read_answer
-from synthkd.kinds.labelled_text.taxonomy import Resolve, Text, agree, read_taxonomy, read_texts
-from synthkd.text.near_duplicates import normal_text
+from synthkd.kinds.labelled_text.answers import read_labelled_texts
+from synthkd.kinds.labelled_text.taxonomy import (
+    Resolve,
+    check_source_texts,
+    read_source_texts,
+    read_taxonomy,
+)
+from synthkd.text.normal_forms import normal_text
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
@@ -26,16 +31,26 @@ if TYPE_CHECKING:
 AXES = ("style", "length")
 CONTRAST = "contrast"
 _NAMED = 3
-#: Inputs that a class may stand for.
+#: Inputs of a class, at most.
 _MOST = 100_000
 
 
 class LabelledTextKind(Kind):
     """A text and its label.
 
-    ``taxonomy``: the classes; ``real``: rows that people made, shown as examples and compared with; ``evaluation``: rows that
-    nothing may repeat; ``axes``: names and values; ``contrast``: how many classes each combination is told apart from, one
-    after the other; ``per_class``: so many drawn combinations of each class, in place of all.
+    Args:
+        taxonomy: The classes.
+        real: Rows that people wrote: few-shot examples, and what near-duplicates are compared with.
+        evaluation: Rows that no text may repeat.
+        axes: Names and their values, which are crossed.
+        contrast: Classes that each combination is contrasted with, one after the other.
+        per_class: Combinations of each class that are drawn, instead of all.
+        contrast_shots: Real rows of the contrast class in a prompt.
+        texts: Texts per answer that the template `labelled_text/json-list` asks for.
+        zero_shot: With ``real``, allow classes without a real row.
+        several: Read all texts of an answer.
+        seed: Seed of the draws.
+        resolve: Resolves paths of the recipe.
     """
 
     name = "labelled_text"
@@ -76,11 +91,11 @@ class LabelledTextKind(Kind):
         if self.contrast and self.taxonomy is None:
             raise ValueError("contrast: a taxonomy is needed to draw other classes from")
         self.real, self.evaluation = (
-            read_texts(real, resolve, "real"),
-            read_texts(evaluation, resolve, "evaluation"),
+            read_source_texts(real, resolve, "real"),
+            read_source_texts(evaluation, resolve, "evaluation"),
         )
         if self.taxonomy is not None:
-            agree(self.taxonomy, self.real, zero_shot)
+            check_source_texts(self.taxonomy, self.real, zero_shot)
         self._pools: dict[str, list[dict[str, str]]] = {}
         for row in self.real:
             self._pools.setdefault(row.label, []).append({"text": row.text, "label": row.label})
@@ -92,7 +107,7 @@ class LabelledTextKind(Kind):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> LabelledTextKind:
-        """The kind as a recipe asks for it. One that names an evaluation set checks every text against it."""
+        """Return the kind of a recipe; with an evaluation set, its rules must have `contaminated`."""
         options = recipe.kind.options
         kind = cls(
             **{"several": recipe.kind.several, **options, "seed": recipe.seed, "resolve": recipe.resolve}
@@ -109,7 +124,7 @@ class LabelledTextKind(Kind):
         return ("text",)
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """A class stands for its combinations of axes and contrast classes; what a row itself says of them is kept."""
+        """Expand a class to its combinations of axes and contrast classes; the row's own values stay."""
         label = str(row.get("label") or "")
         free = [name for name, values in self.axes.items() if values and not row.get(name)]
         # A constant of the draws: another word would give every recipe other combinations.
@@ -128,7 +143,7 @@ class LabelledTextKind(Kind):
         return [{CONTRAST: other} for other in ("", *drawn)]
 
     def _drawn(self, rows: list[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
-        """So many of the combinations; each comes again only when all have come."""
+        """Draw ``per_class`` combinations; none is repeated before all are drawn."""
         assert self.per_class is not None
         found: list[dict[str, Any]] = []
         while len(found) < self.per_class:
@@ -138,7 +153,7 @@ class LabelledTextKind(Kind):
 
     def check(self, row: Row) -> str | None:
         if problem := super().check(row):
-            # A row that says how many texts it wants may leave the classes of a list to the teacher.
+            # A row with a number of texts may leave the classes of a list to the teacher.
             chooses = self.several and row.get("label") == "" and row.get("texts")
             return None if chooses else problem
         label, other = str(row["label"]), str(row.get(CONTRAST) or "")
@@ -147,12 +162,12 @@ class LabelledTextKind(Kind):
                 return f"the taxonomy has no class {name!r}{self.taxonomy.hint(name)}"
         return f"the contrast class is {label!r} itself" if other == label else None
 
-    def shown(self) -> list[dict[str, Any]]:
-        """Few-shot examples: the real rows."""
+    def own_examples(self) -> list[dict[str, Any]]:
+        """Return the real rows as few-shot examples."""
         return [row for pool in self._pools.values() for row in pool]
 
-    def check_shown(self, rows: Sequence[Row]) -> None:
-        """Refuse few-shot examples that lie in the evaluation set, or have a label that is none."""
+    def check_examples(self, rows: Sequence[Row]) -> None:
+        """Refuse few-shot examples of the evaluation set, or with an unknown label."""
         for number, row in enumerate(rows, 1):
             label = str(row.get("label") or "")
             if self.taxonomy is not None and label not in self.taxonomy.classes:
@@ -174,7 +189,7 @@ class LabelledTextKind(Kind):
             )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Adds what the classes mean, all labels, the axes ("" where the input has none), and real rows of the contrast class."""
+        """Add descriptions, all labels, the axes ("" without a value) and real rows of the contrast class."""
         other = str(row.get(CONTRAST) or "")
         pool = self._pools.get(other, [])
         return {
@@ -195,33 +210,38 @@ class LabelledTextKind(Kind):
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         asked = str(row.get("label") or "")
-        found = read_answer(text, asked, self.several)
+        found = read_labelled_texts(text, asked, self.several)
         if isinstance(found, Malformed):
             return found
         details = {name: str(row.get(name) or "") for name in self.details}
         return [{"text": one.text, "label": self._label(one.label, asked), **details} for one in found]
 
     def _label(self, said: str, asked: str) -> str:
-        """The teacher's own label as the taxonomy writes it; one that is none stays, and the rule `label_known` tells."""
+        """Return the teacher's label as the taxonomy writes it; the rule `label_known` rejects others."""
         if not said:
             return asked
         return (self.taxonomy.find(said) if self.taxonomy else None) or said
 
     def question(self, candidate: Row) -> dict[str, Any]:
-        """The class, with the axes and the contrast class that the row has."""
+        """Return the class, with the axes and the contrast class of the row."""
         axes = {name: str(candidate[name]) for name in self.details if candidate.get(name)}
         return {**super().question(candidate), **axes}
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """Texts, each in a line; with its label where `read_answer` would take something off it."""
+        """Write a text per line; as JSON or with a label if `read_labelled_texts` would change a text."""
         asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
         plain = " " + "\n".join(texts)
-        found = read_answer(plain, asked, self.several)
+        found = read_labelled_texts(plain, asked, self.several)
         if not isinstance(found, Malformed) and [one.text for one in found] == texts:
             return plain
         if not self.several:
             return f"Label: {asked}\nText: {texts[0]}"
         return "\n" + json.dumps([{"text": text} for text in texts], ensure_ascii=False)
+
+    def label_problem(self, label: str) -> str | None:
+        if self.taxonomy is None or label in self.taxonomy.classes:
+            return None
+        return f"no class {label!r}{self.taxonomy.hint(label)}"
 
     def verbalize(self, candidate: Row) -> str:
         return f"Label: {candidate['label']}\nText: {candidate['text']}"
@@ -237,7 +257,7 @@ class LabelledTextKind(Kind):
 
 
 def _axes(given: Any) -> dict[str, list[str]]:
-    """Names and their values; a list of names takes the values from the inputs."""
+    """Return the names of axes with their values; a list of names takes the values from the inputs."""
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
         raise ValueError(f"axes: a list of names, or names with their values, is needed, not {given!r}")
     if not isinstance(given, Mapping):
@@ -248,6 +268,3 @@ def _axes(given: Any) -> dict[str, list[str]]:
         if name in ("text", "label", CONTRAST):
             raise ValueError(f"axes: {name!r} has a meaning of its own; take another name")
     return {str(name): [str(value) for value in values] for name, values in given.items()}
-
-
-__all__ = ["LabelledTextKind", "Text"]

@@ -1,4 +1,4 @@
-"""The classes that texts are written for, and the files that belong to them."""
+"""The classes of labelled texts, and the files that name them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.errors import KindError, nearest
+from synthkd.kinds.base import SourceText
 from synthkd.rows import read_rows, text_cell
-from synthkd.text.near_duplicates import normal_text
+from synthkd.text.normal_forms import normal_text
 
 Resolve = Callable[[str], Path]
-#: Labels that an error names.
+#: Labels that an error message names.
 _NAMED = 5
 
 
 @dataclass(frozen=True)
-class Class:
-    """A class: what it means, and which others are easily taken for it."""
+class TaxonomyClass:
+    """A class, its description, and the labels of classes that are easily confused with it."""
 
     label: str
     description: str = ""
@@ -26,10 +27,18 @@ class Class:
 
 
 class Taxonomy:
-    """All classes, by label and in their order. Two labels that differ in case or punctuation only are refused."""
+    """The classes of a corpus, by label, in order.
 
-    def __init__(self, classes: Sequence[Class], source: str = "taxonomy") -> None:
-        self.classes: dict[str, Class] = {}
+    Attributes:
+        classes: The classes by label.
+
+    Raises:
+        KindError: There are fewer than two classes, a label is empty, or two labels differ in case or
+            punctuation only.
+    """
+
+    def __init__(self, classes: Sequence[TaxonomyClass], source: str = "taxonomy") -> None:
+        self.classes: dict[str, TaxonomyClass] = {}
         self._forms: dict[str, str] = {}
         for number, one in enumerate(classes, 1):
             form = label_form(one.label)
@@ -54,14 +63,15 @@ class Taxonomy:
 
     @property
     def labels(self) -> list[str]:
+        """All labels, in order."""
         return list(self.classes)
 
     def find(self, said: str) -> str | None:
-        """The label as the taxonomy writes it; case, underscores and punctuation do not matter."""
+        """Return the label as the taxonomy writes it, whatever its case and punctuation; None if unknown."""
         return said if said in self.classes else self._forms.get(label_form(said))
 
     def hint(self, said: str) -> str:
-        """The nearest label, as an error tells it."""
+        """Return the part of an error message that names the nearest label."""
         if len(self.classes) > 2 * _NAMED:
             return (
                 nearest(said, self.labels).split(" (known")[0] or f" ({len(self.classes)} classes are known)"
@@ -69,30 +79,37 @@ class Taxonomy:
         return nearest(said, self.labels)
 
     def others(self, label: str) -> list[str]:
-        """The classes to tell a class from: those named as near, or else all."""
+        """Return the labels of classes to contrast a class with: its ``near`` classes, or all others."""
         near = self.classes[label].near if label in self.classes else ()
         return [each for each in near or self.labels if each != label]
 
 
 def label_form(label: str) -> str:
-    """A label without case, underscores and punctuation."""
+    """Return a label without case, underscores and punctuation."""
     return normal_text(label.replace("_", " ").replace("-", " "))
 
 
 def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
-    """From a file (YAML, CSV, JSONL, Parquet), a list of rows or labels, or a mapping of labels to descriptions.
-    ``{path, label}`` names a file's column of labels."""
+    """Read a taxonomy.
+
+    Args:
+        given: A file (YAML, CSV, JSONL, Parquet), ``{path, label}`` with the column of its labels, a
+            list of rows or labels, or a mapping of labels to descriptions.
+        resolve: Resolves paths of the recipe.
+    """
     if given is None:
         return None
     if isinstance(given, Mapping) and "path" in given:
         column = str(given.get("label", "label"))
         path = resolve(str(given["path"]))
         return Taxonomy(
-            [_class(row, str(given["path"]), n, column) for n, row in enumerate(all_rows(path), 1)],
+            [_class(row, str(given["path"]), n, column) for n, row in enumerate(read_all_rows(path), 1)],
             str(given["path"]),
         )
     if isinstance(given, str):
-        return Taxonomy([_class(row, given, n) for n, row in enumerate(all_rows(resolve(given)), 1)], given)
+        return Taxonomy(
+            [_class(row, given, n) for n, row in enumerate(read_all_rows(resolve(given)), 1)], given
+        )
     if isinstance(given, Mapping):
         return Taxonomy(
             [
@@ -105,10 +122,10 @@ def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
     raise ValueError(f"taxonomy: a file, a list or a mapping is needed, not {given!r}")
 
 
-def _class(row: Any, source: str, number: int, column: str = "label") -> Class:
+def _class(row: Any, source: str, number: int, column: str = "label") -> TaxonomyClass:
     place = f"{source} row {number}"
     if not isinstance(row, Mapping):
-        return Class(_label(row, place, column))
+        return TaxonomyClass(_label(row, place, column))
     if column not in row:
         raise KindError(f"{source}: no column {column!r}{nearest(column, list(map(str, row)))}")
     near = row.get("near") or ()
@@ -117,35 +134,34 @@ def _class(row: Any, source: str, number: int, column: str = "label") -> Class:
     if not isinstance(near, list | tuple):
         raise KindError(f"{source}: `near` of {row[column]!r} is {near!r}; labels are needed")
     told = text_cell(row.get("description"), place, "description") or ""
-    return Class(_label(row[column], place, column), told, tuple(_label(one, place, "near") for one in near))
+    return TaxonomyClass(
+        _label(row[column], place, column), told, tuple(_label(one, place, "near") for one in near)
+    )
 
 
 def _label(value: Any, place: str, column: str) -> str:
     if isinstance(value, bool):
-        # YAML reads the words yes, no, on and off so.
+        # YAML reads yes, no, on and off as truth values.
         raise KindError(
             f"{place}: {column!r} is {'true' if value else 'false'}; quote the word if it is a label"
         )
     return (text_cell(value, place, column) or "").strip()
 
 
-def all_rows(path: Path) -> list[dict[str, Any]]:
-    """Every row of a file."""
+def read_all_rows(path: Path) -> list[dict[str, Any]]:
+    """Return all rows of a file."""
     return [row for rows in read_rows(path) for row in rows]
 
 
-@dataclass(frozen=True)
-class Text:
-    """A row that people made: its text, its label where it has one, and where it stands."""
+def read_source_texts(given: Any, resolve: Resolve, option: str) -> list[SourceText]:
+    """Read the rows that people wrote.
 
-    text: str
-    label: str
-    place: str
-
-
-def read_texts(given: Any, resolve: Resolve, option: str) -> list[Text]:
-    """The rows of one file or several; each a path, or ``{path, text, label}`` with the names of its columns."""
-    found: list[Text] = []
+    Args:
+        given: A file or a list of files; each a path, or ``{path, text, label}`` with its columns.
+        resolve: Resolves paths of the recipe.
+        option: Name of the option, for messages.
+    """
+    found: list[SourceText] = []
     for one in given if isinstance(given, list) else [given] if given else []:
         part = {"path": one} if isinstance(one, str) else one
         if not isinstance(part, Mapping) or not set(part) <= {"path", "text", "label"} or "path" not in part:
@@ -155,14 +171,14 @@ def read_texts(given: Any, resolve: Resolve, option: str) -> list[Text]:
             str(part.get("label", "label")),
             str(part["path"]),
         )
-        for number, row in enumerate(all_rows(resolve(path)), 1):
+        for number, row in enumerate(read_all_rows(resolve(path)), 1):
             if column not in row:
                 raise KindError(
                     f"{path}: no column {column!r}{nearest(column, list(row))} (named by {option})"
                 )
             place = f"{path} row {number}"
             found.append(
-                Text(
+                SourceText(
                     text_cell(row[column], place, column) or "",
                     text_cell(row.get(label), place, label) or "",
                     place,
@@ -171,8 +187,13 @@ def read_texts(given: Any, resolve: Resolve, option: str) -> list[Text]:
     return found
 
 
-def agree(taxonomy: Taxonomy, real: Sequence[Text], zero_shot: bool) -> None:
-    """Refuse real rows that the taxonomy does not know, and classes without a real row."""
+def check_source_texts(taxonomy: Taxonomy, real: Sequence[SourceText], zero_shot: bool) -> None:
+    """Check real rows against the taxonomy.
+
+    Raises:
+        KindError: A row has an unknown label or no text, or a class has no row and ``zero_shot`` is not
+            set.
+    """
     for row in real:
         if row.label not in taxonomy.classes:
             raise KindError(f"{row.place}: the taxonomy has no class {row.label!r}{taxonomy.hint(row.label)}")

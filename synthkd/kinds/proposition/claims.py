@@ -1,4 +1,4 @@
-"""What can be seen of a proposition without a model: its numbers and names, how it begins, whether it is one claim."""
+"""Properties of propositions that need no model: numbers, names, pointers, signs of several claims."""
 
 from __future__ import annotations
 
@@ -7,39 +7,15 @@ from collections.abc import Collection, Iterator
 from fractions import Fraction
 from typing import Any
 
-from synthkd.kinds.rationale.spelled import NUMBER_WORDS
-from synthkd.text.normal_forms import word_pattern
+from synthkd.text.normal_forms import word_pattern, word_set
+from synthkd.text.number_words import MAGNITUDES, NUMBER_WORDS, ORDINALS
 
-#: Words that point at something said before, where a text begins with them.
-POINTERS = frozenset(
-    [
-        "it",
-        "he",
-        "she",
-        "they",
-        "this",
-        "that",
-        "these",
-        "those",
-        "its",
-        "his",
-        "her",
-        "their",
-        "hers",
-        "theirs",
-        "itself",
-        "himself",
-        "herself",
-        "themselves",
-        "such",
-        "here",
-        "him",
-        "them",
-        "former",
-        "latter",
-    ]
+#: Words that refer to earlier text if a text begins with them.
+POINTERS = word_set(
+    "it he she they this that these those its his her their hers theirs itself himself "
+    "herself themselves such here him them former latter"
 )
-#: A sentence may begin with one of these and then name what it speaks of.
+#: Conjunctions at the beginning of a sentence.
 _BEFORE = re.compile(
     r"[\s\"“‘'(\[*_]*(?:(?:and|but|so|then|also|however|therefore|thus)\b,?\s+)?", re.IGNORECASE
 )
@@ -47,41 +23,25 @@ _FIRST = re.compile(word_pattern(digits=False))
 _NUMBER = re.compile(r"(?<![\w.])[-−]?(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)")
 _RANGE = re.compile(r"\b(\d{2})(\d{2})\s?[-–—/]\s?(\d{2})\b(?!\d)")
 _WORD = re.compile(rf"{word_pattern(digits=False)}(?:['’]{word_pattern(digits=False)})*")
-_SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
-_ORDINALS = dict(
-    zip(
-        [
-            "first",
-            "second",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-        ],
-        range(1, 13),
-        strict=True,
-    )
-)
-#: Number words that are mostly said of no number.
+_SCALES = {word: MAGNITUDES[word] for word in ("hundred", "thousand", "million", "billion")}
+#: Number words that are mostly not numbers.
 _LOOSE = {"one", "first", "second", "third", "zero"}
 _ENDS = re.compile(r"[.!?:]\s*[\"“‘'(\[]*$|[\"“‘(\[]$")
 
 
-def pointer(text: str) -> str | None:
-    """The word that a text begins with, where it points at something else."""
+def leading_pointer(text: str) -> str | None:
+    """Return the word that a text begins with if it refers to earlier text; None otherwise."""
     first = _FIRST.match(text, _BEFORE.match(text).end())  # type: ignore[union-attr]
     return first.group() if first and first.group().casefold() in POINTERS else None
 
 
-def numbers(text: str, strict: bool = False) -> dict[Fraction, str]:
-    """The numbers of a text, in digits or in words, and how each is written; ``strict``: without words such as `one`
-    that are seldom meant as a number."""
+def text_numbers(text: str, strict: bool = False) -> dict[Fraction, str]:
+    """Return the numbers of a text, in digits or in words, with their written forms.
+
+    Args:
+        text: The text.
+        strict: Leave out words such as `one` that are seldom meant as numbers.
+    """
     found: dict[Fraction, str] = {}
     for match in _NUMBER.finditer(text):
         if len(match[1]) < 30:
@@ -102,7 +62,7 @@ def numbers(text: str, strict: bool = False) -> dict[Fraction, str]:
 
 
 def _in_words(text: str) -> Iterator[tuple[Fraction, str]]:
-    """Numbers in words: `twenty-one`, `two hundred and five`, `third`."""
+    """Yield the numbers in words: `twenty-one`, `two hundred and five`, `third`."""
     run: list[str] = []
     for match in [*_WORD.finditer(text), None]:
         word = match.group().casefold() if match else ""
@@ -114,8 +74,8 @@ def _in_words(text: str) -> Iterator[tuple[Fraction, str]]:
         if run:
             yield _value(run), " ".join(run)
             run = []
-        if word in _ORDINALS:
-            yield Fraction(_ORDINALS[word]), word
+        if word in ORDINALS:
+            yield Fraction(ORDINALS[word]), word
 
 
 def _value(words: list[str]) -> Fraction:
@@ -130,8 +90,8 @@ def _value(words: list[str]) -> Fraction:
     return whole + part
 
 
-def names(text: str) -> Iterator[str]:
-    """Capitalised words that do not begin a sentence, without a possessive ending."""
+def proper_names(text: str) -> Iterator[str]:
+    """Yield capitalised words within sentences, without possessive endings."""
     for match in _WORD.finditer(text):
         word = match.group()
         if not word[0].isupper() or len(word) < 2 or word.startswith(("I'", "I’")):
@@ -143,7 +103,7 @@ def names(text: str) -> Iterator[str]:
 
 
 def name_found(name: str, known: Collection[str]) -> bool:
-    """Whether a name stands among lower-case words, in another form of it too (`America`, `Americans`)."""
+    """Return True if lower-case words have a name, in any form (`America`, `Americans`)."""
     low = name.casefold()
     if low in known or low.rstrip("s") in known or f"{low}s" in known:
         return True
@@ -153,74 +113,21 @@ def name_found(name: str, known: Collection[str]) -> bool:
     return any(word.startswith(stem) and abs(len(word) - len(low)) <= 4 for word in known)
 
 
-def known_words(text: str) -> set[str]:
-    """The lower-case words of a source, without possessive endings."""
+def source_words(text: str) -> set[str]:
+    """Return the lower-case words of a source, without possessive endings."""
     return {re.sub(r"['’]s?$", "", match.group()).casefold() for match in _WORD.finditer(text)}
 
 
-#: Words that a proposition needs and its source may lack, as `align.words` has them.
-SMALL = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "being",
-        "am",
-        "has",
-        "have",
-        "had",
-        "do",
-        "doe",
-        "did",
-        "can",
-        "could",
-        "will",
-        "would",
-        "may",
-        "might",
-        "must",
-        "shall",
-        "should",
-        "and",
-        "or",
-        "but",
-        "not",
-        "no",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "with",
-        "as",
-        "that",
-        "this",
-        "it",
-        "its",
-        "he",
-        "she",
-        "they",
-        "there",
-        "who",
-        "which",
-        "whose",
-        "when",
-        "where",
-    ]
+#: Function words that a proposition may have and its source lack, as `alignment.overlap_words` writes them.
+SMALL = word_set(
+    "a an the is are was were be been being am has have had do doe did can could will "
+    "would may might must shall should and or but not no of in on at by for from to with "
+    "as that this it its he she they there who which whose when where"
 )
 
 _VERBS = r"(?:is|are|was|were|am|has|have|had|can|could|will|would|may|might|must|does|did|do|should|shall)"
 _SUBJECT = r"(?:it|he|she|they|this|that|these|those|there|we|I|you|the|an?|his|her|its|their|[A-Z][\w'’-]*)"
-#: What a proposition with more than one claim looks like, by name.
+#: Signs of more than one claim in a proposition, by name.
 SIGNS: dict[str, re.Pattern[str]] = {
     "sentences": re.compile(
         r"(?<![A-Z])(?<!\b[A-Z][a-z])(?<!\b[A-Z][a-z]{2})(?<!etc)[.!?][\"”’)]?\s+(?=[A-Z])"
@@ -236,7 +143,7 @@ SIGNS: dict[str, re.Pattern[str]] = {
 
 
 def several_claims(text: str, allow: Collection[str] = ()) -> str | None:
-    """The name of the first sign that a text has more than one claim, and what it is."""
+    """Return the first sign that a text has more than one claim; None without one."""
     for name, sign in SIGNS.items():
         if name not in allow and (found := sign.search(text)):
             return f"{name}: {' '.join(found.group().split()) or found.group().strip()!r}"
@@ -244,7 +151,7 @@ def several_claims(text: str, allow: Collection[str] = ()) -> str | None:
 
 
 def joined_predicates(doc: Any) -> list[str]:
-    """Predicates that are coordinated with another, in a text that a spaCy parser has read."""
+    """Return the coordinated predicates of a text parsed by spaCy."""
     verbal = {"VERB", "AUX"}
     return [
         token.text
@@ -254,5 +161,5 @@ def joined_predicates(doc: Any) -> list[str]:
 
 
 def _finite(token: Any) -> bool:
-    """Not an infinitive or a participle without its auxiliary, which share the predicate before them."""
+    """Return False for an infinitive or a bare participle, which share the predicate before them."""
     return "Inf" not in token.morph.get("VerbForm") and token.tag_ != "VBG"

@@ -1,4 +1,7 @@
-"""What a teacher wrote, as groups of propositions: tagged by sentence, a plain list, or JSON. Nothing here raises."""
+"""Read the groups of propositions in an answer: tagged by sentence, or a plain list.
+
+Nothing here raises, whatever the text.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass, field
 from synthkd.kinds.answer_text import peel, without_emphasis
 from synthkd.text.normal_forms import normal_phrase, stored
 
-#: `<s>`, `</s>` and what is written for them: `<S>`, `< s >`, `[s]`, `<s1>`, `<s id="1">`, `<sentence>`, `<\s>`.
+#: `<s>`, `</s>` and variants: `<S>`, `< s >`, `[s]`, `<s1>`, `<s id="1">`, `<sentence>`, `<\s>`.
 _TAG = re.compile(
     r"[<\[]\s*(?P<close>[/\\]?)\s*(?:s|sent|sentence)\s*[-_#:]?\s*(?:(?:id|n|no|number|index)\s*=\s*)?[\"']?"
     r"(?P<number>\d{1,4})?[\"']?\s*(?P<empty>/?)\s*[>\]]",
@@ -23,47 +26,65 @@ _INLINE = re.compile(r"(?<=[.!?])\s+[-–—•]\s+")
 _LABEL = re.compile(
     r"\s*(?:\*\*)?(?:atomic\s+)?(?:propositions?|facts?|claims?)(?:\*\*)?\s*:(?:\*\*)?\s*$", re.IGNORECASE
 )
-#: With these a completion goes on to another input, or repeats its own.
+#: Beginnings of lines with which a completion goes on to another input, or repeats its own.
 _RUNAWAY = re.compile(r"(?:^|\n)[ \t]*(?:Sentences?|Text|Input|Passage)\s*:[ \t]*(?:\n|$)", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
-#: Names of a proposition that a teacher may write before it, as a pattern.
+#: Names of a proposition that may precede it, as a pattern.
 _NAMES = "(?:atomic |simple )?(?:proposition|fact|claim|statement)"
-#: More groups, propositions of one, or characters of a completion are noise, and counted as `too_many`.
+#: Groups, propositions of a group, and characters of a completion that are read; more count as `too_many`.
 MOST, LONGEST = 500, 400_000
 
 
 @dataclass(slots=True)
 class Group:
-    """Propositions of one sentence as they were written. ``number`` counts from 1 where the tag bears one."""
+    """Propositions of one sentence.
 
-    said: list[str] = field(default_factory=list)
+    Attributes:
+        propositions: The propositions, in order.
+        number: Number of the sentence in the tag, from 1; None without one.
+        opened: True if the group has an opening tag.
+        closed: True if the group has a closing tag.
+        dashed: True if its propositions are list items.
+        cut: True if the last proposition breaks off within a line.
+    """
+
+    propositions: list[str] = field(default_factory=list)
     number: int | None = None
     opened: bool = True
     closed: bool = True
     dashed: bool = False
-    #: The last proposition breaks off in the middle of a line.
     cut: bool = False
 
 
 @dataclass(slots=True)
-class Written:
-    """Groups in their order, and listed propositions outside of any."""
+class GroupedPropositions:
+    """The groups of an answer.
+
+    Attributes:
+        groups: The groups, in order.
+        loose: List items outside of any group.
+        more: True if the answer has more than is read.
+    """
 
     groups: list[Group]
     loose: Group
-    #: There was more than is read.
     more: bool = False
 
 
-def read_groups(text: str, sentences: Sequence[str]) -> Written:
-    """A completion in the tagged form, or a plain list. ``sentences`` are those that were asked about."""
+def read_groups(text: str, sentences: Sequence[str]) -> GroupedPropositions:
+    """Read a completion in tagged form, or a plain list.
+
+    Args:
+        text: The completion.
+        sentences: The sentences of the prompt.
+    """
     own = _own(text)
-    written = Written([], Group([], opened=False, closed=False))
+    answer = GroupedPropositions([], Group([], opened=False, closed=False))
     current: Group | None = None
     place = 0
     for tag in _TAG.finditer(own):
-        if len(written.groups) >= MOST:
-            written.more = True
+        if len(answer.groups) >= MOST:
+            answer.more = True
             break
         inside = own[place : tag.start()]
         place = tag.end()
@@ -71,37 +92,37 @@ def read_groups(text: str, sentences: Sequence[str]) -> Written:
         if current is None and closes and _listed(inside):
             # A group without its opening tag.
             current = Group(opened=False)
-        (current or written.loose).said += _lines(inside, current or written.loose)
+        (current or answer.loose).propositions += _lines(inside, current or answer.loose)
         if current is not None:
             current.closed = closes
-            written.groups.append(current)
+            answer.groups.append(current)
         number = int(tag["number"]) if tag["number"] else None
         current = None
         if tag["empty"]:
-            written.groups.append(Group(number=number))
+            answer.groups.append(Group(number=number))
         elif not closes:
             current = Group(number=number, closed=False)
-    _last(written, current, "" if written.more else own[place:])
-    written.groups = _without_echo(written.groups, sentences)
-    if not written.groups and not written.loose.dashed:
-        # Neither tags nor dashes: every line is one.
-        written.loose = Group(list(_plain_lines(own)), opened=False, closed=False, cut=_breaks(own))
-    cropped = [_cropped(group) for group in (*written.groups, written.loose)]
-    written.more |= len(text) > LONGEST or True in cropped
-    return written
+    _last(answer, current, "" if answer.more else own[place:])
+    answer.groups = _without_echo(answer.groups, sentences)
+    if not answer.groups and not answer.loose.dashed:
+        # Neither tags nor list marks: every line is a proposition.
+        answer.loose = Group(list(_plain_lines(own)), opened=False, closed=False, cut=_breaks(own))
+    cropped = [_cropped(group) for group in (*answer.groups, answer.loose)]
+    answer.more |= len(text) > LONGEST or True in cropped
+    return answer
 
 
-def _last(written: Written, current: Group | None, rest: str) -> None:
-    """What stands behind the last tag."""
-    into = current or written.loose
-    into.said += _lines(rest, into)
-    into.cut = bool(into.said) and _breaks(rest)
+def _last(answer: GroupedPropositions, current: Group | None, rest: str) -> None:
+    """Read the text behind the last tag."""
+    into = current or answer.loose
+    into.propositions += _lines(rest, into)
+    into.cut = bool(into.propositions) and _breaks(rest)
     if current is not None:
-        written.groups.append(current)
+        answer.groups.append(current)
 
 
 def _own(text: str) -> str:
-    """A completion without its prompt, should the teacher have repeated it, and without the next one it made up."""
+    """Return a completion without a repeated prompt and without an invented next input."""
     text = text[:LONGEST]
     text = _FENCE.sub("", text)
     if (again := _RUNAWAY.match(text)) and (
@@ -113,9 +134,9 @@ def _own(text: str) -> str:
 
 
 def _cropped(group: Group) -> bool:
-    """Leave the first `MOST` propositions of a group; whether there were more."""
-    more = len(group.said) > MOST
-    del group.said[MOST:]
+    """Keep the first `MOST` propositions of a group; return True if there were more."""
+    more = len(group.propositions) > MOST
+    del group.propositions[MOST:]
     return more
 
 
@@ -124,8 +145,11 @@ def _listed(text: str) -> bool:
 
 
 def _lines(text: str, group: Group) -> list[str]:
-    """Propositions between two tags. In a group, a line without a dash goes on with the one before it, or stands
-    alone where nothing is dashed; outside, only what is listed counts."""
+    """Read the propositions between two tags.
+
+    In a group, a line without a list mark continues the proposition before it, or is one of its own if
+    no line has a mark. Outside of groups, only list items count.
+    """
     found: list[str] = []
     dashed = _listed(text)
     inside = group.opened or group.closed
@@ -135,12 +159,12 @@ def _lines(text: str, group: Group) -> list[str]:
         mark = _DASH.match(line)
         if mark:
             group.dashed = True
-            found += [one for part in _INLINE.split(line[mark.end() :]) if (one := cleaned(part))]
+            found += [one for part in _INLINE.split(line[mark.end() :]) if (one := clean_proposition(part))]
         elif not inside:
             continue
         elif dashed and found and not found[-1].endswith((".", "!", "?")):
-            found[-1] = f"{found[-1]} {cleaned(line)}".strip()
-        elif one := cleaned(line):
+            found[-1] = f"{found[-1]} {clean_proposition(line)}".strip()
+        elif one := clean_proposition(line):
             found.append(one)
         if len(found) > MOST:
             break
@@ -149,17 +173,17 @@ def _lines(text: str, group: Group) -> list[str]:
 
 def _plain_lines(text: str) -> Iterator[str]:
     for line in text.split("\n")[: MOST + 1]:
-        if line.strip() and not _LABEL.match(line) and (one := cleaned(_TAG.sub(" ", line))):
+        if line.strip() and not _LABEL.match(line) and (one := clean_proposition(_TAG.sub(" ", line))):
             yield one
 
 
-def cleaned(line: str) -> str:
-    """One line as it is stored, without marks, labels and quotes around it, and without emphasis."""
+def clean_proposition(line: str) -> str:
+    """Return a stored line without list marks, labels, quotes and emphasis."""
     return peel(without_emphasis(" ".join(stored(line).split())), _NAMES)
 
 
 def _breaks(text: str) -> bool:
-    """Whether a text ends within a line, and not at the end of a sentence."""
+    """Return True if a text ends within a line, and not at the end of a sentence."""
     return (
         bool(text.strip())
         and text == text.rstrip("\n")
@@ -168,11 +192,11 @@ def _breaks(text: str) -> bool:
 
 
 def _without_echo(groups: list[Group], sentences: Sequence[str]) -> list[Group]:
-    """Groups without those that only repeat a sentence of the prompt, where others are left."""
+    """Drop groups that only repeat a sentence of the prompt, if others remain."""
     known = {normal_phrase(sentence) for sentence in sentences}
     own = [
         group
         for group in groups
-        if group.dashed or not group.said or normal_phrase(" ".join(group.said)) not in known
+        if group.dashed or not group.propositions or normal_phrase(" ".join(group.propositions)) not in known
     ]
     return own if any(group.dashed for group in own) else groups

@@ -1,12 +1,12 @@
-"""Propositions out of JSON, in the shapes that models give it."""
+"""Read groups of propositions from answers in JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from synthkd.kinds.json_values import json_value
-from synthkd.kinds.proposition.groups import MOST, Group, Written, cleaned
+from synthkd.kinds.proposition.groups import MOST, Group, GroupedPropositions, clean_proposition
+from synthkd.text.json_values import json_value
 
 _LISTS = (
     "propositions",
@@ -24,41 +24,41 @@ _NUMBERS = ("sentence", "sentence_id", "sentence_index", "sentence_number", "num
 _DEPTH = 6
 
 
-def read_json(text: str) -> Written | None:
-    """Groups of a JSON text; None where it is none. Of JSON that was cut, the propositions that are whole.
+def read_json_groups(text: str) -> GroupedPropositions | None:
+    """Read the groups of an answer in JSON; None if the answer is not JSON.
 
-    Read are a list of texts, lists in a list (one for each sentence), objects with a list under one of the usual
-    names, and an object by the number of the sentence.
+    The answer may be a list of texts, a list of lists (one per sentence), objects with a list under a
+    usual name, or an object with sentence numbers as keys. Truncated JSON gives its whole propositions.
     """
     found = json_value(text)
     if not isinstance(found, dict | list):
         return None
-    written = Written([], Group([], opened=False, closed=True, dashed=True))
-    _walk(found, written, _DEPTH)
-    return written
+    answer = GroupedPropositions([], Group([], opened=False, closed=True, dashed=True))
+    _walk(found, answer, _DEPTH)
+    return answer
 
 
-def _walk(value: Any, written: Written, depth: int) -> None:
-    if depth == 0 or len(written.groups) >= MOST or len(written.loose.said) >= MOST:
+def _walk(value: Any, answer: GroupedPropositions, depth: int) -> None:
+    if depth == 0 or len(answer.groups) >= MOST or len(answer.loose.propositions) >= MOST:
         return
     if isinstance(value, list):
         if value and all(isinstance(one, list) for one in value):
-            written.groups += [Group(list(_texts(one)), dashed=True) for one in value[:MOST]]
+            answer.groups += [Group(list(_texts(one)), dashed=True) for one in value[:MOST]]
             return
         for one in value:
-            _item(one, written, depth)
+            _item(one, answer, depth)
     elif isinstance(value, dict):
-        _object(value, written, depth)
+        _object(value, answer, depth)
 
 
-def _item(value: Any, written: Written, depth: int) -> None:
+def _item(value: Any, answer: GroupedPropositions, depth: int) -> None:
     if isinstance(value, str):
-        written.loose.said += _texts([value])
+        answer.loose.propositions += _texts([value])
     else:
-        _walk(value, written, depth - 1)
+        _walk(value, answer, depth - 1)
 
 
-def _object(value: dict[str, Any], written: Written, depth: int) -> None:
+def _object(value: dict[str, Any], answer: GroupedPropositions, depth: int) -> None:
     number = next(
         (
             int(str(value[name]))
@@ -72,29 +72,29 @@ def _object(value: dict[str, Any], written: Written, depth: int) -> None:
     ):
         texts = list(_texts([next(value[name] for name in _TEXTS if isinstance(value.get(name), str))]))
         if number is None:
-            written.loose.said += texts
+            answer.loose.propositions += texts
         else:
-            written.groups.append(Group(texts, number, dashed=True))
+            answer.groups.append(Group(texts, number, dashed=True))
         return
     by_number = {
         key: one for key, one in value.items() if key.isdecimal() and len(key) < 6 and isinstance(one, list)
     }
     if by_number:
-        written.groups += [Group(list(_texts(one)), int(key), dashed=True) for key, one in by_number.items()]
+        answer.groups += [Group(list(_texts(one)), int(key), dashed=True) for key, one in by_number.items()]
         return
     for name in _LISTS:
         inner = value.get(name)
         if not isinstance(inner, list):
             continue
         if (number is not None or "sentence" in value) and all(isinstance(one, str) for one in inner):
-            written.groups.append(Group(list(_texts(inner)), number, dashed=True))
+            answer.groups.append(Group(list(_texts(inner)), number, dashed=True))
         else:
-            _walk(inner, written, depth - 1)
+            _walk(inner, answer, depth - 1)
 
 
 def _texts(values: list[Any]) -> Iterator[str]:
     for value in values[:MOST]:
         if isinstance(value, dict):
             value = next((value[name] for name in _TEXTS if isinstance(value.get(name), str)), None)
-        if isinstance(value, str) and (text := cleaned(value)):
+        if isinstance(value, str) and (text := clean_proposition(value)):
             yield text

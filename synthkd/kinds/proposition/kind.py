@@ -1,9 +1,8 @@
-"""Propositions: what the sentences of documents say, one claim each, able to stand alone (Hosseini et al. 2024,
-arXiv 2406.19803).
+"""The kind `proposition`: self-contained claims of a document's sentences (Hosseini et al. 2024, arXiv 2406.19803).
 
-A document is cut to sentences and chunks of them; the teacher is asked about a chunk and answers grouped by sentence.
-Every sentence has a row in every completion: its propositions, or one without, whose ``flaw`` says why; the rule
-`has_proposition` rejects that one.
+A document is split into sentences and chunks of them; the teacher answers about a chunk, grouped by
+sentence. Every sentence has a row in every completion: its propositions, or a row without one whose
+``flaw`` gives the reason and which the rule `has_proposition` rejects.
 """
 
 from __future__ import annotations
@@ -14,31 +13,41 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthkd.errors import RecipeError, nearest
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.proposition.align import NO_TEXT, Said, align
-from synthkd.kinds.proposition.blocks import MARKUPS, OTHERS, markup_of
-from synthkd.kinds.proposition.groups import Group, Written, cleaned, read_groups
-from synthkd.kinds.proposition.json_groups import read_json
-from synthkd.kinds.proposition.regroup import by_chunk, chunk_row, grouped_text, in_order
-from synthkd.kinds.proposition.sentences import SENTENCIZER, Splitter, readable
-from synthkd.kinds.proposition.units import Unit, chunks, units
+from synthkd.kinds.proposition.alignment import NO_TEXT, AlignedProposition, align
+from synthkd.kinds.proposition.blocks import OTHERS
+from synthkd.kinds.proposition.completions import (
+    chunk_row,
+    group_by_chunk,
+    grouped_text,
+    ordered_propositions,
+)
+from synthkd.kinds.proposition.groups import Group, GroupedPropositions, clean_proposition, read_groups
+from synthkd.kinds.proposition.json_groups import read_json_groups
+from synthkd.kinds.proposition.markup import MARKUPS, markup_of
+from synthkd.kinds.proposition.sentences import SENTENCIZER, Splitter, one_line
+from synthkd.kinds.proposition.units import Unit, sentence_chunks, units
 from synthkd.text.normal_forms import normal_phrase
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
-#: Rules that reject a row without a proposition.
+#: Rules that reject a row without a proposition; a recipe needs one of them.
 _NEEDED = {"has_proposition", "empty"}
 
 
 class PropositionKind(Kind):
-    """What the sentences of documents say, one claim each.
+    """Claims of the sentences of documents.
 
-    ``sentences``: `sentencizer`, or an installed spaCy model; ``language`` of the sentencizer.
-    ``chunk_sentences``, ``chunk_words``: most of them that a teacher reads together.
-    ``context_sentences``: how many sentences before a chunk the template has as ``before``.
-    ``longest``: characters of a sentence; a longer one is cut to pieces.
-    ``markup``: `auto` (by the row's column `markup`, or the name's ending), `plain`, `markdown` or `rst`.
-    ``skip``: blocks that are left out: code, table, heading, markup.
+    Args:
+        sentences: `sentencizer`, or an installed spaCy model.
+        language: Language of the sentencizer.
+        chunk_sentences: Sentences that a teacher reads together, at most.
+        chunk_words: Words that a teacher reads together, about.
+        context_sentences: Sentences before a chunk that the template has as ``before``.
+        longest: Characters of a sentence; a longer one is cut into pieces.
+        markup: `auto` (by the row's column `markup`, or the ending of its name), `plain`, `markdown` or
+            `rst`.
+        skip: Blocks to skip: code, table, heading, markup.
     """
 
     name = "proposition"
@@ -85,13 +94,13 @@ class PropositionKind(Kind):
         self.chunk_sentences, self.chunk_words = chunk_sentences, chunk_words
         self.context_sentences, self.longest = context_sentences, longest
         self.markup, self.skip = markup, skip
-        # Some three propositions of a sentence, and each row bears its source and the whole answer.
+        # About three propositions per sentence, each with its source and the whole answer.
         self.answer_size = 3.0 * chunk_sentences * (1 + chunk_sentences / 2)
         self._last: tuple[tuple[Any, ...], list[dict[str, Any]]] | None = None
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> PropositionKind:
-        """The kind as a recipe asks for it. Its rules must reject sentences of which nothing is said."""
+        """Return the kind of a recipe, whose rules must reject sentences without a proposition."""
         rules = recipe.rules
         if rules is not None and not _NEEDED & {rule.name for rule in rules}:
             raise RecipeError(
@@ -107,19 +116,19 @@ class PropositionKind(Kind):
     # Documents
 
     def units(self, row: Row) -> Iterator[Unit]:
-        """The units of a document, skipped ones too."""
+        """Yield the units of a document, skipped units included."""
         markup = self.markup
         if markup == "auto":
             markup = markup_of(str(row.get("document_id") or ""), str(row.get("markup") or ""))
         return units(str(row.get("text") or ""), self.splitter, markup, self.skip, self.longest)
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """A document's chunks; none where it has no sentence. A chunk stays as it is."""
+        """Return the chunks of a document; a chunk stays as it is."""
         if _is_chunk(row) or not all(column in row for column in self.input_columns):
             return [dict(row)]
         key = (row["document_id"], row.get("markup"), row["text"])
         if self._last is None or self._last[0] != key:
-            # A run asks for the same document more than once in a row.
+            # A run expands the same document several times in succession.
             self._last = (key, list(self._chunks(row)))
         rest = {
             name: value for name, value in row.items() if name not in (*self.input_columns, *self.details)
@@ -128,8 +137,8 @@ class PropositionKind(Kind):
 
     def _chunks(self, row: Row) -> Iterator[dict[str, Any]]:
         document, before = str(row["text"] or ""), list[str]()
-        for chunk in chunks(document, self.units(row), self.chunk_sentences, self.chunk_words):
-            sentences = [readable(document[unit.start : unit.end]) for unit in chunk]
+        for chunk in sentence_chunks(document, self.units(row), self.chunk_sentences, self.chunk_words):
+            sentences = [one_line(document[unit.start : unit.end]) for unit in chunk]
             yield {
                 "document_id": str(row["document_id"] or ""),
                 "text": document[chunk[0].start : chunk[-1].end],
@@ -153,32 +162,32 @@ class PropositionKind(Kind):
         return problem
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """``sentences`` as a list, each in one line; ``before``: what stands before them; ``source``: all of it."""
+        """Add ``sentences`` (one line each), ``before`` (the sentences before them) and ``source`` (both)."""
         chunk = self._chunk(row)
         return {**row, **chunk, "source": self._source(chunk), "examples": list(examples)}
 
     # Answers
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
-        written = read_json(text)
+        written = read_json_groups(text)
         chunk = self._chunk(row)
         sentences = chunk["sentences"]
         return self._rows(text, written or read_groups(text, sentences), chunk)
 
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
-        """A structured answer: a list of propositions, each of which goes to the sentence whose words it has."""
-        said = [found for item in answer["answers"] if (found := cleaned(str(item["proposition"])))]
-        written = Written([], Group(said, opened=False))
+        """Read a structured answer: a list of propositions, aligned by their words."""
+        said = [found for item in answer["answers"] if (found := clean_proposition(str(item["proposition"])))]
+        written = GroupedPropositions([], Group(said, opened=False))
         return self._rows("\n".join(said), written, self._chunk(row))
 
-    def _rows(self, text: str, written: Written, chunk: Row) -> list[dict[str, Any]] | Malformed:
+    def _rows(self, text: str, written: GroupedPropositions, chunk: Row) -> list[dict[str, Any]] | Malformed:
         sentences = chunk["sentences"]
         if not sentences:
             return Malformed("no_sentences")
         if text.strip():
             found = align(written, sentences)
         else:
-            found = [Said(i, "", flaw=NO_TEXT) for i in range(len(sentences))]
+            found = [AlignedProposition(i, "", flaw=NO_TEXT) for i in range(len(sentences))]
         same = {
             "document_id": chunk["document_id"],
             "source": self._source(chunk),
@@ -186,7 +195,7 @@ class PropositionKind(Kind):
         }
         return [{**same, **self._row(said, chunk)} for said in found]
 
-    def _row(self, said: Said, chunk: Row) -> dict[str, Any]:
+    def _row(self, said: AlignedProposition, chunk: Row) -> dict[str, Any]:
         row: dict[str, Any] = {
             "sentence": "", "proposition": said.proposition, "aligned_by": said.aligned_by, "flaw": said.flaw,
             "sentence_index": None, "start": None, "end": None, "unit": None,
@@ -204,7 +213,7 @@ class PropositionKind(Kind):
         return row
 
     def _chunk(self, row: Row) -> dict[str, Any]:
-        """The row as `expand` makes it: of one that has not gone through it, the whole text."""
+        """Return a row as `expand` makes it; a document becomes one chunk."""
         if _is_chunk(row):
             return dict(row)
         document = str(row.get("text") or "")
@@ -212,7 +221,7 @@ class PropositionKind(Kind):
         return {
             "document_id": str(row.get("document_id") or ""),
             "text": document[found[0].start : found[-1].end] if found else "",
-            "sentences": [readable(document[unit.start : unit.end]) for unit in found],
+            "sentences": [one_line(document[unit.start : unit.end]) for unit in found],
             "before": "",
             "starts": [unit.start for unit in found],
             "ends": [unit.end for unit in found],
@@ -226,22 +235,24 @@ class PropositionKind(Kind):
 
     # Candidates
 
-    def grouped(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
-        """By chunk: all propositions of its sentences, in one answer. A sentence of which nothing is said is left out of
-        the chunk; propositions that have no sentence are left to themselves."""
+    def group_by_input(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
+        """Group candidates by chunk, so that one answer has all propositions of its sentences.
+
+        Sentences without a proposition are left out of the chunk.
+        """
         found = []
-        for chunk in by_chunk(candidates):
+        for chunk in group_by_chunk(candidates):
             rows = [row for of_one in chunk.values() for row in of_one]
             document = str(rows[0]["document_id"] or "")
             found.append((chunk_row(chunk, document, self.context_sentences > 0), rows))
         return found
 
     def question(self, candidate: Row) -> dict[str, Any]:
-        """The sentence alone, as a chunk."""
-        return self.grouped([candidate])[0][0]
+        """Return the chunk of the candidate's sentence alone."""
+        return self.group_by_input([candidate])[0][0]
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """Grouped by sentence: each sentence's distinct propositions in tags, in the order of its words."""
+        """Write the distinct propositions of each sentence in tags, in the order of its words."""
         chunk = self._chunk(row)
         base, said = chunk["starts"][0] if chunk["starts"] else 0, dict[str, list[Row]]()
         for candidate in candidates:
@@ -250,7 +261,7 @@ class PropositionKind(Kind):
             chunk["text"][start - base : end - base]
             for start, end in zip(chunk["starts"], chunk["ends"], strict=True)
         ]
-        return grouped_text(in_order(said.get(sentence, []), sentence) for sentence in sentences)
+        return grouped_text(ordered_propositions(said.get(sentence, []), sentence) for sentence in sentences)
 
     def verbalize(self, candidate: Row) -> str:
         return str(candidate["proposition"] or "")
@@ -267,5 +278,5 @@ class PropositionKind(Kind):
 
 
 def _is_chunk(row: Row) -> bool:
-    """Whether a row has gone through `expand`."""
+    """Return True for a row that `expand` made."""
     return "starts" in row and "first_index" in row

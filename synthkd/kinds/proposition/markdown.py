@@ -1,93 +1,103 @@
-"""Blocks of a Markdown document."""
+"""Blocks of a Markdown document: CommonMark with tables, as markdown-it reads them, and front matter."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
-from synthkd.kinds.proposition.blocks import MARK, Block, Line, indented, item, span, until
+from synthkd.kinds.proposition.blocks import (
+    MARK,
+    PROSE,
+    DocumentBlock,
+    DocumentLine,
+    document_lines,
+    item_block,
+    lines_block,
+)
 
-_FENCE = re.compile(r"(`{3,}|~{3,})")
-_HEADING = re.compile(r"#{1,6}(?:\s|$)")
-_UNDERLINE = re.compile(r"(?:=+|-{2,})$")
-_BAR = re.compile(r"([-*_])(?:\s*\1){2,}$")
-_COLUMNS = re.compile(r"(?=.*\|)(?=.*-)[\s|:-]+$")
-_REFERENCE = re.compile(r"\[[^\]]+\]:\s")
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+#: Tokens of markdown-it that hold no other blocks, and the kinds of their blocks.
+_LEAVES = {
+    "paragraph_open": PROSE,
+    "heading_open": "heading",
+    "fence": "code",
+    "code_block": "code",
+    "table_open": "table",
+    "html_block": "markup",
+    "hr": "markup",
+}
 _FRONT = re.compile(r"(?:---|\.\.\.)$")
-_COMMENT_END = re.compile(r".*-->")
+#: A return that ends a line for markdown-it only.
+_RETURN = re.compile(r"\r(?!\n)")
 
 
-def markdown(lines: list[Line]) -> Iterator[Block]:
-    """Fenced and indented code, headings of both forms, pipe tables, comments, front matter; all else is prose."""
-    place = _front(lines)
+@cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table")
+    # Blocks alone: inline markup is not parsed.
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+def markdown_blocks(text: str) -> Iterator[DocumentBlock]:
+    """Yield the blocks of a Markdown document.
+
+    Front matter, HTML, rules and link definitions are `markup`.
+    """
+    lines = document_lines(text)
+    place = _front_matter(lines)
     if place:
-        yield span(lines, 0, place, "markup")
-    in_list = False
-    while place < len(lines):
-        line = lines[place]
-        if not line.text:
-            place += 1
-            continue
-        found = _other(lines, place, in_list)
-        if found is None:
-            end = _paragraph(lines, place)
-            in_list = _is_item(line) or (in_list and line.indent > 0)
-            if end < len(lines) and _UNDERLINE.match(lines[end].text) and not MARK.match(line.text):
-                yield span(lines, place, end + 1, "heading")
-                end += 1
-            else:
-                yield from item(lines, place, end)
-        else:
-            end, kind = found
-            yield span(lines, place, end, kind)
-            in_list = in_list and line.indent > 0
-        place = end
+        yield lines_block(lines, 0, place, "markup")
+    for first, behind, kind in _leaves(text, lines, place):
+        yield from _unread(lines, place, first)
+        yield from _block(lines, first, behind, kind)
+        place = behind
+    yield from _unread(lines, place, len(lines))
 
 
-def _is_item(line: Line) -> bool:
-    return bool(MARK.match(line.text)) and not line.text.startswith(">")
-
-
-def _front(lines: list[Line]) -> int:
-    """The place behind YAML front matter; 0 where there is none."""
+def _front_matter(lines: list[DocumentLine]) -> int:
+    """Return the place behind YAML front matter; 0 if there is none."""
     if not lines or lines[0].text != "---" or lines[0].start:
         return 0
-    end = until(lines, 1, _FRONT)
-    return end if _FRONT.match(lines[end - 1].text) and end > 1 else 0
+    ends = (place for place, line in enumerate(lines) if place and _FRONT.match(line.text))
+    return next(ends, -1) + 1
 
 
-def _other(lines: list[Line], place: int, in_list: bool) -> tuple[int, str] | None:
-    """Where a block that is no prose ends, and what it is."""
-    line = lines[place]
-    if fence := _FENCE.match(line.text):
-        mark = fence[1]
-        return until(lines, place + 1, re.compile(rf"{re.escape(mark)}{re.escape(mark[0])}*$")), "code"
-    if _HEADING.match(line.text):
-        return place + 1, "heading"
-    if line.text.startswith("|") or (
-        place + 1 < len(lines) and "|" in line.text and _COLUMNS.match(lines[place + 1].text)
-    ):
-        end = place
-        while end < len(lines) and "|" in lines[end].text:
-            end += 1
-        return end, "table"
-    if line.text.startswith("<!--"):
-        return until(lines, place, _COMMENT_END), "markup"
-    if _BAR.match(line.text) or _REFERENCE.match(line.text):
-        return place + 1, "markup"
-    if line.indent >= 4 and not in_list and (place == 0 or not lines[place - 1].text):
-        return indented(lines, place, 3), "code"
-    return None
+def _leaves(text: str, lines: list[DocumentLine], begin: int) -> Iterator[tuple[int, int, str]]:
+    """Yield the first line of each innermost block, the line behind its last, and its kind."""
+    # Front matter is blanked rather than cut, so that line numbers stay.
+    rest = "\n" * begin + (text[lines[begin].start - lines[begin].indent :] if begin < len(lines) else "")
+    for token in _parser().parse(_RETURN.sub(" ", rest)):
+        if token.type not in _LEAVES or token.map is None:
+            continue
+        first, behind = token.map[0], min(token.map[1], len(lines))
+        while first < behind and not lines[first].text:
+            first += 1
+        while behind > first and not lines[behind - 1].text:
+            behind -= 1
+        if first < behind:
+            yield first, behind, _LEAVES[token.type]
 
 
-def _paragraph(lines: list[Line], place: int) -> int:
-    """The place behind a paragraph: at a blank line, an item of a list, or the beginning of another block."""
-    end = place + 1
-    while end < len(lines):
-        text = lines[end].text
-        if not text or _UNDERLINE.match(text) or (MARK.match(text) and not text.startswith(">")):
-            break
-        if _FENCE.match(text) or _HEADING.match(text) or text.startswith(("|", "<!--")):
-            break
-        end += 1
-    return end
+def _block(lines: list[DocumentLine], first: int, behind: int, kind: str) -> Iterator[DocumentBlock]:
+    if kind != PROSE:
+        yield lines_block(lines, first, behind, kind)
+    elif all(line.text.startswith("|") for line in lines[first:behind]):
+        # A table without the rule below its head.
+        yield lines_block(lines, first, behind, "table")
+    else:
+        yield from item_block(lines, first, behind)
+
+
+def _unread(lines: list[DocumentLine], begin: int, end: int) -> Iterator[DocumentBlock]:
+    """Yield the lines that belong to no block, such as link definitions, as markup."""
+    for place in range(begin, end):
+        text = lines[place].text
+        if text and not MARK.fullmatch(f"{text} "):
+            yield lines_block(lines, place, place + 1, "markup")

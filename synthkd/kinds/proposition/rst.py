@@ -1,11 +1,18 @@
-"""Blocks of a reStructuredText document, PEPs among them."""
+"""Blocks of a reStructuredText document or a PEP."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from synthkd.kinds.proposition.blocks import MARK, Block, Line, indented, item, span, until
+from synthkd.kinds.proposition.blocks import (
+    MARK,
+    DocumentBlock,
+    DocumentLine,
+    document_lines,
+    item_block,
+    lines_block,
+)
 
 _RULE = re.compile(r"([!-/:-@\[-`{-~])\1{2,}$")
 _SIMPLE = re.compile(r"=+(?:\s+=+)+$")
@@ -24,7 +31,7 @@ _CODE = {
     "parsed-literal",
     "highlight",
 }
-#: Directives with prose inside.
+#: Directives that contain prose.
 _PROSE = {
     "note", "warning", "tip", "hint", "important", "caution", "danger", "attention", "error", "admonition", "seealso",
     "versionadded", "versionchanged", "deprecated", "versionremoved", "topic", "epigraph",
@@ -32,14 +39,18 @@ _PROSE = {
 _BLANK = re.compile(r"$")
 
 
-def rst(lines: list[Line]) -> Iterator[Block]:
-    """Titles, literal blocks, directives, comments, tables, field lists; all else is prose."""
-    place = 0
+def rst_blocks(text: str) -> Iterator[DocumentBlock]:
+    """Yield the blocks of a document.
+
+    Titles, literal blocks, directives, comments, tables and field lists are recognised; other text is
+    prose.
+    """
+    lines, place = document_lines(text), 0
     while place < len(lines) and not lines[place].text:
         place += 1
     if place < len(lines) and _HEADER.match(lines[place].text) and not lines[place].indent:
-        end = until(lines, place, _BLANK)
-        yield span(lines, place, _back(lines, end), "markup")
+        end = _until(lines, place, _BLANK)
+        yield lines_block(lines, place, _back(lines, end), "markup")
         place = end
     while place < len(lines):
         if not lines[place].text:
@@ -48,22 +59,22 @@ def rst(lines: list[Line]) -> Iterator[Block]:
         found = _other(lines, place)
         if found is not None:
             end, kind = found
-            yield span(lines, place, end, kind)
+            yield lines_block(lines, place, end, kind)
             place = end
             continue
         end = _paragraph(lines, place)
-        yield from item(lines, place, end)
+        yield from item_block(lines, place, end)
         if lines[end - 1].text.endswith("::"):
             body = _next(lines, end)
-            behind = indented(lines, body, min(line.indent for line in lines[place:end]))
+            behind = _indented(lines, body, min(line.indent for line in lines[place:end]))
             if behind > body:
-                yield span(lines, body, behind, "code")
+                yield lines_block(lines, body, behind, "code")
                 end = behind
         place = end
 
 
-def _other(lines: list[Line], place: int) -> tuple[int, str] | None:
-    """Where a block that is no prose ends, and what it is."""
+def _other(lines: list[DocumentLine], place: int) -> tuple[int, str] | None:
+    """Return the end and the kind of a block other than prose; None for prose."""
     line = lines[place]
     following = lines[place + 1].text if place + 1 < len(lines) else ""
     if _SIMPLE.match(line.text) or _GRID.match(line.text):
@@ -75,20 +86,23 @@ def _other(lines: list[Line], place: int) -> tuple[int, str] | None:
     if following and line.indent == 0 and _RULE.match(following) and len(following) + 3 >= len(line.text):
         return place + 2, "heading"
     if line.text.startswith(">>>"):
-        return _back(lines, until(lines, place, _BLANK)), "code"
+        return _back(lines, _until(lines, place, _BLANK)), "code"
     if _EXPLICIT.match(line.text):
         named = _NAMED.match(line.text)
         name = named[1].casefold() if named else ""
         if name in _PROSE:
             return place + 1, "markup"
-        return max(place + 1, indented(lines, place + 1, line.indent)), "code" if name in _CODE else "markup"
+        return max(place + 1, _indented(lines, place + 1, line.indent)), "code" if name in _CODE else "markup"
     if _FIELD.match(line.text):
-        return max(place + 1, indented(lines, place + 1, line.indent)), "markup"
+        return max(place + 1, _indented(lines, place + 1, line.indent)), "markup"
     return None
 
 
-def _table(lines: list[Line], place: int) -> int:
-    """The place behind a table: a simple one ends with the last border before a blank line, a grid with its last row."""
+def _table(lines: list[DocumentLine], place: int) -> int:
+    """Return the place behind a table.
+
+    A simple table ends with the last border before a blank line, a grid with its last row.
+    """
     if _GRID.match(lines[place].text):
         end = place
         while end < len(lines) and lines[end].text.startswith(("+", "|")):
@@ -105,7 +119,7 @@ def _table(lines: list[Line], place: int) -> int:
     return place + 1
 
 
-def _paragraph(lines: list[Line], place: int) -> int:
+def _paragraph(lines: list[DocumentLine], place: int) -> int:
     end = place + 1
     while end < len(lines) and lines[end].text:
         if MARK.match(lines[end].text) and lines[end].indent <= lines[place].indent:
@@ -116,13 +130,32 @@ def _paragraph(lines: list[Line], place: int) -> int:
     return end
 
 
-def _next(lines: list[Line], place: int) -> int:
-    """The place of the next line with text."""
+def _next(lines: list[DocumentLine], place: int) -> int:
+    """Return the place of the next line with text."""
     while place < len(lines) and not lines[place].text:
         place += 1
     return place
 
 
-def _back(lines: list[Line], end: int) -> int:
-    """Before the blank line that ended a search."""
+def _back(lines: list[DocumentLine], end: int) -> int:
+    """Return the place before the blank line that ended a search."""
     return end - 1 if not lines[end - 1].text else end
+
+
+def _until(lines: list[DocumentLine], place: int, end: re.Pattern[str]) -> int:
+    """Return the place behind the first line from ``place`` on that matches, or behind the last line."""
+    while place < len(lines):
+        place += 1
+        if end.match(lines[place - 1].text):
+            break
+    return place
+
+
+def _indented(lines: list[DocumentLine], place: int, more_than: int) -> int:
+    """Return the place behind the lines of a greater indent, without blank lines at their end."""
+    last = place
+    while place < len(lines) and (not lines[place].text or lines[place].indent > more_than):
+        place += 1
+        if lines[place - 1].text:
+            last = place
+    return last

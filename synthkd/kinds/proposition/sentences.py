@@ -1,4 +1,4 @@
-"""Sentences by spaCy, with their places in the text.
+"""Split text into sentences with spaCy, and keep their places.
 
 A blank pipeline with the rule-based `sentencizer` needs no trained model; the name of an installed model, such as
 `en_core_web_sm`, has its parser or sentence recogniser decide.
@@ -15,26 +15,31 @@ from synthkd.errors import KindError, require_extra
 
 SENTENCIZER = "sentencizer"
 Span = tuple[int, int]
-#: Characters that are given to spaCy at a time.
+#: Characters that spaCy reads at a time.
 _PART = 10_000
-#: Characters after which spaCy's store of words is thrown away.
+#: Characters after which the pipeline is loaded anew, since spaCy keeps every word.
 _RENEWED = 20_000_000
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
-#: What no language has as a word; the tokenizer needs a time for it that grows with its square.
+#: Runs longer than any word; the tokenizer's time grows with their square.
 _RUN = re.compile(r"\S{80,}")
-#: Full stops of scripts that leave no space after them.
+#: Full stops of scripts without a space after them.
 _WIDE = re.compile(r"[。！？｡]+[」』”’）】\s]*")
 _OPENING = re.compile(r"\s+[\"“‘«(\[]+$")
 _END = re.compile(r"[.!?][\"'”’)\]]*\s")
 
 
-def readable(text: str) -> str:
-    """A text as a teacher reads it: controls and line breaks are spaces, and every space is one."""
+def one_line(text: str) -> str:
+    """Return a text on one line, without control characters and with single spaces."""
     return " ".join(_CONTROL.sub(" ", text).split())
 
 
 class Splitter:
-    """Cuts prose to sentences. ``model`` is `sentencizer`, or a spaCy model by name or folder."""
+    """Splits prose into sentences.
+
+    Args:
+        model: `sentencizer`, or the name or folder of a spaCy model.
+        language: Language of the sentencizer.
+    """
 
     def __init__(self, model: str = SENTENCIZER, language: str = "en") -> None:
         self.model, self.language = model, language
@@ -42,7 +47,7 @@ class Splitter:
 
     @cached_property
     def name(self) -> str:
-        """What cut the sentences, for the record."""
+        """Name and version of the model, for the corpus."""
         if self.model == SENTENCIZER:
             return f"spacy {self.language} sentencizer"
         meta = self._nlp.meta
@@ -72,7 +77,7 @@ class Splitter:
         return nlp
 
     def _fresh(self, characters: int) -> Any:
-        """The pipeline. It keeps every word it has met, so it is made anew after some megabytes."""
+        """Return the pipeline; load it anew after some megabytes, since it keeps every word."""
         self._read += characters
         if self._read > _RENEWED:
             self._read = 0
@@ -80,8 +85,8 @@ class Splitter:
         return self._nlp
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Where each sentence begins and ends, in order; only space is left out."""
-        # The same length: a place here is a place in the text.
+        """Yield the start and the end of each sentence, in order; only space is left out."""
+        # Replacements keep the length, so that places stay.
         plain = _RUN.sub(_masked, _CONTROL.sub(" ", text))
         for start, end in _parts(plain):
             begins = [start + place for place in self._begins(plain[start:end])]
@@ -90,11 +95,11 @@ class Splitter:
                     yield found
 
     def _begins(self, text: str) -> list[int]:
-        """The places where sentences of a part begin."""
+        """Return the places where the sentences of a part begin."""
         begins = [sentence.start_char for sentence in self._fresh(len(text))(text).sents]
-        # A quotation may ask or exclaim, and its sentence go on: "Why?" said he.
+        # A sentence may go on behind a quotation that asks or exclaims: "Why?" said he.
         begins = [0, *(place for place in begins[1:] if not _goes_on(text, place))]
-        # An opening quote belongs to what comes after it.
+        # An opening quote belongs to the sentence after it.
         for i in range(1, len(begins)):
             if found := _OPENING.search(text, max(begins[i - 1], begins[i] - 8), begins[i]):
                 begins[i] = found.start()
@@ -102,7 +107,7 @@ class Splitter:
 
 
 def _goes_on(text: str, place: int) -> bool:
-    """Whether a sentence does not begin here: a closing quote stands before, and a small letter follows."""
+    """Return True if a closing quote precedes and a lower-case letter follows."""
     return text[place].islower() and text[max(0, place - 4) : place].rstrip()[-1:] in (
         '"',
         "”",
@@ -113,7 +118,7 @@ def _goes_on(text: str, place: int) -> bool:
 
 
 def _parts(text: str) -> Iterator[Span]:
-    """Pieces that end where a sentence surely ends, or that are as long as may be."""
+    """Yield parts that end at the end of a sentence, or at the longest length."""
     place = 0
     for match in _WIDE.finditer(text):
         yield from _limited(text, place, match.end())
@@ -131,7 +136,7 @@ def _limited(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def cut_place(text: str, start: int, limit: int) -> int:
-    """Where to cut a text before ``limit``: behind a full stop, a clause or a word, or else right there."""
+    """Return where to cut a text before ``limit``: behind a full stop, a clause or a word, if possible."""
     window = text[start:limit]
     ends = [match.end() for match in _END.finditer(window)]
     if ends and ends[-1] > len(window) // 4:

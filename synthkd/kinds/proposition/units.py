@@ -1,11 +1,12 @@
-"""The units of a document: sentences that are asked about, and what is skipped, each with its place; and chunks of them."""
+"""Units of a document (sentences, pieces and skipped blocks) with their places, and chunks of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from synthkd.kinds.proposition.blocks import PROSE, Block, blocks
+from synthkd.kinds.proposition.blocks import PROSE, DocumentBlock
+from synthkd.kinds.proposition.markup import document_blocks
 from synthkd.kinds.proposition.sentences import Splitter, cut_place
 
 SENTENCE, PIECE, NO_WORDS = "sentence", "piece", "no_words"
@@ -13,9 +14,13 @@ SENTENCE, PIECE, NO_WORDS = "sentence", "piece", "no_words"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """``document[start:end]``. ``kind``: a sentence, a piece of one that was too long, or why it is skipped.
+    """A part of a document.
 
-    ``index`` numbers sentences and pieces; -1 for what is skipped.
+    Attributes:
+        start: Place of its first character.
+        end: Place behind its last character.
+        kind: `SENTENCE`, `PIECE` of a long sentence, or why the unit is skipped.
+        index: Number of the sentence or piece, from 0; -1 for a skipped unit.
     """
 
     start: int
@@ -27,9 +32,19 @@ class Unit:
 def units(
     document: str, splitter: Splitter, markup: str = "plain", skip: Collection[str] = (), longest: int = 1000
 ) -> Iterator[Unit]:
-    """All units in their order. Between them stand only space and marks of lists and quotations."""
+    """Yield the units of a document, in order.
+
+    Between two units is only space, and marks of lists and quotations.
+
+    Args:
+        document: The text.
+        splitter: Splits prose into sentences.
+        markup: One of `markup.MARKUPS`.
+        skip: Kinds of blocks to skip.
+        longest: Characters of a sentence; a longer one is cut into pieces.
+    """
     index = 0
-    for block in blocks(document, markup):
+    for block in document_blocks(document, markup):
         if block.kind in skip:
             yield Unit(block.start, block.end, block.kind)
             continue
@@ -43,12 +58,12 @@ def units(
                 index += 1
 
 
-def _spans(document: str, block: Block, splitter: Splitter) -> Iterator[tuple[int, int]]:
+def _spans(document: str, block: DocumentBlock, splitter: Splitter) -> Iterator[tuple[int, int]]:
     if block.kind == PROSE:
         for start, end in splitter.spans(document[block.start : block.end]):
             yield block.start + start, block.start + end
         return
-    # Of code, a table or a heading with its underline, every line stands for itself.
+    # Each line of code, of a table or of a heading with its underline is a unit.
     place = block.start
     for line in document[block.start : block.end].split("\n"):
         if line.strip():
@@ -58,7 +73,7 @@ def _spans(document: str, block: Block, splitter: Splitter) -> Iterator[tuple[in
 
 
 def _pieces(document: str, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
-    """A sentence, or pieces of one that is too long, each without space around it."""
+    """Yield a sentence, or the pieces of a long one, without space around them."""
     while end - start > longest:
         cut = cut_place(document, start, start + longest)
         behind = start + len(document[start:cut].rstrip())
@@ -68,9 +83,17 @@ def _pieces(document: str, start: int, end: int, longest: int) -> Iterator[tuple
         yield start, end
 
 
-def chunks(document: str, found: Iterator[Unit], sentences: int, words: int) -> Iterator[list[Unit]]:
-    """Sentences that a teacher reads together: at most so many, of about so many words. No chunk reaches over what is
-    skipped, but for lines without words."""
+def sentence_chunks(document: str, found: Iterator[Unit], sentences: int, words: int) -> Iterator[list[Unit]]:
+    """Yield chunks of sentences that a teacher reads together.
+
+    A chunk does not cross a skipped block, except lines without words.
+
+    Args:
+        document: The text.
+        found: Its units.
+        sentences: Sentences of a chunk, at most.
+        words: Words of a chunk, about.
+    """
     chunk: list[Unit] = []
     size = 0
     for unit in found:

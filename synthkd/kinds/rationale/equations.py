@@ -1,8 +1,8 @@
-"""The equations of a text, and whether they hold: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12 shirts = 1 dozen`.
+"""Find the equations of a text and check them: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12 shirts`.
 
-An equation is checked only where both sides are numbers and operators. One with an unknown (`some - 8 = 6`), or with
-units that turn into each other (`2 hours = 120 minutes`), is let alone; so is one with a number that can be read in
-two ways (`3,5`, `1 thousand`) unless it holds in one of them.
+An equation is checked only if both sides are numbers and operators. Equations with an unknown (`some -
+8 = 6`) or with a conversion of units (`2 hours = 120 minutes`) are not checked; those with a number of
+two readings (`3,5`, `1 thousand`) never count as wrong.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from synthkd.kinds.rationale.arithmetic import Number, Operation, Tree, Unreadable, numbers, parse, value
-from synthkd.kinds.rationale.context import is_part_of_whole
+from synthkd.kinds.rationale.arithmetic import parse
+from synthkd.kinds.rationale.number_forms import is_part_of_whole
 from synthkd.kinds.rationale.tokens import Token, plain, tokens
+from synthkd.kinds.rationale.trees import Number, Operation, Tree, Unreadable, tree_numbers, tree_value
 
 _NOTE = re.compile(r"<<([^<>\n]*)>>")
-#: What stands before a number that began earlier: 12:00, 160,0000.
+#: Text before a number that began earlier: 12:00, 160,0000.
 _CUT_NUMBER = re.compile(r"\d[,.:]$")
-#: What goes on behind a number that is not all.
+#: Text behind a number that continues the number.
 _MORE = re.compile(r" \d|\s*\w*,? and \(?\d+/\d|[^.=\n]{0,50}\b(?:remain|left over)|\.\.\.")
-#: Words that make what follows another number.
+#: Words that scale the number behind them.
 _SCALING = frozenset(["half", "third", "quarter", "thirds", "quarters", "twice", "double", "triple"])
 #: One and a half, or a half less than one.
 _HYPHENED = re.compile(r"\d-\d+/\d")
-#: Tokens to the left of `=` that are looked at.
+#: Tokens to the left of `=` that are examined.
 _LOOK_BACK = 40
-#: Written with so many decimals, a number came from floating-point arithmetic.
+#: Decimals from which a number comes from floating-point arithmetic.
 _FLOAT_PLACES = 9
 _DIMENSIONS = {
     "time": "second sec minute min hour hr h day week month year decade century",
@@ -45,8 +46,17 @@ _CLOCK = frozenset(["am", "pm", "o'clock"])
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """Two sides as written. ``holds`` is None if they cannot be compared; ``stated`` is the right one with its percent
-    as a number (25 for `25%`)."""
+    """An equation of a text.
+
+    Attributes:
+        text: The equation as written.
+        left: Value of the left side; None if it has none.
+        right: Value of the right side; None if it has none.
+        holds: Whether the sides are equal; None if they cannot be compared.
+        start: Place of its first character.
+        end: Place behind its last character.
+        stated: The right side with its percentage as a number (25 for `25%`).
+    """
 
     text: str
     left: Fraction | None
@@ -58,7 +68,7 @@ class Equation:
 
 
 def equations(text: str) -> list[Equation]:
-    """Every equation of two numeric sides, in their order; a chain ``a = b = c`` gives two."""
+    """Return the equations of a text with two numeric sides; a chain ``a = b = c`` gives two."""
     if "=" not in text and "quals" not in text and "＝" not in text and "﹦" not in text:
         return []
     text = plain(text)
@@ -67,12 +77,12 @@ def equations(text: str) -> list[Equation]:
 
 
 def without_notes(text: str) -> str:
-    """Text without a calculator's annotations."""
+    """Return a text without calculator annotations such as `<<48/2=24>>`."""
     return _NOTE.sub("", text)
 
 
 def wrong_equations(text: str) -> list[Equation]:
-    """Those that do not hold."""
+    """Return the equations of a text that do not hold."""
     return [equation for equation in equations(text) if equation.holds is False]
 
 
@@ -84,7 +94,7 @@ def _in(text: str) -> list[Equation]:
 
 
 def _segments(found: list[Token]) -> list[list[Token]]:
-    """Runs of tokens without an end between them, where an equals sign stands in them."""
+    """Split tokens at ends; keep the runs with an equals sign."""
     runs: list[list[Token]] = [[]]
     for token in found:
         if token.kind == "end":
@@ -109,7 +119,7 @@ _Side = tuple[Tree, int, int]
 
 
 def _chain(text: str, run: list[Token], place: int) -> tuple[list[_Side], int]:
-    """The sides around an equals sign and those that follow it; none where one cannot be read."""
+    """Read the sides of a chain of equals signs, and the place behind them."""
     left = _left_of(text, run, place)
     sides = [] if left is None else [left]
     while place < len(run) and run[place].kind == "equals":
@@ -123,7 +133,7 @@ def _chain(text: str, run: list[Token], place: int) -> tuple[list[_Side], int]:
 
 
 def _left_of(text: str, run: list[Token], place: int) -> _Side | None:
-    """The longest expression that ends at an equals sign, unless an operator before it shows that it began earlier."""
+    """Read the longest expression that ends at an equals sign; None if it began earlier."""
     for start in range(max(0, place - _LOOK_BACK), place):
         if run[start].kind not in ("number", "open", "currency", "op"):
             continue
@@ -143,7 +153,7 @@ def _left_of(text: str, run: list[Token], place: int) -> _Side | None:
 
 
 def _is_sign(run: list[Token], place: int) -> bool:
-    """A minus that belongs to the number after it: it touches that number and not what stands before."""
+    """Return True for a minus that touches the number after it and not the text before it."""
     if run[place].text != "-" or place + 1 >= len(run) or run[place].end != run[place + 1].start:
         return False
     if place == 0:
@@ -153,7 +163,7 @@ def _is_sign(run: list[Token], place: int) -> bool:
 
 
 def _goes_on(run: list[Token], start: int) -> bool:
-    """Whether what stands before makes the expression part of a longer one that could not be read."""
+    """Return True if the text before an expression makes it part of a longer, unreadable one."""
     before = run[start - 1]
     if before.kind == "op":
         return True
@@ -174,7 +184,7 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
     for i in range(len(sides) - 1):
         (left, start, _), (right, _, end) = sides[i], sides[i + 1]
         holds: bool | None = None
-        # "toys on day 2 = 5 + 3", "8 batches = 5.5 * 8": where words stand by it, a bare number may be a name.
+        # "toys on day 2 = 5 + 3", "8 batches = 5.5 * 8": a bare number beside words may be a name.
         alone = i > 0 or (start == 0 and isinstance(left, Number) and not left.units)
         if isinstance(left, Operation) or (alone and isinstance(right, Operation)):
             holds = _holds(left, right) or _holds_loosely(left, right)
@@ -191,13 +201,15 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
             ):
                 holds = None
         first, last = run[start].start, run[end - 1].end
-        stated = value(right, percent_as_part=False)
-        found.append(Equation(text[first:last], value(left), value(right), holds, first, last, stated))
+        stated = tree_value(right, percent_as_part=False)
+        found.append(
+            Equation(text[first:last], tree_value(left), tree_value(right), holds, first, last, stated)
+        )
     return found
 
 
 def _goes_further(text: str, run: list[Token], end: int) -> bool:
-    """Whether the right side is told in more than one number: `1 and 1/3`, `18 000`, `2 and 1 remains`."""
+    """Return True if the right side has more than one number: `1 and 1/3`, `2 and 1 remains`."""
     rest = text[run[end - 1].end :]
     return bool(_MORE.match(rest))
 
@@ -205,24 +217,26 @@ def _goes_further(text: str, run: list[Token], end: int) -> bool:
 def _holds(left: Tree, right: Tree) -> bool | None:
     if _relative(left) or _relative(right):
         return None
-    readings = (True, False) if any(n.percent for side in (left, right) for n in numbers(side)) else (True,)
+    readings = (
+        (True, False) if any(n.percent for side in (left, right) for n in tree_numbers(side)) else (True,)
+    )
     # "50 / 200 = 25%", "50 / 200 * 100 = 25%" and "20% of 50 = 10" are all what people write.
     return any(
-        _equal(value(left, part), value(right, other), right, other)
+        _equal(tree_value(left, part), tree_value(right, other), right, other)
         for part in readings
         for other in readings
     )
 
 
 def _holds_loosely(left: Tree, right: Tree) -> bool | None:
-    """Two more ways to read what was written: `3 / 1/4` as 3 / (1/4), and `= 2 sets of 30` as 2."""
+    """Check two more readings: `3 / 1/4` as 3 / (1/4), and `= 2 sets of 30` as 2."""
     left, right = _by_fraction(left), _without_of(right)
     return _holds(left, right)
 
 
 def _holds_by_points(left: Tree, right: Tree) -> bool | None:
-    """Whether the sides hold if points separate thousands: `1.500 + 500 = 2.000`."""
-    if not any(number.other is not None for side in (left, right) for number in numbers(side)):
+    """Check the reading with points between thousands: `1.500 + 500 = 2.000`."""
+    if not any(number.other is not None for side in (left, right) for number in tree_numbers(side)):
         return False
     return _holds(_with_points(left), _with_points(right))
 
@@ -234,15 +248,15 @@ def _with_points(tree: Tree) -> Tree:
 
 
 def _uncertain(left: Tree, right: Tree) -> bool:
-    """Whether a number can be read in two ways, or an `of` is no product: `42 of 50 = 84%`."""
-    return any(not number.certain for side in (left, right) for number in numbers(side)) or any(
+    """Return True if a number has two readings, or an `of` is not a product: `42 of 50 = 84%`."""
+    return any(not number.certain for side in (left, right) for number in tree_numbers(side)) or any(
         is_part_of_whole(side) for side in (left, right)
     )
 
 
 def _is_owed(left: Tree, right: Tree, begin: Token) -> bool:
-    """`5 - 7 = (2)`, as an account writes it."""
-    made = value(left)
+    """Return True for a debt as accounts write it: `5 - 7 = (2)`."""
+    made = tree_value(left)
     return begin.kind == "open" and isinstance(right, Number) and made is not None and made == -right.value
 
 
@@ -266,11 +280,11 @@ def _without_of(tree: Tree) -> Tree:
 
 
 def _relative(tree: Tree) -> bool:
-    """`80 + 10%`: of what the ten percent are is not said."""
+    """Return True if the base of a percentage is not given: `80 + 10%`."""
     if isinstance(tree, Number):
         return False
     if tree.op in "+-":
-        sides = [any(n.percent for n in numbers(side)) for side in (tree.left, tree.right)]
+        sides = [any(n.percent for n in tree_numbers(side)) for side in (tree.left, tree.right)]
         if sides[0] != sides[1]:
             return True
     return _relative(tree.left) or _relative(tree.right)
@@ -289,13 +303,13 @@ def _equal(left: Fraction | None, right: Fraction | None, written: Tree, percent
         return False
     if places >= _FLOAT_PLACES:
         return bool(abs(left - right) <= abs(left) / 10**_FLOAT_PLACES)
-    # Rounded, or cut: 10 / 3 = 3.33, 2 / 3 = 0.66.
+    # Rounded or truncated: 10 / 3 = 3.33, 2 / 3 = 0.66.
     return bool(abs(left - right) * 10**places < 1)
 
 
 def _goes_along(left: Tree, middle: Tree, last: Tree) -> bool:
-    """`150 - 15 = 135 * 2 = 270`, written as one goes along: loose, but no wrong arithmetic."""
-    first = next(numbers(middle), None)
+    """Return True for a running calculation: `150 - 15 = 135 * 2 = 270`."""
+    first = next(tree_numbers(middle), None)
     return (
         isinstance(middle, Operation)
         and first is not None
@@ -304,8 +318,8 @@ def _goes_along(left: Tree, middle: Tree, last: Tree) -> bool:
 
 
 def _converts(left: Tree, right: Tree) -> bool:
-    units = {word.removesuffix("s") for side in (left, right) for n in numbers(side) for word in n.units}
-    letters = any(n.units and len(n.units[0]) == 1 for side in (left, right) for n in numbers(side))
+    units = {word.removesuffix("s") for side in (left, right) for n in tree_numbers(side) for word in n.units}
+    letters = any(n.units and len(n.units[0]) == 1 for side in (left, right) for n in tree_numbers(side))
     if letters or units & _MULTIPLIERS or units & _CLOCK:
         return True
     named = [_DIMENSION[unit] for unit in units if unit in _DIMENSION]

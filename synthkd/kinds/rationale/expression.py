@@ -1,4 +1,4 @@
-"""Expressions as answers, as in the Game of 24: exactly the given numbers, and a value that is asked for."""
+"""Expressions as answers, as in the Game of 24: exactly the given numbers, and a target value."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections import Counter
 from fractions import Fraction
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale.arithmetic import Number, Operation, Tree, Unreadable, numbers, parse, value
-from synthkd.kinds.rationale.numeric import write_number
+from synthkd.kinds.rationale.arithmetic import parse
+from synthkd.kinds.rationale.number_answers import write_number
 from synthkd.kinds.rationale.tokens import plain, tokens
+from synthkd.kinds.rationale.trees import Number, Operation, Tree, Unreadable, tree_numbers, tree_value
 
 _LABEL = re.compile(
     r"^\W*(?:(?:so|hence|thus|therefore),?\s+)?(?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s*:?\s*",
@@ -18,7 +19,7 @@ _LABEL = re.compile(
 
 
 def read_expression(text: str) -> tuple[str, int] | Malformed:
-    """The expression of the last line, left of its equals sign, and where that line begins."""
+    """Return the expression of the last line, left of its equals sign, and where that line begins."""
     lines = [found for found in re.finditer(r"[^\n]+", text) if found[0].strip()]
     if not lines:
         return Malformed("no_text")
@@ -30,7 +31,7 @@ def read_expression(text: str) -> tuple[str, int] | Malformed:
 
 
 def expression_tree(text: str) -> Tree | None:
-    """The tree of a text that is one expression of two numbers at least."""
+    """Parse a text that is one expression of at least two numbers; None for any other text."""
     found = tokens(plain(text))
     try:
         tree, after = parse(found, 0, units=False)
@@ -40,19 +41,19 @@ def expression_tree(text: str) -> Tree | None:
 
 
 def given_numbers(text: str) -> list[Fraction]:
-    """The numbers that an input gives."""
+    """Return the numbers of an input's text."""
     return [token.value for token in tokens(plain(text)) if token.kind == "number"]
 
 
 def objection(text: str, given: list[Fraction], target: Fraction) -> str | None:
-    """What is wrong with an expression: numbers, or value; None where nothing is."""
+    """Return the reason why an expression is wrong (its numbers or its value); None if it is right."""
     tree = expression_tree(text)
     if tree is None:
         return "no expression"
-    used = [number.value for number in numbers(tree)]
+    used = [number.value for number in tree_numbers(tree)]
     if Counter(used) != Counter(given):
         return f"uses {_listed(used)}, given are {_listed(given)}"
-    made = value(tree)
+    made = tree_value(tree)
     if made != target:
         return f"comes to {'nothing' if made is None else write_number(made)}, not {write_number(target)}"
     return None
@@ -63,7 +64,7 @@ def _listed(found: list[Fraction]) -> str:
 
 
 def canonical_expression(text: str) -> str:
-    """An expression in one order and with no bracket that it can do without: a * (b + c) and (c + b) * a are one."""
+    """Write an expression in one order and with the fewest brackets, so that equal ones are equal."""
     tree = expression_tree(text)
     return " ".join(text.split()) if tree is None else _write(tree)
 
@@ -75,7 +76,7 @@ def _write(tree: Tree) -> str:
         return f"{_bracket(tree.left)} ^ {_bracket(tree.right)}"
     plus, minus = ("+", "-") if tree.op in "+-" else ("*", "/")
     up, down = _flat(tree, plus, minus)
-    # In a product, sums stand in brackets; in a sum, nothing does.
+    # Sums need brackets inside a product only.
     shown = [
         sorted(_bracket(part) if plus == "*" else _write(part) for part in parts) for parts in (up, down)
     ]
@@ -87,7 +88,7 @@ def _bracket(tree: Tree) -> str:
 
 
 def _flat(tree: Tree, plus: str, minus: str) -> tuple[list[Tree], list[Tree]]:
-    """What is added and what is taken away (or times and divided by), through all levels of the same kind."""
+    """Return the added and the subtracted (or multiplied and divided) parts of all levels of a kind."""
     if isinstance(tree, Number) or tree.op not in (plus, minus):
         return [tree], []
     up, down = _flat(tree.left, plus, minus)

@@ -1,7 +1,8 @@
-"""Rationales: a question, the steps to its answer, and the answer (chain of thought).
+"""The kind `rationale`: a question, the steps to its answer, and the answer (chain of thought).
 
-The completions of one question vote on the answer (self-consistency); the steps are checked by rules
-(`filters/steps.py`). What loses or fails is kept in the rejected split: a negative to train against.
+The completions of one question vote on the answer (self-consistency, Wang et al. 2022); rules check the
+steps (`filters/rationales.py`). Rejected rationales stay in the rejected split, as negatives to train
+against.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any, ClassVar, Literal, get_args
 
 from synthkd.errors import nearest
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.rationale.choices import choices_of, read_choice, with_choices
-from synthkd.kinds.rationale.cut import STOP_MARKS, own_text
+from synthkd.kinds.rationale.answer_phrases import STOP_MARKS, own_text
+from synthkd.kinds.rationale.answers import RationaleAnswer, find_answer, same_form, type_of
+from synthkd.kinds.rationale.choice_answers import read_choice
+from synthkd.kinds.rationale.choices import choices_of, with_choices
 from synthkd.kinds.rationale.equations import equations
 from synthkd.kinds.rationale.expression import given_numbers, objection
-from synthkd.kinds.rationale.find import Found, find, same_form, type_of
-from synthkd.kinds.rationale.numeric import read_number, write_number
-from synthkd.kinds.rationale.words import read_yes_no
+from synthkd.kinds.rationale.number_answers import read_number, write_number
+from synthkd.kinds.rationale.word_answers import read_yes_no
 from synthkd.rows import CellError
 from synthkd.text.normal_forms import normal_phrase
 
@@ -27,12 +29,13 @@ AnswerType = Literal["number", "choice", "yes_no", "text", "expression", "auto"]
 
 
 class RationaleKind(Kind):
-    """A question, steps, an answer.
+    """A question, steps and an answer.
 
-    ``answer`` is the type of the answers; ``auto`` goes by the input's choices and the question's words.
-    ``stop_marks`` are beginnings of lines after which a text is no answer to this question any more.
-    ``phrase`` says which answer phrase counts where a text has several.
-    ``target`` is what an expression must come to.
+    Args:
+        answer: Type of the answers; ``auto`` goes by the input's choices and the question's words.
+        stop_marks: Beginnings of lines that end the answer to this question.
+        phrase: The answer phrase that counts if a text has several.
+        target: Value that an expression must have.
     """
 
     name = "rationale"
@@ -75,7 +78,7 @@ class RationaleKind(Kind):
             raise ValueError(f"target: {target!r} is no number") from None
 
     def check(self, row: Row) -> str | None:
-        """Refuse choices that are no texts, and a single one: it was not divided."""
+        """Refuse choices that are not texts, and a single choice, which was not split."""
         if problem := super().check(row):
             return problem
         given = row.get("choices")
@@ -88,39 +91,39 @@ class RationaleKind(Kind):
         return None
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Adds ``asked``: the question with its choices."""
-        shown = [{**example, "asked": self.asked(example)} for example in examples]
-        return {**super().context(row, shown, rng), "asked": self.asked(row)}
+        """Add ``asked``: the question with its choices."""
+        shown = [{**example, "asked": self.full_question(example)} for example in examples]
+        return {**super().context(row, shown, rng), "asked": self.full_question(row)}
 
-    def asked(self, row: Row) -> str:
-        """The question as it is answered: with its choices, where it has any."""
+    def full_question(self, row: Row) -> str:
+        """Return the question with its choices, if it has any."""
         return with_choices(str(row["question"]), choices_of(row))
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         choices = choices_of(row)
-        question = self.asked(row)
+        question = self.full_question(row)
         own = own_text(text, question, self.stop_marks)
         kind = type_of(self.answer, question, choices)
-        found = find(own, kind, question, choices, self.last)
+        found = find_answer(own, kind, question, choices, self.last)
         return (
             found if isinstance(found, Malformed) else [self._candidate(found, question, row, kind, choices)]
         )
 
     def read(self, answer: Any, row: Row) -> list[dict[str, Any]] | Malformed:
-        """A structured answer: ``rationale`` and ``answer`` as fields; the answer is read as text would be."""
+        """Read a structured answer; its field ``answer`` is read as text would be."""
         choices = choices_of(row)
-        question = self.asked(row)
+        question = self.full_question(row)
         kind = type_of(self.answer, question, choices)
         item = answer["answers"][0] if self.several and answer.get("answers") else answer
         said = str(item.get("answer") or "")
-        found = find(said if kind == "expression" else f"Answer: {said}", kind, question, choices)
+        found = find_answer(said if kind == "expression" else f"Answer: {said}", kind, question, choices)
         if isinstance(found, Malformed):
             return found
-        whole = Found(str(item.get("rationale") or "").strip(), found.answer, "field")
+        whole = RationaleAnswer(str(item.get("rationale") or "").strip(), found.answer, "field")
         return [self._candidate(whole, question, row, kind, choices)]
 
     def _candidate(
-        self, found: Found, question: str, row: Row, kind: str, choices: Sequence[str]
+        self, found: RationaleAnswer, question: str, row: Row, kind: str, choices: Sequence[str]
     ) -> dict[str, Any]:
         checked = [equation for equation in equations(found.rationale) if equation.holds is not None]
         gold = None if row.get("gold") in (None, "") else str(row["gold"])
@@ -147,7 +150,7 @@ class RationaleKind(Kind):
         return None if asked is None else same_form(answer, kind) == same_form(asked, kind)
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """The steps, then the answer after its phrase."""
+        """Write the steps, then the answer after its phrase."""
         rationale, answer = (str(candidates[0][column] or "").strip() for column in ("rationale", "answer"))
         if self.answer == "expression":
             return f" {rationale}\nAnswer: {answer}" if rationale else f" {answer}"
@@ -169,22 +172,23 @@ class RationaleKind(Kind):
         return same_form(answer, type_of(self.answer, question, choices_of({"question": question})))
 
     def vote_on(self, candidate: Row) -> tuple[str, ...]:
-        # An input has its choices beside its question: what was malformed is counted where its siblings are.
-        return (normal_phrase(self.asked(candidate)),)
+        # An input has its choices beside its question: malformed completions count with their siblings.
+        return (normal_phrase(self.full_question(candidate)),)
 
     def vote_for(self, candidate: Row) -> str:
         return self._same_form(str(candidate["question"]), str(candidate["answer"] or ""))
 
 
 def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | None:
-    """A gold answer as an answer of its type; None if it is none.
+    """Read a gold answer as an answer of its type; None if it is none.
 
-    A choice may be given by its label, a number with its unit, or behind the answer phrase of a worked solution.
+    A choice may be given by its label, a number with its unit, or behind the answer phrase of a worked
+    solution.
     """
     if kind == "choice":
         read = read_choice(gold, choices)
     elif kind == "yes_no":
-        # Tables of labels hold 1 and 0.
+        # Tables of labels use 1 and 0.
         read = {"1": "yes", "0": "no"}.get(gold.strip()) or read_yes_no(gold)
     elif kind == "number":
         read = _gold_number(gold, question)
@@ -194,8 +198,8 @@ def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | 
 
 
 def _gold_number(gold: str, question: str) -> str | Malformed:
-    found = find(gold, "number", question, last=True) if "####" in gold or "boxed" in gold else None
-    if isinstance(found, Found) and found.by == "phrase":
+    found = find_answer(gold, "number", question, last=True) if "####" in gold or "boxed" in gold else None
+    if isinstance(found, RationaleAnswer) and found.by == "phrase":
         return found.answer
     number = read_number(gold, question)
     return number if isinstance(number, Malformed) else write_number(number)

@@ -1,4 +1,4 @@
-"""Numerals: what a run of digits and separators says as a whole, or that it says nothing certain.
+"""Read numerals: runs of digits and separators, as a whole.
 
 | written | read as |
 |---|---|
@@ -17,12 +17,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-#: The longest run that may be one number, in plain text (see `tokens.plain`).
+#: Pattern of the longest run that may be one number, in plain text (see `tokens.plain`).
 RUN = (
     r"0[xX][0-9a-fA-F]+|0[bBoO][0-7]+(?![\w.])"
     "|(?:[0-9]+|(?<![0-9.])\\.[0-9]+)(?:[.,'_\u202f][0-9]+)*(?:[eE][-+]?[0-9]{1,4}(?![\\w]))?"
 )
-#: Longer numbers are no answer to anything, and cost time.
+#: Longer numbers answer nothing and cost time.
 _MOST_DIGITS, _HIGHEST_EXPONENT = 40, 64
 _EXPONENT = re.compile(r"[eE]([-+]?[0-9]+)$")
 _WHOLE = re.compile(r"0|[1-9][0-9]*")
@@ -37,8 +37,14 @@ _THREE_PLACES = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
 class Numeral(NamedTuple):
-    """A value and the decimals it was written with. ``certain`` is False if other readings are common; ``other`` is
-    the value if the point separates thousands."""
+    """The value of a numeral.
+
+    Attributes:
+        value: The number.
+        places: Decimals that it was written with.
+        certain: False if other readings are common.
+        other: The value if the point separates thousands.
+    """
 
     value: Fraction
     places: int = 0
@@ -48,7 +54,7 @@ class Numeral(NamedTuple):
 
 @lru_cache(1 << 14)
 def read_numeral(run: str) -> Numeral | None:
-    """Read a whole run of digits and separators; None if it is no number, or not certainly one."""
+    """Read a whole run of digits and separators; None if it is not certainly a number."""
     if len(run) > _MOST_DIGITS:
         return None
     if _WHOLE.fullmatch(run):

@@ -1,4 +1,4 @@
-"""Text as tokens of arithmetic: numbers, operators, brackets, words, and places where an expression must end."""
+"""Split text into tokens of arithmetic: numbers, operators, brackets, words and ends of expressions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from synthkd.kinds.rationale.numerals import RUN, read_numeral
 
 _ZERO = Fraction(0)
-#: Typographic signs as plain ones, each of one character.
+#: Typographic signs and their plain forms.
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("−–‑‐﹣－", "-"),
@@ -32,7 +32,7 @@ _SIGNS = str.maketrans(
         **dict.fromkeys("￡", "£"),
         **dict.fromkeys("º˚", "°"),
         **dict.fromkeys("∼～〜", "~"),
-        # Blanks that keep the groups of a number together.
+        # Blanks between the groups of a number.
         **dict.fromkeys("\u00a0\u2007\u2008\u2009\u200a\u2005\u2006\u202f", "\u202f"),
         **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad\ufe0f"),
     }
@@ -52,7 +52,7 @@ _LATEX = [
         r" \1",
     ),
 ]
-#: Done once, after the nested ones above.
+#: Replaced once, after the nested commands above.
 _LATEX_SIGNS = [
     (re.compile(r"\\(?:times|cdot|ast)(?![a-zA-Z])"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])"), "/"),
@@ -90,8 +90,19 @@ _WORDS = {"times": "*", "plus": "+", "minus": "-", "negative": "-", "equals": "=
 
 
 class Token(NamedTuple):
-    """``kind`` is number, bad (a numeral that says nothing certain), op, open, close, percent, currency, degree,
-    equals, word or end; ``places`` are the decimals that a number was written with; see `Numeral` for the last two."""
+    """A token of arithmetic.
+
+    Attributes:
+        kind: number, bad (an unreadable numeral), op, open, close, percent, currency, degree, equals,
+            word or end.
+        text: The token, in plain form.
+        start: Place of its first character.
+        end: Place behind its last character.
+        value: Value of a number.
+        places: Decimals that a number was written with.
+        certain: As in `Numeral`.
+        other: As in `Numeral`.
+    """
 
     kind: str
     text: str
@@ -142,7 +153,7 @@ def _vulgar(found: re.Match[str]) -> str:
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of plain text, in their order; nothing but space is left out."""
+    """Return the tokens of plain text, in order; only space is left out."""
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind, word = match.lastgroup or "end", match.group()
@@ -178,7 +189,7 @@ def _mixed(match: re.Match[str], word: str) -> Token:
     whole, part = word.split()
     above, _, below = part.partition("/")
     if whole[0] == "0" or not 0 < int(above) < int(below):
-        # "5 3/2" is no mixed number, and what else it is nobody knows.
+        # "5 3/2" is not a mixed number.
         return _token("bad", match)
     return Token("number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below)))
 
@@ -189,7 +200,7 @@ def _word(match: re.Match[str], word: str) -> Token:
 
 
 def _after_number(found: list[Token]) -> bool:
-    """Whether an `x` may stand for times: after a number, with its unit at most between."""
+    """Return True if an `x` may mean times: after a number, with at most its unit between."""
     for token in reversed(found[-3:]):
         if token.kind in ("number", "bad", "percent", "close"):
             return True
@@ -199,6 +210,6 @@ def _after_number(found: list[Token]) -> bool:
 
 
 def _is_list_mark(text: str, match: re.Match[str]) -> bool:
-    """Whether `- ` or `* ` opens a line."""
+    """Return True for `- ` or `* ` at the beginning of a line."""
     line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
     return match.group() in "-*+" and not line.strip() and text[match.end() : match.end() + 1] == " "

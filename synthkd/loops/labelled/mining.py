@@ -15,9 +15,9 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.keys import fraction
-from synthkd.loops.labelled.contamination import near_copy_groups
 from synthkd.recipe.student import MinePart
 from synthkd.students.base import Classifier, Floats, Ints, LabelledTexts
+from synthkd.text.near_duplicates import near_copy_groups
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from pathlib import Path
 from synthkd.errors import StudentError, nearest
 from synthkd.keys import content_hash, fraction
 from synthkd.kinds.labelled_text.taxonomy import read_taxonomy
-from synthkd.loops.labelled.contamination import EvaluationTexts, near_copy_groups
+from synthkd.loops.labelled.contamination import EvaluationTexts
 from synthkd.recipe import Recipe, RowsPart
 from synthkd.students.base import LabelledTexts
 from synthkd.students.rows import read_labelled_texts
+from synthkd.text.near_duplicates import near_copy_groups
 
 #: Classes or rows that a message names.
 _NAMED = 5

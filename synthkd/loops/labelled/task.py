@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from synthkd.corpora.read import Corpus
 from synthkd.errors import RecipeError, StudentError, nearest
 from synthkd.keys import content_hash, text_hash
-from synthkd.kinds.labelled_text.taxonomy import all_rows
+from synthkd.kinds.labelled_text.taxonomy import read_all_rows
 from synthkd.loops.labelled.out_of_fold import CrossValidation, texts_of
 from synthkd.loops.labelled.requests import ClassAllocation, RoundInputs
 from synthkd.loops.labelled.round_recipe import HAD, HELD, labelled_round_recipe
@@ -68,7 +68,7 @@ class LabelledTextTask(LoopTask[Classifier]):
             write_inputs(folder, inputs)
             recipe = self.prepare(round_recipe(self.recipe, 0, folder), folder, rows)
             if recipe.prompt.examples:
-                shown = all_rows(recipe.resolve(recipe.prompt.examples.path))
+                shown = read_all_rows(recipe.resolve(recipe.prompt.examples.path))
                 self.sets.held.refuse(shown, f"few-shot examples, {recipe.prompt.examples.path}")
             plan = plan_run(recipe)
             Bounds.of(plan.components)

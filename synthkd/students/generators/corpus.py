@@ -32,11 +32,7 @@ def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
         }
         try:
             recipe = Recipe.from_dict(raw, folder)
-            found: Kind = (
-                made.from_recipe(recipe)
-                if hasattr(made, "from_recipe")
-                else made(**record.get("options", {}))
-            )
+            found: Kind = made.from_recipe(recipe)
         except (SynthKDError, TypeError, ValueError, OSError) as error:
             problem = problem or error
             continue
@@ -54,8 +50,8 @@ def kind_record(kind: Kind) -> dict[str, Any] | None:
         and _is_plain(value := getattr(kind, name, None))
     }
     record: dict[str, Any] = {"name": kind.name, "several": bool(kind.several), "options": options}
-    if isinstance(relations := getattr(kind, "relations", None), dict):
-        record["relations"] = list(relations)
+    if kind.relations:
+        record["relations"] = list(kind.relations)
     for options_tried in (options, {}):
         record["options"] = options_tried
         try:

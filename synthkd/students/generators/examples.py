@@ -115,9 +115,9 @@ class ExampleBuilder:
         whole = [row for row in rows if self._is_whole(row)]
         left.why["with an empty column"] += len(rows) - len(whole)
         if good:
-            groups = self.kind.grouped(whole)
+            groups = self.kind.group_by_input(whole)
         else:
-            groups = [group for row in whole for group in self.kind.grouped([row])]
+            groups = [group for row in whole for group in self.kind.group_by_input([row])]
         for row, candidates in groups:
             yield Question(row, self.messages(row), candidates, good=good)
 

@@ -39,7 +39,7 @@ from synthkd.finish_reasons import MISSING, Finish, meaning_of
 from synthkd.journal.values import representable
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.teachers.dispatch import TransientError, failures
-from synthkd.text.thoughts import own_tokens, split_thoughts
+from synthkd.text.thoughts import answer_tokens, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart
@@ -518,7 +518,7 @@ def _scores(choice: dict[str, Any]) -> _Scores:
     if answer is None or not answer.thoughts:
         return _Scores(_sum(values), len(values), None, _first_tokens(found, choice, 0))
     tokens = [token if type(token) is str else "" for token, _, _ in _places(found)]
-    own = own_tokens(tokens, answer.text)
+    own = answer_tokens(tokens, answer.text)
     if own is None or len(tokens) != len(values):
         return _Scores(None, len(values))
     first, end = own

@@ -19,7 +19,7 @@ from synthkd.keys import seed_from
 from synthkd.requests import Answer, Completion, Message, Request, Sampling
 from synthkd.teachers.constrained_decoding import Constraints, Matcher
 from synthkd.teachers.transformers.teacher import missing
-from synthkd.text.thoughts import opened_by, own_tokens, special_marks, split_thoughts
+from synthkd.text.thoughts import answer_tokens, opened_by, special_marks, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -266,7 +266,7 @@ class Sampler:
         answer = split_thoughts(text)
         if not answer.thoughts:
             return _total(row.logprobs), None
-        own = own_tokens([str(self.tokenizer.decode([token])) for token in row.tokens], answer.text)
+        own = answer_tokens([str(self.tokenizer.decode([token])) for token in row.tokens], answer.text)
         if own is None:
             return None, None
         return _total(row.logprobs[slice(*own)]), len(row.tokens) - (own[1] - own[0])

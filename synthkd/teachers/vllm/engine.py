@@ -26,7 +26,7 @@ from synthkd.teachers.openai.request_body import in_a_row, is_chat
 from synthkd.teachers.openai.responses import cost_of
 from synthkd.teachers.vllm.server import QUIET, Guard
 from synthkd.teachers.vllm.teacher import engine_args
-from synthkd.text.thoughts import opened_by, own_tokens, special_marks, split_thoughts
+from synthkd.text.thoughts import answer_tokens, opened_by, special_marks, split_thoughts
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -288,7 +288,7 @@ def _own(output: Any, text: str) -> tuple[int | None, float | None, int | None]:
     if not answer.thoughts:
         return 0, output.cumulative_logprob, None
     drawn = [place[token] for token, place in zip(output.token_ids, output.logprobs or (), strict=False)]
-    own = own_tokens([str(one.decoded_token) for one in drawn], answer.text)
+    own = answer_tokens([str(one.decoded_token) for one in drawn], answer.text)
     if own is None:
         return None, None, None
     first, end = own

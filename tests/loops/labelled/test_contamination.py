@@ -7,8 +7,9 @@ import random
 import pytest
 
 from synthkd.errors import InputError
-from synthkd.loops.labelled.contamination import EvaluationTexts, NearCopyIndex, near_copy_groups
-from synthkd.text.near_duplicates import jaccard, normal_text, shingles
+from synthkd.loops.labelled.contamination import EvaluationTexts
+from synthkd.text.near_duplicates import NearCopyIndex, jaccard, near_copy_groups
+from synthkd.text.normal_forms import normal_text, shingles
 
 
 def _texts(number: int) -> list[str]:

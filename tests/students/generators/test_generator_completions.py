@@ -38,7 +38,7 @@ def again(kind: Kind, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the kind reads in its own completions of these candidates."""
     return [
         one
-        for row, together in kind.grouped(candidates)
+        for row, together in kind.group_by_input(candidates)
         for one in read(kind, kind.completion(together, row), row)
     ]
 
@@ -83,14 +83,14 @@ def test_a_comparison_is_read_again(text: str, auxiliaries: tuple[str, ...]) -> 
 def test_a_comparison_of_the_other_way_round_is_asked_with_its_own_subject_first() -> None:
     kind = ComparativeKind()
     found = read(kind, "cats are lighter.", {"left": "elephant", "right": "cat"})
-    ((row, _),) = kind.grouped(found)
+    ((row, _),) = kind.group_by_input(found)
     assert (row["left"], row["right"]) == ("cat", "elephant")
 
 
 def test_an_answer_to_which_is_heavier_is_the_name_of_the_one_that_is_more() -> None:
     kind = ComparativeKind(asked=["heavier"])
     found = read(kind, "An elephant", {"left": "cat", "right": "elephant", "comparative": "heavier"})
-    ((row, together),) = kind.grouped(found)
+    ((row, together),) = kind.group_by_input(found)
     assert kind.completion(together, row) == " an elephant"
     assert content(kind, again(kind, found)) == content(kind, found)
 
@@ -174,7 +174,7 @@ def test_propositions_of_a_sentence_stand_in_the_order_of_its_words(propositions
     sentence = "An elephant is an animal that has a trunk and can swim."
     said = ["An elephant can swim.", "An elephant is an animal.", "An elephant has a trunk."]
     rows = [{"document_id": "d", "sentence": sentence, "proposition": one} for one in said]
-    ((row, together),) = propositions.grouped(rows)
+    ((row, together),) = propositions.group_by_input(rows)
     assert propositions.completion(together, row) == (
         "\n<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n- An elephant can swim.\n</s>"
     )

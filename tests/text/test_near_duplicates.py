@@ -1,4 +1,4 @@
-"""Near-duplicates by words and by runs of characters."""
+"""Near-duplicate search: word keys, and twins by runs of characters."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from synthkd.text import similar as near
-from synthkd.text.similar import twins, word_key
+from synthkd.text import near_duplicates as near
+from synthkd.text.near_duplicates import jaccard, twins, word_key
 
 LONG = "The child waited at the corner for a long time because the bus had broken down on the bridge."
 
@@ -41,7 +41,7 @@ def test_short_texts_that_share_most_letters_are_not_taken_for_one() -> None:
 
 
 @pytest.mark.slow
-def test_looking_at_rare_runs_only_loses_no_pair() -> None:
+def test_comparing_texts_that_share_rare_runs_loses_no_pair() -> None:
     rng = random.Random(0)
     words = [f"w{i}ord" for i in range(30)]
     texts = [" ".join(rng.choices(words, k=20)) for _ in range(60)]
@@ -52,7 +52,8 @@ def test_looking_at_rare_runs_only_loses_no_pair() -> None:
         (i, j)
         for i, one in enumerate(texts)
         for j, other in enumerate(others)
-        if near._alike(near._runs(one), near._runs(other)) or word_key(one) == word_key(other)
+        if jaccard(near._long_runs(one), near._long_runs(other)) >= near.SIMILAR
+        or word_key(one) == word_key(other)
     }
     assert len(every) > 10
     assert set(twins(texts, others)) == {(i, min(j for k, j in every if k == i)) for i, _ in every}

@@ -1,43 +1,28 @@
-"""Numbers in words: `twenty-three`, `two hundred and five`, `half a million`, `one and a half`, `two thirds`."""
+"""Read numbers in words: `twenty-three`, `two hundred and five`, `half a million`, `two thirds`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
 
+from synthkd.text.normal_forms import word_set
 
-def words_of(text: str) -> frozenset[str]:
-    """The words of a text as a set."""
-    return frozenset(text.split())
-
-
-_SMALL = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-#: Words of numbers below a hundred.
+_SMALL = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+    "eighteen", "nineteen",
+)  # fmt: skip
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+#: Words of numbers below a hundred, with their values.
 NUMBER_WORDS = {word: Fraction(i) for i, word in enumerate(_SMALL)} | {
-    word: Fraction(10 * i) for i, word in enumerate(_TENS, 2)
+    word: Fraction(10 * i) for i, word in enumerate(TENS, 2)
 }
+_ORDINAL_WORDS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+    "tenth", "eleventh", "twelfth",
+)  # fmt: skip
+#: Ordinals from `first` to `twelfth`, with their values.
+ORDINALS = {word: i for i, word in enumerate(_ORDINAL_WORDS, 1)}
 _SCALES = {
     "thousand": 10**3,
     "lakh": 10**5,
@@ -63,7 +48,7 @@ _PARTS = {
     "hundredth": 100,
     "thousandth": 1000,
 }
-#: Words that multiply the number before them.
+#: Words that multiply the number before them, with their factors.
 MAGNITUDES = {
     **{word: Fraction(scale) for word, scale in _SCALES.items()},
     **{f"{word}s": Fraction(scale) for word, scale in _SCALES.items()},
@@ -73,33 +58,33 @@ MAGNITUDES = {
     **dict.fromkeys(("bn", "bln"), Fraction(10**9)),
     **dict.fromkeys(("tn", "trn"), Fraction(10**12)),
 }
-#: Words of the same meaning in other languages; some are false friends of one another, so none is read.
-FOREIGN_MAGNITUDES = words_of(
+#: Magnitudes in other languages. Some are false friends of one another, so none is read.
+FOREIGN_MAGNITUDES = word_set(
     "millionen millones millón milhões milhão milioni milione miljoen miljoner miljon milliard milliards "
     "milliarde milliarden miliardi miljard billones bilhões mille tausend hundert millier milliers mil "
     "mila dutzend douzaine douzaines docena docenas dúzia duzia тысяча тысячи тысяч миллион миллиона "
     "миллионов миллиард миллиарда миллиардов млн млрд тыс हज़ार हजार लाख करोड़ करोड़ करोड अरब ألف آلاف "
     "مليون مليار nghìn ngàn triệu tỷ ribu juta milyon milyar"
 )
-#: Characters with which such a word begins where no blank stands between: 3万円.
+#: Characters that multiply the number before them, without a blank between: 3万円.
 CHARACTER_MAGNITUDES = {
     **dict.fromkeys("万萬만", Fraction(10**4)),
     **dict.fromkeys("億亿억", Fraction(10**8)),
     **dict.fromkeys("千천", Fraction(1000)),
     **dict.fromkeys("百백", Fraction(100)),
 }
-#: Characters of numbers, which may follow those: 3万五千.
+#: Characters of numbers, which may follow `CHARACTER_MAGNITUDES`: 3万五千.
 CHARACTER_NUMBERS = frozenset("〇零一二三四五六七八九十百千万萬億亿兆半만억천백십조")
 
 
 def part_of(word: str) -> Fraction | None:
-    """What one part is (`thirds`: 1/3); None if a word names none."""
+    """Return the fraction that a word names (`thirds`: 1/3); None if the word names none."""
     below = _PARTS.get(word) or _PARTS.get(word.removesuffix("s"))
     return Fraction(1, below) if below else None
 
 
 def is_spelled(word: str) -> bool:
-    """Whether a word may stand in a number in words."""
+    """Return True if a word may be part of a number in words."""
     return (
         word in NUMBER_WORDS
         or word in MAGNITUDES
@@ -113,7 +98,7 @@ def _hyphened(word: str) -> bool:
 
 
 def spelled_words(words: Sequence[str]) -> list[str]:
-    """Lower-case words, those of a hyphenated number (`twenty-three`) apart."""
+    """Return the words in lower case; split hyphenated numbers such as `twenty-three`."""
     found: list[str] = []
     for word in words:
         low = word.casefold()
@@ -122,7 +107,7 @@ def spelled_words(words: Sequence[str]) -> list[str]:
 
 
 def take_spelled(words: Sequence[str], start: int) -> int:
-    """The place after the number in words that begins at ``start``; ``start`` itself if none does."""
+    """Return the place after the number in words that begins at ``start``; ``start`` if none does."""
     place, last = start, start
     while place < len(words):
         word = words[place]
@@ -142,7 +127,7 @@ def take_spelled(words: Sequence[str], start: int) -> int:
 
 
 def read_spelled(words: Sequence[str]) -> Fraction | None:
-    """The value of a number in words; None if the words are no number."""
+    """Return the value of a number in words; None if the words are no number."""
     words = [word for word in words if word not in ("a", "an")] if words[:1] != ["a"] else ["one", *words[1:]]
     if not words:
         return None
@@ -163,7 +148,7 @@ def _scale_of(words: Sequence[str]) -> Fraction | None:
 
 
 def _with_part(words: list[str]) -> Fraction | None:
-    """`two thirds`, `one and a half`, `one and a half million`, `three and two thirds`."""
+    """Read a number with a fraction: `two thirds`, `one and a half million`."""
     place = next(i for i, word in enumerate(words) if part_of(word))
     part, behind = part_of(words[place]), words[place + 1 :]
     before = words[:place]

@@ -1,4 +1,4 @@
-"""Numbers as answers: read as a whole, compared exactly, written in one way.
+"""Read numbers as answers: as a whole, compared exactly, written in one way.
 
 Part of a number is never the number: a piece of text gives one number, or it is malformed.
 
@@ -25,31 +25,22 @@ import re
 from fractions import Fraction
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale.arithmetic import Number, Unreadable, parse, value
-from synthkd.kinds.rationale.context import (
-    NO_NUMBER,
-    REASONS,
-    begin_of,
-    begins,
-    ended,
-    grouped,
-    is_apart,
-    is_bracketed_money,
-    is_name,
-    is_pair,
-    is_range,
-    is_sign,
-    read_words,
-)
+from synthkd.kinds.rationale.after_number import NO_NUMBER, number_up_to
+from synthkd.kinds.rationale.arithmetic import parse
+from synthkd.kinds.rationale.before_number import begin_of, begins_whole, is_apart, is_name, is_sign
+from synthkd.kinds.rationale.context_words import REASONS
 from synthkd.kinds.rationale.equations import equations, without_notes
-from synthkd.kinds.rationale.spelled import MAGNITUDES, read_spelled, spelled_words, take_spelled
+from synthkd.kinds.rationale.number_forms import is_bracketed_money, is_pair, is_range, join_digit_groups
+from synthkd.kinds.rationale.number_in_words import read_number_in_words
 from synthkd.kinds.rationale.tokens import Token, plain, tokens
+from synthkd.kinds.rationale.trees import Number, Unreadable, tree_value
+from synthkd.text.number_words import MAGNITUDES, read_spelled, spelled_words, take_spelled
 
-#: Equals signs of an answer.
+#: Equals signs of an answer that are followed.
 _LONGEST_CHAIN = 20
 #: Tokens before a last number that may belong to it.
 _LOOK_BACK = 40
-#: A decimal that is written out; beyond, the fraction is.
+#: Decimals that are written out; a longer number is written as a fraction.
 _MOST_PLACES = 12
 _MARKUP, _BLANKS = " \t*_`\"'", " \t\u202f_`\"'"
 _EMPHASIS = re.compile(r"(?<!\S)[*_]([^\s*_][^*_\n]*)[*_](?=[\s.,;:!?]|$)")
@@ -66,7 +57,7 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
 
     Args:
         text: The text of an answer.
-        question: What was asked; a unit in it (`How many dozen …?`) is no factor of the answer.
+        question: The question; a unit in it (`How many dozen …?`) is not a factor of the answer.
     """
     text = _without_asked(
         _EMPHASIS.sub(r"\1", without_notes(plain(text.strip(_MARKUP))).strip(_BLANKS)), question
@@ -78,7 +69,7 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
             return read
         if isinstance(read, Fraction):
             if left is not None and left != read:
-                # "5 feet = 60 inches": two numbers, and no sum of which one is the result.
+                # "5 feet = 60 inches": two numbers, and neither is the result of a sum.
                 return Malformed("ambiguous", f"{write_number(left)} and {write_number(read)}")
             return read
         behind, left = read
@@ -87,7 +78,7 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
 
 
 def _without_asked(text: str, question: str) -> str:
-    """Text in which a unit that the question asks for (`How many dozen …?`) multiplies nothing."""
+    """Replace the unit that a question asks for (`How many dozen …?`), so that it multiplies nothing."""
     asked = ("".join(words) for words in _ASKED.findall(question))
     for stem in {word.casefold().removesuffix("s") for word in asked}:
         text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
@@ -95,17 +86,17 @@ def _without_asked(text: str, question: str) -> str:
 
 
 def _signed(found: list[Token], text: str) -> list[Token]:
-    """Tokens of an answer: a minus that begins it is a sign, and no mark of a list."""
+    """Read a minus at the beginning of an answer as a sign rather than as a list mark."""
     if found and found[0].kind == "end" and found[0].text in ("-", "+"):
         found[0] = found[0]._replace(kind="op")
-    return grouped(text, found)
+    return join_digit_groups(text, found)
 
 
 def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fraction | None]:
-    """The number; or the place behind an equals sign after which it comes, and the number before that sign."""
+    """Read the number; or the place behind an equals sign and the number before that sign."""
     numerals = [place for place, token in enumerate(found) if token.kind in ("number", "bad")]
     if not numerals:
-        return _named(read_words(found), text)
+        return _named(read_number_in_words(found), text)
     first = numerals[0]
     try:
         tree, after = parse(found, start := begin_of(text, found, first))
@@ -117,26 +108,26 @@ def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fr
             return _not_a_number(text)
         alone = isinstance(tree, Number) and not tree.percent and not is_name(found, first)
         alone = alone and found[after].text != "!"
-        return behind, value(tree) if alone else None
+        return behind, tree_value(tree) if alone else None
     if is_name(found, first) and len(numerals) > 1:
         return _not_a_number(text)
     return _around(text, found, start, after)
 
 
 def _around(text: str, found: list[Token], start: int, after: int) -> Fraction | Malformed:
-    """The value of an expression, unless what stands around it makes it a piece of more."""
+    """Return the value of an expression, unless the text around it makes it a piece of more."""
     tree, _ = parse(found, start)
-    read = value(tree, percent_as_part=False)
+    read = tree_value(tree, percent_as_part=False)
     end = max(place for place in range(start, after) if found[place].kind == "number")
     if (
         read is None
         or is_range(text, found, tree, start, end)
         or is_bracketed_money(found[start:after])
         or is_pair(found, start, end)
-        or not begins(found, start, read)
+        or not begins_whole(found, start, read)
     ):
         return _not_a_number(text)
-    return _named(ended(text, found, tree, read, end), text)
+    return _named(number_up_to(text, found, tree, read, end), text)
 
 
 def _named(read: Fraction | str, text: str) -> Fraction | Malformed:
@@ -144,7 +135,7 @@ def _named(read: Fraction | str, text: str) -> Fraction | Malformed:
 
 
 def _equals(found: list[Token], after: int) -> int | None:
-    """The place behind an equals sign that follows a number and its unit: what comes then is the answer."""
+    """Return the place behind the equals sign that follows a number and its unit; None without one."""
     for token in found[after:]:
         low = token.text.casefold()
         if (
@@ -164,7 +155,7 @@ def _not_a_number(text: str) -> Malformed:
 
 
 def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
-    """What the last equation of a text comes to, or the last number in it, whichever comes later; None without one."""
+    """Read the result of the last equation, or the last number, whichever comes later; None without one."""
     text = _without_asked(without_notes(plain(text)), question)
     found = tokens(text)
     last = next((i for i in range(len(found) - 1, -1, -1) if found[i].kind in ("number", "bad")), None)
@@ -180,7 +171,7 @@ def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
 
 
 def _sentence(found: list[Token], last: int) -> tuple[int, int]:
-    """The tokens of the sentence in which a number stands."""
+    """Return the first token of a number's sentence and the token after its last."""
     ends = [place for place in range(len(found)) if _ends_sentence(found, place)]
     first = max((place + 1 for place in ends if place < last), default=0)
     return first, min((place for place in ends if place > last), default=len(found))
@@ -194,7 +185,7 @@ def _ends_sentence(found: list[Token], place: int) -> bool:
 
 
 def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed:
-    found = grouped(text, found)
+    found = join_digit_groups(text, found)
     place = next(i for i, token in enumerate(found) if token.end == last.end)
     for start in range(max(0, place - _LOOK_BACK), place + 1):
         if found[start].kind not in ("number", "currency", "open", "op"):
@@ -214,7 +205,7 @@ def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed
 
 
 def write_number(number: Fraction) -> str:
-    """`7`, `2.5`, `1/3`: exact, and read back as the same number."""
+    """Write a number exactly, so that it is read back as the same number: `7`, `2.5`, `1/3`."""
     if number.denominator == 1:
         return str(number.numerator)
     scale = 10**_MOST_PLACES
@@ -225,8 +216,8 @@ def write_number(number: Fraction) -> str:
     return f"{number.numerator}/{number.denominator}"
 
 
-def exact(text: str) -> Fraction | None:
-    """A number that is all of a text (`1,200`, `$5`, `20%`, `3/4`, `84.0`, `1e3`, `seven`); None for anything else."""
+def read_exact_number(text: str) -> Fraction | None:
+    """Read a text that is a number and nothing else (`1,200`, `$5`, `3/4`, `seven`); None for others."""
     text = plain(text).strip().rstrip(".").strip()
     found = _signed(tokens(text), text)
     if not any(token.kind == "number" for token in found):
@@ -238,4 +229,4 @@ def exact(text: str) -> Fraction | None:
         return None
     if after != len(found) or is_range(text, found, tree, 0, len(found) - 1) or is_bracketed_money(found):
         return None
-    return value(tree, percent_as_part=False)
+    return tree_value(tree, percent_as_part=False)

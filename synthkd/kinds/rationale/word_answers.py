@@ -1,4 +1,4 @@
-"""Answers in words: yes or no, and free text."""
+"""Read answers in words: yes or no, and free text."""
 
 from __future__ import annotations
 
@@ -6,72 +6,30 @@ import re
 
 from synthkd.kinds.answer_text import clean_line
 from synthkd.kinds.base import Malformed
-from synthkd.text.normal_forms import normal_phrase
+from synthkd.text.normal_forms import normal_phrase, word_set
 
 _MEANS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
-#: Words that are an answer where they are all of it.
+#: Words that answer on their own.
 _ALONE = {
     **dict.fromkeys(
-        [
-            "y",
-            "yeah",
-            "yep",
-            "yup",
-            "correct",
-            "right",
-            "sí",
-            "si",
-            "oui",
-            "ja",
-            "да",
-            "evet",
-            "tak",
-            "sim",
-            "是",
-            "是的",
-            "对",
-            "はい",
-            "✓",
-            "✔",
-            "✅",
-        ],
+        word_set("y yeah yep yup correct right sí si oui ja да evet tak sim 是 是的 对 はい ✓ ✔ ✅"),
         "yes",
     ),
     **dict.fromkeys(
-        [
-            "n",
-            "nope",
-            "nah",
-            "incorrect",
-            "wrong",
-            "non",
-            "nein",
-            "нет",
-            "nie",
-            "hayır",
-            "não",
-            "否",
-            "不",
-            "不是",
-            "不对",
-            "いいえ",
-            "✗",
-            "✘",
-            "❌",
-        ],
+        word_set("n nope nah incorrect wrong non nein нет nie hayır não 否 不 不是 不对 いいえ ✗ ✘ ❌"),
         "no",
     ),
 }
-#: A `no` before a noun answers nothing: no doubt, no one, no idea.
+#: A `no` before a noun is not an answer: no doubt, no one, no idea.
 _NOT_AN_ANSWER = (
     r"(?!\s+(?:one|longer|matter|doubt|idea|clue|answer|comment|problem|more|such|need|reason|response|information|data|evidence"
     r"|context|way\s+(?:to|of)|body|question|choice|option|other|difference)\b)"
 )
 _YES_NO = re.compile(rf"(?<![\w'’-])(yes|no|true|false)\b(?!['’-]\w){_NOT_AN_ANSWER}", re.IGNORECASE)
-#: In the middle of a sentence a `no` says something of its noun, unless a stop or a reason follows.
+#: A stop or a reason behind a `no`; otherwise the `no` belongs to its noun.
 _ENDS = re.compile(r"[\s\"'*_`)\]}$\\]*(?:$|[.,;:!?\n–—-]|because\b|since\b|as\b)", re.IGNORECASE)
 _BEFORE = " \t\n\"'“‘`(*_[{<$:>#-"
-#: Between an answer and one that takes it back.
+#: An answer that takes the answer before it back.
 _TAKEN_BACK = re.compile(
     r"[\W_]*(?:(?:and|or|but|wait|actually|sorry|hmm|then|rather|maybe|well|also|i mean|make that)[\W_]+)*(yes|no|true|false)\b"
     rf"{_NOT_AN_ANSWER}(?=[\W_]*(?:$|[.,;:!?\n]))",
@@ -92,9 +50,10 @@ _MOST_WORDS = 25
 
 
 def read_yes_no(text: str) -> str | Malformed:
-    """`yes` or `no`: the word that the text is or begins with, or the only one in it.
+    """Read `yes` or `no`: the word that a text begins with, or the only one in it.
 
-    What is denied is no answer, but for `not true`, which is no; an answer that is taken back is `ambiguous`.
+    A denied word is not an answer, except `not true`, which is no. An answer that is taken back is
+    malformed as `ambiguous`.
     """
     begun = begun_yes_no(text)
     if begun is not None:
@@ -116,7 +75,10 @@ def read_yes_no(text: str) -> str | Malformed:
 
 
 def begun_yes_no(text: str) -> str | Malformed | None:
-    """The answer that a text begins with, or is; `ambiguous` if the other one follows at once; None if it begins otherwise."""
+    """Read the answer that a text begins with; None if there is none.
+
+    An answer that the other one follows at once is malformed as `ambiguous`.
+    """
     text = text.lstrip(_BEFORE)
     alone = text.strip(" \t\n\"'“”‘’`()*_[]{}<>$.!。！,;").casefold()
     if alone in _ALONE:
@@ -132,13 +94,13 @@ def begun_yes_no(text: str) -> str | Malformed | None:
 
 
 def asks_yes_no(question: str) -> bool:
-    """Whether a question can be answered by yes or no."""
+    """Return True if a question can be answered by yes or no."""
     last = re.split(r"(?<=[.!?])\s+", question.strip())[-1]
     return bool(_ASKS_YES_NO.match(last)) and not re.search(r"\bor\b", last, re.IGNORECASE)
 
 
-def read_text(text: str) -> str | Malformed:
-    """Free text in one line, without quotes and closing full stop."""
+def read_text_answer(text: str) -> str | Malformed:
+    """Read free text in one line, without quotes and closing full stop."""
     line = next((line for line in text.splitlines() if line.strip()), "")
     line = clean_line(line)
     if not normal_phrase(line):

@@ -5,13 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from synthkd.text.normal_forms import normal_phrase, word_pattern
-
-
-def word_set(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
-
+from synthkd.text.normal_forms import normal_phrase, word_pattern, word_set
 
 _IRREGULAR = {
     "mouse": "mice", "louse": "lice", "woodlouse": "woodlice", "goose": "geese", "ox": "oxen", "man": "men",
@@ -81,15 +75,15 @@ def entity_key(noun: str) -> str:
 
 
 @lru_cache(1 << 14)
-def forms(noun: str) -> tuple[tuple[str, ...], ...]:
+def noun_forms(noun: str) -> tuple[tuple[str, ...], ...]:
     """All forms of a thing's name as tuples of lower-case words, the longest first."""
     plain = normal_phrase(noun)
     found = {plain, entity_key(noun), plural(entity_key(noun)), plural(plain)}
-    split = {tuple(words_of(form)) for form in found}
+    split = {tuple(noun_words(form)) for form in found}
     return tuple(sorted(split - {()}, key=lambda form: (-len(form), form)))
 
 
-def words_of(text: str) -> list[str]:
+def noun_words(text: str) -> list[str]:
     """Lower-case words; a hyphen or apostrophe inside is part of a word."""
     return _WORD.findall(text.casefold())
 

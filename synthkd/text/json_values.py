@@ -1,7 +1,12 @@
-"""JSON in plain answers: fenced or not, several values after each other, with prose around it, or cut.
+"""Read JSON in plain text: fenced, several values in a row, with prose around it, or truncated.
 
-Of an answer that was cut, the items that are whole count and the cut one does not. Commas that nothing follows are left
-out; nothing else is repaired. (Structured answers keep to a schema and are read by `structured`.)
+| function | reads |
+|---|---|
+| `json_value` | An answer that is JSON, in a fence or not; of a truncated one, the whole items. |
+| `json_texts` | The texts of such an answer. |
+| `json_objects` | The objects anywhere in a text. |
+
+Trailing commas are ignored; nothing else is repaired.
 """
 
 from __future__ import annotations
@@ -11,35 +16,85 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
-#: Longer answers are noise.
+#: Characters of an answer that are read.
 LONGEST = 400_000
 _FENCED = re.compile(r"```[\w+-]*[ \t]*\n?(.*?)(?:```|\Z)", re.DOTALL)
 _BEGINS = re.compile(r"""\s*(?:\[\s*(?:["'{\]]|\[\s*["'\]])|\{\s*["'}])""")
-#: A list or an object as Python writes it; longer ones are left alone.
+#: A list or an object as Python writes it, and the characters up to which it is read.
 _PYTHON, _LONGEST_PYTHON = re.compile(r"[\[{]\s*[\[{]?\s*'"), 20_000
 _MOST = 5_000
-#: Lists and objects inside of each other, of JSON that was cut; deeper ones are no answer, and would cost their square.
+#: Nesting of truncated JSON; deeper JSON is not an answer, and would cost quadratic time.
 _DEEPEST = 100
 _LISTS = ("answers", "items", "results", "tails", "list")
 _DECODER = json.JSONDecoder()
+#: A string of JSON, or a comma before the end of a list or object.
+_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
 
 
-def begins(text: str) -> bool:
-    """Tell whether a text begins as a JSON object, or as a list of texts, objects or lists."""
+class JsonObject(NamedTuple):
+    """An object of JSON and its place: ``text[start:end]``."""
+
+    value: dict[str, Any]
+    start: int
+    end: int
+
+
+def json_object_at(text: str, place: int, commas: bool = False) -> JsonObject | None:
+    """Read the object that begins at a place; None if no whole object does.
+
+    Args:
+        text: The text.
+        place: Place of the opening brace.
+        commas: Ignore commas before the end of a list or object.
+    """
+    value, end = None, place
+    with suppress(ValueError, RecursionError):
+        value, end = _DECODER.raw_decode(text, place)
+    if value is None and commas:
+        # Commas become blanks, so that places stay.
+        repaired = _COMMA.sub(lambda match: match[1] or " ", text[place:])
+        with suppress(ValueError, RecursionError):
+            value, end = _DECODER.raw_decode(repaired)
+            end += place
+    return JsonObject(value, place, end) if isinstance(value, dict) else None
+
+
+def json_objects(text: str, most: int, commas: bool = False) -> Iterator[JsonObject]:
+    """Yield the whole objects of a text; objects inside of others are not repeated.
+
+    Args:
+        text: The text.
+        most: Opening braces that are tried.
+        commas: Ignore commas before the end of a list or object.
+    """
+    place = 0
+    for _ in range(most):
+        place = text.find("{", place)
+        if place < 0:
+            return
+        if found := json_object_at(text, place, commas):
+            yield found
+            place = found.end
+        else:
+            place += 1
+
+
+def begins_like_json(text: str) -> bool:
+    """Return True if a text begins as a JSON object, or as a list of texts, objects or lists."""
     return _BEGINS.match(text) is not None
 
 
 def begins_as_json(text: str) -> bool:
-    """Tell whether `json_value` reads an answer as JSON."""
+    """Return True if `json_value` reads an answer as JSON."""
     return _json_part(text[:LONGEST]) is not None
 
 
 def json_value(text: str) -> Any:
-    """Return the value in an answer, a list of them where there are several; None where the answer is no JSON.
+    """Return the value of an answer; a list of several values; None if the answer is not JSON.
 
-    Of JSON that was cut: what is whole; an empty list where nothing is.
+    Truncated JSON gives its whole items, or an empty list.
     """
     inside = _json_part(text[:LONGEST])
     if inside is None:
@@ -49,7 +104,7 @@ def json_value(text: str) -> Any:
     if _PYTHON.match(inside):
         return _python_value(inside)
     values, rest = list[Any](), inside
-    while begins(rest) and len(values) < _MOST:
+    while begins_like_json(rest) and len(values) < _MOST:
         try:
             value, end = _DECODER.raw_decode(rest.lstrip())
         except (ValueError, RecursionError):
@@ -62,7 +117,7 @@ def json_value(text: str) -> Any:
 
 
 def _python_value(text: str) -> Any:
-    """Return a list or an object that is written as Python does; an empty list for one that was cut."""
+    """Read a list or an object as Python writes it; an empty list if it is truncated."""
     if len(text) <= _LONGEST_PYTHON:
         with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
             return ast.literal_eval(text)
@@ -74,16 +129,18 @@ def _json_part(text: str) -> str | None:
         return None
     if "```" in text:
         for block in _FENCED.finditer(text):
-            if begins(block[1]):
+            if begins_like_json(block[1]):
                 return block[1].strip()
-    return text.strip() if begins(text) else None
+    return text.strip() if begins_like_json(text) else None
 
 
 def _closed(text: str) -> str:
-    """Return JSON that was cut up to its last whole item, closed. A list counts item by item; an object in a list is one
-    item, so a cut one is left out whole."""
+    """Cut truncated JSON behind its last whole item, and close it.
+
+    An object in a list is one item, so a truncated object is dropped.
+    """
     out, stack = list[str](), list[str]()
-    # Where the text could end, and what closes it there.
+    # Where the text could end, and the brackets that close it there.
     safe, closers, place, last = 0, "", 0, ""
     while place < len(text):
         ch = text[place]
@@ -105,7 +162,7 @@ def _closed(text: str) -> str:
             if not stack or stack.pop() != ch:
                 break
             if last == ",":
-                # A comma that nothing follows.
+                # A trailing comma.
                 while out and out[-1] != ",":
                     out.pop()
                 out.pop()
@@ -123,7 +180,7 @@ def _closed(text: str) -> str:
 
 
 def _open(stack: list[str]) -> bool:
-    """Tell whether what is open may be closed: no object that is an item of a list."""
+    """Return True if no open object is an item of a list."""
     return "]}" not in "".join(stack)
 
 
@@ -139,7 +196,12 @@ def _string_end(text: str, start: int) -> int | None:
 
 
 def json_texts(text: str, fields: Sequence[str]) -> list[str] | None:
-    """Return the texts of a JSON answer, each under the first of ``fields`` that its object has; None where it is no JSON."""
+    """Return the texts of a JSON answer; None if the answer is not JSON.
+
+    Args:
+        text: The answer.
+        fields: Fields of an object that may hold its text, in order of preference.
+    """
     if "[" not in text and "{" not in text:
         return None
     value = json_value(text)

@@ -1,5 +1,8 @@
-"""Where a completion's own answer ends: before the next question that a base model makes up, and after the sentence of
-its answer phrase."""
+"""Cut completions at their answer phrases.
+
+A completion's own text ends before the next question that a base model makes up; the answer ends with
+the sentence of its phrase.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-#: Beginnings of lines with which a runaway text goes on.
+#: Beginnings of lines that start the next question of a runaway text.
 STOP_MARKS = ("Q:", "Question:")
 _PHRASE = re.compile(
     r"(?P<lead>(?:\b(?:and\s+)?(?:so|hence|thus|therefore|then)\b,?\s+)?)"
@@ -25,11 +28,11 @@ _PHRASE = re.compile(
 _LONGEST_LINE = 2000
 _IS = re.compile(r"\bthe\s+(?:final\s+|correct\s+|right\s+)*answer\s+is\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<!\bRs)(?<!\bapprox)(?<!\bca)[.!?](?=[\s\"')\]*]|$)(?!\s*=)|\n")
-#: A point that ends no sentence: 5 lbs. 3 oz.
+#: A point that does not end a sentence: 5 lbs. 3 oz.
 _ABBREVIATED = re.compile(r"\d\s?[a-z]{2,4}\.\s+\d")
 _NUMBERED = re.compile(r"\s*1[.)]\s[^\n]*?\s2[.)]\s")
 _POINTS = re.compile(r"(?<=\d)\.\s")
-#: A list's mark on the line after an answer phrase.
+#: A list mark on the line after an answer phrase.
 _BULLET = re.compile(r"[-+•]\s+")
 _LABEL = re.compile(
     r"\s*(?:\*\*)?(?:rationale|explanation|reasoning|solution)(?:\*\*)?\s*:\s*(?:\*\*)?", re.IGNORECASE
@@ -40,7 +43,14 @@ _TRAILING_LEAD = re.compile(r"[\s,;]*\b(?:so|hence|thus|therefore)\b[\s,:]*$", r
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """An answer phrase: where it begins, the rest of its sentence and of its line, and where the sentence ends."""
+    """An answer phrase.
+
+    Attributes:
+        start: Where the phrase begins.
+        end: Where its sentence ends.
+        sentence: The rest of its sentence.
+        line: The rest of its line.
+    """
 
     start: int
     end: int
@@ -49,18 +59,18 @@ class Phrase:
 
 
 def own_text(text: str, question: str, marks: Sequence[str] = STOP_MARKS) -> str:
-    """A completion without its question, should the teacher have repeated it, and without what it made up after."""
+    """Return a completion without a repeated question and without invented questions behind it."""
     text = _without_echo(text, question)
     for mark in marks:
         found = re.search(rf"(?:^|\n)[ \t>*#]*{re.escape(mark)}", text)
-        # At the very beginning it is no next question: there would be nothing left.
+        # At the very beginning, cutting would leave nothing.
         if found and text[: found.start()].strip():
             text = text[: found.start()]
     return text.strip()
 
 
 def _without_echo(text: str, question: str) -> str:
-    """Text behind `Question: ...` and the `Answer:` that comes before the steps."""
+    """Return the text behind `Question: ...` and the `Answer:` before the steps."""
     start = re.match(r"\s*(?:Question|Q)\s*:\s*", text)
     if start and question and text[start.end() :].startswith(question):
         text = text[start.end() + len(question) :]
@@ -71,7 +81,7 @@ def _without_echo(text: str, question: str) -> str:
 
 
 def phrases(text: str) -> Iterator[Phrase]:
-    """Answer phrases in their order. One right behind another (`the answer is Answer: 7`) counts as one."""
+    """Yield the answer phrases of a text; adjacent ones (`the answer is Answer: 7`) count as one."""
     place = 0
     while found := _PHRASE.search(text, place):
         end = found.end()
@@ -80,14 +90,14 @@ def phrases(text: str) -> Iterator[Phrase]:
         if "\n" in text[found.start() : end] and (bullet := _BULLET.match(text, end)):
             end = bullet.end()
         line = text[end : end + _LONGEST_LINE].partition("\n")[0]
-        # "A: There were 7 roses ... The answer is 13": a label before the steps is no answer phrase.
+        # "A: There were 7 roses ... The answer is 13": a label before the steps is not an answer phrase.
         if "answer is" not in found[0].casefold() and _IS.search(line):
             place = max(end, found.end())
             continue
         sentence_end = _end(text, end)
         sentence = text[end:sentence_end]
         if _NUMBERED.match(text, end):
-            # The number of a list's first item is no answer.
+            # The number of a list's first item is not an answer.
             sentence = _POINTS.sub(") ", line)
         yield Phrase(found.start(), sentence_end, sentence, line)
         place = max(end, found.end(), found.start() + 1)
@@ -106,13 +116,13 @@ def _end(text: str, place: int) -> int:
 
 
 def last_sentence(text: str) -> str:
-    """The last piece of a text that ends at a full stop or a line."""
+    """Return the last sentence or line of a text."""
     parts = [part for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()]
     return parts[-1] if parts else ""
 
 
 def steps_of(before: str, sentence: str) -> str:
-    """The rationale: what stands before the answer phrase, or the reason that its sentence gives."""
+    """Return the rationale: the text before an answer phrase, or the reason in its sentence."""
     label = _LABEL.match(before)
     steps = before[label.end() :] if label else before
     steps = _TRAILING_LEAD.sub("", steps).strip().strip("*").strip()

@@ -1,4 +1,4 @@
-"""From propositions back to the chunk that they were said of, and to a completion that says them."""
+"""Rebuild chunks and completions from propositions, as a student's prompts and answers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from synthkd.kinds.base import Row
-from synthkd.kinds.proposition.align import words
-from synthkd.kinds.proposition.sentences import readable
+from synthkd.kinds.proposition.alignment import overlap_words
+from synthkd.kinds.proposition.sentences import one_line
 
 Sentences = dict[tuple[Any, str], list[Row]]
 
 
-def by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
-    """Candidates by the chunk that was read together (their ``source``; without one, each sentence is a chunk), then by
-    sentence in the order of the document. One without a sentence stands alone."""
+def group_by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
+    """Group candidates by chunk (their ``source``; without one, by sentence), then by sentence.
+
+    Sentences are in the order of the document. A candidate without a sentence is its own group.
+    """
     chunks: dict[tuple[str, ...], Sentences] = {}
     for candidate in candidates:
         document, sentence = str(candidate["document_id"] or ""), str(candidate["sentence"] or "")
@@ -27,12 +29,12 @@ def by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
 
 
 def chunk_row(found: Sentences, document: str, context: bool) -> dict[str, Any]:
-    """An input row as the kind's `expand` makes it, of those sentences of a chunk of which something is said."""
+    """Return an input row, as the kind's `expand` makes it, of the sentences that have propositions."""
     sentences = [sentence for _, sentence in found]
     text = "\n".join(sentences)
     starts = [sum(len(sentence) + 1 for sentence in sentences[:i]) for i in range(len(sentences))]
     first = next(iter(found.values()))[0]
-    said = [readable(sentence) for sentence in sentences]
+    said = [one_line(sentence) for sentence in sentences]
     whole = str(first.get("source") or "")
     return {
         "document_id": document,
@@ -46,19 +48,22 @@ def chunk_row(found: Sentences, document: str, context: bool) -> dict[str, Any]:
     }
 
 
-def in_order(candidates: Sequence[Row], sentence: str) -> list[str]:
-    """Distinct propositions of a sentence: by where the last of their words stands in it, then as the teacher wrote them."""
-    places = {word: i for i, word in enumerate(words(sentence))}
+def ordered_propositions(candidates: Sequence[Row], sentence: str) -> list[str]:
+    """Return the distinct propositions of a sentence, by the place of their last word in it.
+
+    Ties keep the order of the teacher's answer.
+    """
+    places = {word: i for i, word in enumerate(overlap_words(sentence))}
 
     def place(candidate: Row) -> tuple[int, int, str]:
         said = str(candidate["proposition"] or "")
-        last = max((places.get(word, -1) for word in words(said)), default=-1)
+        last = max((places.get(word, -1) for word in overlap_words(said)), default=-1)
         return last, str(candidate.get("raw") or "").find(said), said
 
     return list(dict.fromkeys(str(one["proposition"] or "") for one in sorted(candidates, key=place)))
 
 
 def grouped_text(groups: Iterable[Sequence[str]]) -> str:
-    """Propositions in tags, a group for each sentence, a dash before each."""
+    """Write propositions as tagged groups, one per sentence, with a dash before each."""
     lines = [line for group in groups for line in ("<s>", *(f"- {said}" for said in group), "</s>")]
     return "\n" + "\n".join(lines)

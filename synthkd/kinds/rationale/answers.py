@@ -1,4 +1,4 @@
-"""Find the answer of a completion: which type it is, where it stands, and what it says."""
+"""Find the answer of a completion: its type, its place and its value."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ from dataclasses import dataclass
 from itertools import islice
 
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.rationale.choices import (
-    CONFLICT,
+from synthkd.kinds.rationale.answer_phrases import last_sentence, phrases, steps_of
+from synthkd.kinds.rationale.choice_answers import CONFLICT, label_alone, letter_at_end, read_choice
+from synthkd.kinds.rationale.choice_words import (
     first_choice,
     is_joined,
-    is_short,
-    label_alone,
-    letter_at_end,
+    is_short_answer,
     named_by_stems,
-    read_choice,
     read_named,
 )
-from synthkd.kinds.rationale.cut import last_sentence, phrases, steps_of
 from synthkd.kinds.rationale.expression import canonical_expression, read_expression
-from synthkd.kinds.rationale.numeric import exact, last_number, read_number, write_number
-from synthkd.kinds.rationale.words import asks_yes_no, begun_yes_no, read_text, read_yes_no
+from synthkd.kinds.rationale.number_answers import last_number, read_exact_number, read_number, write_number
+from synthkd.kinds.rationale.word_answers import asks_yes_no, begun_yes_no, read_text_answer, read_yes_no
 from synthkd.text.normal_forms import normal_phrase
 
-#: How the sentence behind an answer begins that takes it back: the next one counts.
+#: Beginning of a sentence that takes the answer before it back.
 _TAKEN_BACK = re.compile(
     r"[\s.!?*_\"')\]}$]*+(?:(?:oh|hmm+|no|but|ah)\W+)*(?:wait|hold on|actually|sorry|correction|scratch that|i made an? (?:mistake|error)"
     r"|that(?:['’]s| is) (?:wrong|incorrect|not right)|let me re-?(?:check|think|consider|calculate|compute|do|examine))\b",
     re.IGNORECASE,
 )
-#: Answer phrases of a text that are read: a text that loops has thousands.
+#: Answer phrases that are read: a text that loops has thousands.
 _MOST_PHRASES = 20
 _ASKS_NUMBER = re.compile(
     r"\bhow\s+(?:many|much|old|long|far|tall|often|fast|heavy|big)\b|\bwhat\s+(?:number|percent|fraction)",
@@ -41,8 +38,14 @@ _ASKS_NUMBER = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An answer and the steps to it. ``by`` says what it was found by: `phrase`, or how without one."""
+class RationaleAnswer:
+    """An answer and the steps to it.
+
+    Attributes:
+        rationale: The steps.
+        answer: The answer.
+        by: How the answer was found: `phrase`, or a weaker way.
+    """
 
     rationale: str
     answer: str
@@ -50,7 +53,7 @@ class Found:
 
 
 def type_of(asked: str, question: str, choices: Sequence[str]) -> str:
-    """The type of the answer to a question. ``auto`` goes by choices and the words of the question."""
+    """Return the type of the answer to a question; ``auto`` goes by choices and the question's words."""
     if asked != "auto":
         return asked
     if choices:
@@ -60,10 +63,18 @@ def type_of(asked: str, question: str, choices: Sequence[str]) -> str:
     return "yes_no" if asks_yes_no(question) else "auto"
 
 
-def find(
+def find_answer(
     text: str, kind: str, question: str = "", choices: Sequence[str] = (), last: bool = False
-) -> Found | Malformed:
-    """The answer in a completion that was cut already. ``last`` takes the last answer phrase instead of the first."""
+) -> RationaleAnswer | Malformed:
+    """Find the answer in a completion.
+
+    Args:
+        text: The completion, cut by `answer_phrases.own_text`.
+        kind: Type of the answer.
+        question: The question with its choices.
+        choices: The choices of the question.
+        last: Take the last answer phrase instead of the first.
+    """
     if not text.strip():
         return Malformed("no_text")
     if kind == "expression":
@@ -75,12 +86,12 @@ def find(
     for phrase in reversed(deque(every, _MOST_PHRASES)) if last else islice(every, _MOST_PHRASES):
         segment = phrase.line if kind == "choice" else phrase.sentence
         if phrase.start < within:
-            # "\\boxed{5} or \\boxed{6}": of two answers in one sentence, the second is no more right.
+            # "\\boxed{5} or \\boxed{6}": two answers in one sentence are ambiguous.
             continue
         answer = read(segment, choices, question)
         if not isinstance(answer, Malformed):
             if last or not _TAKEN_BACK.match(text, phrase.end):
-                return Found(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
+                return RationaleAnswer(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
             refused = Malformed("ambiguous", f"{answer}, which is taken back")
         elif phrase.sentence.strip():
             refused = refused or answer
@@ -88,12 +99,12 @@ def find(
     return refused or _without_phrase(text, kind, question, choices)
 
 
-def _expression(text: str) -> Found | Malformed:
+def _expression(text: str) -> RationaleAnswer | Malformed:
     read = read_expression(text)
     if isinstance(read, Malformed):
         return read
     expression, start = read
-    return Found(text[:start].strip(), expression, "phrase")
+    return RationaleAnswer(text[:start].strip(), expression, "phrase")
 
 
 def _number(text: str, choices: Sequence[str], question: str) -> str | Malformed:
@@ -110,14 +121,14 @@ def _yes_no(text: str, choices: Sequence[str], question: str) -> str | Malformed
 
 
 def _text(text: str, choices: Sequence[str], question: str) -> str | Malformed:
-    return read_text(text)
+    return read_text_answer(text)
 
 
 def _auto(text: str, choices: Sequence[str], question: str) -> str | Malformed:
-    number = exact(text)
+    number = read_exact_number(text)
     if number is not None:
         return write_number(number)
-    return read_text(text)
+    return read_text_answer(text)
 
 
 _READERS: dict[str, Callable[[str, Sequence[str], str], str | Malformed]] = {
@@ -129,8 +140,10 @@ _READERS: dict[str, Callable[[str, Sequence[str], str], str | Malformed]] = {
 }
 
 
-def _without_phrase(text: str, kind: str, question: str, choices: Sequence[str]) -> Found | Malformed:
-    """Answers that no phrase announces; ``by`` tells how each was found, since some ways are weaker."""
+def _without_phrase(
+    text: str, kind: str, question: str, choices: Sequence[str]
+) -> RationaleAnswer | Malformed:
+    """Find an answer that no phrase announces; its ``by`` names the weaker way."""
     if kind == "number":
         number = last_number(text, question)
         if isinstance(number, Malformed):
@@ -140,52 +153,54 @@ def _without_phrase(text: str, kind: str, question: str, choices: Sequence[str])
             return (
                 Malformed("no_answer")
                 if isinstance(words, Malformed)
-                else Found(text, write_number(words), "last_number")
+                else RationaleAnswer(text, write_number(words), "last_number")
             )
-        return Found(_unless_bare(text, write_number(number)), write_number(number), "last_number")
+        return RationaleAnswer(_unless_bare(text, write_number(number)), write_number(number), "last_number")
     if kind == "choice":
         return _choice_without_phrase(text, question, choices)
     if kind == "yes_no":
-        said = begun_yes_no(text) or read_yes_no(text if is_short(text) else last_sentence(text))
+        said = begun_yes_no(text) or read_yes_no(text if is_short_answer(text) else last_sentence(text))
         if isinstance(said, Malformed):
             return said if said.reason == "ambiguous" else Malformed("no_answer")
-        return Found(_unless_bare(text, said), said, "word")
-    if not is_short(text):
+        return RationaleAnswer(_unless_bare(text, said), said, "word")
+    if not is_short_answer(text):
         return Malformed("no_answer")
     said = _READERS[kind](text, choices, question)
-    return said if isinstance(said, Malformed) else Found("", said, "bare")
+    return said if isinstance(said, Malformed) else RationaleAnswer("", said, "bare")
 
 
-def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> Found | Malformed:
-    if is_short(text):
+def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> RationaleAnswer | Malformed:
+    if is_short_answer(text):
         said = read_choice(text, choices)
         if not isinstance(said, Malformed):
-            return Found(_unless_bare(text, said), said, "bare")
+            return RationaleAnswer(_unless_bare(text, said), said, "bare")
         return _weaker_choice(text, question, choices, said)
     first = re.match(r"\s*[(\[]([A-Za-z])[)\]]", text)
     if first:
         said = read_choice(text.strip().partition("\n")[0], choices)
         if not isinstance(said, Malformed):
-            return Found(text.strip().partition("\n")[2].strip(), said, "bare")
+            return RationaleAnswer(text.strip().partition("\n")[2].strip(), said, "bare")
     head, tail = text.strip().split("\n", 1)[0], text.strip().rpartition("\n")
     if (named := label_alone(tail[2], choices)) is not None:
         if (other := label_alone(head, choices)) is not None and normal_phrase(other) != normal_phrase(named):
             return Malformed("ambiguous", f"{other!r} first, {named!r} last")
-        return Found(tail[0].strip(), named, "bare")
+        return RationaleAnswer(tail[0].strip(), named, "bare")
     if (named := label_alone(head, choices)) is not None:
-        return Found(text.strip().partition("\n")[2].strip(), named, "bare")
+        return RationaleAnswer(text.strip().partition("\n")[2].strip(), named, "bare")
     if last := letter_at_end(text):
         said = read_choice(last, choices)
         if not isinstance(said, Malformed):
-            return Found(text[: text.rindex(last)].strip(), said, "bare")
+            return RationaleAnswer(text[: text.rindex(last)].strip(), said, "bare")
     said = read_named(text, choices, question)
     if not isinstance(said, Malformed):
-        return Found(text, said, "named")
+        return RationaleAnswer(text, said, "named")
     return _weaker_choice(text, question, choices, said)
 
 
-def _weaker_choice(text: str, question: str, choices: Sequence[str], refused: Malformed) -> Found | Malformed:
-    """A choice that a text of several begins or ends with; or that stands there in another form of its words."""
+def _weaker_choice(
+    text: str, question: str, choices: Sequence[str], refused: Malformed
+) -> RationaleAnswer | Malformed:
+    """Find a choice that a text begins or ends with, or names in another form of its words."""
     if refused.reason == "ambiguous":
         if refused.detail.startswith(CONFLICT):
             return refused
@@ -193,26 +208,26 @@ def _weaker_choice(text: str, question: str, choices: Sequence[str], refused: Ma
         if begun is not None and is_joined(text, begun):
             return refused
         if begun is not None:
-            return Found(text, begun, "begun")
+            return RationaleAnswer(text, begun, "begun")
         ended = read_named(last_sentence(text), choices, question)
-        return refused if isinstance(ended, Malformed) else Found(text, ended, "named")
+        return refused if isinstance(ended, Malformed) else RationaleAnswer(text, ended, "named")
     stems = named_by_stems(text, choices)
     if len(stems) == 1:
-        return Found(text, stems[0], "stems")
+        return RationaleAnswer(text, stems[0], "stems")
     return Malformed("ambiguous", " and ".join(stems)) if stems else Malformed("no_answer")
 
 
 def _unless_bare(text: str, answer: str) -> str:
-    """The text as steps, unless it is the answer and nothing else."""
+    """Return the text as steps; "" if it is the answer and nothing else."""
     return "" if len(text.split()) <= len(answer.split()) + 1 else text
 
 
 def same_form(answer: str, kind: str) -> str:
-    """The form under which two answers of a type are one."""
+    """Return the form under which two answers of a type are equal."""
     if kind == "expression":
         return canonical_expression(answer)
     if kind in ("number", "auto"):
-        number = exact(answer)
+        number = read_exact_number(answer)
         if number is not None:
             return write_number(number)
     return normal_phrase(answer)
