@@ -15,7 +15,8 @@ from benchmarks.base import Figures, Options
 from benchmarks.text_table import table
 from synthkd.filters.labelled_text import Contaminated
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
-from synthkd.text.near_duplicates import Bands, greedy, normal_text
+from synthkd.text.minhash import Bands, drop_near_duplicates
+from synthkd.text.normal_forms import normal_text
 
 
 def figures(options: Options) -> Figures:
@@ -31,7 +32,11 @@ def figures(options: Options) -> Figures:
     forms = {normal_text(kind.evaluation[number].text) for number in equal}
     bands = Bands(0.8)
     hashes = bands.of(train.texts)
-    inside = list(greedy(lambda b: hashes[:, b], np.arange(len(hashes)), 0, train.texts.__getitem__, bands))
+    inside = list(
+        drop_near_duplicates(
+            lambda b: hashes[:, b], np.arange(len(hashes)), 0, train.texts.__getitem__, bands
+        )
+    )
     if options.show:
         pairs = [
             (train.texts[i], kind.evaluation[j].text, similarity, train.labels[i] == test.labels[j])

@@ -34,7 +34,7 @@ class AnswerText:
     label: str = ""
 
 
-def read_labelled_texts(text: str, asked: str, several: bool) -> list[AnswerText] | Malformed:
+def read_text_answers(text: str, asked: str, several: bool) -> list[AnswerText] | Malformed:
     """Read the texts of an answer.
 
     Args:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import KindError
 from synthkd.keys import seed_from
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.labelled_text.answers import read_labelled_texts
+from synthkd.kinds.labelled_text.answers import read_text_answers
 from synthkd.kinds.labelled_text.taxonomy import (
     Resolve,
     check_source_texts,
@@ -210,7 +210,7 @@ class LabelledTextKind(Kind):
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         asked = str(row.get("label") or "")
-        found = read_labelled_texts(text, asked, self.several)
+        found = read_text_answers(text, asked, self.several)
         if isinstance(found, Malformed):
             return found
         details = {name: str(row.get(name) or "") for name in self.details}
@@ -228,10 +228,10 @@ class LabelledTextKind(Kind):
         return {**super().question(candidate), **axes}
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """Write a text per line; as JSON or with a label if `read_labelled_texts` would change a text."""
+        """Write a text per line; as JSON or with a label if `read_text_answers` would change a text."""
         asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
         plain = " " + "\n".join(texts)
-        found = read_labelled_texts(plain, asked, self.several)
+        found = read_text_answers(plain, asked, self.several)
         if not isinstance(found, Malformed) and [one.text for one in found] == texts:
             return plain
         if not self.several:

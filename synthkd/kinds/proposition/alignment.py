@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from synthkd.kinds.proposition.groups import Group, GroupedPropositions
+from synthkd.kinds.proposition.groups import GroupedPropositions, PropositionGroup
 from synthkd.text.normal_forms import stored, word_pattern
 
 #: Weighted share of a group's words that its sentence must have, without an order or a number.
@@ -107,7 +107,7 @@ def align(answer: GroupedPropositions, sentences: Sequence[str]) -> list[Aligned
     return found + [AlignedProposition(i, "", flaw=NO_GROUP) for i in range(len(sentences)) if i not in told]
 
 
-def _of_group(group: Group, place: int | None, how: str) -> Iterator[AlignedProposition]:
+def _of_group(group: PropositionGroup, place: int | None, how: str) -> Iterator[AlignedProposition]:
     if place is None:
         yield AlignedProposition(None, "\n".join(group.propositions), flaw=NO_SENTENCE)
         return
@@ -120,7 +120,9 @@ def _of_group(group: Group, place: int | None, how: str) -> Iterator[AlignedProp
         yield AlignedProposition(place, text, how, CUT if last else flaw)
 
 
-def _loose(loose: Group, overlap: SentenceOverlap, count: int, beside: bool) -> Iterator[AlignedProposition]:
+def _loose(
+    loose: PropositionGroup, overlap: SentenceOverlap, count: int, beside: bool
+) -> Iterator[AlignedProposition]:
     """Align propositions outside of groups by their words."""
     place = 0
     for i, text in enumerate(loose.propositions):
@@ -139,7 +141,7 @@ def _loose(loose: Group, overlap: SentenceOverlap, count: int, beside: bool) -> 
 Place = tuple[int | None, str]
 
 
-def _places(groups: Sequence[Group], overlap: SentenceOverlap, count: int) -> list[Place]:
+def _places(groups: Sequence[PropositionGroup], overlap: SentenceOverlap, count: int) -> list[Place]:
     """Return the sentence of each group: by number, by order, or by words."""
     numbers = [group.number for group in groups]
     if None not in numbers and len(set(numbers)) == len(numbers) and set(numbers) <= set(range(1, count + 1)):
@@ -155,7 +157,9 @@ def _wrong_order(scores: Sequence[Sequence[float]]) -> bool:
     return any(max(row) - row[i] > _BETTER for i, row in enumerate(scores))
 
 
-def _by_words(groups: Sequence[Group], scores: Sequence[Sequence[float]], count: int) -> list[Place]:
+def _by_words(
+    groups: Sequence[PropositionGroup], scores: Sequence[Sequence[float]], count: int
+) -> list[Place]:
     """Match groups and sentences greedily by score, each sentence once.
 
     A group without a match joins its best sentence if their overlap is large. An empty group takes the

@@ -36,7 +36,7 @@ MOST, LONGEST = 500, 400_000
 
 
 @dataclass(slots=True)
-class Group:
+class PropositionGroup:
     """Propositions of one sentence.
 
     Attributes:
@@ -66,8 +66,8 @@ class GroupedPropositions:
         more: True if the answer has more than is read.
     """
 
-    groups: list[Group]
-    loose: Group
+    groups: list[PropositionGroup]
+    loose: PropositionGroup
     more: bool = False
 
 
@@ -79,8 +79,8 @@ def read_groups(text: str, sentences: Sequence[str]) -> GroupedPropositions:
         sentences: The sentences of the prompt.
     """
     own = _own(text)
-    answer = GroupedPropositions([], Group([], opened=False, closed=False))
-    current: Group | None = None
+    answer = GroupedPropositions([], PropositionGroup([], opened=False, closed=False))
+    current: PropositionGroup | None = None
     place = 0
     for tag in _TAG.finditer(own):
         if len(answer.groups) >= MOST:
@@ -91,7 +91,7 @@ def read_groups(text: str, sentences: Sequence[str]) -> GroupedPropositions:
         closes = bool(tag["close"] or tag["empty"])
         if current is None and closes and _listed(inside):
             # A group without its opening tag.
-            current = Group(opened=False)
+            current = PropositionGroup(opened=False)
         (current or answer.loose).propositions += _lines(inside, current or answer.loose)
         if current is not None:
             current.closed = closes
@@ -99,20 +99,20 @@ def read_groups(text: str, sentences: Sequence[str]) -> GroupedPropositions:
         number = int(tag["number"]) if tag["number"] else None
         current = None
         if tag["empty"]:
-            answer.groups.append(Group(number=number))
+            answer.groups.append(PropositionGroup(number=number))
         elif not closes:
-            current = Group(number=number, closed=False)
+            current = PropositionGroup(number=number, closed=False)
     _last(answer, current, "" if answer.more else own[place:])
     answer.groups = _without_echo(answer.groups, sentences)
     if not answer.groups and not answer.loose.dashed:
         # Neither tags nor list marks: every line is a proposition.
-        answer.loose = Group(list(_plain_lines(own)), opened=False, closed=False, cut=_breaks(own))
+        answer.loose = PropositionGroup(list(_plain_lines(own)), opened=False, closed=False, cut=_breaks(own))
     cropped = [_cropped(group) for group in (*answer.groups, answer.loose)]
     answer.more |= len(text) > LONGEST or True in cropped
     return answer
 
 
-def _last(answer: GroupedPropositions, current: Group | None, rest: str) -> None:
+def _last(answer: GroupedPropositions, current: PropositionGroup | None, rest: str) -> None:
     """Read the text behind the last tag."""
     into = current or answer.loose
     into.propositions += _lines(rest, into)
@@ -133,7 +133,7 @@ def _own(text: str) -> str:
     return text[: found.start()] if found and text[: found.start()].strip() else text
 
 
-def _cropped(group: Group) -> bool:
+def _cropped(group: PropositionGroup) -> bool:
     """Keep the first `MOST` propositions of a group; return True if there were more."""
     more = len(group.propositions) > MOST
     del group.propositions[MOST:]
@@ -144,7 +144,7 @@ def _listed(text: str) -> bool:
     return any(_DASH.match(line) for line in text.split("\n") if line.strip())
 
 
-def _lines(text: str, group: Group) -> list[str]:
+def _lines(text: str, group: PropositionGroup) -> list[str]:
     """Read the propositions between two tags.
 
     In a group, a line without a list mark continues the proposition before it, or is one of its own if
@@ -191,7 +191,7 @@ def _breaks(text: str) -> bool:
     )
 
 
-def _without_echo(groups: list[Group], sentences: Sequence[str]) -> list[Group]:
+def _without_echo(groups: list[PropositionGroup], sentences: Sequence[str]) -> list[PropositionGroup]:
     """Drop groups that only repeat a sentence of the prompt, if others remain."""
     known = {normal_phrase(sentence) for sentence in sentences}
     own = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from synthkd.kinds.proposition.groups import MOST, Group, GroupedPropositions, clean_proposition
+from synthkd.kinds.proposition.groups import MOST, GroupedPropositions, PropositionGroup, clean_proposition
 from synthkd.text.json_values import json_value
 
 _LISTS = (
@@ -33,7 +33,7 @@ def read_json_groups(text: str) -> GroupedPropositions | None:
     found = json_value(text)
     if not isinstance(found, dict | list):
         return None
-    answer = GroupedPropositions([], Group([], opened=False, closed=True, dashed=True))
+    answer = GroupedPropositions([], PropositionGroup([], opened=False, closed=True, dashed=True))
     _walk(found, answer, _DEPTH)
     return answer
 
@@ -43,7 +43,7 @@ def _walk(value: Any, answer: GroupedPropositions, depth: int) -> None:
         return
     if isinstance(value, list):
         if value and all(isinstance(one, list) for one in value):
-            answer.groups += [Group(list(_texts(one)), dashed=True) for one in value[:MOST]]
+            answer.groups += [PropositionGroup(list(_texts(one)), dashed=True) for one in value[:MOST]]
             return
         for one in value:
             _item(one, answer, depth)
@@ -74,20 +74,22 @@ def _object(value: dict[str, Any], answer: GroupedPropositions, depth: int) -> N
         if number is None:
             answer.loose.propositions += texts
         else:
-            answer.groups.append(Group(texts, number, dashed=True))
+            answer.groups.append(PropositionGroup(texts, number, dashed=True))
         return
     by_number = {
         key: one for key, one in value.items() if key.isdecimal() and len(key) < 6 and isinstance(one, list)
     }
     if by_number:
-        answer.groups += [Group(list(_texts(one)), int(key), dashed=True) for key, one in by_number.items()]
+        answer.groups += [
+            PropositionGroup(list(_texts(one)), int(key), dashed=True) for key, one in by_number.items()
+        ]
         return
     for name in _LISTS:
         inner = value.get(name)
         if not isinstance(inner, list):
             continue
         if (number is not None or "sentence" in value) and all(isinstance(one, str) for one in inner):
-            answer.groups.append(Group(list(_texts(inner)), number, dashed=True))
+            answer.groups.append(PropositionGroup(list(_texts(inner)), number, dashed=True))
         else:
             _walk(inner, answer, depth - 1)
 

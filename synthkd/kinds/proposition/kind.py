@@ -21,7 +21,12 @@ from synthkd.kinds.proposition.completions import (
     grouped_text,
     ordered_propositions,
 )
-from synthkd.kinds.proposition.groups import Group, GroupedPropositions, clean_proposition, read_groups
+from synthkd.kinds.proposition.groups import (
+    GroupedPropositions,
+    PropositionGroup,
+    clean_proposition,
+    read_groups,
+)
 from synthkd.kinds.proposition.json_groups import read_json_groups
 from synthkd.kinds.proposition.markup import MARKUPS, markup_of
 from synthkd.kinds.proposition.sentences import SENTENCIZER, Splitter, one_line
@@ -177,7 +182,7 @@ class PropositionKind(Kind):
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
         """Read a structured answer: a list of propositions, aligned by their words."""
         said = [found for item in answer["answers"] if (found := clean_proposition(str(item["proposition"])))]
-        written = GroupedPropositions([], Group(said, opened=False))
+        written = GroupedPropositions([], PropositionGroup(said, opened=False))
         return self._rows("\n".join(said), written, self._chunk(row))
 
     def _rows(self, text: str, written: GroupedPropositions, chunk: Row) -> list[dict[str, Any]] | Malformed:
