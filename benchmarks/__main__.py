@@ -53,7 +53,10 @@ def listing() -> str:
 
 
 def run(benchmark: Benchmark, arguments: Sequence[str]) -> None:
-    """Measure the chosen parts, print their figures, and keep the JSON file up to date after each part."""
+    """Measure the chosen parts and print their figures.
+
+    The JSON file is written after each part.
+    """
     options = benchmark.options(arguments)
     figures: Figures = {}
     for parts, part in benchmark.measure(options):

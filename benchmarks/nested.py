@@ -6,7 +6,10 @@ from benchmarks.base import Figures
 
 
 def flat(figures: Figures) -> Figures:
-    """Name inner figures by both names: ``auc_by_source`` of ``all_head`` is ``auc_by_source_all_head``."""
+    """Name inner figures by both names.
+
+    ``auc_by_source`` of ``all_head`` is ``auc_by_source_all_head``.
+    """
     result: Figures = {}
     for name, value in figures.items():
         if isinstance(value, dict):

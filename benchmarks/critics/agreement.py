@@ -1,4 +1,4 @@
-"""Equal scores in a run and in `synthkd critic score`: every critic on every shape of label sheet.
+"""Equal scores in a run and in `synthkd critic score`, for every critic and sheet.
 
 A server that answers by chance is asked once. Each critic is trained in a run on a sheet of each
 shape (numeric columns present, missing, partly missing or constant; CSV, JSONL, Parquet). The rows

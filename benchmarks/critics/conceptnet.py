@@ -48,8 +48,9 @@ def triples(rows: pa.Table) -> list[Triple]:
 
 
 def novelty(known: list[Triple], candidates: list[Triple]) -> list[str]:
-    """Say how much of each candidate is in the reference: both of its pairs (relation, head) and
-    (relation, tail), one, or none.
+    """Say which of a candidate's pairs are in the reference: both, one or none.
+
+    The pairs are (relation, head) and (relation, tail).
     """
     heads, tails = {(r, h) for h, r, _ in known}, {(r, t) for _, r, t in known}
     return [("none", "one", "both")[((r, h) in heads) + ((r, t) in tails)] for h, r, t in candidates]
@@ -85,8 +86,9 @@ def best_threshold(scores: Any, labels: Bools) -> float:
 
 
 def tfidf(known: list[Triple], candidates: list[Triple]) -> Any:
-    """Score with TF-IDF and logistic regression: 40,000 known triples against as many corrupted
-    ones.
+    """Score with TF-IDF and logistic regression.
+
+    It is trained on 40,000 known triples and as many corrupted ones.
     """
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer

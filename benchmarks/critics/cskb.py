@@ -48,9 +48,7 @@ def critics(encoder: str | None, quick: bool) -> list[Any]:
 
 
 def fast_halves() -> bool | None:
-    """Ask for training in bf16 on a CPU that computes it fast; leave the choice to the critic on
-    others.
-    """
+    """Ask for training in bf16 on a CPU that computes it fast; None on others."""
     import torch
 
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
@@ -100,8 +98,9 @@ def divisions(rows: Any) -> list[tuple[Any, Any]]:
 
 
 def with_source(rows: Any, train: Any, test: Any, stack: StackCritic) -> Any:
-    """Logits (n,) for the test rows: the stack's members and two priors, combined on scores of
-    unseen rows.
+    """Combine the stack's members with two priors; logits (n,) for the test rows.
+
+    The combination is learnt on scores of unseen rows.
     """
     from sklearn.linear_model import LogisticRegression
 

@@ -1,5 +1,4 @@
-"""Default rules on real rows that people labelled: the share of rejected rows that are invalid, and
-the cost.
+"""Default rules on real rows that people labelled: precision and cost.
 
 Precision is the share of a rule's rejected rows that are invalid, recall the share of invalid rows
 that it rejects, cost the share of valid rows that it rejects. Each rule is measured alone, with its
@@ -135,9 +134,7 @@ def _claims(data: Path) -> pa.Table:
 
 
 def _facts(data: Path) -> pa.Table:
-    """Facts that people checked against Wikipedia, each with its sentence; irrelevant ones are left
-    out.
-    """
+    """Facts that people checked against Wikipedia, without irrelevant ones."""
     folder = data / "factscore"
     sentences = {one["id"]: one["text"] for one in pq.read_table(folder / "sentences.parquet").to_pylist()}
     rows = []

@@ -1,5 +1,4 @@
-"""Critics of explanations that people accepted or rejected (GPT-3, CommonsenseQA and SNLI): AUC in
-five folds by item.
+"""Critics of GPT-3's explanations: AUC in five folds by item.
 
 The critics are those that ship: `text`, with the columns of `siblings.with_siblings` and without;
 with an encoder also `text` with siblings by its vectors, and a stack of `text` and `encoder`

@@ -45,8 +45,7 @@ def divisions(
     for_corpus: bool = True,
     grouped: bool = True,
 ) -> dict[float, dict[str, Any]]:
-    """Measure each target: share of divisions broken with its interval, yield as a share of the
-    oracle's.
+    """Measure each target: share of divisions broken, share of the oracle's yield.
 
     Args:
         uniform: False draws calibration rows with a chance that falls from 1 at an uncertain score to a fifth at a
@@ -103,16 +102,15 @@ def _summary(rows: list[tuple[bool, bool, float, float]], calibration_rows: int)
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Ranks over the number of rows, so that the chance of a draw does not depend on the scale of
-    the scores.
-    """
+    """Ranks over the number of rows, which do not depend on the scale of the scores."""
     ranks: Floats = np.argsort(np.argsort(scores)) / max(len(scores) - 1, 1)
     return ranks
 
 
 def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
-    """`promise_broken_share_max`: the largest share over sets, ways and targets, without ways that
-    ignore the groups.
+    """The largest share over sets, ways and targets: `promise_broken_share_max`.
+
+    Ways that ignore the groups are left out.
     """
     return max(
         row["broken_share"]

@@ -1,6 +1,4 @@
-"""Cross-fitted scores for `guarantee`: scores, labels and groups of each set, by the critic that
-suits it.
-"""
+"""Cross-fitted scores, labels and groups of each set of `guarantee`."""
 
 from __future__ import annotations
 
@@ -37,8 +35,9 @@ def cskb(data: Path, seed: int) -> Rows:
 
 
 def conceptnet(data: Path, seed: int) -> Rows:
-    """CN-100K: the knowledge-base critic with train as its reference; cross-fitted scores of dev1
-    and dev2 together.
+    """CN-100K: the knowledge-base critic with train as its reference.
+
+    The scores of dev1 and dev2 are cross-fitted together.
     """
     sheet = pa.concat_tables(
         [pq.read_table(data / "conceptnet_cn100k" / f"dev{part}.parquet") for part in (1, 2)]

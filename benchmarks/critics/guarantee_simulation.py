@@ -145,8 +145,9 @@ def largest_share(draws: int, seed: int) -> dict[str, Any]:
 
 
 def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200) -> tuple[bool, int]:
-    """Say if 0.9 can be guaranteed for a critic of AUC 0.99, and how many independent labels its
-    rows are worth.
+    """Say if 0.9 can be guaranteed for a critic of AUC 0.99.
+
+    The second value is the number of independent labels that its rows are worth.
     """
     rng = np.random.default_rng([seed, rows, groups])
     labels = rng.random(rows) < 0.5
@@ -159,8 +160,9 @@ def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200)
 
 
 def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 0.9) -> tuple[float, float]:
-    """Yield over the best threshold's, with groups and without, for verdicts independent of the
-    groups.
+    """Yield over the best threshold's, with groups and without.
+
+    Verdicts are independent of the groups.
     """
     chance = 1 - np.linspace(0, 1, _FINE + 1) ** 2
     truth = np.cumsum(chance) / np.arange(1, _FINE + 2)

@@ -45,8 +45,9 @@ def substring_pair(text: str, way: str) -> str | None:
 
 
 def substring_yes_no(text: str) -> str:
-    """Read a verdict as GraphJudge does: "no" or "false" among the first hundred characters
-    rejects.
+    """Read a verdict as GraphJudge does.
+
+    "no" or "false" among the first hundred characters rejects.
     """
     low = text[:100].casefold()
     return "no" if "no" in low or "false" in low else "yes"

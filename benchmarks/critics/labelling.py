@@ -1,5 +1,4 @@
-"""Labels that a target precision of 0.9 costs: rows that `synthkd label` chooses against uniform
-ones.
+"""Labels that a target precision of 0.9 costs, chosen and uniform ones.
 
 CSKB-Population, the linear critic's scores cross-fitted by head. After a number of labels a
 threshold is calibrated (precision 0.9, confidence 0.9); its yield is the share of all rows above
@@ -63,8 +62,9 @@ def labels_for(curve: dict[int, float], share: float) -> float | None:
 
 
 def figures(options: Options) -> Figures:
-    """Measure both curves, and how many times more labels uniform rows need for half of the
-    oracle's yield.
+    """Measure the yields of both ways, and the factor of their labels.
+
+    The factor is that of the labels for half of the oracle's yield.
     """
     by_way = curves(options.data_folder, 5 if options.quick else 40)
     need = {way: labels_for(curve, 0.5) for way, curve in by_way.items()}

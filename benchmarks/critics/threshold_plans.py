@@ -1,5 +1,4 @@
-"""Orders of threshold tests on simulated critics of known true precision: kept guarantees and
-yields.
+"""Orders of threshold tests on simulated critics: kept guarantees and yields.
 
 Confidence 0.9. ``broken``: share of draws whose threshold has too low a true precision, the largest
 over worlds, precisions and numbers of labels. ``kept``: yield as a share of the best threshold's,
@@ -68,9 +67,7 @@ def plans(
 
 
 def orders(rounds: int, seed: int = 0) -> dict[str, dict[str, float]]:
-    """Simulate each order of tests: share kept of the best threshold's yield, and shares of broken
-    guarantees.
-    """
+    """Simulate each order of tests: shares of yield and of broken guarantees."""
     kept: dict[str, list[float]] = {}
     broken: dict[str, list[float]] = {}
     for number, world in enumerate(WORLDS.values()):

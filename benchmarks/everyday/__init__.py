@@ -1,10 +1,11 @@
-"""The everyday world, with exact truth: precision and yield of triples, and of every kind after each stage.
+"""The everyday world, with exact truth: precision and yield after each stage.
 
-Triples reproduce the table of the symbolic distillation paper (West et al. 2022, arXiv 2110.07178): the embedded
-teacher is sampled with the example recipe, and the same completions are filtered without a critic and with the
-shipped critic at several target precisions. Precision is measured against the table of facts, over every row of each
-corpus, and once more over the rows that are not in the critic's label sheet. Rows are distinct triples that passed
-the rules; `samples` counts every well-formed sample, repeats included.
+Triples reproduce the table of the symbolic distillation paper (West et al. 2022, arXiv 2110.07178):
+the embedded teacher is sampled with the example recipe, and the same completions are filtered
+without a critic and with the shipped critic at several target precisions. Precision is measured
+against the table of facts, over every row of each corpus, and once more over the rows that are not
+in the critic's label sheet. Rows are distinct triples that passed the rules; `samples` counts every
+well-formed sample, repeats included.
 
 Every kind: its example recipe is run, and the rows that are left after each stage are measured.
 """

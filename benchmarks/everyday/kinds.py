@@ -48,8 +48,9 @@ def figures(options: Options) -> Figures:
 
 
 def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | str:
-    """Run a kind's example recipe; its well-formed rows, accepted or not, or the reason why there
-    are none.
+    """Run a kind's example recipe; its well-formed rows, accepted or not.
+
+    A recipe that cannot run gives the reason instead.
     """
     path = ROOT / f"examples/{RECIPES[kind]}.yaml"
     if not path.is_file():

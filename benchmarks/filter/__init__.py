@@ -1,11 +1,12 @@
-"""Filtering: recorded triples that are parsed, checked by rules, voted on and deduplicated in a second.
+"""Filtering: recorded triples parsed, checked, voted on and deduplicated in a second.
 
-A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed and some that fail
-each rule. The journal is filled before the clock starts. Timed is the stage in a process of its own, from the start
-of the interpreter to the filtered rows on disk (without the table of diversity that `synthkd filter` adds): the best
-of three, since other work on the machine only slows it. `cores_got` is processor time over wall time: less than the
-number of processes if others took their share. Memory is the peak of the largest process, of all rows over that of a
-tenth of them. The full run takes about five minutes, most of it to fill the journal.
+A row is one completion. Heads and tails come from the everyday table, with repeats, some malformed
+and some that fail each rule. The journal is filled before the clock starts. Timed is the stage in a
+process of its own, from the start of the interpreter to the filtered rows on disk (without the
+table of diversity that `synthkd filter` adds): the best of three, since other work on the machine
+only slows it. `cores_got` is processor time over wall time: less than the number of processes if
+others took their share. Memory is the peak of the largest process, of all rows over that of a tenth
+of them. The full run takes about five minutes, most of it to fill the journal.
 """
 
 from __future__ import annotations

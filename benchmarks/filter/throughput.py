@@ -30,8 +30,9 @@ _MORE = tuple("xyz"[i % 3] + str(i) for i in range(100))
 
 
 def inputs(count: int) -> Iterator[dict[str, str]]:
-    """Yield distinct heads with a relation: those of the table, then the same with adjectives and
-    numbers.
+    """Yield distinct heads with a relation.
+
+    Those of the table come first, then the same with adjectives and numbers.
     """
     pairs = sorted({(head, relation) for head, relation, _ in Table.load().facts})
     words = itertools.chain(
@@ -124,9 +125,7 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
 
 
 def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
-    """Run the stage in a process of its own: wall and processor seconds, peak memory, counts and
-    hashes.
-    """
+    """Run the stage in a process of its own; what it used, with counts and hashes."""
     command = [sys.executable, "-m", "benchmarks.filter.stage", str(path), str(workers)]
     allowed = sorted(os.sched_getaffinity(0))[:cores]
     begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A server with faults, kills at random moments, a full disk: nothing lost, nothing bought twice."""
+"""Faults, kills at random moments, a full disk: nothing lost or bought twice."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def shares(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
 
 
 def kills(folder: Path, rows: int, times: int, seed: int = 0) -> dict[str, Any]:
-    """SIGKILL at random moments of one run; count what is lost, bought twice or different in the
-    corpus.
+    """Send SIGKILL at random moments of a run.
+
+    Counted is what is lost, bought twice or different in the corpus.
     """
     rng = random.Random(seed)
     most_in_flight = 64
@@ -86,8 +87,9 @@ def kills(folder: Path, rows: int, times: int, seed: int = 0) -> dict[str, Any]:
 
 
 def full_disk(rows: int) -> dict[str, Any]:
-    """Fill up the file system during a run, then go on with more space. Needs the right to mount
-    one.
+    """Fill up the file system during a run, then go on with more space.
+
+    This needs the right to mount one.
     """
     with tempfile.TemporaryDirectory(prefix="synthkd-disk-") as name, FakeServer(latency=0.005) as fake:
         small = Path(name)

@@ -14,7 +14,7 @@ from benchmarks.peers.environments import CLIENTS
 
 
 def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) -> dict[str, Any]:
-    """Measure synthkd and the bare loop in interleaved rounds; medians of the ratios of each round."""
+    """Measure synthkd and the bare loop in interleaved rounds; medians of ratios."""
     options = Options(
         base_url=None, latency=0.05, in_flight=256,
         core=cores[0] if cores else None, server_core=cores[1] if cores else None,

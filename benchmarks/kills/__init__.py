@@ -1,7 +1,8 @@
-"""SIGKILL, SIGTERM and SIGINT at random moments of every verb; the same command then runs to its end.
+"""SIGKILL, SIGTERM and SIGINT at random moments of every verb.
 
-A job gets a signal and is started once more; its files are then compared with those of an undisturbed run, byte for
-byte except times. The server is on loopback. A hundred kills take some minutes.
+A job gets a signal and is started once more; its files are then compared with those of an
+undisturbed run, byte for byte except times. The server is on loopback. A hundred kills take some
+minutes.
 """
 
 from __future__ import annotations

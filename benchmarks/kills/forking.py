@@ -1,5 +1,4 @@
-"""Start synthkd many times without its imports: a process that has imported it forks for each
-start.
+"""Start synthkd many times without its imports, by forking.
 
 Signals then interrupt the work of a verb, not the imports before it, and a hundred starts take
 seconds. The forked process is like a started one: a session of its own, its own files as standard
@@ -58,8 +57,9 @@ class Starter:
         environment: Mapping[str, str],
         terminal: str = "",
     ) -> Started:
-        """Start `synthkd ARGUMENTS` in a folder; ``terminal`` is the path of one that replaces the
-        files.
+        """Start `synthkd ARGUMENTS` in a folder.
+
+        The terminal at the path ``terminal`` replaces the standard streams.
         """
         self._send(
             {
@@ -82,8 +82,9 @@ class Starter:
 
 
 class Started:
-    """A forked process. It stays a zombie until the next start, so that no other process has its
-    number.
+    """A forked process.
+
+    It stays a zombie until the next start, so that no other process has its number.
     """
 
     def __init__(self, starter: Starter, pid: int) -> None:
@@ -92,8 +93,9 @@ class Started:
         self._starter = starter
 
     def wait(self, seconds: float) -> int | None:
-        """The exit status, negative for a signal as in `subprocess`; None if the process has not
-        ended in time.
+        """Wait for the exit status, negative for a signal as in `subprocess`.
+
+        None if the process has not ended in time.
         """
         if self.status is None and (said := self._starter.receive(seconds)):
             self.status = said["status"]

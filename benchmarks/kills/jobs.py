@@ -47,8 +47,9 @@ class Job:
 
 
 def answer(prompt: str, index: int, seed: int) -> str:
-    """The teacher of all jobs: two words that repeat now and then, or the texts that a loop asks
-    for.
+    """Answer as the teacher of all jobs.
+
+    Two words that repeat now and then, or the texts that a loop asks for.
     """
     rng = random.Random(seed_from(prompt, index, seed))
     wanted = re.search(r"Write (\d+) new texts", prompt)

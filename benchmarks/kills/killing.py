@@ -103,8 +103,9 @@ class Killing:
         self._server.__exit__()
 
     def kill(self, job: Job, name: str) -> Kill:
-        """Send a signal to a job, start it again, and compare; nothing is compared if it had ended
-        before.
+        """Send a signal to a job, start it again, and compare.
+
+        Nothing is compared if it had ended before.
         """
         twin = self._twin(job)
         self._reset(job)
@@ -176,8 +177,9 @@ class Killing:
         return self._twins[job.name]
 
     def _reset(self, job: Job) -> None:
-        """Restore the prepared folder at one path for all starts, the empty temporary folder, and
-        the server's counts.
+        """Restore the prepared folder, the temporary folder and the server's counts.
+
+        The folder has the same path at all starts.
         """
         shutil.rmtree(self._here, ignore_errors=True)
         shutil.copytree(self._prepared / job.name, self._here)
@@ -246,8 +248,9 @@ class _Running:
         self.process: Started = starter.start(job.arguments, folder, output, environment, terminal)
 
     def type(self, keys: str, stop: int | None = None) -> None:
-        """Type a key at each shown row, and `q` after the last; ``stop`` limits their number, `q`
-        included.
+        """Type a key at each shown row, and `q` after the last.
+
+        ``stop`` limits their number, `q` included.
         """
         for key in f"{keys}q"[:stop]:
             if not self._until(b" of "):

@@ -1,8 +1,9 @@
-"""Labelled text on BANKING77: planted wrong labels that are found, and test queries that are found in train.
+"""Wrong labels planted in BANKING77 that are found, and test queries in train.
 
-Errors are planted in train: a share of its labels is drawn anew from the other classes (`any`), or from the three
-classes whose texts are nearest by TF-IDF centroid (`near`). Rows that were not changed count as right, so real errors
-in BANKING77 count against the method. About 10 minutes on a core; a quick run takes 12 classes and one seed.
+Errors are planted in train: a share of its labels is drawn anew from the other classes (`any`), or
+from the three classes whose texts are nearest by TF-IDF centroid (`near`). Rows that were not
+changed count as right, so real errors in BANKING77 count against the method. About 10 minutes on a
+core; a quick run takes 12 classes and one seed.
 """
 
 from __future__ import annotations

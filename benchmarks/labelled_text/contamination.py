@@ -20,7 +20,7 @@ from synthkd.text.normal_forms import normal_text
 
 
 def figures(options: Options) -> Figures:
-    """Count test queries that are found in train, near-duplicates of them, and near-duplicates inside train."""
+    """Count test queries in train, and near-duplicates of test and train rows."""
     train, test = (split(options.data_folder, name) for name in ("train", "test"))
     kind = LabelledTextKind(evaluation=str(options.data_folder / "banking77" / "test.parquet"))
     begin = time.perf_counter()

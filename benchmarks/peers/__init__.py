@@ -1,18 +1,19 @@
-"""Other tools that generate completions, beside synthkd, against a local OpenAI-compatible server.
+"""Other tools that generate completions, beside synthkd.
 
     python -m benchmarks peers --envs DIR --install     # once: an environment for each peer
     python -m benchmarks peers --envs DIR --core 2 --server-core 3
     python -m benchmarks peers --only bare synthkd      # needs no environments
 
-The job is the same for all: short prompts, one completion each, the same latency and the same number of requests in
-flight. Timed is a whole process, from its start to its end, imports and the writing of rows included. CPU is user and
-system time of that process and of the children that it waited for; memory is that of its largest process. Every run
-has a new server and a new folder. Before the first round each client answers a few prompts, so that no figure has a
-first start in it. Rounds interleave the clients; figures are medians, least and most. A run that did not complete
+The job is the same for all: short prompts, one completion each, the same latency and the same
+number of requests in flight. Timed is a whole process, from its start to its end, imports and the
+writing of rows included. CPU is user and system time of that process and of the children that it
+waited for; memory is that of its largest process. Every run has a new server and a new folder.
+Before the first round each client answers a few prompts, so that no figure has a first start in it.
+Rounds interleave the clients; figures are medians, least and most. A run that did not complete
 every prompt makes its client's figures invalid.
 
-A peer without an environment in `DIR/NAME` is skipped. Telemetry of the peers is off, and they stay offline; only
-loopback is used.
+A peer without an environment in `DIR/NAME` is skipped. Telemetry of the peers is off, and they stay
+offline; only loopback is used.
 """
 
 from __future__ import annotations

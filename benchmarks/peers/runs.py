@@ -102,8 +102,9 @@ def pinned(command: list[str], core: int | None) -> list[str]:
 
 @contextlib.contextmanager
 def server(options: Options) -> Iterator[str]:
-    """Start a new server for each run, since the requests that it remembers would slow down the
-    next one.
+    """Start a new server for a run.
+
+    An old one would slow down, since it remembers its requests.
     """
     if options.base_url:
         yield options.base_url.rstrip("/")
@@ -125,9 +126,7 @@ def server(options: Options) -> Iterator[str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Environment variables of a client: no proxies, and a home of its own for what it keeps
-    between runs.
-    """
+    """Environment variables of a client, without proxies and with a home of its own."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -158,11 +157,10 @@ sys.exit(status & 255)
 def timed(
     command: list[str], env: dict[str, str], cwd: Path, log: IO[str], timeout: float
 ) -> tuple[int, float, float, int]:
-    """Exit status, seconds, CPU seconds and peak memory (in the system's unit) of a process and its
-    children.
+    """Exit status, seconds, CPU seconds and peak memory of a process and its children.
 
-    Linux counts the memory of the forking process towards a child's peak, so a small process is put
-    in between.
+    Memory is in the system's unit. Linux counts the memory of the forking process towards a child's
+    peak, so a small process is put in between.
     """
     used = Path(log.name).with_name("used.json")
     start = time.perf_counter()
@@ -186,8 +184,9 @@ def timed(
 
 
 def completed(client: Client, folder: Path, log: Path) -> int:
-    """Count the prompts with an answer: from the last line of a peer that is a number, from the
-    journal of synthkd.
+    """Count the prompts with an answer.
+
+    A peer prints their number in its last line; synthkd has them in its journal.
     """
     if client.script is None:
         with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as journal:

@@ -1,8 +1,9 @@
-"""The loop's policies on real rows: BANKING77, a teacher made of rows, `synthkd distill` as users run it.
+"""The loop's policies on BANKING77 with a teacher made of rows, by `synthkd distill`.
 
-5 and 10 rows a class at the start and 5 for validation, all cut from train; the other training rows are the pool. Ten
-rounds of 77 rows. The test rows draw the curve and decide nothing. Compared is the area under the curve of test
-accuracy (its mean over the rounds), paired by seed, with the 95 % interval of Student's t.
+5 and 10 rows a class at the start and 5 for validation, all cut from train; the other training rows
+are the pool. Ten rounds of 77 rows. The test rows draw the curve and decide nothing. Compared is
+the area under the curve of test accuracy (its mean over the rounds), paired by seed, with the 95 %
+interval of Student's t.
 
     headline    PGKD against random rows, equally many of each class; also with the same rows of the pool for both
     ablations   without hard negatives, with other allocations, without the report; the effect of each thing alone
@@ -13,7 +14,8 @@ accuracy (its mean over the rounds), paired by seed, with the 95 % interval of S
                 bootstrap over test rows and seeds
     triples     the loop for triples on the everyday world: questions by yield and need against random ones
 
-About half an hour on two cores, the headline seven minutes. `--dev` measures on rows cut from train: for choosing.
+About half an hour on two cores, the headline seven minutes. `--dev` measures on rows cut from
+train: for choosing.
 """
 
 from __future__ import annotations

@@ -82,8 +82,9 @@ def run(
 
 
 class Curve:
-    """Correct answers on the test rows before the first round and after each, (rounds + 1, n), and
-    the training rows at the end.
+    """Correct answers on the test rows along a loop, (rounds + 1, n).
+
+    ``rows`` is the number of training rows at the end.
     """
 
     def __init__(self, right: Any, rows: int) -> None:

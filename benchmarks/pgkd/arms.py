@@ -39,8 +39,9 @@ def recipe(
     rule: bool = False,
     rounds: int = ROUNDS,
 ) -> Recipe:
-    """The recipe of an arm on a cut, with the student `minilm` or `tfidf`; ``rule`` adds
-    `label_noise`.
+    """The recipe of an arm on a cut.
+
+    The student is `minilm` or `tfidf`; ``rule`` adds `label_noise`.
     """
     loop, pool = deepcopy(ARMS[arm])
     options: dict[str, Any] = (

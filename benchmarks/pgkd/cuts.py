@@ -1,6 +1,4 @@
-"""Real rows cut for a loop: a start, validation rows, and the other training rows as the teacher's
-pool.
-"""
+"""Real rows cut for a loop: start, validation rows, and the teacher's pool."""
 
 from __future__ import annotations
 
@@ -95,16 +93,18 @@ def _banking(data: Path) -> tuple[Lot, Lot]:
 
 
 def _names(data: Path) -> tuple[Lot, Lot]:
-    """Names in sentences on AI, music and science (CrossNER), by type: classes of very unequal
-    sizes.
+    """Names in sentences on AI, music and science (CrossNER), by type.
+
+    The classes are of very unequal sizes.
     """
     rows = pq.read_table(data / "crossner" / "spans.parquet").select(["text", "label"]).to_pylist()
     return _parted(rows, 90)
 
 
 def _pairs(data: Path) -> tuple[Lot, Lot]:
-    """Pairs of names, by the Wikidata relation between them (ParaRel): 40 classes, some nearly the
-    same.
+    """Pairs of names, by the Wikidata relation between them (ParaRel).
+
+    40 classes, some of them nearly the same.
     """
     columns = ["subject", "object", "relation_label"]
     rows = pq.read_table(data / "pararel" / "facts.parquet").select(columns).to_pylist()

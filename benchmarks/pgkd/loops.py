@@ -119,9 +119,7 @@ def gain(better: Sequence[float], base: Sequence[float]) -> Gain:
 def compared(
     found: dict[Task, Outcome], base: Task, others: dict[str, Task], seeds: Sequence[int]
 ) -> list[tuple[Any, ...]]:
-    """Lines of a table: area, gain over the base with its interval, accuracy at start, middle and
-    end, rows, seconds.
-    """
+    """Lines of a table of the arms, with their gains over the base."""
 
     def of(task: Task) -> list[Outcome]:
         return [found[task._replace(seed=seed)] for seed in seeds]

@@ -13,7 +13,7 @@ _DONE: dict[Task, Outcome] = {}
 
 
 def headline(options: Options) -> Figures:
-    """PGKD against random rows and against the same choice of the pool, from 5 and 10 rows a class."""
+    """PGKD against random rows and the same choice of the pool, from 5 and 10 rows."""
     study = Study(options)
     figures = study.settings()
     for shots in (5,) if options.quick else (5, 10):

@@ -1,4 +1,4 @@
-"""The loop for triples on the everyday world: questions by yield and need against random questions.
+"""The loop for triples: questions by yield and need against random questions.
 
 Both arms ask the embedded teacher for the same number of completions; the first round is the same.
 After each round the student answers, greedily, the questions of heads that the teacher was never

@@ -39,8 +39,9 @@ PLANTED = "70817"
 
 
 class Biographies:
-    """Sentences with their facts. The source of a sentence is the person's name and the whole
-    biography.
+    """Sentences with their facts.
+
+    The source of a sentence is the person's name and the whole biography.
     """
 
     def __init__(self, data: Path) -> None:
@@ -138,8 +139,7 @@ def _figures(label: str, found: PropositionScores) -> dict[str, float]:
 
 
 def rule_effects(options: Options) -> Figures:
-    """Share that each rule rejects of facts that people kept, of those they changed, and of their
-    own.
+    """Share that each rule rejects of facts that people kept, changed or wrote.
 
     A rule helps if the second share is larger than the first.
     """

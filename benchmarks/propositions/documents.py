@@ -1,4 +1,4 @@
-"""Whole documents: segmentation, recorded answers in whole and broken forms, the embedded teacher."""
+"""Whole documents: segmentation, recorded answers, the embedded teacher."""
 
 from __future__ import annotations
 

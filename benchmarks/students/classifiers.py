@@ -149,8 +149,9 @@ def sklearn_vectors(
 
 
 def sklearn_head(features: Any, labels: list[str], seed: int, strengths: Sequence[float] = STRENGTHS) -> Any:
-    """Logistic regression with the C of the best accuracy in stratified cross-validation on the
-    training rows.
+    """Logistic regression with the C that is best in cross-validation.
+
+    Folds are stratified draws of the training rows.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
@@ -166,8 +167,9 @@ def sklearn_head(features: Any, labels: list[str], seed: int, strengths: Sequenc
 
 @cache
 def sentence_vectors(encoder: str, texts: tuple[str, ...]) -> Any:
-    """Vectors (n, d), normalised by the encoder's own settings; those of the test texts are
-    computed once.
+    """Vectors (n, d), normalised by the encoder's own settings.
+
+    Those of the test texts are computed once.
     """
     return sentence_model(encoder).encode(list(texts), show_progress_bar=False)
 
@@ -205,8 +207,9 @@ def _code() -> list[bytes]:
 
 
 def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any]:
-    """The peer's accuracy minus ours on the same draws, with its interval; above 0 the peer is
-    better.
+    """The peer's accuracy minus ours on the same draws, with its interval.
+
+    Above 0 the peer is better.
     """
     found: dict[str, Any] = {}
     for figure, (peer, ours) in PAIRS.items():

@@ -96,8 +96,9 @@ def _print_shares(seed: int, name: str, found: Outcome) -> None:
 
 
 def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[Mapping[str, Any]]]:
-    """The rows of each student, as often as the teacher wrote them; the corpora are described in
-    ``found``.
+    """The rows of each student, as often as the teacher wrote them.
+
+    The corpora are described in ``found``.
     """
     critic = world.critic()
     corpora: dict[Any, list[Mapping[str, Any]]] = {

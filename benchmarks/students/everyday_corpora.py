@@ -1,6 +1,4 @@
-"""Corpora of the embedded teacher for students: questions and documents of the everyday world,
-train and held out.
-"""
+"""Corpora of the embedded teacher for students, train and held out."""
 
 from __future__ import annotations
 

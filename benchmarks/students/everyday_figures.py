@@ -78,8 +78,9 @@ def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
 
 
 def shares(found: Sequence[Outcome], who: str, part: str) -> tuple[float, float, float]:
-    """Right when sampled, different right tails of a question, right when greedy; over all
-    questions of all seeds.
+    """Right when sampled, different right tails of a question, right when greedy.
+
+    Means over all questions of all seeds.
     """
     sampled = [one.answers[who][0].share[q] for one in found for q in one.parts[part]]
     different = [one.answers[who][0].different[q] for one in found for q in one.parts[part]]
@@ -97,8 +98,9 @@ def difference(
 
 
 def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
-    """A table of the differences, and their figures; sampled answers on whole heads have the plain
-    names.
+    """A table of the differences, and their figures.
+
+    Sampled answers on whole heads have the plain names.
     """
     lines: list[tuple[Any, ...]] = [("difference", "of", "how", "right", "low", "high", "seed by seed")]
     figures: dict[str, Any] = {}

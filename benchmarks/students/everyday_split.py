@@ -17,8 +17,10 @@ _TUNED_ON, _HEADS, _QUESTIONS = 0.3, 0.4, 0.15
 
 @dataclass(frozen=True)
 class Split:
-    """``heads``: heads of which nothing is learnt. ``questions``: single relations of other heads
-    of which nothing is learnt.
+    """Held-out heads and questions.
+
+    ``heads``: heads of which nothing is learnt. ``questions``: single relations of other heads of
+    which nothing is learnt.
     """
 
     heads: frozenset[str]

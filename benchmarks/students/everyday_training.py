@@ -1,6 +1,4 @@
-"""The students of the everyday world: a base on everything the teacher wrote, and a student on each
-corpus.
-"""
+"""The base and the students of the everyday world."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ UNMET = "filtered 0.95, no base"
 
 @dataclass(frozen=True)
 class Settings:
-    """``shape``: options of the decoder. Steps and learning rates of the base, and of a student on
-    it.
-    """
+    """Options of the decoder (``shape``), steps and learning rates."""
 
     shape: dict[str, Any] = field(
         default_factory=lambda: {"layers": 3, "width": 96, "heads": 3, "vocabulary": 2000, "context": 64}
@@ -52,8 +48,9 @@ def name_of(arm: Any) -> str:
 def students(
     corpora: Mapping[Any, Sequence[Row]], settings: Settings, seed: int, folder: Path
 ) -> Iterator[tuple[str, Path, int]]:
-    """Name, folder and parameters of the base (corpus None), of a student for each arm, and of one
-    without a base.
+    """Train the base, a student for each arm, and one without a base.
+
+    Yields name, folder and parameters. The base is trained on the corpus None.
     """
     one = settings
     base, size = _trained(folder / "base", corpora[None], one.shape, one.base_steps, one.base_lr, seed, one)

@@ -1,6 +1,4 @@
-"""Runs of the example recipe on the everyday world: the teacher's rows, the critic's choice, a
-student's answers.
-"""
+"""Runs of the example recipe: the teacher's rows, the critic's choice, a student."""
 
 from __future__ import annotations
 
@@ -46,8 +44,9 @@ def every_question() -> list[Question]:
 
 
 def answers() -> frozenset[str]:
-    """Names that are answers: kinds, parts, materials, places; a whole is an answer of its parts
-    only.
+    """Names that are answers: kinds, parts, materials, places.
+
+    A whole is an answer of its parts only.
     """
     return frozenset(tail for _, relation, tail in Table.load().facts if relation != "PartOf")
 
@@ -58,9 +57,7 @@ def by_student(student: Path) -> list[str]:
 
 
 class World:
-    """A seed's runs of the example recipe, without its critic; journal and files are in a folder of
-    their own.
-    """
+    """A seed's runs of the example recipe, without its critic, in a folder of their own."""
 
     def __init__(self, folder: Path, seed: int, split: Split, valid: Callable[[Row], bool]) -> None:
         self.folder, self.seed, self.split, self.valid = folder / f"seed-{seed}", seed, split, valid
@@ -98,9 +95,7 @@ class World:
         return f"inputs.path={path}"
 
     def critic(self) -> TrainedCritic:
-        """Train a critic like the shipped one on its label sheet without the rows that name
-        held-out facts.
-        """
+        """Train a critic like the shipped one, without held-out facts in its label sheet."""
         with SHEET.open(encoding="utf-8") as file:
             rows = self.split.learnt(csv.DictReader(file))
         path = self.folder / "labels.csv"

@@ -1,5 +1,4 @@
-"""Training speed of a generator student: `fit_rows` beside a bare torch loop over the same
-examples.
+"""Training speed of a generator student, beside a bare torch loop.
 
 A decoder of 0.5 million parameters on triples of the everyday table, one thread, in processor time
 (wall time depends on what else the machine does). The bare loop shuffles rows, pads each batch to

@@ -1,5 +1,4 @@
-"""Students of propositions: sentence to claims, trained on the embedded teacher's raw and filtered
-answers.
+"""Students of propositions, trained on raw and on filtered answers.
 
 The recipe is examples/propositions.yaml, a sentence at a time: rules, and votes of five
 segmentations. Students are made from nothing and have less than a tenth of the teacher's
@@ -131,9 +130,7 @@ def of_student(
 
 
 def score(propositions: Sequence[str], gold: list[str]) -> list[float]:
-    """Precision, recall and F1 of distinct propositions (RB, exact match), and 1 if all are there
-    and right.
-    """
+    """Precision, recall and F1 (RB, exact match), and 1 if all are there and right."""
     found = reference_based(gold, list(dict.fromkeys(propositions)), ExactScorer())
     return [found.precision, found.recall, found.f1, float(found.precision == found.recall == 1.0)]
 
@@ -141,9 +138,7 @@ def score(propositions: Sequence[str], gold: list[str]) -> list[float]:
 def of_teacher(
     accepted: Rows, rejected: Rows, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
 ) -> dict[str, Floats]:
-    """The teacher on the same sentences, (1, n, 4): the mean of its samples, and what its corpus
-    accepts.
-    """
+    """The teacher on the same sentences, (1, n, 4): mean sample and accepted rows."""
     samples: dict[str, dict[int, list[str]]] = {}
     kept: dict[str, list[str]] = {}
     for row in [*accepted, *rejected]:

@@ -1,5 +1,4 @@
-"""Students of rationales: trained on voted answers beside students trained on the teacher's raw
-answers.
+"""Students of rationales, trained on voted answers and on raw ones.
 
 Word problems of the everyday world: rationales of the embedded teacher (5.6 M parameters),
 generator students of 0.16 M made from nothing, answers checked by exact truth on unseen questions.

@@ -1,5 +1,4 @@
-"""CommonsenseQA: answers of PaLM-540B and Llama-3 (`rationales_palm`), and a student that ranks the
-five choices.
+"""CommonsenseQA: recorded answers, and a student that ranks the five choices.
 
 A generator that answers such questions better than chance takes hours to train on a core, so this
 student is a small one on frozen vectors of MiniLM: question and choice are projected, and a softmax
@@ -61,8 +60,9 @@ def _vectors(texts: list[str], encoder: str, kept: Path | None) -> Any:
 
 
 def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
-    """The answer of each chain, and the winner of each vote of three (two at least): (question,
-    choice, agreement).
+    """The answer of each chain, and the winner of each vote of three (two at least).
+
+    Each is (question, choice, agreement).
     """
     said = pq.read_table(data / "rationales_palm/cqa_train_rationales.parquet").to_pylist()
     said = [row for row in said if row["parsed_index"] is not None and row["item_id"] in items.place]
@@ -78,8 +78,7 @@ def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
 
 
 class Ranker:
-    """Two projections of the frozen vectors, of questions and of choices; the nearest choice is the
-    answer.
+    """Two projections of the frozen vectors, of questions and of choices.
 
     Both are the identity before training, so that the choice with the nearest vector wins.
     """
@@ -124,7 +123,10 @@ def trained(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: 
 
 
 def right(items: Items, ranker: Ranker, part: Any) -> Floats:
-    """1 for each question whose highest score is the gold choice, (n,); equal texts are one choice."""
+    """1 for each question whose highest score is the gold choice, (n,).
+
+    Equal texts are one choice.
+    """
     import torch
 
     with torch.no_grad():

@@ -1,6 +1,4 @@
-"""Word problems of the everyday world: rationales of the embedded teacher, students of a thirtieth
-of its size.
-"""
+"""Word problems of the everyday world: students of a thirtieth of the teacher's size."""
 
 from __future__ import annotations
 
@@ -139,8 +137,9 @@ def kept(
     seed: int,
     held: Sequence[Mapping[str, Any]],
 ) -> tuple[Floats, float]:
-    """Right answers of a student, and the seconds of its training; read from ``path`` if they were
-    kept.
+    """Right answers of a student and the seconds of its training.
+
+    They are read from ``path`` if they were kept.
     """
     if path.is_file():
         with np.load(path) as was:
@@ -165,8 +164,9 @@ def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Float
 
 
 def of_teacher(accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
-    """The teacher on the same questions, (1, n): mean of its samples, and the winner of its vote
-    (wrong if none).
+    """The teacher on the same questions, (1, n): mean sample and winner of its vote.
+
+    A question without a winner counts as wrong.
     """
     single: dict[str, list[float]] = {row["question"]: [] for row in held}
     voted = dict.fromkeys(single, 0.0)

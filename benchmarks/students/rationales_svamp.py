@@ -1,5 +1,4 @@
-"""SVAMP: chains of PaLM-540B and Llama-3 (`rationales_palm`), and students that write the equation
-of a story.
+"""SVAMP: recorded chains, and students that write the equation of a story.
 
 The numbers of a story are n0, n1 … in question, chain and answer, n0 the greatest, so that the
 student learns equations such as `n0 - n1`; an equation is right if its value is the gold answer.
@@ -45,9 +44,7 @@ KIND = RationaleKind(answer="text")
 
 
 def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, Any]]]:
-    """Accepted and rejected rows of the recorded chains after rules and votes, and the stories by
-    id.
-    """
+    """Accepted and rejected rows of the recorded chains, and the stories by id."""
     items = {
         row["id"]: row
         for row in pq.read_table(data / "rationales_palm/svamp_train_items.parquet").to_pylist()
@@ -72,8 +69,9 @@ def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, An
 
 
 class Story:
-    """A story with names for its numbers, the greatest n0, since a small model cannot compare two
-    numbers.
+    """A story with names for its numbers.
+
+    n0 is the greatest, since a small model cannot compare two numbers.
     """
 
     def __init__(self, item: Mapping[str, Any]) -> None:
@@ -88,8 +86,9 @@ class Story:
         return _NUMBER.sub(lambda found: names.get(float(found[0]), found[0]), text)
 
     def value(self, equation: str) -> float | None:
-        """The value of an equation such as `n0 - n1`; None if it is no equation over the story's
-        numbers.
+        """The value of an equation such as `n0 - n1`.
+
+        None for any other text.
         """
         found = _EQUATION.fullmatch(equation.strip())
         places = [int(found[i][1:]) for i in (1, 3)] if found else [99]
@@ -103,8 +102,9 @@ class Story:
         return value is not None and abs(value - self.gold) < 1e-6
 
     def row(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A chain with names for the story's numbers, and its equation; None if none of two numbers
-        has its answer.
+        """A chain with names for the story's numbers, and its equation.
+
+        None if no two numbers give its answer.
         """
         chain = self.named(str(said["rationale"] or ""))
         equation = self._equation(chain, _number(said["answer"]))
@@ -118,8 +118,9 @@ class Story:
         }
 
     def _equation(self, chain: str, answer: float | None) -> str | None:
-        """The equation of two numbers with the chain's answer: one that the chain writes, else the
-        first possible one.
+        """The equation of two numbers with the chain's answer.
+
+        One that the chain writes, else the first possible one.
         """
         if answer is None:
             return None

@@ -11,8 +11,7 @@ DRAWS = 2000
 
 
 def interval(scores: Floats, other: Floats | None = None) -> tuple[float, float, float]:
-    """Mean of scores (S, n) of S seeds on n rows, or of their difference to others (S', n) on the
-    same rows.
+    """Mean of scores (S, n) of S seeds on n rows, or of their difference to others.
 
     Returns:
         The mean and the ends of its 95 % interval; rows and seeds are drawn again, each side its own seeds.

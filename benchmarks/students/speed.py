@@ -1,5 +1,4 @@
-"""Speed of students: beside a bare onnxruntime loop, and beside the teacher that wrote their
-corpus.
+"""Speed of students, beside a bare onnxruntime loop and beside their teacher.
 
 The corpus is that of `examples/messages.yaml` (the embedded teacher); 13 test texts of each class
 of BANKING77 are timed, on one thread each. All sides take turns; medians of five. Times are those
@@ -96,9 +95,7 @@ def students(options: Options, folder: Path) -> tuple[dict[str, Run], dict[str, 
 
 
 def forget() -> None:
-    """Forget the vectors of texts, which are kept for the next training, so that each turn computes
-    them.
-    """
+    """Forget the vectors of texts, so that each turn computes them."""
     from synthkd.encoders import frozen
 
     for known in frozen._SHARED.values():
@@ -106,9 +103,7 @@ def forget() -> None:
 
 
 class Bare:
-    """A loop as anyone writes it: the tokenizer over all texts, sorted by length, padded batches,
-    `session.run`.
-    """
+    """A bare loop: tokenizer, texts sorted by length, padded batches, `session.run`."""
 
     def __init__(self, folder: Path, encoder: Any, size: int) -> None:
         import onnxruntime

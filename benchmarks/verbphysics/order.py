@@ -24,9 +24,7 @@ Claims = tuple[Numbers, Numbers, Numbers]
 
 
 def claims_of(data: Path, split: str) -> Claims:
-    """The greater thing, the lesser thing and the attribute of each labelled comparison, as
-    integers.
-    """
+    """The greater and the lesser thing and the attribute of each comparison, as integers."""
     rows = pq.read_table(data / "verbphysics" / "object_pairs.parquet")
     clear = pc.is_in(rows["relation"], value_set=pa.array(["greater", "less"]))
     wanted = pc.and_(pc.greater_equal(rows["agreement"], 2), clear)
@@ -60,9 +58,7 @@ def plant(claims: Claims, share: float, seed: int, votes: int) -> tuple[Numbers,
 
 
 def measured(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]:
-    """Shares of the wrong claims on a cycle and rejected, of true ones lost, and of wrong ones that
-    remain.
-    """
+    """Shares of wrong claims found and left, and of true ones lost."""
     kept, on = ~found.rejected, found.tangle >= 0
     rejected = max(int(found.rejected.sum()), 1)
     return {
@@ -76,8 +72,9 @@ def measured(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]
 
 
 def without_ranks(more: Numbers, less: Numbers, weight: Numbers, axis: Numbers) -> Ordered:
-    """The same cycle breaker with ties broken at random: things, whose order decides then, are
-    renumbered.
+    """The same cycle breaker with ties broken at random.
+
+    Things, whose order decides then, are renumbered.
     """
     drawn = np.random.default_rng(0).permutation(int(max(more.max(), less.max())) + 1)
     more, less, real = drawn[more], drawn[less], order.ranks

@@ -1,7 +1,8 @@
-"""vLLM with the embedded teacher: in this process, as a server of the run, and beside the `transformers` backend.
+"""vLLM with the embedded teacher: in this process, and as a server of the run.
 
-Whole runs of `synthkd generate`'s stage with the journal on; samples a second from the first request to the last
-answer, without the seconds in which the engine starts. Needs an environment with vLLM: scripts/test-vllm makes one.
+The `transformers` backend is measured beside it. Whole runs of `synthkd generate`'s stage with the
+journal on; samples a second from the first request to the last answer, without the seconds in which
+the engine starts. Needs an environment with vLLM: scripts/test-vllm makes one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Samples a second of vLLM in this process and as a server of the run, and of the `transformers`
-backend.
-"""
+"""Samples a second of vLLM and of the `transformers` backend."""
 
 from __future__ import annotations
 

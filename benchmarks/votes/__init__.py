@@ -1,8 +1,9 @@
-"""Votes over real chains: are answers read, what does agreement gain, how many samples are needed.
+"""Votes over real chains: reading, gain of agreement, number of samples.
 
-CommonsenseQA and SVAMP (PaLM-540B and Llama-3 chains, train splits), GSM8K (published model solutions, test) and the
-Game of 24 (GPT-4 samples); `everyday` samples word problems of the everyday world, 20 samples each. Weights are
-estimated from agreement alone; gold answers are used for scoring only. About 12 minutes on a busy core.
+CommonsenseQA and SVAMP (PaLM-540B and Llama-3 chains, train splits), GSM8K (published model
+solutions, test) and the Game of 24 (GPT-4 samples); `everyday` samples word problems of the
+everyday world, 20 samples each. Weights are estimated from agreement alone; gold answers are used
+for scoring only. About 12 minutes on a busy core.
 """
 
 from __future__ import annotations

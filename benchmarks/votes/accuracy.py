@@ -16,10 +16,10 @@ Weigh = Callable[[Question, Vote], float]
 
 
 def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndarray[Any, Any]:
-    """For each question: mean of its single samples, majority with ties counted wrong, and with a
-    tie's expected value.
+    """Accuracy of each question: mean sample, majority, expected majority.
 
-    A question without any answer counts as wrong.
+    A tie is wrong in the second and drawn in the third. A question without any answer counts as
+    wrong. A question without any answer counts as wrong.
     """
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
     weights = None if weigh is None else [weigh(questions[i], vote) for i, vote in rows]
@@ -42,8 +42,9 @@ def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndar
 def by_reliability(
     questions: Sequence[Question], voter: Callable[[Vote], str]
 ) -> tuple[Weigh, dict[str, float]]:
-    """Weights from the agreement of voters (Dawid-Skene), without gold; ``voter`` may divide a
-    teacher by its checks.
+    """Weights from the agreement of voters (Dawid-Skene), without gold.
+
+    ``voter`` may divide a teacher by its checks.
     """
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
     found = patterns(

@@ -1,4 +1,4 @@
-"""Adaptive sampling on recorded samples: number of samples, and whether the answer stays the same."""
+"""Adaptive sampling on recorded samples: number of samples and kept answers."""
 
 from __future__ import annotations
 

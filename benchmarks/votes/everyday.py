@@ -15,7 +15,7 @@ from benchmarks.votes.tables import show_curve, with_interval
 
 
 def figures(options: Options) -> Figures:
-    """Measure votes with and without the chains whose steps fail the checks, and adaptive sampling on both."""
+    """Measure votes and adaptive sampling, with and without chains that fail checks."""
     with TemporaryDirectory() as folder:
         questions = read_everyday(options.teacher, Path(folder), 40 if options.quick else 300)
     found: Figures = {"checks": checks(questions)}

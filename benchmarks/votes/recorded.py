@@ -28,7 +28,7 @@ NO_ANSWER = ("no_text", "no_answer")
 
 
 def figures(options: Options) -> Figures:
-    """Measure the chosen sets; adaptive sampling over all of them, if there are several samples of a question."""
+    """Measure the chosen sets, and adaptive sampling on sets with several samples."""
     found: Figures = {}
     for name, read in _CHAINS.items():
         if name not in options.only:
@@ -177,9 +177,7 @@ def checks(questions: list[Question]) -> dict[str, Any]:
 
 
 def game24(questions: list[Question]) -> dict[str, Any]:
-    """Single samples, majority of expressions, majority of those whose equations hold, best of n by
-    the checker.
-    """
+    """Single samples, majority, majority of checked expressions, best of n."""
     plain = scores(questions)
     held = scores(questions, lambda _, vote: float(vote.checks))
     most = max(len(question.votes) for question in questions)
@@ -208,7 +206,10 @@ def _best_of(n: int, right: int, most: int) -> float:
 
 
 def summary(figures: Figures) -> Figures:
-    """The two figures of adaptive sampling by set and rule; ``game24`` is the mean of both ways of asking."""
+    """The two figures of adaptive sampling by set and rule.
+
+    ``game24`` is the mean of both ways of asking.
+    """
     found: Figures = {}
     for name, key in (("adaptive_kept", "kept"), ("adaptive_samples_share", "samples_share")):
         by_set = {

@@ -19,8 +19,9 @@ from synthkd.stages.plan import plan_run
 
 @dataclass(frozen=True)
 class Vote:
-    """One completion: its answer in normal form (None if it has none), who wrote it, and whether
-    the checks pass.
+    """One completion: its voter, its answer in normal form, and its checks.
+
+    The answer is None if there is none.
     """
 
     voter: str
@@ -78,8 +79,9 @@ def read_gsm8k(data: Path, method: str) -> list[Question]:
 
 
 def read_game24(data: Path, method: str) -> list[Question]:
-    """Game of 24: 100 samples of GPT-4 for each of 50 puzzles; an answer is an expression in
-    canonical form.
+    """Game of 24: 100 samples of GPT-4 for each of 50 puzzles.
+
+    An answer is an expression in canonical form.
     """
     inputs = {row["id"]: {"question": row["numbers"]} for row in _rows(data / "game24_gpt4/puzzles.parquet")}
     rows = sorted(
@@ -93,9 +95,7 @@ def read_game24(data: Path, method: str) -> list[Question]:
 
 
 def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
-    """Word problems of the everyday world: 20 samples of a checkpoint for each, generated in
-    ``folder``.
-    """
+    """Word problems of the everyday world: 20 samples of a checkpoint for each."""
     changes = [
         f"teacher.model={model}", "teacher.threads=1", f"inputs.limit={questions}", "votes.adaptive=null",
         f"journal={folder}/journal.sqlite", f"work={folder}/work", f"corpus.path={folder}/corpus",
@@ -116,8 +116,9 @@ def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
 
 
 def passed_only(questions: list[Question]) -> list[Question]:
-    """The same questions without the votes of chains whose steps fail the checks, as in a run with
-    these rules.
+    """The same questions without the votes of chains that fail the checks.
+
+    A run with these rules counts so.
     """
     return [
         Question(

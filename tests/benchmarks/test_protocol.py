@@ -39,6 +39,16 @@ def test_the_list_names_every_benchmark_and_part() -> None:
         assert all(part in listing for part in load(name).parts)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_help_of_every_benchmark_names_its_parts(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        load(name).options(["--help"])
+    assert end.value.code == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert load(name).summary.split(":")[0] in printed
+    assert next(iter(load(name).parts)) in printed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_part_can_be_called(name: str) -> None:

@@ -1,4 +1,4 @@
-"""sdg-hub: a flow of three blocks (prompt, chat, extractor), loaded from YAML as its own flows are.
+"""sdg-hub: a flow of three blocks (prompt, chat, extractor), loaded from YAML.
 
     python run_sdg_hub.py BASE_URL PROMPTS.jsonl IN_FLIGHT OUTPUT
 
