@@ -120,8 +120,8 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
                         )
                     )  # fmt: skip
             with journal.transaction():
-                journal.write_departures(requests, "")
-                journal.write_arrivals(answers, "")
+                journal.write_reservations(requests, "")
+                journal.write_answers(answers, "")
 
 
 def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import Figures, Options
-from synthkd.journal import Journal, Writer
+from synthkd.journal import Journal, JournalWriter
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
 from synthkd.teachers.transformers.teacher import TransformersTeacher
@@ -83,7 +83,7 @@ async def timed(teacher: Any, asked: list[Request], journal: Journal) -> float:
 
     begin, came = time.perf_counter(), 0
     async with (
-        Writer(journal, "bench", None, False) as writer,
+        JournalWriter(journal, "bench", None, False) as writer,
         aclosing(teacher.stream(departed())) as groups,
     ):
         async for answers in groups:

@@ -69,8 +69,8 @@ def import_(
     done = import_parquet(path, source)
     if reasons := done.reasons():
         typer.echo(reasons, err=True)
-    known = f", {done.known:,} were here already" if done.known else ""
-    typer.echo(f"{done.new:,} new completions in {path}{known}")
+    existing = f", {done.existing:,} were here already" if done.existing else ""
+    typer.echo(f"{done.new:,} new completions in {path}{existing}")
 
 
 @app.command()
@@ -104,12 +104,12 @@ def spending(
     for run, spent in found.items():
         cells = (
             (spent.dollars, spent.tokens),
-            (spent.flying_dollars, spent.flying_tokens),
-            (spent.lost_dollars, spent.lost_tokens),
+            (spent.in_flight_dollars, spent.in_flight_tokens),
+            (spent.unknown_dollars, spent.unknown_tokens),
         )
         row = "  ".join(f"{f'${dollars:,.4f}, {tokens:,} tok':>24}" for dollars, tokens in cells)
         typer.echo(f"{run:<{width}}  {row}")
-    if any(spent.lost_tokens or spent.lost_dollars for spent in found.values()):
+    if any(spent.unknown_tokens or spent.unknown_dollars for spent in found.values()):
         typer.echo(
             "unknown cost: attempts that may have been billed (timeouts, broken connections, killed processes) count"
             " in full; compare with the provider's bill, then `synthkd journal settle JOURNAL RUN`"
@@ -132,7 +132,7 @@ def settle(
     with Journal(path, must_exist=True) as journal:
         before = journal.settle(run, dollars, tokens)
     typer.echo(
-        f"{run}: ${before.lost_dollars:,.4f} and {before.lost_tokens:,} tokens of unknown cost are now"
+        f"{run}: ${before.unknown_dollars:,.4f} and {before.unknown_tokens:,} tokens of unknown cost are now"
         f" ${dollars:,.4f} and {tokens:,} tokens"
     )
 

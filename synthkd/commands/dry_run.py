@@ -80,7 +80,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         for whole in plan.batches(counts):
             batch = adaptive.at_most(whole) if adaptive else whole
             ids = [one.request.request_id for one in batch]
-            known = journal.held(ids) if journal else {}
+            known = journal.cached_indexes(ids) if journal else {}
             for one, name in zip(batch, ids, strict=True):
                 if (value := plan.requests.missing_examples(one.row)) is not None:
                     without_examples[value] += 1

@@ -114,7 +114,7 @@ def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, 
     for whole in plan.batches():
         batch = adaptive.at_most(whole) if adaptive else whole
         ids = [one.request.request_id for one in batch]
-        held, failed = journal.held(ids), journal.failures(ids)
+        held, failed = journal.cached_indexes(ids), journal.failures(ids)
         for one, name in zip(batch, ids, strict=True):
             refused = {index for index, failure in failed.get(name, {}).items() if failure.permanent}
             have = held.get(name, set()) | refused

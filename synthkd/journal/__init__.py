@@ -1,11 +1,25 @@
-"""The journal: a durable store of completions, addressed by the content of what was sent.
+"""The journal: a durable store of completions, addressed by the content of their requests.
 
-SQLite in WAL mode with full synchronisation. One writer commits in groups; a completion is on disk before
-anything reads it. Nothing is ever deleted by success, so a later run finds every answer that was paid for.
+SQLite in WAL mode with full synchronisation. One writer commits in groups, and a completion is on disk before anything reads
+it. Success never deletes anything, so a later run finds every answer that was paid for.
+
+schema       the tables, and steps from older versions
+open         open the SQLite file
+guard        refuse foreign files; notice a file that is gone
+values       values that a journal can hold
+ledger       what runs have paid and reserved
+claim        which process is at a run
+read         queries
+connection   transactions
+store        `Journal`: reservations and answers
+writer       one thread that commits for all
+batches      batches of a Batch API
+exchange     export and import
 """
 
+from synthkd.journal.ledger import Caps, Spending
 from synthkd.journal.read import JournalCounts
-from synthkd.journal.store import Journal
-from synthkd.journal.writer import Writer
+from synthkd.journal.store import Journal, Reservation
+from synthkd.journal.writer import JournalWriter
 
-__all__ = ["Journal", "JournalCounts", "Writer"]
+__all__ = ["Caps", "Journal", "JournalCounts", "JournalWriter", "Reservation", "Spending"]

@@ -1,10 +1,10 @@
 """Batches of a provider's Batch API, from the intent to the collected result.
 
     intent ──► uploaded ──► submitted ──► collected
-       └──► dropped, where nothing was submitted
+       └──► dropped, if nothing was submitted
 
-Each step is one commit. The intent is on disk before anything is uploaded, so a process that is killed at any
-instant leaves either nothing, or a token under which the provider's batch is found again.
+Each step is one commit. The intent is on disk before anything is uploaded, so a process that is killed at any instant leaves
+either nothing, or a token by which the provider's batch is found again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _COLUMNS = "token, run, state, batch_id, file_id, created"
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch. ``batch_id`` is the provider's name for it, as soon as that is known here."""
+    """One batch. ``batch_id`` is the provider's name for it, once that is known."""
 
     token: str
     run: str
@@ -36,71 +36,72 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a batch: a request and its samples, found again by ``custom_id`` whatever the order."""
+class BatchRow:
+    """One row of a batch: a request and its samples. Results come in any order, with the ``custom_id`` of their row."""
 
     custom_id: str
     request_id: str
     sample_indexes: tuple[int, ...]
 
     @classmethod
-    def of(cls, request: Request, attempt: int) -> Row:
-        """The number of the try is part of the id, so it outlives the process."""
+    def of(cls, request: Request, attempt: int) -> BatchRow:
+        """Make the row of a request. The id contains the number of the attempt, so that it outlives the process."""
         indexes = request.sample_indexes
         return cls(f"{request.request_id}-{indexes[0]}-{attempt}", request.request_id, indexes)
 
     @property
     def attempt(self) -> int:
+        """Number of the attempt."""
         return int(self.custom_id.rpartition("-")[2])
 
 
-class Batches:
-    """What a journal knows of batches."""
+class BatchStore:
+    """The batches of a journal."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
 
     # Writing
 
-    def intent(self, run: str, rows: Sequence[Row]) -> str:
-        """What is about to be submitted. Returns the token that the batch will bear at the provider."""
+    def record_intent(self, run: str, rows: Sequence[BatchRow]) -> str:
+        """Record rows that are about to be submitted; return the token by which the provider will know the batch."""
         token = secrets.token_hex(12)
         with self.journal.transaction():
             self.journal._db.execute(
                 "INSERT INTO batches (token, run, state, created) VALUES (?,?,'intent',?)",
                 (token, run, time.time()),
             )
-            self.journal._many(
+            self.journal._execute_many(
                 "INSERT INTO batch_rows",
                 [(token, row.custom_id, row.request_id, json.dumps(row.sample_indexes)) for row in rows],
             )
         return token
 
-    def uploaded(self, token: str, file_id: str) -> None:
-        """The file is with the provider; no batch is made of it yet."""
+    def record_upload(self, token: str, file_id: str) -> None:
+        """Record that the provider has the file; there is no batch of it yet."""
         self._step(token, "uploaded", "file_id", file_id)
 
-    def submitted(self, token: str, batch_id: str) -> None:
-        """The provider has the batch."""
+    def record_submission(self, token: str, batch_id: str) -> None:
+        """Record that the provider has the batch."""
         self._step(token, "submitted", "batch_id", batch_id)
 
-    def collected(self, token: str) -> None:
-        """All that it gave is committed, and what it did not give is failed or in another batch."""
+    def record_collection(self, token: str) -> None:
+        """Record that all results are committed, and missing ones have failed or are in another batch."""
         with self.journal.transaction():
             self.journal._db.execute("UPDATE batches SET state='collected' WHERE token=?", (token,))
 
-    def dropped(self, token: str) -> None:
-        """Forget an intent that was never submitted, or a batch that nobody will collect."""
+    def drop(self, token: str) -> None:
+        """Delete an intent that was never submitted, or a batch that nobody will collect."""
         with self.journal.transaction():
             self.journal._db.execute("DELETE FROM batch_rows WHERE token=?", (token,))
             self.journal._db.execute("DELETE FROM batches WHERE token=?", (token,))
 
     def _step(self, token: str, state: str, column: str, value: str) -> None:
         with self.journal.transaction():
-            done = self.journal._db.execute(
+            changed = self.journal._db.execute(
                 f"UPDATE batches SET state=?, {column}=? WHERE token=?", (state, value, token)
             ).rowcount
-        if not done:
+        if not changed:
             raise JournalError(
                 f"{self.journal.path}: another process has dropped the batch {token} that this one was submitting;"
                 " let one process at a time be at a run"
@@ -108,26 +109,26 @@ class Batches:
 
     # Reading
 
-    def open(self, run: str) -> list[Batch]:
-        """Those of a run that are not collected, the oldest first."""
-        return [batch for batch in self.all(run) if batch.state != "collected"]
+    def uncollected(self, run: str) -> list[Batch]:
+        """Return the batches of a run that are not collected, the oldest first."""
+        return [batch for batch in self.batches(run) if batch.state != "collected"]
 
-    def all(self, run: str | None = None) -> list[Batch]:
-        """Every batch, of one run or of all, the oldest first."""
+    def batches(self, run: str | None = None) -> list[Batch]:
+        """Return the batches of one run or of all, the oldest first."""
         where, values = ("", ()) if run is None else (" WHERE run=?", (run,))
-        found = self.journal._read(f"SELECT {_COLUMNS} FROM batches{where} ORDER BY created, token", values)
-        return [Batch(*row) for row in found]
+        rows = self.journal._read(f"SELECT {_COLUMNS} FROM batches{where} ORDER BY created, token", values)
+        return [Batch(*row) for row in rows]
 
-    def rows(self, token: str) -> list[Row]:
-        """What a batch holds."""
-        found = self.journal._read(
+    def rows(self, token: str) -> list[BatchRow]:
+        """Return the rows of a batch."""
+        rows = self.journal._read(
             "SELECT custom_id, request_id, sample_indexes FROM batch_rows WHERE token=?", (token,)
         )
-        return [Row(custom, request, tuple(json.loads(indexes))) for custom, request, indexes in found]
+        return [BatchRow(custom, request, tuple(json.loads(indexes))) for custom, request, indexes in rows]
 
-    def requests(self, rows: Sequence[Row]) -> list[Request]:
-        """The requests of rows, as they were recorded when they departed. ``input_id`` is not known any more."""
-        found = {
+    def requests(self, rows: Sequence[BatchRow]) -> list[Request]:
+        """Return the requests of rows as they were recorded. Their ``input_id`` is empty: it is not stored."""
+        recorded = {
             request_id: rest
             for request_id, *rest in self.journal._select(
                 "SELECT request_id, identity, messages, sampling FROM requests",
@@ -135,25 +136,27 @@ class Batches:
             )
         }
         samplings: dict[str, Sampling] = {}
-        return [self._request(row, found, samplings) for row in rows]
+        return [self._request(row, recorded, samplings) for row in rows]
 
-    def _request(self, row: Row, found: dict[str, list[Any]], samplings: dict[str, Sampling]) -> Request:
-        if row.request_id not in found:
+    def _request(
+        self, row: BatchRow, recorded: dict[str, list[Any]], samplings: dict[str, Sampling]
+    ) -> Request:
+        if row.request_id not in recorded:
             raise JournalError(
                 f"{self.journal.path}: a batch holds the request {row.request_id}, which is not in this journal;"
                 " restore the journal that submitted it"
             )
-        identity, messages, sampling = found[row.request_id]
+        identity, messages, sampling = recorded[row.request_id]
         if sampling not in samplings:
-            samplings[sampling] = _sampling(sampling)
+            samplings[sampling] = _parse_sampling(sampling)
         request = Request(
             identity, tuple(json.loads(messages)), samplings[sampling], row.sample_indexes, input_id=""
         )
-        # Recorded under this id; the hash is not made again.
+        # The recorded id; computing the hash again would take long.
         request.__dict__["request_id"] = row.request_id
         return request
 
 
-def _sampling(text: str) -> Sampling:
+def _parse_sampling(text: str) -> Sampling:
     values = json.loads(text)
     return Sampling(**{**values, "stop": tuple(values["stop"])})

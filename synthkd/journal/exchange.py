@@ -1,4 +1,4 @@
-"""Export a journal to Parquet, and import what another exported."""
+"""Export a journal to Parquet, and import the export of another journal."""
 
 from __future__ import annotations
 
@@ -43,19 +43,20 @@ SCHEMA = pa.schema(
     ]
 )
 _SENT = ("identity", "messages", "sampling")
-#: Columns that exports of an earlier version do not have.
-_LATER = ("first_tokens", "reasoning")
+#: Columns that exports of earlier versions lack.
+_OPTIONAL = ("first_tokens", "reasoning")
 _BATCH = 4096
-#: Characters that are taken in at once; bounds of what can stand in a row.
+#: Characters of a group of rows; longest short text and longest `first_tokens` of a row.
 _CHARACTERS, _SHORT, _LONGEST_TOKENS = 1 << 24, 1000, 1 << 20
+#: Largest sample index, count of tokens, and number of a row.
 _SAMPLES, _TOKENS, _NUMBER = 1 << 31, 1 << 40, 1e12
 _TEXTS = {str}
 _UNREADABLE = object()
 
 
 def export_parquet(journal: Path, out: Path) -> int:
-    """Write every completion with what was sent. Returns how many."""
-    done = 0
+    """Write every completion with its request; return how many."""
+    exported = 0
     check_file(out, has_columns("request_id", "sample_index", "messages"), "an export of a journal")
     with (
         Journal(journal, must_exist=True, read_only=not os.access(journal.parent, os.W_OK)) as store,
@@ -64,82 +65,88 @@ def export_parquet(journal: Path, out: Path) -> int:
     ):
         rows = store.rows("completions")
         while group := list(islice(rows, _BATCH)):
-            writer.write_table(pa.Table.from_pylist([_with_sent(store, row) for row in group], SCHEMA))
-            done += len(group)
-    return done
+            writer.write_table(pa.Table.from_pylist([_with_request(store, row) for row in group], SCHEMA))
+            exported += len(group)
+    return exported
 
 
-def _with_sent(store: Journal, row: dict[str, Any]) -> dict[str, Any]:
-    sent = store.request(row["request_id"]) or {}
+def _with_request(store: Journal, row: dict[str, Any]) -> dict[str, Any]:
+    request = store.request(row["request_id"]) or {}
     return {
         **row,
-        "identity": sent.get("identity"),
-        "messages": json.dumps(sent.get("messages"), ensure_ascii=False),
-        "sampling": json.dumps(sent.get("sampling"), sort_keys=True),
+        "identity": request.get("identity"),
+        "messages": json.dumps(request.get("messages"), ensure_ascii=False),
+        "sampling": json.dumps(request.get("sampling"), sort_keys=True),
     }
 
 
 @dataclass
-class Imported:
-    """How many completions were new, how many were there already, and why rows were left out."""
+class ImportReport:
+    """Result of an import.
+
+    Attributes:
+        new: Number of completions that were added.
+        existing: Number of completions that the journal had already.
+        skipped: Number of skipped rows and the number of the first one, by reason.
+    """
 
     new: int = 0
-    known: int = 0
-    #: Reason -> how many rows, and the first of them.
-    left_out: dict[str, tuple[int, int]] = field(default_factory=dict)
+    existing: int = 0
+    skipped: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def leave_out(self, reason: str, number: int) -> None:
-        count, first = self.left_out.get(reason, (0, number))
-        self.left_out[reason] = (count + 1, first)
+    def skip(self, reason: str, number: int) -> None:
+        """Count a row that is not imported."""
+        count, first = self.skipped.get(reason, (0, number))
+        self.skipped[reason] = (count + 1, first)
 
     def reasons(self) -> str:
-        """Return what was left out, in words; "" if nothing was."""
-        total = sum(count for count, _ in self.left_out.values())
-        told = ", ".join(
+        """Return which rows were skipped and why, in a phrase; "" if none was."""
+        total = sum(count for count, _ in self.skipped.values())
+        reasons = ", ".join(
             f"{count:,} {reason} (first: row {first:,})"
-            for reason, (count, first) in sorted(self.left_out.items(), key=lambda item: -item[1][0])
+            for reason, (count, first) in sorted(self.skipped.items(), key=lambda item: -item[1][0])
         )
-        return f"{total:,} {'row' if total == 1 else 'rows'} left out: {told}" if total else ""
+        return f"{total:,} {'row' if total == 1 else 'rows'} skipped: {reasons}" if total else ""
 
 
-def import_parquet(journal: Path, source: Path) -> Imported:
-    """Take in exported completions; what is already here stays as it is.
+def import_parquet(journal: Path, source: Path) -> ImportReport:
+    """Import exported completions; those that the journal has already stay unchanged.
 
-    A row is taken only if its key is the hash of what it says was asked, and each value can be what it is said to be: a
-    wrong row would be read for ever as an answer that was paid for. That a teacher wrote the text cannot be checked.
-    The file is read in batches, whatever its size.
+    A row is imported only if its key is the hash of its request, and each value is possible: a wrong row would be read for
+    ever as an answer that was paid for. Whether a teacher wrote the text cannot be checked. The file is read in batches.
 
-    Raises `InputError` for a file that is no export, or of which no row can be taken.
+    Raises:
+        InputError: If the file is not an export, or no row of it can be imported.
     """
-    done = Imported()
-    groups = _checked_groups(source, done)
-    # Opened when there is something to write: a wrong file leaves no empty journal.
+    report = ImportReport()
+    groups = _checked_groups(source, report)
+    # Opened once there is something to write, so that a wrong file leaves no empty journal.
     first = next(groups, None)
     if first is None:
-        if reasons := done.reasons():
-            raise InputError(f"{source}: nothing can be taken in; {reasons}")
+        if reasons := report.reasons():
+            raise InputError(f"{source}: nothing can be imported; {reasons}")
         with Journal(journal):
-            return done
+            return report
     with Journal(journal) as store:
         for requests, completions in chain([first], groups):
             new = store.insert(requests, completions)
-            done.new += new
-            done.known += len(completions) - new
-    return done
+            report.new += new
+            report.existing += len(completions) - new
+    return report
 
 
 Group = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 
-def _checked_groups(source: Path, done: Imported) -> Iterator[Group]:
-    """Rows of `requests` and of `completions` that hold; never so many that a long text in each fills the memory."""
+def _checked_groups(source: Path, report: ImportReport) -> Iterator[Group]:
+    """Yield groups of valid rows for `requests` and `completions`, bounded in their characters."""
     names = [name for name in SCHEMA.names if name not in _SENT]
     requests: dict[str, tuple[Any, ...]] = {}
     completions: list[tuple[Any, ...]] = []
     size = 0
     for number, row in enumerate(_rows(source), 1):
-        if reason := _wrong(row):
-            done.leave_out(reason, number)
+        if reason := _row_problem(row):
+            report.skip(reason, number)
             continue
         requests[row["request_id"]] = (row["request_id"], *(row[name] for name in _SENT))
         completions.append(tuple(row.get(name) for name in names))
@@ -152,46 +159,49 @@ def _checked_groups(source: Path, done: Imported) -> Iterator[Group]:
 
 
 def _rows(source: Path) -> Iterator[dict[str, Any]]:
-    """The rows of an export, one at a time."""
+    """Yield the rows of an export."""
     if not source.is_file():
-        what = (
+        problem = (
             "a folder; name the Parquet file that `synthkd journal export` wrote"
             if source.is_dir()
             else "no such file"
         )
-        raise InputError(f"{source}: {what}")
+        raise InputError(f"{source}: {problem}")
     try:
         with pq.ParquetFile(source) as file:
             columns = _checked_columns(source, file.schema_arrow)
         texts = [name for name in columns if pa.types.is_string(SCHEMA.field(name).type)]
-        # As dictionaries, a text that stands in many rows is in memory once.
+        # With dictionaries, a text of many rows is in memory once.
         with pq.ParquetFile(source, read_dictionary=texts, buffer_size=1 << 20) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
                 arrays = [batch.column(name) for name in columns]
                 for place in range(len(batch)):
                     yield {name: _value(array[place]) for name, array in zip(columns, arrays, strict=True)}
     except (pa.ArrowException, OSError, ValueError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{source}: not readable as Parquet: {said}") from None
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{source}: not readable as Parquet: {problem}") from None
 
 
 def _value(cell: Any) -> Any:
     try:
         return cell.as_py()
-    except (ValueError, pa.ArrowException):  # Bytes that are no UTF-8.
+    except (ValueError, pa.ArrowException):  # Bytes that are not UTF-8.
         return _UNREADABLE
 
 
 def _checked_columns(source: Path, schema: pa.Schema) -> list[str]:
-    """The columns of an export that are there. Refuses a file that lacks one, or whose types are others."""
-    found = []
+    """Return the columns of an export that a file has; refuse a file that lacks one, or has another type."""
+    columns = []
     for column in SCHEMA:
         if (count := schema.names.count(column.name)) != 1:
-            if not count and column.name in _LATER:
+            if not count and column.name in _OPTIONAL:
                 continue
-            what = f"column {column.name!r} stands {count} times" if count else f"no column {column.name!r}"
-            hint = "" if count else nearest(column.name, schema.names)
-            raise InputError(f"{source}: not an export of a journal: {what}{hint}")
+            problem = (
+                f"column {column.name!r} stands {count} times"
+                if count
+                else f"no column {column.name!r}{nearest(column.name, schema.names)}"
+            )
+            raise InputError(f"{source}: not an export of a journal: {problem}")
         type_ = schema.field(column.name).type
         if pa.types.is_dictionary(type_):
             type_ = type_.value_type
@@ -204,18 +214,18 @@ def _checked_columns(source: Path, schema: pa.Schema) -> list[str]:
             raise InputError(
                 f"{source}: not an export of a journal: column {column.name!r} holds {type_}, not {column.type}"
             )
-        found.append(column.name)
-    return found
+        columns.append(column.name)
+    return columns
 
 
-def _wrong(row: dict[str, Any]) -> str:
-    """Why a row cannot be taken in; "" where it can."""
+def _row_problem(row: dict[str, Any]) -> str:
+    """Return why a row cannot be imported, to follow "1 row"; "" if it can."""
     for name in ("request_id", "text", "finish_reason"):
         if not isinstance(row[name], str):
             return f"without {name}"
     for name in ("model", "first_tokens", "reasoning"):
         if row.get(name) is not None and not isinstance(row[name], str):
-            return f"with a {name} that is no text"
+            return f"with a {name} that is not a text"
     if len(row["finish_reason"]) > _SHORT or len(row["model"] or "") > _SHORT:
         return "with a finish_reason or model that is too long"
     if not isinstance(row["sample_index"], int) or not 0 <= row["sample_index"] < _SAMPLES:
@@ -233,7 +243,7 @@ def _wrong(row: dict[str, Any]) -> str:
         return "with an impossible time"
     if row.get("first_tokens") is not None and not _are_tokens(row["first_tokens"]):
         return "with first_tokens that are not of their form"
-    return _wrong_key(row)
+    return _key_problem(row)
 
 
 def _are_tokens(text: str) -> bool:
@@ -251,18 +261,18 @@ def _are_tokens(text: str) -> bool:
     )
 
 
-def _wrong_key(row: dict[str, Any]) -> str:
-    """A key that is not the hash of what the row says was asked."""
+def _key_problem(row: dict[str, Any]) -> str:
+    """Return why a row's key is not the hash of its request; "" if it is."""
     if not all(isinstance(row[name], str) for name in _SENT):
-        return "without what was asked"
+        return "without a request"
     try:
         messages, sampling = json.loads(row["messages"]), json.loads(row["sampling"])
         if not isinstance(messages, list) or not isinstance(sampling, dict):
-            return "without what was asked"
+            return "without a request"
         if not all(isinstance(one, dict) and _TEXTS.issuperset(map(type, one.values())) for one in messages):
-            return "with messages that are no texts"
-        asked = {**sampling, "identity": row["identity"], "messages": messages, "version": KEY_VERSION}
-        matches = content_hash(asked) == row["request_id"]
+            return "with messages that are not texts"
+        request = {**sampling, "identity": row["identity"], "messages": messages, "version": KEY_VERSION}
+        matches = content_hash(request) == row["request_id"]
     except (ValueError, TypeError, RecursionError):
-        return "without what was asked"
-    return "" if matches else "whose key does not match what was asked"
+        return "without a request"
+    return "" if matches else "whose key does not match the request"

@@ -1,6 +1,6 @@
-"""What a run has paid, what it has in flight at most, and what its caps leave.
+"""The money of a run: what it has paid, what it has reserved, and what its caps leave.
 
-    reserved (a flight, at the most that it may cost) ──► settled (what was billed)
+    reserved (in flight, at the most that it may cost) ──► settled (what was billed)
                          ├──► charged in full (an attempt of unknown cost)
                          └──► released (never sent, or refused without a bill)
 
@@ -16,10 +16,13 @@ from dataclasses import dataclass
 
 from synthkd.requests import Answer, Completion, Request
 
+#: The most that a sample may cost: dollars, and tokens read and written.
+Bound = tuple[float, int]
+
 
 @dataclass(frozen=True)
 class Caps:
-    """What a run may spend at most, over all its processes and resumptions: dollars, and tokens read and written."""
+    """The most that a run may spend over all its processes and resumptions: dollars, and tokens read and written."""
 
     dollars: float | None = None
     tokens: int | None = None
@@ -27,63 +30,72 @@ class Caps:
 
 @dataclass(frozen=True)
 class Spending:
-    """Spending of a run: paid, charged for attempts of unknown cost (``lost``), and at most in flight."""
+    """Spending of a run.
+
+    Attributes:
+        dollars: Dollars paid.
+        tokens: Tokens paid.
+        unknown_dollars: Dollars charged for attempts of unknown cost.
+        unknown_tokens: Tokens charged for attempts of unknown cost.
+        in_flight_dollars: Dollars that requests in flight may cost at most.
+        in_flight_tokens: Tokens that requests in flight may cost at most.
+    """
 
     dollars: float = 0.0
     tokens: int = 0
-    lost_dollars: float = 0.0
-    lost_tokens: int = 0
-    flying_dollars: float = 0.0
-    flying_tokens: int = 0
+    unknown_dollars: float = 0.0
+    unknown_tokens: int = 0
+    in_flight_dollars: float = 0.0
+    in_flight_tokens: int = 0
 
     def leaves(self, caps: Caps, dollars: float = 0.0, tokens: int = 0) -> bool:
-        """Whether the caps leave room for so much more."""
-        spent = self.dollars + self.lost_dollars + self.flying_dollars + dollars
-        used = self.tokens + self.lost_tokens + self.flying_tokens + tokens
-        # A hair for the sum of many prices, which is not exact in floating point.
-        return (caps.dollars is None or spent <= caps.dollars + 1e-9) and (
-            caps.tokens is None or used <= caps.tokens
+        """Tell if the caps leave room for so much more."""
+        total_dollars = self.dollars + self.unknown_dollars + self.in_flight_dollars + dollars
+        total_tokens = self.tokens + self.unknown_tokens + self.in_flight_tokens + tokens
+        # Many prices add up inexactly in floating point.
+        return (caps.dollars is None or total_dollars <= caps.dollars + 1e-9) and (
+            caps.tokens is None or total_tokens <= caps.tokens
         )
 
 
-def spending(db: sqlite3.Connection, run: str) -> Spending:
-    """Over all resumptions and processes of a run."""
+def read_spending(db: sqlite3.Connection, run: str) -> Spending:
+    """Sum up a run over all its resumptions and processes."""
     paid = db.execute(
         "SELECT dollars, tokens, lost_dollars, lost_tokens FROM spending WHERE run=?", (run,)
     ).fetchone() or (0.0, 0, 0.0, 0)
-    flying = db.execute(
+    in_flight = db.execute(
         "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE run=?", (run,)
     ).fetchone()
-    return Spending(*paid, *flying)
+    return Spending(*paid, *in_flight)
 
 
-def room(
-    db: sqlite3.Connection, requests: Sequence[tuple[Request, tuple[float, int]]], run: str, caps: Caps
+def count_affordable(
+    db: sqlite3.Connection, requests: Sequence[tuple[Request, Bound]], run: str, caps: Caps
 ) -> int:
-    """How many of the first have room under the caps; each comes with what a sample of it may cost."""
-    spent = spending(db, run)
+    """Return how many of the first requests have room under the caps; each comes with the bound of its samples."""
+    spending = read_spending(db, run)
     dollars, tokens = 0.0, 0
     for place, (request, bound) in enumerate(requests):
-        n = len(request.sample_indexes)
-        dollars, tokens = dollars + n * bound[0], tokens + n * bound[1]
-        if not spent.leaves(caps, dollars, tokens):
+        samples = len(request.sample_indexes)
+        dollars, tokens = dollars + samples * bound[0], tokens + samples * bound[1]
+        if not spending.leaves(caps, dollars, tokens):
             return place
     return len(requests)
 
 
-def settle(db: sqlite3.Connection, answers: Sequence[Answer], run: str) -> None:
-    """Put what was paid in the place of what was reserved. Before the flights are forgotten.
+def settle_answers(db: sqlite3.Connection, answers: Sequence[Answer], run: str) -> None:
+    """Add what answers cost to the spending. Call before their reservations are deleted.
 
     An answer of unknown cost is charged its reservation.
     """
     dollars, tokens = 0.0, 0
-    unpriced = next((answer for answer in answers if answer.price is None and _tokens(answer)), None)
+    unpriced = next((answer for answer in answers if answer.price is None and _billed_tokens(answer)), None)
     # One teacher answers a run: either each of its answers has a price, or dollars are not known.
-    priced = unpriced is not None and _reserved_dollars(db, unpriced)
+    priced = unpriced is not None and _has_reserved_dollars(db, unpriced)
     for answer in answers:
-        count = _tokens(answer)
+        count = _billed_tokens(answer)
         if count is None or (priced and count and answer.price is None):
-            lose(db, run, answer.request_id, (answer.sample_index,))
+            charge_reservation(db, run, answer.request_id, (answer.sample_index,))
         else:
             dollars, tokens = dollars + (answer.price or 0.0), tokens + count
     if dollars or tokens:
@@ -94,102 +106,106 @@ def settle(db: sqlite3.Connection, answers: Sequence[Answer], run: str) -> None:
         )
 
 
-def _tokens(answer: Answer) -> int | None:
-    """Tokens that an answer was billed for; None if nobody knows."""
+def _billed_tokens(answer: Answer) -> int | None:
+    """Return the tokens that an answer was billed for; None if they are unknown."""
     if not isinstance(answer, Completion):
         return answer.tokens
     unknown = answer.completion_tokens is None or (answer.bears_prompt and answer.prompt_tokens is None)
     return None if unknown else answer.tokens
 
 
-def _reserved_dollars(db: sqlite3.Connection, answer: Answer) -> bool:
-    found = db.execute(
+def _has_reserved_dollars(db: sqlite3.Connection, answer: Answer) -> bool:
+    row = db.execute(
         "SELECT dollars FROM flights WHERE request_id=? AND sample_index=?",
         (answer.request_id, answer.sample_index),
     ).fetchone()
-    return found is not None and found[0] > 0
+    return row is not None and row[0] > 0
 
 
-def lose(db: sqlite3.Connection, run: str, request_id: str, sample_indexes: Sequence[int]) -> None:
-    """Count what was reserved for these samples as paid in full; the reservation stays."""
+def charge_reservation(
+    db: sqlite3.Connection, run: str, request_id: str, sample_indexes: Sequence[int]
+) -> None:
+    """Charge samples of unknown cost what was reserved for them; the reservation stays."""
     marks = ",".join("?" * len(sample_indexes))
-    found = db.execute(
+    sums = db.execute(
         "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE request_id=?"
         f" AND sample_index IN ({marks})",
         (request_id, *sample_indexes),
     ).fetchone()
-    _lost(db, run, *found)
+    _add_unknown_cost(db, run, *sums)
 
 
 #: Requests of batches that were handed to a provider and are not collected.
-_WAITING = "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
+_IN_BATCHES = (
+    "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
+)
 
 
-def give_up_flights(
+def settle_in_flight(
     db: sqlite3.Connection,
     run: str,
     on_wire: Container[str] | None = None,
-    requests: Sequence[str] | None = None,
+    request_ids: Sequence[str] | None = None,
 ) -> int:
-    """Charge what a run has on the wire in full, and release what it reserved and did not send.
+    """Charge in full what a run has on the wire, and release what it reserved and did not send.
 
-    Batches that were submitted are still under way: their reservations stay.
+    Reservations of submitted batches stay: the batches are still under way.
 
     Args:
-        on_wire: Requests that were sent and may be billed; None if nobody knows, and all count.
-        requests: Only these requests; None for all of the run.
+        db: The connection.
+        run: Name of the run.
+        on_wire: Requests that were sent and may be billed; None if that is unknown, and all count.
+        request_ids: Only these requests; None for all of the run.
 
     Returns:
-        How many samples were charged.
+        Number of samples that were charged.
     """
     chosen, values = "", [run]
-    if requests is not None:
-        chosen, values = (
-            " AND request_id IN (SELECT value FROM json_each(?))",
-            [run, json.dumps(list(requests))],
-        )
-    found = db.execute(
+    if request_ids is not None:
+        chosen = " AND request_id IN (SELECT value FROM json_each(?))"
+        values = [run, json.dumps(list(request_ids))]
+    rows = db.execute(
         "SELECT request_id, sum(dollars), sum(tokens), count(*) FROM flights WHERE run=?"
-        f" AND request_id NOT IN {_WAITING}{chosen} GROUP BY request_id",
+        f" AND request_id NOT IN {_IN_BATCHES}{chosen} GROUP BY request_id",
         values,
     ).fetchall()
-    charged = [row for row in found if on_wire is None or row[0] in on_wire]
+    charged = [row for row in rows if on_wire is None or row[0] in on_wire]
     if charged:
-        _lost(db, run, sum(row[1] for row in charged), sum(row[2] for row in charged))
-    if found:
-        db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {_WAITING}{chosen}", values)
+        _add_unknown_cost(db, run, sum(row[1] for row in charged), sum(row[2] for row in charged))
+    if rows:
+        db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {_IN_BATCHES}{chosen}", values)
     return sum(row[3] for row in charged)
 
 
-def open_flights(db: sqlite3.Connection, run: str) -> int:
-    """How many samples a run has in flight outside of batches."""
-    found = db.execute(
-        f"SELECT count(*) FROM flights WHERE run=? AND request_id NOT IN {_WAITING}", (run,)
+def count_in_flight(db: sqlite3.Connection, run: str) -> int:
+    """Return how many samples a run has in flight outside of batches."""
+    row = db.execute(
+        f"SELECT count(*) FROM flights WHERE run=? AND request_id NOT IN {_IN_BATCHES}", (run,)
     ).fetchone()
-    return int(found[0])
+    return int(row[0])
 
 
-def others_flying(db: sqlite3.Connection, run: str) -> bool:
-    """Whether runs of other names have anything in flight, or in batches."""
-    found = db.execute(
+def has_other_runs_in_flight(db: sqlite3.Connection, run: str) -> bool:
+    """Tell if runs of other names have anything in flight, or in batches."""
+    row = db.execute(
         "SELECT EXISTS (SELECT 1 FROM flights WHERE run != ?)"
         " OR EXISTS (SELECT 1 FROM batches WHERE run != ? AND state != 'collected')",
         (run, run),
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
-def in_batches(db: sqlite3.Connection, run: str, ids: str) -> set[str]:
-    """Those of ``ids`` (a JSON list of one-element lists) that a batch of another run holds at a provider."""
-    found = db.execute(
+def in_batches_of_others(db: sqlite3.Connection, run: str, request_ids: str) -> set[str]:
+    """Return those of ``request_ids`` (a JSON list of one-element lists) that a batch of another run contains."""
+    rows = db.execute(
         "SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected'"
         " AND b.run != ? AND r.request_id IN (SELECT json_extract(value,'$[0]') FROM json_each(?))",
-        (run, ids),
+        (run, request_ids),
     )
-    return {row[0] for row in found}
+    return {row[0] for row in rows}
 
 
-def set_lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
+def set_unknown_cost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
     """Set what a run was charged for attempts of unknown cost."""
     db.execute(
         "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
@@ -198,7 +214,7 @@ def set_lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> N
     )
 
 
-def _lost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
+def _add_unknown_cost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
     db.execute(
         "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
         " lost_dollars = lost_dollars + excluded.lost_dollars, lost_tokens = lost_tokens + excluded.lost_tokens",

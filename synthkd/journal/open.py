@@ -1,4 +1,4 @@
-"""Open the SQLite file of a journal: checked before it is touched, brought up to date, or only read."""
+"""Open the SQLite file of a journal: checked first, then brought up to date, or only read."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from typing import Any
 from urllib.parse import quote
 
 from synthkd.errors import DiskFullError, JournalError
-from synthkd.journal.guard import refuse_strangers
+from synthkd.journal.guard import refuse_foreign_database
 from synthkd.journal.schema import VERSION, upgrade
 
-#: Seconds that another process's lock is waited for.
-PATIENCE = 30.0
+#: Seconds to wait for another process's lock.
+LOCK_TIMEOUT = 30.0
 #: Bytes at the beginning of every SQLite file.
 _MAGIC = b"SQLite format 3\x00"
 
 
 def open_to_write(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    """Open a journal, creating it if there is none. Returns the connections that write and read.
+    """Open a journal, or create it.
+
+    Returns:
+        The connection that writes and the connection that reads.
 
     Raises:
-        JournalError: The file is no journal, is of a newer version, or cannot be written.
+        JournalError: If the file is not a journal, or is of a newer version.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size:
         # Through a connection that cannot write: another program's database stays as it is, its log included.
         with closing(_read_only(path)) as look:
-            refuse_strangers(look, path)
+            refuse_foreign_database(look, path)
     db = _connect(path)
     try:
         _prepare(db, path)
@@ -41,13 +44,13 @@ def open_to_write(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
 
 
 def open_to_read(path: Path) -> sqlite3.Connection:
-    """Open a journal without the means to change it.
+    """Open a journal read-only.
 
-    A journal of an older version is copied to a temporary database without a name, and brought up to date there.
+    A journal of an older version is copied into a temporary database, and brought up to date there.
     """
     db = _read_only(path)
     try:
-        refuse_strangers(db, path)
+        refuse_foreign_database(db, path)
         if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
             raise JournalError(f"{path}: an empty file, no journal; a run makes one")
         (version,) = db.execute("SELECT value FROM meta WHERE key='version'").fetchone()
@@ -68,21 +71,21 @@ def _read_only(path: Path) -> sqlite3.Connection:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) not in (_MAGIC, b""):
             raise JournalError(f"{path}: not a journal, or damaged; restore it or name another `journal`")
-    # Without a log nobody is writing: SQLite then needs no files beside the journal, and leaves none.
+    # If there is no log, nobody is writing; SQLite then needs no files beside the journal, and leaves none.
     quiet = not path.with_name(f"{path.name}-wal").exists()
     place = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' * quiet}"
-    return _checked(sqlite3.connect(place, uri=True, **_WAY))
+    return _checked(sqlite3.connect(place, uri=True, **_CONNECTION))
 
 
-_WAY: dict[str, Any] = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}
+_CONNECTION: dict[str, Any] = {"timeout": LOCK_TIMEOUT, "isolation_level": None, "check_same_thread": False}
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return _checked(sqlite3.connect(path, **_WAY))
+    return _checked(sqlite3.connect(path, **_CONNECTION))
 
 
 def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
-    """Let nothing in the file run functions, and look at it once: SQLite opens late."""
+    """Let nothing in the file run functions, and read from it once: SQLite opens a file at its first use."""
     try:
         db.execute("PRAGMA trusted_schema=OFF")
         db.execute("PRAGMA cell_size_check=ON")
@@ -95,14 +98,14 @@ def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     # SQLite itself does not wait here while another process makes the same journal.
-    when_free(lambda: db.execute("PRAGMA journal_mode=WAL"))
+    retry_while_locked(lambda: db.execute("PRAGMA journal_mode=WAL"))
     # FULL syncs the log at each commit: a group survives a power cut, not only a killed process.
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA cache_size=-16384")
-    # Moving the log's pages into the file costs least when many commits have touched each of them.
+    # Moving the log's pages into the file costs least if many commits have touched each page.
     db.execute("PRAGMA wal_autocheckpoint=8000")
     _refuse_newer(upgrade(db), path)
-    # Transactions wait by themselves: SQLite's own waits grow to a tenth of a second.
+    # Transactions wait by `retry_while_locked`: SQLite's own waits grow to a tenth of a second.
     db.execute("PRAGMA busy_timeout=0")
 
 
@@ -113,9 +116,9 @@ def _refuse_newer(version: int, path: Path) -> None:
         )
 
 
-def when_free(work: Callable[[], Any], pause: float = 0.01) -> None:
-    """Do it as soon as no other process is writing."""
-    end = time.monotonic() + PATIENCE
+def retry_while_locked(work: Callable[[], Any], pause: float = 0.01) -> None:
+    """Call a function, again after each ``pause`` (seconds) while another process is writing."""
+    end = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             work()
@@ -126,17 +129,17 @@ def when_free(work: Callable[[], Any], pause: float = 0.01) -> None:
         time.sleep(pause)
 
 
-def explained(error: Exception, path: Path) -> JournalError | DiskFullError:
-    """An error of SQLite or the system in our words, with the place and the remedy."""
+def journal_error(error: Exception, path: Path) -> JournalError | DiskFullError:
+    """Return the error to raise for an error of SQLite or the system, with the path and the remedy."""
     text = str(error)
     if isinstance(error, JournalError | DiskFullError):
         return error
     if "full" in text or "No space left" in text:
         return DiskFullError(f"{path}: the disk is full; make room and run again: what was committed is kept")
     if "disk I/O" in text:
-        # A quota or a limit on the size of files comes as this, too.
+        # Also a quota, or a limit on the size of files.
         return JournalError(
-            f"{path}: the disk cannot be written ({text}): full, over a quota, or broken; mend that and run"
+            f"{path}: the disk cannot be written ({text}): full, over a quota, or broken; repair that and run"
             " again: what was committed is kept"
         )
     if "locked" in text:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from synthkd.errors import InputError, nearest
 from synthkd.journal import ledger
 from synthkd.journal.ledger import Spending
-from synthkd.journal.open import explained
+from synthkd.journal.open import journal_error
 from synthkd.requests import Completion, Failure
 
 COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bears_prompt")
@@ -21,8 +21,8 @@ COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bea
 _CHUNK = 500
 
 
-class Sample(NamedTuple):
-    """The part of a completion that is judged."""
+class SampleRecord(NamedTuple):
+    """The fields of a completion that filtering reads."""
 
     text: str
     finish_reason: str
@@ -31,13 +31,13 @@ class Sample(NamedTuple):
     price: float | None
     model: str | None
     reasoning_tokens: int | None = None
-    #: Whether the server gave thoughts apart from the text.
+    #: Whether the server returned thoughts apart from the text.
     thought: bool = False
 
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """How many samples are in hand, failed for good, and were in flight when a process ended."""
+    """Counts of a journal: completions, final failures, samples in flight, requests; and the price of all completions."""
 
     completions: int
     failures: int
@@ -47,48 +47,50 @@ class JournalCounts:
 
 
 class JournalReader:
-    """Queries over a connection that only reads. `Journal` opens it."""
+    """Queries over a connection that only reads, which `Journal` opens."""
 
     path: Path
     _reader: sqlite3.Connection
     _reading: threading.Lock
 
     def completions(self, request_ids: Sequence[str]) -> dict[str, dict[int, Completion]]:
-        """request id -> sample index -> completion, for those in hand."""
-        found: dict[str, dict[int, Completion]] = {}
+        """Return the stored completions by request id and sample index."""
+        by_request: dict[str, dict[int, Completion]] = {}
         for row in self._select(f"SELECT {','.join(COLUMNS)} FROM completions", request_ids):
             completion = Completion(**dict(zip(COLUMNS, row, strict=True)))
-            found.setdefault(completion.request_id, {})[completion.sample_index] = completion
-        return found
+            by_request.setdefault(completion.request_id, {})[completion.sample_index] = completion
+        return by_request
 
-    def samples(self, request_ids: Sequence[str]) -> dict[str, dict[int, Sample]]:
-        """request id -> sample index -> what a judge reads of a completion: for many rows, faster than
-        `completions`."""
-        found: dict[str, dict[int, Sample]] = {}
+    def samples(self, request_ids: Sequence[str]) -> dict[str, dict[int, SampleRecord]]:
+        """Return what filtering reads of stored completions, by request id and sample index.
+
+        Faster than `completions` for many rows.
+        """
+        by_request: dict[str, dict[int, SampleRecord]] = {}
         columns = "text, finish_reason, completion_tokens, logprob, price, model, reasoning_tokens, reasoning IS NOT NULL"
         query = f"SELECT request_id, sample_index, {columns} FROM completions"
-        for request, index, *said in self._select(query, request_ids):
-            found.setdefault(request, {})[index] = Sample(*said)
-        return found
+        for request, index, *fields_ in self._select(query, request_ids):
+            by_request.setdefault(request, {})[index] = SampleRecord(*fields_)
+        return by_request
 
-    def held(self, request_ids: Sequence[str]) -> dict[str, set[int]]:
-        """request id -> sample indexes in hand."""
-        found: dict[str, set[int]] = {}
+    def cached_indexes(self, request_ids: Sequence[str]) -> dict[str, set[int]]:
+        """Return the sample indexes of stored completions by request id."""
+        by_request: dict[str, set[int]] = {}
         for request, index in self._select("SELECT request_id, sample_index FROM completions", request_ids):
-            found.setdefault(request, set()).add(index)
-        return found
+            by_request.setdefault(request, set()).add(index)
+        return by_request
 
     def failures(self, request_ids: Sequence[str]) -> dict[str, dict[int, Failure]]:
-        """request id -> sample index -> why it did not come."""
-        found: dict[str, dict[int, Failure]] = {}
+        """Return the recorded failures by request id and sample index."""
+        by_request: dict[str, dict[int, Failure]] = {}
         query = "SELECT request_id, sample_index, reason, detail, attempts, permanent FROM failures"
         for request, index, reason, detail, attempts, permanent in self._select(query, request_ids):
             failure = Failure(request, index, reason, detail, attempts, bool(permanent))
-            found.setdefault(request, {})[index] = failure
-        return found
+            by_request.setdefault(request, {})[index] = failure
+        return by_request
 
     def request(self, request_id: str) -> dict[str, Any] | None:
-        """Return what was sent under a request id: identity, messages, sampling."""
+        """Return identity, messages and sampling of a request; None if it was never sent."""
         row = self._read(
             "SELECT identity, messages, sampling FROM requests WHERE request_id=?", (request_id,)
         )
@@ -101,15 +103,15 @@ class JournalReader:
         return None
 
     def counts(self) -> JournalCounts:
-        """Totals over the whole journal."""
+        """Count over the whole journal."""
         ((completions, price),) = self._read("SELECT count(*), sum(price) FROM completions")
         ((failures,),) = self._read("SELECT count(*) FROM failures")
-        ((flights,),) = self._read("SELECT count(*) FROM flights")
+        ((in_flight,),) = self._read("SELECT count(*) FROM flights")
         ((requests,),) = self._read("SELECT count(*) FROM requests")
-        return JournalCounts(completions, failures, flights, requests, price)
+        return JournalCounts(completions, failures, in_flight, requests, price)
 
     def rows(self, table: str = "completions") -> Iterator[dict[str, Any]]:
-        """Every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
+        """Yield every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
         tables = ["completions", "failures", "flights", "requests"]
         if table not in tables:
             raise InputError(f"no table {table!r} in a journal{nearest(table, tables)}")
@@ -120,20 +122,20 @@ class JournalReader:
             for row in cursor:
                 yield dict(zip(names, row, strict=True))
         except sqlite3.Error as error:
-            raise explained(error, self.path) from None
+            raise journal_error(error, self.path) from None
 
     def spending(self, run: str) -> Spending:
-        """Sum up what a run has paid, over all its resumptions, and what it has in flight."""
+        """Sum up what a run has paid over all its resumptions, and what it has in flight."""
         try:
             with self._reading:
-                return ledger.spending(self._reader, run)
+                return ledger.read_spending(self._reader, run)
         except sqlite3.Error as error:
-            raise explained(error, self.path) from None
+            raise journal_error(error, self.path) from None
 
     def runs(self) -> list[str]:
-        """Names of the runs that have spent or reserved something."""
-        found = self._read("SELECT run FROM spending UNION SELECT run FROM flights ORDER BY 1")
-        return [run for (run,) in found]
+        """Return the names of the runs that have spent or reserved something."""
+        rows = self._read("SELECT run FROM spending UNION SELECT run FROM flights ORDER BY 1")
+        return [run for (run,) in rows]
 
     def _select(self, query: str, request_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(request_ids), _CHUNK):
@@ -145,4 +147,4 @@ class JournalReader:
             with self._reading:
                 return self._reader.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise explained(error, self.path) from None
+            raise journal_error(error, self.path) from None

@@ -1,9 +1,9 @@
-"""The tables of a journal, and the named steps that bring an older one up to date.
+"""The tables of a journal, and the steps that bring an older journal up to date.
 
 requests     what was sent, once
 completions  one row a sample
-failures     what did not come, and why
-flights      sent, not yet answered, with what it may cost at most: after a crash, what may have been billed
+failures     samples that failed, and why
+flights      samples in flight, with what they may cost at most: after a crash, what may have been billed
 spending     what each run has paid, and what it was charged for attempts of unknown cost
 batches      batches of a provider's Batch API, from the intent to the collected result
 """
@@ -14,8 +14,8 @@ import sqlite3
 
 VERSION = 4
 
-# Content hashes come in no order. Kept apart from the texts, their index is small: a commit of many rows then
-# touches few pages.
+# Content hashes come in no order. Apart from the texts their index is small, so that a commit of many rows touches
+# few pages.
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE requests (
@@ -37,7 +37,7 @@ CREATE TABLE flights (
 ) WITHOUT ROWID;
 """
 
-#: Version -> what leads to it from the one before. Steps are only ever added.
+#: Statements that lead to a version from the one before. Steps are only ever added.
 _STEPS = {
     1: _FIRST,
     2: """
@@ -65,32 +65,32 @@ CREATE TABLE batch_rows (
 
 
 def upgrade(db: sqlite3.Connection) -> int:
-    """Make or bring up to date the tables, each step in one transaction. Returns the version that stands then."""
-    while (found := _version(db)) < VERSION:
+    """Create the tables or bring them up to date, each step in one transaction; return the version."""
+    while (version := _version(db)) < VERSION:
         db.execute("BEGIN IMMEDIATE")
         try:
             # Another process may have made this step while this one waited for its turn.
-            if _version(db) == found:
-                apply(db, found + 1)
-                db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (str(found + 1),))
+            if _version(db) == version:
+                apply(db, version + 1)
+                db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (str(version + 1),))
         except BaseException:
-            # SQLite itself rolls back after some errors, of a full disk for one; its own error is the one to raise.
+            # SQLite itself rolls back after some errors, such as a full disk; its own error is the one to raise.
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
-    return found
+    return version
 
 
 def apply(db: sqlite3.Connection, step: int) -> None:
-    """Do one step, inside the caller's transaction."""
+    """Execute one step, inside the caller's transaction."""
     for statement in _STEPS[step].split(";"):
         if statement.strip():
             db.execute(statement)
 
 
 def _version(db: sqlite3.Connection) -> int:
-    """The version of a journal; 0 for an empty file."""
+    """Return the version of a journal; 0 for an empty file."""
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name='meta'").fetchone():
         return 0
     (value,) = db.execute("SELECT value FROM meta WHERE key='version'").fetchone()

@@ -1,401 +1,272 @@
-"""`Journal`: what is written and read of the tables in `schema`.
-
-Writes go through one connection, reads through another: a reader sees only what is on disk, and never waits
-for a commit.
-"""
+"""`Journal`: reservations of requests that are about to be sent, their answers, and what runs have spent."""
 
 from __future__ import annotations
 
-import json
-import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from synthkd.errors import InputError, JournalError, nearest
-from synthkd.journal import claim, ledger
-from synthkd.journal.claim import Claim
-from synthkd.journal.guard import Place, rescue
-from synthkd.journal.ledger import Caps, Spending
-from synthkd.journal.open import explained, open_to_read, open_to_write, when_free
-from synthkd.journal.read import COLUMNS, JournalReader
-from synthkd.journal.values import json_text, odd, representable, storable
+from synthkd.journal import ledger
+from synthkd.journal.claim import Claim, is_run_alive, join_claim, requests_on_wire, take_claim
+from synthkd.journal.connection import JournalConnection
+from synthkd.journal.ledger import Bound, Caps, Spending
+from synthkd.journal.read import COLUMNS
+from synthkd.journal.values import is_storable, rows_json, unstorable_failure
 from synthkd.requests import Answer, Completion, Failure, Request
 
 _values = attrgetter(*COLUMNS)
-_INSERT = f"INSERT OR IGNORE INTO completions ({','.join(COLUMNS)},created)"
-#: Seconds between looks whether a transaction may begin.
-_TURN = 0.0005
+_INSERT_COMPLETIONS = f"INSERT OR IGNORE INTO completions ({','.join(COLUMNS)},created)"
 
 
 @dataclass(frozen=True)
-class Departed:
-    """Requests that go, those for which the caps leave no room now, and those that another process is at."""
+class Reservation:
+    """Result of `Journal.reserve`.
 
-    go: list[Request]
+    Attributes:
+        granted: Requests to send.
+        refused: Requests for which the caps leave no room now.
+        taken: Requests that another process has in flight, or has bought.
+    """
+
+    granted: list[Request]
     refused: list[Request]
-    others: list[Request]
+    taken: list[Request]
 
 
-class Journal(JournalReader):
-    """Open a journal, creating it if there is none. Use as a context manager.
+class Journal(JournalConnection):
+    """A journal. Use as a context manager.
 
     Args:
         path: The SQLite file.
         must_exist: Raise `JournalError` if there is no file, instead of creating one.
-        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short look: what a
-            process writes that starts meanwhile may not be seen.
+        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short look: the writes of a
+            process that starts meanwhile may not be seen.
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False, read_only: bool = False) -> None:
-        self.path = Path(path)
-        # One connection writes for several threads: a transaction of one must not be ended by another.
-        self._lock = threading.RLock()
-        self._reading = threading.Lock()
+        super().__init__(path, must_exist, read_only)
         self._claims: dict[str, Claim] = {}
-        self._lost: str | None = None
-        self.read_only = read_only
-        #: Changes of the file by other connections, as far as departures have looked at them.
-        self._seen_version: int | None = None
-        self._others_flying = False
-        if (must_exist or read_only) and not self.path.exists():
-            raise JournalError(f"{self.path}: no journal here; a run makes one")
-        try:
-            if read_only:
-                self._db = self._reader = open_to_read(self.path)
-            else:
-                self._db, self._reader = open_to_write(self.path)
-            self._place = Place(self.path)
-        except (sqlite3.Error, OSError) as error:
-            raise explained(error, self.path) from None
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; what was committed stays."""
-        self._reader.close()
-        self._db.close()
-
-    def checkpoint(self) -> None:
-        """Move what the log holds into the file itself, as far as nobody reads it, so that a copy of the file has it."""
-        with self._lock, suppress(sqlite3.Error):
-            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
-    def look_at_place(self) -> None:
-        """Raise `JournalError` if the file was removed, moved, replaced or cut since it was opened."""
-        if self.read_only or not (trouble := self._place.trouble()):
-            return
-        with self._lock:
-            if self._lost is None:
-                kept = rescue(self._db, self.path)
-                self._lost = f"{self.path}: {trouble} while the run was on; nothing more is sent. " + (
-                    f"All that was committed is in {kept}: put that file in its place, then the same command goes on"
-                    if kept
-                    else "What was committed could not be read any more; restore the file from a copy"
-                )
-        raise JournalError(self._lost)
+        #: SQLite's counter of changes by other connections, when reservations last looked.
+        self._data_version: int | None = None
+        self._others_in_flight = False
 
     # Runs
 
     @contextmanager
     def claim(self, run: str, say: Callable[[str], None] | None = None) -> Iterator[Claim]:
-        """Be the only process team at a run, from the settling of what the one before left to the end of the block.
+        """Claim a run for this process and its workers, and settle what an earlier process left in flight.
 
-        Waits while another process is at the run; ``say`` is told so.
+        Args:
+            run: Name of the run.
+            say: Receives a message if another process is at the run, and this one waits for its end.
         """
-        held = claim.take(self.path, run, say)
+        claim = take_claim(self.path, run, say)
         try:
-            # What an earlier process had in flight when it died may have been billed.
-            self.give_up_flights(run)
-            held.begin()
-            self._claims[run] = held
-            yield held
+            self.settle_in_flight(run)
+            claim.reset()
+            self._claims[run] = claim
+            yield claim
         finally:
             self._claims.pop(run, None)
-            held.end(remove=self._settled(run))
+            claim.release(remove=self._is_settled(run))
 
     def claim_of(self, run: str) -> Claim | None:
-        """The claim that this process or its parent has on a run; None if there is none."""
-        return self._claims.get(run) or claim.join(self.path, run)
+        """Return the claim that this process or its parent has on a run; None if there is none."""
+        return self._claims.get(run) or join_claim(self.path, run)
 
-    def _settled(self, run: str) -> bool:
-        """Whether no reservation of a run is left but those of batches, which are at the provider."""
+    def _is_settled(self, run: str) -> bool:
+        """Tell if a run has no reservations except of batches, which the provider has."""
         try:
             with self._reading:
-                return not ledger.open_flights(self._reader, run)
+                return not ledger.count_in_flight(self._reader, run)
         except sqlite3.Error:
             return False
 
-    # Writing
+    def settle_in_flight(self, run: str) -> int:
+        """Charge what a dead process of a run had on the wire, and release what it had not sent.
 
-    def transaction(self) -> _Transaction:
-        """All that is written inside is committed together, or not at all."""
-        return _Transaction(self)
-
-    def depart(
-        self,
-        requests: Iterable[Request],
-        run: str = "",
-        bounds: Sequence[tuple[float, int]] = (),
-        caps: Caps | None = None,
-    ) -> Departed:
-        """Record, in one commit, what is about to be sent, and reserve what it may cost.
-
-        ``bounds`` holds for each request what a sample may cost at most (dollars, tokens). Under ``caps`` only the
-        first are let through whose reservations have room.
+        Only for a run that no other process is at. Returns the number of samples that were charged.
         """
         with self.transaction():
-            return self.write_departures(list(requests), run, bounds, caps)
+            return ledger.settle_in_flight(self._db, run, requests_on_wire(self.path, run))
 
-    def write_departures(
-        self,
-        requests: Sequence[Request],
-        run: str,
-        bounds: Sequence[tuple[float, int]] = (),
-        caps: Caps | None = None,
-        shared: bool = False,
-    ) -> Departed:
-        """`depart` inside a transaction that the caller has begun.
-
-        What a living process of another run has in flight, or anybody has bought since the caller looked, is left to
-        them. ``shared``: this run has other processes, to which the same holds.
-        """
-        pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
-        others: set[str] = (
-            self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
-        )
-        free = [(request, bound) for request, bound in pairs if request.request_id not in others]
-        room = len(free) if caps is None else ledger.room(self._db, free, run, caps)
-        go = free[:room]
-        now = time.time()
-        self._many(
-            "INSERT OR IGNORE INTO requests",
-            [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r, _ in go],
-        )
-        self._many(
-            "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens)",
-            [
-                (request.request_id, index, now, run, *bound)
-                for request, bound in go
-                for index in request.sample_indexes
-            ],
-        )
-        return Departed(
-            [request for request, _ in go],
-            [request for request, _ in free[room:]],
-            [request for request in requests if request.request_id in others],
-        )
-
-    def _others_at_work(self, run: str) -> bool:
-        """Whether another run has anything in flight, or another connection has written since this was last asked.
-
-        Without either nothing needs to be looked up, which would cost as much as the departure itself.
-        """
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
-        changed, self._seen_version = version != self._seen_version, version
-        if changed:
-            self._others_flying = ledger.others_flying(self._db, run)
-        return changed or self._others_flying
-
-    def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
-        """Requests that others have in flight, or of which a wanted sample has come since the caller looked."""
-        ids = json_text([(r.request_id,) for r in requests])
-        wanted = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
-        found: set[str] = set()
-        flying: dict[str, list[str]] = {}
-        for request_id, whose in self._db.execute(
-            f"SELECT DISTINCT request_id, run FROM flights WHERE request_id {wanted}", (ids,)
-        ):
-            flying.setdefault(whose, []).append(request_id)
-        for whose, theirs in flying.items():
-            if whose == run:
-                found.update(theirs if shared else ())
-            elif claim.is_alive(self.path, whose):
-                found.update(theirs)
-            else:
-                # Nobody would ask for these; what may have been billed stays with the run that sent it.
-                ledger.give_up_flights(self._db, whose, claim.on_wire(self.path, whose), theirs)
-        # Batches that were submitted are under way at the provider, whether or not a process waits for them.
-        found.update(ledger.in_batches(self._db, run, ids))
-        have = self._db.execute(
-            f"SELECT request_id, sample_index FROM completions WHERE request_id {wanted}", (ids,)
-        )
-        asked = {(r.request_id, index) for r in requests for index in r.sample_indexes}
-        return found | {row[0] for row in have if (row[0], row[1]) in asked}
-
-    def _many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
-        """`statement`, such as an INSERT without its values, for all rows in one step.
-
-        The rows go in as one JSON text. Row by row, SQLite's driver gives up and takes back the interpreter's lock
-        for each of them, and would wait for the event loop every time. A column that is the same in all rows is
-        given once.
-        """
-        if not rows:
-            return
-        columns = list(zip(*rows, strict=True))
-        fixed = [all(value == column[0] for value in column) for column in columns]
-        varying = [column for column, same in zip(columns, fixed, strict=True) if not same]
-        text = json_text(list(zip(*varying, strict=True)) if varying else [()] * len(rows))
-        if "\\u0000" in text and not end:
-            # SQLite's JSON cuts a text at NUL: such rows, which are rare, go in one by one.
-            marks = ",".join("?" * len(columns))
-            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(json_text(rows)))
-            return
-        places = iter(range(len(varying)))
-        values = ",".join("?" if same else f"json_extract(value,'$[{next(places)}]')" for same in fixed)
-        given = [representable(column[0]) for column, same in zip(columns, fixed, strict=True) if same]
-        self._db.execute(f"{statement} SELECT {values} FROM json_each(?){end}", (*given, text))
-
-    def arrive(self, answers: Sequence[Answer], run: str = "") -> None:
-        """Commit a group of answers. When this returns they are on disk."""
-        with self.transaction():
-            self.write_arrivals(answers, run)
-
-    def write_arrivals(self, answers: Sequence[Answer], run: str) -> None:
-        """`arrive` inside a transaction that the caller has begun."""
-        now = time.time()
-        answers = [answer if storable(answer) else odd(answer) for answer in answers]
-        done = [a for a in answers if isinstance(a, Completion)]
-        failed = [a for a in answers if isinstance(a, Failure)]
-        # The first answer under a key stays: what was read once must not change under a reader.
-        self._many(_INSERT, [(*_values(c), now) for c in done])
-        ledger.settle(self._db, answers, run)
-        self._many(
-            "INSERT OR REPLACE INTO failures",
-            [
-                (f.request_id, f.sample_index, f.reason, f.detail, f.attempts, f.permanent, now)
-                for f in failed
-            ],
-        )
-        self._forget("flights", answers)
-        if done and self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
-            self._forget("failures", done)
-
-    def _forget(self, table: str, answers: Sequence[Answer]) -> None:
-        keys = [(answer.request_id, answer.sample_index) for answer in answers]
-        self._many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
-
-    def write_lost(self, request: Request, run: str, caps: Caps | None) -> bool:
-        """Charge the full reservation for an attempt of unknown cost; keep the reservation for the retry.
-
-        Returns whether the caps leave room for that next try. Needs a transaction that the caller has begun.
-        """
-        ledger.lose(self._db, run, request.request_id, request.sample_indexes)
-        return caps is None or ledger.spending(self._db, run).leaves(caps)
-
-    def give_up_flights(self, run: str) -> int:
-        """At the start of a run: charge what a process that died had on the wire, and release what it had not sent.
-
-        Only for a run that no other process is at. Returns how many samples were charged.
-        """
-        with self.transaction():
-            return ledger.give_up_flights(self._db, run, claim.on_wire(self.path, run))
-
-    def write_end(self, run: str, requests: Sequence[str], on_wire: Container[str]) -> None:
-        """Settle what this process departed and got no answer to, inside a transaction that the caller has begun."""
-        ledger.give_up_flights(self._db, run, on_wire, requests)
+    def write_end(self, run: str, request_ids: Sequence[str], on_wire: Container[str]) -> None:
+        """Settle what this process reserved and got no answer to, inside a transaction that the caller has begun."""
+        ledger.settle_in_flight(self._db, run, on_wire, request_ids)
 
     def settle(self, run: str, dollars: float, tokens: int) -> Spending:
         """Replace what a run was charged for attempts of unknown cost by what they did cost.
 
-        What a process that died had on the wire is charged first. Returns the spending that stood before.
+        What a dead process had on the wire is charged first.
+
+        Returns:
+            The spending before.
 
         Raises:
-            JournalError: A process is at the run, or the journal knows no such run.
-            InputError: A sum that no bill can come to.
+            JournalError: If a process is at the run, or the journal has no such run.
+            InputError: If no bill can come to these sums.
         """
         if not (0 <= dollars < float("inf") and 0 <= tokens < 2**53):
-            raise InputError(f"${dollars} and {tokens} tokens: no bill comes to that; give what it says")
+            raise InputError(
+                f"${dollars} and {tokens} tokens: no bill comes to that; give the sums of the bill"
+            )
         if run not in (known := self.runs()):
             raise JournalError(f"{self.path}: no run {run!r} has spent anything{nearest(run, known)}")
-        if claim.is_alive(self.path, run):
+        if is_run_alive(self.path, run):
             raise JournalError(f"{self.path}: a process is at the run {run!r}; wait until it has ended")
         with self.claim(run), self.transaction():
-            before = ledger.spending(self._db, run)
-            ledger.set_lost(self._db, run, dollars, tokens)
+            before = ledger.read_spending(self._db, run)
+            ledger.set_unknown_cost(self._db, run, dollars, tokens)
         return before
 
-    def copy(self, out: Path) -> None:
-        """Copy all that is committed to a new file.
+    # Reservations
 
-        Raises:
-            JournalError: There is a file already, or it cannot be written.
+    def reserve(
+        self,
+        requests: Iterable[Request],
+        run: str = "",
+        bounds: Sequence[Bound] = (),
+        caps: Caps | None = None,
+    ) -> Reservation:
+        """Record, in one commit, requests that are about to be sent, and reserve what they may cost.
+
+        Args:
+            requests: The requests.
+            run: Name of the run.
+            bounds: The most that a sample of each request may cost.
+            caps: Grant only the first requests whose reservations have room under these.
         """
-        try:
-            # Made new and empty, so that no file of anybody is written over.
-            os.close(os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-        except FileExistsError:
-            raise JournalError(f"{out}: there is a file already; name a new one") from None
-        except (OSError, ValueError) as error:
-            raise explained(error, out) from None
-        try:
-            with self._reading, closing(sqlite3.connect(out)) as copy:
-                self._reader.backup(copy)
-        except sqlite3.Error as error:
-            out.unlink(missing_ok=True)
-            raise explained(error, out) from None
+        with self.transaction():
+            return self.write_reservations(list(requests), run, bounds, caps)
+
+    def write_reservations(
+        self,
+        requests: Sequence[Request],
+        run: str,
+        bounds: Sequence[Bound] = (),
+        caps: Caps | None = None,
+        shared: bool = False,
+    ) -> Reservation:
+        """Reserve inside a transaction that the caller has begun; see `reserve`.
+
+        Requests stay with a living process of another run that has them in flight. Requests that anybody has bought since
+        the caller looked are not granted either. ``shared``: the same holds for other processes of this run.
+        """
+        pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
+        taken: set[str] = self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
+        free = [(request, bound) for request, bound in pairs if request.request_id not in taken]
+        affordable = len(free) if caps is None else ledger.count_affordable(self._db, free, run, caps)
+        granted = free[:affordable]
+        now = time.time()
+        self._execute_many(
+            "INSERT OR IGNORE INTO requests",
+            [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r, _ in granted],
+        )
+        self._execute_many(
+            "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens)",
+            [
+                (request.request_id, index, now, run, *bound)
+                for request, bound in granted
+                for index in request.sample_indexes
+            ],
+        )
+        return Reservation(
+            [request for request, _ in granted],
+            [request for request, _ in free[affordable:]],
+            [request for request in requests if request.request_id in taken],
+        )
+
+    def _others_at_work(self, run: str) -> bool:
+        """Tell if another run has anything in flight, or another connection has written since the last call.
+
+        If neither holds nothing needs to be looked up, which would cost as much as the reservation itself.
+        """
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        changed, self._data_version = version != self._data_version, version
+        if changed:
+            self._others_in_flight = ledger.has_other_runs_in_flight(self._db, run)
+        return changed or self._others_in_flight
+
+    def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
+        """Return requests that others have in flight, or of which a wanted sample was stored since the caller looked."""
+        ids = rows_json([(r.request_id,) for r in requests])
+        selected = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
+        taken: set[str] = set()
+        in_flight: dict[str, list[str]] = {}
+        for request_id, owner in self._db.execute(
+            f"SELECT DISTINCT request_id, run FROM flights WHERE request_id {selected}", (ids,)
+        ):
+            in_flight.setdefault(owner, []).append(request_id)
+        for owner, request_ids in in_flight.items():
+            if owner == run:
+                taken.update(request_ids if shared else ())
+            elif is_run_alive(self.path, owner):
+                taken.update(request_ids)
+            else:
+                # Nobody would send these again; what may have been billed stays with the run that sent it.
+                ledger.settle_in_flight(self._db, owner, requests_on_wire(self.path, owner), request_ids)
+        # Submitted batches are under way at the provider, whether or not a process waits for them.
+        taken.update(ledger.in_batches_of_others(self._db, run, ids))
+        stored = self._db.execute(
+            f"SELECT request_id, sample_index FROM completions WHERE request_id {selected}", (ids,)
+        )
+        wanted = {(r.request_id, index) for r in requests for index in r.sample_indexes}
+        return taken | {row[0] for row in stored if (row[0], row[1]) in wanted}
+
+    # Answers
+
+    def store_answers(self, answers: Sequence[Answer], run: str = "") -> None:
+        """Commit a group of answers. When this returns they are on disk."""
+        with self.transaction():
+            self.write_answers(answers, run)
+
+    def write_answers(self, answers: Sequence[Answer], run: str) -> None:
+        """Store answers inside a transaction that the caller has begun; see `store_answers`."""
+        now = time.time()
+        answers = [answer if is_storable(answer) else unstorable_failure(answer) for answer in answers]
+        completions = [a for a in answers if isinstance(a, Completion)]
+        failures = [a for a in answers if isinstance(a, Failure)]
+        # The first answer under a key stays: what was read once must not change under a reader.
+        self._execute_many(_INSERT_COMPLETIONS, [(*_values(c), now) for c in completions])
+        ledger.settle_answers(self._db, answers, run)
+        self._execute_many(
+            "INSERT OR REPLACE INTO failures",
+            [
+                (f.request_id, f.sample_index, f.reason, f.detail, f.attempts, f.permanent, now)
+                for f in failures
+            ],
+        )
+        self._delete("flights", answers)
+        if completions and self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
+            self._delete("failures", completions)
+
+    def _delete(self, table: str, answers: Sequence[Answer]) -> None:
+        keys = [(answer.request_id, answer.sample_index) for answer in answers]
+        self._execute_many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
+
+    def write_unknown_cost(self, request: Request, run: str, caps: Caps | None) -> bool:
+        """Charge the full reservation for an attempt of unknown cost; keep the reservation for the retry.
+
+        Needs a transaction that the caller has begun. Returns whether the caps leave room for the retry.
+        """
+        ledger.charge_reservation(self._db, run, request.request_id, request.sample_indexes)
+        return caps is None or ledger.read_spending(self._db, run).leaves(caps)
 
     def forget_failures(self) -> int:
-        """Drop recorded failures, so that the next run asks again. Returns how many."""
+        """Delete the recorded failures, so that the next run sends their requests again; return how many."""
         with self.transaction():
             return int(self._db.execute("DELETE FROM failures").rowcount)
 
     def insert(self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]) -> int:
-        """Take in rows of another journal as they stand (see `journal_io`). Returns how many were new."""
+        """Insert rows of another journal unchanged (see `journal.exchange`); return how many completions were new."""
         with self.transaction():
-            self._many("INSERT OR IGNORE INTO requests", list(requests))
+            self._execute_many("INSERT OR IGNORE INTO requests", list(requests))
             before = self._db.total_changes
-            self._many(_INSERT, list(completions))
+            self._execute_many(_INSERT_COMPLETIONS, list(completions))
             return self._db.total_changes - before
-
-
-class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, rolled back on any error, with SQLite's errors put into ours."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def __enter__(self) -> None:
-        self._journal._lock.acquire()
-        try:
-            self._journal.look_at_place()
-            when_free(lambda: self._journal._db.execute("BEGIN IMMEDIATE"), _TURN)
-        except (sqlite3.Error, JournalError) as error:
-            self._journal._lock.release()
-            raise explained(error, self._journal.path) from None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        db = self._journal._db
-        try:
-            # SQLite itself rolls back after some errors, of a full disk for one.
-            if kind is None or db.in_transaction:
-                db.execute("COMMIT" if kind is None else "ROLLBACK")
-        except sqlite3.Error as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise explained(error, self._journal.path) from None
-        finally:
-            self._journal._lock.release()
-        if isinstance(value, sqlite3.Error):
-            raise explained(value, self._journal.path) from None

@@ -1,4 +1,4 @@
-"""Values as SQLite and a journal can hold them."""
+"""Values that SQLite and a journal can hold."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from synthkd.fastjson import dumps
 from synthkd.requests import Answer, Completion, Failure
 
 _INF = float("inf")
-_LARGEST = 2**53
+_LARGEST_COUNT = 2**53
 
 
-def storable(answer: Answer) -> bool:
-    """Whether an answer's fields are of the types and in the ranges that a journal holds.
+def is_storable(answer: Answer) -> bool:
+    """Tell if the fields of an answer have types and sizes that a journal can hold.
 
-    Backends check what they read. This is the last look, so that one odd answer cannot take its commit group along.
+    Backends check what they read. This last check keeps one odd answer from failing all of its commit group.
     """
     counts: tuple[Any, ...]
     numbers: tuple[Any, ...]
@@ -37,7 +37,7 @@ def storable(answer: Answer) -> bool:
         numbers = (answer.price, answer.latency, answer.logprob)
         texts = (answer.model, answer.first_tokens, answer.reasoning)
     for count in counts:
-        if count is not None and (type(count) is not int or not 0 <= count <= _LARGEST):
+        if count is not None and (type(count) is not int or not 0 <= count <= _LARGEST_COUNT):
             return False
     for text in texts:
         if text is not None and type(text) is not str:
@@ -48,20 +48,20 @@ def storable(answer: Answer) -> bool:
     return answer.price is None or answer.price >= 0
 
 
-def odd(answer: Answer) -> Failure:
-    """Turn an answer that cannot be stored into a failure of unknown cost."""
+def unstorable_failure(answer: Answer) -> Failure:
+    """Return the failure of unknown cost that replaces an answer which cannot be stored."""
     detail = "the backend gave an answer with fields of odd types or sizes"
     return Failure(answer.request_id, answer.sample_index, "bad_answer", detail, 1, False, None)
 
 
-def json_text(rows: Sequence[Sequence[Any]]) -> str:
-    """Rows as JSON text. Half of a surrogate pair, which no file can hold, becomes a replacement character."""
+def rows_json(rows: Sequence[Sequence[Any]]) -> str:
+    """Write rows as JSON. Half of a surrogate pair, which no file can hold, becomes the replacement character."""
     text = dumps(rows)
     return str(representable(json.dumps(rows, ensure_ascii=False))) if b"\\ud" in text else text.decode()
 
 
 def representable(value: Any) -> Any:
-    """A value as SQLite can hold it (see `json_text`)."""
+    """Return a value that SQLite can hold: a text without halves of surrogate pairs, any other value unchanged."""
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -69,15 +69,15 @@ class Bounds:
         assert self.caps is not None
         spent = journal.spending(self.run)
         lost = (
-            f", {spent.lost_tokens:,} tokens of them for attempts of unknown cost"
-            if spent.lost_tokens
+            f", {spent.unknown_tokens:,} tokens of them for attempts of unknown cost"
+            if spent.unknown_tokens
             else ""
         )
         parts = []
         if self.caps.dollars is not None:
-            parts.append(f"${spent.dollars + spent.lost_dollars:,.4f} of ${self.caps.dollars:,.4f}")
+            parts.append(f"${spent.dollars + spent.unknown_dollars:,.4f} of ${self.caps.dollars:,.4f}")
         if self.caps.tokens is not None:
-            parts.append(f"{spent.tokens + spent.lost_tokens:,} of {self.caps.tokens:,} tokens")
+            parts.append(f"{spent.tokens + spent.unknown_tokens:,} of {self.caps.tokens:,} tokens")
         return (
             f"the cap is reached: {' and '.join(parts)} spent over all resumptions{lost}; the next request might"
             " pass it. What came is kept; a higher cap goes on from here"

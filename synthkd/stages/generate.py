@@ -1,6 +1,6 @@
 """Generate: ask the teacher for what is not in the journal yet, and commit each answer before it is used.
 
-plan ──► what is missing ──► departed (committed, its cost reserved) ──► teacher ──► arrived (committed) ──► counted
+plan ──► what is missing ──► reserved (committed, with its cost) ──► teacher ──► answered (committed) ──► counted
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from synthkd.errors import StalledError
-from synthkd.journal import Journal, Writer
+from synthkd.journal import Journal, JournalWriter
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.adaptive import AdaptiveSampling, adaptive_sampling
@@ -95,7 +95,7 @@ def generate_completions(
     if run.first.why:
         raise StalledError(run.first.why)
     # A file that was removed at the very end is no place for what was paid for.
-    journal.look_at_place()
+    journal.check_in_place()
     return run.done
 
 
@@ -117,7 +117,7 @@ class _Run:
         self.done = GenerateReport()
         self.first = FirstAnswers(plan.components)
         self.reasons: Counter[str] = Counter()
-        #: request id -> samples that are departed and not arrived.
+        #: request id -> samples that are reserved and not answered.
         self.flying: Counter[str] = Counter()
         #: request id -> samples that came before they were asked for: an earlier run did.
         self.picked_up: Counter[str] = Counter()
@@ -151,7 +151,7 @@ class _Run:
     async def go(self) -> None:
         name, shared = self.plan.recipe.name, self.shard[1] > 1
         self._loop = asyncio.get_running_loop()
-        async with Writer(self.journal, name, self.bounds.caps, shared) as writer:
+        async with JournalWriter(self.journal, name, self.bounds.caps, shared) as writer:
             self.on_wire = lambda: writer.on_wire
             teacher = self.plan.components.teacher
             if hasattr(teacher, "attach"):
@@ -181,7 +181,7 @@ class _Run:
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
 
-    async def _rounds(self, teacher: Teacher, writer: Writer) -> None:
+    async def _rounds(self, teacher: Teacher, writer: JournalWriter) -> None:
         """One round for a recipe that asks for all at once; else further ones, until nothing is left to ask for."""
         self.adaptive = adaptive = adaptive_sampling(self.plan.requests, self.journal)
         if adaptive is None:
@@ -198,12 +198,12 @@ class _Run:
             self.done.saved = adaptive.saved
             self.done.held = max(0, self.done.asked - self.done.sent)
 
-    async def _round(self, teacher: Teacher, writer: Writer) -> None:
+    async def _round(self, teacher: Teacher, writer: JournalWriter) -> None:
         stream = teacher.stream(self._ahead(writer))
         try:
             async for answers in stream:
                 # On disk before anything counts or reads them.
-                await writer.arrive(answers)
+                await writer.store_answers(answers)
                 self._count(answers)
                 self.arrived.set()
                 if self.first.why:
@@ -218,7 +218,7 @@ class _Run:
         if stop := getattr(self.plan.components.teacher, "stop", None):
             stop()
 
-    async def _ahead(self, writer: Writer) -> AsyncIterator[Request]:
+    async def _ahead(self, writer: JournalWriter) -> AsyncIterator[Request]:
         """The requests, one group ahead: the next is committed while the teacher takes this one."""
         queue: asyncio.Queue[list[Request] | Exception | None] = asyncio.Queue(1)
 
@@ -244,7 +244,7 @@ class _Run:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
 
-    async def _departed(self, writer: Writer) -> AsyncIterator[list[Request]]:
+    async def _departed(self, writer: JournalWriter) -> AsyncIterator[list[Request]]:
         """Groups of requests that are committed as about to be sent, as far as the caps leave room."""
         async for batch in self._asked():
             async for group in self._within_caps(writer, self._open(batch)):
@@ -254,7 +254,9 @@ class _Run:
         async for group in self._of_others(writer):
             yield group
 
-    async def _within_caps(self, writer: Writer, requests: list[Request]) -> AsyncIterator[list[Request]]:
+    async def _within_caps(
+        self, writer: JournalWriter, requests: list[Request]
+    ) -> AsyncIterator[list[Request]]:
         """The requests, as the caps leave room for them."""
         self.flying.update({request.request_id: len(request.sample_indexes) for request in requests})
         self.progress.more(sum(len(request.sample_indexes) for request in requests))
@@ -262,16 +264,16 @@ class _Run:
             if self._is_ending():
                 return
             self.arrived.clear()
-            departed = await writer.depart(requests, self.bounds.of_each(requests))
-            self._leave(departed.others)
-            if departed.go:
-                self.bounds.remember(departed.go)
-                yield departed.go
-            requests = departed.refused
-            if requests and not departed.go and not await self._room(requests):
+            reservation = await writer.reserve(requests, self.bounds.of_each(requests))
+            self._leave(reservation.taken)
+            if reservation.granted:
+                self.bounds.remember(reservation.granted)
+                yield reservation.granted
+            requests = reservation.refused
+            if requests and not reservation.granted and not await self._room(requests):
                 return
 
-    async def _of_others(self, writer: Writer) -> AsyncIterator[list[Request]]:
+    async def _of_others(self, writer: JournalWriter) -> AsyncIterator[list[Request]]:
         """Wait for the answers that another run has in flight, and ask for those that it does not get."""
         said = False
         while self.others and not (self._is_ending() or self.done.stopped):
@@ -321,7 +323,7 @@ class _Run:
     def _open(self, batch: list[InputRequest]) -> list[Request]:
         """The requests, each with the samples that are neither in hand, nor refused for good, nor in flight."""
         ids = [asked.request.request_id for asked in batch]
-        held, failed = self.journal.held(ids), self.journal.failures(ids)
+        held, failed = self.journal.cached_indexes(ids), self.journal.failures(ids)
         if self.first.open and held:
             self._look_at_held(list(held))
         found: dict[str, Request] = {}
@@ -361,7 +363,7 @@ class _Run:
         if mine:
             await self.arrived.wait()
             return True
-        if self.journal.spending(self.plan.recipe.name).flying_tokens:
+        if self.journal.spending(self.plan.recipe.name).in_flight_tokens:
             # Other processes of this run have something in flight.
             await asyncio.sleep(_OTHERS)
             return True

@@ -19,7 +19,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.filters.base import Filter, GlobalFilter
 from synthkd.filters.rules import RowRule, row_columns
 from synthkd.journal import Journal
-from synthkd.journal.read import Sample
+from synthkd.journal.read import SampleRecord
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.structured_answers import read_structured_answer
@@ -96,7 +96,7 @@ class Parser:
             return None
         return apply_rules(self._table(of_text, of_completion), self.kind, self.components.rules)
 
-    def _samples(self, batch: list[InputRequest]) -> Iterator[tuple[InputRequest, int, Sample, _Found]]:
+    def _samples(self, batch: list[InputRequest]) -> Iterator[tuple[InputRequest, int, SampleRecord, _Found]]:
         """Every completion of these inputs, parsed; what did not come is counted."""
         came = self.came
         ids = [asked.request.request_id for asked in batch]
@@ -125,7 +125,7 @@ class Parser:
                     came.paid(sample.price)
                 yield asked, index, sample, found
 
-    def _parse(self, sample: Sample, row: Row) -> _Found:
+    def _parse(self, sample: SampleRecord, row: Row) -> _Found:
         """The candidates of a completion, plain or structured."""
         kind, repaired, text = self.kind, False, sample.text
         if sample.thought and not text.strip():
@@ -183,7 +183,7 @@ class Parser:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def _own(sample: Sample) -> tuple[float | None, int | None]:
+def _own(sample: SampleRecord) -> tuple[float | None, int | None]:
     """Log-probability and tokens of a completion's answer, without those of its thoughts; None where they are not known
     apart."""
     written = sample.completion_tokens

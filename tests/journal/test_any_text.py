@@ -46,9 +46,9 @@ def store(journal: Journal, texts: list[str]) -> dict[str, str]:
         Request("who", ({"role": "user", "content": f"{start + i}"},), Sampling(), (0,), "i")
         for i in range(len(texts))
     ]
-    journal.depart(requests)
+    journal.reserve(requests)
     pairs = list(zip(requests, texts, strict=True))
-    journal.arrive([Completion(r.request_id, 0, text, "stop") for r, text in pairs])
+    journal.store_answers([Completion(r.request_id, 0, text, "stop") for r, text in pairs])
     return {r.request_id: text for r, text in pairs}
 
 
@@ -97,7 +97,7 @@ def test_a_text_comes_back_from_an_export_as_it_was_sent(texts: list[str]) -> No
 @example("a\0b")
 def test_the_detail_of_a_failure_comes_back_as_it_was_sent(folder: Path, detail: str) -> None:
     with Journal(folder / "failures.sqlite") as journal:
-        journal.arrive([Failure("x", 0, "http_400", detail)])
+        journal.store_answers([Failure("x", 0, "http_400", detail)])
         assert journal.failures(["x"])["x"][0].detail == kept(detail)
 
 
@@ -108,7 +108,7 @@ def test_the_detail_of_a_failure_comes_back_as_it_was_sent(folder: Path, detail:
 def test_a_prompt_comes_back_as_it_was_sent(folder: Path, prompt: str) -> None:
     request = Request("who", ({"role": "user", "content": prompt},), Sampling(), (0,), "i")
     with Journal(folder / "prompts.sqlite") as journal:
-        journal.depart([request])
+        journal.reserve([request])
         found = journal.request(request.request_id)
     assert found is not None
     assert found["messages"] == list(request.messages)
@@ -121,7 +121,7 @@ def test_numbers_come_back_in_full_precision(folder: Path, number: float, seed: 
     with Journal(folder / "numbers.sqlite") as journal:
         request = f"{number!r} {seed}"
         answer = Completion(request, 0, "x", "stop", logprob=number, price=abs(number), seed=seed)
-        journal.arrive([answer])
+        journal.store_answers([answer])
         found = journal.completions([request])[request][0]
     # They pass through SQLite's reading of decimals, which may be off in the last bit.
     assert found.logprob == pytest.approx(number, rel=1e-15, abs=1e-320)

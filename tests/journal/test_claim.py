@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from synthkd.errors import DiskFullError, JournalError, StorageError
-from synthkd.journal import Journal, Writer, claim
+from synthkd.journal import Journal, JournalWriter, claim
 from synthkd.journal.ledger import Caps, Spending
 from synthkd.requests import Completion, Request, Sampling
 
@@ -34,7 +34,7 @@ from synthkd.requests import Request, Sampling
 requests = [Request("who", ({"role": "user", "content": f"hello {i}"},), Sampling(), (0,), "i") for i in range(5)]
 journal = Journal(sys.argv[1])
 with journal.claim("run") as held:
-    journal.depart(requests, "run", [(0.25, 100)] * 5)
+    journal.reserve(requests, "run", [(0.25, 100)] * 5)
     held.sent(requests[0].request_id)
     held.sent(requests[1].request_id)
     held.cleared([requests[1].request_id])
@@ -79,9 +79,9 @@ def test_after_a_kill_only_what_was_on_the_wire_is_charged(
 ) -> None:
     kill(other())
     with Journal(path) as journal:
-        assert journal.spending(RUN).flying_dollars == 1.25
+        assert journal.spending(RUN).in_flight_dollars == 1.25
         with journal.claim(RUN):
-            assert journal.spending(RUN) == Spending(lost_dollars=0.25, lost_tokens=100)
+            assert journal.spending(RUN) == Spending(unknown_dollars=0.25, unknown_tokens=100)
             assert journal.counts().in_flight == 0
 
 
@@ -92,7 +92,7 @@ def test_after_a_crash_of_the_machine_every_reservation_is_charged(
     kill(other())
     monkeypatch.setattr(claim, "boot_id", lambda: "another boot")
     with Journal(path) as journal, journal.claim(RUN):
-        assert journal.spending(RUN) == Spending(lost_dollars=1.25, lost_tokens=500)
+        assert journal.spending(RUN) == Spending(unknown_dollars=1.25, unknown_tokens=500)
 
 
 @pytest.mark.slow
@@ -100,16 +100,16 @@ def test_without_its_marks_every_reservation_of_a_killed_run_is_charged(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
     kill(other())
-    claim.path_of(path, RUN).unlink()
+    claim.claim_path(path, RUN).unlink()
     with Journal(path) as journal, journal.claim(RUN):
-        assert journal.spending(RUN).lost_dollars == 1.25
+        assert journal.spending(RUN).unknown_dollars == 1.25
 
 
 def test_a_run_that_ended_leaves_no_file_and_no_lock(path: Path) -> None:
     with Journal(path) as journal, journal.claim(RUN):
-        assert claim.is_alive(path, RUN)
+        assert claim.is_run_alive(path, RUN)
     assert left(path) == ["journal.sqlite"]
-    assert not claim.is_alive(path, RUN)
+    assert not claim.is_run_alive(path, RUN)
 
 
 @pytest.mark.slow
@@ -117,10 +117,10 @@ def test_a_killed_run_is_not_alive_and_the_next_removes_its_file(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
     process = other()
-    assert claim.is_alive(path, RUN)
+    assert claim.is_run_alive(path, RUN)
     kill(process)
-    assert not claim.is_alive(path, RUN)
-    assert claim.path_of(path, RUN).exists()
+    assert not claim.is_run_alive(path, RUN)
+    assert claim.claim_path(path, RUN).exists()
     with Journal(path) as journal, journal.claim(RUN):
         pass
     assert left(path) == ["journal.sqlite"]
@@ -141,13 +141,13 @@ def test_who_claims_a_run_that_a_process_is_at_waits_until_it_has_ended(
 
 def test_two_runs_of_different_names_do_not_wait_for_each_other(path: Path) -> None:
     with Journal(path) as journal, journal.claim("a"), journal.claim("b"):
-        assert claim.is_alive(path, "a")
-        assert claim.is_alive(path, "b")
+        assert claim.is_run_alive(path, "a")
+        assert claim.is_run_alive(path, "b")
 
 
 @pytest.mark.parametrize("name", ["ordinary", "with spaces/and..slashes", "naïve \ud800", "x" * 400])
 def test_any_name_of_a_run_has_a_file_beside_the_journal(path: Path, name: str) -> None:
-    place = claim.path_of(path, name)
+    place = claim.claim_path(path, name)
     assert place.parent == path.parent
     with Journal(path) as journal, journal.claim("x" if "\ud800" in name else name):
         pass
@@ -155,15 +155,15 @@ def test_any_name_of_a_run_has_a_file_beside_the_journal(path: Path, name: str) 
 
 @pytest.mark.parametrize("content", [b"my notes", b"\x00\x01", b"synthkd ruin"])
 def test_a_strangers_file_at_the_place_of_a_claim_is_refused_and_stays(path: Path, content: bytes) -> None:
-    claim.path_of(path, RUN).write_bytes(content)
+    claim.claim_path(path, RUN).write_bytes(content)
     with Journal(path) as journal, pytest.raises(JournalError, match="not a file of synthkd"):
         journal.claim(RUN).__enter__()
-    assert claim.path_of(path, RUN).read_bytes() == content
+    assert claim.claim_path(path, RUN).read_bytes() == content
 
 
 def test_a_link_at_the_place_of_a_claim_is_not_followed(path: Path, tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("")
-    claim.path_of(path, RUN).symlink_to(tmp_path / "victim")
+    claim.claim_path(path, RUN).symlink_to(tmp_path / "victim")
     with Journal(path) as journal, pytest.raises(Exception, match="run-"):
         journal.claim(RUN).__enter__()
     assert (tmp_path / "victim").read_text() == ""
@@ -175,8 +175,8 @@ def test_what_a_living_run_of_another_name_has_in_flight_is_left_to_it(
 ) -> None:
     process = other()
     with Journal(path) as journal:
-        departed = journal.depart([request(0), request(9)], "mine", [(1.0, 10)] * 2)
-        assert (departed.go, departed.others) == ([request(9)], [request(0)])
+        reservation = journal.reserve([request(0), request(9)], "mine", [(1.0, 10)] * 2)
+        assert (reservation.granted, reservation.taken) == ([request(9)], [request(0)])
     kill(process)
 
 
@@ -187,20 +187,20 @@ def test_what_a_dead_run_of_another_name_had_in_flight_is_taken_over_and_stays_c
     kill(other())
     with Journal(path) as journal:
         # The first was on the wire, the third was not.
-        departed = journal.depart([request(0), request(2)], "mine", [(1.0, 10)] * 2)
-        assert departed.go == [request(0), request(2)]
+        reservation = journal.reserve([request(0), request(2)], "mine", [(1.0, 10)] * 2)
+        assert reservation.granted == [request(0), request(2)]
         assert journal.spending(RUN) == Spending(0, 0, 0.25, 100, 0.75, 300)
-        assert journal.spending("mine").flying_dollars == 2.0
+        assert journal.spending("mine").in_flight_dollars == 2.0
 
 
 def test_what_another_process_has_bought_since_the_caller_looked_is_left_to_it(path: Path) -> None:
     with Journal(path) as one, Journal(path) as two:
-        assert two.held([request(1).request_id]) == {}
-        one.arrive([Completion(request(1).request_id, 0, "x", "stop", 3, 1)], "other")
-        assert two.depart([request(1)], "mine").others == [request(1)]
+        assert two.cached_indexes([request(1).request_id]) == {}
+        one.store_answers([Completion(request(1).request_id, 0, "x", "stop", 3, 1)], "other")
+        assert two.reserve([request(1)], "mine").taken == [request(1)]
         # Nobody has written since: nothing is looked up, and a retry of one's own goes.
-        assert two.depart([request(2)], "mine").go == [request(2)]
-        assert two.depart([request(2)], "mine").go == [request(2)]
+        assert two.reserve([request(2)], "mine").granted == [request(2)]
+        assert two.reserve([request(2)], "mine").granted == [request(2)]
 
 
 @pytest.mark.slow
@@ -211,9 +211,9 @@ def test_kills_under_a_cap_cost_at_most_what_was_on_the_wire(
     for _ in range(kills):
         kill(other())
     with Journal(path) as journal, journal.claim(RUN):
-        assert journal.spending(RUN).lost_dollars == pytest.approx(0.25 * kills)
+        assert journal.spending(RUN).unknown_dollars == pytest.approx(0.25 * kills)
         room = Caps(dollars=0.25 * kills + 1.0)
-        assert len(journal.depart([request(i) for i in range(9)], RUN, [(0.5, 1)] * 9, room).go) == 2
+        assert len(journal.reserve([request(i) for i in range(9)], RUN, [(0.5, 1)] * 9, room).granted) == 2
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -231,16 +231,16 @@ def test_on_a_full_disk_no_request_goes_unmarked_and_a_mark_may_stay(path: Path)
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
 def test_a_writer_of_a_worker_closes_the_claim_that_it_joined(path: Path) -> None:
     async def write(journal: Journal) -> None:
-        async with Writer(journal, RUN):
+        async with JournalWriter(journal, RUN):
             pass
 
-    parent = claim.take(path, RUN)
+    parent = claim.take_claim(path, RUN)
     try:
         with Journal(path) as journal:
             before = len(os.listdir("/proc/self/fd"))
             for _ in range(3):
                 asyncio.run(write(journal))
             assert len(os.listdir("/proc/self/fd")) == before
-        assert claim.is_alive(path, RUN)
+        assert claim.is_run_alive(path, RUN)
     finally:
         parent.end(remove=True)

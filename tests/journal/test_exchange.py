@@ -28,15 +28,15 @@ REQUESTS = [
 @pytest.fixture
 def exported(tmp_path: Path) -> list[dict[str, Any]]:
     with Journal(tmp_path / "from.sqlite") as journal:
-        journal.depart(REQUESTS)
-        journal.arrive(
+        journal.reserve(REQUESTS)
+        journal.store_answers(
             [Completion(r.request_id, 0, "hi", "stop", 3, 1, -0.5, 0.1, 0.01, "m", 7) for r in REQUESTS]
         )
     export_parquet(tmp_path / "from.sqlite", tmp_path / "out.parquet")
     return pq.read_table(tmp_path / "out.parquet").to_pylist()
 
 
-def imported(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> journal_io.Imported:
+def imported(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> journal_io.ImportReport:
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "in.parquet")
     return import_parquet(folder / "to.sqlite", folder / "in.parquet")
 
@@ -44,16 +44,16 @@ def imported(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema = SCHEM
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"request_id": "0" * 32}, "whose key does not match what was asked"),
+        ({"request_id": "0" * 32}, "whose key does not match the request"),
         ({"identity": "another"}, "whose key does not match"),
         ({"messages": '[{"role": "user", "content": "another"}]'}, "whose key does not match"),
         ({"sampling": '{"max_tokens": 1}'}, "whose key does not match"),
-        ({"messages": '[{"role": "user", "content": 1}]'}, "with messages that are no texts"),
-        ({"messages": "[" * 100_000}, "without what was asked"),
-        ({"messages": "null"}, "without what was asked"),
-        ({"sampling": "[1]"}, "without what was asked"),
-        ({"sampling": '{"temperature": NaN}'}, "without what was asked"),
-        ({"identity": None}, "without what was asked"),
+        ({"messages": '[{"role": "user", "content": 1}]'}, "with messages that are not texts"),
+        ({"messages": "[" * 100_000}, "without a request"),
+        ({"messages": "null"}, "without a request"),
+        ({"sampling": "[1]"}, "without a request"),
+        ({"sampling": '{"temperature": NaN}'}, "without a request"),
+        ({"identity": None}, "without a request"),
         ({"request_id": None}, "without request_id"),
         ({"text": None}, "without text"),
         ({"finish_reason": None}, "without finish_reason"),
@@ -79,7 +79,7 @@ def test_a_row_that_does_not_hold_is_left_out_and_counted_with_its_reason(
     exported[2] |= change
     done = imported(tmp_path, exported)
     assert done.new == 3
-    assert done.reasons().startswith("1 row left out: 1 ")
+    assert done.reasons().startswith("1 row skipped: 1 ")
     assert reason in done.reasons()
     assert done.reasons().endswith("(first: row 3)")
 
@@ -91,12 +91,12 @@ def test_the_rows_left_out_are_named_by_reason_and_the_others_are_there(
         row |= {"text": None} if number else {"price": -1.0}
     done = imported(tmp_path, exported)
     assert done.reasons() == (
-        "3 rows left out: 2 without text (first: row 3), 1 with an impossible price (first: row 2)"
+        "3 rows skipped: 2 without text (first: row 3), 1 with an impossible price (first: row 2)"
     )
     with Journal(tmp_path / "to.sqlite") as journal:
         assert journal.counts().completions == 1
         assert journal.completions([exported[0]["request_id"]])
-    assert imported(tmp_path, exported).known == 1
+    assert imported(tmp_path, exported).existing == 1
 
 
 def test_a_file_of_which_nothing_can_be_taken_is_refused_and_leaves_no_journal(
@@ -105,7 +105,7 @@ def test_a_file_of_which_nothing_can_be_taken_is_refused_and_leaves_no_journal(
     for row in exported:
         row["identity"] = "another"
     with pytest.raises(
-        InputError, match="nothing can be taken in; 4 rows left out: 4 whose key does not match"
+        InputError, match="nothing can be imported; 4 rows skipped: 4 whose key does not match"
     ):
         imported(tmp_path, exported)
     assert not (tmp_path / "to.sqlite").exists()
@@ -148,7 +148,7 @@ def test_long_texts_are_taken_in_a_few_at_a_time(
     for row in exported:
         row["text"] = "x" * 1000
     pq.write_table(pa.Table.from_pylist(exported, SCHEMA), tmp_path / "in.parquet")
-    groups = list(journal_io._checked_groups(tmp_path / "in.parquet", journal_io.Imported()))
+    groups = list(journal_io._checked_groups(tmp_path / "in.parquet", journal_io.ImportReport()))
     assert [len(completions) for _, completions in groups] == [1, 1, 1, 1]
 
 

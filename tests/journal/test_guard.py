@@ -22,8 +22,8 @@ ANSWER = Completion(REQUEST.request_id, 0, "x", "stop", 3, 1)
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
-        journal.depart([REQUEST])
-        journal.arrive([ANSWER])
+        journal.reserve([REQUEST])
+        journal.store_answers([ANSWER])
     return path
 
 
@@ -125,7 +125,7 @@ def test_what_is_opened_to_read_is_not_altered_and_cannot_be_written(path: Path)
     with Journal(path, read_only=True) as journal:
         assert journal.counts().completions == 1
         with pytest.raises(JournalError):
-            journal.arrive([ANSWER])
+            journal.store_answers([ANSWER])
     assert path.read_bytes() == before
 
 
@@ -148,7 +148,7 @@ def test_an_empty_file_is_no_journal_to_read(tmp_path: Path) -> None:
 
 def test_a_journal_is_read_while_a_run_writes_it(path: Path) -> None:
     with Journal(path) as writing, Journal(path, read_only=True) as reading:
-        writing.arrive([Completion("another", 0, "y", "stop")])
+        writing.store_answers([Completion("another", 0, "y", "stop")])
         assert reading.counts().completions == 2
 
 
@@ -178,15 +178,15 @@ def test_a_journal_that_goes_away_is_noticed_at_the_next_commit_and_its_content_
     (tmp_path / "here").mkdir()
     path = tmp_path / "here" / "journal.sqlite"
     with Journal(path) as journal:
-        journal.arrive([Completion(f"r{i}", 0, "x", "stop") for i in range(30)])
+        journal.store_answers([Completion(f"r{i}", 0, "x", "stop") for i in range(30)])
         spoil(path, how)
         with pytest.raises(
             JournalError, match=r"while the run was on; nothing more is sent.*rescued-1"
         ) as error:
-            journal.arrive([ANSWER])
+            journal.store_answers([ANSWER])
         # It is said each time, and kept once.
         with pytest.raises(JournalError, match="rescued-1"):
-            journal.look_at_place()
+            journal.check_in_place()
     kept = path.with_name("journal.rescued-1.sqlite")
     assert str(kept) in str(error.value)
     with Journal(kept) as rescued:
@@ -197,7 +197,7 @@ def test_a_journal_that_is_cut_is_noticed_at_the_next_commit(path: Path) -> None
     with Journal(path) as journal:
         spoil(path, "cut")
         with pytest.raises(JournalError, match="was cut while the run was on"):
-            journal.arrive([Completion("r", 0, "x", "stop")])
+            journal.store_answers([Completion("r", 0, "x", "stop")])
 
 
 # Copies
@@ -205,7 +205,7 @@ def test_a_journal_that_is_cut_is_noticed_at_the_next_commit(path: Path) -> None
 
 def test_a_small_journal_does_not_live_in_its_log_alone(path: Path) -> None:
     with Journal(path) as journal:
-        journal.arrive([Completion(f"r{i}", 0, "x" * 100, "stop") for i in range(50)])
+        journal.store_answers([Completion(f"r{i}", 0, "x" * 100, "stop") for i in range(50)])
         journal.checkpoint()
         shutil.copy(path, path.with_name("bare.sqlite"))
     with Journal(path.with_name("bare.sqlite")) as bare:
@@ -214,7 +214,7 @@ def test_a_small_journal_does_not_live_in_its_log_alone(path: Path) -> None:
 
 def test_a_copy_holds_what_the_log_holds_while_a_run_is_on(path: Path) -> None:
     with Journal(path) as journal:
-        journal.arrive([Completion(f"r{i}", 0, "x", "stop") for i in range(50)])
+        journal.store_answers([Completion(f"r{i}", 0, "x", "stop") for i in range(50)])
         with Journal(path, read_only=True) as reading:
             reading.copy(path.with_name("copy.sqlite"))
     with Journal(path.with_name("copy.sqlite")) as copied:

@@ -29,8 +29,8 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_committed_completion_is_read_back_whole(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([REQUEST])
-        journal.arrive([completion(0)])
+        journal.reserve([REQUEST])
+        journal.store_answers([completion(0)])
     with Journal(path) as journal:
         assert journal.completions([ID])[ID][0] == completion(0)
         assert journal.request(ID) == {
@@ -40,29 +40,29 @@ def test_a_committed_completion_is_read_back_whole(path: Path) -> None:
 
 def test_another_connection_sees_a_completion_as_soon_as_arrive_returns(path: Path) -> None:
     with Journal(path) as journal, Journal(path) as other:
-        journal.arrive([completion(0)])
-        assert other.held([ID]) == {ID: {0}}
+        journal.store_answers([completion(0)])
+        assert other.cached_indexes([ID]) == {ID: {0}}
 
 
 def test_the_first_answer_under_a_key_stays(path: Path) -> None:
     with Journal(path) as journal:
-        journal.arrive([completion(0, "first")])
-        journal.arrive([completion(0, "second")])
+        journal.store_answers([completion(0, "first")])
+        journal.store_answers([completion(0, "second")])
         assert journal.completions([ID])[ID][0].text == "first"
 
 
 def test_the_journal_knows_what_is_in_hand_failed_and_in_flight(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([REQUEST])
-        journal.arrive([completion(0), Failure(ID, 1, "http_400", "no")])
+        journal.reserve([REQUEST])
+        journal.store_answers([completion(0), Failure(ID, 1, "http_400", "no")])
         counts = journal.counts()
     assert (counts.completions, counts.failures, counts.in_flight, counts.requests) == (1, 1, 1, 1)
 
 
 def test_a_completion_that_comes_after_all_takes_the_place_of_its_failure(path: Path) -> None:
     with Journal(path) as journal:
-        journal.arrive([Failure(ID, 0, "timeout", "slow", permanent=False)])
-        journal.arrive([completion(0)])
+        journal.store_answers([Failure(ID, 0, "timeout", "slow", permanent=False)])
+        journal.store_answers([completion(0)])
         assert journal.failures([ID]) == {}
 
 
@@ -99,8 +99,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_what_is_exported_can_be_imported_and_nothing_comes_twice(path: Path, tmp_path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([REQUEST])
-        journal.arrive([completion(0), completion(1, "naïve — text\n")])
+        journal.reserve([REQUEST])
+        journal.store_answers([completion(0), completion(1, "naïve — text\n")])
     assert export_parquet(path, tmp_path / "out.parquet") == 2
     other = tmp_path / "other.sqlite"
     assert import_parquet(other, tmp_path / "out.parquet").new == 2
@@ -117,9 +117,9 @@ def test_threads_may_write_and_read_at_the_same_time(path: Path) -> None:
     def work(journal: Journal, worker: int) -> None:
         for i in range(30):
             request = Request("who", ({"role": "user", "content": f"{worker}-{i}"},), Sampling(), (0,), "i")
-            journal.depart([request])
-            journal.arrive([Completion(request.request_id, 0, "x", "stop")])
-            assert journal.held([request.request_id]) == {request.request_id: {0}}
+            journal.reserve([request])
+            journal.store_answers([Completion(request.request_id, 0, "x", "stop")])
+            assert journal.cached_indexes([request.request_id]) == {request.request_id: {0}}
 
     with Journal(path) as journal, ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(work, journal, worker) for worker in range(4)]:

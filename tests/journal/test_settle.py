@@ -26,9 +26,9 @@ def path(tmp_path: Path) -> Path:
     """A run that has paid $0.5, lost $0.25 and reserved $0.25 (nobody is at the run any more)."""
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
-        journal.depart([request(i) for i in range(3)], "first", [(0.25, 100)] * 3)
-        journal.arrive([Completion(request(0).request_id, 0, "x", "stop", 30, 4, price=0.5)], "first")
-        journal.arrive([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "first")
+        journal.reserve([request(i) for i in range(3)], "first", [(0.25, 100)] * 3)
+        journal.store_answers([Completion(request(0).request_id, 0, "x", "stop", 30, 4, price=0.5)], "first")
+        journal.store_answers([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "first")
     return path
 
 
@@ -105,9 +105,9 @@ def test_settle_refuses_a_sum_that_no_bill_comes_to(path: Path, dollars: float) 
 
 def test_settle_holds_for_a_run_that_has_only_reserved(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(9)], "other", [(0.25, 100)])
+        journal.reserve([request(9)], "other", [(0.25, 100)])
         # As a process leaves it that was killed before it had sent anything.
-        held = claim.take(path, "other")
+        held = claim.take_claim(path, "other")
         held.begin()
         held.end(remove=False)
         journal.settle("other", 0.1, 7)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from synthkd.journal import Journal
-from synthkd.journal.batches import Batches, Row
+from synthkd.journal.batches import BatchRow, BatchStore
 from synthkd.journal.ledger import Caps, Spending
-from synthkd.journal.store import Departed
+from synthkd.journal.store import Reservation
 from synthkd.requests import Completion, Failure, Request, Sampling
 
 
@@ -25,9 +25,9 @@ def paid(of: Request, price: float, written: int = 1, index: int = 0) -> Complet
     return Completion(of.request_id, index, "hi", "stop", 3, written, price=price)
 
 
-def shared(journal: Journal, requests: list[Request], run: str = "run") -> Departed:
+def shared(journal: Journal, requests: list[Request], run: str = "run") -> Reservation:
     with journal.transaction():
-        return journal.write_departures(requests, run, shared=True)
+        return journal.write_reservations(requests, run, shared=True)
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_what_a_request_may_cost_is_reserved_and_then_replaced_by_what_it_cost(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1, samples=2)], "run", [(0.25, 100)])
-        assert journal.spending("run") == Spending(flying_dollars=0.5, flying_tokens=200)
-        journal.arrive([paid(request(1, samples=2), 0.01, 7)], "run")
-        assert journal.spending("run") == Spending(0.01, 10, flying_dollars=0.25, flying_tokens=100)
+        journal.reserve([request(1, samples=2)], "run", [(0.25, 100)])
+        assert journal.spending("run") == Spending(in_flight_dollars=0.5, in_flight_tokens=200)
+        journal.store_answers([paid(request(1, samples=2), 0.01, 7)], "run")
+        assert journal.spending("run") == Spending(0.01, 10, in_flight_dollars=0.25, in_flight_tokens=100)
         second = Completion(
             request(1, samples=2).request_id, 1, "x", "stop", 3, 5, price=0.02, bears_prompt=False
         )
-        journal.arrive([second], "run")
+        journal.store_answers([second], "run")
         # The prompt was read once.
         assert journal.spending("run") == Spending(pytest.approx(0.03), 15)
 
@@ -52,92 +52,94 @@ def test_what_a_request_may_cost_is_reserved_and_then_replaced_by_what_it_cost(p
 def test_only_the_first_requests_go_whose_reservations_have_room(path: Path) -> None:
     requests = [request(i) for i in range(5)]
     with Journal(path) as journal:
-        departed = journal.depart(requests, "run", [(1.0, 10)] * 5, Caps(dollars=3.0))
-        assert departed == Departed(requests[:3], requests[3:], [])
+        reservation = journal.reserve(requests, "run", [(1.0, 10)] * 5, Caps(dollars=3.0))
+        assert reservation == Reservation(requests[:3], requests[3:], [])
         assert journal.counts().in_flight == 3
-        assert journal.depart(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).go == []
-        journal.arrive([paid(requests[0], 0.1)], "run")
+        assert journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == []
+        journal.store_answers([paid(requests[0], 0.1)], "run")
         # $2 in flight and $0.10 paid leave no room for $1; with $0.20 paid and $1 in flight there is.
-        assert journal.depart(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).go == []
-        journal.arrive([paid(requests[1], 0.1)], "run")
-        assert journal.depart(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).go == requests[3:4]
+        assert journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == []
+        journal.store_answers([paid(requests[1], 0.1)], "run")
+        assert (
+            journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == requests[3:4]
+        )
 
 
 def test_a_cap_on_tokens_holds_like_one_on_dollars(path: Path) -> None:
     requests = [request(i) for i in range(4)]
     with Journal(path) as journal:
-        assert journal.depart(requests, "run", [(0.0, 10)] * 4, Caps(tokens=25)).go == requests[:2]
-        journal.arrive([paid(requests[0], 0.0, written=4), paid(requests[1], 0.0, written=4)], "run")
-        assert journal.depart(requests[2:], "run", [(0.0, 10)] * 2, Caps(tokens=25)).go == requests[2:3]
+        assert journal.reserve(requests, "run", [(0.0, 10)] * 4, Caps(tokens=25)).granted == requests[:2]
+        journal.store_answers([paid(requests[0], 0.0, written=4), paid(requests[1], 0.0, written=4)], "run")
+        assert journal.reserve(requests[2:], "run", [(0.0, 10)] * 2, Caps(tokens=25)).granted == requests[2:3]
         assert journal.spending("run").tokens == 14
 
 
 def test_the_tighter_of_two_caps_decides(path: Path) -> None:
     requests = [request(i) for i in range(4)]
     with Journal(path) as journal:
-        assert len(journal.depart(requests, "a", [(1.0, 10)] * 4, Caps(3.0, 20)).go) == 2
-        assert len(journal.depart(requests, "b", [(1.0, 10)] * 4, Caps(1.0, 99)).go) == 1
+        assert len(journal.reserve(requests, "a", [(1.0, 10)] * 4, Caps(3.0, 20)).granted) == 2
+        assert len(journal.reserve(requests, "b", [(1.0, 10)] * 4, Caps(1.0, 99)).granted) == 1
 
 
 def test_a_cap_may_be_used_up_to_its_last_cent(path: Path) -> None:
     requests = [request(i) for i in range(11)]
     with Journal(path) as journal:
-        assert len(journal.depart(requests, "run", [(0.1, 1)] * 11, Caps(dollars=1.0)).go) == 10
+        assert len(journal.reserve(requests, "run", [(0.1, 1)] * 11, Caps(dollars=1.0)).granted) == 10
 
 
 def test_without_caps_all_go(path: Path) -> None:
     requests = [request(i) for i in range(5)]
     with Journal(path) as journal:
-        assert journal.depart(requests, "run", [(9.0, 9)] * 5).go == requests
+        assert journal.reserve(requests, "run", [(9.0, 9)] * 5).granted == requests
 
 
 def test_where_a_server_counts_nothing_the_reservation_is_taken_as_paid(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "run", [(0.25, 100)])
-        journal.arrive([Completion(request(1).request_id, 0, "x", "stop")], "run")
+        journal.reserve([request(1)], "run", [(0.25, 100)])
+        journal.store_answers([Completion(request(1).request_id, 0, "x", "stop")], "run")
         assert journal.spending("run") == Spending(0.0, 0, 0.25, 100)
 
 
 def test_a_failure_that_was_billed_counts(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "run", [(0.25, 100)])
+        journal.reserve([request(1)], "run", [(0.25, 100)])
         failure = Failure(request(1).request_id, 0, "content_filter", "", tokens=30, price=0.1)
-        journal.arrive([failure], "run")
+        journal.store_answers([failure], "run")
         assert journal.spending("run") == Spending(0.1, 30)
 
 
 def test_a_failure_whose_bill_nobody_saw_is_taken_as_paid_in_full(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "run", [(0.25, 100)])
-        journal.arrive([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "run")
+        journal.reserve([request(1)], "run", [(0.25, 100)])
+        journal.store_answers([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "run")
         assert journal.spending("run") == Spending(0.0, 0, 0.25, 100)
 
 
 def test_a_failure_gives_its_reservation_back(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "run", [(0.25, 100)])
-        journal.arrive([Failure(request(1).request_id, 0, "http_400", "no")], "run")
+        journal.reserve([request(1)], "run", [(0.25, 100)])
+        journal.store_answers([Failure(request(1).request_id, 0, "http_400", "no")], "run")
         assert journal.spending("run") == Spending()
 
 
 def test_a_lost_try_counts_in_full_and_its_reservation_stays_for_the_next(path: Path) -> None:
     caps = Caps(dollars=1.0)
     with Journal(path) as journal:
-        journal.depart([request(1, samples=2)], "run", [(0.2, 10)], caps)
+        journal.reserve([request(1, samples=2)], "run", [(0.2, 10)], caps)
         with journal.transaction():
-            assert journal.write_lost(request(1, samples=2), "run", caps)
+            assert journal.write_unknown_cost(request(1, samples=2), "run", caps)
         assert journal.spending("run") == Spending(0.0, 0, 0.4, 20, 0.4, 20)
         with journal.transaction():
             # $0.80 lost and $0.40 for the next try pass the cap.
-            assert not journal.write_lost(request(1, samples=2), "run", caps)
+            assert not journal.write_unknown_cost(request(1, samples=2), "run", caps)
 
 
 def test_only_the_samples_that_were_asked_for_again_are_lost(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1, samples=3)], "run", [(0.2, 10)])
+        journal.reserve([request(1, samples=3)], "run", [(0.2, 10)])
         with journal.transaction():
-            journal.write_lost(request(1, samples=3).only((2,)), "run", None)
-        assert journal.spending("run").lost_dollars == 0.2
+            journal.write_unknown_cost(request(1, samples=3).only((2,)), "run", None)
+        assert journal.spending("run").unknown_dollars == 0.2
 
 
 #: Departs with a reservation, says so, and waits to be killed.
@@ -147,7 +149,7 @@ from synthkd.journal import Journal
 from synthkd.requests import Request, Sampling
 with Journal(sys.argv[1]) as journal:
     request = Request("who", ({"role": "user", "content": "hello 1"},), Sampling(n=2), (0, 1), "i")
-    journal.depart([request], "run", [(0.25, 100)])
+    journal.reserve([request], "run", [(0.25, 100)])
     print("flies", flush=True)
     time.sleep(60)
 """
@@ -164,26 +166,28 @@ def test_what_a_killed_process_had_in_flight_stays_spent(path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.communicate()
         with Journal(path) as journal:
-            assert journal.spending("run").flying_dollars == 0.5
-            assert journal.give_up_flights("run") == 2
-            assert journal.spending("run") == Spending(lost_dollars=0.5 * kills, lost_tokens=200 * kills)
+            assert journal.spending("run").in_flight_dollars == 0.5
+            assert journal.settle_in_flight("run") == 2
+            assert journal.spending("run") == Spending(
+                unknown_dollars=0.5 * kills, unknown_tokens=200 * kills
+            )
             assert journal.counts().in_flight == 0
     with Journal(path) as journal:
-        assert journal.depart([request(1)], "run", [(0.25, 100)], Caps(dollars=1.7)).go == []
+        assert journal.reserve([request(1)], "run", [(0.25, 100)], Caps(dollars=1.7)).granted == []
 
 
 def test_flights_of_another_run_are_not_given_up(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "other", [(0.25, 100)])
-        assert journal.give_up_flights("run") == 0
-        assert journal.spending("other").flying_dollars == 0.25
+        journal.reserve([request(1)], "other", [(0.25, 100)])
+        assert journal.settle_in_flight("run") == 0
+        assert journal.spending("other").in_flight_dollars == 0.25
 
 
 def test_what_is_in_a_batch_at_the_provider_is_not_given_up(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1), request(2)], "run", [(0.25, 100)] * 2)
-        Batches(journal).intent("run", [Row.of(request(1), 0)])
-        assert journal.give_up_flights("run") == 1
+        journal.reserve([request(1), request(2)], "run", [(0.25, 100)] * 2)
+        BatchStore(journal).record_intent("run", [BatchRow.of(request(1), 0)])
+        assert journal.settle_in_flight("run") == 1
         assert journal.spending("run") == Spending(0.0, 0, 0.25, 100, 0.25, 100)
 
 
@@ -192,8 +196,8 @@ def test_spending_is_summed_over_resumed_runs_and_kept_apart_by_name(path: Path)
         with Journal(path) as journal:
             for run in ("a", "b"):
                 one = request(number if run == "a" else 100 + number)
-                journal.depart([one], run, [(1.0, 10)])
-                journal.arrive([paid(one, 0.1 if run == "a" else 0.2)], run)
+                journal.reserve([one], run, [(1.0, 10)])
+                journal.store_answers([paid(one, 0.1 if run == "a" else 0.2)], run)
     with Journal(path) as journal:
         assert journal.spending("a") == Spending(pytest.approx(0.5), 20)
         assert journal.spending("b").dollars == pytest.approx(1.0)
@@ -212,11 +216,11 @@ with Journal(path) as journal:
     sys.stdin.readline()
     for number in range(60):
         request = Request("who", ({"role": "user", "content": f"{who} {number}"},), Sampling(), (0,), "i")
-        go = journal.depart([request], "run", [(1.0, 10)], caps).go
+        go = journal.reserve([request], "run", [(1.0, 10)], caps).granted
         found = journal.spending("run")
-        assert found.dollars + found.flying_dollars <= 20 + 1e-9, found
+        assert found.dollars + found.in_flight_dollars <= 20 + 1e-9, found
         if go and number % 2:
-            journal.arrive([Completion(request.request_id, 0, "x", "stop", 3, 3, price=0.5)], "run")
+            journal.store_answers([Completion(request.request_id, 0, "x", "stop", 3, 3, price=0.5)], "run")
         gone += len(go)
 print(gone)
 """
@@ -242,37 +246,37 @@ def test_processes_that_share_caps_never_pass_them_together(path: Path) -> None:
         counts = journal.counts()
     assert counts.in_flight + counts.completions == sum(int(out) for out, _ in ended)
     assert found.dollars == pytest.approx(0.5 * counts.completions)
-    assert found.flying_dollars == pytest.approx(1.0 * counts.in_flight)
+    assert found.in_flight_dollars == pytest.approx(1.0 * counts.in_flight)
     # Used up to less than one more reservation.
-    assert 19 < found.dollars + found.flying_dollars <= 20 + 1e-9
-    assert found.tokens + found.flying_tokens <= 300
+    assert 19 < found.dollars + found.in_flight_dollars <= 20 + 1e-9
+    assert found.tokens + found.in_flight_tokens <= 300
 
 
 def test_a_request_that_another_process_has_in_flight_is_left_to_it(path: Path) -> None:
     with Journal(path) as one, Journal(path) as two:
-        assert shared(one, [request(1), request(2)]).go == [request(1), request(2)]
-        assert shared(two, [request(2), request(3)]) == Departed([request(3)], [], [request(2)])
+        assert shared(one, [request(1), request(2)]).granted == [request(1), request(2)]
+        assert shared(two, [request(2), request(3)]) == Reservation([request(3)], [], [request(2)])
 
 
 def test_a_request_that_another_process_has_bought_meanwhile_is_left_to_it(path: Path) -> None:
     with Journal(path) as one, Journal(path) as two:
         shared(one, [request(1)])
-        one.arrive([paid(request(1), 0.1)], "run")
-        assert shared(two, [request(1)]).others == [request(1)]
+        one.store_answers([paid(request(1), 0.1)], "run")
+        assert shared(two, [request(1)]).taken == [request(1)]
         # Further samples of it were not bought.
         more = request(1, samples=3).only((1, 2))
         assert more.request_id == request(1).request_id
-        assert shared(two, [more]).go == [more]
+        assert shared(two, [more]).granted == [more]
 
 
 def test_a_dead_flight_of_another_run_keeps_nobody_from_asking(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "killed long ago")
-        assert shared(journal, [request(1)], "run").go == [request(1)]
+        journal.reserve([request(1)], "killed long ago")
+        assert shared(journal, [request(1)], "run").granted == [request(1)]
 
 
 def test_alone_a_run_asks_again_for_what_stands_as_in_flight(path: Path) -> None:
     with Journal(path) as journal:
-        journal.depart([request(1)], "run")
-        assert journal.depart([request(1)], "run").go == [request(1)]
+        journal.reserve([request(1)], "run")
+        assert journal.reserve([request(1)], "run").granted == [request(1)]
         assert journal.counts().in_flight == 1

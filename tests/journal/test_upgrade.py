@@ -118,9 +118,9 @@ def test_an_upgraded_journal_takes_what_only_the_new_version_has(old: Path) -> N
         request.request_id, 0, "x", "stop", 3, 2, price=0.5, reasoning_tokens=1, cached_tokens=2
     )
     with Journal(old) as journal:
-        assert journal.depart([request], "run", [(1.0, 9)], Caps(2.0, 20)).go == [request]
-        assert journal.spending("run").flying_dollars == 1.0
-        journal.arrive([answer], "run")
+        assert journal.reserve([request], "run", [(1.0, 9)], Caps(2.0, 20)).granted == [request]
+        assert journal.spending("run").in_flight_dollars == 1.0
+        journal.store_answers([answer], "run")
         assert journal.completions([request.request_id])[request.request_id][0] == answer
         assert journal.spending("run").dollars == 0.5
 

@@ -15,7 +15,7 @@ from support.recipes import Make
 
 from synthkd import generate
 from synthkd.errors import DiskFullError, JournalError
-from synthkd.journal import Journal, Writer
+from synthkd.journal import Journal, JournalWriter
 from synthkd.journal.ledger import Caps
 from synthkd.requests import Completion, Failure, Request, Sampling
 from synthkd.testing import FakeServer
@@ -37,12 +37,12 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.sqlite"
 
 
-def run(path: Path, work: Callable[[Journal, Writer], Awaitable[T]]) -> T:
+def run(path: Path, work: Callable[[Journal, JournalWriter], Awaitable[T]]) -> T:
     """Do some work with a writer, to its end."""
 
     async def go() -> T:
         with Journal(path) as journal:
-            async with Writer(journal, "run") as writer:
+            async with JournalWriter(journal, "run") as writer:
                 return await work(journal, writer)
 
     return asyncio.run(go())
@@ -57,10 +57,10 @@ async def while_a_commit_is_under_way(journal: Journal, many: list[Awaitable[Non
 
 
 def test_many_arrivals_share_a_few_transactions(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> int:
+    async def work(journal: Journal, writer: JournalWriter) -> int:
         commits: list[str] = []
         journal._db.set_trace_callback(lambda statement: commits.append(statement))
-        await while_a_commit_is_under_way(journal, [writer.arrive([answer(i)]) for i in range(100)])
+        await while_a_commit_is_under_way(journal, [writer.store_answers([answer(i)]) for i in range(100)])
         journal._db.set_trace_callback(None)
         return commits.count("COMMIT")
 
@@ -72,34 +72,34 @@ def test_many_arrivals_share_a_few_transactions(path: Path) -> None:
 
 @pytest.mark.slow
 def test_another_connection_sees_an_answer_as_soon_as_arrive_returns(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
+    async def work(journal: Journal, writer: JournalWriter) -> None:
         with Journal(path) as other:
             for i in range(20):
-                await writer.arrive([answer(i)])
-                assert other.held([answer(i).request_id]) == {answer(i).request_id: {0}}
+                await writer.store_answers([answer(i)])
+                assert other.cached_indexes([answer(i).request_id]) == {answer(i).request_id: {0}}
 
     run(path, work)
 
 
 def test_a_departure_is_on_disk_when_it_returns(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
-        departed = await writer.depart([request(1, samples=3)], [(0.5, 7)])
-        assert departed.go == [request(1, samples=3)]
+    async def work(journal: Journal, writer: JournalWriter) -> None:
+        reservation = await writer.reserve([request(1, samples=3)], [(0.5, 7)])
+        assert reservation.granted == [request(1, samples=3)]
         with Journal(path) as other:
             assert other.counts().in_flight == 3
-            assert other.spending("run").flying_dollars == 1.5
+            assert other.spending("run").in_flight_dollars == 1.5
 
     run(path, work)
 
 
 def test_writes_are_done_in_the_order_in_which_they_were_asked_for(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
+    async def work(journal: Journal, writer: JournalWriter) -> None:
         many: list[Awaitable[object]] = []
         for i in range(50):
             many += [
-                writer.depart([request(i)]),
-                writer.arrive([answer(i, "first")]),
-                writer.arrive([answer(i, "second")]),
+                writer.reserve([request(i)]),
+                writer.store_answers([answer(i, "first")]),
+                writer.store_answers([answer(i, "second")]),
             ]
         await while_a_commit_is_under_way(journal, many)  # type: ignore[arg-type]
 
@@ -111,9 +111,9 @@ def test_writes_are_done_in_the_order_in_which_they_were_asked_for(path: Path) -
 
 
 def test_all_that_was_asked_for_is_on_disk_when_the_writer_is_closed(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
+    async def work(journal: Journal, writer: JournalWriter) -> None:
         for i in range(30):
-            asyncio.ensure_future(writer.arrive([answer(i)]))  # noqa: RUF006
+            asyncio.ensure_future(writer.store_answers([answer(i)]))  # noqa: RUF006
         await asyncio.sleep(0)
 
     run(path, work)
@@ -122,14 +122,14 @@ def test_all_that_was_asked_for_is_on_disk_when_the_writer_is_closed(path: Path)
 
 
 def test_an_answer_is_committed_although_its_caller_was_cancelled(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
+    async def work(journal: Journal, writer: JournalWriter) -> None:
         with journal._lock:
-            arriving = asyncio.ensure_future(writer.arrive([answer(1)]))
+            arriving = asyncio.ensure_future(writer.store_answers([answer(1)]))
             await asyncio.sleep(0.01)
             arriving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await arriving
-        await writer.arrive([answer(2)])
+        await writer.store_answers([answer(2)])
 
     run(path, work)
     with Journal(path) as journal:
@@ -137,12 +137,15 @@ def test_an_answer_is_committed_although_its_caller_was_cancelled(path: Path) ->
 
 
 def test_a_full_disk_reaches_every_caller_and_nothing_of_their_group_is_kept(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
-        await writer.arrive([answer(0)])
+    async def work(journal: Journal, writer: JournalWriter) -> None:
+        await writer.store_answers([answer(0)])
         (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
         journal._db.execute(f"PRAGMA max_page_count={pages}")
         with journal._lock:
-            asked = [asyncio.ensure_future(writer.arrive([answer(i, "long " * 20_000)])) for i in range(1, 4)]
+            asked = [
+                asyncio.ensure_future(writer.store_answers([answer(i, "long " * 20_000)]))
+                for i in range(1, 4)
+            ]
             await asyncio.sleep(0.05)
         errors = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(error) for error in errors] == [DiskFullError] * 3
@@ -150,7 +153,7 @@ def test_a_full_disk_reaches_every_caller_and_nothing_of_their_group_is_kept(pat
         assert journal.counts().completions == 1
         # With room again, the same writer goes on.
         journal._db.execute("PRAGMA max_page_count=1000000")
-        await writer.arrive([answer(i, "long " * 20_000) for i in range(1, 4)])
+        await writer.store_answers([answer(i, "long " * 20_000) for i in range(1, 4)])
 
     run(path, work)
     with Journal(path) as journal:
@@ -158,10 +161,10 @@ def test_a_full_disk_reaches_every_caller_and_nothing_of_their_group_is_kept(pat
 
 
 def test_a_database_that_was_closed_reaches_the_caller(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
+    async def work(journal: Journal, writer: JournalWriter) -> None:
         journal.close()
         with pytest.raises(JournalError, match="closed"):
-            await writer.arrive([answer(1)])
+            await writer.store_answers([answer(1)])
 
     run(path, work)
 
@@ -169,10 +172,10 @@ def test_a_database_that_was_closed_reaches_the_caller(path: Path) -> None:
 def test_a_writer_that_was_closed_says_so(path: Path) -> None:
     async def go() -> None:
         with Journal(path) as journal:
-            async with Writer(journal) as writer:
-                await writer.arrive([answer(1)])
+            async with JournalWriter(journal) as writer:
+                await writer.store_answers([answer(1)])
             with pytest.raises(JournalError, match="closed"):
-                await writer.arrive([answer(2)])
+                await writer.store_answers([answer(2)])
             assert journal.counts().completions == 1
 
     asyncio.run(go())
@@ -181,9 +184,9 @@ def test_a_writer_that_was_closed_says_so(path: Path) -> None:
 def test_caps_hold_over_departures_of_one_group(path: Path) -> None:
     async def go() -> int:
         with Journal(path) as journal:
-            async with Writer(journal, "run", Caps(dollars=5.0)) as writer:
-                many = [writer.depart([request(i)], [(1.0, 1)]) for i in range(20)]
-                return sum(len(departed.go) for departed in await asyncio.gather(*many))
+            async with JournalWriter(journal, "run", Caps(dollars=5.0)) as writer:
+                many = [writer.reserve([request(i)], [(1.0, 1)]) for i in range(20)]
+                return sum(len(reservation.granted) for reservation in await asyncio.gather(*many))
 
     assert asyncio.run(go()) == 5
 
@@ -191,8 +194,8 @@ def test_caps_hold_over_departures_of_one_group(path: Path) -> None:
 def test_a_lost_try_counts_as_paid_and_the_writer_says_whether_another_has_room(path: Path) -> None:
     async def go() -> list[bool]:
         with Journal(path) as journal:
-            async with Writer(journal, "run", Caps(dollars=3.0)) as writer:
-                await writer.depart([request(1)], [(1.0, 1)])
+            async with JournalWriter(journal, "run", Caps(dollars=3.0)) as writer:
+                await writer.reserve([request(1)], [(1.0, 1)])
                 return [await writer.unknown(request(1)) for _ in range(3)]
 
     # The try that flies is reserved for, so two may be lost beside it.
@@ -200,10 +203,10 @@ def test_a_lost_try_counts_as_paid_and_the_writer_says_whether_another_has_room(
 
 
 def test_a_failure_takes_its_request_out_of_the_air(path: Path) -> None:
-    async def work(journal: Journal, writer: Writer) -> None:
-        await writer.depart([request(1)], [(1.0, 1)])
-        await writer.arrive([Failure(request(1).request_id, 0, "http_400", "no")])
-        assert journal.spending("run").flying_dollars == 0
+    async def work(journal: Journal, writer: JournalWriter) -> None:
+        await writer.reserve([request(1)], [(1.0, 1)])
+        await writer.store_answers([Failure(request(1).request_id, 0, "http_400", "no")])
+        assert journal.spending("run").in_flight_dollars == 0
         assert journal.counts().in_flight == 0
 
     run(path, work)

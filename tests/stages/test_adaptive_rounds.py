@@ -71,7 +71,7 @@ def held(recipe: Recipe) -> dict[str, int]:
     plan = plan_run(recipe)
     with Journal(recipe.journal_path) as journal:
         batch = [asked for group in plan.batches() for asked in group]
-        found = journal.held([asked.request.request_id for asked in batch])
+        found = journal.cached_indexes([asked.request.request_id for asked in batch])
         return {asked.input_id: len(found.get(asked.request.request_id, ())) for asked in batch}
 
 

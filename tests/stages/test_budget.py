@@ -102,7 +102,7 @@ def test_what_the_ledger_says_is_what_the_server_billed(tmp_path: Path, server: 
         spent = journal.spending("budget")
     assert spent.tokens == billed(server)
     assert spent.dollars == pytest.approx(dollars(billed(server)))
-    assert spent.lost_dollars == spent.flying_dollars == 0
+    assert spent.unknown_dollars == spent.in_flight_dollars == 0
 
 
 @pytest.mark.slow
@@ -150,9 +150,9 @@ def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
         assert kills > 0
         with Journal(Recipe.load(path).journal_path) as journal:
             spent = journal.spending("budget")
-        assert spent.dollars + spent.lost_dollars <= 4 + 1e-9
+        assert spent.dollars + spent.unknown_dollars <= 4 + 1e-9
         # What was killed in flight is counted at least as high as it was billed.
-        assert spent.tokens + spent.lost_tokens >= billed(server)
+        assert spent.tokens + spent.unknown_tokens >= billed(server)
 
 
 @pytest.mark.slow

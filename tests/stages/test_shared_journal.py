@@ -86,8 +86,8 @@ def test_what_a_run_has_in_flight_when_it_is_killed_is_bought_by_the_one_that_wa
         assert server.requests == 16
     assert held(tmp_path) == 8
     # What may have been billed stays with the run that sent it.
-    assert spent(tmp_path, "a").lost_tokens > 0
-    assert spent(tmp_path, "b").lost_tokens == 0
+    assert spent(tmp_path, "a").unknown_tokens > 0
+    assert spent(tmp_path, "b").unknown_tokens == 0
 
 
 def test_a_run_that_waits_for_another_ends_at_a_signal(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_what_is_in_flight_is_waited_for_and_kept(tmp_path: Path, number: int, w
         server.latency = 0.0
         assert synthkd(recipe).returncode == 0
         assert server.requests == 40
-    assert spent(tmp_path).lost_tokens == 0
+    assert spent(tmp_path).unknown_tokens == 0
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -54,8 +54,8 @@ def test_what_does_not_come_within_the_grace_period_is_given_up_and_charged(
         assert "8 samples in flight were given up, and count as paid" in error
         assert time.monotonic() - begin < 20
     found = spent(tmp_path)
-    assert found.flying_tokens == 0
-    assert found.lost_tokens > 0
+    assert found.in_flight_tokens == 0
+    assert found.unknown_tokens > 0
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import openai
 
 from support.ask_teacher import forget_environment
 from synthkd.journal import Journal
-from synthkd.journal.batches import Batches
+from synthkd.journal.batches import BatchStore
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
 from synthkd.teachers.batch import stream as batch_stream
@@ -112,17 +112,17 @@ def requests_of(
 
 def run_stage(who: BatchTeacher, journal: Journal, asked: list[Request], group: int = 4) -> list[Answer]:
     """What the stage does: what is missing departs, in groups; what comes is committed."""
-    journal.give_up_flights(RUN)
+    journal.settle_in_flight(RUN)
     came: list[Answer] = []
 
     async def departed() -> AsyncIterator[Request]:
         for start in range(0, len(asked), group):
             few = asked[start : start + group]
-            held = journal.held([one.request_id for one in few])
+            held = journal.cached_indexes([one.request_id for one in few])
             failed = journal.failures([one.request_id for one in few])
             missing = [one.only(_missing(one, held, failed)) for one in few]
             missing = [one for one in missing if one.sample_indexes]
-            journal.depart(missing, RUN)
+            journal.reserve(missing, RUN)
             for one in missing:
                 yield one
 
@@ -131,7 +131,7 @@ def run_stage(who: BatchTeacher, journal: Journal, asked: list[Request], group: 
         try:
             async with aclosing(who.stream(departed())) as groups:
                 async for answers in groups:
-                    journal.arrive(answers, RUN)
+                    journal.store_answers(answers, RUN)
                     came.extend(answers)
         finally:
             await who.close()
@@ -166,7 +166,7 @@ def failed(answers: list[Answer]) -> list[Failure]:
 
 
 def all_collected(journal: Journal) -> bool:
-    return {batch.state for batch in Batches(journal).all()} == {"collected"}
+    return {batch.state for batch in BatchStore(journal).batches()} == {"collected"}
 
 
 async def aiter_of(requests: list[Request]) -> AsyncIterator[Request]:
@@ -182,11 +182,11 @@ def run_some(who: BatchTeacher, journal: Journal, asked: list[Request], seconds:
         try:
             async with aclosing(who.stream(aiter_of(asked))) as groups:
                 async for answers in groups:
-                    journal.arrive(answers, RUN)
+                    journal.store_answers(answers, RUN)
         finally:
             await who.close()
 
-    journal.depart(asked, RUN)
+    journal.reserve(asked, RUN)
     asyncio.run(asyncio.wait_for(go(), seconds))
 
 

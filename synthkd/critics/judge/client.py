@@ -1,6 +1,6 @@
 """Ask a judge: a teacher of any backend, through a journal, so that a verdict is bought once.
 
-    requests ──► not in the journal? ──► departed (committed, its cost reserved) ──► backend ──► arrived (committed)
+    requests ──► not in the journal? ──► reserved (committed, with its cost) ──► backend ──► answered (committed)
                                                                                                   │
     replies  ◄───────────────────────────────── read from the journal ◄───────────────────────────┘
 
@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from synthkd import plugins
 from synthkd.errors import CriticError, TeacherError
-from synthkd.journal import Journal, Writer
+from synthkd.journal import Journal, JournalWriter
 from synthkd.journal.ledger import Caps
 from synthkd.prices import PromptTokens, most_dollars
 from synthkd.recipe import PricePart, Recipe, TeacherPart
@@ -161,7 +161,7 @@ class JudgeClient:
         """Each request once, with the samples that are neither in hand nor refused for good."""
         distinct = list({request.request_id: request for request in requests}.values())
         ids = [request.request_id for request in distinct]
-        held, failed = journal.held(ids), journal.failures(ids)
+        held, failed = journal.cached_indexes(ids), journal.failures(ids)
         found = []
         for request in distinct:
             have = held.get(request.request_id, set()) | {
@@ -174,7 +174,7 @@ class JudgeClient:
 
     async def _buy(self, journal: Journal, missing: list[Request]) -> None:
         """Ask in rounds: under a cap, what had no room is asked again when answers have given some back."""
-        async with Writer(journal, self.recipe.name, self.caps) as writer:
+        async with JournalWriter(journal, self.recipe.name, self.caps) as writer:
             if hasattr(self.teacher, "attach"):
                 self.teacher.attach(journal, self.recipe.name)
             if hasattr(self.teacher, "account"):
@@ -185,7 +185,7 @@ class JudgeClient:
                     stream = self.teacher.stream(round_.departing())
                     try:
                         async for answers in stream:
-                            await writer.arrive(answers)
+                            await writer.store_answers(answers)
                             self.prompts.learn(answers)
                     finally:
                         if isinstance(stream, AsyncGenerator):
@@ -246,7 +246,9 @@ def destination(part: TeacherPart, teacher: Any) -> str:
 class _Round:
     """One pass over what is missing: what goes, and what the caps leave no room for now."""
 
-    def __init__(self, writer: Writer, requests: list[Request], bounds: Any, prompts: PromptTokens) -> None:
+    def __init__(
+        self, writer: JournalWriter, requests: list[Request], bounds: Any, prompts: PromptTokens
+    ) -> None:
         self.writer, self.requests, self.bounds, self.prompts = writer, requests, bounds, prompts
         self.refused: list[Request] = []
         self.went = 0
@@ -254,14 +256,14 @@ class _Round:
     async def departing(self) -> AsyncIterator[Request]:
         for start in range(0, len(self.requests), _DEPARTURE):
             group = self.requests[start : start + _DEPARTURE]
-            departed = await self.writer.depart(group, self.bounds(group))
-            self.went += len(departed.go)
-            self.prompts.remember(departed.go)
-            for request in departed.go:
+            reservation = await self.writer.reserve(group, self.bounds(group))
+            self.went += len(reservation.granted)
+            self.prompts.remember(reservation.granted)
+            for request in reservation.granted:
                 yield request
-            if departed.refused:
+            if reservation.refused:
                 # The round ends here, so that a backend that gathers requests answers those that it has.
-                self.refused = departed.refused + self.requests[start + _DEPARTURE :]
+                self.refused = reservation.refused + self.requests[start + _DEPARTURE :]
                 return
 
 

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from synthkd.errors import DiskFullError, RequestError, StorageError, TeacherError, UnreachableError
 from synthkd.fastjson import dumps, loads
-from synthkd.journal.batches import Batch, Row
+from synthkd.journal.batches import Batch, BatchRow
 from synthkd.requests import Answer, Request
 from synthkd.teachers.batch.status import State, id_of, state_of
 from synthkd.teachers.dispatch import TransientError, failures
@@ -61,13 +61,13 @@ class Draft:
     """A batch that is not submitted yet. ``origins`` names, row by row, the batch that gave no answer to it."""
 
     url: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[BatchRow] = field(default_factory=list)
     origins: list[str | None] = field(default_factory=list)
     # In a file: a batch may be as large as memory.
     file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
     size: int = 0
 
-    def add(self, row: Row, line: bytes, origin: str | None) -> None:
+    def add(self, row: BatchRow, line: bytes, origin: str | None) -> None:
         with disk_in_words("the requests of a batch"):
             self.file.write(line)
         self.size += len(line)
@@ -90,7 +90,7 @@ class Drafts:
     def add(self, request: Request, attempt: int = 1, origin: str | None = None) -> bool:
         """Take a request in. False: alone it is larger than a file may be."""
         chat = is_chat(request, self._part)
-        row, url = Row.of(request, attempt), "/v1" + (CHAT if chat else PLAIN)
+        row, url = BatchRow.of(request, attempt), "/v1" + (CHAT if chat else PLAIN)
         body = body_of(request, self._part, chat, self._learned)
         line = dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
         if len(line) > self._bytes:
@@ -226,7 +226,7 @@ def _unanswered(provider: Provider, request: Request, error: Any) -> Outcome:
     return Outcome([], request.sample_indexes, reason, detail)
 
 
-def result_bytes(part: TeacherPart, rows: Sequence[Row]) -> int:
+def result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
     """Bytes that the result of a batch may have at most."""
     if part.batch.result_megabytes is not None:
         return int(part.batch.result_megabytes * 1e6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from synthkd.journal.batches import Batch, Batches
+from synthkd.journal.batches import Batch, BatchStore
 from synthkd.journal.store import Journal
 from synthkd.teachers.batch.files import Provider, lasting
 from synthkd.teachers.batch.results import ENDED
@@ -42,29 +42,29 @@ async def cancel_all(part: TeacherPart, journal: Journal, run: str) -> list[Batc
 
 
 async def _ask_of_each(part: TeacherPart, journal: Journal, run: str, cancel: bool) -> list[BatchState]:
-    batches = Batches(journal)
+    batches = BatchStore(journal)
     provider = Provider(part, resolve(BatchTeacher(part).base_url, part))
     try:
-        return [await _ask_of(provider, batches, batch, cancel) for batch in batches.open(run)]
+        return [await _ask_of(provider, batches, batch, cancel) for batch in batches.uncollected(run)]
     except TransientError as error:
         raise lasting(error, open_batches=True) from None
     finally:
         await provider.close()
 
 
-async def _ask_of(provider: Provider, batches: Batches, batch: Batch, cancel: bool) -> BatchState:
+async def _ask_of(provider: Provider, batches: BatchStore, batch: Batch, cancel: bool) -> BatchState:
     if batch.batch_id is None:
         found = await provider.find(batch.token, batch.file_id, batch.created)
         if found is None:
             if cancel:
-                batches.dropped(batch.token)
+                batches.drop(batch.token)
             return BatchState(batch, "not submitted")
-        batches.submitted(batch.token, found)
+        batches.record_submission(batch.token, found)
         batch = replace(batch, batch_id=found, state="submitted")
     state = await provider.look_up(batch)
     if state is None:
         if cancel:
-            batches.dropped(batch.token)
+            batches.drop(batch.token)
         return BatchState(batch, "unknown")
     if cancel and state.status not in (*ENDED, "cancelling"):
         state = await provider.cancel(batch)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from synthkd.errors import TeacherError
-from synthkd.journal.batches import Batch, Row
+from synthkd.journal.batches import Batch, BatchRow
 from synthkd.teachers.batch.files import lines_of
 from synthkd.teachers.batch.status import State
 
@@ -41,7 +41,9 @@ def absent(state: State) -> dict[str, Any]:
     return {"code": f"batch_{state.status}", "message": f"{first.message or first.code}{where}"}
 
 
-def rows_of(result: Result, left: dict[str, Row], most: int) -> Iterator[tuple[Row, dict[str, Any]]]:
+def rows_of(
+    result: Result, left: dict[str, BatchRow], most: int
+) -> Iterator[tuple[BatchRow, dict[str, Any]]]:
     """The rows of a batch with what the files say of them, in any order; then those that no file names."""
     for file in result.files:
         for line in lines_of(file, most):
@@ -51,7 +53,9 @@ def rows_of(result: Result, left: dict[str, Row], most: int) -> Iterator[tuple[R
         yield left.popitem()[1], {"error": result.absent}
 
 
-def chunks(rows: Iterator[tuple[Row, dict[str, Any]]]) -> Iterator[list[tuple[Row, dict[str, Any]]]]:
+def chunks(
+    rows: Iterator[tuple[BatchRow, dict[str, Any]]],
+) -> Iterator[list[tuple[BatchRow, dict[str, Any]]]]:
     """So many at a time as become one group of answers."""
     chunk = []
     for row in rows:

@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import QuotaError, TeacherError
-from synthkd.journal.batches import Batch, Batches, Row
+from synthkd.journal.batches import Batch, BatchRow, BatchStore
 from synthkd.requests import Answer, Failure, Request, Sampling
 from synthkd.teachers.batch.files import (
     MARK,
@@ -57,7 +57,7 @@ _CROWDED = "token_limit_exceeded"
 class BatchStream:
     """State of one `BatchTeacher.stream`."""
 
-    def __init__(self, teacher: BatchTeacher, provider: Provider, batches: Batches, run: str) -> None:
+    def __init__(self, teacher: BatchTeacher, provider: Provider, batches: BatchStore, run: str) -> None:
         self.teacher, self.provider, self.batches, self.run = teacher, provider, batches, run
         self.part = teacher.part
         self.loop = asyncio.get_running_loop()
@@ -131,14 +131,14 @@ class BatchStream:
                 await self._drop(batch)
                 continue
             if batch.batch_id is None:
-                await asyncio.to_thread(self.batches.submitted, batch.token, found)
+                await asyncio.to_thread(self.batches.record_submission, batch.token, found)
             self.open[batch.token] = replace(batch, batch_id=found)
             for row in await asyncio.to_thread(self.batches.rows, batch.token):
                 held = self.inherited.setdefault(row.request_id, {})
                 held.update(dict.fromkeys(row.sample_indexes, batch.token))
 
     async def _drop(self, batch: Batch) -> None:
-        await asyncio.to_thread(self.batches.dropped, batch.token)
+        await asyncio.to_thread(self.batches.drop, batch.token)
         if batch.file_id:
             # Tidiness only: a file that stays is no harm.
             with suppress(TeacherError):
@@ -159,7 +159,7 @@ class BatchStream:
     def _settled(self, ids: list[str]) -> dict[str, set[int]]:
         """Samples of requests that are in hand, or refused for good."""
         found = {request_id: set[int]() for request_id in ids}
-        for request_id, indexes in self.batches.journal.held(ids).items():
+        for request_id, indexes in self.batches.journal.cached_indexes(ids).items():
             found[request_id] |= indexes
         for request_id, failed in self.batches.journal.failures(ids).items():
             found[request_id] |= {index for index, failure in failed.items() if failure.permanent}
@@ -234,19 +234,19 @@ class BatchStream:
         An error leaves the intent, and the next run looks what came of it; but for one with which no batch can have
         been made: its requests are not reserved any more.
         """
-        token = await asyncio.to_thread(self.batches.intent, self.run, draft.rows)
+        token = await asyncio.to_thread(self.batches.record_intent, self.run, draft.rows)
         await self._take_over(token, draft)
         file_id = None
         try:
             file_id = await self.provider.upload(f"{MARK}-{token}.jsonl", draft.file)
-            await asyncio.to_thread(self.batches.uploaded, token, file_id)
+            await asyncio.to_thread(self.batches.record_upload, token, file_id)
             batch = Batch(token, self.run, "submitted", None, file_id, time.time())
             batch_id = await self._create(draft.url, batch)
         except TeacherError as error:
             if file_id is None or not isinstance(error, TransientError):
-                await asyncio.to_thread(self.batches.dropped, token)
+                await asyncio.to_thread(self.batches.drop, token)
             raise
-        await asyncio.to_thread(self.batches.submitted, token, batch_id)
+        await asyncio.to_thread(self.batches.record_submission, token, batch_id)
         if not self.open:
             self.alone.add(token)
             self.due = self.loop.time() + self.part.batch.poll
@@ -394,10 +394,10 @@ class BatchStream:
         """Mark a batch as collected, unless some of it waits in a draft."""
         if not self.rest[token] and token not in self.open:
             del self.rest[token]
-            await asyncio.to_thread(self.batches.collected, token)
+            await asyncio.to_thread(self.batches.record_collection, token)
 
     async def _judge(
-        self, result: Result, lines: list[tuple[Row, dict[str, Any]]]
+        self, result: Result, lines: list[tuple[BatchRow, dict[str, Any]]]
     ) -> tuple[list[Answer], list[tuple[Request, int]]]:
         """Rows as answers, and as requests with the number of their next try."""
         requests = self.batches.requests([row for row, _ in lines])
@@ -427,12 +427,12 @@ class BatchStream:
                 answers += failures(rest, found.reason, found.detail, row.attempt, False, tokens)
         return answers, again
 
-    def _is_last(self, result: Result, row: Row, index: int) -> bool:
+    def _is_last(self, result: Result, row: BatchRow, index: int) -> bool:
         """Whether no later batch holds this sample already."""
         token = result.batch.token
         return self.inherited.get(row.request_id, {}).get(index, token) == token
 
-    def _is_over(self, result: Result, row: Row) -> bool:
+    def _is_over(self, result: Result, row: BatchRow) -> bool:
         """Whether a row has no further try. Who cancelled a batch does not want it submitted again at once."""
         return (
             result.fatal is not None or result.status == "cancelled" or row.attempt >= self.part.max_attempts
@@ -459,7 +459,7 @@ def _next_try(request: Request, found: Outcome) -> Iterable[Request]:
     return [request.only((index,)) for index in request.sample_indexes]
 
 
-def _failures(row: Row, reason: str, detail: str, attempts: int) -> list[Answer]:
+def _failures(row: BatchRow, reason: str, detail: str, attempts: int) -> list[Answer]:
     return [
         Failure(row.request_id, index, reason, detail, attempts, permanent=False)
         for index in row.sample_indexes

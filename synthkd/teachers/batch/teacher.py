@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from synthkd.errors import RecipeError, TeacherError
-from synthkd.journal.batches import Batches
+from synthkd.journal.batches import BatchStore
 from synthkd.journal.store import Journal
 from synthkd.prices import price_of
 from synthkd.recipe import PricePart
@@ -41,7 +41,7 @@ class BatchTeacher:
         self.part, self.patience, self.base_url = part, patience, urls[0]
         self.price = discounted(price_of(part, public(self.base_url)), part.batch.discount)
         self.account: Account | None = None
-        self._attached: tuple[Batches, str] | None = None
+        self._attached: tuple[BatchStore, str] | None = None
         self._provider: Provider | None = None
         self._stream: BatchStream | None = None
 
@@ -59,7 +59,7 @@ class BatchTeacher:
 
     def attach(self, journal: Journal, run: str) -> None:
         """Say where batches are recorded, and for which run."""
-        self._attached = Batches(journal), run
+        self._attached = BatchStore(journal), run
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
         if self._attached is None:

@@ -207,6 +207,6 @@ def test_a_pair_that_was_read_in_one_order_only_has_no_winner(tmp_path: Path) ->
 def test_a_completion_bears_first_tokens_through_the_journal(journal: Journal) -> None:
     request = Request("who", ({"role": "user", "content": "x"},), Sampling(), (0,), "i")
     answer = Completion(request.request_id, 0, "Yes", "stop", first_tokens='[["Yes",-0.1]]')
-    journal.depart([request])
-    journal.arrive([answer])
+    journal.reserve([request])
+    journal.store_answers([answer])
     assert journal.completions([request.request_id]) == {request.request_id: {0: answer}}

@@ -32,7 +32,7 @@ from synthkd.errors import (
     TeacherError,
 )
 from synthkd.journal import Journal
-from synthkd.journal.batches import Batches, Row
+from synthkd.journal.batches import BatchRow, BatchStore
 from synthkd.recipe import Recipe
 from synthkd.requests import Failure, Request
 from synthkd.teachers.base import Teacher
@@ -122,7 +122,7 @@ def test_a_batch_bears_its_token_and_its_run(journal: Journal) -> None:
     with Server(fake) as server:
         ask(server, journal, 1)
     (batch,) = fake.batches.values()
-    (known,) = Batches(journal).all(RUN)
+    (known,) = BatchStore(journal).batches(RUN)
     assert batch["metadata"] == {"synthkd": known.token, "run": RUN}
     assert (known.batch_id, known.file_id) == (batch["id"], batch["input_file_id"])
 
@@ -187,7 +187,7 @@ def test_a_source_that_waits_for_answers_does_not_wait_for_ever(journal: Journal
     with Server(FakeBatches()) as server:
         who = BatchTeacher(part(server.url))
         asked = requests_of(who, 2)
-        journal.depart(asked, RUN)
+        journal.reserve(asked, RUN)
         assert asyncio.run(asyncio.wait_for(go(who, asked), 10)) == 2
 
 
@@ -232,10 +232,10 @@ def test_batches_are_looked_at_only_as_often_as_asked(journal: Journal) -> None:
 
 
 def test_a_row_tells_its_try_and_its_samples(journal: Journal) -> None:
-    batches = Batches(journal)
+    batches = BatchStore(journal)
     request = requests_of(BatchTeacher(part(None)), 1, (2, 3))[0]
-    journal.depart([request])
-    token = batches.intent(RUN, [Row.of(request, 4)])
+    journal.reserve([request])
+    token = batches.record_intent(RUN, [BatchRow.of(request, 4)])
     (row,) = batches.rows(token)
     assert (row.attempt, row.request_id, row.sample_indexes) == (4, request.request_id, (2, 3))
     (back,) = batches.requests([row])
@@ -245,15 +245,15 @@ def test_a_row_tells_its_try_and_its_samples(journal: Journal) -> None:
 
 
 def test_a_batch_that_another_process_dropped_is_not_submitted(journal: Journal) -> None:
-    batches = Batches(journal)
-    token = batches.intent(RUN, [])
-    batches.dropped(token)
+    batches = BatchStore(journal)
+    token = batches.record_intent(RUN, [])
+    batches.drop(token)
     with pytest.raises(JournalError, match="another process"):
-        batches.uploaded(token, "file-1")
+        batches.record_upload(token, "file-1")
 
 
 def test_a_dropped_intent_leaves_nothing(journal: Journal) -> None:
-    batches = Batches(journal)
-    token = batches.intent(RUN, [Row("a-0-1", "a", (0,))])
-    batches.dropped(token)
-    assert (batches.all(), batches.rows(token)) == ([], [])
+    batches = BatchStore(journal)
+    token = batches.record_intent(RUN, [BatchRow("a-0-1", "a", (0,))])
+    batches.drop(token)
+    assert (batches.batches(), batches.rows(token)) == ([], [])

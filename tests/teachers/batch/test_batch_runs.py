@@ -33,7 +33,7 @@ from support.batch_api import (
 from support.files import ROOT
 
 from synthkd.journal import Journal
-from synthkd.journal.batches import Batches
+from synthkd.journal.batches import BatchStore
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.teachers.batch.files import Provider
 from synthkd.teachers.batch.open_batches import cancel_all, states
@@ -93,14 +93,14 @@ def test_a_run_that_is_stopped_leaves_its_batches_and_gives_back_what_was_not_su
         who.attach(journal, RUN)
         async with aclosing(who.stream(source())) as groups:
             async for group in groups:
-                journal.arrive(group, RUN)
+                journal.store_answers(group, RUN)
                 answers.extend(group)
         await who.close()
 
     with Server(fake) as server:
         who = BatchTeacher(part(server.url, batch={"requests": 4, "poll": 60}))
         asked = requests_of(who, 6)
-        journal.depart(asked, RUN)
+        journal.reserve(asked, RUN)
         asyncio.run(asyncio.wait_for(go(who, asked), 5))
         assert {(one.request_id, one.reason) for one in failed(answers)} == {
             (one.request_id, "stopped") for one in asked[4:]
@@ -127,13 +127,13 @@ def test_cancelling_a_run_keeps_what_is_done_and_submits_nothing(journal: Journa
 
 
 def test_cancelling_forgets_a_batch_that_the_provider_does_not_know(journal: Journal) -> None:
-    batches = Batches(journal)
-    gone, never = batches.intent(RUN, []), batches.intent(RUN, [])
-    batches.submitted(gone, "batch-nowhere")
+    batches = BatchStore(journal)
+    gone, never = batches.record_intent(RUN, []), batches.record_intent(RUN, [])
+    batches.record_submission(gone, "batch-nowhere")
     with Server(FakeBatches()) as server:
         found = asyncio.run(cancel_all(part(server.url), journal, RUN))
     assert {one.batch.token: one.status for one in found} == {gone: "unknown", never: "not submitted"}
-    assert batches.open(RUN) == []
+    assert batches.uncollected(RUN) == []
 
 
 @pytest.mark.slow
@@ -166,9 +166,9 @@ def test_log_probabilities_are_asked_for_in_later_tries_too(journal: Journal) ->
 STEPS = [
     (owner, name, when)
     for owner, name in (
-        (Batches, "intent"), (Provider, "upload"), (Batches, "uploaded"), (Provider, "create"),
-        (Batches, "submitted"), (Provider, "state"), (Provider, "download"), (Journal, "arrive"),
-        (Batches, "collected"),
+        (BatchStore, "record_intent"), (Provider, "upload"), (BatchStore, "record_upload"), (Provider, "create"),
+        (BatchStore, "record_submission"), (Provider, "state"), (Provider, "download"), (Journal, "store_answers"),
+        (BatchStore, "record_collection"),
     )
     for when in ("before", "after")
 ]  # fmt: skip
@@ -238,7 +238,7 @@ def assert_all_there_and_nothing_twice(journal: Journal, fake: FakeBatches) -> N
     again = {body: times for body, times in fake.bodies.items() if times > 1}
     assert (len(again), set(again.values()), fake.bodies.total()) == (2, {2}, COUNT + 2)
     spent = journal.spending(RUN)
-    assert (spent.lost_tokens, spent.tokens) == (0, 6 * COUNT)
+    assert (spent.unknown_tokens, spent.tokens) == (0, 6 * COUNT)
 
 
 WORKER = """

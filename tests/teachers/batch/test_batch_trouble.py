@@ -31,7 +31,7 @@ from synthkd.errors import (
     UnreachableError,
 )
 from synthkd.journal import Journal
-from synthkd.journal.batches import Batches
+from synthkd.journal.batches import BatchStore
 from synthkd.requests import Completion, Failure, Request
 from synthkd.teachers.batch.teacher import BatchTeacher
 from synthkd.testing.batches import FakeBatches
@@ -213,7 +213,7 @@ def test_a_batch_that_another_address_has_is_not_forgotten(journal: Journal) -> 
             run_some(who, journal, requests_of(who, 2))
     with Server(FakeBatches()) as other, pytest.raises(TeacherError, match="address and key"):
         ask(other, journal, 2)
-    assert len(Batches(journal).open(RUN)) == 1
+    assert len(BatchStore(journal).uncollected(RUN)) == 1
 
 
 # Keys

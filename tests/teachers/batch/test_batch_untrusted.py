@@ -20,7 +20,7 @@ from support.hostile_server import Hostile, Peer
 
 from synthkd.errors import DiskFullError, QuotaError, SynthKDError, TeacherError
 from synthkd.journal import Journal
-from synthkd.journal.batches import Row
+from synthkd.journal.batches import BatchRow
 from synthkd.requests import Completion, Failure
 from synthkd.secrets import Url
 from synthkd.teachers.batch import files as batch_files
@@ -248,7 +248,7 @@ def test_a_row_longer_than_an_answer_may_be_is_passed_over() -> None:
 
 
 def test_the_bound_of_a_result_grows_with_its_rows_and_what_each_may_hold() -> None:
-    rows = [Row("a", "r", (0, 1))] * 100
+    rows = [BatchRow("a", "r", (0, 1))] * 100
     small = result_bytes(part(None), rows[:1])
     assert (
         small < result_bytes(part(None), rows) < result_bytes(part(None, sampling={"logprobs": True}), rows)
@@ -316,7 +316,7 @@ def test_what_was_never_submitted_is_not_reserved_any_more(journal: Journal, sta
         who = BatchTeacher(part(server.url))
         with pytest.raises(TeacherError):
             run_stage(who, journal, requests_of(who, 3))
-    journal.give_up_flights(RUN)
+    journal.settle_in_flight(RUN)
     assert journal.counts().in_flight == 0
 
 

@@ -278,13 +278,13 @@ def test_whatever_a_body_says_its_answers_are_sound_and_can_be_committed(
     for answer in answers:
         sound(answer)
     asked = request(({"role": "user", "content": str(next(_NUMBER))},), tuple(range(count)))
-    journal.depart([asked], "run", [(0.01, 100)])
-    journal.arrive([replace(answer, request_id=asked.request_id) for answer in answers], "run")
-    held = journal.held([asked.request_id]).get(asked.request_id, set())
+    journal.reserve([asked], "run", [(0.01, 100)])
+    journal.store_answers([replace(answer, request_id=asked.request_id) for answer in answers], "run")
+    held = journal.cached_indexes([asked.request_id]).get(asked.request_id, set())
     assert held == {answer.sample_index for answer in answers if isinstance(answer, Completion)}
     spent = journal.spending("run")
     assert all(
-        value >= 0 and math.isfinite(value) for value in (spent.dollars, spent.tokens, spent.lost_dollars)
+        value >= 0 and math.isfinite(value) for value in (spent.dollars, spent.tokens, spent.unknown_dollars)
     )
 
 
@@ -373,8 +373,8 @@ def test_an_odd_answer_among_others_costs_no_other_one(tmp_path: Path) -> None:
 
     with Hostile(answer) as server, Journal(tmp_path / "journal.sqlite") as journal:
         asked = numbered(12)
-        journal.depart(asked, "run", [(0.01, 100)] * 12)
-        journal.arrive(ask(teacher(server.url), *asked), "run")
+        journal.reserve(asked, "run", [(0.01, 100)] * 12)
+        journal.store_answers(ask(teacher(server.url), *asked), "run")
         assert (journal.counts().completions, len(server.seen)) == (10, 12)
 
 
