@@ -1,4 +1,4 @@
-"""Content hashes. Every id and every key in synthkd comes from here."""
+"""Content hashes: the source of every id and every key in synthkd."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def canonical(value: Any) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces: equal values give equal bytes. NaN is refused."""
+    """Return UTF-8 JSON with sorted keys and no spaces: equal values have equal bytes. NaN raises ValueError."""
     if type(value) is list and all(type(item) is str for item in value):
-        # What most ids are made of, in a third of the time.
+        # Most ids are hashes of such lists; this takes a third of the time.
         return f"[{','.join(map(encode_basestring, value))}]".encode("utf-8", "surrogatepass")
     if type(value) is dict and all(type(k) is str and type(v) is str for k, v in value.items()):
-        # An input row, likewise.
+        # Most input rows, likewise.
         pairs = [f"{encode_basestring(name)}:{encode_basestring(value[name])}" for name in sorted(value)]
         return f"{{{','.join(pairs)}}}".encode("utf-8", "surrogatepass")
     return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 
 
 def content_hash(value: Any, size: int = 16) -> str:
-    """Hex blake2b of the canonical JSON of a value; ``size`` is in bytes."""
+    """Return the hex BLAKE2b hash of the canonical JSON of a value; ``size`` is in bytes."""
     return bytes_hash(canonical(value), size)
 
 
 def bytes_hash(data: bytes, size: int = 16) -> str:
-    """Hex blake2b of bytes: `content_hash` where the canonical JSON is at hand."""
+    """Return the hex BLAKE2b hash of bytes, such as a value's canonical JSON; see `content_hash`."""
     return hashlib.blake2b(data, digest_size=size).hexdigest()
 
 
 def file_hash(path: Path) -> str:
-    """Hex blake2b (16 bytes) of a file's bytes, read in blocks."""
+    """Return the hex BLAKE2b hash (16 bytes) of a file, which is read in blocks."""
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -45,24 +45,26 @@ def file_hash(path: Path) -> str:
 
 
 def sha256_hash(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes, as other tools compute it."""
+    """Return the hex SHA-256 hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_hash(text: str) -> str:
-    """Short hex hash (6 bytes) of a text's `normal_text`: equal texts have an equal hash. By it a loop tells a teacher which
-    texts it has, without showing them."""
+    """Return a short hex hash (6 bytes) of a text's `normal_text`.
+
+    With such hashes a loop tells a teacher which texts it has, without showing them.
+    """
     return content_hash(normal_text(text), 6)
 
 
 def fraction(value: str) -> float:
-    """A number in [0, 1) that depends on a string alone: for splits and draws that no order can change."""
+    """Return a number in [0, 1) that depends on a string alone: for splits and draws independent of order."""
     digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def seed_from(*parts: Any) -> int:
-    """A 63-bit seed that depends on its parts alone."""
+    """Return a 63-bit seed that depends on its parts alone."""
     digest = hashlib.blake2b(canonical(list(parts)), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from synthkd.errors import RecipeError, UserError, nearest
-from synthkd.secrets import masked
+from synthkd.secrets import mask_tokens
 
 #: Numbers that YAML 1.1 reads as texts.
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d*)?[eE][+-]?\d+")
@@ -113,7 +113,7 @@ def _mistakes(model: type[BaseModel], given: Mapping[str, Any], problem: Validat
         elif item["type"] == "missing":
             yield f"{'.'.join(map(str, item['loc']))}: needed ({type_words(_fields_at(model, item['loc'][:-1])[str(item['loc'][-1])])})"
         elif item["type"] == "value_error" and (said := item["msg"].removeprefix("Value error, ")) != _WRONG:
-            yield f"{name}: {masked(said)}" if name and not said.startswith(name) else masked(said)
+            yield f"{name}: {mask_tokens(said)}" if name and not said.startswith(name) else mask_tokens(said)
         else:
             field = model.model_fields.get(name)
             words = type_words(field) if field is not None else item["msg"]
@@ -153,7 +153,7 @@ def shown_value(value: Any) -> str:
         text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError):
         text = repr(value)
-    text = masked(text)
+    text = mask_tokens(text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 

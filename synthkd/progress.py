@@ -1,4 +1,4 @@
-"""What long work shows: a live line on a terminal, a plain line now and then in a log."""
+"""Progress of long work: a live line on a terminal, or a plain line from time to time in a log."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import Any
 from synthkd.reporting.safe_text import clean, guard_streams, raw_stream
 
 #: Seconds between plain lines.
-_EVERY = 10.0
+_INTERVAL = 10.0
 
 
 class Progress:
-    """Count and show the rows of a stage; ``quiet`` shows nothing. Use as a context manager.
+    """Counts and shows the rows of a stage. Use as a context manager.
+
+    Args:
+        stage: Name of the stage.
+        quiet: Show nothing.
 
     Attributes:
-        total: Rows of work that became known one batch after the other.
-        expected: Rows of the whole stage, where they can be counted in advance.
+        total: Rows added by `more`, as batches become known.
+        expected: Rows of the whole stage, if they can be counted in advance.
         before: Rows that an earlier run had done; they count as done, but not towards the rate.
         done: Rows done since the start.
     """
@@ -54,15 +58,15 @@ class Progress:
             self._live.stop()
             self._live = None
         elif self.done and not self.quiet:
-            self._line()
+            self._print_line()
 
     def expect(self, rows: int | None) -> None:
-        """Set the rows of the whole stage, or None when what became known is the whole."""
+        """Set the rows of the whole stage; None if the rows added so far are all."""
         self.expected = rows
         self._update()
 
     def more(self, rows: int) -> None:
-        """Add work that became known."""
+        """Add rows of work."""
         self.total += rows
         self._update()
 
@@ -72,21 +76,21 @@ class Progress:
         self._update()
 
     def advance(self, rows: int, tokens: int = 0, cost: float | None = None) -> None:
-        """Count work that was done."""
+        """Count rows as done, with their tokens, and set the total cost so far."""
         self.done += rows
         self.tokens += tokens
         self.cost = cost if cost is not None else self.cost
         now = time.monotonic()
         if self._live is not None:
             self._update()
-        elif not self.quiet and now - self._last >= _EVERY:
+        elif not self.quiet and now - self._last >= _INTERVAL:
             self._last = now
-            self._line()
+            self._print_line()
 
     def say(self, message: str) -> None:
-        """A line beside the progress."""
+        """Print a line beside the progress."""
         if self._live is not None:
-            # The message is text: no markup, no links, no emoji names, and no lines cut by the width.
+            # Plain text: no markup, links or emoji names, and no lines cut by the width.
             self._live.console.print(
                 clean(message), markup=False, highlight=False, emoji=False, soft_wrap=True
             )
@@ -95,36 +99,36 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Rows a second, since the start."""
+        """Rows per second since the start."""
         return self.done / max(time.monotonic() - self._start, 1e-9)
 
     @property
     def whole(self) -> int:
-        """Rows of the whole stage, as far as is known."""
+        """Rows of the whole stage, as far as they are known."""
         return max(self.expected or 0, self.before + self.total)
 
     def _update(self) -> None:
         if self._live is not None:
             self._live.update(
-                self._task, total=self.whole, completed=self.before + self.done, extra=self._extra()
+                self._task, total=self.whole, completed=self.before + self.done, extra=self._figures()
             )
 
-    def _line(self) -> None:
+    def _print_line(self) -> None:
         print(
-            f"{clean(self.stage)}: {self.before + self.done:,} of {self.whole:,} rows, {self._extra()}",
+            f"{clean(self.stage)}: {self.before + self.done:,} of {self.whole:,} rows, {self._figures()}",
             file=sys.stderr,
             flush=True,
         )
 
-    def _extra(self) -> str:
+    def _figures(self) -> str:
         parts = [rate_text(self.rate)]
         if self.tokens:
             parts.append(f"{self.tokens:,} tokens")
         if self.cost:
             parts.append(f"${self.cost:,.4f}")
-        left = self.whole - self.before - self.done
-        if left > 0 and self.done:
-            parts.append(f"about {duration_text(left / self.rate)} left")
+        remaining = self.whole - self.before - self.done
+        if remaining > 0 and self.done:
+            parts.append(f"about {duration_text(remaining / self.rate)} left")
         return ", ".join(parts)
 
     def _open_live(self) -> None:
@@ -141,13 +145,13 @@ class Progress:
         )
         self._task = self._live.add_task(clean(self.stage), total=None, extra="")
         self._live.start()
-        # What libraries write meanwhile passes through the live display, which reads escape sequences.
+        # Output of libraries passes through the live display, which interprets escape sequences.
         self._streams = sys.stdout, sys.stderr
         guard_streams()
 
 
 def rate_text(rate: float) -> str:
-    """Put a rate (rows a second) in words; a slow one in rows a minute or an hour."""
+    """Format a rate (rows per second), a slow one in rows per minute or per hour."""
     if rate >= 10:
         return f"{rate:,.0f} rows/s"
     if rate >= 1:
@@ -158,7 +162,7 @@ def rate_text(rate: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """Put a duration in words, in the unit that fits."""
+    """Format a duration (seconds) in the unit that fits."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 100 * 60:

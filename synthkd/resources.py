@@ -1,4 +1,4 @@
-"""Find the files that come with synthkd, in a wheel or in a source checkout."""
+"""Files that come with synthkd, in a wheel or in a source checkout."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(name: str) -> Path:
-    """The path of a shipped file or folder, such as ``prompts/triple/everyday.j2``.
+    """Return the path of a shipped file or folder, such as ``prompts/triple/everyday.j2``.
 
-    A wheel keeps them below ``synthkd/data``; a checkout keeps them beside the package.
+    A wheel keeps these files below ``synthkd/data``, a checkout beside the package.
     """
     for root in (_PACKAGE / "data", _PACKAGE.parent):
         path = root / name

@@ -41,7 +41,7 @@ def line_of(progress: Progress, seconds: float, capsys: pytest.CaptureFixture[st
     """The line in a log, so many seconds after the start."""
     progress._start = time.monotonic() - seconds
     capsys.readouterr()
-    progress._line()
+    progress._print_line()
     return capsys.readouterr().err.strip()
 
 

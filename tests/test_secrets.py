@@ -20,7 +20,15 @@ from synthkd.commands.dry_run import dry_run
 from synthkd.errors import RecipeError, SynthKDError
 from synthkd.pipeline import publish
 from synthkd.recipe import Recipe, TeacherPart
-from synthkd.secrets import Headers, Mask, Url, credential_field, credential_name, has_token, masked
+from synthkd.secrets import (
+    Headers,
+    Mask,
+    Url,
+    has_token,
+    is_credential_field,
+    is_credential_name,
+    mask_tokens,
+)
 from synthkd.stages.plan import plan_run
 from synthkd.testing import FakeServer
 
@@ -166,14 +174,14 @@ def test_a_credential_in_any_other_place_is_refused_with_the_place(
     "name", ["stop_token", "max_tokens", "prompt_cache_key", "eos_token", "by", "key", "tokenizer"]
 )
 def test_fields_that_only_sound_like_credentials_are_taken(name: str) -> None:
-    assert not credential_field(name)
+    assert not is_credential_field(name)
 
 
 @pytest.mark.parametrize(
     "name", ["X-Auth", "xApiKey", "cookie", "my-token", "SIG", "subscription_key", "authtoken"]
 )
 def test_headers_and_parameters_that_hold_credentials_are_known_by_name(name: str) -> None:
-    assert credential_name(name)
+    assert is_credential_name(name)
 
 
 def test_a_recipe_without_a_secret_keeps_its_record(tmp_path: Path) -> None:
@@ -264,7 +272,7 @@ def test_a_secret_is_masked_in_each_form_that_a_server_may_repeat() -> None:
 
 def test_well_known_keys_are_masked_in_any_text() -> None:
     text = "a sk-abcdefghij1234567890, Bearer abcdef0123456789 and http://me:pw@h/x"
-    assert masked(text) == "a ***, Bearer *** and http://***@h/x"
+    assert mask_tokens(text) == "a ***, Bearer *** and http://***@h/x"
     assert not has_token("a sketch of basic shapes, bearer of news; sk-learn, hf-hub, key-value")
 
 

@@ -14,7 +14,7 @@ from synthkd import plugins
 from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.reporting.safe_text import clean
-from synthkd.secrets import Headers, masked, variables
+from synthkd.secrets import Headers, mask_tokens, variable_names
 from synthkd.teachers.openai.endpoint import base_urls, public
 from synthkd.teachers.transformers.teacher import EMBEDDED
 
@@ -46,7 +46,7 @@ class Reach:
             "reads outside": self.read, "writes outside": self.written,
         }  # fmt: skip
         return [
-            f"{'' if number else name:<15} {masked(clean(line))}"
+            f"{'' if number else name:<15} {mask_tokens(clean(line))}"
             for name, found in sorts.items()
             for number, line in enumerate(list(dict.fromkeys(found)) or ["none"])
         ]
@@ -77,7 +77,7 @@ def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -
     if part.backend == "vllm" and part.vllm.serve:
         python = part.vllm.python or "this Python"
         found.programs.append(f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)")
-        found.variables += [f"${name} read for teacher.vllm.python" for name in variables(python)]
+        found.variables += [f"${name} read for teacher.vllm.python" for name in variable_names(python)]
     if part.backend not in _SERVED:
         return
     urls = base_urls(part)
@@ -224,7 +224,7 @@ def _outside(recipe: Recipe, text: str, name: str, into: list[str], found: Reach
     # Free texts count as paths where there is something at that place.
     if not is_output and not path.exists():
         return
-    found.variables += [f"{variable} read for {name}" for variable in variables(text)]
+    found.variables += [f"{variable} read for {name}" for variable in variable_names(text)]
     if not path.is_relative_to(recipe.folder.resolve()):
         into.append(f"{_short(path)} ({name})")
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from synthkd import safeyaml
 from synthkd.errors import RecipeError, nearest
-from synthkd.secrets import masked
+from synthkd.secrets import mask_tokens
 
 #: Parts of a place that name one of several types, and no key.
 _TYPE = re.compile(r"str|list\[.*\]|function-.*")
@@ -27,7 +27,7 @@ def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) ->
     for parent in parents:
         target = target.setdefault(parent, {})
         if not isinstance(target, dict):
-            raise RecipeError(f"--set {shown}: {masked(parent)!r} holds no keys")
+            raise RecipeError(f"--set {shown}: {mask_tokens(parent)!r} holds no keys")
     try:
         target[last] = safeyaml.load_yaml(value)
     except safeyaml.YamlError as error:
@@ -40,7 +40,7 @@ def _shown_key(key: str, known: Collection[str]) -> str:
     plain = re.match(r"[A-Za-z_][\w.-]*", key)
     if plain is None or (known and plain[0].split(".")[0] not in known):
         return "…"
-    return masked(plain[0])
+    return mask_tokens(plain[0])
 
 
 def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str:
@@ -54,12 +54,12 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
             continue
         # Where a key may be of several types, the place names each of them.
         keys = [str(part) for part in item["loc"] if not _TYPE.fullmatch(str(part))]
-        place = masked(".".join(keys)) or "recipe"
+        place = mask_tokens(".".join(keys)) or "recipe"
         if item["type"] == "extra_forbidden":
             known = list(_fields_at(recipe, item["loc"][:-1]))
             lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), known)}")
         else:
-            problem = masked(item["msg"].removeprefix("Value error, "))
+            problem = mask_tokens(item["msg"].removeprefix("Value error, "))
             lines.append(problem if not keys and item["type"] == "value_error" else f"{place}: {problem}")
     lines = list(dict.fromkeys(lines))
     return f"{source}: " + "; ".join(lines)

@@ -26,7 +26,7 @@ from synthkd.recipe.parts import (
 from synthkd.recipe.published_values import published
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import LimitsPart, TeacherPart
-from synthkd.secrets import clear_secret, expand, masked
+from synthkd.secrets import expand_variables, find_cleartext_secret, mask_tokens
 
 
 class Recipe(RecipePart):
@@ -61,7 +61,7 @@ class Recipe(RecipePart):
     def _no_secret_in_clear(cls, value: Any) -> Any:
         if isinstance(value, dict):
             _refuse_odd_texts(value)
-            if found := clear_secret(_without_typed(value)):
+            if found := find_cleartext_secret(_without_typed(value)):
                 place, problem = found
                 raise ValueError(
                     f"{place}: {problem}" + ("" if "$NAME" in problem else f"; {_remedy(place)}")
@@ -161,7 +161,7 @@ class Recipe(RecipePart):
         Raises:
             RecipeError: A variable is not set, or no path can have this form.
         """
-        expanded = os.path.expanduser(expand(path, f"path {masked(path)!r}"))
+        expanded = os.path.expanduser(expand_variables(path, f"path {mask_tokens(path)!r}"))
         try:
             if any(len(os.fsencode(part)) > _LONGEST_NAME for part in expanded.split("/")):
                 raise OSError("a name in it is too long")
@@ -170,7 +170,7 @@ class Recipe(RecipePart):
             return (self._folder / expanded).resolve()
         except (OSError, ValueError, RuntimeError) as error:
             shown = path if len(path) <= 80 else f"{path[:60]}…"
-            raise RecipeError(f"path {masked(shown)!r}: no file can have it ({error})") from None
+            raise RecipeError(f"path {mask_tokens(shown)!r}: no file can have it ({error})") from None
 
     @property
     def work_dir(self) -> Path:
@@ -233,7 +233,7 @@ def _refuse_odd_texts(value: Any, place: str = "") -> None:
             raise ValueError(f"{place}: holds a character that no file can hold (NUL, or half of a pair)")
     elif isinstance(value, dict):
         for name, inner in value.items():
-            _refuse_odd_texts(inner, f"{place}.{masked(str(name))}".lstrip("."))
+            _refuse_odd_texts(inner, f"{place}.{mask_tokens(str(name))}".lstrip("."))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             _refuse_odd_texts(inner, f"{place}.{number}")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from synthkd.recipe.parts import RecipePart
-from synthkd.secrets import Headers, Url, has_token, random_looking
+from synthkd.secrets import Headers, Url, has_token, looks_random
 
 
 class SamplingPart(RecipePart):
@@ -259,7 +259,7 @@ class TeacherPart(RecipePart):
     @field_validator("api_key_env")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        if name and (not re.fullmatch(r"[A-Za-z_]\w*", name) or has_token(name) or random_looking(name)):
+        if name and (not re.fullmatch(r"[A-Za-z_]\w*", name) or has_token(name) or looks_random(name)):
             # Not shown: it may be the key.
             raise ValueError("the name of an environment variable is needed here, not the key itself")
         return name

@@ -1,22 +1,29 @@
-"""Texts that may hold a secret: addresses, headers, and what of them may be shown.
+"""Addresses and headers that may hold a secret.
 
-`Url` and `Headers` keep their text to themselves. Whatever prints, formats, compares or serialises them sees the public
-form; only `reveal`, `Url.parts` and `Headers.sent` give what is really sent, with ``$NAME`` from the environment.
-A secret that is written in clear is refused when such a value is made.
+`Url` and `Headers` print, format, compare and serialise as their public form. Only `reveal`, `Url.parts`, `Url.resolve` and
+`Headers.resolve` return the private one, the latter three with ``$NAME`` from the environment. A secret that is written in
+clear text is refused when such a value is made.
+
+recognise   environment variables in texts, and the forms of credentials
+sealed      the base of texts with a public form
+url         addresses
+headers     headers
+clear       secrets in clear text, anywhere in a recipe
+mask        known secrets removed from texts
 """
 
-from synthkd.secrets.clear import clear_secret
+from synthkd.secrets.clear import find_cleartext_secret
 from synthkd.secrets.headers import Headers
 from synthkd.secrets.mask import Mask
 from synthkd.secrets.recognise import (
     HIDDEN,
-    credential_field,
-    credential_name,
-    expand,
+    expand_variables,
     has_token,
-    masked,
-    random_looking,
-    variables,
+    is_credential_field,
+    is_credential_name,
+    looks_random,
+    mask_tokens,
+    variable_names,
 )
 from synthkd.secrets.url import Url, UrlParts, is_loopback, is_private
 
@@ -26,14 +33,14 @@ __all__ = [
     "Mask",
     "Url",
     "UrlParts",
-    "clear_secret",
-    "credential_field",
-    "credential_name",
-    "expand",
+    "expand_variables",
+    "find_cleartext_secret",
     "has_token",
+    "is_credential_field",
+    "is_credential_name",
     "is_loopback",
     "is_private",
-    "masked",
-    "random_looking",
-    "variables",
+    "looks_random",
+    "mask_tokens",
+    "variable_names",
 ]

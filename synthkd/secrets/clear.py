@@ -1,4 +1,4 @@
-"""Secrets that stand in clear in a recipe, wherever they stand."""
+"""Find secrets in clear text, anywhere in a recipe."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from synthkd.secrets.recognise import (
     REMEDY,
     SCHEMES,
     VARIABLE,
-    credential_field,
     has_token,
-    masked,
+    is_credential_field,
+    mask_tokens,
 )
 from synthkd.secrets.sealed import Sealed
-from synthkd.secrets.url import clear_in_url
+from synthkd.secrets.url import cleartext_in_url
 
 
-def clear_secret(value: Any, place: str = "") -> tuple[str, str] | None:
-    """The first secret that stands in clear in a tree of mappings and lists.
+def find_cleartext_secret(value: Any, place: str = "") -> tuple[str, str] | None:
+    """Find the first secret in clear text in a tree of mappings and lists.
 
     Returns:
-        Its place and what to do, without the secret; None if there is none.
+        Its place and the problem, without the secret; None if there is none.
     """
     if isinstance(value, Sealed):
         return None
@@ -36,18 +36,18 @@ def clear_secret(value: Any, place: str = "") -> tuple[str, str] | None:
     else:
         return None
     for name, inner in pairs:
-        where = f"{place}.{masked(str(name))}" if place else masked(str(name))
+        where = f"{place}.{mask_tokens(str(name))}" if place else mask_tokens(str(name))
         if isinstance(name, str) and has_token(name):
             return (where, "holds a key or password in clear")
-        if isinstance(name, str) and (found := _clear_by_name(name, inner)):
-            return (where, found)
-        if found_inside := clear_secret(inner, where):
-            return found_inside
+        if isinstance(name, str) and (problem := _problem_of_field(name, inner)):
+            return (where, problem)
+        if found := find_cleartext_secret(inner, where):
+            return found
     return None
 
 
-def _clear_by_name(name: str, value: Any) -> str | None:
-    """Name what is secret in a field of this name: an address, headers or a credential in options."""
+def _problem_of_field(name: str, value: Any) -> str | None:
+    """Return the problem of a field by its name: of an address, of headers, or of a credential in options."""
     if name == "headers" and isinstance(value, Mapping):
         try:
             Headers(value)
@@ -57,11 +57,11 @@ def _clear_by_name(name: str, value: Any) -> str | None:
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and text.startswith(("http://", "https://")):
                 try:
-                    if what := clear_in_url(text):
+                    if what := cleartext_in_url(text):
                         return f"holds {what} in clear; {REMEDY}"
                 except ValueError:
                     return "is no address: look at its host and port"
-    if credential_field(name) and isinstance(value, str) and not name.casefold().endswith("_env"):
+    if is_credential_field(name) and isinstance(value, str) and not name.casefold().endswith("_env"):
         plain = VARIABLE.sub("", value).strip().casefold()
         if plain not in PLACEHOLDERS and plain not in SCHEMES:
             return "holds a credential in clear"

@@ -1,4 +1,4 @@
-"""Headers: what is sent, and what of them may be shown."""
+"""`Headers`: headers of HTTP with a public form."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from synthkd.secrets.recognise import (
     REMEDY,
     SCHEMES,
     VARIABLE,
-    credential_name,
-    expand,
+    expand_variables,
     has_token,
+    is_credential_name,
+    looks_random,
     public_literals,
-    random_looking,
-    variables,
+    variable_names,
 )
 from synthkd.secrets.sealed import Sealed
 
@@ -28,10 +28,10 @@ _HEADER_NAME = re.compile(r"[!#%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Headers(Sealed):
-    """Headers by name. Names are shown; literal values are hidden, but for a few that never hold a secret.
+    """Headers by name. Names are public; literal values are hidden, except of a few headers that never hold a secret.
 
     Raises:
-        ValueError: A name or value that no header can have, or a credential in clear. No value is repeated.
+        ValueError: If a name or value is not valid, or a credential is written in clear text. No value is repeated.
     """
 
     __slots__ = ()
@@ -59,49 +59,50 @@ class Headers(Sealed):
 
     @property
     def public(self) -> dict[str, str]:
+        """The headers with hidden values."""
         return {name: _public_header(name, value) for name, value in self._sealed.items()}
 
     def __bool__(self) -> bool:
         return bool(self._sealed)
 
     def variables(self) -> list[str]:
-        """The environment variables that are read for them."""
-        return [name for value in self._sealed.values() for name in variables(value)]
+        """Return the names of the environment variables in the values."""
+        return [name for value in self._sealed.values() for name in variable_names(value)]
 
-    def sent(self, place: str = "teacher.headers") -> dict[str, str]:
-        """Headers as they are sent, with ``$NAME`` from the environment.
+    def resolve(self, place: str = "teacher.headers") -> dict[str, str]:
+        """Return the headers with ``$NAME`` replaced from the environment.
 
         Raises:
-            RecipeError: A variable is not set, or holds what no header can carry.
+            RecipeError: If a variable is not set, or holds a character that no header can carry.
         """
-        found = {}
+        resolved = {}
         for name, value in self._sealed.items():
-            found[name] = expand(value, f"{place}.{name}").strip()
-            if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", found[name]):
+            resolved[name] = expand_variables(value, f"{place}.{name}").strip()
+            if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", resolved[name]):
                 raise RecipeError(
                     f"{place}.{name}: a variable in it holds a character that no header can carry"
                 )
-        return found
+        return resolved
 
     def secrets(self, place: str = "teacher.headers") -> list[str]:
-        """Values that must not be shown, whole and without their scheme; and what variables hold."""
-        values = [value for name, value in self.sent(place).items() if name.casefold() not in OPEN_HEADERS]
+        """Return the values to mask, whole and without their scheme, and the values of variables."""
+        values = [value for name, value in self.resolve(place).items() if name.casefold() not in OPEN_HEADERS]
         split = [value.partition(" ")[2] for value in values]
         return values + split + [os.environ.get(name, "").strip() for name in self.variables()]
 
 
 def _clear_in_header(name: str, value: str) -> bool:
     rest = VARIABLE.sub(" ", value).strip()
-    if has_token(rest) or has_token(value) or random_looking(rest):
+    if has_token(rest) or has_token(value) or looks_random(rest):
         return True
-    if variables(value) or not credential_name(name):
+    if variable_names(value) or not is_credential_name(name):
         return False
     words = [word for word in rest.casefold().split() if word not in SCHEMES]
     return not all(word in PLACEHOLDERS for word in words)
 
 
 def _public_header(name: str, value: str) -> str:
-    if not variables(value):
+    if not variable_names(value):
         return value if name.casefold() in OPEN_HEADERS or value.casefold() in PLACEHOLDERS else HIDDEN
     rest = VARIABLE.sub(" ", value).casefold().split()
     return value if all(word in SCHEMES for word in rest) else public_literals(value)

@@ -1,4 +1,4 @@
-"""Known secrets taken out of texts that repeat them."""
+"""`Mask`: removes known secrets from texts that repeat them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import quote, quote_plus, unquote
 
 from synthkd.secrets.recognise import HIDDEN
 
-#: Fewest characters of a secret that is masked: masking shorter ones would spoil every message.
+#: Characters of a secret at least; masking a shorter one would spoil every message.
 _SHORTEST = 4
-#: Fewest characters of a secret's beginning that are masked at the end of a text that was cut.
+#: Characters at least of the beginning of a secret at the end of a text that was cut.
 _SHORTEST_CUT = 6
 
 
@@ -25,12 +25,12 @@ class Mask:
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Mask:
-        """Longest forms first, so that none leaves a piece of another."""
+        """Make the mask of secrets, the longest forms first, so that none leaves a part of another."""
         forms = {form for secret in secrets for form in _forms(secret)}
         return cls(tuple(sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)))
 
     def __call__(self, text: str) -> str:
-        """The text without the secrets, nor the beginning of one at its end, where it was cut."""
+        """Return a text without the secrets, and without the beginning of one at its end, where it may be cut."""
         for form in self.forms:
             text = text.replace(form, HIDDEN)
         longest = max(

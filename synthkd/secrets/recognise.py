@@ -1,4 +1,4 @@
-"""Variables in texts, and how a credential is recognised by its form or by the name beside it."""
+"""Environment variables in texts, and credentials recognised by their form or by the name of their field."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections import Counter
 
 from synthkd.errors import RecipeError
 
-#: Stands for what is not shown.
+#: Replaces what is hidden.
 HIDDEN = "***"
 #: ``$NAME`` or ``${NAME}``.
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})")
-#: Tokens of well-known forms, wherever they stand.
+#: Tokens of well-known forms, anywhere in a text.
 _TOKENS = re.compile(
     r"\b(?:sk|rk|pk|gsk|pplx|xai|nvapi|hf|r8|glpat|dop_v1|npm|pypi|ghp|gho|ghu|ghs|ghr|github_pat|xox[abprs])[-_]"
     r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{12,}"
@@ -24,86 +24,53 @@ _TOKENS = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:.*?-----END [A-Z ]*PRIVATE KEY-----)?",
     re.DOTALL,
 )
-#: A header's value written into another text. The scheme stays readable.
+#: The value of a header in another text; its scheme stays readable.
 _SCHEMED = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=\S*[0-9=_-])([A-Za-z0-9+/_.~=-]{12,})")
-#: User and password of an address within a text.
+#: User and password of an address in a text.
 _USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)([^/?#\s'\"<>@]*:[^/?#\s'\"<>@]*)@")
-#: Words of which one in a name makes its value a credential, in headers and queries.
-_CREDENTIAL_WORDS = frozenset(
-    [
-        "auth",
-        "authorization",
-        "authentication",
-        "apikey",
-        "key",
-        "token",
-        "secret",
-        "password",
-        "passwd",
-        "passphrase",
-        "pwd",
-        "pass",
-        "cookie",
-        "credential",
-        "credentials",
-        "session",
-        "sessionid",
-        "signature",
-        "sig",
-        "pat",
-        "jwt",
-        "bearer",
-        "code",
-    ]
-)
-#: Names of fields elsewhere that hold a credential. Fewer: `stop_token` and `prompt_cache_key` are none.
+#: Words in the name of a header or a parameter of a query whose value is a credential.
+_CREDENTIAL_WORDS = frozenset([
+    "auth", "authorization", "authentication", "apikey", "key", "token", "secret", "password",
+    "passwd", "passphrase", "pwd", "pass", "cookie", "credential", "credentials", "session",
+    "sessionid", "signature", "sig", "pat", "jwt", "bearer", "code",
+])  # fmt: skip
+#: Names of other fields that hold a credential. Fewer words: `stop_token` and `prompt_cache_key` hold none.
 _CREDENTIAL_FIELD = re.compile(
     r"(?:^|_)(?:api_?key|apikey|secret(?:_key)?|password|passwd|passphrase|access_key|access_token|auth_token|hf_token"
     r"|private_key|bearer|bearer_token|client_secret|refresh_token|authorization|cookie|credentials?|session_token)$"
     r"|^token$"
 )
-#: What people write when no key is needed.
+#: Values that people write if no key is needed.
 PLACEHOLDERS = frozenset(
     ["", "none", "null", "empty", "dummy", "unused", "no-key", "not-needed", "anonymous"]
 )
 SCHEMES = frozenset(["", "bearer", "basic", "token", "apikey", "api-key", "key", "digest"])
-#: Headers and parameters whose literal values say nothing secret. All others are hidden.
-OPEN_HEADERS = frozenset(
-    [
-        "accept",
-        "accept-language",
-        "content-type",
-        "user-agent",
-        "http-referer",
-        "referer",
-        "x-title",
-        "anthropic-version",
-        "anthropic-beta",
-        "openai-beta",
-        "openai-organization",
-        "openai-project",
-    ]
-)
+#: Headers and parameters whose literal values are public. All others are hidden.
+OPEN_HEADERS = frozenset([
+    "accept", "accept-language", "content-type", "user-agent", "http-referer", "referer",
+    "x-title", "anthropic-version", "anthropic-beta", "openai-beta", "openai-organization",
+    "openai-project",
+])  # fmt: skip
 OPEN_PARAMETERS = frozenset(["api-version", "version", "beta"])
 REMEDY = "put it into an environment variable, and write $NAME here"
 
 
-def variables(text: str) -> list[str]:
-    """Names of the environment variables that a text names."""
+def variable_names(text: str) -> list[str]:
+    """Return the names of the environment variables in a text."""
     return [name or braced for name, braced in VARIABLE.findall(text)]
 
 
-def expand(text: str, place: str) -> str:
+def expand_variables(text: str, place: str) -> str:
     """Replace ``$NAME`` from the environment.
 
     Raises:
-        RecipeError: A variable is not set; its name is shown, never a value.
+        RecipeError: If a variable is not set. The message has its name, never a value.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
         if (found := os.environ.get(name)) is None:
-            # In another form than names have, it may be a piece of a password with a $ in it.
+            # In lower case it may be part of a password with a $ in it.
             which = (
                 f"the environment variable {name}, which"
                 if name.isupper()
@@ -115,8 +82,8 @@ def expand(text: str, place: str) -> str:
     return VARIABLE.sub(value, text)
 
 
-def credential_name(name: str) -> bool:
-    """Whether a header or parameter of this name holds a credential."""
+def is_credential_name(name: str) -> bool:
+    """Tell if a header or a parameter of a query with this name holds a credential."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
     words = [word for word in re.split(r"[^A-Za-z0-9]+", spaced) if word]
     return any(word.casefold() in _CREDENTIAL_WORDS for word in words) or name.casefold().endswith(
@@ -124,14 +91,14 @@ def credential_name(name: str) -> bool:
     )
 
 
-def credential_field(name: str) -> bool:
-    """Whether a field of options or of a request's body holds a credential, by its name."""
+def is_credential_field(name: str) -> bool:
+    """Tell if a field of options, or of a request's body, with this name holds a credential."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return _CREDENTIAL_FIELD.search(re.sub(r"[^A-Za-z0-9]+", "_", spaced).casefold()) is not None
 
 
 def has_token(text: str) -> bool:
-    """Whether a key of a well-known form, or an address with a password, stands in a text."""
+    """Tell if a text contains a key of a well-known form, or an address with a password."""
     return bool(
         _TOKENS.search(text)
         or _SCHEMED.search(text)
@@ -139,8 +106,8 @@ def has_token(text: str) -> bool:
     )
 
 
-def random_looking(text: str) -> bool:
-    """Whether a long text of letters and digits without words looks drawn at random."""
+def looks_random(text: str) -> bool:
+    """Tell if a text contains a long string of letters and digits that looks random."""
     for word in re.findall(r"[A-Za-z0-9+/_=~.-]{20,}", text):
         letters = Counter(word)
         bits = -sum(n / len(word) * math.log2(n / len(word)) for n in letters.values())
@@ -149,19 +116,20 @@ def random_looking(text: str) -> bool:
     return False
 
 
-def masked(text: str) -> str:
-    """A text without keys of well-known forms and without user and password of addresses in it."""
+def mask_tokens(text: str) -> str:
+    """Hide keys of well-known forms, and user and password of addresses, in a text."""
     text = _TOKENS.sub(HIDDEN, text)
     text = _SCHEMED.sub(rf"\1\2{HIDDEN}", text)
     return _USER_INFO.sub(rf"\1{HIDDEN}@", text)
 
 
 def only_variables(text: str) -> bool:
+    """Tell if a text consists of environment variables and colons."""
     return not VARIABLE.sub("", text).strip(":")
 
 
 def public_literals(text: str) -> str:
-    """``$NAME`` as it stands, and the literal pieces between hidden."""
+    """Hide all of a text except its environment variables."""
     pieces = []
     end = 0
     for match in VARIABLE.finditer(text):

@@ -1,4 +1,4 @@
-"""Texts that are shown in their public form only."""
+"""`Sealed`: the base of values whose private content shows only in a public form."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pydantic_core import core_schema
 
 
 class Sealed:
-    """A text that is shown in its public form only."""
+    """A value that prints, formats and serialises as its public form."""
 
     __slots__ = ("_sealed",)
 
     _sealed: Any
-    #: In a recipe's JSON schema.
+    #: The value's JSON schema in a recipe.
     _schema: ClassVar[dict[str, Any]] = {"type": "string"}
 
     @property
     def public(self) -> Any:
-        """The form that may be shown, recorded and hashed."""
+        """The form that may be shown, stored and hashed."""
         raise NotImplementedError
 
     def reveal(self) -> Any:
-        """The text as it was written, for a worker process of this program."""
+        """Return the private content, for a worker process of this program."""
         return self._sealed
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class Sealed:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         def shown(value: Any, info: Any) -> Any:
-            # Fields may be changed without a check, by `model_copy`.
+            # `model_copy` may put an unchecked value into a field.
             value = value if isinstance(value, cls) else cls._of(value)
             return value.reveal() if (info.context or {}).get("reveal") else value.public
 

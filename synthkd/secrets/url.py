@@ -1,4 +1,4 @@
-"""Addresses: what is asked, and what of it may be shown."""
+"""`Url`: addresses of http and https with a public form."""
 
 from __future__ import annotations
 
@@ -15,21 +15,25 @@ from synthkd.secrets.recognise import (
     OPEN_PARAMETERS,
     REMEDY,
     VARIABLE,
-    credential_name,
-    expand,
+    expand_variables,
     has_token,
-    masked,
+    is_credential_name,
+    looks_random,
+    mask_tokens,
     only_variables,
     public_literals,
-    random_looking,
-    variables,
+    variable_names,
 )
 from synthkd.secrets.sealed import Sealed
+
+_PRIVATE_DOMAINS = (
+    ".local", ".internal", ".lan", ".corp", ".home", ".intranet", ".localdomain", ".private", ".arpa",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class UrlParts:
-    """An address with ``$NAME`` replaced. ``shown`` is what may be printed; user info and query are decoded."""
+    """The parts of a resolved address. ``shown`` is public; user, password and query are decoded."""
 
     base: str = field(repr=False)
     shown: str
@@ -40,14 +44,15 @@ class UrlParts:
 
 
 class Url(Sealed):
-    """An address of http or https. User, password and query are never shown; ``$NAME`` is taken from the environment.
+    """An address of http or https. User, password and query are hidden; ``$NAME`` comes from the environment.
 
     Args:
         text: The address. ``$NAME`` may stand for all of it, for its beginning, or for any part.
-        trusted: Whether it comes from the environment: a secret may stand in it in clear, and ``$`` is a ``$``.
+        trusted: Whether the text comes from the environment: then it may hold a secret in clear text, and ``$`` has no
+            special meaning.
 
     Raises:
-        ValueError: It is no address, or holds a secret in clear. The message never repeats it.
+        ValueError: If the text is not an address, or holds a secret in clear text. The message never repeats it.
     """
 
     __slots__ = ("_trusted",)
@@ -68,19 +73,20 @@ class Url(Sealed):
                 )
             return
         if not text.startswith(("http://", "https://")):
-            # Not shown: without a scheme, a password in it cannot be told from a path.
+            # The message repeats nothing: without a scheme, a password looks like a path.
             raise ValueError("begin it with http:// or https://")
         if re.search(r"[\s\x00-\x1f\x7f\\]", text):
             raise ValueError("holds a space or another character that no address has")
         host = _host_of(text)
+        after_host = text.partition("://")[2].partition("/")[2]
+        if not trusted and "@" in after_host + urlsplit(text).query + urlsplit(text).fragment:
+            # A password with a / or ? would be taken for host and path, and be shown.
+            raise ValueError(f"holds an @ after its host; a password is written as a variable: {REMEDY}")
         if (
             not trusted
-            and "@"
-            in text.partition("://")[2].partition("/")[2] + urlsplit(text).query + urlsplit(text).fragment
+            and (what := cleartext_in_url(text))
+            and (not is_loopback(host) or variable_names(text))
         ):
-            # A password with a / or ? in it would be taken for host and path, and be shown.
-            raise ValueError(f"holds an @ after its host; a password is written as a variable: {REMEDY}")
-        if not trusted and (what := clear_in_url(text)) and (not is_loopback(host) or variables(text)):
             raise ValueError(f"holds {what} in clear; {REMEDY}")
 
     @classmethod
@@ -89,18 +95,18 @@ class Url(Sealed):
 
     @property
     def _from_variable(self) -> bool:
-        return not self._trusted and self._sealed.startswith("$") and bool(variables(self._sealed))
+        return not self._trusted and self._sealed.startswith("$") and bool(variable_names(self._sealed))
 
     @property
     def public(self) -> str:
-        """The address with ``$NAME`` as it stands, and without what is secret in it."""
+        """The address with its variables, and without its secrets."""
         if self._from_variable:
             return self._sealed
         parts = urlsplit(self._sealed)
         user, at, host = parts.netloc.rpartition("@")
         info = f"{self._hidden(user)}@" if at else ""
         shown = [
-            f"{masked(name)}={value if _is_open(name, value) else self._hidden(value)}"
+            f"{mask_tokens(name)}={value if _is_open(name, value) else self._hidden(value)}"
             for name, value in parse_qsl(parts.query, keep_blank_values=True)
         ]
         query = "?" + "&".join(shown) if shown else ""
@@ -110,24 +116,24 @@ class Url(Sealed):
         return HIDDEN if self._trusted else public_literals(text)
 
     def variables(self) -> list[str]:
-        """The environment variables that are read for it."""
-        return [] if self._trusted else variables(self._sealed)
+        """Return the names of the environment variables in the address."""
+        return [] if self._trusted else variable_names(self._sealed)
 
     def parts(self, place: str = "teacher.base_url") -> UrlParts:
-        """Resolve the address that is really asked, with ``$NAME`` from the environment.
+        """Return the parts of the address with ``$NAME`` replaced from the environment.
 
         Raises:
-            RecipeError: A variable is not set, or what it holds is no address.
+            RecipeError: If a variable is not set, or its value is not an address.
         """
         if self._from_variable:
-            text = expand(self._sealed, place)
+            text = expand_variables(self._sealed, place)
             try:
                 return Url(text, trusted=True).parts(place)
             except ValueError as error:
                 raise RecipeError(f"{place}, with {self._sealed} from the environment: {error}") from None
 
         def own(text: str) -> str:
-            return text if self._trusted else expand(text, place)
+            return text if self._trusted else expand_variables(text, place)
 
         split = urlsplit(self._sealed)
         info, at, host = split.netloc.rpartition("@")
@@ -148,8 +154,8 @@ class Url(Sealed):
             tuple((key, own(value)) for key, value in parse_qsl(split.query, keep_blank_values=True)),
         )
 
-    def sent(self, place: str) -> str:
-        """The whole address with user and password, as a proxy's is needed."""
+    def resolve(self, place: str) -> str:
+        """Return the whole address with user and password, as for a proxy."""
         parts = self.parts(place)
         if parts.user is None:
             return parts.base
@@ -158,7 +164,7 @@ class Url(Sealed):
         return f"{scheme}://{quote(parts.user, safe='')}{password}@{rest}"
 
     def secrets(self, place: str = "teacher.base_url") -> list[str]:
-        """Texts that must not be shown: user info, the query's values, and variables in the path."""
+        """Return the texts to mask: user and password, values of the query, and variables in the path."""
         parts = self.parts(place)
         found = [value for name, value in parts.query if not _is_open(name, value)]
         if parts.password is not None:
@@ -167,16 +173,16 @@ class Url(Sealed):
         elif parts.user:
             found.append(parts.user)
         if parts.base != parts.shown:
-            found += [os.environ.get(name, "") for name in variables(urlsplit(self._sealed).path)]
+            found += [os.environ.get(name, "") for name in variable_names(urlsplit(self._sealed).path)]
         return found
 
 
 def _host_of(text: str) -> str:
-    """The host of an address; a ValueError that repeats nothing if there is none."""
+    """Return the host of an address. Raises ValueError, which repeats nothing, if there is none."""
     try:
         parts = urlsplit(text)
         host = parts.hostname
-        if not variables(parts.netloc.rpartition("@")[2]):
+        if not variable_names(parts.netloc.rpartition("@")[2]):
             _ = parts.port
     except ValueError:
         raise ValueError("is no address: look at its host and port") from None
@@ -186,7 +192,7 @@ def _host_of(text: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Tell if a host is this machine."""
     if host.casefold().rstrip(".") == "localhost":
         return True
     try:
@@ -196,29 +202,18 @@ def is_loopback(host: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host's name or number means something in one's own network only (loopback left out)."""
-    if is_loopback(host) or variables(host):
+    """Tell if a host has a meaning only in a private network; loopback is not private."""
+    if is_loopback(host) or variable_names(host):
         return False
     try:
         return not ipaddress.ip_address(host.split("%")[0]).is_global
     except ValueError:
         name = host.casefold().rstrip(".")
-        own = (
-            ".local",
-            ".internal",
-            ".lan",
-            ".corp",
-            ".home",
-            ".intranet",
-            ".localdomain",
-            ".private",
-            ".arpa",
-        )
-        return "." not in name or name.endswith(own)
+        return "." not in name or name.endswith(_PRIVATE_DOMAINS)
 
 
-def clear_in_url(text: str) -> str | None:
-    """Name the secret that stands in clear in an address; None if there is none."""
+def cleartext_in_url(text: str) -> str | None:
+    """Return the noun of a secret in clear text in an address; None if there is none."""
     parts = urlsplit(text)
     user, at, _ = parts.netloc.rpartition("@")
     name, colon, password = user.partition(":")
@@ -229,19 +224,19 @@ def clear_in_url(text: str) -> str | None:
     for key, value in parse_qsl(parts.query, keep_blank_values=True):
         if only_variables(value) or key in OPEN_PARAMETERS:
             continue
-        if credential_name(key) or has_token(value) or random_looking(value):
+        if is_credential_name(key) or has_token(value) or looks_random(value):
             return "a key"
     if has_token(unquote(parts.path)):
         return "a key"
-    # A fragment is never sent: what stands there was meant for elsewhere.
+    # A fragment is never sent, so its text was meant for another part.
     if parts.fragment:
         return "a fragment (after #), which is never sent, or a password with a # in it,"
     return None
 
 
 def _is_open(name: str, value: str) -> bool:
-    """Whether a parameter of a query may be shown."""
-    return name in OPEN_PARAMETERS and not has_token(value) and not random_looking(value)
+    """Tell if a parameter of a query is public."""
+    return name in OPEN_PARAMETERS and not has_token(value) and not looks_random(value)
 
 
 def _public_path(path: str) -> str:

@@ -26,18 +26,18 @@ def request(number: int, samples: int = 1) -> Request:
     return Request("who", (message,), Sampling(n=samples), tuple(range(samples)), "i")
 
 
-#: Claims a run, departs five requests, marks two as sent, one of them as refused without a bill, and waits.
+#: Claims a run, reserves five requests, marks two as sent, one of them as refused without a bill, and waits.
 DIES = """
 import sys
 from synthkd.journal import Journal
 from synthkd.requests import Request, Sampling
 requests = [Request("who", ({"role": "user", "content": f"hello {i}"},), Sampling(), (0,), "i") for i in range(5)]
 journal = Journal(sys.argv[1])
-with journal.claim("run") as held:
+with journal.claim("run") as claimed:
     journal.reserve(requests, "run", [(0.25, 100)] * 5)
-    held.sent(requests[0].request_id)
-    held.sent(requests[1].request_id)
-    held.cleared([requests[1].request_id])
+    claimed.mark_sent(requests[0].request_id)
+    claimed.mark_sent(requests[1].request_id)
+    claimed.clear_marks([requests[1].request_id])
     print("ready", flush=True)
     sys.stdin.readline()
 """
@@ -218,14 +218,14 @@ def test_kills_under_a_cap_cost_at_most_what_was_on_the_wire(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_on_a_full_disk_no_request_goes_unmarked_and_a_mark_may_stay(path: Path) -> None:
-    held = claim.Claim(path, RUN, os.open("/dev/full", os.O_WRONLY), owner=False)
+    claimed = claim.Claim(path, RUN, os.open("/dev/full", os.O_WRONLY), owner=False)
     with pytest.raises(DiskFullError, match="the disk is full"):
-        held.sent("a")
+        claimed.mark_sent("a")
     with pytest.raises(StorageError):
-        held.begin()
+        claimed.reset()
     # More is charged after a kill than has to be; the run goes on.
-    held.cleared(["a"])
-    held.end(remove=False)
+    claimed.clear_marks(["a"])
+    claimed.release(remove=False)
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
@@ -243,4 +243,4 @@ def test_a_writer_of_a_worker_closes_the_claim_that_it_joined(path: Path) -> Non
             assert len(os.listdir("/proc/self/fd")) == before
         assert claim.is_run_alive(path, RUN)
     finally:
-        parent.end(remove=True)
+        parent.release(remove=True)

@@ -87,7 +87,7 @@ def test_another_programs_table_of_our_name_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["'x'", "'-1'", "''"])
 def test_a_version_that_is_no_number_is_refused(path: Path, version: str) -> None:
     alter(path, f"UPDATE meta SET value={version}")
-    with pytest.raises(JournalError, match="tells no version"):
+    with pytest.raises(JournalError, match="has no version"):
         Journal(path)
 
 

@@ -107,9 +107,9 @@ def test_settle_holds_for_a_run_that_has_only_reserved(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(9)], "other", [(0.25, 100)])
         # As a process leaves it that was killed before it had sent anything.
-        held = claim.take_claim(path, "other")
-        held.begin()
-        held.end(remove=False)
+        claimed = claim.take_claim(path, "other")
+        claimed.reset()
+        claimed.release(remove=False)
         journal.settle("other", 0.1, 7)
         assert journal.spending("other") == Spending(0.0, 0, 0.1, 7)
 

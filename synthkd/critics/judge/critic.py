@@ -33,7 +33,7 @@ from synthkd.kinds.base import Kind
 from synthkd.recipe.published_values import public_name
 from synthkd.reporting.safe_text import markdown_code
 from synthkd.requests import Completion
-from synthkd.secrets import clear_secret
+from synthkd.secrets import find_cleartext_secret
 
 VERSION = 2
 #: Rows that are rendered and asked about at a time.
@@ -103,7 +103,7 @@ class JudgeCritic(Critic):
             raise CriticError(
                 "the judge critic needs its option `teacher`: backend and model, as in a recipe's teacher part"
             )
-        if found := clear_secret(teacher, "teacher"):
+        if found := find_cleartext_secret(teacher, "teacher"):
             raise CriticError(f"judge: {found[0]}: {found[1]}")
         self.teacher, self.limits, self.samples = dict(teacher), dict(limits or {}), samples
         self.template, self.calibration = template, calibration
@@ -265,7 +265,7 @@ class JudgeCritic(Critic):
         teacher = options.get("teacher")
         critic.teacher, critic._asker = dict(teacher or {}), None
         if teacher is not None:
-            if found := clear_secret(teacher, "teacher"):
+            if found := find_cleartext_secret(teacher, "teacher"):
                 raise CriticError(f"judge: {found[0]}: {found[1]}")
             critic._asker = client_for_saved_judge(
                 settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat, critic.limits,

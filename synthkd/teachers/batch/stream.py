@@ -124,7 +124,7 @@ class BatchStream:
     # What earlier runs left
 
     async def _pick_up(self) -> None:
-        for batch in await asyncio.to_thread(self.batches.open, self.run):
+        for batch in await asyncio.to_thread(self.batches.uncollected, self.run):
             found = batch.batch_id or await self.provider.find(batch.token, batch.file_id, batch.created)
             if found is None:
                 # Never submitted: its requests are asked again.

@@ -75,7 +75,7 @@ def public(url: Url) -> str:
 
 def proxy_of(part: TeacherPart) -> str | None:
     """The recipe's proxy as it is asked, with user and password; None where it names none."""
-    return None if part.proxy is None else part.proxy.sent("teacher.proxy")
+    return None if part.proxy is None else part.proxy.resolve("teacher.proxy")
 
 
 def _of_proxies(part: TeacherPart) -> list[str]:
@@ -108,7 +108,7 @@ def resolve(url: Url, part: TeacherPart) -> Address:
     else:
         headers["Authorization"] = f"Bearer {key or 'none'}"
     own = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
-    headers |= own.sent()
+    headers |= own.resolve()
     secrets += own.secrets()
     return Address(parts.base, parts.shown, urlencode(query), headers, Mask.of(secrets))
 
