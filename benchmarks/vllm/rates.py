@@ -78,7 +78,7 @@ async def timed(teacher: Any, asked: list[Request], journal: Journal) -> float:
 
     async def departed() -> AsyncIterator[Request]:
         for start in range(0, len(asked), 64):
-            for request in (await writer.depart(asked[start : start + 64], [])).go:
+            for request in (await writer.reserve(asked[start : start + 64], [])).granted:
                 yield request
 
     begin, came = time.perf_counter(), 0
@@ -87,7 +87,7 @@ async def timed(teacher: Any, asked: list[Request], journal: Journal) -> float:
         aclosing(teacher.stream(departed())) as groups,
     ):
         async for answers in groups:
-            await writer.arrive(answers)
+            await writer.store_answers(answers)
             came += sum(isinstance(answer, Completion) for answer in answers)
     assert came == 2 * len(asked), came
     return time.perf_counter() - begin
