@@ -1,4 +1,4 @@
-"""Arrays (safetensors) and tables (Parquet) of an artefact: names, types, shapes and bounds as its settings say."""
+"""Arrays (safetensors) and tables (Parquet) of an artefact, with checks of names, types, shapes and bounds."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ import numpy as np
 from synthkd.artifacts.folder import Artifact
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-#: No learnt number is larger.
+#: Bound of the magnitude of learnt numbers.
 LARGEST = 1e12
-#: Rows and bytes (in memory) of a table at most, and rows that are read at a time.
-ROWS, BYTES, _BATCH = 20_000_000, 1 << 31, 1024
+#: Rows of a table at most, its bytes in memory, and rows to read at a time.
+_MOST_ROWS, _MOST_BYTES, _BATCH = 20_000_000, 1 << 31, 1024
 
 
 @dataclass(frozen=True)
 class Array:
-    """Schema of an array: its type (such as ``float32``), its shape, and bounds of its values.
+    """Schema of an array.
 
-    A shape holds sizes, and names that stand for the same size in all arrays of a file. ``infinite``: minus infinity may
-    stand in it. ``optional``: it may be missing.
+    Attributes:
+        dtype: Type, such as ``float32``.
+        shape: Sizes, and names that stand for the same size in all arrays of a file.
+        least: Smallest value.
+        most: Largest value.
+        infinite: Whether minus infinity is a valid value.
+        optional: Whether the array may be missing.
     """
 
     dtype: str
@@ -38,12 +43,12 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write named arrays as safetensors."""
     from safetensors.numpy import save
 
-    # A view of another array would be written as the whole of it.
+    # Of a view, safetensors would write the whole underlying array.
     path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
 def read_arrays(path: Path, artifact: Artifact) -> Arrays:
-    """Read named arrays. They take the memory that the file has on disk: safetensors compares the two."""
+    """Read named arrays. Their memory is bounded by the size of the file, which safetensors compares."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -58,13 +63,21 @@ def read_arrays(path: Path, artifact: Artifact) -> Arrays:
 def check_arrays(
     path: Path, arrays: Arrays, expected: Mapping[str, Array], artifact: Artifact, **sizes: int
 ) -> dict[str, int]:
-    """Refuse arrays that are missing, unknown, of another type or shape, or hold what no training gives.
+    """Refuse arrays that are missing, unknown, of another type or shape, or with values out of bounds.
 
-    ``sizes`` are named sizes that are known already. Returns all named sizes.
+    Args:
+        path: The file, for messages.
+        arrays: Arrays of the file.
+        expected: Schema of each array.
+        artifact: Kind of artefact, for messages.
+        sizes: Named sizes that are known already.
+
+    Returns:
+        All named sizes.
     """
     for name in sorted({*arrays} - {*expected}):
-        raise artifact.refuse(path, f"{name}: an array that is not known here")
-    found = dict(sizes)
+        raise artifact.refuse(path, f"{name}: an unknown array")
+    all_sizes = dict(sizes)
     for name, wanted in expected.items():
         if name not in arrays:
             if wanted.optional:
@@ -72,11 +85,11 @@ def check_arrays(
             raise artifact.refuse(path, f"{name}: missing")
         array = arrays[name]
         if array.dtype != np.dtype(wanted.dtype):
-            raise artifact.refuse(path, f"{name}: {array.dtype} where {wanted.dtype} is needed")
-        _check_shape(path, name, array, wanted, found, artifact)
-        if problem := _problem(array, wanted):
+            raise artifact.refuse(path, f"{name}: {array.dtype}, but {wanted.dtype} is needed")
+        _check_shape(path, name, array, wanted, all_sizes, artifact)
+        if problem := _value_problem(array, wanted):
             raise artifact.refuse(path, f"{name}: {problem}")
-    return found
+    return all_sizes
 
 
 def _check_shape(
@@ -88,18 +101,18 @@ def _check_shape(
                 sizes.setdefault(size, int(given))
     shape = tuple(sizes.get(size, -1) if isinstance(size, str) else size for size in wanted.shape)
     if array.shape != shape:
-        said = " x ".join(map(str, array.shape)) or "a single number"
+        actual = " x ".join(map(str, array.shape)) or "a single number"
         needed = " x ".join("?" if size < 0 else str(size) for size in shape)
-        raise artifact.refuse(path, f"{name}: of the shape {said} where {needed} is needed")
+        raise artifact.refuse(path, f"{name}: of the shape {actual}, but {needed} is needed")
 
 
-def _problem(array: Any, wanted: Array) -> str:
+def _value_problem(array: Any, wanted: Array) -> str:
     if not array.size:
         return ""
     values = array
     if array.dtype.kind == "f":
         if np.isnan(array).any():
-            return "a value is no number (NaN)"
+            return "a value is not a number (NaN)"
         values = array[~np.isneginf(array)] if wanted.infinite else array
         if not np.isfinite(values).all():
             return "a value is infinite"
@@ -107,24 +120,24 @@ def _problem(array: Any, wanted: Array) -> str:
         return ""
     low, high = values.min(), values.max()
     if low < wanted.least or high > wanted.most:
-        return f"values from {low:g} to {high:g} where {wanted.least:g} to {wanted.most:g} can be"
+        return f"values from {low:g} to {high:g}, outside of {wanted.least:g} to {wanted.most:g}"
     return ""
 
 
 def read_table(path: Path, artifact: Artifact) -> Any:
-    """Read a Parquet file, a thousand rows at a time, up to a bound: a small file can say that it holds billions."""
+    """Read a Parquet file in batches up to a bound: a small file can claim to hold billions of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            if file.metadata.num_rows > ROWS:
-                raise artifact.refuse(path, f"{file.metadata.num_rows:,} rows, more than {ROWS:,}")
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise artifact.refuse(path, f"{file.metadata.num_rows:,} rows, more than {_MOST_ROWS:,}")
             batches, size = [], 0
             for batch in file.iter_batches(_BATCH):
                 size += batch.nbytes
-                if size > BYTES:
-                    raise artifact.refuse(path, f"larger than {BYTES:,} bytes in memory")
+                if size > _MOST_BYTES:
+                    raise artifact.refuse(path, f"larger than {_MOST_BYTES:,} bytes in memory")
                 batches.append(batch)
             return pa.Table.from_batches(batches, file.schema_arrow).combine_chunks()
     except (OSError, pa.ArrowException, ValueError) as error:

@@ -1,6 +1,6 @@
-"""Check a transformers checkpoint before it is loaded: safetensors, and nothing that names code.
+"""Check a transformers checkpoint before loading: safetensors only, and nothing that names code.
 
-All loaders pass ``trust_remote_code=False`` and ``use_safetensors=True`` besides.
+All loaders pass ``trust_remote_code=False`` and ``use_safetensors=True`` as well.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 #: Files that can run code when they are read.
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib", "*.h5", "*.msgpack")
 _CONFIGS = "*config.json"
-#: Keys that name code beside the weights, or on a hub. A checkpoint that a user names may have the first of these, since
-#: code is never run; one that stands in the folder of a critic or student has none.
+#: Keys that name code in the folder or on a hub. A checkpoint of the user may have these, since the code is never run; one in
+#: the folder of a critic or student may not.
 _CODE = {"auto_map", "custom_pipelines", "custom_generate", "quantization_config", "trust_remote_code"}
 _KERNELS = {"use_kernels", "kernel_config"}
 _ATTENTION = "attn_implementation"
@@ -23,7 +23,7 @@ _LARGEST = 1 << 24
 
 
 def lacks_safetensors(folder: Path) -> str:
-    """Why no weights can be read from a folder, in words; "" if they can."""
+    """Return why a folder has no readable weights; "" if it has."""
     if any(folder.glob("*.safetensors")):
         return ""
     unsafe = sorted(path.name for pattern in UNSAFE for path in folder.glob(pattern))
@@ -32,9 +32,11 @@ def lacks_safetensors(folder: Path) -> str:
 
 
 def unsafe_checkpoint(folder: Path, own: bool = False) -> str:
-    """Why a checkpoint is not loaded, in words; "" if it may be.
+    """Return why a checkpoint must not be loaded; "" if it may be.
 
-    ``own``: it stands in the folder of a critic or student, in which nothing may name code at all.
+    Args:
+        folder: The checkpoint.
+        own: Whether it is in the folder of a critic or student, in which nothing may name code.
     """
     if lacking := lacks_safetensors(folder):
         return lacking
@@ -48,8 +50,8 @@ def unsafe_checkpoint(folder: Path, own: bool = False) -> str:
         try:
             if path.stat().st_size > _LARGEST:
                 return f"{path}: larger than {_LARGEST:,} bytes"
-            found = json.loads(path.read_text("utf-8"))
-            for key, value in _entries(found):
+            config = json.loads(path.read_text("utf-8"))
+            for key, value in _entries(config):
                 if own and key in _CODE and value:
                     return f"{path}: `{key}` names code or a form of weights that is not read"
                 if key in _KERNELS and value:
@@ -62,7 +64,7 @@ def unsafe_checkpoint(folder: Path, own: bool = False) -> str:
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """Keys and values at any depth."""
+    """Yield keys and values at any depth."""
     if isinstance(value, dict):
         for key, one in value.items():
             yield key, one

@@ -1,7 +1,7 @@
-"""`hashes.json`: the SHA-256 of every file of an artefact's folder, and what else may stand there.
+"""`hashes.json`: the SHA-256 hash of every file in the folder of an artefact.
 
-The hashes guard against damage and careless edits. They are no signature: whoever alters a file on purpose can write new
-ones. What a stranger's folder can do is bounded by the schemas of its files (`artifacts.settings`, `artifacts.arrays`).
+The hashes protect against damage and careless edits. They are no signature: whoever alters a file on purpose can write new
+hashes. The schemas of the files (`artifacts.settings`, `artifacts.arrays`) bound what a folder of unknown origin can do.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from synthkd.keys import content_hash, sha256_hash
 from synthkd.storage import HASHES
 
 FORMAT = 2
-#: Folder in an artefact's folder into which a copy of a frozen encoder may be put; compared by content when it is loaded.
+#: Folder in an artefact for an optional copy of its frozen encoder, which is compared by content when it is loaded.
 ENCODER = "encoder"
-#: Written for people: no loader reads them, so they may be edited, added and removed.
+#: Suffixes and names of files for people: no loader reads these, so they may be edited, added and removed.
 _DOCUMENTS = {".md", ".svg", ".png", ".jpg", ".html"}
 _NAMED_DOCUMENTS = ("LICENSE", "LICENCE", "NOTICE", "CITATION")
 #: Bounds of a `hashes.json`.
@@ -29,19 +29,25 @@ _BYTES, _FILES = 1 << 24, 20_000
 
 @dataclass(frozen=True)
 class Artifact:
-    """A sort of artefact: its noun, the error of one that cannot be read, and what to do then."""
+    """A kind of artefact.
+
+    Attributes:
+        noun: Its noun in messages.
+        error: The error for one that cannot be read.
+        remedy: What to do then.
+    """
 
     noun: str
     error: type[UserError]
     remedy: str
 
     def refuse(self, where: Path | str, problem: str) -> UserError:
-        """The error for a folder or file, in one line."""
+        """Return the error for a folder or file, in one line."""
         return self.error(f"{where}: {' '.join(problem.split())}; {self.remedy}")
 
     @contextmanager
     def fitting(self, folder: Path) -> Iterator[None]:
-        """Refuse a folder whose files contradict each other, of which numpy and others tell by errors of many kinds."""
+        """Raise the artefact's error for errors of numpy and others about files that contradict each other."""
         try:
             yield
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
@@ -55,27 +61,27 @@ ONNX_ARTIFACT = Artifact("exported student", StudentError, "export the student a
 
 
 def write_hashes(folder: Path) -> None:
-    """Write the hash of every file below a folder into its `hashes.json`, which comes last."""
+    """Write the hash of every file below a folder into its `hashes.json`. Call after all other writes."""
     (folder / HASHES).unlink(missing_ok=True)
     (folder / HASHES).write_text(_text(file_hashes(folder)), "utf-8")
 
 
 def _text(files: dict[str, str]) -> str:
     """Return the text of `hashes.json`: the hashes, and a hash over all of them."""
-    found = {"format": FORMAT, "id": content_hash(files), "files": files}
-    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    content = {"format": FORMAT, "id": content_hash(files), "files": files}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by its path there."""
+    """Return the SHA-256 hash of every file below a folder, by its path in the folder."""
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in _files(folder)}
 
 
 def check_hashes(folder: Path, artifact: Artifact) -> None:
-    """Refuse a folder in which a file is missing, altered, or not one of its own.
+    """Refuse a folder in which a file is missing, altered or foreign.
 
-    Documents (a card, pictures, a licence) and hidden files are read by no loader and may differ. A folder with hashes of
-    its own (an export), or a copy of a frozen encoder, may stand inside.
+    Documents (a card, pictures, a licence) and hidden files may differ, since no loader reads them. The folder may contain
+    a folder with hashes of its own (an export), or a copy of a frozen encoder.
     """
     if not folder.is_dir():
         raise artifact.refuse(folder, "missing")
@@ -107,14 +113,18 @@ def _expected(folder: Path, artifact: Artifact) -> dict[str, str]:
         if path.stat().st_size > _BYTES:
             raise ValueError("too large")
         text = path.read_text("utf-8")
-        found: Any = json.loads(text)
+        content: Any = json.loads(text)
     except (OSError, ValueError, RecursionError):
         raise artifact.refuse(path, "cut or altered: not JSON") from None
-    if isinstance(found, dict) and found and "files" not in found and "format" not in found:
+    if isinstance(content, dict) and content and "files" not in content and "format" not in content:
         raise artifact.refuse(path, "of an earlier version of synthkd, whose hashes leave files out")
-    if not isinstance(found, dict) or set(found) != {"format", "id", "files"} or found["format"] != FORMAT:
+    if (
+        not isinstance(content, dict)
+        or set(content) != {"format", "id", "files"}
+        or content["format"] != FORMAT
+    ):
         raise artifact.refuse(path, f"cut or altered: not hashes of format {FORMAT}")
-    files = found["files"]
+    files = content["files"]
     if not isinstance(files, dict) or len(files) > _FILES or not all(map(_is_entry, files, files.values())):
         raise artifact.refuse(path, "cut or altered: `files` must map paths inside the folder to SHA-256")
     if text != _text(files):
@@ -129,10 +139,7 @@ def _is_entry(name: str, digest: Any) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder in order; those whose name, or whose folder's name, begins with a dot are left out.
-
-    A link to a folder is not followed: it is given as if it were a file.
-    """
+    """Yield the files below a folder in order, without hidden ones. A link to a folder counts as a file."""
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and (path.is_file() or path.is_symlink() or not path.is_dir()):
@@ -144,7 +151,7 @@ def _is_document(path: Path) -> bool:
 
 
 def _stands_apart(folder: Path, name: Path, inside: set[str]) -> bool:
-    """Is it below a folder of which the artefact has no file, with hashes of its own, or the encoder's copy?"""
+    """Tell if a file is in a folder with hashes of its own, or in the encoder's copy, where the artefact has no file."""
     for parent in [name, *name.parents]:
         if parent.as_posix() in (".", *inside) or not (folder / parent).is_dir():
             continue

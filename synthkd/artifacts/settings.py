@@ -1,4 +1,4 @@
-"""JSON files of an artefact, read through pydantic models: nothing unknown, no number that is none, bounded in size."""
+"""JSON files of an artefact, read with pydantic models: no unknown field, finite numbers, bounded size."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthkd.artifacts.folder import Artifact
 
-#: Bytes of a settings file at most: a vocabulary of millions of words has fewer.
-LARGEST = 1 << 28
-#: How deep lists and objects may lie in each other.
+#: Bytes of a settings file at most; a vocabulary of millions of words has fewer.
+_LARGEST = 1 << 28
+#: Depth of nested lists and objects at most.
 _DEEPEST = 50
 
 #: A name, such as a column's or a class's.
@@ -28,7 +28,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class Settings(BaseModel):
-    """Base of what a settings file may hold: types as they stand, finite numbers, no unknown field."""
+    """Base of the models of settings files: strict types, finite numbers, no unknown field."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
@@ -37,60 +37,62 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def read_settings(path: Path, model: type[S], artifact: Artifact) -> S:
-    """Read a JSON file as a model. What does not fit is one line: file, field, and what to do."""
+    """Read a JSON file as a model. Raises the artefact's error with file, field and remedy in one line."""
     return checked_settings(path, read_object(path, artifact), model, artifact)
 
 
 def read_object(path: Path, artifact: Artifact) -> dict[str, Any]:
-    """Read a JSON object: no NaN or infinity, no key that stands twice, not too deep."""
+    """Read a JSON object without NaN, infinity, duplicate keys and deep nesting. Raises the artefact's error."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise artifact.refuse(path, f"larger than {LARGEST:,} bytes")
+        if path.stat().st_size > _LARGEST:
+            raise artifact.refuse(path, f"larger than {_LARGEST:,} bytes")
         text = path.read_text("utf-8")
     except OSError as error:
         raise artifact.refuse(path, f"cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise artifact.refuse(path, "cut or altered: not UTF-8") from None
     try:
-        found = json.loads(text, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_distinct)
-        _check_depth(found)
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_distinct
+        )
+        _check_depth(value)
     except RecursionError:
         raise artifact.refuse(path, "cut or altered: nested too deeply") from None
     except ValueError as error:
         raise artifact.refuse(path, f"not JSON that can be read ({error}); it was cut or altered") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise artifact.refuse(path, "cut or altered: not an object of settings")
-    return found
+    return value
 
 
-def checked_settings(path: Path, found: dict[str, Any], model: type[S], artifact: Artifact) -> S:
-    """Validate what `read_object` gave as a model."""
+def checked_settings(path: Path, content: dict[str, Any], model: type[S], artifact: Artifact) -> S:
+    """Validate an object of `read_object` as a model. Raises the artefact's error."""
     try:
-        # Through JSON, where a strict model takes a list for a tuple and an object for a dataclass.
-        return model.model_validate_json(json.dumps(found), strict=True)
+        # From JSON, a strict model takes a list for a tuple and an object for a dataclass.
+        return model.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         item = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(map(str, item["loc"])) or "the whole"
-        said = "a field that is not known here" if item["type"] == "extra_forbidden" else item["msg"]
-        raise artifact.refuse(path, f"{field}: {said}") from None
+        problem = "an unknown field" if item["type"] == "extra_forbidden" else item["msg"]
+        raise artifact.refuse(path, f"{field}: {problem}") from None
 
 
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is no number that can be held")
+        raise ValueError(f"{text[:20]} is out of range")
     return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    content = dict(pairs)
+    if len(content) != len(pairs):
         raise ValueError("a key stands twice")
-    return found
+    return content
 
 
 def _check_depth(value: Any, depth: int = 0) -> None:
