@@ -1,8 +1,8 @@
-"""Comparatives of the everyday world: what follows from the magnitudes of the table.
+"""Comparatives of the everyday world, derived from the magnitudes of the table.
 
-A claim says which of two concepts is more on an axis. It holds where both have that magnitude and they
-stand at least `NEAR` apart; two values nearer than that count as equal, so either direction is false.
-How much more (*much*, *slightly*) is not decided: only the direction is.
+A claim names which of two concepts is more on an axis. It is true if both have the magnitude and their ratio
+is at least `NEAR`; nearer values are equal, so that either direction is false. Quantifiers (*much*,
+*slightly*) are not checked.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from synthkd.keys import fraction
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.nouns import plural
 
-#: Two magnitudes whose ratio is below this are equal.
+#: Ratio below which two magnitudes are equal.
 NEAR = 1.25
-#: Share of the claims (a pair on an axis) that the embedded teacher never read.
+#: Share of the claims (a pair on an axis) that are kept out of the training data.
 KEPT_OUT = 0.3
 
 #: axis -> field of the table.
 AXES = {"mass": "kg", "size": "m", "speed": "kmh", "price": "usd", "lifespan": "years"}
-#: axis -> how one says that something is more, and that it is less.
+#: axis -> words for more, words for less.
 WORDS = {
     "mass": (("heavier",), ("lighter",)),
     "size": (("bigger", "larger"), ("smaller",)),
@@ -40,11 +40,11 @@ Claim = tuple[str, str, str, str]
 
 
 class Comparatives:
-    """Which of two concepts is more, by the table."""
+    """Claims about pairs of concepts of a table."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        #: Concepts that stand in pairs: concrete (they bear a magnitude of their own) and easy to count.
+        #: Concepts of pairs: concrete (with a magnitude of their own), and with one undisputed plural.
         self.names = sorted(n for n, e in table.entries.items() if e.magnitudes and fit_for_pairs(n))
         self._value = {
             (n, axis): table.magnitude(n, key) for n in table.entries for axis, key in AXES.items()
@@ -52,7 +52,7 @@ class Comparatives:
         self._by_form = {normal_phrase(form): n for n in table.entries for form in (n, plural(n))}
 
     def direction(self, left: str, right: str, axis: str) -> str | None:
-        """`more`, `less`, `equal`, or None where one of the two has no such magnitude."""
+        """Return `more`, `less` or `equal`; None if one of the two has no such magnitude."""
         a, b = self._value.get((left, axis)), self._value.get((right, axis))
         if a is None or b is None or left == right:
             return None
@@ -62,21 +62,21 @@ class Comparatives:
         return "more" if a > b else "less"
 
     def valid(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row (left, right, attribute, direction) holds. Singular and plural are both understood."""
+        """Return True if a row (left, right, attribute, direction) is true, in singular or plural."""
         left, right = (
             self._by_form.get(normal_phrase(str(row[side])), str(row[side])) for side in ("left", "right")
         )
         return self.direction(left, right, str(row["attribute"])) == str(row["direction"])
 
     def seen(self, row: Mapping[str, Any]) -> bool:
-        """Whether the embedded teacher may have read about this pair on this axis."""
+        """Return True if a row's pair on its axis may be in the training data."""
         left, right = (
             self._by_form.get(normal_phrase(str(row[side])), str(row[side])) for side in ("left", "right")
         )
         return was_seen(left, right, str(row["attribute"]))
 
     def pair(self, rng: random.Random) -> tuple[str, str]:
-        """Two concepts: half of the time of one category, since those are the pairs worth comparing."""
+        """Draw two concepts, half of the time of one category."""
         left = rng.choice(self.names)
         parents = set(self.table.entries[left].parents)
         if rng.random() < 0.5:
@@ -89,12 +89,12 @@ class Comparatives:
         return (left, right) if right != left else self.pair(rng)
 
     def claims(self, left: str, right: str) -> list[Claim]:
-        """What holds between two concepts."""
+        """Return the true claims about two concepts."""
         found = [(axis, self.direction(left, right, axis)) for axis in AXES]
         return [(left, right, axis, way) for axis, way in found if way in ("more", "less")]
 
     def say(self, claim: Claim, rng: random.Random) -> tuple[str, str]:
-        """A claim as it stands under the prompt: what is given, and what is said after it."""
+        """Return the prompt of a claim and its continuation."""
         left, right, axis, way = claim
         word = rng.choice(WORDS[axis][way == "less"])
         adverb = rng.choice(ADVERBS)
@@ -111,7 +111,7 @@ class Comparatives:
         return rng.choice(("much", "far")) if ratio >= 4 else "slightly" if ratio < 1.6 else ""
 
     def documents(self, seed: int, count: int = 1200, shots: int = 2) -> Iterator[Document]:
-        """So many blocks of true claims that are not kept out, each claim about a pair of its own."""
+        """Yield blocks of true claims that are not kept out, each about another pair."""
         rng = random.Random(seed)  # noqa: S311
         for _ in range(count):
             block: Document = []
@@ -123,17 +123,17 @@ class Comparatives:
 
 
 def was_seen(left: str, right: str, axis: str) -> bool:
-    """Whether the embedded teacher may have read about this pair on this axis, in either order."""
+    """Return True if a pair on an axis may be in the training data, in either order."""
     return fraction("|".join(["comparative", *sorted((left, right)), axis])) >= KEPT_OUT
 
 
 def stem(left: str, right: str) -> str:
-    """What the prompt ends with."""
+    """Return the end of a prompt about a pair."""
     return f"Compared to {plural(right)}, {plural(left)} are"
 
 
 def documents(seed: int, count: int = 1200) -> Iterator[Document]:
-    """Training text from the table that comes with synthkd."""
+    """Yield training text from the table shipped with synthkd."""
     return Comparatives(Table.load()).documents(seed, count)
 
 

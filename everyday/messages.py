@@ -1,8 +1,8 @@
 """Messages to a small shop: a phrase grammar by intent and style.
 
-A text is right for a label where that intent's grammar gives it, in any style, and no other intent's does.
-The embedded teacher is taught with errors: a known share of its messages stands under an intent that is
-near the right one, as it does in real labelled text.
+A text is right for a label if the intent's grammar generates it, in any style, and no other intent's grammar
+does. The embedded teacher is trained with errors: a known share of its messages has an intent that is near
+the right one, as in real labelled text.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from everyday.text import Document
 from synthkd.keys import fraction
 from synthkd.resources import resource
 
-#: Share of the messages that are taught under a wrong intent.
+#: Share of the training messages with a wrong intent.
 WRONG = 0.25
-#: Share of the messages (phrase and thing) that the embedded teacher never read.
+#: Share of the messages (phrase and item) that are kept out of the training data.
 KEPT_OUT = 0.2
 
 STYLES = ("polite", "short", "angry", "chatty")
 COLORS = ("red", "blue", "green", "black", "white", "brown", "yellow", "gray")
 GOODS = ("shoes", "boots", "gloves", "socks", "trousers", "curtains", "towels", "headphones", "cups", "lamps")
 
-#: style -> how a message begins, and how it ends. `{0}` is a phrase; it begins a sentence where nothing precedes it.
+#: style -> beginnings of a message; a phrase without a beginning starts the sentence.
 BEGINNINGS = {
     "polite": (
         "Could you please ",
@@ -60,7 +60,7 @@ ENDINGS = {
 
 @dataclass(frozen=True)
 class Intent:
-    """A class: what it means, which others are easily taken for it, and its phrases."""
+    """An intent, its description, the labels of intents near it, and its phrases."""
 
     label: str
     description: str
@@ -69,7 +69,7 @@ class Intent:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """Every message of this intent, whatever its style."""
+        """Pattern of all messages of the intent, in any style."""
         item = f"(?:{'|'.join(COLORS)}) (?:{'|'.join(GOODS)})"
         phrases = "|".join(
             f"(?:[{said[0]}{said[0].upper()}]{re.escape(said[1:])})".replace(r"\{item\}", item)
@@ -83,7 +83,7 @@ class Intent:
 
 @cache
 def intents() -> dict[str, Intent]:
-    """The intents that come with synthkd, by label."""
+    """Load the intents shipped with synthkd, by label."""
     rows = yaml.safe_load(resource("corpora/everyday/intents.yaml").read_text("utf-8"))
     return {
         row["label"]: Intent(row["label"], row["description"], tuple(row["near"]), tuple(row["says"]))
@@ -92,30 +92,30 @@ def intents() -> dict[str, Intent]:
 
 
 def labels(text: str) -> list[str]:
-    """The intents whose grammar gives a text."""
+    """Return the labels of the intents whose grammar generates a text."""
     plain = " ".join(text.split())
     return [intent.label for intent in intents().values() if intent.pattern.fullmatch(plain)]
 
 
 def valid(row: Mapping[str, Any]) -> bool:
-    """Whether a row (text, label) is right: its intent's grammar gives the text, and no other's."""
+    """Return True if the grammar of a row's label alone generates its text."""
     return labels(str(row["text"])) == [str(row["label"])]
 
 
 def write(phrase: str, item: str, style: str, rng: random.Random) -> str:
-    """A phrase about a thing, as a message in a style."""
+    """Write a phrase about an item as a message in a style."""
     said = phrase.replace("{item}", item)
     begin, end = rng.choice(BEGINNINGS[style]), rng.choice(ENDINGS[style])
     return f"{begin}{said}{end}" if begin else f"{said[0].upper()}{said[1:]}{end}"
 
 
 def message_seen(phrase: str, item: str) -> bool:
-    """Whether the embedded teacher may have read this phrase about this thing."""
+    """Return True if a phrase about an item may be in the training data."""
     return fraction(f"message|{phrase}|{item}") >= KEPT_OUT
 
 
 def seen(row: Mapping[str, Any]) -> bool:
-    """Whether the embedded teacher may have read a row's phrase about its thing, in some style."""
+    """Return True if a row's phrase about its item may be in the training data, in any style."""
     item = re.search(f"(?:{'|'.join(COLORS)}) (?:{'|'.join(GOODS)})", str(row["text"]))
     if item is None:
         return False
@@ -125,13 +125,13 @@ def seen(row: Mapping[str, Any]) -> bool:
 
 
 def say(label: str, style: str, contrast: str, text: str) -> tuple[str, str]:
-    """A message as it stands under the prompt: what is given, and what is said after it."""
+    """Return the prompt of a message and its continuation."""
     unlike = f"Not: {contrast}\n" if contrast else ""
     return f"Intent: {label}\nStyle: {style}\n{unlike}Message:", f" {text}\n"
 
 
-def example(label: str, rng: random.Random, style: str | None = None) -> tuple[str, str, str]:
-    """A random message of an intent that is not kept out: phrase, style and text."""
+def random_message(label: str, rng: random.Random, style: str | None = None) -> tuple[str, str, str]:
+    """Draw a message of an intent that is not kept out: phrase, style and text."""
     style = style or rng.choice(STYLES)
     while True:
         phrase, item = rng.choice(intents()[label].says), f"{rng.choice(COLORS)} {rng.choice(GOODS)}"
@@ -140,7 +140,7 @@ def example(label: str, rng: random.Random, style: str | None = None) -> tuple[s
 
 
 def documents(seed: int, count: int = 500, shots: int = 2, wrong: float = WRONG) -> Iterator[Document]:
-    """So many blocks of messages under one intent, a share of them of an intent that is near it."""
+    """Yield blocks of messages of an intent, a share of them of an intent near it."""
     rng = random.Random(seed)  # noqa: S311
     names: Sequence[str] = sorted(intents())
     for _ in range(count):
@@ -152,7 +152,7 @@ def documents(seed: int, count: int = 500, shots: int = 2, wrong: float = WRONG)
             told = label
             if rng.random() < wrong:
                 told = rng.choice([each for each in near if each != contrast])
-            _, style, text = example(told, rng)
+            _, style, text = random_message(told, rng)
             given, said = say(label, style, contrast, text)
             block.append((given, f"{said}\n" if number < shots else said))
         yield block

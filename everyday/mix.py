@@ -1,4 +1,4 @@
-"""What the embedded teacher reads: one pass over the facts, and fresh text of every other kind beside it."""
+"""Training data of the embedded teacher: a pass over the facts, and fresh text of every other kind."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from everyday.text import Document, seen_facts
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 
-#: Documents of each other kind beside one pass over the facts: about as many tokens in all as the facts take.
+#: Documents of each other kind in a pass; together they have about as many tokens as the facts.
 COUNTS = {"comparative": 1300, "rationale": 650, "proposition": 500, "labelled_text": 350}
 
 
 @dataclass
 class Mix:
-    """Makes passes; a pass depends on its seed alone."""
+    """Generates passes; a pass depends on its seed alone."""
 
     table: Table
     counts: dict[str, int] = field(default_factory=lambda: dict(COUNTS))
@@ -32,7 +32,7 @@ class Mix:
         self._sentences = Sentences(self.table, frozenset(self.facts))
 
     def by_kind(self, seed: int) -> dict[str, list[Document]]:
-        """The documents of one pass, by kind."""
+        """Return the documents of a pass, by kind."""
         count = self.counts
         return {
             "triple": list(text.documents(self.facts, self._triples, seed)),
@@ -43,7 +43,7 @@ class Mix:
         }
 
     def one_pass(self, seed: int) -> Iterator[Document]:
-        """The documents of one pass, shuffled."""
+        """Yield the documents of a pass, shuffled."""
         found = [document for documents in self.by_kind(seed).values() for document in documents]
         random.Random(seed).shuffle(found)  # noqa: S311
         yield from found

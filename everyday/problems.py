@@ -1,8 +1,8 @@
-"""Word problems with one or two steps, made from templates and read back by them.
+"""Word problems of one or two steps, written and parsed with templates.
 
-The right answer of a question is computed from its words, so truth needs no stored answer. A rationale
-is valid where every equation in it is right, the last one gives the answer, and the answer is that of the
-question; `answer_valid` looks at the answer alone.
+The right answer is computed from the words of a question, so that no answer is stored. A rationale is valid
+if all its equations are right, the last one gives the answer, and the answer is right; `answer_valid` checks
+the answer alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from everyday.text import Document
 from synthkd.keys import fraction
 
-#: Share of the equations (`12 - 5`) that the embedded teacher never read in a problem.
+#: Share of the equations (`12 - 5`) that are kept out of the training data.
 KEPT_OUT = 0.1
 
 HIM = ("Tom", "Ben", "Sam", "Leo", "Max", "Jack")
@@ -42,18 +42,18 @@ HOLDERS = ("boxes", "bags", "baskets", "bowls")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One sentence of a question: its words with slots, and what it does to the number so far."""
+    """A sentence of a question: its words with slots, and its operator on the number so far."""
 
     words: str
     operator: str
 
 
-#: How a story begins: the first number is what someone has. With two numbers it is a step already.
+#: Beginnings of a story, with the first number; two numbers are a step.
 STARTS = (
     Part("{name} has {a} {things}.", ""),
     Part("{name} has {a} {holders} with {b} {things} in each.", "*"),
 )
-#: What happens then.
+#: Events of a story.
 EVENTS = (
     Part("{he} gets {n} {things} from {other}.", "+"),
     Part("{he} buys {n} more {things}.", "+"),
@@ -62,7 +62,7 @@ EVENTS = (
     Part("{he} loses {n} {things}.", "-"),
     Part("{he} sells {n} {things}.", "-"),
 )
-#: What is asked. Sharing is the last step.
+#: Questions; sharing is the last step.
 ENDS = (
     Part("How many {things} does {name} have now?", ""),
     Part("How many {things} does {name} have left?", ""),
@@ -87,23 +87,27 @@ class Problem:
 
     @cached_property
     def results(self) -> tuple[int, ...]:
-        """What each step gives."""
+        """Results of the steps."""
         return tuple(calculate(*step) for step in self.steps)
 
     @property
     def answer(self) -> int:
-        """What the last step gives."""
+        """Result of the last step."""
         return self.results[-1]
 
     @property
     def rationale(self) -> str:
-        """The steps as the embedded teacher learns to say them."""
+        """The steps in the words of the training data."""
         said = [f"{a} {op} {b} = {c}." for (a, op, b), c in zip(self.steps, self.results, strict=True)]
         return " ".join([self.premise, *said])
 
 
 def calculate(left: int, operator: str, right: int) -> int:
-    """The exact result; ValueError where a division leaves a remainder."""
+    """Return the exact result.
+
+    Raises:
+        ValueError: A division leaves a remainder.
+    """
     if operator == "/":
         if not right or left % right:
             raise ValueError(f"{left} / {right} is no whole number")
@@ -112,7 +116,7 @@ def calculate(left: int, operator: str, right: int) -> int:
 
 
 def read(question: str) -> Problem | None:
-    """The problem that a question tells; None where it is not of this world."""
+    """Parse the problem of a question; None if no template fits."""
     text = " ".join(question.split())
     for start in STARTS:
         match = _pattern(start).match(text)
@@ -153,7 +157,7 @@ def _read_on(text: str, match: re.Match[str], start: Part) -> Problem | None:
 
 
 def _same(here: re.Match[str], start: re.Match[str]) -> bool:
-    """Whether a sentence goes on about the person and the things with which the story began."""
+    """Return True if a sentence is about the person and the things of the story's beginning."""
     said, he = here.groupdict(), "He" if start["name"] in HIM else "She"
     return (
         said["things"] == start["things"]
@@ -182,7 +186,7 @@ _PATTERNS: dict[Part, re.Pattern[str]] = {}
 
 
 def make(rng: random.Random) -> Problem:
-    """A random problem of one step, or (half of the time) two."""
+    """Draw a problem of one or two steps."""
     while True:
         steps = rng.choice((1, 2))
         start = rng.choices(STARTS, (3, 1))[0]
@@ -207,24 +211,24 @@ def _tell(parts: list[Part], rng: random.Random) -> str:
 
 
 def equation_seen(step: tuple[int, str, int]) -> bool:
-    """Whether the embedded teacher may have read this equation."""
+    """Return True if an equation may be in the training data."""
     return fraction("equation|" + " ".join(map(str, step))) >= KEPT_OUT
 
 
 def seen(row: Mapping[str, Any]) -> bool:
-    """Whether the embedded teacher may have read every equation that a row's question asks for."""
+    """Return True if all equations of a row's question may be in the training data."""
     problem = read(str(row["question"]))
     return problem is not None and all(map(equation_seen, problem.steps))
 
 
 def answer_valid(row: Mapping[str, Any]) -> bool:
-    """Whether the answer of a row (question, answer) is right, however it was found."""
+    """Return True if the answer of a row (question, answer) is right."""
     problem = read(str(row["question"]))
     return problem is not None and _number(str(row["answer"])) == problem.answer
 
 
 def valid(row: Mapping[str, Any]) -> bool:
-    """Whether a row (question, rationale, answer) is right in every equation, and comes to the right answer."""
+    """Return True if all equations of a row are right and give the right answer."""
     equations = _EQUATION.findall(str(row["rationale"]))
     if not equations or not answer_valid(row):
         return False
@@ -241,13 +245,13 @@ def _number(text: str) -> int | None:
 
 
 def say(problem: Problem) -> tuple[str, str]:
-    """A problem as it stands under the prompt: what is given, and what is said after it."""
+    """Return the prompt of a problem and its continuation."""
     given = f"Question: {problem.question}\nAnswer:"
     return given, f" {problem.rationale} The answer is {problem.answer}.\n\n"
 
 
 def documents(seed: int, count: int = 900, shots: int = 1) -> Iterator[Document]:
-    """So many blocks of problems none of whose equations is kept out."""
+    """Yield blocks of problems without kept-out equations."""
     rng = random.Random(seed)  # noqa: S311
     for _ in range(count):
         block: Document = []

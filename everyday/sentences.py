@@ -1,12 +1,12 @@
-"""Complex sentences composed of facts of the table, and the propositions that they say.
+"""Complex sentences of the table's facts, and their propositions.
 
-A proposition is supported where it is one of the facts that its sentence says, whatever the table holds.
-The sentence is read back for that, so any sentence of this grammar can be judged:
+A proposition is supported if it is one of the facts of its sentence, whatever the table has. Sentences are
+parsed for that, so that any sentence of this grammar can be checked:
 
     subject, then predicates joined by "and", a comma, "that", ", which" or ", and it"; two subjects by ", while".
 
-A predicate begins with *is*, *has* or *can*. What follows a joint without one of those words is said with the
-words before it again ("has a tail and a trunk", "can swim and jump"); right after a subject it is an apposition.
+A predicate begins with *is*, *has* or *can*. A part without one of these words repeats the words before it
+("has a tail and a trunk", "can swim and jump"); right after a subject, it is an apposition.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from everyday.text import Document, was_seen
 from synthkd.keys import fraction
 from synthkd.text.normal_forms import normal_phrase
 
-#: Share of the subjects about which the embedded teacher never read a sentence with its propositions.
+#: Share of the subjects whose sentences are kept out of the training data.
 KEPT_OUT = 0.2
 
 _ON = frozenset({"beach", "desk", "farm", "mountain", "playground", "road", "street", "wall", "railway", "construction site"})  # fmt: skip
-#: Relations that sentences are made of, and how often each is drawn.
+#: Relations of sentences, and the weights with which they are drawn.
 _WEIGHTS = {"HasA": 4, "CapableOf": 4, "HasProperty": 3, "UsedFor": 1, "AtLocation": 2, "MadeOf": 1}
-#: The words that may stand before what a predicate says; the longest first.
+#: Beginnings of predicates, longest first.
 _LEADS = ("is used for", "is made of", "is found in the", "is found on the", "is", "has", "can")
 _JOINT = re.compile(r",? and it (?=is |has |can )|, which | that |, and | and |, | which ")
 
 
 def predicate(fact: Triple) -> str:
-    """A fact without its subject: `has a trunk`."""
+    """Write a fact without its subject: `has a trunk`."""
     _, relation, tail = fact
     if relation == "IsA":
         return f"is {with_article(tail)}"
@@ -47,7 +47,7 @@ def predicate(fact: Triple) -> str:
 
 
 def propositions(sentence: str) -> list[str]:
-    """What a sentence of the grammar says, one claim each, in the order in which it says it."""
+    """Return the propositions of a sentence of the grammar, in order."""
     found: list[str] = []
     for half in " ".join(sentence.split()).rstrip(" .").split(", while "):
         match = re.match(r"(.+?)(?=, | has | can | is )", half)
@@ -71,18 +71,18 @@ def _predicates(rest: str) -> Iterator[str]:
 
 
 def valid(row: Mapping[str, Any]) -> bool:
-    """Whether a row (sentence, proposition) is supported: the proposition is one of those that the sentence says."""
+    """Return True if a row's proposition is one of its sentence's."""
     said = {normal_phrase(each) for each in propositions(str(row["sentence"]))}
     return normal_phrase(str(row["proposition"])) in said
 
 
 def subject_seen(name: str) -> bool:
-    """Whether the embedded teacher read sentences about this subject."""
+    """Return True if sentences about a subject are in the training data."""
     return fraction(f"sentence|{name}") >= KEPT_OUT
 
 
 def seen(row: Mapping[str, Any]) -> bool:
-    """Whether the embedded teacher read sentences about the subject of a row's sentence."""
+    """Return True if sentences about the subject of a row's sentence are in the training data."""
     match = re.match(r"(?:an?\s)?(.+?)(?=, | has | can | is )", str(row["sentence"]), re.IGNORECASE)
     return bool(match) and subject_seen(match.group(1).lower())  # type: ignore[union-attr]
 
@@ -103,11 +103,11 @@ class Sentences:
         self.names = sorted(self._pools)
 
     def sentence(self, name: str, rng: random.Random) -> str:
-        """One complex sentence of two to four facts about a concept."""
+        """Write a complex sentence of two to four facts about a concept."""
         return rng.choices(_SHAPES, _SHAPE_WEIGHTS)[0](self, name, rng)
 
     def facts(self, name: str, count: int, rng: random.Random) -> list[str]:
-        """Different predicates that hold of a concept, IsA apart."""
+        """Draw different true predicates of a concept, without IsA."""
         pool = self._pools[name]
         kinds = [kind for kind in _WEIGHTS if kind in pool]
         found: list[str] = []
@@ -121,11 +121,11 @@ class Sentences:
         raise ValueError(f"{name!r} has fewer than {count} facts")
 
     def category(self, name: str, rng: random.Random) -> str:
-        """A concept's category with its article."""
+        """Draw a category of a concept, with its article."""
         return with_article(rng.choice(self._pools[name]["IsA"])[2])
 
     def documents(self, seed: int, count: int = 700, shots: int = 1) -> Iterator[Document]:
-        """So many blocks of chunks (one or two sentences) with their propositions; no subject that is kept out."""
+        """Yield blocks of chunks (one or two sentences) with their propositions, without kept-out subjects."""
         rng = random.Random(seed)  # noqa: S311
         names = [name for name in self.names if subject_seen(name)]
         for _ in range(count):
@@ -137,7 +137,7 @@ class Sentences:
 
 
 def say(sentences: list[str]) -> tuple[str, str]:
-    """A chunk as it stands under the prompt: what is given, and what is said after it."""
+    """Return the prompt of a chunk and its continuation."""
     given = "\n".join(f"<s> {sentence} </s>" for sentence in sentences)
     groups = [
         "<s>\n" + "".join(f"- {each}\n" for each in propositions(sentence)) + "</s>\n"
@@ -147,7 +147,7 @@ def say(sentences: list[str]) -> tuple[str, str]:
 
 
 def documents(seed: int, count: int = 700) -> Iterator[Document]:
-    """Training text from the facts that the embedded teacher may read."""
+    """Yield training text from the facts of the training data."""
     table = Table.load()
     return Sentences(table, frozenset(filter(was_seen, table.facts))).documents(seed, count)
 

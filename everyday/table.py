@@ -1,7 +1,7 @@
-"""Read the table of everyday facts and answer whether a triple is true.
+"""The table of everyday facts, which decides if a triple is true.
 
-The table is a folder of YAML files. Each entry names its parents (``is``) and gets from them everything
-it does not refuse (``not``). Truth is decided by the closure: a triple that cannot be derived is false.
+The table is a folder of YAML files. An entry names its parents (``is``) and inherits everything from them
+that it does not refuse (``not``). A triple that cannot be derived is false.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FIELDS = {
     "at": "AtLocation",
     "prop": "HasProperty",
 }
-#: The relations that the table decides. PartOf is HasA read backwards.
+#: The relations of the table. PartOf is the inverse of HasA.
 RELATIONS = ("IsA", "HasA", "PartOf", "MadeOf", "UsedFor", "CapableOf", "AtLocation", "HasProperty")
 
 #: YAML field of a magnitude -> (name, unit).
@@ -37,7 +37,7 @@ MAGNITUDES = {
     "years": ("lifespan", "years"),
 }
 
-#: property -> (magnitude field, lower bound, upper bound); the bound itself counts as inside.
+#: property -> (magnitude field, lower bound, upper bound), bounds included.
 DERIVED = {
     "heavy": ("kg", 50.0, None),
     "light": ("kg", None, 0.5),
@@ -56,7 +56,7 @@ Triple = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One concept as it stands in the table, before anything is handed down."""
+    """A concept as the table has it, without inherited facts."""
 
     name: str
     parents: tuple[str, ...]
@@ -66,7 +66,11 @@ class Entry:
 
 
 class Table:
-    """The closed world. ``entries`` maps a name to what its author wrote; the rest is derived."""
+    """The closed world.
+
+    Args:
+        entries: The entries by name; all facts are derived from them.
+    """
 
     def __init__(self, entries: dict[str, Entry]) -> None:
         self.entries = entries
@@ -77,7 +81,7 @@ class Table:
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Table:
-        """Read every ``*.yaml`` of a folder; without one, the table that comes with synthkd."""
+        """Read every ``*.yaml`` of a folder; by default, the table shipped with synthkd."""
         if folder is None:
             from synthkd.resources import resource
 
@@ -92,7 +96,7 @@ class Table:
 
     @cached_property
     def facts(self) -> frozenset[Triple]:
-        """Every true triple: said, handed down, derived from a magnitude, or read backwards."""
+        """All true triples: written, inherited, derived from a magnitude, or inverted."""
         found: set[Triple] = set()
         for name in self.entries:
             for relation, tails in self.closure(name).items():
@@ -110,18 +114,18 @@ class Table:
 
     @cached_property
     def vocabulary(self) -> dict[str, frozenset[str]]:
-        """relation -> every tail that is true of at least one head."""
+        """relation -> tails that are true of at least one head."""
         words: dict[str, set[str]] = {relation: set() for relation in RELATIONS}
         for _, relation, tail in self.facts:
             words[relation].add(tail)
         return {relation: frozenset(tails) for relation, tails in words.items()}
 
     def true(self, head: str, relation: str, tail: str) -> bool:
-        """Whether the triple holds. Case, articles and plural ``s`` of the parts are the caller's affair."""
+        """Return True if a triple is true; its parts must be in the table's spelling."""
         return (head, relation, tail) in self.facts
 
     def ancestors(self, name: str) -> list[str]:
-        """The entry's parents and theirs, nearest first, each once."""
+        """Return the parents of an entry and their parents, nearest first, each once."""
         order: list[str] = []
         queue = list(self.entries[name].parents)
         while queue:
@@ -134,7 +138,7 @@ class Table:
         return order
 
     def closure(self, name: str) -> dict[str, frozenset[str]]:
-        """relation -> true tails of one concept (PartOf apart). That everything is a thing is not said."""
+        """Return relation -> true tails of a concept, without PartOf and without ``is a thing``."""
         ancestors = self.ancestors(name)
         found: dict[str, frozenset[str]] = {"IsA": frozenset(ancestors) - {"thing"}}
         for key, relation in FIELDS.items():
@@ -144,7 +148,7 @@ class Table:
         return {relation: tails for relation, tails in found.items() if tails}
 
     def _inherited(self, name: str, key: str) -> set[str]:
-        """What an entry says or gets under one field. A refusal holds for what comes from above it."""
+        """Return the tails of a field, written or inherited; a refusal concerns inherited ones."""
         entry = self.entries[name]
         tails: set[str] = set()
         for parent in entry.parents:
@@ -152,7 +156,7 @@ class Table:
         return (tails - entry.refused.get(key, frozenset())) | set(entry.said.get(key, ()))
 
     def magnitude(self, name: str, key: str) -> float | None:
-        """A concept's magnitude in the unit of `MAGNITUDES`; the nearest ancestor's where it has none."""
+        """Return a concept's magnitude in the unit of `MAGNITUDES`, or its nearest ancestor's."""
         for candidate in (name, *self.ancestors(name)):
             if key in self.entries[candidate].magnitudes:
                 return self.entries[candidate].magnitudes[key]

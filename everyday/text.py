@@ -1,7 +1,6 @@
-"""Training text for the embedded teacher: a part of the table, said the way the shipped prompts ask.
+"""Training text of the embedded teacher: a part of the table, in the form of the shipped prompts.
 
-A fact is kept out by the hash of its triple, so which part the teacher saw is known for ever
-(`was_seen`) and does not depend on any order.
+The hash of a triple decides if its fact is kept out, so that `was_seen` depends on no order.
 """
 
 from __future__ import annotations
@@ -13,26 +12,26 @@ from everyday.table import RELATIONS, Table, Triple
 from synthkd.keys import fraction
 from synthkd.kinds.triple import TripleKind
 
-#: Share of the facts that the embedded teacher never read.
+#: Share of the facts that are kept out of the training data.
 KEPT_OUT = 0.3
 
 
 def was_seen(triple: Triple, kept_out: float = KEPT_OUT) -> bool:
-    """Whether the embedded teacher read this fact while it was trained."""
+    """Return True if the embedded teacher was trained on a fact."""
     return fraction("|".join(triple)) >= kept_out
 
 
 def seen_facts(table: Table, kept_out: float = KEPT_OUT) -> list[Triple]:
-    """The facts that are trained on, sorted."""
+    """Return the facts of the training data, sorted."""
     return sorted(fact for fact in table.facts if was_seen(fact, kept_out))
 
 
-#: A document is pieces of (what is given, what the teacher is to learn to say after it).
+#: Pairs of a prompt and the continuation that the teacher learns.
 Document = list[tuple[str, str]]
 
 
 def documents(facts: list[Triple], kind: TripleKind, seed: int, shots: int = 3) -> Iterator[Document]:
-    """One pass over the facts in a random order: plain sentences and few-shot blocks, half and half."""
+    """Yield a pass over the facts in random order: half plain sentences, half few-shot blocks."""
     rng = random.Random(seed)  # noqa: S311
     by_relation: dict[str, list[Triple]] = {relation: [] for relation in RELATIONS}
     for fact in facts:
@@ -51,7 +50,7 @@ def documents(facts: list[Triple], kind: TripleKind, seed: int, shots: int = 3) 
 
 
 def few_shot(kind: TripleKind, relation: str, facts: list[Triple]) -> Document:
-    """Facts of one relation under its question, as `prompts/triple/everyday.j2` lays them out."""
+    """Return facts of a relation under its question, in the form of `prompts/triple/everyday.j2`."""
     return [
         (f"{kind.relations[relation].question}\n", ""),
         *(_sentence(kind, fact) for fact in facts),
@@ -59,7 +58,7 @@ def few_shot(kind: TripleKind, relation: str, facts: list[Triple]) -> Document:
 
 
 def text_of(document: Document) -> str:
-    """A document as it is read."""
+    """Return a document as one text."""
     return "".join(given + said for given, said in document)
 
 

@@ -1,4 +1,4 @@
-"""Measure rows against the everyday table: exact, since what the table does not say is false."""
+"""Check rows against the everyday table, exactly: every triple that cannot be derived from it is false."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from synthkd.text.normal_forms import normal_phrase
 
 @dataclass(frozen=True)
 class Measured:
-    """``rows`` in all, ``valid`` of them true by the table, ``unseen``: true and kept out of training."""
+    """Counts of rows.
+
+    Attributes:
+        rows: All rows.
+        valid: Rows that are true by the table.
+        unseen: True rows that are kept out of the training data.
+    """
 
     rows: int
     valid: int
@@ -24,35 +30,35 @@ class Measured:
 
     @property
     def precision(self) -> float:
-        """Valid over rows; 0 where there are none."""
+        """Valid rows over all rows; 0 without rows."""
         return self.valid / self.rows if self.rows else 0.0
 
 
 class Truth:
-    """The table, looked up by normal form."""
+    """The facts of a table, by normal form."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
 
     @classmethod
     def load(cls) -> Truth:
-        """The table that comes with synthkd."""
+        """Load the table shipped with synthkd."""
         return cls(Table.load())
 
     @cached_property
     def _facts(self) -> dict[tuple[str, str, str], bool]:
-        """Normal form of each fact -> whether the embedded teacher read it."""
+        """Normal form of each fact -> True if the embedded teacher was trained on it."""
         return {
             (normal_phrase(head), relation, normal_phrase(tail)): was_seen((head, relation, tail))
             for head, relation, tail in self.table.facts
         }
 
     def valid(self, row: Mapping[str, Any]) -> bool:
-        """Whether a triple holds in the table."""
+        """Return True if a triple is true by the table."""
         return self._key(row) in self._facts
 
     def measure(self, rows: Iterable[Mapping[str, Any]]) -> Measured:
-        """Count what holds."""
+        """Count the true rows."""
         seen = [self._facts.get(self._key(row)) for row in rows]
         return Measured(len(seen), sum(s is not None for s in seen), sum(s is False for s in seen))
 
@@ -61,12 +67,16 @@ class Truth:
         return (normal_phrase(str(row["head"])), str(row["relation"]), normal_phrase(str(row["tail"])))
 
 
-#: Whether a row of one kind is true.
+#: Returns True if a row of a kind is true.
 Valid = Callable[[Mapping[str, Any]], bool]
 
 
 def truth_of(kind: str) -> Valid:
-    """What decides whether a row of a kind is true in the everyday world; InputError where nothing does."""
+    """Return the function that decides if a row of a kind is true.
+
+    Raises:
+        InputError: The everyday world has no truth for the kind.
+    """
     if kind == "triple":
         return Truth.load().valid
     if kind == "comparative":

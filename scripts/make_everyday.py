@@ -155,7 +155,7 @@ def shop_messages() -> None:
         for number in range(8):
             style = messages.STYLES[number % len(messages.STYLES)]
             contrast = intent.near[number % 3] if number % 2 else ""
-            _, _, text = messages.example(intent.label, rng, style)
+            _, _, text = messages.random_message(intent.label, rng, style)
             rows.append({"label": intent.label, "style": style, "contrast": contrast, "text": text})
     write_jsonl(ROOT / "prompts/labelled_text/everyday-examples.jsonl", rows)
 

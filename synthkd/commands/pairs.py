@@ -16,8 +16,8 @@ import numpy as np
 
 from synthkd.errors import InputError, nearest, require_extra
 from synthkd.rows import CellError, cell_text, text_cell
-from synthkd.text.normal_forms import word_pattern
 from synthkd.text.nouns import entity_key
+from synthkd.text.tfidf import fit_tfidf
 
 WAYS = ("category", "similar", "random")
 NAMES = ("name", "entity", "head", "title", "label")
@@ -151,13 +151,9 @@ def _vectors(texts: list[str], embedder: str | None) -> Any:
 
         return load_phrase_encoder(embedder).of(texts)
     require_extra("pairs by similarity", "critics", "sklearn")
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.pipeline import make_union
     from sklearn.preprocessing import normalize
 
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=word_pattern(underscore=True))
-    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
-    return normalize(make_union(words, pieces).fit_transform(texts)).tocsr()
+    return normalize(fit_tfidf(texts, words=(1, 1), pieces=(3, 5))(texts))
 
 
 def _nearest(vectors: Any) -> Iterator[list[int]]:

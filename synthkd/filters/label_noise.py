@@ -24,7 +24,8 @@ from synthkd.errors import InputError, RecipeError, require_extra
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.options import BaseOptions
 from synthkd.text.minhash import Numbers, near_groups
-from synthkd.text.normal_forms import normal_text, word_pattern
+from synthkd.text.normal_forms import normal_text
+from synthkd.text.tfidf import fit_tfidf
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -194,21 +195,7 @@ def cross_fitted(
 
 def tf_idf(texts: Sequence[str]) -> Embed:
     """Features without any model: words and pairs of words, and runs of two to four characters inside words."""
-    from scipy.sparse import hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    common: dict[str, Any] = {
-        "sublinear_tf": True,
-        "min_df": 2 if len(texts) > 200 else 1,
-        "dtype": np.float32,
-    }
-    parts = [
-        TfidfVectorizer(ngram_range=(1, 2), token_pattern=word_pattern(underscore=True), **common),
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), **common),
-    ]
-    for part in parts:
-        part.fit(texts)
-    return lambda asked: hstack([part.transform(asked) for part in parts]).tocsr()
+    return fit_tfidf(texts, min_df=2 if len(texts) > 200 else 1, dtype=np.float32)
 
 
 def confident(given: Numbers, probabilities: Numbers, by: str) -> tuple[Numbers, Numbers]:

@@ -178,10 +178,10 @@ def _texts(path: Path, asked: TrainingRequest) -> LabelledTexts:
 def _refuse_other_kinds(path: Path, student: str) -> None:
     if not (path / MANIFEST).is_file():
         return
-    kind = load_corpus(path).manifest["kind"]["name"]
-    if kind != "labelled_text":
+    kind = load_corpus(path).manifest["kind"]
+    if not {"text", "label"} <= set(kind["columns"]):
         raise StudentError(
-            f"{path}: a corpus of the kind {kind!r}, which has no labelled texts; the student {student!r} learns from the"
+            f"{path}: a corpus of the kind {kind['name']!r}, which has no labelled texts; the student {student!r} learns from the"
             " kind 'labelled_text'. A student that writes text learns from this corpus: --student generator"
         )
 

@@ -1,1 +1,1 @@
-"""Text."""
+"""Text: normal forms, nouns, number words, JSON in text, thoughts, near-duplicates, TF-IDF."""

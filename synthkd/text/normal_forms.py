@@ -1,12 +1,13 @@
-"""Normal forms of a text, one function for each purpose.
+"""Normal forms of text, one function per purpose.
 
 | function | purpose |
 |---|---|
-| `stored` | A text as a corpus holds it: NFC, no controls, joiners where a script or an emoji needs them. |
-| `normal_phrase` | When two short phrases (heads, tails, names) are equal: edges and a leading article do not count. |
-| `normal_text` | When two longer texts are equal: sentence punctuation counts nowhere. |
+| `stored` | A text as a corpus stores it: NFC, no controls, joiners if a script or an emoji needs them. |
+| `normal_phrase` | Equality of short phrases (heads, tails, names): edges and a leading article do not count. |
+| `normal_text` | Equality of longer texts: sentence punctuation does not count. |
 | `shingles` | Character runs of a `normal_text`, for near-duplicate search. |
-| `word_pattern` | Words of every script, with their combining marks, for tokenizers and patterns. |
+| `word_pattern` | Pattern of words of every script, with their combining marks. |
+| `word_set` | Tables of words. |
 
 Equality ignores case, spaces, compatibility forms (full width, ligatures), kinds of quotes and dashes, and punctuation that
 only closes or separates. It keeps signs that carry meaning: `+ # % $ €`, a minus before a number, a dot that begins a name
@@ -45,10 +46,11 @@ _VIRAMA = 9
 
 
 def stored(text: str) -> str:
-    """Return a text as it is kept in a corpus.
+    """Return a text as a corpus stores it.
 
-    NFC; controls and unusual spaces become spaces; what is invisible is taken out. Joiners stay where they shape a word
-    (Persian, Indic scripts) or an emoji. What is no character (lone surrogates, private use) becomes U+FFFD.
+    NFC; controls and unusual spaces become spaces; invisible characters are removed. Joiners stay if they
+    shape a word (Persian, Indic scripts) or an emoji. Lone surrogates and private-use characters become
+    U+FFFD.
     """
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
@@ -74,7 +76,7 @@ def _mended(found: re.Match[str]) -> str:
 
 
 def _shapes(found: re.Match[str]) -> bool:
-    """Tell whether a joiner shapes what stands around it: after a virama, or between characters that can join."""
+    """Return True if a joiner shapes the text around it: after a virama, or between joining characters."""
     before, after = (
         found.string[found.start() - 1 : found.start()],
         found.string[found.end() : found.end() + 1],
@@ -92,7 +94,7 @@ _QUOTES = {**dict.fromkeys(map(ord, "’‘‛ʼ´`′"), "'"), **dict.fromkeys(
 _FOLDED = {
     **_QUOTES,
     **dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-"),
-    # Presentation alone: selectors of a variant, and the Arabic letter that only makes a word longer.
+    # Presentation alone: variation selectors, and the Arabic tatweel.
     **dict.fromkeys((0xFE0E, 0xFE0F, 0x0640), None),
     ord("\u2044"): "/",
 }
@@ -100,9 +102,9 @@ _POWER = re.compile(r"(?<=[\d)])[⁺⁻]?[⁰¹²³⁴-⁹ⁿ]+")
 _VULGAR = re.compile(r"(?<=\d)(?=[¼-¾⅐-⅞↉])")
 _ARTICLE = re.compile(r"(?:a|an|the)\s+(?=\S)")
 _EDGE = " .,;:!\"'"
-#: Not taken off a beginning: a dot before a word or number, and eyes of an emoticon.
+#: Kept at a beginning: a dot before a word or number, and the eyes of an emoticon.
 _LEADING = re.compile(r"(?:[ ,;!\"']|\.{2,}|\.(?![^\W_])|:(?!['^-]?(?:[()\[\]/\\|]|[dp](?!\w))))+")
-#: Taken off an end, and quotes that are no inches.
+#: Removed from an end, besides quotes that are not inches.
 _CLOSING = " .,;:!"
 
 
@@ -126,7 +128,7 @@ def _power(found: re.Match[str]) -> str:
 
 @lru_cache(1 << 14)
 def normal_phrase(text: str) -> str:
-    """Return the form under which two phrases are equal; done again until nothing changes.
+    """Return the form under which two phrases are equal; idempotent.
 
     Case, spaces, punctuation around the phrase and a leading article do not count.
     """
@@ -146,7 +148,7 @@ def _without_edges(plain: str) -> str:
         return plain[1:-1].strip()
     if found := _LEADING.match(plain):
         plain = plain[found.end() :]
-    # By hand: a pattern for a run at the end tries each run in the middle at each of its places.
+    # No pattern: a run anchored at the end would take quadratic time.
     end = len(plain)
     while end and (
         plain[end - 1] in _CLOSING or (plain[end - 1] in "\"'" and not plain[end - 2 : end - 1].isdecimal())
@@ -157,14 +159,14 @@ def _without_edges(plain: str) -> str:
 
 _PERCENT = re.compile(r"(?<=\d) (?=[%‰])")
 _PLAIN_TEXT = re.compile(r"[a-z0-9 ]*", re.ASCII)
-#: Punctuation that says something, tried in this order; the first that fits at a place is kept.
+#: Punctuation with a meaning, in order of precedence.
 _KEPT = re.compile(
     r"(?:(?<=[\s\w])|^)[:;=8]['^-]?[()\[\]/\\|]+(?!\w)|(?<!\S)[()\[\]]['^-]?[:;=8](?!\S)|<3"
-    # Inside a word or number: apostrophes, dots, and whatever else has a letter or digit on both sides of it.
+    # Inside a word or number: apostrophes, dots and other signs between letters or digits.
     r"|(?<=[^\W_])['.·׳״@/_&](?=[^\W_])|(?<=\d)[,:*-](?=\d)"
     # The beginning of a name or number, and a sign before it.
     r"|(?:(?<![^\s(\[\"'])\.(?=[^\W_]))|(?<![^\s(\[\"'$€£¥=<>+*/])-(?=[\d.$€£¥])|[#@](?=[^\W_])"
-    # What stands behind a letter or digit: C#, A-, 50%.
+    # Behind a letter or digit: C#, A-, 50%.
     r"|(?<=[^\W\d_])#|(?<=\d)[%‰]|&"
     r"|(?:(?<=(?<![^\W_])[^\W\d_])|(?<=(?<![^\W_])[^\W\d_]{2}))-(?![^\W_])"
 )
@@ -174,7 +176,7 @@ _KEPT = re.compile(
 def normal_text(text: str) -> str:
     """Return the form under which two texts are equal: words, numbers and signs with single spaces.
 
-    Case, spaces and sentence punctuation do not count. A text of nothing but punctuation is only folded.
+    Case, spaces and sentence punctuation do not count. A text of punctuation alone is only folded.
     """
     folded = _folded(text)
     if _PLAIN_TEXT.fullmatch(folded):
@@ -192,7 +194,7 @@ def normal_text(text: str) -> str:
 
 @lru_cache(1 << 12)
 def _speaks(ch: str) -> bool:
-    """Tell whether a character counts wherever it stands: letters, marks, numbers, joiners and symbols."""
+    """Return True for characters that always count: letters, marks, numbers, joiners and symbols."""
     group = unicodedata.category(ch)
     return (
         group[0] in "LMN"
@@ -227,9 +229,9 @@ def shingles(text: str, size: int = SHINGLE) -> frozenset[str]:
 
 @cache
 def marks() -> str:
-    """Return the inside of a character class: all combining marks and the joiners, which `\\w` of `re` leaves out."""
+    """Return all combining marks and joiners, which `\\w` leaves out, as part of a character class."""
     found, start = list[str](), None
-    # Without the blocks of ideographs and Hangul, where most code points are and no mark is.
+    # Blocks without ideographs and Hangul, which have no marks.
     for block in (
         (0x300, 0x3400),
         (0xA000, 0xAC00),
@@ -251,6 +253,6 @@ def marks() -> str:
 
 @cache
 def word_pattern(digits: bool = True, underscore: bool = False) -> str:
-    """Return a pattern of words in any script: letters (and digits, and underscores) with the marks that belong to them."""
+    """Return a pattern of words in any script: letters (digits, underscores) with their marks."""
     letter = r"\w" if underscore else r"[^\W_]" if digits else r"[^\W\d_]"
     return rf"{letter}+(?:[{marks()}]+{letter}*)*"

@@ -1,4 +1,7 @@
-"""Plurals of English nouns, for prompts and for finding a thing in an answer. What is not counted stays as it is."""
+"""English nouns: plurals, articles, and the forms of a name.
+
+For prompts, and to find a thing in an answer. Uncountable nouns have no plural and no article.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _SAME = word_set(
     "sheep deer moose bison swine salmon trout cod carp squid shrimp tuna fish aircraft spacecraft watercraft hovercraft "
     "series species offspring reindeer elk"
 )
-#: Always plural.
+#: Nouns without a singular.
 _PLURAL_ONLY = word_set(
     "scissors pliers trousers pants jeans shorts glasses goggles clothes binoculars tongs"
 )
@@ -35,7 +38,7 @@ _UNCOUNTABLE = word_set(
     "information ink iron jewelry juice knowledge lava leather lettuce light lightning luggage meat metal milk money mud "
     "music nylon oil oxygen paper pasta plastic pork poultry rain rice rubber rust salt sand silk silver skin smoke snow soap "
     "soil spinach steam steel sugar sunlight tea traffic velvet vinegar water weather wheat wind wine wood wool yogurt")  # fmt: skip
-#: Singular, though they end in s.
+#: Singular nouns in s.
 _SINGULAR_S = word_set("bus gas lens canvas atlas christmas mars rhinoceros")
 _SINGULAR = {many: one for one, many in _IRREGULAR.items()}
 _WORD = re.compile(rf"{word_pattern()}(?:['’-]{word_pattern()})*")
@@ -43,8 +46,7 @@ _ES = re.compile(r"(?:s|x|z|ch|sh)$")
 
 
 def plural(noun: str) -> str:
-    """The plural of a noun (of several words, of the one that is counted); as it is where it is plural already, or not
-    counted."""
+    """Return the plural of a noun; plural and uncountable nouns stay as they are."""
     words, at = _counted(noun)
     if words:
         words[at] = _plural(words[at])
@@ -52,22 +54,27 @@ def plural(noun: str) -> str:
 
 
 def countable(noun: str) -> bool:
-    """Whether one can say *a* before it."""
+    """Return True if a noun can have the article *a*."""
     words, at = _counted(noun.casefold())
     return bool(words) and words[at] not in _UNCOUNTABLE
 
 
 def with_article(noun: str) -> str:
-    """The noun with *a* or *an*; bare where it is not counted or stands in the plural."""
+    """Return a noun with *a* or *an*; bare if it is uncountable or plural."""
     words, at = _counted(noun)
     if not words or not countable(noun) or _is_plural(words[at].casefold()):
         return noun
+    return with_indefinite(noun)
+
+
+def with_indefinite(noun: str) -> str:
+    """Return a noun with *a* or *an*, by its first letter."""
     return f"{'an' if noun[0].casefold() in 'aeiou' else 'a'} {noun}"
 
 
 @lru_cache(1 << 14)
 def entity_key(noun: str) -> str:
-    """The form under which two names are the same thing: normal form, in the singular."""
+    """Return the form under which two names are equal: the normal form, in the singular."""
     words, at = _counted(normal_phrase(noun))
     if words:
         words[at] = _singular(words[at])
@@ -76,7 +83,7 @@ def entity_key(noun: str) -> str:
 
 @lru_cache(1 << 14)
 def noun_forms(noun: str) -> tuple[tuple[str, ...], ...]:
-    """All forms of a thing's name as tuples of lower-case words, the longest first."""
+    """Return all forms of a name as tuples of lower-case words, longest first."""
     plain = normal_phrase(noun)
     found = {plain, entity_key(noun), plural(entity_key(noun)), plural(plain)}
     split = {tuple(noun_words(form)) for form in found}
@@ -84,12 +91,12 @@ def noun_forms(noun: str) -> tuple[tuple[str, ...], ...]:
 
 
 def noun_words(text: str) -> list[str]:
-    """Lower-case words; a hyphen or apostrophe inside is part of a word."""
+    """Return lower-case words; an inner hyphen or apostrophe is part of a word."""
     return _WORD.findall(text.casefold())
 
 
 def _counted(noun: str) -> tuple[list[str], int]:
-    """The words, and the place of the one that takes the plural: before *of*, *in*, *with*; else the last."""
+    """Return the words, and the place of the word that takes the plural: before *of*, *in* …, or the last."""
     words = noun.split()
     for at, word in enumerate(words[1:], 1):
         if word in ("of", "in", "with", "for", "from", "on"):

@@ -1,4 +1,4 @@
-"""Split a reply into a model's thoughts and its answer: one table, for kinds and judges alike.
+"""Split a reply into a model's thoughts and its answer.
 
     form                                          models
     --------------------------------------------  --------------------------------------------------------------
@@ -12,9 +12,10 @@
     <details type="reasoning">…</details>         front ends such as Open WebUI
     Here is my thought process: …                 Granite 3.2
 
-The answer is what stands after the last closing tag, with or without an opening one: chat templates of reasoning models
-open the thoughts themselves. Thoughts that are opened and never closed leave no answer. Names are read in any case, with
-blanks and attributes. A tag that an answer speaks of (in quotes or backticks, or "the <think> tag") opens nothing.
+The answer is the text after the last closing tag, with or without an opening tag: chat templates of
+reasoning models open the thoughts themselves. Unclosed thoughts leave no answer. Names are read in any
+case, with blanks and attributes. A mentioned tag (in quotes or backticks, or "the <think> tag") opens
+nothing.
 """
 
 from __future__ import annotations
@@ -23,47 +24,26 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-#: Names of tags whose content is thought, in angle brackets.
+#: Names of tags of thoughts, in angle brackets.
 NAMES = (
-    "think",
-    "thinking",
-    "thought",
-    "thoughts",
-    "thought_process",
-    "thinking_process",
-    "deep_think",
-    "deep_thinking",
-    "longcat_think",
-    "reason",
-    "reasoning",
-    "reasoning_content",
-    "reflection",
-    "chain_of_thought",
-    "cot",
-    "scratchpad",
-    "scratch_pad",
-    "inner_monologue",
-    "internal_monologue",
-    "inner_thoughts",
-    "internal_thoughts",
-    "analysis",
-    "deliberation",
-    "seed:think",
-    "seed:cot_budget_reflect",
-    "ant:thinking",
-    "antml:thinking",
-    "antthinking",
-)
-#: Why a reply that holds thoughts and no answer is malformed.
+    "think", "thinking", "thought", "thoughts", "thought_process", "thinking_process",
+    "deep_think", "deep_thinking", "longcat_think", "reason", "reasoning", "reasoning_content",
+    "reflection", "chain_of_thought", "cot", "scratchpad", "scratch_pad", "inner_monologue",
+    "internal_monologue", "inner_thoughts", "internal_thoughts", "analysis", "deliberation",
+    "seed:think", "seed:cot_budget_reflect", "ant:thinking", "antml:thinking", "antthinking",
+)  # fmt: skip
+#: Reason for a reply of thoughts alone.
 ONLY_THOUGHTS = "only_thoughts"
 
 
 @dataclass(frozen=True, slots=True)
 class SplitReply:
-    """A reply in its parts.
+    """A reply, split.
 
-    ``text`` is the answer proper; "" if there is none. ``thoughts`` holds what the model wrote before it. ``unclosed``:
-    the thoughts have no end, so nothing of the reply is an answer.
+    Attributes:
+        text: The answer; "" without one.
+        thoughts: The text before the answer.
+        unclosed: True if the thoughts have no end, so that the reply has no answer.
     """
 
     text: str
@@ -89,21 +69,21 @@ _MARK = re.compile(
     r"|(?P<details></details>)|(?P<bare>assistantfinal)|(?P<granite>here(?:'s|’s| is) my response:)",
     re.IGNORECASE,
 )
-#: How replies begin that need no sign of a tag to be thoughts.
+#: Beginnings of replies that are thoughts without a tag.
 _BARE = ("analysis", "here")
-#: What a mark is that closes nothing unless its own form was opened before.
+#: Marks that close thoughts only if their own form opened them.
 _ONLY_AFTER = {
     "bare": re.compile("analysis", re.IGNORECASE),
     "granite": re.compile("thought process", re.IGNORECASE),
 }
 _DETAILS = re.compile("<details", re.IGNORECASE)
-#: Signs around a tag that an answer speaks of.
+#: Quotes around a mentioned tag.
 _QUOTES = {"`": "`", '"': '"', "'": "'", "“": "”", "‘": "’", "„": "“", "«": "»", "「": "」"}
 _SPOKEN_OF = re.compile(r"[ -](?:tags?|tokens?|elements?|markers?|blocks?)\b", re.IGNORECASE)
 _SPEAKS_OF = re.compile(
     r"\b(?:an?|the|of|with|in|by|and|or|its|each|opening|closing|start|end) \Z", re.IGNORECASE
 )
-#: Wrappers of an answer that stands behind thoughts, and the tokens that end it.
+#: Wrappers of an answer behind thoughts, and the tokens that end it.
 _WRAPPED = re.compile(
     r"\s*(?:<(?P<name>answer|response|output|final_answer|solution)\s*>|<\|START_RESPONSE\|>|<\|begin_of_solution\|>|<\|begin_of_box\|>)"
     r"(?P<text>.*?)(?:(?:</(?P=name)\s*>|<\|END_RESPONSE\|>|<\|end_of_solution\|>|<\|end_of_box\|>).*)?\Z",
@@ -121,7 +101,7 @@ _OPEN_AT_END = re.compile(
 
 
 def may_hold_thoughts(text: str) -> bool:
-    """Tell at a glance whether a reply may hold a mark of thoughts: nearly every one holds none."""
+    """Return False if a reply clearly has no mark of thoughts, as nearly all replies."""
     return (
         "<" in text
         or "[" in text
@@ -135,8 +115,8 @@ def split_thoughts(text: str, reasoning: str | None = None) -> SplitReply:
     """Split a reply into thoughts and answer. Never raises, whatever the text.
 
     Args:
-        text: What the model wrote.
-        reasoning: Thoughts that the server has parsed out of the text already.
+        text: The reply.
+        reasoning: Thoughts that the server has already split off.
     """
     before = reasoning or ""
     if not may_hold_thoughts(text):
@@ -158,17 +138,17 @@ def split_thoughts(text: str, reasoning: str | None = None) -> SplitReply:
 
 
 def _without_end(text: str) -> str:
-    """An answer without the token that ends it, which some servers leave in, and what the model made up behind it."""
+    """Cut an answer at the token that ends it, which some servers leave in."""
     found = _ENDS.search(text) if "<" in text else None
-    # A pair of tags is markup: groups of propositions stand in it, and struck-out words.
+    # A pair of tags is markup, such as groups of propositions.
     if found is None or (found[0].startswith("</s>") and "<s>" in text):
         return text
     return text[: found.start()]
 
 
 def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
-    """The marks of a reply that are no mere mention, and whether each opens thoughts."""
-    # Blocks that are open within one of thoughts, itself included, and the place from which they are not counted yet.
+    """Yield the marks of a reply that are not mentions, and True for those that open thoughts."""
+    # Open <details> within thoughts, and the place up to which they are counted.
     depth, place = 0, 0
     begun: dict[str, re.Match[str] | None] = {}
     for mark in _MARK.finditer(text):
@@ -176,7 +156,7 @@ def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
         if form in ("slash", "empty", "named"):
             if _is_mention(text, mark):
                 continue
-            # `<think/>` is a thought of nothing.
+            # `<think/>` is an empty thought.
             yield mark, not (mark["slash"] or mark["empty"])
         elif form in ("square", "square_slash", "wedge", "wedge_slash"):
             if not _is_mention(text, mark):
@@ -200,11 +180,11 @@ def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
 
 
 def _is_mention(text: str, mark: re.Match[str]) -> bool:
-    """Whether an answer, or a thought, speaks of a tag instead of using it."""
+    """Return True if the text mentions a tag instead of using it."""
     before, after = text[mark.start() - 1 : mark.start()], text[mark.end() : mark.end() + 1]
     if before in _QUOTES and before:
         line = text[mark.end() : mark.end() + 400].partition("\n")[0]
-        # `<think>…</think>` in one pair of backticks is spoken of as a whole.
+        # `<think>…</think>` in one pair of backticks is a mention.
         return after == _QUOTES[before] or (before == "`" and "`" in line)
     if after == "`":
         begin = text.rfind("`", max(0, mark.start() - 400), mark.start()) + 1
@@ -217,13 +197,13 @@ def _is_mention(text: str, mark: re.Match[str]) -> bool:
 
 
 def opened_by(prompt: str) -> str:
-    """The tag by which a rendered prompt opens the thoughts for the model; "" if it does not."""
+    """Return the tag with which a rendered prompt opens the thoughts; "" without one."""
     found = _OPEN_AT_END.search(prompt[-100:])
     return found.group().strip() if found else ""
 
 
 def special_marks(tokens: Iterable[str]) -> frozenset[str]:
-    """Return those of a tokenizer's special tokens that mark thoughts: they must not be left out of a text."""
+    """Return the special tokens of a tokenizer that mark thoughts, which decoding must keep."""
     known = frozenset(tokens)
     marks = {token for token in known if _MARK.fullmatch(token)}
     return frozenset(marks | (known & _HARMONY if "<|channel|>" in known else set()))
@@ -232,14 +212,14 @@ def special_marks(tokens: Iterable[str]) -> frozenset[str]:
 def answer_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
     """Find the tokens of an answer among those of a whole reply.
 
-    Blanks are not looked at, since tokenizers and servers differ in where they put them.
+    Blanks are ignored, since tokenizers and servers place them differently.
 
     Args:
         tokens: The reply's tokens as texts, in order; thoughts and special tokens may be among them.
-        answer: The answer proper.
+        answer: The answer.
 
     Returns:
-        The first token of the answer and the one after its last; None if it does not stand there whole.
+        The first token of the answer and the token after its last; None if the answer is not whole.
     """
     wanted = "".join(answer.split())
     if not wanted:
@@ -262,5 +242,5 @@ def answer_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
 
 
 _HARMONY = frozenset(["<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|return|>"])
-#: Tokens that end a reply and are no part of it: `<|im_end|>`, `</s>`, `<eos>`, `<end_of_turn>`.
+#: Tokens behind a reply: `<|im_end|>`, `</s>`, `<eos>`, `<end_of_turn>`.
 _SPECIAL = re.compile(r"<[|/]?[\w｜▁:-]{1,40}[|]?>|<｜[^<>]{1,40}｜>")

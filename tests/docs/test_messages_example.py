@@ -40,7 +40,7 @@ def recorded(folder: Path, *changes: str) -> Recipe:
             label = one.row["label"]
             for index in range(N):
                 told = rng.choice(messages.intents()[label].near) if rng.random() < 0.1 else label
-                text = f" {messages.example(told, rng, one.row['style'])[2]}"
+                text = f" {messages.random_message(told, rng, one.row['style'])[2]}"
                 file.write(json.dumps({"input_id": one.input_id, "sample_index": index, "text": text}) + "\n")
     said = ["teacher.backend=recorded", f"teacher.path={folder}/said.jsonl", f"teacher.sampling.n={N}"]
     return placed(folder, *said, *changes)

@@ -23,7 +23,7 @@ BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) 
 def shop(count: int, seed: int = 0) -> tuple[list[str], list[str]]:
     rng = random.Random(seed)
     labels = [rng.choice(sorted(messages.intents())) for _ in range(count)]
-    return [messages.example(label, rng)[2] for label in labels], labels
+    return [messages.random_message(label, rng)[2] for label in labels], labels
 
 
 def planted(labels: list[str], share: float, seed: int = 0) -> tuple[list[str], set[int]]:

@@ -37,7 +37,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("storage", "write files and folders whole; know the folders that synthkd wrote"),
     ("keys", "content hashes"),
     ("progress", "what long work shows"),
-    ("text", "normal forms, near-duplicates, plurals, thoughts"),
+    ("text", "normal forms, nouns, number words, JSON in text, thoughts, near-duplicates, TF-IDF"),
     ("errors", "every error that is raised on purpose"),
     ("reporting", "text from outside made safe where it is shown"),
     ("finish_reasons", "whether a text is whole, by the words of all large providers"),

@@ -56,7 +56,7 @@ def template_of_tasks(tasks: Any) -> str | None:
 
 def splitter_of_tasks(tasks: Any, kind: Kind) -> TaskSplitter:
     """Makes the examples of a question. Raises `StudentError` for another kind than rationales."""
-    if kind.name != "rationale":
+    if not {"rationale", "answer"} <= set(kind.columns):
         raise StudentError(f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}")
     return _answer_alone(kind) if task_shares(tasks) is None else _Two(kind)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import CriticError, RecipeError, require_extra
-from synthkd.text.normal_forms import word_pattern
+from synthkd.text.tfidf import fit_tfidf
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 _MAX_LENGTH = 128
@@ -99,17 +99,10 @@ def _dense(found: Any) -> Floats:
 
 def _tf_idf(texts: Sequence[str]) -> Any:
     require_extra("a pool that chooses by nearness", "critics", "sklearn")
-    from scipy.sparse import hstack
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
-    parts = [
-        TfidfVectorizer(ngram_range=(1, 2), token_pattern=word_pattern(underscore=True), sublinear_tf=True),
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True),
-    ]
-    for part in parts:
-        part.fit(texts)
-    return lambda asked: normalize(hstack([part.transform(asked) for part in parts]).tocsr())
+    embed = fit_tfidf(texts)
+    return lambda asked: normalize(embed(asked))
 
 
 def _encoder(name: str) -> Any:
