@@ -1,4 +1,4 @@
-"""The everyday world: its table, its teacher, its critic, and the corpus they make."""
+"""The everyday world: its table, its teacher, its critic, and their corpus."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_the_table_has_at_least_four_hundred_concepts_and_all_relations(table: T
 
 
 @pytest.mark.slow
-def test_categories_hand_their_facts_down_unless_refused(table: Table) -> None:
+def test_facts_of_categories_are_inherited_unless_refused(table: Table) -> None:
     assert table.true("sparrow", "CapableOf", "breathe")
     assert table.true("dog", "IsA", "animal")
     assert not table.true("penguin", "CapableOf", "fly")
 
 
-def test_part_of_is_has_a_read_backwards(table: Table) -> None:
+def test_part_of_is_the_inverse_of_has_a(table: Table) -> None:
     has = {(tail, head) for head, relation, tail in table.facts if relation == "HasA"}
     part = {(head, tail) for head, relation, tail in table.facts if relation == "PartOf"}
     assert has == part
@@ -72,7 +72,7 @@ def test_about_the_stated_share_of_facts_is_kept_out_of_training(table: Table) -
 
 
 @pytest.mark.slow
-def test_no_fact_that_was_kept_out_stands_in_the_training_text(table: Table) -> None:
+def test_no_kept_out_fact_is_in_the_training_text(table: Table) -> None:
     kind = TripleKind(load_relations("everyday"))
     lines = {line for d in documents(seen_facts(table), kind, 0) for line in text_of(d).splitlines()}
     hidden = [fact for fact in table.facts if not was_seen(fact)]
@@ -104,7 +104,7 @@ def test_the_tokenizer_leaves_sentence_tags_as_plain_text() -> None:
     assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
 
 
-def test_no_example_of_a_prompt_tells_a_fact_that_was_kept_out(table: Table) -> None:
+def test_no_example_of_a_prompt_is_a_kept_out_fact(table: Table) -> None:
     for rows in read_rows(ROOT / "prompts/triple/everyday-examples.jsonl"):
         for row in rows:
             fact = (row["head"], row["relation"], row["tail"])
@@ -138,7 +138,7 @@ def test_the_checkpoint_is_small_and_was_trained_on_this_table(table: Table) -> 
 
 
 @pytest.mark.slow
-def test_truth_is_looked_up_by_normal_form() -> None:
+def test_truth_depends_on_normal_forms() -> None:
     truth = Truth.load()
     assert truth.valid({"head": "Dog", "relation": "CapableOf", "tail": "bark."})
     assert not truth.valid({"head": "dog", "relation": "CapableOf", "tail": "fly"})
@@ -146,7 +146,7 @@ def test_truth_is_looked_up_by_normal_form() -> None:
 
 
 @pytest.mark.slow
-def test_the_example_recipe_keeps_its_promise_on_a_part_of_the_inputs(tmp_path: Path) -> None:
+def test_the_example_recipe_reaches_its_target_precision_on_a_part_of_the_inputs(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     changes = [
         f"journal={tmp_path}/j.sqlite",

@@ -128,7 +128,7 @@ def test_training_text_depends_on_its_seed_alone(module: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_comparative_holds_where_the_magnitudes_say_so(pairs: comparatives.Comparatives) -> None:
+def test_a_comparative_is_true_if_the_magnitudes_differ_enough(pairs: comparatives.Comparatives) -> None:
     def holds(left: str, right: str, axis: str, way: str) -> bool:
         return pairs.valid({"left": left, "right": right, "attribute": axis, "direction": way})
 
@@ -150,7 +150,7 @@ def test_near_equals_are_neither_more_nor_less(pairs: comparatives.Comparatives)
             assert not pairs.valid({"left": left, "right": right, "attribute": "mass", "direction": way})
 
 
-def test_every_comparative_that_is_taught_holds_and_is_not_kept_out(
+def test_every_training_comparative_is_true_and_not_kept_out(
     pairs: comparatives.Comparatives, table: Table
 ) -> None:
     for row in rows_of("prompts/comparative/everyday-examples.jsonl"):
@@ -168,7 +168,7 @@ def test_the_answer_of_a_problem_is_read_from_its_words() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_problems_are_read_back_as_they_were_made(seed: int) -> None:
+def test_parsing_a_problem_gives_the_problem(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(200):
         problem = problems.make(rng)
@@ -199,7 +199,7 @@ def test_a_rationale_is_right_in_every_step_and_in_its_answer(
     assert problems.answer_valid(row) is right_answer
 
 
-def test_a_question_of_another_world_has_no_answer() -> None:
+def test_a_question_of_no_template_has_no_answer() -> None:
     for question in ("How tall is Tom?", "", "Tom has 12 apples.", "Tom has 12 apples. How many apples does Tom have now?"):  # fmt: skip
         assert problems.read(question) is None
         assert not problems.valid({"question": question, "rationale": "1 + 1 = 2.", "answer": "2"})
@@ -217,19 +217,19 @@ def test_a_question_of_another_world_has_no_answer() -> None:
          ["A bus is big.", "A bus has a door.", "A pen is made of plastic."]),
     ],
 )  # fmt: skip
-def test_a_sentence_is_read_back_as_its_propositions(sentence: str, said: list[str]) -> None:
+def test_parsing_a_sentence_gives_its_propositions(sentence: str, said: list[str]) -> None:
     assert sentences.propositions(sentence) == said
     assert all(sentences.valid({"sentence": sentence, "proposition": each}) for each in said)
 
 
-def test_a_proposition_that_its_sentence_does_not_say_is_not_supported() -> None:
+def test_a_proposition_that_is_not_in_its_sentence_is_not_supported() -> None:
     sentence = "An elephant is an animal that has a trunk and can swim."
     for proposition in ("An elephant has a tail.", "A dog can swim.", "It can swim.", ""):
         assert not sentences.valid({"sentence": sentence, "proposition": proposition})
 
 
 @pytest.mark.slow
-def test_every_sentence_says_two_to_four_facts_of_the_table(table: Table) -> None:
+def test_every_sentence_has_two_to_four_facts_of_the_table(table: Table) -> None:
     world, rng = sentences.Sentences(table), random.Random(0)
     said = {
         " ".join(["a", fact[0], sentences.predicate(fact)]) for fact in table.facts if fact[1] != "PartOf"
@@ -241,7 +241,7 @@ def test_every_sentence_says_two_to_four_facts_of_the_table(table: Table) -> Non
 
 
 @pytest.mark.slow
-def test_no_sentence_that_is_taught_tells_a_fact_or_a_subject_that_was_kept_out(table: Table) -> None:
+def test_no_training_sentence_has_a_kept_out_fact_or_subject(table: Table) -> None:
     told = {
         line.removeprefix("- ").split(" ", 1)[1].rstrip(".")
         for document in sentences.documents(0, 300)
@@ -281,7 +281,7 @@ def test_a_message_outside_its_intents_grammar_is_wrong(text: str, label: str) -
     assert not messages.valid({"text": text, "label": label})
 
 
-def test_the_stated_share_of_messages_is_taught_under_a_wrong_intent() -> None:
+def test_the_stated_share_of_training_messages_has_a_wrong_intent() -> None:
     told = [unit for document in messages.documents(0, 400) for unit in document]
     wrong = sum(
         messages.labels(said.strip()) != [given.split("\n")[0].removeprefix("Intent: ")]
@@ -298,7 +298,7 @@ def test_a_kind_without_truth_is_named() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "row", "said", "right"), COMPLETIONS)
-def test_what_the_teacher_says_is_read_by_its_kind_and_judged(
+def test_the_teachers_answers_are_parsed_by_their_kinds_and_checked(
     name: str, row: dict[str, str], said: str, right: list[bool]
 ) -> None:
     if name == "proposition":
@@ -317,7 +317,7 @@ def rows_of(path: str) -> list[dict[str, Any]]:
     return [row for rows in read_rows(ROOT / path) for row in rows]
 
 
-def test_no_pair_stands_twice_in_either_order(pairs: comparatives.Comparatives) -> None:
+def test_no_pair_is_repeated_in_either_order(pairs: comparatives.Comparatives) -> None:
     rows = rows_of("corpora/everyday/pairs.csv")
     assert len({frozenset((row["left"], row["right"])) for row in rows}) == len(rows) == 400
     assert all(pairs.claims(row["left"], row["right"]) for row in rows)

@@ -1,4 +1,4 @@
-"""Choices in answers: by label or by words, through every common decoration; several labels are no answer."""
+"""Choices in answers: by label or by words, with every common decoration; several labels are malformed."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read(text: str, choices: Any = METALS, question: str = "Which one?") -> str 
     st.sampled_from(ENDS),
     st.data(),
 )
-def test_a_label_names_its_choice_through_every_decoration(
+def test_a_label_with_any_decoration_names_its_choice(
     label: str, phrase: str, decoration: str, end: str, data: st.DataObject
 ) -> None:
     written = data.draw(
@@ -107,7 +107,7 @@ def test_a_label_names_its_choice_through_every_decoration(
     st.sampled_from(PHRASES[:-1]),
     st.sampled_from(["{}", "**{}**", "({})", "${}$", "option {}"]),
 )
-def test_several_labels_are_no_answer(labels: list[str], join: str, phrase: str, decoration: str) -> None:
+def test_several_labels_are_malformed(labels: list[str], join: str, phrase: str, decoration: str) -> None:
     assert read(phrase + join.join(decoration.format(label) for label in labels)) is None
 
 
@@ -117,7 +117,7 @@ def test_several_labels_are_no_answer(labels: list[str], join: str, phrase: str,
     st.sampled_from(["{}) {}", "{}: {}", "**{}. {}**", "({}) {}", "{} ({})", "{} - {}", "Option {}: {}"]),
     st.sampled_from(PHRASES[:6]),
 )
-def test_a_label_with_the_words_of_another_choice_is_no_answer(
+def test_a_label_with_the_words_of_another_choice_is_malformed(
     labels: list[str], form: str, phrase: str
 ) -> None:
     said, other = labels
@@ -150,9 +150,7 @@ def test_a_label_with_the_words_of_another_choice_is_no_answer(
         ("Answer: 1", None),
     ],
 )
-def test_a_label_is_told_from_an_article_and_from_what_is_said_of_the_others(
-    text: str, answer: str | None
-) -> None:
+def test_articles_and_remarks_on_other_choices_are_not_labels(text: str, answer: str | None) -> None:
     assert read(text) == answer
 
 
@@ -166,7 +164,7 @@ def test_a_label_is_told_from_an_article_and_from_what_is_said_of_the_others(
         (["(a) and (b)", "(b) and (c)", "only (a)"], "Answer: (C) only (a)", "only (a)"),
     ],
 )
-def test_choices_may_speak_of_one_another(choices: list[str], text: str, answer: str) -> None:
+def test_choices_may_mention_each_other(choices: list[str], text: str, answer: str) -> None:
     assert read(text, choices) == answer
     asked = RationaleKind().full_question({"question": "Which one?", "choices": choices})
     assert choices_of({"question": asked}) == tuple(choices)
@@ -194,7 +192,7 @@ def test_labels_inside_a_choice_of_the_question_are_part_of_its_text() -> None:
         ('{"A": "copper", "B": "tin"}', "Answer: B"),
     ],
 )
-def test_choices_have_the_labels_that_they_come_with(choices: Any, text: str) -> None:
+def test_choices_keep_their_own_labels(choices: Any, text: str) -> None:
     assert read(text, choices) == choices_of({"choices": choices})[1]
     asked = RationaleKind().full_question({"question": "Which one?", "choices": choices})
     assert len(choices_of({"question": "Which one?", "choices": choices})) == 2
@@ -228,7 +226,7 @@ def test_numbers_and_signs_in_choices_keep_their_meaning(
 @pytest.mark.parametrize(
     ("gold", "right"), [("B", True), ("(b)", True), ("**B**", True), ("tin", True), ("A", False), ("Z", None)]
 )
-def test_a_gold_choice_is_read_as_an_answer_is(gold: str, right: bool | None) -> None:
+def test_a_gold_choice_is_read_like_an_answer(gold: str, right: bool | None) -> None:
     found = RationaleKind().parse("Answer: **B**", {"question": "Which?", "choices": METALS, "gold": gold})
     assert isinstance(found, list)
     assert found[0]["right"] is right
@@ -266,7 +264,7 @@ def test_a_choice_that_is_denied_or_corrected_is_never_the_answer(
 @pytest.mark.parametrize(
     "text", ["copper or tin", "copper and tin", "(A) tin", "B: copper", "not copper", "everything but tin"]
 )
-def test_a_short_text_that_names_two_or_denies_one_is_no_answer(text: str) -> None:
+def test_a_short_text_that_names_two_or_denies_one_is_malformed(text: str) -> None:
     assert read(text) is None
 
 
@@ -274,7 +272,7 @@ def test_a_short_text_that_names_two_or_denies_one_is_no_answer(text: str) -> No
     "text",
     ["I choose A", "I'd go with (A).", "It's A.", "Ans: A", "I would say **A**", "I think it's copper"],
 )
-def test_a_choice_behind_words_of_choosing_is_read(text: str) -> None:
+def test_a_choice_behind_a_verb_of_choosing_is_read(text: str) -> None:
     assert read(text) == "copper"
 
 
@@ -294,7 +292,7 @@ def test_a_choice_behind_words_of_choosing_is_read(text: str) -> None:
         ("[red] ore|[grey] ore", ("[red] ore", "[grey] ore")),
     ],
 )
-def test_choices_are_read_as_texts_from_whatever_files_hold(choices: Any, texts: tuple[str, ...]) -> None:
+def test_choices_are_read_as_texts_from_every_form_of_cell(choices: Any, texts: tuple[str, ...]) -> None:
     row = {"question": "Which?", "choices": choices}
     assert RationaleKind().check(row) is None
     assert choices_of(row) == texts

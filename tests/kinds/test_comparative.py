@@ -1,4 +1,4 @@
-"""Comparatives: what is read from an answer, and what is said of it again."""
+"""Comparatives: reading an answer, and writing it again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def claim(text: str, row: dict[str, Any] = ROW) -> tuple[str, str, str]:
         '```json\n{"answers": [{"sentence": "Elephants are heavier than cats."}]}\n```',
     ],
 )
-def test_answers_in_many_forms_say_that_elephants_are_heavier(text: str) -> None:
+def test_many_forms_of_a_claim_give_the_same_candidate(text: str) -> None:
     assert claim(text) == ("mass", "elephant", "cat")
 
 
@@ -86,7 +86,7 @@ def test_answers_to_a_question_name_one_of_the_two(text: str, more: str) -> None
         ("x" * 1000, "too_long"),
     ],
 )
-def test_what_makes_no_claim_is_malformed_with_its_reason(text: str, reason: str) -> None:
+def test_a_text_without_a_claim_is_malformed_with_a_reason(text: str, reason: str) -> None:
     found = KIND.parse(text, ROW)
     assert isinstance(found, Malformed)
     assert found.reason == reason
@@ -95,7 +95,7 @@ def test_what_makes_no_claim_is_malformed_with_its_reason(text: str, reason: str
 @pytest.mark.parametrize(
     "text", ["neither", "An elephant or a cat", "They weigh the same.", "Both.", "I do not know", "heavier"]
 )
-def test_a_question_that_is_answered_by_no_name_is_malformed(text: str) -> None:
+def test_an_answer_without_a_name_is_malformed(text: str) -> None:
     assert isinstance(KIND.parse(text, ASKED), Malformed)
 
 
@@ -167,7 +167,7 @@ def candidates(draw: st.DrawFn) -> dict[str, Any]:
 
 @pytest.mark.slow
 @given(candidate=candidates())
-def test_what_is_said_of_a_candidate_gives_the_candidate_again(candidate: dict[str, Any]) -> None:
+def test_parsing_a_verbalized_candidate_gives_the_candidate(candidate: dict[str, Any]) -> None:
     text = KIND.verbalize(candidate)
     row = {side: candidate[side] for side in ("left", "right")}
     assert one(text, row) == candidate
@@ -200,7 +200,7 @@ def test_every_graded_adjective_is_read_as_its_own_axis() -> None:
 
 
 @pytest.mark.parametrize("word", ["other", "water", "tiger", "never", "number", "rather", "butter", "per"])
-def test_words_that_only_end_like_a_comparative_are_none(word: str) -> None:
+def test_words_that_only_end_like_a_comparative_are_not_comparatives(word: str) -> None:
     assert meaning(word) is None
 
 
@@ -218,14 +218,14 @@ def test_plurals(noun: str, many: str) -> None:
 
 
 @pytest.mark.slow
-def test_every_noun_of_the_everyday_world_is_known_again_in_the_plural() -> None:
+def test_every_noun_of_the_everyday_world_is_recognised_in_the_plural() -> None:
     from everyday.table import Table
 
     names = [name for name in Table.load().entries if name != "glass"]
     assert {name: entity_key(plural(name)) for name in names} == {name: entity_key(name) for name in names}
 
 
-def test_what_is_not_counted_takes_the_singular() -> None:
+def test_uncountable_nouns_take_the_singular() -> None:
     assert (
         KIND.verbalize(one("heavier", {"left": "water", "right": "oil"}))
         == "Compared to oil, water is heavier."

@@ -1,4 +1,4 @@
-"""The regular expression of answers: what it allows is read, and kept to by a local model."""
+"""The regular expression of answers: the parser reads all it allows, and a local model keeps to it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_sets_come_in_their_order(text: str, fits: bool) -> None:
     assert bool(re.fullmatch(regex_of(), text)) == fits
 
 
-def test_auxiliaries_are_part_of_the_answer_where_the_prompt_leaves_them_to_it() -> None:
+def test_auxiliaries_are_part_of_the_answer_if_the_prompt_has_none() -> None:
     kind = ComparativeKind(auxiliaries=["are", "can"], comparatives=["heavier"], adverbs=["often"])
     assert re.fullmatch(kind.answer_regex, " are often much heavier.")
     assert kind.context(ROW, [], __import__("random").Random(0))["auxiliary"] == ""
@@ -42,7 +42,7 @@ def test_auxiliaries_are_part_of_the_answer_where_the_prompt_leaves_them_to_it()
     assert found["auxiliary"] == "are"
 
 
-def test_a_point_or_bar_in_a_set_is_no_operator() -> None:
+def test_a_point_or_bar_in_a_set_is_escaped() -> None:
     assert re.fullmatch(regex_of(["x.y|z"], [], []), " x.y|z.")
     assert not re.fullmatch(regex_of(["x.y|z"], [], []), " xay.")
 

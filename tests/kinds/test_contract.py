@@ -1,4 +1,4 @@
-"""What every kind must keep to, and what a recipe may say to one."""
+"""The contract of every kind, and the options of a recipe."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Measured(Kind):
         return (str(candidate["thing"]),)
 
 
-def test_details_have_a_column_of_their_type_and_no_part_in_the_id() -> None:
+def test_details_have_a_column_of_their_type_and_do_not_change_the_id() -> None:
     schema = candidate_schema(Measured())
     assert str(schema.field("start").type) == "int32"
     assert str(schema.field("share").type) == "double"
@@ -48,12 +48,12 @@ def test_triples_of_one_head_and_relation_vote_on_the_tail() -> None:
     assert kind.vote_for(cat) != kind.vote_for(plant)
 
 
-def test_a_kind_whose_input_gives_nothing_votes_on_each_candidate_alone() -> None:
+def test_a_kind_without_input_columns_votes_on_each_candidate_alone() -> None:
     kind = EventKind()
     assert kind.vote_on({"event": "PersonX sleeps"}) == ("personx sleeps",)
 
 
-def test_an_option_that_a_kind_does_not_know_is_refused_by_name() -> None:
+def test_an_unknown_option_is_refused_by_name() -> None:
     recipe = Recipe.from_dict(
         {
             "name": "x",

@@ -1,4 +1,4 @@
-"""Whatever a teacher writes, no parser raises and every completion has an outcome, for every kind that is installed."""
+"""No installed kind raises on any text, and every completion has an outcome."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def check(kind: Kind, found: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_answer_of_the_table_parses_and_its_sentence_gives_the_candidate_again(made: Any) -> None:
+def test_the_answer_of_the_table_parses_and_its_sentence_parses_to_the_same_candidate(made: Any) -> None:
     kind, row, answer = made
     found = kind.parse(answer, row)
     assert not isinstance(found, Malformed)
@@ -109,7 +109,7 @@ def test_no_parser_raises_on_any_text(made: Any, text: str) -> None:
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(bits=st.lists(st.sampled_from(BITS), max_size=12), cut=st.integers(0, 200), place=st.integers(0, 200))
-def test_no_parser_raises_on_a_good_answer_that_was_cut_and_filled(
+def test_no_parser_raises_on_a_truncated_and_padded_answer(
     made: Any, bits: list[str], cut: int, place: int
 ) -> None:
     kind, row, answer = made
@@ -137,7 +137,7 @@ def fuzzed(answer: str, seed: int = 0) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name in KINDS])
-def test_every_fuzzed_completion_has_a_fate(name: str, tmp_path: Path) -> None:
+def test_every_fuzzed_completion_has_an_outcome(name: str, tmp_path: Path) -> None:
     texts = fuzzed(KINDS[name][2])
     lines = [json.dumps({"input_id": "i", "sample_index": i, "text": text}) for i, text in enumerate(texts)]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")

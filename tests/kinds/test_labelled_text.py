@@ -1,4 +1,4 @@
-"""The kind of labelled text: its taxonomy, its inputs, and how answers are read."""
+"""The kind `labelled_text`: taxonomy, inputs, and reading answers."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ REAL = (("Give it back.", "refund"), ("Give me a larger one.", "exchange"))
         ("[urgent] give it back", "[urgent] give it back"),
     ],
 )
-def test_what_a_teacher_puts_around_a_text_is_taken_off(answer: str, text: str) -> None:
+def test_decorations_around_a_text_are_removed(answer: str, text: str) -> None:
     assert texts(kind().parse(answer, {"label": "refund"})) == [(text, "refund")]
 
 
-def test_lines_are_several_texts_and_a_heading_says_whose() -> None:
+def test_lines_are_several_texts_and_a_heading_gives_their_label() -> None:
     answer = "Here are three:\n1. Give it back.\n2. 'I want my money.'\n\nIntent: Exchange\n- Swap it."
     assert texts(kind(several=True).parse(answer, {"label": "refund"})) == [
         ("Give it back.", "refund"),
@@ -89,7 +89,7 @@ def test_a_json_list_is_read_with_the_labels_in_it(wrap: str) -> None:
     assert texts(found) == [("Give it back.", "refund"), ("Swap it.", "exchange"), ("Now.", "refund")]
 
 
-def test_a_json_list_that_was_cut_gives_the_items_that_are_whole() -> None:
+def test_a_truncated_json_list_gives_its_whole_items() -> None:
     answer = '[{"text": "One.", "label": "refund"}, {"text": "Two.", "label": "refund"}, {"text": "Thr'
     assert texts(kind(several=True).parse(answer, {"label": "refund"})) == [
         ("One.", "refund"),
@@ -104,14 +104,14 @@ def test_an_answer_without_a_text_is_malformed_with_a_reason(answer: str) -> Non
     assert found.reason
 
 
-def test_a_label_that_is_no_class_stays_as_it_was_said() -> None:
+def test_an_unknown_label_stays_as_written() -> None:
     answer = '[{"text": "One.", "label": "refnd"}]'
     assert texts(kind().parse(answer, {"label": "refund"})) == [("One.", "refnd")]
 
 
 @pytest.mark.slow
 @given(text=st.text(max_size=200), several=st.booleans())
-def test_a_sentence_gives_its_candidate_again(text: str, several: bool) -> None:
+def test_parsing_a_verbalized_candidate_gives_the_candidate(text: str, several: bool) -> None:
     one = kind(several=several)
     row = {"label": "refund", "style": "polite", "contrast": "exchange"}
     found = one.parse(text, row)
@@ -127,7 +127,7 @@ def test_one_text_with_two_labels_is_one_question_with_two_answers() -> None:
     assert kind().vote_for(one) != kind().vote_for(other)
 
 
-def test_a_class_stands_for_every_combination_of_axes_and_contrast() -> None:
+def test_a_class_expands_to_every_combination_of_axes_and_contrast() -> None:
     one = kind(axes={"style": ["polite", "short"], "length": ["long"]}, contrast=True)
     rows = one.expand({"label": "refund"})
     assert [(row["style"], row["length"], row["contrast"]) for row in rows] == [
@@ -135,7 +135,7 @@ def test_a_class_stands_for_every_combination_of_axes_and_contrast() -> None:
     ]  # fmt: skip
 
 
-def test_drawn_combinations_are_the_same_for_a_seed_and_come_again_only_when_all_have_come() -> None:
+def test_drawn_combinations_depend_on_the_seed_and_repeat_only_after_all_are_drawn() -> None:
     axes = {"style": ["a", "b", "c"]}
     rows = kind(axes=axes, per_class=5, seed=1).expand({"label": "refund"})
     assert rows == kind(axes=axes, per_class=5, seed=1).expand({"label": "refund"})
@@ -143,7 +143,7 @@ def test_drawn_combinations_are_the_same_for_a_seed_and_come_again_only_when_all
     assert [row.get("draw") for row in rows] == [None] * 3 + [1] * 2
 
 
-def test_what_a_row_says_of_an_axis_is_kept() -> None:
+def test_a_rows_own_axes_are_kept() -> None:
     rows = kind(axes={"style": ["polite", "short"]}, contrast=True).expand(
         {"label": "refund", "style": "angry", "contrast": ""}
     )
@@ -162,7 +162,7 @@ def test_what_a_row_says_of_an_axis_is_kept() -> None:
         ({"taxonomy": [{"name": "a"}]}, "no column 'label'"),
     ],
 )
-def test_a_taxonomy_that_cannot_be_is_refused(options: dict[str, Any], says: str) -> None:
+def test_an_invalid_taxonomy_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(KindError, match=says):
         kind(**options)
 
@@ -172,7 +172,7 @@ def test_a_taxonomy_that_cannot_be_is_refused(options: dict[str, Any], says: str
     [{"axes": {"style": "polite"}}, {"axes": {"label": ["a"]}}, {"axes": "style"}, {"per_class": 0}, {"per_class": 10**9}, {"texts": 0}, {"contrast": True, "taxonomy": None},
      {"real": 3}, {"taxonomy": 3}],
 )  # fmt: skip
-def test_an_option_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
+def test_an_invalid_option_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"axes|per_class|texts|contrast|real|taxonomy"):
         kind(**options)
 
@@ -184,7 +184,7 @@ def test_real_rows_of_an_unknown_class_are_refused_with_the_row_and_the_nearest(
         kind(real=file(tmp_path, "real.csv", REAL[0], ("x", "refnd")))
 
 
-def test_a_class_without_a_real_row_is_refused_unless_that_is_wanted(tmp_path: Path) -> None:
+def test_a_class_without_a_real_row_is_refused_unless_zero_shot_is_set(tmp_path: Path) -> None:
     path = file(tmp_path, "real.csv", REAL[0])
     with pytest.raises(
         KindError, match="no real row of the class 'exchange': add one, or set `zero_shot: true`"
@@ -226,7 +226,7 @@ def test_inputs_without_labels_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["chat", "json-list"])
-def test_prompts_for_real_models_show_real_rows_of_the_class_and_marked_ones_of_the_other(
+def test_prompts_show_real_rows_of_the_class_and_marked_ones_of_the_contrast_class(
     name: str, tmp_path: Path
 ) -> None:
     options = {"real": file(tmp_path, "real.csv", *REAL), "contrast": True, "axes": {"style": ["polite"]}}
@@ -252,7 +252,7 @@ def test_real_rows_that_lie_in_the_evaluation_set_are_refused_before_anything_is
         plan_run(recipe(tmp_path, options=options))
 
 
-def test_few_shot_rows_of_any_file_are_looked_for_in_the_evaluation_set(tmp_path: Path) -> None:
+def test_few_shot_rows_of_any_file_are_checked_against_the_evaluation_set(tmp_path: Path) -> None:
     options = {"evaluation": file(tmp_path, "test.csv", ("give it   BACK", "refund"))}
     shown = {"path": file(tmp_path, "shots.csv", *REAL), "by": "label"}
     with pytest.raises(KindError, match=r"few-shot row 1 'Give it back\.'"):
@@ -275,7 +275,7 @@ def test_a_rule_against_contamination_needs_an_evaluation_set(tmp_path: Path) ->
         plan_run(recipe(tmp_path, rules=["contaminated"]))
 
 
-def test_the_shipped_taxonomy_is_one() -> None:
+def test_the_shipped_taxonomy_is_valid() -> None:
     one = LabelledTextKind(taxonomy=str(INTENTS))
     assert one.taxonomy is not None
     assert len(one.taxonomy.labels) == 12

@@ -1,4 +1,4 @@
-"""Numbers in answers: read as a whole in every common writing, or malformed; never the part of one."""
+"""Numbers in answers: read as a whole in every common form, or malformed."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def forms(draw: st.DrawFn) -> Form:
 @pytest.mark.slow
 @settings(max_examples=200)
 @given(forms())
-def test_a_number_is_read_as_a_whole_in_every_common_writing(form: Form) -> None:
+def test_a_number_is_read_as_a_whole_in_every_common_form(form: Form) -> None:
     read = read_number(form.text)
     assert read == form.value, read
 
@@ -172,7 +172,7 @@ def test_a_number_that_is_part_of_more_is_malformed(numeral: Form, more: str, de
 @pytest.mark.slow
 @settings(max_examples=100)
 @given(forms())
-def test_a_gold_answer_is_read_as_an_answer_is(form: Form) -> None:
+def test_a_gold_answer_is_read_like_an_answer(form: Form) -> None:
     kind = RationaleKind(answer="number")
     row = {"question": "What is it?", "gold": form.text}
     for said, right in ((form.value, True), (form.value + 1, False)):
@@ -184,7 +184,7 @@ def test_a_gold_answer_is_read_as_an_answer_is(form: Form) -> None:
 @pytest.mark.slow
 @settings(max_examples=100)
 @given(numerals(), numerals(), st.sampled_from(["", "$", "€"]), st.sampled_from(["", " km", " euros", "%"]))
-def test_right_sums_are_not_called_wrong_in_any_writing(a: Form, b: Form, prefix: str, suffix: str) -> None:
+def test_right_sums_are_not_called_wrong_in_any_form(a: Form, b: Form, prefix: str, suffix: str) -> None:
     total = write_number(a.value + b.value)
     written = f"{prefix}{a.text}{suffix} + {prefix}{b.text}{suffix} = {prefix}{total}{suffix}"
     assert not wrong_equations(f"So it is {written}."), written
@@ -334,7 +334,7 @@ def test_single_forms_have_the_value_that_a_reader_gives_them(text: str, value: 
         "5 vs",
     ],
 )
-def test_what_is_no_single_number_is_malformed(text: str) -> None:
+def test_a_text_without_a_single_number_is_malformed(text: str) -> None:
     assert isinstance(read_number(text), Malformed)
 
 
@@ -365,7 +365,7 @@ def test_a_last_number_is_read_whole(text: str, value: int) -> None:
 @pytest.mark.parametrize(
     "text", ["It is 5 feet 6 inches", "from 3 to 5", "on 2024-05-01", "at 3:30", "3, 4 and 5", "0730"]
 )
-def test_the_end_of_something_else_is_no_last_number(text: str) -> None:
+def test_the_end_of_a_longer_expression_is_not_a_last_number(text: str) -> None:
     assert isinstance(last_number(text), Malformed)
 
 
@@ -393,7 +393,7 @@ def test_an_exact_number_is_all_of_a_text(text: str) -> None:
         "1’200 + 300 = 1’500",
     ],
 )
-def test_steps_in_other_writings_hold(text: str) -> None:
+def test_steps_in_other_forms_hold(text: str) -> None:
     assert not wrong_equations(text)
     assert any(equation.holds for equation in equations(text))
 
@@ -416,7 +416,7 @@ def test_steps_in_other_writings_hold(text: str) -> None:
         "5 - 7 = (2)",
     ],
 )
-def test_steps_that_can_be_read_in_two_ways_are_let_alone(text: str) -> None:
+def test_steps_of_two_readings_are_not_checked(text: str) -> None:
     assert not wrong_equations(text)
 
 
@@ -460,7 +460,7 @@ def test_a_point_does_not_cut_an_answer_in_the_middle(text: str) -> None:
     assert isinstance(found, Malformed)
 
 
-def test_a_minus_behind_a_lists_mark_is_told_from_it() -> None:
+def test_a_minus_behind_a_list_mark_is_a_sign() -> None:
     kind, row = RationaleKind(answer="number"), {"question": "How many?"}
     for text, answer in (("Answer: - 5", "-5"), ("Answer:\n- 5", "5"), ("Answer:\n- -5", "-5")):
         found = kind.parse(text, row)
@@ -499,7 +499,7 @@ def test_a_number_beside_another_that_it_is_compared_with_is_malformed(
     "text",
     ["V2.0", "build3.1", "COVID-19", "in her mid-30s", "one of four", "one of the seven", "twenty first", "sixty third", "7.30 pm", "Jan. 5"],
 )  # fmt: skip
-def test_digits_of_a_name_a_time_or_a_place_are_no_number(text: str) -> None:
+def test_digits_of_a_name_a_time_or_a_place_are_not_a_number(text: str) -> None:
     assert isinstance(read_number(text), Malformed)
 
 
@@ -514,7 +514,7 @@ def test_numbers_near_such_words_are_read(text: str, number: Fraction) -> None:
     assert read_number(text) == number
 
 
-def test_of_two_boxes_in_one_sentence_none_is_the_answer() -> None:
+def test_two_boxes_in_one_sentence_are_ambiguous() -> None:
     kind = RationaleKind(answer="number")
     assert isinstance(kind.parse(r"It is \boxed{5} or \boxed{6}.", {"question": "How many?"}), Malformed)
     assert not isinstance(
@@ -531,7 +531,7 @@ def test_rounded_percents_units_of_one_dimension_and_clocks_are_not_called_wrong
 
 
 @pytest.mark.parametrize("text", ["1 / 4 = 26%", "1/3 = 35%", r"3\times4=13", "50 + 50 = 101%"])
-def test_wrong_equations_in_those_writings_are_called_wrong(text: str) -> None:
+def test_wrong_equations_in_these_forms_are_called_wrong(text: str) -> None:
     assert wrong_equations(text)
 
 

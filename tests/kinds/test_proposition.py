@@ -1,4 +1,4 @@
-"""The kind `proposition`: what counts as the same, votes of segmentations, whole runs."""
+"""The kind `proposition`: equality, votes of segmentations, whole runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_segmentations_of_a_sentence_vote_for_each_proposition() -> None:
 
 @pytest.mark.slow
 @given(proposition=st.from_regex(r"[A-Z][a-z]{2,8}( [a-z]{1,8}){1,5}\.", fullmatch=True))
-def test_a_proposition_put_into_words_is_read_again(proposition: str) -> None:
+def test_parsing_a_verbalized_proposition_gives_the_proposition(proposition: str) -> None:
     (row,) = KIND.expand({"document_id": "d", "text": f"{proposition[:-1]} and much more."})
     (found,) = KIND.parse(KIND.verbalize(A | {"proposition": proposition}), row)  # type: ignore[misc]
     assert found["proposition"] == proposition
@@ -115,12 +115,12 @@ def test_a_proposition_that_few_segmentations_have_is_rejected(tmp_path: Path) -
     assert result.counts["rejected"]["votes"] == 2
 
 
-def test_rules_that_would_accept_a_sentence_of_which_nothing_is_said_are_refused(tmp_path: Path) -> None:
+def test_rules_that_would_accept_a_sentence_without_a_proposition_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="put `has_proposition` first"):
         plan_run(write(tmp_path, [], DOCUMENTS, rules=["too_long"]))
 
 
-def test_documents_in_which_nothing_can_be_asked_about_are_refused(tmp_path: Path) -> None:
+def test_documents_without_a_sentence_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 rows, and nothing in them to ask about"):
         write(tmp_path, [], DOCUMENTS[1:])
 
@@ -130,7 +130,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         write(tmp_path, [], [{"text": "x"}])
 
 
-def test_a_broken_character_that_did_not_come_through_a_file_is_named() -> None:
+def test_a_lone_surrogate_is_named() -> None:
     problem = KIND.check({"document_id": "d", "text": "a \ud800 b"})
     assert problem is not None
     assert "document 'd' has a broken character" in problem

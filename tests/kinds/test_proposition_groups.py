@@ -1,4 +1,4 @@
-"""What teachers write about a chunk, whole and broken, and to which sentence it goes."""
+"""Answers about a chunk, whole and broken, and their alignment with its sentences."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ def fates(text: str) -> list[tuple[int | None, str]]:
         "\n".join(one for each in GROUPS for one in each),
     ],
 )
-def test_every_usual_form_is_read_to_the_same(text: str) -> None:
+def test_every_usual_form_gives_the_same_propositions(text: str) -> None:
     assert said(text) == GROUPS
     assert not [flaw for _, flaw in fates(text)]
 
 
-def test_groups_in_another_order_go_where_their_words_are() -> None:
+def test_groups_in_another_order_are_aligned_by_their_words() -> None:
     assert said(written([LIGHT, CAPTAIN, FERRY])) == GROUPS
     assert {row["aligned_by"] for row in rows(written([LIGHT, CAPTAIN, FERRY]))} == {"overlap"}
 
 
-def test_numbers_of_groups_go_before_their_order() -> None:
+def test_numbers_of_groups_take_precedence_over_their_order() -> None:
     text = "\n".join(group(one, opening=f"<s{i}>") for i, one in [(3, LIGHT), (1, FERRY), (2, CAPTAIN)])
     assert said(text) == GROUPS
     assert {row["aligned_by"] for row in rows(text)} == {"number"}
@@ -131,7 +131,7 @@ def test_numbers_of_groups_go_before_their_order() -> None:
         ("<s>\n- {0}\n- {1}\n</s>\n<s>\n- {2}\n</s>\n<s>\n</s>\n- {3}", GROUPS, [(2, "empty_group"), (2, "outside_groups")]),
     ],
 )  # fmt: skip
-def test_a_broken_answer_keeps_what_is_whole_and_names_what_is_not(
+def test_a_broken_answer_keeps_its_whole_propositions_and_names_its_flaws(
     text: str, expected: list[list[str]], fate: list[tuple[int | None, str]]
 ) -> None:
     text = text.format(*(one for each in GROUPS for one in each))
@@ -139,13 +139,13 @@ def test_a_broken_answer_keeps_what_is_whole_and_names_what_is_not(
     assert fates(text) == fate
 
 
-def test_a_nested_group_counts_as_one_that_was_not_closed() -> None:
+def test_a_nested_group_counts_as_not_closed() -> None:
     text = f"<s>\n- {FERRY[0]}\n<s>\n- {CAPTAIN[0]}\n</s>\n</s>\n<s>\n- {LIGHT[0]}\n</s>"
     assert said(text) == [FERRY[:1], CAPTAIN, LIGHT]
 
 
 @pytest.mark.parametrize(("text", "flaw"), [("", "no_text"), (" \n", "no_text"), ("<s>\n</s>", "no_group")])
-def test_where_nothing_is_said_every_sentence_has_a_row_that_says_so(text: str, flaw: str) -> None:
+def test_every_sentence_without_a_proposition_has_a_row_with_a_flaw(text: str, flaw: str) -> None:
     found = rows(text)
     assert {row["sentence_index"] for row in found} == {0, 1, 2}
     assert all(row["proposition"] == "" and row["sentence"] for row in found)
@@ -157,7 +157,7 @@ def test_a_refusal_belongs_to_no_sentence() -> None:
     assert {row["flaw"] for row in found} == {"no_sentence", "no_group"}
 
 
-def test_a_line_that_goes_on_belongs_to_the_proposition_before_it() -> None:
+def test_a_continuation_line_belongs_to_the_proposition_before_it() -> None:
     assert (
         said(f"<s>\n- The ferry Solveig was\n  built in 1961.\n- {FERRY[1]}\n</s>\n" + written(GROUPS[1:]))
         == GROUPS
@@ -165,13 +165,13 @@ def test_a_line_that_goes_on_belongs_to_the_proposition_before_it() -> None:
 
 
 @pytest.mark.slow
-def test_what_goes_on_without_end_is_read_in_part_and_said_so() -> None:
+def test_an_endless_answer_is_read_in_part_and_flagged() -> None:
     found = rows(written([FERRY]) * 5000)
     assert [row["flaw"] for row in found if row["flaw"] == "too_many"] == ["too_many"]
     assert len(found) < 2000
 
 
-def test_a_structured_answer_goes_to_the_sentences_by_words() -> None:
+def test_a_structured_answer_is_aligned_by_words() -> None:
     answer = {"answers": [{"proposition": one} for each in GROUPS for one in each]}
     found = KIND.read(answer, ROW)
     assert not isinstance(found, Malformed)
@@ -200,7 +200,7 @@ def test_no_proposition_of_a_whole_answer_is_lost(groups: list[list[str]]) -> No
         max_size=30,
     )
 )  # fmt: skip
-def test_every_sentence_has_a_row_whatever_is_written_and_its_place_gives_it_back(bits: list[str]) -> None:
+def test_every_sentence_has_a_row_and_a_place_whatever_the_answer(bits: list[str]) -> None:
     found = rows("".join(bits))
     assert {row["sentence_index"] for row in found if row.get("sentence_index") is not None} == {0, 1, 2}
     for row in found:

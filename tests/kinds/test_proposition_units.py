@@ -1,4 +1,4 @@
-"""Documents to sentences and chunks: every place is kept, nothing is lost or doubled."""
+"""Sentences and chunks of documents: places are kept, and no text is lost or repeated."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def spans(document: str, markup: str = "plain", **options: object) -> list[str]:
     longest=st.sampled_from([20, 1000]),
 )
 @example(document="", markup="plain", skip=False, longest=1000)
-def test_units_stand_in_order_and_between_them_is_nothing_but_space_and_marks(
+def test_units_are_in_order_and_only_space_and_marks_are_between_them(
     document: str, markup: str, skip: bool, longest: int
 ) -> None:
     found = list(
@@ -65,9 +65,7 @@ def test_units_stand_in_order_and_between_them_is_nothing_but_space_and_marks(
 @pytest.mark.slow
 @settings(max_examples=50)
 @given(document=DOCUMENTS, sentences=st.integers(1, 4), words=st.integers(1, 40))
-def test_chunks_hold_every_sentence_once_and_its_place_gives_it_back(
-    document: str, sentences: int, words: int
-) -> None:
+def test_chunks_have_every_sentence_once_with_its_place(document: str, sentences: int, words: int) -> None:
     kind = PropositionKind(chunk_sentences=sentences, chunk_words=words)
     row = {"document_id": "d", "text": document}
     indexes = []
@@ -83,7 +81,7 @@ def test_chunks_hold_every_sentence_once_and_its_place_gives_it_back(
 
 
 @pytest.mark.slow
-def test_a_hard_wrapped_sentence_keeps_its_line_breaks_in_the_source_and_loses_them_for_the_teacher() -> None:
+def test_a_hard_wrapped_sentence_has_line_breaks_in_the_source_and_none_in_the_prompt() -> None:
     document = "A truth\r\nuniversally   known.\nNext one."
     (chunk,) = PropositionKind().expand({"document_id": "d", "text": document})
     assert chunk["sentences"] == ["A truth universally known.", "Next one."]
@@ -105,18 +103,18 @@ def test_sentences_are_found(document: str, expected: int) -> None:
     assert len(spans(document)) == expected, spans(document)
 
 
-def test_an_opening_quote_goes_with_what_it_opens() -> None:
+def test_an_opening_quote_belongs_to_the_sentence_after_it() -> None:
     assert spans('He left. "I go." She too.') == ["He left.", '"I go."', "She too."]
 
 
-def test_a_huge_sentence_is_cut_to_pieces_that_say_so() -> None:
+def test_a_huge_sentence_is_cut_into_pieces() -> None:
     document = "word, " * 500
     found = list(units(document, SPLITTER, longest=200))
     assert {unit.kind for unit in found} == {PIECE}
     assert all(document[u.start : u.end].endswith("word,") for u in found)
 
 
-def test_a_run_without_space_is_read_in_no_time_and_a_line_of_marks_has_no_words() -> None:
+def test_a_run_without_space_is_read_quickly_and_a_line_of_marks_has_no_words() -> None:
     found = list(units("(" * 100_000 + "\n\n* * *\n\nEnd.", SPLITTER))
     assert [unit.kind for unit in found if unit.kind != NO_WORDS] == [SENTENCE]
 
@@ -213,7 +211,7 @@ def kinds(document: str, markup: str) -> list[tuple[str, str]]:
     return [(u.kind, document[u.start : u.end]) for u in units(document, SPLITTER, markup, skip)]
 
 
-def test_markdown_is_told_from_its_prose() -> None:
+def test_blocks_of_markdown() -> None:
     found = kinds(MARKDOWN, "markdown")
     assert [text for kind, text in found if kind == "sentence"] == [
         "First one.", "Second\none.", "An item.", "Of two.", "Another item", "A quotation.", "Last.",
@@ -223,7 +221,7 @@ def test_markdown_is_told_from_its_prose() -> None:
     ]  # fmt: skip
 
 
-def test_restructured_text_is_told_from_its_prose() -> None:
+def test_blocks_of_restructured_text() -> None:
     found = kinds(RST, "rst")
     assert [text for kind, text in found if kind == "sentence"] == [
         "Text with code::", "After it.", "the gap.", "One item.", "Two items.", "End.",
@@ -234,7 +232,7 @@ def test_restructured_text_is_told_from_its_prose() -> None:
 
 
 @pytest.mark.slow
-def test_a_chunk_does_not_reach_over_what_is_skipped_and_a_kept_heading_is_a_sentence() -> None:
+def test_a_chunk_does_not_cross_a_skipped_block_and_a_kept_heading_is_a_sentence() -> None:
     text = "# One\n\nA. B.\n\n# Two\n\nC."
     row = {"document_id": "d.md", "text": text}
     assert [chunk["sentences"] for chunk in PropositionKind().expand(row)] == [["A. B."], ["C."]]
@@ -254,13 +252,13 @@ def test_a_chunk_does_not_reach_over_what_is_skipped_and_a_kept_heading_is_a_sen
         ("a.md", "plain text", "sentence"),
     ],
 )
-def test_the_markup_is_known_by_the_row_or_by_the_name(name: str, said: str, expected: str) -> None:
+def test_the_markup_comes_from_the_row_or_the_name(name: str, said: str, expected: str) -> None:
     row = {"document_id": name, "text": "# Head", "markup": said}
     assert [unit.kind for unit in PropositionKind().units(row)] == [expected]
 
 
 @pytest.mark.slow
-def test_sentences_before_a_chunk_are_given_where_asked() -> None:
+def test_context_sentences_precede_a_chunk() -> None:
     kind = PropositionKind(chunk_sentences=1, context_sentences=2)
     found = kind.expand({"document_id": "d", "text": "Ann came. Bob left. It rained. We slept."})
     assert [chunk["before"] for chunk in found] == [
@@ -296,7 +294,7 @@ def test_a_wrong_option_is_refused_by_name(options: dict[str, object], said: str
 
 
 @pytest.mark.slow
-def test_no_character_of_forty_documents_and_a_novel_is_lost_or_doubled(data: Path) -> None:
+def test_no_character_of_forty_documents_and_a_novel_is_lost_or_repeated(data: Path) -> None:
     kind = PropositionKind(chunk_words=80)
     for row in pq.read_table(data / "documents" / "documents.parquet").to_pylist():
         document = {"document_id": row["id"], "text": row["text"], "markup": row["markup"]}

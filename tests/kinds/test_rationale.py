@@ -1,4 +1,4 @@
-"""Rationales: questions, steps and answers, as teachers write them."""
+"""Rationales: questions, steps and answers in the words of teachers."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def test_a_completion_is_cut_into_steps_and_answer() -> None:
     assert (found["steps"], found["steps_wrong"]) == (1, 0)
 
 
-def test_the_next_question_that_a_base_model_makes_up_is_no_part_of_it() -> None:
+def test_an_invented_next_question_is_cut_off() -> None:
     text = "12 - 5 = 7. The answer is 7.\n\nQ: There are 15 trees.\nA: 15 + 6 = 21. The answer is 21."
     assert only(RationaleKind(), text, APPLES)["answer"] == "7"
     assert only(RationaleKind(phrase="last"), text, APPLES)["answer"] == "7"
 
 
-def test_stop_marks_are_the_recipes_own_where_it_names_them() -> None:
+def test_stop_marks_of_the_recipe_replace_the_defaults() -> None:
     text = "12 - 5 = 7\nExercise 2: 20 - 1 = 19"
     assert only(RationaleKind(stop_marks=["Exercise"]), text, APPLES)["answer"] == "7"
 
 
-def test_a_question_that_the_teacher_repeats_is_not_taken_for_steps() -> None:
+def test_a_repeated_question_is_not_part_of_the_steps() -> None:
     text = f"Question: {APPLES['question']}\nAnswer: 12 - 5 = 7. The answer is 7."
     assert only(RationaleKind(), text, APPLES)["rationale"] == "12 - 5 = 7."
 
@@ -89,7 +89,7 @@ def test_numbers_are_read_with_units_signs_fractions_and_separators(end: str, an
         ("The answer is (175, 5).", "not_a_number"),
     ],
 )
-def test_what_gives_no_number_has_a_fate_with_a_name(text: str, reason: str) -> None:
+def test_a_text_without_a_number_is_malformed_with_a_reason(text: str, reason: str) -> None:
     assert refused(RationaleKind(answer="number"), text, APPLES) == reason
 
 
@@ -121,7 +121,7 @@ def test_choices_are_named_by_letter_or_by_their_words(text: str, answer: str) -
         ("Nobody knows where it is kept nowadays, and nobody will tell us.", "no_answer"),
     ],
 )
-def test_several_choices_or_none_are_fates_of_their_own(text: str, reason: str) -> None:
+def test_several_choices_or_none_have_reasons_of_their_own(text: str, reason: str) -> None:
     assert refused(RationaleKind(), text, BANK) == reason
 
 
@@ -139,7 +139,7 @@ def test_choices_may_come_as_a_list_or_as_text(given: str) -> None:
     assert (found["answer"], found["question"]) == ("bank", "Where? (a) river (b) bank")
 
 
-def test_yes_and_no_are_read_where_the_question_asks_for_them() -> None:
+def test_yes_and_no_are_read_if_the_question_asks_for_them() -> None:
     row = {"question": "Is a whale a fish?"}
     assert only(RationaleKind(), "Whales breathe air. So the answer is no.", row)["answer"] == "no"
     assert only(RationaleKind(), "No. Whales breathe air.", row)["answer"] == "no"
@@ -178,7 +178,7 @@ def test_a_structured_answer_has_its_steps_in_a_field() -> None:
     assert (found["rationale"], found["answer"]) == ("12 - 5 = 7", "7")
 
 
-def test_completions_of_one_question_vote_on_the_number_and_not_on_how_it_is_written() -> None:
+def test_completions_of_one_question_vote_on_the_number_whatever_its_form() -> None:
     kind = RationaleKind(answer="number")
     one, other = only(kind, "The answer is 1,200.", APPLES), only(kind, "It is so. Answer: $1200.00", APPLES)
     assert kind.vote_on(one) == kind.vote_on(other)
@@ -186,7 +186,7 @@ def test_completions_of_one_question_vote_on_the_number_and_not_on_how_it_is_wri
     assert kind.identity(one) != kind.identity(other)
 
 
-def test_a_very_long_chain_of_equations_is_no_trouble() -> None:
+def test_a_very_long_chain_of_equations_is_read() -> None:
     assert refused(RationaleKind(answer="number"), "The answer is " + "1=" * 5000, APPLES) == "not_a_number"
 
 
@@ -195,7 +195,7 @@ def test_a_very_long_chain_of_equations_is_no_trouble() -> None:
 @pytest.mark.parametrize(
     "piece", ["The answer is so. ", "1=", "((", "9", "1 + 1 = 2 = ", "bank river ", "- ", "½", "A: "]
 )
-def test_a_text_that_loops_is_read_to_its_end(piece: str, answer: Any) -> None:
+def test_a_looping_text_is_read_in_bounded_time(piece: str, answer: Any) -> None:
     found = RationaleKind(answer=answer).parse(piece * (20_000 // len(piece)), BANK)
     assert isinstance(found, list | Malformed)
 

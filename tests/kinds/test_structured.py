@@ -1,4 +1,4 @@
-"""Structured answers: the schema that is asked for, the second check here, and the two repairs."""
+"""Structured answers: schema, validation, and the two repairs."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def test_several_answers_are_a_bounded_list_under_one_key() -> None:
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_our_own_schemas_use_no_feature_that_servers_drop(several: bool) -> None:
+def test_schemas_use_no_unsupported_feature(several: bool) -> None:
     assert lint_schema(schema_of(answer_model(["premise", "hypothesis"], several))) == []
 
 
-def test_a_column_may_bear_the_name_of_a_schema_keyword() -> None:
+def test_a_column_may_have_the_name_of_a_schema_keyword() -> None:
     properties = schema_of(answer_model(["title", "type"], several=False))["properties"]
     assert set(properties) == {"title", "type"}
 
@@ -70,7 +70,7 @@ def test_the_server_is_asked_to_be_strict() -> None:
     assert (asked["type"], asked["json_schema"]["strict"]) == ("json_schema", True)
 
 
-def test_an_answer_as_it_should_be_is_not_repaired() -> None:
+def test_a_valid_answer_is_not_repaired() -> None:
     assert read_structured_answer(' {"tail": "cutting"}\n', ONE) == StructuredAnswer(
         {"tail": "cutting"}, repaired=False
     )
@@ -87,7 +87,7 @@ def test_an_answer_as_it_should_be_is_not_repaired() -> None:
         'First {"tail": "cutting"} and then {"tail": "eating"}',
     ],
 )
-def test_a_fence_and_text_around_the_first_object_are_taken_off_and_counted(text: str) -> None:
+def test_a_fence_and_text_around_the_first_object_are_removed_and_counted(text: str) -> None:
     assert read_structured_answer(text, ONE) == StructuredAnswer({"tail": "cutting"}, repaired=True)
 
 
@@ -111,7 +111,7 @@ def test_no_quotes_brackets_or_commas_are_guessed(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  \n\t"])
-def test_an_empty_answer_has_its_own_name(text: str) -> None:
+def test_an_empty_answer_has_its_own_reason(text: str) -> None:
     assert read_structured_answer(text, ONE) == Malformed("no_text")
 
 
@@ -152,7 +152,7 @@ def test_more_answers_than_the_bound_are_off_the_schema() -> None:
 
 @pytest.mark.slow
 @given(st.text(min_size=1, max_size=LONGEST))
-def test_a_valid_answer_is_given_back_whatever_it_says(text: str) -> None:
+def test_a_valid_answer_is_returned_whatever_its_text(text: str) -> None:
     assert read_structured_answer(json.dumps({"tail": text}), ONE) == StructuredAnswer(
         {"tail": text}, repaired=False
     )
@@ -160,7 +160,7 @@ def test_a_valid_answer_is_given_back_whatever_it_says(text: str) -> None:
 
 @pytest.mark.slow
 @given(st.lists(st.text(min_size=1, max_size=20), max_size=5))
-def test_a_list_of_valid_answers_is_given_back(texts: list[str]) -> None:
+def test_a_list_of_valid_answers_is_returned(texts: list[str]) -> None:
     value = {"answers": [{"tail": text} for text in texts]}
     assert read_structured_answer(json.dumps(value, ensure_ascii=False), SEVERAL) == StructuredAnswer(
         value, repaired=False
@@ -212,7 +212,7 @@ def malformed(result: RunResult) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_the_schema_is_in_what_is_sent_and_the_answer_becomes_a_candidate(structured: Make) -> None:
+def test_the_request_has_the_schema_and_the_answer_becomes_a_candidate(structured: Make) -> None:
     with FakeServer(answer=tail) as server:
         result = run(structured(server.url), quiet=True)
     assert [body["response_format"] for body in server.bodies] == [response_format(ONE)] * 5
@@ -223,7 +223,7 @@ def test_the_schema_is_in_what_is_sent_and_the_answer_becomes_a_candidate(struct
 
 
 @pytest.mark.slow
-def test_structured_or_not_is_another_question(structured: Make) -> None:
+def test_a_structured_request_has_another_key(structured: Make) -> None:
     with FakeServer(answer=tail) as server:
         run(structured(server.url), quiet=True)
         run(structured(server.url, structured=False), quiet=True)
@@ -240,7 +240,7 @@ def test_each_of_several_answers_becomes_a_candidate(structured: Make) -> None:
 
 
 @pytest.mark.slow
-def test_a_repaired_answer_is_used_counted_and_told_of(structured: Make) -> None:
+def test_a_repaired_answer_is_used_counted_and_reported(structured: Make) -> None:
     def answer(prompt: str, index: int, seed: int) -> str:
         plain = tail(prompt, index, seed)
         return f"```json\n{plain}\n```" if "thing 3" in prompt else plain
@@ -263,7 +263,7 @@ def test_an_answer_off_the_schema_is_malformed_and_keeps_its_text(structured: Ma
 
 
 @pytest.mark.slow
-def test_a_server_that_ignores_the_schema_is_found_out(structured: Make) -> None:
+def test_a_server_that_ignores_the_schema_is_detected(structured: Make) -> None:
     with FakeServer(answer=lambda *_: '{"tail": 5}') as server:
         result = run(structured(server.url), quiet=True)
     assert {row["reason"].partition(":")[0] for row in malformed(result)} == {"off_schema"}
@@ -271,7 +271,7 @@ def test_a_server_that_ignores_the_schema_is_found_out(structured: Make) -> None
 
 
 @pytest.mark.slow
-def test_what_a_better_parser_can_read_is_filtered_again_for_nothing(
+def test_a_better_parser_filters_the_same_answers_at_no_cost(
     structured: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FakeServer(answer=lambda *_: "{'tail': 'cutting bread'}") as server:

@@ -1,4 +1,4 @@
-"""Triples: parsing, words, normal forms, names."""
+"""Triples: parsing, sentences, normal forms, names of people."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tails(text: str, row: dict[str, str] = ROW, kind: TripleKind = KIND) -> list
         ("3.5 litres", "3.5 litres"),
     ],
 )
-def test_a_tail_is_found_in_what_a_teacher_may_write(text: str, tail: str) -> None:
+def test_a_tail_is_found_in_every_usual_answer(text: str, tail: str) -> None:
     assert tails(text) == [tail]
 
 
@@ -50,7 +50,7 @@ def test_a_completion_without_text_is_malformed(text: str) -> None:
     assert isinstance(KIND.parse(text, ROW), Malformed)
 
 
-def test_every_line_is_a_candidate_where_several_are_asked_for() -> None:
+def test_every_line_is_a_candidate_with_several() -> None:
     assert tails("- cutting\n- carving\n", kind=TripleKind(several=True)) == ["cutting", "carving"]
 
 
@@ -67,14 +67,14 @@ WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8), 
 
 @pytest.mark.slow
 @given(WORDS, WORDS, st.sampled_from(sorted(load_relations("everyday"))))
-def test_parsing_what_was_put_into_words_gives_the_triple_back(head: str, tail: str, relation: str) -> None:
+def test_parsing_a_verbalized_triple_gives_the_triple(head: str, tail: str, relation: str) -> None:
     triple = {"head": head, "relation": relation, "tail": tail}
     said = KIND.verbalize(triple)
     assert KIND.parse(said, triple) == [triple]
 
 
 @given(st.text(max_size=60))
-def test_normalising_twice_changes_nothing_more(text: str) -> None:
+def test_normalizing_is_idempotent(text: str) -> None:
     once = normal_phrase(text)
     assert normal_phrase(once) == once
 
@@ -92,20 +92,20 @@ def test_different_relations_have_different_ids() -> None:
     assert KIND.identity(one) != KIND.identity({**one, "relation": "PartOf"})
 
 
-def test_people_bear_names_in_the_prompt_and_lose_them_in_the_tail() -> None:
+def test_people_have_names_in_the_prompt_and_none_in_the_tail() -> None:
     context = KIND.context(EVENT, [], random.Random(0))
     assert context["head"] == "Alex pays Chris a compliment"
     assert tails(" to see Chris smile", EVENT) == ["to see PersonY smile"]
 
 
-def test_examples_never_bear_the_names_of_the_question() -> None:
+def test_examples_never_have_the_names_of_the_question() -> None:
     assert not set(QUERY) & set(NAMES)
     assert len(set(NAMES)) == 30
 
 
 @pytest.mark.slow
 @given(st.lists(st.sampled_from(["PersonX", "PersonY", "helps", "a", "dog"]), max_size=6).map(" ".join))
-def test_names_that_were_put_can_be_taken_back(text: str) -> None:
+def test_replacing_names_can_be_undone(text: str) -> None:
     assert take_names(put_names(text)) == text
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_relation_is_named_with_the_nearest() -> None:
     assert "did you mean 'UsedFor'" in str(KIND.check({"head": "a", "relation": "UsdFor"}))
 
 
-def test_a_row_without_a_relation_stands_for_all_of_them() -> None:
+def test_a_row_without_a_relation_expands_to_all_relations() -> None:
     kind = TripleKind(load_relations(["IsA", "HasA"]))
     assert [row["relation"] for row in kind.expand({"head": "dog"})] == ["IsA", "HasA"]
 
@@ -147,7 +147,7 @@ def test_lists_as_python_writes_them_are_lists(answer: str, tails: list[str]) ->
     assert [row["tail"] for row in found] == tails
 
 
-def test_a_list_of_python_that_was_cut_is_malformed() -> None:
+def test_a_truncated_list_of_python_is_malformed() -> None:
     kind = TripleKind()
     found = kind.parse("['bark', 'lea", {"head": "oak", "relation": next(iter(kind.relations))})
     assert isinstance(found, Malformed)

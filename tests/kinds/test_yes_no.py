@@ -1,4 +1,4 @@
-"""Yes and no in answers: what is denied, taken back or the beginning of another phrase is no answer."""
+"""Yes and no in answers: denied and retracted words are malformed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_an_answer_is_read_in_any_case_and_decoration(
     ),
     st.sampled_from(["{}", "The answer is {}", "I thought about bats for a long time, and so. {}"]),
 )
-def test_an_answer_that_is_denied_or_taken_back_is_none(words: list[str], form: str, frame: str) -> None:
+def test_a_denied_or_retracted_answer_is_malformed(words: list[str], form: str, frame: str) -> None:
     text = frame.format(form.format(*words))
     # `not true` is no; behind a sentence of its own, the last word may count.
     other = WORDS[words[1]] if words[0] == "true" or "Wait" in form else None
@@ -68,7 +68,7 @@ def test_an_answer_that_is_denied_or_taken_back_is_none(words: list[str], form: 
         ("nothing", None), ("Maybe", None),
     ],
 )  # fmt: skip
-def test_a_no_before_a_noun_is_no_answer_and_a_word_alone_is_one(text: str, answer: str | None) -> None:
+def test_a_no_before_a_noun_is_not_an_answer_and_a_word_alone_is(text: str, answer: str | None) -> None:
     assert read(text) == answer
 
 

@@ -20,7 +20,7 @@ LONG = "The child waited at the corner for a long time because the bus had broke
         ("x-ray", "X ray"),
     ],
 )
-def test_texts_that_differ_in_form_only_have_one_key(one: str, other: str) -> None:
+def test_texts_that_differ_in_form_only_have_equal_keys(one: str, other: str) -> None:
     assert word_key(one) == word_key(other)
 
 
@@ -36,7 +36,7 @@ def test_a_long_text_with_a_small_change_is_found() -> None:
     assert twins([LONG, "nothing like it"], others) == [(0, 1)]
 
 
-def test_short_texts_that_share_most_letters_are_not_taken_for_one() -> None:
+def test_short_texts_that_share_most_letters_are_not_twins() -> None:
     assert not twins(["cave has the property short-lived"], ["pie has the property short-lived"])
 
 

@@ -1,4 +1,4 @@
-"""Normal forms: what is stored, which texts are equal, and the words of every script."""
+"""Normal forms: stored texts, equality, and the words of every script."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def test_decomposed_texts_are_stored_composed_and_are_equal(text: str) -> None:
         ("\x1b[31mtea", " [31mtea"),
     ],
 )
-def test_hidden_characters_go_and_those_that_shape_a_word_stay(given: str, kept: str) -> None:
+def test_hidden_characters_are_removed_and_joiners_of_words_stay(given: str, kept: str) -> None:
     assert stored(given) == kept
 
 
 @pytest.mark.slow
 @given(st.text())
-def test_storing_twice_changes_nothing_more(text: str) -> None:
+def test_storing_is_idempotent(text: str) -> None:
     once = stored(text)
     assert stored(once) == once
     once.encode()
@@ -117,7 +117,7 @@ def test_edges_and_a_leading_article_do_not_tell_phrases_apart(one: str, other: 
 
 @pytest.mark.slow
 @given(st.text(max_size=30))
-def test_a_normal_form_is_its_own(text: str) -> None:
+def test_normal_forms_are_idempotent(text: str) -> None:
     assert normal_phrase(normal_phrase(text)) == normal_phrase(text)
 
 
@@ -136,7 +136,7 @@ def test_shingles_keep_vowel_signs_and_signs_and_close_apostrophes_up() -> None:
 
 
 @pytest.mark.parametrize("text", [*SCRIPTS.values()], ids=SCRIPTS)
-def test_a_word_holds_its_marks(text: str) -> None:
+def test_a_word_includes_its_marks(text: str) -> None:
     words = re.findall(word_pattern(), text)
     assert "".join(words) == re.sub(r"[\s་]", "", text)
     assert "".join(re.findall(r"[^\W_]+", text)) != "".join(words) or not re.search(f"[{marks()}]", text)
@@ -150,7 +150,7 @@ def test_all_marks_of_unicode_are_in_the_class() -> None:
     ]
 
 
-def test_stops_without_end_cost_no_more_than_they_are_long() -> None:
+def test_endless_stops_take_linear_time() -> None:
     begin = time.perf_counter()
     assert normal_phrase("! a" + "." * 9000 + "b.") == "a" + "." * 9000 + "b"
     assert time.perf_counter() - begin < 1

@@ -1,4 +1,4 @@
-"""What a reasoning model writes before its answer never reaches a kind."""
+"""A reasoning model's thoughts never reach a kind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ HARMONY = "<|channel|>analysis<|message|>We need a use.<|end|><|start|>assistant
         "&lt;think&gt;hm&lt;/think&gt;to row",
     ],
 )  # fmt: skip
-def test_the_answer_is_what_stands_behind_the_thoughts(reply: str) -> None:
+def test_the_answer_is_the_text_behind_the_thoughts(reply: str) -> None:
     found = split_thoughts(reply)
     assert (found.text.strip(" `"), found.unclosed) == ("to row", False)
     # Once taken off, there is nothing left to take off.
@@ -108,11 +108,11 @@ def test_thoughts_without_an_end_leave_no_answer(reply: str) -> None:
         "a <details> element, then its </details>",
     ],
 )
-def test_an_answer_that_speaks_of_tags_or_of_thinking_stays_as_it_is(text: str) -> None:
+def test_an_answer_that_mentions_tags_or_thinking_is_unchanged(text: str) -> None:
     assert split_thoughts(text) == SplitReply(text)
 
 
-def test_thoughts_that_the_server_parsed_out_are_thoughts_too() -> None:
+def test_thoughts_split_off_by_the_server_are_kept() -> None:
     assert split_thoughts("to row", "A use of it.") == SplitReply("to row", "A use of it.")
 
 
@@ -145,18 +145,18 @@ def test_whatever_the_thoughts_say_the_answer_is_the_same(
         ('<details type="reasoning">a</details><details type="reasoning">b</details>to row', "to row"),
     ],
 )
-def test_only_the_block_of_thoughts_is_taken_for_them(reply: str, answer: str) -> None:
+def test_only_a_block_of_thoughts_counts_as_thoughts(reply: str, answer: str) -> None:
     assert split_thoughts(reply).text == answer
 
 
 @pytest.mark.parametrize("start", ["<", "[", "◁", "<think", "<think>hm</think>to row", "&lt;/"])
-def test_blanks_without_end_cost_no_more_than_they_are_long(start: str) -> None:
+def test_endless_blanks_take_linear_time(start: str) -> None:
     begin = time.perf_counter()
     assert not split_thoughts(start + " \n" * 3000 + "x").unclosed
     assert time.perf_counter() - begin < 1
 
 
-def test_marks_without_end_cost_no_more_than_they_are_long() -> None:
+def test_endless_marks_take_linear_time() -> None:
     begin = time.perf_counter()
     assert split_thoughts("hm" + "assistantfinal" * 20_000 + "to row").text.endswith("to row")
     assert split_thoughts("analysisWe " + "assistantfinal" * 20_000 + "to row").text == "to row"
@@ -165,13 +165,13 @@ def test_marks_without_end_cost_no_more_than_they_are_long() -> None:
 
 @given(st.text(max_size=60))
 @settings(max_examples=60)
-def test_no_text_is_too_odd_to_split(text: str) -> None:
+def test_any_text_can_be_split(text: str) -> None:
     found = split_thoughts(text)
     assert split_thoughts(found.text).text.strip() == found.text.strip()
 
 
 @pytest.mark.parametrize("kind", [EventKind(), LabelledTextKind(), RationaleKind()], ids=lambda k: k.name)
-def test_no_kind_is_given_thoughts(kind: object) -> None:
+def test_no_kind_gets_thoughts(kind: object) -> None:
     row = {"head": "oar", "relation": "UsedFor", "label": "praise", "question": "How many are 3 and 4?"}
     plain, thought = (
         "3 + 4 = 7. The answer is 7.",
@@ -194,7 +194,7 @@ def test_no_kind_is_given_thoughts(kind: object) -> None:
         '{"tail": "<think>to swim? no</think>to row"}',
     ],
 )
-def test_a_structured_answer_stands_behind_thoughts_too(reply: str) -> None:
+def test_a_structured_answer_may_follow_thoughts(reply: str) -> None:
     found = read_structured_answer(reply, answer_model(["tail"], several=False))
     assert not isinstance(found, Malformed)
     assert found.value == {"tail": "to row"}
@@ -218,7 +218,7 @@ def test_a_structured_answer_of_thoughts_alone_is_malformed(reply: str) -> None:
         ("<|im_start|>assistant\n<think>\n\n</think>\n\n", ""),
     ],
 )
-def test_a_prompt_that_opens_the_thoughts_is_known(prompt: str, tag: str) -> None:
+def test_a_prompt_that_opens_the_thoughts_is_recognised(prompt: str, tag: str) -> None:
     assert opened_by(prompt) == tag
 
 
@@ -270,7 +270,7 @@ def test_names_of_thoughts_are_read_however_they_are_joined(tag: str) -> None:
     ],
 )
 @pytest.mark.parametrize("before", ["", "<think>hm</think>"])
-def test_a_token_that_ends_a_reply_is_no_part_of_it(before: str, end: str) -> None:
+def test_a_token_that_ends_a_reply_is_not_part_of_the_answer(before: str, end: str) -> None:
     assert split_thoughts(f"{before}bark{end}").text == "bark"
 
 

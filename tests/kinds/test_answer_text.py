@@ -1,4 +1,4 @@
-"""What a teacher puts around an answer is taken off; what belongs to the answer stays. JSON that was cut."""
+"""Decorations of answers, lists and truncated JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AROUND = [
 
 @pytest.mark.parametrize(("before", "behind"), AROUND)
 @pytest.mark.parametrize("text", ["drinking tea", "चाय पीना"])
-def test_a_decorated_answer_says_what_stands_in_it(before: str, behind: str, text: str) -> None:
+def test_a_decorated_answer_is_read_without_decorations(before: str, behind: str, text: str) -> None:
     assert clean_line(f"{before}{text}{behind}") == text
 
 
@@ -54,7 +54,7 @@ NESTED = [
 
 
 @given(st.lists(st.sampled_from(NESTED), max_size=4, unique=True))
-def test_decorations_come_off_one_after_another(around: list[str]) -> None:
+def test_nested_decorations_are_removed(around: list[str]) -> None:
     text = "drinking tea"
     for one in around:
         text = one.format(text)
@@ -68,12 +68,12 @@ def test_decorations_come_off_one_after_another(around: list[str]) -> None:
         "2 * 3 * 4", "'tis the season", '"A" and "B"', "rock 'n' roll", "👍", "AC/DC", ":)", "a", "A", "E = mc^2", "f(x)", "10% off", "don't",
     ],
 )  # fmt: skip
-def test_what_belongs_to_an_answer_stays(text: str) -> None:
+def test_signs_of_the_answer_itself_stay(text: str) -> None:
     assert clean_line(text) == text
 
 
 @pytest.mark.parametrize("text", ["- tea", "1. tea", "Tail: tea", "“tea”", '"tea"', "● tea"])
-def test_an_answer_that_looks_decorated_can_be_written(text: str) -> None:
+def test_an_answer_that_looks_decorated_is_written_in_quotes(text: str) -> None:
     assert clean_line(as_line(text)) == text.strip()
 
 
@@ -97,7 +97,7 @@ def tails(text: str, kind: TripleKind = SEVERAL) -> Any:
         '{"answers": ["drinking tea", "holding pens",', '["drinking tea", "holding pens",]', "Tail:\ndrinking tea\n---\nholding pens",
     ],
 )  # fmt: skip
-def test_a_list_in_any_dress_is_read_item_by_item(text: str) -> None:
+def test_a_list_of_any_form_is_read_item_by_item(text: str) -> None:
     assert tails(text) == ["drinking tea", "holding pens"]
 
 
@@ -106,7 +106,7 @@ def test_json_without_a_whole_item_is_malformed(text: str) -> None:
     assert tails(text, KIND) == "not_json"
 
 
-def test_a_stem_in_another_unicode_form_is_taken_off() -> None:
+def test_a_stem_in_another_unicode_form_is_removed() -> None:
     assert KIND.parse("cafe\u0301 is used for drinking tea", {"head": "café", "relation": "UsedFor"}) == [
         {"head": "café", "relation": "UsedFor", "tail": "drinking tea"}
     ]
@@ -169,7 +169,7 @@ def test_a_decorated_labelled_text_is_read_with_its_question_mark(text: str) -> 
         '{"texts": ["Where is it?", "Is it lost?"',
     ],
 )
-def test_of_a_cut_list_of_texts_the_whole_ones_count(text: str) -> None:
+def test_a_truncated_list_gives_its_whole_texts(text: str) -> None:
     found = LabelledTextKind(several=True).parse(text, {"label": "card_late"})
     assert not isinstance(found, Malformed)
     assert [one["text"] for one in found] == ["Where is it?", "Is it lost?"]
@@ -202,9 +202,7 @@ JSON = st.recursive(
 
 @pytest.mark.slow
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=5), st.data())
-def test_wherever_a_list_of_texts_is_cut_only_whole_ones_are_read(
-    texts: list[str], data: st.DataObject
-) -> None:
+def test_a_list_truncated_anywhere_gives_whole_texts_only(texts: list[str], data: st.DataObject) -> None:
     written = json.dumps(texts, ensure_ascii=data.draw(st.booleans()))
     cut = written[: data.draw(st.integers(1, len(written)))]
     found = json_value(cut)
@@ -218,7 +216,7 @@ def test_reading_cut_json_never_raises(value: Any, data: st.DataObject) -> None:
     assert json_texts(written[: data.draw(st.integers(0, len(written)))], ("text",)) is not ...
 
 
-def test_brackets_without_end_cost_no_more_than_they_are_long() -> None:
+def test_endless_brackets_take_linear_time() -> None:
     begin = time.perf_counter()
     assert json_value('["oak", ' + "[" * 20_000)[0] == "oak"
     assert time.perf_counter() - begin < 1
