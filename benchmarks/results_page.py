@@ -61,9 +61,17 @@ class Results:
         """
         table = self.tables[name]
         lines = [table["columns"], ["---"] * len(table["columns"]), *map(self._row, table["rows"])]
-        return "".join(
+        text = "".join(
             "|" + "".join(f" {cell} |" if cell else " |" for cell in line) + "\n" for line in lines
         )
+        return f"{text}\n{self._origin(table)}\n"
+
+    def _origin(self, table: Mapping[str, Any]) -> str:
+        """The dates and commits of the figures in a table."""
+        names = {found[1] for row in table["rows"] for cell in row for found in _CELL.finditer(cell)}
+        names |= {found[1] for name in names if (found := _END.fullmatch(name))}
+        origins = {f"{run['date']} ({run['commit']})" for run in self.runs if names & run["figures"].keys()}
+        return f"Recorded on {', '.join(sorted(origins))}."
 
     def _row(self, cells: list[str]) -> list[str]:
         return [_CELL.sub(lambda found: shown(self.value(found[1]), found[2]), cell) for cell in cells]

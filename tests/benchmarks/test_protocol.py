@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -121,6 +122,16 @@ def test_the_tables_of_the_page_are_up_to_date() -> None:
     assert page(text) == text
 
 
+def test_links_into_the_page_lead_to_its_headings() -> None:
+    headings = {
+        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+        for line in PAGE.read_text("utf-8").splitlines()
+        if line.startswith("#")
+    }
+    for file in [base.ROOT / "README.md", *(base.ROOT / "docs").rglob("*.md")]:
+        assert {*re.findall(r"RESULTS\.md#([\w-]+)", file.read_text("utf-8"))} <= headings, file
+
+
 def test_every_table_is_on_the_page() -> None:
     text = PAGE.read_text("utf-8")
     for name in NAMES:
@@ -142,13 +153,13 @@ def test_a_table_formats_its_figures(tmp_path: Path) -> None:
         "{a: 0}",
     ]
     content = {
-        "runs": [{"figures": figures}],
+        "runs": [{"date": "2026-11-21", "commit": "abc1234", "figures": figures}],
         "tables": {"one": {"columns": ["a", "b", "c", ""], "rows": [cells]}},
     }
     (tmp_path / "example.json").write_text(json.dumps(content))
-    assert Results("example", tmp_path).table("one").splitlines()[2] == (
-        "| −0.013 (−0.02 to 0.01) | 12.5 % | 12,000; yes | {a: 0} |"
-    )
+    lines = Results("example", tmp_path).table("one").splitlines()
+    assert lines[2] == "| −0.013 (−0.02 to 0.01) | 12.5 % | 12,000; yes | {a: 0} |"
+    assert lines[-1] == "Recorded on 2026-11-21 (abc1234)."
 
 
 def test_a_figure_in_two_runs_is_refused(tmp_path: Path) -> None:
