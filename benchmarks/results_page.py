@@ -74,10 +74,12 @@ class Results:
         return f"Recorded on {', '.join(sorted(origins))}."
 
     def _row(self, cells: list[str]) -> list[str]:
-        return [_CELL.sub(lambda found: shown(self.value(found[1]), found[2]), cell) for cell in cells]
+        return [
+            _CELL.sub(lambda found: format_figure(self.value(found[1]), found[2]), cell) for cell in cells
+        ]
 
 
-def shown(value: Any, spec: str) -> str:
+def format_figure(value: Any, spec: str) -> str:
     """Format a figure: a format specification, `.1%` for percent, or `yes` for a truth value."""
     if spec == "yes":
         return "yes" if value else "no"

@@ -214,7 +214,7 @@ def preferences(found: SelfPreference) -> dict[str, Any]:
 # Texts that hold no verdict
 
 
-def silent(data: Path, quick: bool) -> dict[str, Any]:
+def texts_without_verdict(data: Path, quick: bool) -> dict[str, Any]:
     """How often a parser finds a verdict in texts without one."""
     dev = read(data / "creak" / "dev.parquet")
     texts = {
@@ -242,7 +242,7 @@ def figures(options: Options) -> Figures:
     """Measure all sets; lists hold ids or texts to look at."""
     draws = 200 if options.quick else 2_000
     data = options.data_folder
-    found = llmbar(data, draws) | pandalm(data, draws) | silent(data, options.quick)
+    found = llmbar(data, draws) | pandalm(data, draws) | texts_without_verdict(data, options.quick)
     print(show(found))
     return found
 

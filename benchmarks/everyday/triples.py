@@ -28,7 +28,7 @@ def recipe(folder: Path, critic: str, quick: bool) -> Recipe:
     return Recipe.load(ROOT / "examples/everyday.yaml", changes + (["inputs.limit=100"] if quick else []))
 
 
-def labelled() -> set[str]:
+def label_sheet_ids() -> set[str]:
     """Ids of the rows that the shipped critic was trained or calibrated on."""
     kind = TripleKind()
     with (ROOT / "critics/everyday-labels.csv").open(encoding="utf-8") as file:
@@ -37,7 +37,7 @@ def labelled() -> set[str]:
 
 def triples(folder: Path, quick: bool) -> Figures:
     """Print the table of triples and return its figures."""
-    truth, known = Truth.load(), labelled()
+    truth, known = Truth.load(), label_sheet_ids()
     start = time.perf_counter()
     result = run(recipe(folder, "critic=null", quick))
     seconds = time.perf_counter() - start

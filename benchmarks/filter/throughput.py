@@ -124,7 +124,7 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
                 journal.write_answers(answers, "")
 
 
-def timed(path: Path, workers: int, cores: int) -> dict[str, Any]:
+def time_stage(path: Path, workers: int, cores: int) -> dict[str, Any]:
     """Run the stage in a process of its own; what it used, with counts and hashes."""
     command = [sys.executable, "-m", "benchmarks.filter.stage", str(path), str(workers)]
     allowed = sorted(os.sched_getaffinity(0))[:cores]
@@ -146,9 +146,9 @@ def figures(options: Options) -> Figures:
 def throughput(folder: Path, rows: int, workers: int) -> Figures:
     """Measure all rows with all processes and with one, and a tenth of the rows for the memory."""
     large, small = fill(folder / f"{rows}", rows), fill(folder / f"{rows // 10}", rows // 10)
-    tries = [timed(large, workers, workers) for _ in range(3 if rows > 100_000 else 1)]
+    tries = [time_stage(large, workers, workers) for _ in range(3 if rows > 100_000 else 1)]
     many = min(tries, key=lambda found: float(found["seconds"]))
-    one, tenth = timed(large, 1, 1), timed(small, workers, workers)
+    one, tenth = time_stage(large, 1, 1), time_stage(small, workers, workers)
     counts = many["counts"]
     outcomes = counts["accepted"] + sum(counts["rejected"].values()) + counts["malformed"]
     return {

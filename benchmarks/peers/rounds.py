@@ -58,7 +58,7 @@ def figures(options: Options) -> Figures:
     print(
         f"\n{rows} prompts, {options.latency * 1000:g} ms, {options.in_flight} in flight, {options.repeats} rounds"
     )
-    print(shown(results))
+    print(results_table(results))
     job = {"rows": rows, **{name: getattr(options, name) for name in ("in_flight", "latency", "repeats")}}
     return {"job": job, **{result.client.name: result.figures() for result in results}}
 
@@ -106,7 +106,7 @@ def spread(values: dict[str, float], digits: int) -> str:
     return f"{values['median']:,.{digits}f} ({values['min']:,.{digits}f}–{values['max']:,.{digits}f})"
 
 
-def shown(results: list[Result]) -> str:
+def results_table(results: list[Result]) -> str:
     rows: list[tuple[Any, ...]] = [("client", "version", "rows/s", "CPU ms per row", "peak MB", "")]
     for result in results:
         figures = result.figures()

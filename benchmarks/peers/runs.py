@@ -96,7 +96,7 @@ def write_job(folder: Path, rows: int, base_url: str, in_flight: int) -> None:
     (folder / "recipe.yaml").write_text(RECIPE.format(base_url=base_url, in_flight=in_flight))
 
 
-def pinned(command: list[str], core: int | None) -> list[str]:
+def pin(command: list[str], core: int | None) -> list[str]:
     return command if core is None else ["taskset", "-c", str(core), *command]
 
 
@@ -111,9 +111,7 @@ def server(options: Options) -> Iterator[str]:
         return
     command = [sys.executable, "-m", "synthkd.testing", "--port", "0"]
     command += ["--latency", str(options.latency), "--seconds", "3600"]
-    process = subprocess.Popen(
-        pinned(command, options.server_core), cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(pin(command, options.server_core), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -154,7 +152,7 @@ sys.exit(status & 255)
 """
 
 
-def timed(
+def time_process(
     command: list[str], env: dict[str, str], cwd: Path, log: IO[str], timeout: float
 ) -> tuple[int, float, float, int]:
     """Exit status, seconds, CPU seconds and peak memory of a process and its children.
@@ -183,7 +181,7 @@ def timed(
     return status, seconds, cpu, memory
 
 
-def completed(client: Client, folder: Path, log: Path) -> int:
+def count_completed(client: Client, folder: Path, log: Path) -> int:
     """Count the prompts with an answer.
 
     A peer prints their number in its last line; synthkd has them in its journal.
@@ -204,10 +202,10 @@ def run(client: Client, python: Path, rows: int, home: Path, options: Options, t
         write_job(folder, rows, base_url, options.in_flight)
         # synthkd runs from this tree, whatever is installed.
         cwd = ROOT if client.script is None else folder
-        line = pinned(command(client, python, folder, base_url, options.in_flight), options.core)
+        line = pin(command(client, python, folder, base_url, options.in_flight), options.core)
         with log.open("w") as file:
-            code, seconds, cpu, memory = timed(line, environment(home), cwd, file, timeout)
-        done = completed(client, folder, log) if code == 0 else 0
+            code, seconds, cpu, memory = time_process(line, environment(home), cwd, file, timeout)
+        done = count_completed(client, folder, log) if code == 0 else 0
         problem = f"{done} of {rows} completed" if code == 0 else f"ended with status {code}"
         if code == -signal.SIGKILL and seconds >= timeout:
             problem = f"not done within {timeout:g} s"

@@ -116,7 +116,7 @@ def gain(better: Sequence[float], base: Sequence[float]) -> Gain:
     return Gain(mean, mean - half, mean + half)
 
 
-def compared(
+def comparison(
     found: dict[Task, Outcome], base: Task, others: dict[str, Task], seeds: Sequence[int]
 ) -> list[tuple[Any, ...]]:
     """Lines of a table of the arms, with their gains over the base."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.base import Figures, Options
-from benchmarks.pgkd.loops import Outcome, Setting, Task, compared, gain, run_all
+from benchmarks.pgkd.loops import Outcome, Setting, Task, comparison, gain, run_all
 from benchmarks.text_table import table
 
 #: Outcomes so far: parts share loops.
@@ -135,7 +135,7 @@ class Study:
 
     def show(self, title: str, arms: dict[str, Task], base: str) -> None:
         """Print a table of the arms, with their gains over one of them."""
-        lines = compared(_DONE, arms[base], arms, self.seeds)
+        lines = comparison(_DONE, arms[base], arms, self.seeds)
         print(f"\n{title} (gains over: {base})\n{table(lines)}", flush=True)
 
     def gain(self, name: str, better: Task, base: Task) -> Figures:

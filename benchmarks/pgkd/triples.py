@@ -78,10 +78,10 @@ def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     recipe = Recipe.load(ROOT / "examples/pgkd-triples.yaml", changes)
     distill(recipe, quiet=True)
     task, truth = TripleTask(recipe), Truth.load()
-    return [measured(task, truth, file) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))]
+    return [measure_round(task, truth, file) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))]
 
 
-def measured(task: Any, truth: Any, file: Path) -> Round:
+def measure_round(task: Any, truth: Any, file: Path) -> Round:
     """Measure the student of a round by the table, by critic and by examiner."""
     import pyarrow as pa
 

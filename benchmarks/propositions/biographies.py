@@ -79,7 +79,7 @@ def verdicts(read: Biographies, facts: Facts, rule: str) -> dict[str, list[str |
     return {row["id"]: [next(said) for _ in facts[row["id"]]] for row in read.sentences}
 
 
-def kept(read: Biographies, facts: Facts, rules: tuple[str, ...]) -> Facts:
+def passing_facts(read: Biographies, facts: Facts, rules: tuple[str, ...]) -> Facts:
     """The facts that all these rules let pass."""
     found = [verdicts(read, facts, rule) for rule in rules]
     return {
@@ -105,7 +105,7 @@ def agreement(options: Options) -> Figures:
         *((f"model, {rule}", (rule,)) for rule in RULES),
         ("model, all rules", RULES),
     ]:
-        facts = kept(read, read.model, rules) if rules else read.model
+        facts = passing_facts(read, read.model, rules) if rules else read.model
         share = sum(len(facts[name]) for name in read.of) / whole
         for scorer in (ExactScorer(), OverlapScorer()):
             found = mean_scores(reference_based(read.human[name], facts[name], scorer) for name in read.of)

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.banking77 import Rows, draw, some, split
 from benchmarks.base import Figures, Options
-from benchmarks.students.setfit import NotKept, kept, setfit
+from benchmarks.students.setfit import NotKept, load_or_train, setfit
 from benchmarks.text_table import table
 from synthkd import plugins
 from synthkd.students import classifiers
@@ -187,14 +187,14 @@ def _ours(student: str, keep: Path | None = None, only: bool = False, **student_
     def method(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
         made: Classifier = plugins.find("students", student)(seed=seed, **student_options)
 
-        def trained() -> tuple[Any, float]:
+        def train_student() -> tuple[Any, float]:
             began = time.process_time()
             made.fit(LabelledTexts(tuple(train.texts), tuple(train.labels)))
             seconds = time.process_time() - began
             return made.predict(texts), seconds
 
         facts = [student, student_options, seed, train.texts, train.labels, texts]
-        return kept(keep, student, [json.dumps(facts).encode(), *_code()], trained, only)
+        return load_or_train(keep, student, [json.dumps(facts).encode(), *_code()], train_student, only)
 
     return method
 

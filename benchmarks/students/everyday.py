@@ -39,12 +39,12 @@ from benchmarks.students.everyday_split import split
 from benchmarks.students.everyday_training import ARMS, BEST, UNMET, Settings, name_of, students
 from benchmarks.students.everyday_world import (
     World,
+    accepted_rows,
     answers,
     as_often,
     by_student,
     every_question,
-    kept,
-    passed,
+    passing_rows,
 )
 from benchmarks.text_table import table
 from everyday.truth import Truth
@@ -102,10 +102,10 @@ def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[
     """
     critic = world.critic()
     corpora: dict[Any, list[Mapping[str, Any]]] = {
-        None: [row for rows in runs for row in as_often(passed(rows))]
+        None: [row for rows in runs for row in as_often(passing_rows(rows))]
     }
     for arm in ARMS:
-        chosen = [passed(rows) if arm == "raw" else kept(rows, critic, arm) for rows in runs]
+        chosen = [passing_rows(rows) if arm == "raw" else accepted_rows(rows, critic, arm) for rows in runs]
         corpora[arm] = [row for rows in chosen for row in as_often(world.split.learnt(rows))]
         if arm != "raw":
             found.note_kept(arm, as_often(chosen[0]), world.valid)

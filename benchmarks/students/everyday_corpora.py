@@ -45,7 +45,7 @@ def documents(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[st
     return rows[:train], rows[train:]
 
 
-def filtered(
+def run_example(
     name: str, part: str, rows: Iterable[Mapping[str, Any]], folder: Path, changes: list[str]
 ) -> Corpus:
     """Run an example recipe over these inputs; the completions stay in the folder's journal."""

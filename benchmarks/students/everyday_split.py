@@ -28,7 +28,7 @@ class Split:
     questions: tuple[Question, ...]
 
     @property
-    def asked(self) -> tuple[Question, ...]:
+    def held_out(self) -> tuple[Question, ...]:
         """Every held-out question."""
         return self.of_heads + self.questions
 

@@ -62,7 +62,7 @@ class World:
     def __init__(self, folder: Path, seed: int, split: Split, valid: Callable[[Row], bool]) -> None:
         self.folder, self.seed, self.split, self.valid = folder / f"seed-{seed}", seed, split, valid
         self.folder.mkdir()
-        self._held_out = self._inputs("held", split.asked)
+        self._held_out = self._inputs("held", split.held_out)
 
     def runs(self, questions: Sequence[Question], count: int) -> list[Rows]:
         """The teacher's rows of a number of runs, each with its own seed of sampling."""
@@ -75,7 +75,7 @@ class World:
         if sampled is None:
             sampled = self._rows("sampled", [self._held_out, *changes])
         greedy = self._rows("greedy", [self._held_out, *changes, *GREEDY])
-        asked = self.split.asked
+        asked = self.split.held_out
         return right(sampled, asked, N, self.valid), right(greedy, asked, 1, self.valid)
 
     def _rows(self, name: str, changes: Iterable[str]) -> Rows:
@@ -106,14 +106,14 @@ class World:
         return train_critic(kind(), read_labels(path, kind(), held_out=0.5))
 
 
-def passed(rows: Rows) -> Rows:
+def passing_rows(rows: Rows) -> Rows:
     """The distinct rows of a run that passed the rules."""
     return [row for row in rows if row["rejected_by"] is None]
 
 
-def kept(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
+def accepted_rows(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
     """Of the rows that passed the rules, those that the critic keeps at a target precision."""
-    left = passed(rows)
+    left = passing_rows(rows)
     limit = critic.threshold(precision)
     if not hasattr(limit, "threshold"):
         raise SystemExit(f"the critic cannot keep a precision of {precision}: {limit}")

@@ -34,7 +34,7 @@ def figures(options: Options) -> Figures:
     facts = sorted(Table.load().facts)[: ROWS // 8 if options.quick else ROWS]
     rows = [dict(zip(("head", "relation", "tail"), fact, strict=True)) for fact in facts]
     writer = ExampleBuilder(TripleKind(), load_prompt("triple/student"))
-    seconds, (examples, _) = timed(lambda: writer.examples(rows))
+    seconds, (examples, _) = cpu_time(lambda: writer.examples(rows))
     found: Figures = {"generator_examples_per_second": len(examples) / seconds}
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def figures(options: Options) -> Figures:
     }
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+def cpu_time(work: Callable[[], Any]) -> tuple[float, Any]:
     """Processor seconds of a call, and its result."""
     start = time.process_time()
     found = work()
@@ -65,11 +65,11 @@ def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
 
     model, tokenizer = load_checkpoint(str(base), device="cpu")
     coder = ExampleTokenizer(tokenizer, False)
-    coding, (coded, _) = timed(lambda: coder.examples(examples, 512))
+    coding, (coded, _) = cpu_time(lambda: coder.examples(examples, 512))
     work = GeneratorTraining(
         model, coder.pad, coded, examples, GeneratorOptions(epochs=1, batch_size=BATCH, device="cpu")
     )
-    seconds, trained = timed(lambda: work.run(1e-3))
+    seconds, trained = cpu_time(lambda: work.run(1e-3))
     return trained.tokens / seconds, coding
 
 
@@ -109,5 +109,5 @@ def _bare(base: Path, examples: list[Any]) -> float:
             tokens += int(mask.sum())
         return tokens
 
-    seconds, tokens = timed(epoch)
+    seconds, tokens = cpu_time(epoch)
     return tokens / seconds

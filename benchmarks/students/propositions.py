@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.base import Figures, Options
-from benchmarks.students.everyday_corpora import documents, filtered
-from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.students.everyday_corpora import documents, run_example
+from benchmarks.students.seeds import Floats, format_interval, interval, interval_figures
 from benchmarks.text_table import table
 from everyday import sentences
 from synthkd.corpora.proposition_metrics import ExactScorer, reference_based
@@ -49,7 +49,7 @@ def _measure(options: Options, folder: Path) -> Figures:
     start = time.perf_counter()
     changes = ["kind.options.chunk_sentences=1", "teacher.sampling.max_tokens=90"]
     corpora = [
-        filtered("propositions", part, rows, folder, changes)
+        run_example("propositions", part, rows, folder, changes)
         for part, rows in (("train", train), ("held", held))
     ]
     wrote = time.perf_counter() - start
@@ -160,7 +160,7 @@ def of_teacher(
 
 
 def _cells(scores: Floats) -> list[str]:
-    return [shown(interval(scores[..., place])) for place in range(len(MEASURES))]
+    return [format_interval(interval(scores[..., place])) for place in range(len(MEASURES))]
 
 
 def _figures(scores: dict[str, Floats], seen: Any) -> dict[str, Any]:
@@ -173,6 +173,6 @@ def _figures(scores: dict[str, Floats], seen: Any) -> dict[str, Any]:
     for place, measure in ((2, "f1"), (3, "whole")):
         for name, other in (("raw", "student, raw"), ("teacher", "teacher, one sample")):
             difference = interval(scores["student, filtered"][..., place], scores[other][..., place])
-            print(f"  {measure}, filtered minus {name}: {shown(difference)}")
-            figures |= named(f"propositions_filtered_minus_{name}_{measure}", difference)
+            print(f"  {measure}, filtered minus {name}: {format_interval(difference)}")
+            figures |= interval_figures(f"propositions_filtered_minus_{name}_{measure}", difference)
     return figures

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.base import Figures, Options
-from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.students.seeds import Floats, format_interval, interval, interval_figures
 from benchmarks.text_table import table
 from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
 from synthkd.filters.votes import tally
@@ -95,7 +95,7 @@ class Ranker:
         return SCALE * torch.einsum("bd,bkd->bk", question @ self.question, choice @ self.choice)
 
 
-def trained(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: int = EPOCHS) -> Ranker:
+def train(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: int = EPOCHS) -> Ranker:
     """Train with cross-entropy over a question's choices."""
     import torch
 
@@ -166,19 +166,21 @@ def figures(options: Options) -> Figures:
         "untrained, nearest vector": right(items, Ranker(items.question.shape[1]), items.held)[None]
     }
     lines: list[tuple[Any, ...]] = [("trained on", "rows", "of them right", "answers right")]
-    lines.append(("untrained, nearest vector", 0, "", shown(interval(scores["untrained, nearest vector"]))))
+    lines.append(
+        ("untrained, nearest vector", 0, "", format_interval(interval(scores["untrained, nearest vector"])))
+    )
     for way, (rows_of, weighted) in ways.items():
         found = []
         for seed in range(options.seeds):
             rows = rows_of(seed)
             # The same number of steps for all: more rows are seen fewer times.
             epochs = max(1, round(EPOCHS * len(voted) / len(rows)))
-            found.append(right(items, trained(items, rows, weighted, seed, epochs), items.held))
+            found.append(right(items, train(items, rows, weighted, seed, epochs), items.held))
         scores[way] = np.array(found)
         true = float(
             np.mean([items.choices[items.place[n]][c] == items.answer[items.place[n]] for n, c, _ in rows])
         )
-        lines.append((way, len(rows), true, shown(interval(scores[way]))))
+        lines.append((way, len(rows), true, format_interval(interval(scores[way]))))
     print(f"\nCommonsenseQA: {int(items.held.sum())} held-out questions, {options.seeds} seeds, chance 0.2")
     print(table(lines))
     found_figures: Figures = {}
@@ -188,8 +190,8 @@ def figures(options: Options) -> Figures:
         "gold_minus_voted": ("gold answers", "voted"),
     }.items():
         difference = interval(scores[one], scores[other])
-        print(f"  {name.replace('_', ' ')}: {shown(difference)}")
-        found_figures |= named(f"cqa_{name}", difference)
+        print(f"  {name.replace('_', ' ')}: {format_interval(difference)}")
+        found_figures |= interval_figures(f"cqa_{name}", difference)
     return found_figures | {
         f"cqa_{way.replace(', ', '_').replace(' ', '_')}": round(float(s.mean()), 4)
         for way, s in scores.items()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.base import Figures, Options
-from benchmarks.students.everyday_corpora import filtered, word_problems
-from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.students.everyday_corpora import run_example, word_problems
+from benchmarks.students.seeds import Floats, format_interval, interval, interval_figures
 from benchmarks.text_table import table
 from everyday import problems
 from synthkd.kinds.base import Malformed
@@ -41,7 +41,7 @@ def _measure(options: Options, folder: Path) -> Figures:
     start = time.perf_counter()
     sampling = ["votes.adaptive=null", f"teacher.sampling.n={SAMPLES}"]
     corpora = [
-        filtered("rationales", part, rows, folder, sampling)
+        run_example("rationales", part, rows, folder, sampling)
         for part, rows in (("train", train), ("held", held))
     ]
     wrote = time.perf_counter() - start
@@ -59,7 +59,7 @@ def _measure(options: Options, folder: Path) -> Figures:
     for name, seed in measured:
         rows, negatives, settings = ways[name]
         settings = {**TRAINING, **settings, "epochs": epochs * sets.share(rows)}
-        found[name, seed] = kept(
+        found[name, seed] = load_or_train(
             folder / f"{name}-{seed}-{len(held)}-{epochs}.npz", rows, negatives, settings, seed, held
         )
         said, seconds = found[name, seed]
@@ -70,12 +70,12 @@ def _measure(options: Options, folder: Path) -> Figures:
         scores[name] = np.array([found[name, seed][0] for seed in range(options.seeds)])
         seconds = sum(found[name, seed][1] for seed in range(options.seeds)) / options.seeds
         true = float(np.mean([problems.answer_valid(row) for row in rows]))
-        lines.append((name, len(rows), true, shown(interval(scores[name])), seconds))
+        lines.append((name, len(rows), true, format_interval(interval(scores[name])), seconds))
     teacher = of_teacher(
         corpora[1].table("accepted").to_pylist(), corpora[1].table("rejected").to_pylist(), held
     )
     for name, answered in teacher.items():
-        lines.append((name, "", "", shown(interval(answered)), ""))
+        lines.append((name, "", "", format_interval(interval(answered)), ""))
     print(
         f"\nword problems: {len(held)} held-out questions, {options.seeds} seeds; the teacher wrote for {wrote:.0f} s"
     )
@@ -129,7 +129,7 @@ class Sets:
         return len(self.voted) / len(rows)
 
 
-def kept(
+def load_or_train(
     path: Path,
     rows: Rows,
     negatives: Rows,
@@ -198,8 +198,8 @@ def _figures(
     figures: dict[str, Any] = {}
     for name, (first, second) in pairs.items():
         found = interval(first, second)
-        print(f"  {name.replace('_', ' ')}: {shown(found)}")
-        figures |= named(f"rationales_{name}", found)
+        print(f"  {name.replace('_', ' ')}: {format_interval(found)}")
+        figures |= interval_figures(f"rationales_{name}", found)
     for name, found in {**scores, **teacher}.items():
         figures[f"rationales_{name.replace(', ', '_').replace(' ', '_')}"] = round(float(found.mean()), 4)
     return figures

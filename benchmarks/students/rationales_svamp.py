@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.base import Figures, Options
-from benchmarks.students.seeds import Floats, interval, named, shown
+from benchmarks.students.seeds import Floats, format_interval, interval, interval_figures
 from benchmarks.text_table import table
 from synthkd import Recipe
 from synthkd import run as run_recipe
@@ -78,9 +78,9 @@ class Story:
         self.id, self.gold = str(item["id"]), float(item["gold_answer"])
         text = f"{item['body']} {item['question']}"
         self.numbers = sorted({float(found) for found in _NUMBER.findall(text)}, reverse=True)
-        self.question = self.named(text)
+        self.question = self.with_names(text)
 
-    def named(self, text: str) -> str:
+    def with_names(self, text: str) -> str:
         """Replace the story's numbers in a text by their names; other numbers stay."""
         names = {number: f"n{place}" for place, number in enumerate(self.numbers)}
         return _NUMBER.sub(lambda found: names.get(float(found[0]), found[0]), text)
@@ -106,7 +106,7 @@ class Story:
 
         None if no two numbers give its answer.
         """
-        chain = self.named(str(said["rationale"] or ""))
+        chain = self.with_names(str(said["rationale"] or ""))
         equation = self._equation(chain, _number(said["answer"]))
         if equation is None:
             return None
@@ -215,18 +215,25 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
         print(f"  {kind}, {way}: {scores[f'{kind}, {way}'].mean():.3f}", file=sys.stderr, flush=True)
         right = float(np.mean([row["right"] for row in rows]))
         lines.append(
-            (kind, way, len(rows), right, shown(interval(scores[f"{kind}, {way}"])), seconds / len(found))
+            (
+                kind,
+                way,
+                len(rows),
+                right,
+                format_interval(interval(scores[f"{kind}, {way}"])),
+                seconds / len(found),
+            )
         )
     always = np.array([[float(story.is_right("n0 - n1")) for story in stories.values()]])
-    lines.append(("", "always n0 - n1", "", "", shown(interval(always)), ""))
+    lines.append(("", "always n0 - n1", "", "", format_interval(interval(always)), ""))
     print(f"\nSVAMP: {len(stories)} stories; the generators hold out {sum(map(len, found))} of them")
     print(table(lines))
     figures: dict[str, Any] = {"svamp_always_n0_minus_n1": round(float(always.mean()), 4)}
     for kind in students:
         for name, other in (("raw", "raw, as many rows"), ("raw_all", "raw, all chains")):
             difference = interval(scores[f"{kind}, voted"], scores[f"{kind}, {other}"])
-            print(f"  {kind}, voted minus {name}: {shown(difference)}")
-            figures |= named(f"svamp_{kind}_voted_minus_{name}", difference)
+            print(f"  {kind}, voted minus {name}: {format_interval(difference)}")
+            figures |= interval_figures(f"svamp_{kind}_voted_minus_{name}", difference)
     return figures | {
         f"svamp_{way.replace(', ', '_').replace(' ', '_')}": round(float(s.mean()), 4)
         for way, s in scores.items()

@@ -31,11 +31,11 @@ def _mean(scores: Floats, rows: Any, rng: np.random.Generator) -> float:
     return float(scores[np.ix_(seeds, rows)].mean())
 
 
-def shown(found: tuple[float, float, float]) -> str:
+def format_interval(found: tuple[float, float, float]) -> str:
     """Format as `0.812 [0.790, 0.833]`."""
     return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
 
 
-def named(name: str, found: tuple[float, float, float]) -> dict[str, float]:
+def interval_figures(name: str, found: tuple[float, float, float]) -> dict[str, float]:
     """A figure with the ends of its interval, by name."""
     return {name: found[0], f"{name}_low": found[1], f"{name}_high": found[2]}

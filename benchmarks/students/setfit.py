@@ -65,10 +65,12 @@ def setfit(
         version("setfit"), version("sentence-transformers"), seed, iterations, train.texts, train.labels, list(test),
     ]  # fmt: skip
     digest = [json.dumps(facts).encode(), (Path(encoder) / "model.safetensors").read_bytes()]
-    return kept(keep, "setfit", digest, lambda: _trained(encoder, train, test, seed, iterations), only)
+    return load_or_train(
+        keep, "setfit", digest, lambda: _trained(encoder, train, test, seed, iterations), only
+    )
 
 
-def kept(
+def load_or_train(
     folder: Path | None,
     name: str,
     facts: Sequence[bytes],

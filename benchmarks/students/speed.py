@@ -44,7 +44,7 @@ def figures(options: Options) -> Figures:
     turns = 1 if options.quick else TURNS
     with tempfile.TemporaryDirectory() as folder:
         runs, bare, sizes = students(options, Path(folder))
-        rates, said = timed({**runs, **bare}, texts, turns)
+        rates, said = time_runs({**runs, **bare}, texts, turns)
         figures: dict[str, Any] = {}
         if bare:
             figures = against_bare(rates, said, bare)
@@ -141,7 +141,7 @@ class Bare:
         return powers / powers.sum(1, keepdims=True)
 
 
-def timed(runs: dict[str, Run], texts: list[str], turns: int) -> tuple[dict[str, float], dict[str, Any]]:
+def time_runs(runs: dict[str, Run], texts: list[str], turns: int) -> tuple[dict[str, float], dict[str, Any]]:
     """Rows a second (median over the turns) and probabilities of each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     said = {name: one(texts[:64]) for name, one in runs.items()}  # warm

@@ -57,7 +57,7 @@ def plant(claims: Claims, share: float, seed: int, votes: int) -> tuple[Numbers,
     return wrong, lead, axis
 
 
-def measured(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]:
+def shares(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]:
     """Shares of wrong claims found and left, and of true ones lost."""
     kept, on = ~found.rejected, found.tangle >= 0
     rejected = max(int(found.rejected.sum()), 1)
@@ -118,7 +118,7 @@ def run(claims: Claims, share: float, votes: int, seeds: int) -> dict[str, dict[
         wrong, lead, axis = plant(claims, share, seed, votes)
         more, less = np.where(wrong, claims[1], claims[0]), np.where(wrong, claims[0], claims[1])
         for way, decide in WAYS.items():
-            for name, value in measured(claims, wrong, decide(more, less, lead, axis)).items():
+            for name, value in shares(claims, wrong, decide(more, less, lead, axis)).items():
                 by_way[way].setdefault(name, []).append(value)
     return {
         way: {name: list(students_t(values)) for name, values in figures.items()}

@@ -73,7 +73,7 @@ def teachers(options: Options) -> dict[str, Any]:
     }
 
 
-async def timed(teacher: Any, asked: list[Request], journal: Journal) -> float:
+async def time_samples(teacher: Any, asked: list[Request], journal: Journal) -> float:
     """Seconds until every sample is committed."""
 
     async def departed() -> AsyncIterator[Request]:
@@ -97,12 +97,12 @@ async def measure(teacher: Any, count: int, repeats: int, folder: Path) -> dict[
     found: dict[str, float] = {}
     with Journal(folder / "journal.sqlite") as journal:
         try:
-            found["start_seconds"] = await timed(teacher, requests(1, False, 10**6), journal)
+            found["start_seconds"] = await time_samples(teacher, requests(1, False, 10**6), journal)
             for name, shared in (("", False), ("_shared", True)):
                 rates = []
                 for number in range(repeats):
                     first = (number + repeats * shared) * count
-                    seconds = await timed(teacher, requests(count, shared, first), journal)
+                    seconds = await time_samples(teacher, requests(count, shared, first), journal)
                     rates.append(2 * count / seconds)
                 found[f"samples_per_second{name}"] = statistics.median(rates)
         finally:

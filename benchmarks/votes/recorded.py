@@ -58,8 +58,8 @@ def parsing(questions: list[Question]) -> dict[str, Any]:
     votes = [(question.id, vote) for question in questions for vote in question.votes]
     by_voter: dict[str, Counter[str]] = {}
     for _, vote in votes:
-        by_voter.setdefault(vote.voter, Counter())[vote.fate or f"read by {vote.found_by}"] += 1
-    fates = Counter(vote.fate for _, vote in votes if vote.fate)
+        by_voter.setdefault(vote.voter, Counter())[vote.outcome or f"read by {vote.found_by}"] += 1
+    fates = Counter(vote.outcome for _, vote in votes if vote.outcome)
     return {
         "texts": len(votes),
         "unparsed_share": round(sum(fates.values()) / len(votes), 5),
@@ -68,9 +68,9 @@ def parsing(questions: list[Question]) -> dict[str, Any]:
         "by_voter": {name: dict(counts.most_common()) for name, counts in sorted(by_voter.items())},
         "accuracy_by_way": _by_way(votes),
         "unparsed": [
-            {"id": name, "voter": vote.voter, "fate": vote.fate, "text": vote.text.strip()[-160:]}
+            {"id": name, "voter": vote.voter, "fate": vote.outcome, "text": vote.text.strip()[-160:]}
             for name, vote in votes
-            if vote.fate
+            if vote.outcome
         ],
     }
 
@@ -78,7 +78,7 @@ def parsing(questions: list[Question]) -> dict[str, Any]:
 def _by_way(votes: list[tuple[str, Vote]]) -> dict[str, list[float]]:
     ways: dict[str, list[bool]] = {}
     for _, vote in votes:
-        if not vote.fate:
+        if not vote.outcome:
             ways.setdefault(vote.found_by, []).append(vote.right)
     return {way: [len(right), round(float(np.mean(right)), 4)] for way, right in sorted(ways.items())}
 

@@ -26,7 +26,7 @@ class Vote:
 
     voter: str
     answer: str | None
-    fate: str
+    outcome: str
     right: bool
     checks: bool
     text: str

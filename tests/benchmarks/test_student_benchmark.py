@@ -55,8 +55,8 @@ def test_what_was_kept_is_read_for_the_same_facts_only(tmp_path: Path) -> None:
         return np.array(["a", "b"]), 2.5
 
     for facts in ([b"one"], [b"one"], [b"two"]):
-        labels, seconds = setfit.kept(tmp_path, "peer", facts, make)
+        labels, seconds = setfit.load_or_train(tmp_path, "peer", facts, make)
         assert (list(labels), seconds) == (["a", "b"], 2.5)
     assert len(asked) == 2
     with pytest.raises(setfit.NotKept):
-        setfit.kept(tmp_path, "peer", [b"three"], make, only=True)
+        setfit.load_or_train(tmp_path, "peer", [b"three"], make, only=True)

@@ -31,7 +31,7 @@ def endpoint(base_url: str, path: str) -> str:
     return base_url.removesuffix("/v1")
 
 
-def answered(folder: Path) -> int:
+def count_answers(folder: Path) -> int:
     """Count rows with an answer; by their bytes, since the clock is still running."""
     return sum(file.read_bytes().count(b'"finish_reason":') for file in folder.glob("*.jsonl"))
 
@@ -58,7 +58,7 @@ def main(base_url: str, source: Path, in_flight: int, folder: Path, path: str = 
     )
     documents = [Document(text=prompt, id=str(number)) for number, prompt in enumerate(prompts)]
     LocalPipelineExecutor([documents, runner], tasks=1, logging_dir=str(folder / "logs")).run()
-    print(answered(folder / "rows"))
+    print(count_answers(folder / "rows"))
 
 
 if __name__ == "__main__":
