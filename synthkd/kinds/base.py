@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from synthkd.keys import content_hash
+from synthkd.plugins import Plugin
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
@@ -74,7 +75,7 @@ def _of_answers(parse: Parse) -> Parse:
     return parsed
 
 
-class Kind(ABC):
+class Kind(Plugin, ABC):
     """A kind of knowledge.
 
     `parse` never gets the thoughts of a reasoning model, only the answer behind them (see
@@ -130,7 +131,13 @@ class Kind(ABC):
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:
         """Return the kind of a recipe. Default: the constructor with the recipe's options."""
-        return cls(**recipe.kind.options)
+        return cls(**cls.options_of(recipe))
+
+    @classmethod
+    def options_of(cls, recipe: Recipe) -> dict[str, Any]:
+        """Return a recipe's options, with `kind.several` if the kind has that option."""
+        several = {"several": recipe.kind.several} if "several" in cls.Options.model_fields else {}
+        return several | recipe.kind.options
 
     @property
     def answer_columns(self) -> tuple[str, ...]:

@@ -12,10 +12,13 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from synthkd.errors import KindError, nearest
 from synthkd.kinds.answer_text import answer_lines, as_line, clean_line
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.relations import NAMES, QUERY, Relation, load_relations, put_names, take_names
+from synthkd.options import BaseOptions
 from synthkd.text.json_values import json_texts
 from synthkd.text.normal_forms import normal_phrase, stored
 
@@ -31,7 +34,6 @@ class TripleKind(Kind):
 
     Args:
         relations: Relations that inputs may name; None takes all shipped sets.
-        several: Read every line of an answer as a tail.
     """
 
     name = "triple"
@@ -41,9 +43,15 @@ class TripleKind(Kind):
     class_column = "relation"
     default_rules = ("empty", "echo", "too_long", "self_loop", "unfinished", "characters")
 
-    def __init__(self, relations: dict[str, Relation] | None = None, several: bool = False) -> None:
+    class Options(BaseOptions):
+        several: bool = Field(False, description="Read every line of an answer as a tail.")
+
+    options: Options
+
+    def __init__(self, relations: dict[str, Relation] | None = None, **options: Any) -> None:
+        super().__init__(**options)
         self.relations = load_relations(None) if relations is None else relations
-        self.several = several
+        self.several = self.options.several
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> TripleKind:
@@ -51,7 +59,7 @@ class TripleKind(Kind):
         source: Any = recipe.kind.relations
         if isinstance(source, str) and source.endswith((".yaml", ".yml")):
             source = recipe.resolve(source)
-        return cls(load_relations(source), **{"several": recipe.kind.several, **recipe.kind.options})
+        return cls(load_relations(source), **cls.options_of(recipe))
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
         """Expand a row without a relation to a row with each relation."""

@@ -27,9 +27,6 @@ from synthkd.stages.few_shot import resolve_prompt
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.schema_support import lint_schema
 
-#: Arguments of a kind's constructor that other parts of a recipe set.
-_SET_ELSEWHERE = ("relations", "seed", "resolve")
-
 
 @dataclass(frozen=True, eq=False)
 class Components:
@@ -114,15 +111,11 @@ def includes_rule(rules: tuple[Filter, ...] | list[Filter], name: str) -> bool:
 def _resolve_kind(recipe: Recipe) -> Kind:
     part = recipe.kind
     kind_class = plugins.find("kinds", part.name, recipe.folder)
-    plugins.check_options(kind_class, part.options, f"kind {part.name!r}", RecipeError, _SET_ELSEWHERE)
+    kind_class.checked(part.options, f"kind {part.name!r}")
     try:
         kind: Kind = kind_class.from_recipe(recipe)
     except (TypeError, ValueError) as error:
-        message = str(error).replace("__init__() ", "")
-        # A class without a constructor of its own does not name the option in its error.
-        if part.options and not any(name in message for name in part.options):
-            message += f" (options given: {', '.join(part.options)})"
-        raise RecipeError(f"kind {part.name!r}: {message}") from None
+        raise RecipeError(f"kind {part.name!r}: {error}") from None
     return kind
 
 

@@ -192,7 +192,7 @@ def test_equal_ids_far_down_are_found_before_anything_is_sent(tmp_path: Path) ->
         ({"kind": {"name": "event", "options": {"n": 1}}}, "kind 'event': no option 'n'; it has none"),
         (
             {"kind": {"name": "comparative", "options": {"claims": "5"}}},
-            "kind 'comparative': claims: a whole number is needed, not '5'",
+            "kind 'comparative': claims: a whole number from 1 on is needed, not '5'",
         ),
         (
             {"kind": {"name": "proposition", "options": {"chunk_sentence": 3}}},

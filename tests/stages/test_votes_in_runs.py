@@ -228,7 +228,7 @@ def test_what_a_malformed_completion_was_asked_is_known_where_the_input_alone_sa
 
 
 def test_a_malformed_answer_to_a_question_with_choices_counts_beside_the_others() -> None:
-    kind, row = RationaleKind("choice"), {"question": "Where is a boat?", "choices": ["river", "bank"]}
+    kind, row = RationaleKind(answer="choice"), {"question": "Where is a boat?", "choices": ["river", "bank"]}
     read = kind.parse("The answer is (a).", row)
     assert not isinstance(read, Malformed)
     assert question_of(kind, row) == kind.vote_on(read[0])

@@ -11,17 +11,20 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pydantic import Field, field_validator
+
 from synthkd.kinds.answer_text import LABELS, answer_lines
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.comparative.clause import Clause, read_clause
 from synthkd.kinds.comparative.grammar import ADVERBS, PREPOSITIONS, QUANTIFIERS, SINGULAR, regex_of
 from synthkd.kinds.comparative.lexicon import GRADERS, meaning
+from synthkd.options import BaseOptions
 from synthkd.text.json_values import json_value
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.nouns import countable, entity_key, plural, with_article
 
 if TYPE_CHECKING:
-    from synthkd.recipe import Recipe
+    pass
 
 
 #: Fields of a JSON answer that may hold its text, in order of preference.
@@ -57,19 +60,7 @@ _MOST = 50
 
 
 class ComparativeKind(Kind):
-    """Two things, and how the left one compares.
-
-    Args:
-        several: Read several claims per answer.
-        claims: Sentences that the template `comparative/chat` asks for, with ``several``.
-        asked: Comparatives that a question asks about, for each pair.
-        swap: Ask about each pair in both orders.
-        adverbs: Adverbs of constrained decoding.
-        quantifiers: Quantifiers of constrained decoding.
-        comparatives: Comparatives of constrained decoding; None takes the lexicon's.
-        auxiliaries: Auxiliaries of constrained decoding; with them, the prompt leaves the auxiliary to
-            the answer.
-    """
+    """Two things, and how the left one compares."""
 
     name = "comparative"
     columns = ("left", "right", "attribute", "direction", "comparative", "adverb", "quantifier")
@@ -82,39 +73,52 @@ class ComparativeKind(Kind):
     keeps = "winner"
     has_claims = True
 
-    def __init__(
-        self,
-        several: bool = False,
-        claims: int = 5,
-        asked: Sequence[str] = (),
-        swap: bool = False,
-        adverbs: Sequence[str] = ADVERBS,
-        quantifiers: Sequence[str] = QUANTIFIERS,
-        comparatives: Sequence[str] | None = None,
-        auxiliaries: Sequence[str] = (),
-    ) -> None:
-        for name, words in (("asked", asked), ("adverbs", adverbs), ("quantifiers", quantifiers),
-                            ("comparatives", comparatives or ()), ("auxiliaries", auxiliaries)):  # fmt: skip
-            if isinstance(words, str) or not all(isinstance(word, str) and word.strip() for word in words):
-                raise ValueError(f"{name}: a list of words is needed, not {words!r}")
-        for word in asked:
-            if meaning(word) is None:
-                raise ValueError(f"asked: {word!r} is no comparative, such as 'heavier' or 'more expensive'")
-        if not claims >= 1:
-            raise ValueError(f"claims: a number from 1 on is needed, not {claims!r}")
-        self.several, self.claims = several, claims if several else 1
-        self.asked, self.swap = tuple(asked), swap
-        self.adverbs, self.quantifiers, self.auxiliaries = (
-            tuple(adverbs),
-            tuple(quantifiers),
-            tuple(auxiliaries),
+    class Options(BaseOptions):
+        several: bool = Field(False, description="Read several claims per answer.")
+        claims: int = Field(
+            5,
+            ge=1,
+            description="Sentences that the template `comparative/chat` asks for, with `several`.",
         )
-        self.comparatives = None if comparatives is None else tuple(comparatives)
+        asked: tuple[str, ...] = Field(
+            (), description="Comparatives that a question asks about, for each pair."
+        )
+        swap: bool = Field(False, description="Ask about each pair in both orders.")
+        adverbs: tuple[str, ...] = Field(ADVERBS, description="Adverbs of constrained decoding.")
+        quantifiers: tuple[str, ...] = Field(QUANTIFIERS, description="Quantifiers of constrained decoding.")
+        comparatives: tuple[str, ...] | None = Field(
+            None, description="Comparatives of constrained decoding. Default: the lexicon's."
+        )
+        auxiliaries: tuple[str, ...] = Field(
+            (),
+            description="Auxiliaries of constrained decoding; with them, the prompt leaves the"
+            " auxiliary to the answer.",
+        )
 
-    @classmethod
-    def from_recipe(cls, recipe: Recipe) -> ComparativeKind:
-        """Return the kind of a recipe."""
-        return cls(**{"several": recipe.kind.several, **recipe.kind.options})
+        @field_validator("asked", "adverbs", "quantifiers", "comparatives", "auxiliaries")
+        @classmethod
+        def _are_words(cls, words: tuple[str, ...] | None) -> tuple[str, ...] | None:
+            if any(not word.strip() for word in words or ()):
+                raise ValueError(f"a list of words is needed, not {list(words or ())!r}")
+            return words
+
+        @field_validator("asked")
+        @classmethod
+        def _are_comparatives(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+            for word in words:
+                if meaning(word) is None:
+                    raise ValueError(f"{word!r} is no comparative, such as 'heavier' or 'more expensive'")
+            return words
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        given = self.options
+        self.several, self.claims = given.several, given.claims if given.several else 1
+        self.asked, self.swap = given.asked, given.swap
+        self.adverbs, self.quantifiers = given.adverbs, given.quantifiers
+        self.auxiliaries, self.comparatives = given.auxiliaries, given.comparatives
 
     @property
     def answer_columns(self) -> tuple[str, ...]:

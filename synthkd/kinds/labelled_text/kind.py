@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, field_validator
+
 from synthkd.errors import KindError
 from synthkd.keys import seed_from
 from synthkd.kinds.base import Kind, Malformed, Row
@@ -23,6 +25,7 @@ from synthkd.kinds.labelled_text.taxonomy import (
     read_source_texts,
     read_taxonomy,
 )
+from synthkd.options import BaseOptions
 from synthkd.text.normal_forms import normal_text
 
 if TYPE_CHECKING:
@@ -39,16 +42,6 @@ class LabelledTextKind(Kind):
     """A text and its label.
 
     Args:
-        taxonomy: The classes.
-        real: Rows that people wrote: few-shot examples, and what near-duplicates are compared with.
-        evaluation: Rows that no text may repeat.
-        axes: Names and their values, which are crossed.
-        contrast: Classes that each combination is contrasted with, one after the other.
-        per_class: Combinations of each class that are drawn, instead of all.
-        contrast_shots: Real rows of the contrast class in a prompt.
-        texts: Texts per answer that the template `labelled_text/json-list` asks for.
-        zero_shot: With ``real``, allow classes without a real row.
-        several: Read all texts of an answer.
         seed: Seed of the draws.
         resolve: Resolves paths of the recipe.
     """
@@ -64,38 +57,55 @@ class LabelledTextKind(Kind):
     longest_answer = 4000
     details: Mapping[str, str]  # type: ignore[misc]
 
-    def __init__(
-        self,
-        taxonomy: Any = None,
-        real: Any = None,
-        evaluation: Any = None,
-        axes: Mapping[str, Sequence[str]] | Sequence[str] = AXES,
-        contrast: bool | int = False,
-        per_class: int | None = None,
-        contrast_shots: int = 1,
-        texts: int = 10,
-        zero_shot: bool = False,
-        several: bool = False,
-        seed: int = 0,
-        resolve: Resolve = Path,
-    ) -> None:
-        self.several, self.seed = several, seed
-        self.axes = _axes(axes)
-        self.contrast, self.per_class = int(contrast), per_class
-        if texts < 1:
-            raise ValueError("texts counts from 1")
-        if self.contrast < 0 or contrast_shots < 0 or (per_class is not None and not 1 <= per_class <= _MOST):
-            raise ValueError(f"contrast and contrast_shots count from 0, per_class from 1 to {_MOST:,}")
-        self.contrast_shots, self.texts = contrast_shots, texts
-        self.taxonomy = read_taxonomy(taxonomy, resolve)
+    class Options(BaseOptions):
+        taxonomy: Any = Field(None, description="The classes: a list, a mapping to descriptions, or a file.")
+        real: Any = Field(
+            None,
+            description="Rows that people wrote: few-shot examples, and rows that near-duplicates are"
+            " compared with.",
+        )
+        evaluation: Any = Field(None, description="Rows that no text may repeat.")
+        axes: Any = Field(AXES, description="Names and their values, which are crossed.")
+        contrast: bool | int = Field(
+            False,
+            description="Classes that each combination is contrasted with, one after the other.",
+        )
+        per_class: int | None = Field(
+            None,
+            ge=1,
+            le=_MOST,
+            description="Combinations of each class that are drawn. Default: all.",
+        )
+        contrast_shots: int = Field(1, ge=0, description="Real rows of the contrast class in a prompt.")
+        texts: int = Field(
+            10, ge=1, description="Texts per answer that the template `labelled_text/json-list` asks for."
+        )
+        zero_shot: bool = Field(False, description="With `real`, allow classes without a real row.")
+        several: bool = Field(False, description="Read all texts of an answer.")
+
+        @field_validator("contrast")
+        @classmethod
+        def _counts(cls, contrast: bool | int) -> bool | int:
+            if contrast < 0:
+                raise ValueError("true, false or a whole number from 0 on is needed")
+            return contrast
+
+    options: Options
+
+    def __init__(self, *, seed: int = 0, resolve: Resolve = Path, **options: Any) -> None:
+        super().__init__(**options)
+        given = self.options
+        self.several, self.seed = given.several, seed
+        self.axes = _axes(given.axes)
+        self.contrast, self.per_class = int(given.contrast), given.per_class
+        self.contrast_shots, self.texts = given.contrast_shots, given.texts
+        self.taxonomy = read_taxonomy(given.taxonomy, resolve)
         if self.contrast and self.taxonomy is None:
             raise ValueError("contrast: a taxonomy is needed to draw other classes from")
-        self.real, self.evaluation = (
-            read_source_texts(real, resolve, "real"),
-            read_source_texts(evaluation, resolve, "evaluation"),
-        )
+        self.real = read_source_texts(given.real, resolve, "real")
+        self.evaluation = read_source_texts(given.evaluation, resolve, "evaluation")
         if self.taxonomy is not None:
-            check_source_texts(self.taxonomy, self.real, zero_shot)
+            check_source_texts(self.taxonomy, self.real, given.zero_shot)
         self._pools: dict[str, list[dict[str, str]]] = {}
         for row in self.real:
             self._pools.setdefault(row.label, []).append({"text": row.text, "label": row.label})
@@ -108,10 +118,7 @@ class LabelledTextKind(Kind):
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> LabelledTextKind:
         """Return the kind of a recipe; with an evaluation set, its rules must have `contaminated`."""
-        options = recipe.kind.options
-        kind = cls(
-            **{"several": recipe.kind.several, **options, "seed": recipe.seed, "resolve": recipe.resolve}
-        )
+        kind = cls(seed=recipe.seed, resolve=recipe.resolve, **cls.options_of(recipe))
         named = recipe.rules is None or any(rule.name == "contaminated" for rule in recipe.rules)
         if kind.evaluation and not named:
             raise ValueError("evaluation: the recipe's `rules` leave out `contaminated`; add it")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
 
 from synthkd.errors import RecipeError, nearest
 from synthkd.kinds.base import Kind, Malformed, Row
@@ -28,9 +30,10 @@ from synthkd.kinds.proposition.groups import (
     read_groups,
 )
 from synthkd.kinds.proposition.json_groups import read_json_groups
-from synthkd.kinds.proposition.markup import MARKUPS, markup_of
+from synthkd.kinds.proposition.markup import markup_of
 from synthkd.kinds.proposition.sentences import SENTENCIZER, Splitter, one_line
 from synthkd.kinds.proposition.units import Unit, sentence_chunks, units
+from synthkd.options import BaseOptions
 from synthkd.text.normal_forms import normal_phrase
 
 if TYPE_CHECKING:
@@ -41,19 +44,7 @@ _NEEDED = {"has_proposition", "empty"}
 
 
 class PropositionKind(Kind):
-    """Claims of the sentences of documents.
-
-    Args:
-        sentences: `sentencizer`, or an installed spaCy model.
-        language: Language of the sentencizer.
-        chunk_sentences: Sentences that a teacher reads together, at most.
-        chunk_words: Words that a teacher reads together, about.
-        context_sentences: Sentences before a chunk that the template has as ``before``.
-        longest: Characters of a sentence; a longer one is cut into pieces.
-        markup: `auto` (by the row's column `markup`, or the ending of its name), `plain`, `markdown` or
-            `rst`.
-        skip: Blocks to skip: code, table, heading, markup.
-    """
+    """Claims of the sentences of documents."""
 
     name = "proposition"
     columns = ("document_id", "sentence", "proposition")
@@ -73,34 +64,48 @@ class PropositionKind(Kind):
     default_rules = ("has_proposition", "empty", "self_contained", "one_claim", "not_copy", "grounded")
     several = True
 
-    def __init__(
-        self,
-        sentences: str = SENTENCIZER,
-        language: str = "en",
-        chunk_sentences: int = 5,
-        chunk_words: int = 200,
-        context_sentences: int = 0,
-        longest: int = 1000,
-        markup: str = "auto",
-        skip: Sequence[str] = OTHERS,
-    ) -> None:
-        least = {"chunk_sentences": 1, "chunk_words": 1, "context_sentences": 0, "longest": 20}
-        for name, low in least.items():
-            value = locals()[name]
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise ValueError(f"{name}: {value!r} is no whole number of at least {low}")
-        if markup not in ("auto", *MARKUPS):
-            raise ValueError(f"markup: {markup!r} is unknown{nearest(str(markup), ['auto', *MARKUPS])}")
-        skip = [skip] if isinstance(skip, str) else list(skip)
-        for name in skip:
-            if name not in OTHERS:
-                raise ValueError(f"skip: {name!r} is unknown{nearest(str(name), list(OTHERS))}")
-        self.splitter = Splitter(sentences, language)
-        self.chunk_sentences, self.chunk_words = chunk_sentences, chunk_words
-        self.context_sentences, self.longest = context_sentences, longest
-        self.markup, self.skip = markup, skip
+    class Options(BaseOptions):
+        sentences: str = Field(
+            SENTENCIZER, description="`sentencizer`, or an installed spaCy model that finds sentences."
+        )
+        language: str = Field("en", description="Language of the sentencizer.")
+        chunk_sentences: int = Field(5, ge=1, description="Sentences that a teacher reads together, at most.")
+        chunk_words: int = Field(200, ge=1, description="Words that a teacher reads together, about.")
+        context_sentences: int = Field(
+            0, ge=0, description="Sentences before a chunk that the template has as `before`."
+        )
+        longest: int = Field(
+            1000, ge=20, description="Characters of a sentence; a longer one is cut into pieces."
+        )
+        markup: Literal["auto", "plain", "markdown", "rst"] = Field(
+            "auto",
+            description="Markup of the documents; `auto` goes by the row's column `markup`, or the"
+            " ending of its name.",
+        )
+        skip: str | tuple[str, ...] = Field(
+            tuple(OTHERS), description=f"Blocks to skip, of: {', '.join(OTHERS)}."
+        )
+
+        @field_validator("skip")
+        @classmethod
+        def _are_blocks(cls, skip: str | tuple[str, ...]) -> str | tuple[str, ...]:
+            for name in [skip] if isinstance(skip, str) else skip:
+                if name not in OTHERS:
+                    raise ValueError(f"{name!r} is unknown{nearest(name, list(OTHERS))}")
+            return skip
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        given = self.options
+        self.splitter = Splitter(given.sentences, given.language)
+        self.chunk_sentences, self.chunk_words = given.chunk_sentences, given.chunk_words
+        self.context_sentences, self.longest = given.context_sentences, given.longest
+        self.markup = given.markup
+        self.skip = [given.skip] if isinstance(given.skip, str) else list(given.skip)
         # About three propositions per sentence, each with its source and the whole answer.
-        self.answer_size = 3.0 * chunk_sentences * (1 + chunk_sentences / 2)
+        self.answer_size = 3.0 * given.chunk_sentences * (1 + given.chunk_sentences / 2)
         self._last: tuple[tuple[Any, ...], list[dict[str, Any]]] | None = None
 
     @classmethod
@@ -112,7 +117,7 @@ class PropositionKind(Kind):
                 "rules: put `has_proposition` first: sentences of which the teacher says nothing have a row too, and"
                 " without this rule they would be accepted"
             )
-        return cls(**recipe.kind.options)
+        return cls(**cls.options_of(recipe))
 
     @property
     def answer_columns(self) -> tuple[str, ...]:
@@ -122,7 +127,7 @@ class PropositionKind(Kind):
 
     def units(self, row: Row) -> Iterator[Unit]:
         """Yield the units of a document, skipped units included."""
-        markup = self.markup
+        markup: str = self.markup
         if markup == "auto":
             markup = markup_of(str(row.get("document_id") or ""), str(row.get("markup") or ""))
         return units(str(row.get("text") or ""), self.splitter, markup, self.skip, self.longest)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
-from synthkd.errors import nearest
+from pydantic import Field, field_validator
+
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.kinds.rationale.answer_phrases import STOP_MARKS, own_text
 from synthkd.kinds.rationale.answers import RationaleAnswer, find_answer, same_form, type_of
@@ -22,6 +23,7 @@ from synthkd.kinds.rationale.equations import equations
 from synthkd.kinds.rationale.expression import given_numbers, objection
 from synthkd.kinds.rationale.number_answers import read_number, write_number
 from synthkd.kinds.rationale.word_answers import read_yes_no
+from synthkd.options import BaseOptions
 from synthkd.rows import CellError
 from synthkd.text.normal_forms import normal_phrase
 
@@ -29,14 +31,7 @@ AnswerType = Literal["number", "choice", "yes_no", "text", "expression", "auto"]
 
 
 class RationaleKind(Kind):
-    """A question, steps and an answer.
-
-    Args:
-        answer: Type of the answers; ``auto`` goes by the input's choices and the question's words.
-        stop_marks: Beginnings of lines that end the answer to this question.
-        phrase: The answer phrase that counts if a text has several.
-        target: Value that an expression must have.
-    """
+    """A question, steps and an answer."""
 
     name = "rationale"
     columns = ("question", "rationale", "answer")
@@ -55,27 +50,38 @@ class RationaleKind(Kind):
     longest_answer = 4000
     keeps = "winner"
 
-    def __init__(
-        self,
-        answer: AnswerType = "auto",
-        stop_marks: Sequence[str] = STOP_MARKS,
-        phrase: Literal["first", "last"] = "first",
-        target: int | str = 24,
-    ) -> None:
-        types = get_args(AnswerType)
-        if answer not in types:
-            raise ValueError(
-                f"answer: {answer!r} is none of {', '.join(types)}{nearest(str(answer), list(types))}"
-            )
-        if phrase not in ("first", "last"):
-            raise ValueError(f"phrase: {phrase!r} is neither 'first' nor 'last'")
-        self.answer: str = answer
-        self.stop_marks = [stop_marks] if isinstance(stop_marks, str) else list(stop_marks)
-        self.last = phrase == "last"
-        try:
-            self.target = Fraction(target)
-        except (ValueError, TypeError, ZeroDivisionError):
-            raise ValueError(f"target: {target!r} is no number") from None
+    class Options(BaseOptions):
+        answer: AnswerType = Field(
+            "auto",
+            description="Type of the answers; `auto` goes by the input's choices and the question's words.",
+        )
+        stop_marks: str | tuple[str, ...] = Field(
+            tuple(STOP_MARKS), description="Beginnings of lines that end the answer to this question."
+        )
+        phrase: Literal["first", "last"] = Field(
+            "first", description="Answer phrase that counts if a text has several."
+        )
+        target: int | str = Field(24, description="Value that an expression must have.")
+
+        @field_validator("target")
+        @classmethod
+        def _is_a_number(cls, target: int | str) -> int | str:
+            try:
+                Fraction(target)
+            except (ValueError, ZeroDivisionError):
+                raise ValueError(f"{target!r} is no number") from None
+            return target
+
+    options: Options
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        given = self.options
+        self.answer: str = given.answer
+        marks = given.stop_marks
+        self.stop_marks = [marks] if isinstance(marks, str) else list(marks)
+        self.last = given.phrase == "last"
+        self.target = Fraction(given.target)
 
     def check(self, row: Row) -> str | None:
         """Refuse choices that are not texts, and a single choice, which was not split."""
