@@ -1,30 +1,37 @@
-"""Every error that synthkd raises on purpose.
+"""The errors that synthkd raises, with their exit statuses.
 
     SynthKDError
-    ├── UserError                 something to mend by the person who ran it (exit status 2)
-    │   ├── RecipeError           a recipe says something that cannot be
+    ├── UserError                 the user can mend this (exit status 2)
+    │   ├── RecipeError           a recipe is not valid
     │   ├── InputError            a file of rows is missing, broken or lacks a column
     │   ├── PromptError           a template is missing, does not parse or names an unknown variable
     │   ├── KindError             an unknown kind, relation or column
-    │   ├── CriticError           a critic or label sheet does not fit, or was altered
-    │   ├── StudentError          a student, its rows or its checkpoint does not fit, or was altered
+    │   ├── CriticError           a critic or label sheet does not fit its use, or was altered
+    │   ├── StudentError          a student, its rows or its checkpoint does not fit its use, or was altered
     │   └── MissingExtraError     an optional package is not installed
-    ├── TeacherError              the teacher cannot be reached or refuses (exit status 3)
+    ├── TeacherError              the teacher cannot be reached, or refuses every request (exit status 3)
     │   ├── AuthenticationError   a key is missing or wrong
     │   ├── QuotaError            the account at the provider has no credit left
     │   ├── UnreachableError      nothing answers at that address
-    │   ├── StalledError          nothing succeeds any more, or too much fails for one reason
+    │   ├── StalledError          no request succeeds any more, or too many fail for one reason
     │   └── RequestError          one request failed for good; it becomes an outcome, not an exception
     ├── StorageError              the journal, a run or a corpus cannot be read or written (exit status 4)
     │   ├── JournalError          the journal is locked, altered or of another version
-    │   └── DiskFullError         no space is left; what was committed is kept
-    ├── TrainingError             a student's training went wrong; what was good before it is kept (exit status 6)
+    │   └── DiskFullError         no space is left; committed data are kept
+    ├── TrainingError             a student's training failed; earlier results are kept (exit status 6)
     ├── GuaranteeError            the target precision is not guaranteed
-    │   ├── NotReachableError     no threshold keeps it; nothing is published (exit status 5)
-    │   └── WithdrawnError        what was scored is unlike the calibration rows; the corpus says so (exit status 7)
-    └── Interrupted               Ctrl-C, SIGTERM, SIGHUP; what was paid for is in the journal (130, 143, 129)
+    │   ├── NotReachableError     no threshold reaches it; nothing is published (exit status 5)
+    │   └── WithdrawnError        distribution shift; the corpus is published without the guarantee (exit status 7)
+    └── Interrupted               Ctrl-C, SIGTERM, SIGHUP; paid completions are in the journal (130, 143, 129)
 
 Each message is one line: what happened, where, and what to do.
+
+Example::
+
+    try:
+        synthkd.run(recipe)
+    except synthkd.errors.TeacherError as error:
+        print(error)  # The next run continues from the journal.
 """
 
 from __future__ import annotations
@@ -35,23 +42,23 @@ from synthkd.reporting.safe_text import clean
 
 
 class SynthKDError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base of all errors of synthkd."""
 
     exit_status = 1
 
     def __str__(self) -> str:
-        # Texts of servers and files stand in messages.
+        # Messages may contain texts of servers and files.
         return clean(super().__str__())
 
 
 class UserError(SynthKDError):
-    """Something that the person who ran it can mend."""
+    """The user can mend the cause."""
 
     exit_status = 2
 
 
 class RecipeError(UserError):
-    """A recipe says something that cannot be."""
+    """A recipe is not valid."""
 
 
 class InputError(UserError):
@@ -98,7 +105,7 @@ class TeacherError(SynthKDError):
     """The teacher cannot be reached, or refuses every request."""
 
     exit_status = 3
-    #: Whether the provider may bill the attempt that ended so; None if nobody knows.
+    #: Whether the provider may bill the attempt that failed; None if that is unknown.
     billed: bool | None = False
 
 
@@ -115,17 +122,25 @@ class UnreachableError(TeacherError):
 
 
 class StalledError(TeacherError):
-    """Nothing succeeds any more, or too much fails for one reason. What came is kept."""
+    """No request succeeds any more, or too many fail for one reason.
+
+    Earlier answers are kept.
+    """
 
 
 class RequestError(TeacherError):
-    """One request failed for good. ``reason`` is a short name such as ``context_too_long``."""
+    """One request failed for good.
+
+    Attributes:
+        reason: A short name, such as ``context_too_long``.
+        detail: The message of the server.
+        parameter: The parameter that the server refuses, if its message names one.
+    """
 
     def __init__(self, reason: str, detail: str, parameter: str = "") -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        #: The parameter that the server refuses, as far as its words tell.
         self.parameter = parameter
 
 
@@ -140,11 +155,14 @@ class JournalError(StorageError):
 
 
 class DiskFullError(StorageError):
-    """No space is left. What was committed before is kept."""
+    """No space is left on the disk. Committed data are kept."""
 
 
 class TrainingError(SynthKDError):
-    """A student's training went wrong: a loss that is no number, say. What was good before it is kept."""
+    """A student's training failed, for example by a loss that is not a number.
+
+    Earlier results are kept.
+    """
 
     exit_status = 6
 
@@ -154,25 +172,28 @@ class GuaranteeError(SynthKDError):
 
 
 class NotReachableError(GuaranteeError):
-    """No threshold keeps the target precision; nothing is published."""
+    """No threshold reaches the target precision; nothing is published."""
 
     exit_status = 5
 
 
 class WithdrawnError(GuaranteeError):
-    """What was scored is unlike the calibration rows. The corpus is written, and says so."""
+    """The scored rows differ from the calibration rows.
+
+    The corpus is published without the guarantee.
+    """
 
     exit_status = 7
 
 
 class Interrupted(SynthKDError):
-    """Ctrl-C. Everything that was paid for is in the journal."""
+    """A signal ended the run. All paid completions are in the journal."""
 
     exit_status = 130
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """A hint for a misspelt name: ``" (did you mean 'x'?)"``, or the known names where none is near."""
+    """Return a hint for a misspelt name: ``" (did you mean 'x'?)"``, or the known names if none is similar."""
     from difflib import get_close_matches
 
     same = [name for name in known if folded(name) == folded(word)]
@@ -182,7 +203,7 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def folded(name: str) -> str:
-    """A name without case, blanks, joining signs and characters that cannot be seen: ``Head``, ``head `` and ``head`` agree."""
+    """Return a name without case, blanks, hyphens, underscores and invisible characters, for comparisons."""
     import re
     import unicodedata
 

@@ -14,7 +14,10 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def canonical(value: Any) -> bytes:
-    """Return UTF-8 JSON with sorted keys and no spaces: equal values have equal bytes. NaN raises ValueError."""
+    """Return UTF-8 JSON with sorted keys and no spaces: equal values have equal bytes.
+
+    NaN raises ValueError.
+    """
     if type(value) is list and all(type(item) is str for item in value):
         # Most ids are hashes of such lists; this takes a third of the time.
         return f"[{','.join(map(encode_basestring, value))}]".encode("utf-8", "surrogatepass")

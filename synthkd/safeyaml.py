@@ -1,6 +1,7 @@
 """Read YAML of unknown origin: bounded, without duplicate keys, and with errors that name the line.
 
-A first pass over the stream of events refuses deep nesting and aliases that expand without end, before any value is built.
+A first pass over the stream of events refuses deep nesting and aliases that expand without end,
+before any value is built.
 """
 
 from __future__ import annotations
@@ -127,7 +128,10 @@ def _check_size(text: str, reader: Any) -> None:
 
 
 class _StrictConstructor(yaml.constructor.SafeConstructor):
-    """The safe constructor; duplicate keys, long numbers and wrong dates are errors with a line."""
+    """The safe constructor.
+
+    Duplicate keys, long numbers and wrong dates are errors with a line.
+    """
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         if isinstance(node, yaml.MappingNode):
@@ -181,8 +185,8 @@ _StrictConstructor.yaml_constructors = _StrictConstructor.yaml_constructors | {
 }
 
 
-#: Numbers such as ``1e-3`` and ``2E6``, which YAML 1.1 takes for texts since they have no dot. Hashes of digits with an ``e``
-#: are longer, and stay texts.
+#: Numbers such as ``1e-3`` and ``2E6``, which YAML 1.1 takes for texts since they have no dot.
+#: Hashes of digits with an ``e`` are longer, and stay texts.
 _EXPONENT = re.compile(
     r"[-+]?(?:[0-9]{1,3}[eE][-+]?[0-9]{1,2}|(?:[0-9]+\.[0-9]*|\.[0-9]+)[eE][-+]?[0-9]{1,2})\Z"
 )

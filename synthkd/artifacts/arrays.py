@@ -48,7 +48,10 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
 
 
 def read_arrays(path: Path, artifact: Artifact) -> Arrays:
-    """Read named arrays. Their memory is bounded by the size of the file, which safetensors compares."""
+    """Read named arrays.
+
+    Their memory is bounded by the size of the file, which safetensors compares.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -1,7 +1,8 @@
 """`hashes.json`: the SHA-256 hash of every file in the folder of an artefact.
 
-The hashes protect against damage and careless edits. They are no signature: whoever alters a file on purpose can write new
-hashes. The schemas of the files (`artifacts.settings`, `artifacts.arrays`) bound what a folder of unknown origin can do.
+The hashes protect against damage and careless edits. They are no signature: whoever alters a file
+on purpose can write new hashes. The schemas of the files (`artifacts.settings`, `artifacts.arrays`)
+bound what a folder of unknown origin can do.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from synthkd.keys import content_hash, sha256_hash
 from synthkd.storage import HASHES
 
 FORMAT = 2
-#: Folder in an artefact for an optional copy of its frozen encoder, which is compared by content when it is loaded.
+#: Folder in an artefact for an optional copy of its frozen encoder, which is compared by content
+#: when it is loaded.
 ENCODER = "encoder"
-#: Suffixes and names of files for people: no loader reads these, so they may be edited, added and removed.
+#: Suffixes and names of files for people: no loader reads these, so they may be edited, added and
+#: removed.
 _DOCUMENTS = {".md", ".svg", ".png", ".jpg", ".html"}
 _NAMED_DOCUMENTS = ("LICENSE", "LICENCE", "NOTICE", "CITATION")
 #: Bounds of a `hashes.json`.
@@ -61,7 +64,10 @@ ONNX_ARTIFACT = Artifact("exported student", StudentError, "export the student a
 
 
 def write_hashes(folder: Path) -> None:
-    """Write the hash of every file below a folder into its `hashes.json`. Call after all other writes."""
+    """Write the hash of every file below a folder into its `hashes.json`.
+
+    Call after all other writes.
+    """
     (folder / HASHES).unlink(missing_ok=True)
     (folder / HASHES).write_text(_text(file_hashes(folder)), "utf-8")
 
@@ -80,8 +86,9 @@ def file_hashes(folder: Path) -> dict[str, str]:
 def check_hashes(folder: Path, artifact: Artifact) -> None:
     """Refuse a folder in which a file is missing, altered or foreign.
 
-    Documents (a card, pictures, a licence) and hidden files may differ, since no loader reads them. The folder may contain
-    a folder with hashes of its own (an export), or a copy of a frozen encoder.
+    Documents (a card, pictures, a licence) and hidden files may differ, since no loader reads them.
+    The folder may contain a folder with hashes of its own (an export), or a copy of a frozen
+    encoder.
     """
     if not folder.is_dir():
         raise artifact.refuse(folder, "missing")
@@ -139,7 +146,10 @@ def _is_entry(name: str, digest: Any) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder in order, without hidden ones. A link to a folder counts as a file."""
+    """Yield the files below a folder in order, without hidden ones.
+
+    A link to a folder counts as a file.
+    """
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and (path.is_file() or path.is_symlink() or not path.is_dir()):

@@ -37,12 +37,18 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def read_settings(path: Path, model: type[S], artifact: Artifact) -> S:
-    """Read a JSON file as a model. Raises the artefact's error with file, field and remedy in one line."""
+    """Read a JSON file as a model.
+
+    Raises the artefact's error with file, field and remedy in one line.
+    """
     return checked_settings(path, read_object(path, artifact), model, artifact)
 
 
 def read_object(path: Path, artifact: Artifact) -> dict[str, Any]:
-    """Read a JSON object without NaN, infinity, duplicate keys and deep nesting. Raises the artefact's error."""
+    """Read a JSON object without NaN, infinity, duplicate keys and deep nesting.
+
+    Raises the artefact's error.
+    """
     try:
         if path.stat().st_size > _LARGEST:
             raise artifact.refuse(path, f"larger than {_LARGEST:,} bytes")

@@ -1,7 +1,8 @@
 """The journal: a durable store of completions, addressed by the content of their requests.
 
-SQLite in WAL mode with full synchronisation. One writer commits in groups, and a completion is on disk before anything reads
-it. Success never deletes anything, so a later run finds every answer that was paid for.
+SQLite in WAL mode with full synchronisation. One writer commits in groups, and a completion is on
+disk before anything reads it. Success never deletes anything, so a later run finds every answer
+that was paid for.
 
 schema       the tables, and steps from older versions
 open         open the SQLite file

@@ -3,8 +3,9 @@
     intent ──► uploaded ──► submitted ──► collected
        └──► dropped, if nothing was submitted
 
-Each step is one commit. The intent is on disk before anything is uploaded, so a process that is killed at any instant leaves
-either nothing, or a token by which the provider's batch is found again.
+Each step is one commit. The intent is on disk before anything is uploaded, so a process that is
+killed at any instant leaves either nothing, or a token by which the provider's batch is found
+again.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """One row of a batch: a request and its samples. Results come in any order, with the ``custom_id`` of their row."""
+    """One row of a batch: a request and its samples.
+
+    Results come in any order, with the ``custom_id`` of their row.
+    """
 
     custom_id: str
     request_id: str
@@ -45,7 +49,10 @@ class BatchRow:
 
     @classmethod
     def of(cls, request: Request, attempt: int) -> BatchRow:
-        """Make the row of a request. The id contains the number of the attempt, so that it outlives the process."""
+        """Make the row of a request.
+
+        The id contains the number of the attempt, so that it outlives the process.
+        """
         indexes = request.sample_indexes
         return cls(f"{request.request_id}-{indexes[0]}-{attempt}", request.request_id, indexes)
 
@@ -64,7 +71,10 @@ class BatchStore:
     # Writing
 
     def record_intent(self, run: str, rows: Sequence[BatchRow]) -> str:
-        """Record rows that are about to be submitted; return the token by which the provider will know the batch."""
+        """Record rows that are about to be submitted.
+
+        Return the token by which the provider will know the batch.
+        """
         token = secrets.token_hex(12)
         with self.journal.transaction():
             self.journal._db.execute(
@@ -127,7 +137,10 @@ class BatchStore:
         return [BatchRow(custom, request, tuple(json.loads(indexes))) for custom, request, indexes in rows]
 
     def requests(self, rows: Sequence[BatchRow]) -> list[Request]:
-        """Return the requests of rows as they were recorded. Their ``input_id`` is empty: it is not stored."""
+        """Return the requests of rows as they were recorded.
+
+        Their ``input_id`` is empty: it is not stored.
+        """
         recorded = {
             request_id: rest
             for request_id, *rest in self.journal._select(

@@ -5,9 +5,10 @@
         +REQUEST                              about to be written to a connection
         -REQUEST                              answered and committed, or refused without a bill
 
-A request is reserved in the journal before it is sent, some of them ahead of time. After a kill, the marks tell which
-reservations may have been billed. They are not synced: what a killed process has written stays in the system's cache. After
-a crash of the machine the boot id differs, and every reservation counts as sent.
+A request is reserved in the journal before it is sent, some of them ahead of time. After a kill,
+the marks tell which reservations may have been billed. They are not synced: what a killed process
+has written stays in the system's cache. After a crash of the machine the boot id differs, and every
+reservation counts as sent.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _WAIT = 0.1
 
 
 class Claim:
-    """The claim on a run that this process, or the parent of this worker, has. Use `take_claim` or `join_claim`."""
+    """The claim on a run that this process, or the parent of this worker, has.
+
+    Use `take_claim` or `join_claim`.
+    """
 
     def __init__(self, path: Path, run: str, descriptor: int, owner: bool) -> None:
         self.path, self.run, self.descriptor, self.owner = path, run, descriptor, owner
@@ -51,7 +55,8 @@ class Claim:
     def clear_marks(self, request_ids: Iterable[str]) -> None:
         """Remove marks: nothing more can be billed for these requests."""
         if text := "".join(f"-{request_id}\n" for request_id in request_ids):
-            # On a full disk a mark stays, and a kill charges more than it has to: no reason to end the run.
+            # On a full disk a mark stays, and a kill charges more than it has to: no reason to end
+            # the run.
             with suppress(OSError):
                 os.write(self.descriptor, text.encode())
 
@@ -67,7 +72,8 @@ class Claim:
         if self.descriptor < 0 or os.getpid() != self._pid:
             return
         if self.owner and remove:
-            # While the file is locked: a process that waits for the lock sees that the file is gone, and makes a new one.
+            # While the file is locked: a process that waits for the lock sees that the file is
+            # gone, and makes a new one.
             with suppress(OSError):
                 os.unlink(self.path)
         os.close(self.descriptor)
@@ -126,7 +132,10 @@ def is_run_alive(journal: Path, run: str) -> bool:
 
 
 def requests_on_wire(journal: Path, run: str) -> set[str] | None:
-    """Return the requests that a run had on the wire when it ended without settling; None if that is unknown."""
+    """Return the requests that a run had on the wire when it ended without settling.
+
+    None if that is unknown.
+    """
     try:
         text = claim_path(journal, run).read_text("utf-8", "replace")
     except OSError:
@@ -150,7 +159,10 @@ def boot_id() -> str:
 
 
 def _open_locked(path: Path) -> int | None:
-    """Open and lock the file at a path; return its descriptor, or None while another process has the lock."""
+    """Open and lock the file at a path.
+
+    Return its descriptor, or None while another process has the lock.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
     while True:
         with storage_errors(path):

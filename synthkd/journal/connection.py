@@ -28,13 +28,14 @@ class JournalConnection(JournalReader):
     Args:
         path: The SQLite file.
         must_exist: Raise `JournalError` if there is no file, instead of creating one.
-        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short look: the writes of a
-            process that starts meanwhile may not be seen.
+        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short
+            look: the writes of a process that starts meanwhile may not be seen.
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False, read_only: bool = False) -> None:
         self.path = Path(path)
-        # One connection writes for several threads: a transaction of one must not be ended by another.
+        # One connection writes for several threads: a transaction of one must not be ended by
+        # another.
         self._lock = threading.RLock()
         self._reading = threading.Lock()
         self._file_problem: str | None = None
@@ -95,8 +96,9 @@ class JournalConnection(JournalReader):
     def _execute_many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
         """Execute a statement, such as an INSERT without its values, for all rows in one step.
 
-        The rows are passed as one JSON text. Row by row, SQLite's driver would release and take the interpreter's lock for
-        each of them, and wait for the event loop every time. A column with one value in all rows is passed once.
+        The rows are passed as one JSON text. Row by row, SQLite's driver would release and take the
+        interpreter's lock for each of them, and wait for the event loop every time. A column with
+        one value in all rows is passed once.
         """
         if not rows:
             return

@@ -112,8 +112,9 @@ class ImportReport:
 def import_parquet(journal: Path, source: Path) -> ImportReport:
     """Import exported completions; those that the journal has already stay unchanged.
 
-    A row is imported only if its key is the hash of its request, and each value is possible: a wrong row would be read for
-    ever as an answer that was paid for. Whether a teacher wrote the text cannot be checked. The file is read in batches.
+    A row is imported only if its key is the hash of its request, and each value is possible: a
+    wrong row would be read for ever as an answer that was paid for. Whether a teacher wrote the
+    text cannot be checked. The file is read in batches.
 
     Raises:
         InputError: If the file is not an export, or no row of it can be imported.
@@ -190,7 +191,10 @@ def _value(cell: Any) -> Any:
 
 
 def _checked_columns(source: Path, schema: pa.Schema) -> list[str]:
-    """Return the columns of an export that a file has; refuse a file that lacks one, or has another type."""
+    """Return the columns of an export that a file has.
+
+    Refuse a file that lacks one, or has another type.
+    """
     columns = []
     for column in SCHEMA:
         if (count := schema.names.count(column.name)) != 1:

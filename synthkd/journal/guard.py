@@ -18,8 +18,8 @@ _SPACE = re.compile(r"\s+")
 def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
     """Refuse a database that holds anything but a journal's own tables.
 
-    Triggers and views could rewrite answers and the ledger, generated columns and foreign tables could run functions, and
-    another program's database must not get a journal's tables.
+    Triggers and views could rewrite answers and the ledger, generated columns and foreign tables
+    could run functions, and another program's database must not get a journal's tables.
 
     Raises:
         JournalError: If the database holds something that no version of a journal has.
@@ -59,7 +59,8 @@ def _normalised(sql: str | None) -> str:
 class OpenFile:
     """The file that a journal was opened as.
 
-    A file can be removed, moved or cut under an open connection, and SQLite would go on writing into it.
+    A file can be removed, moved or cut under an open connection, and SQLite would go on writing
+    into it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,7 +85,10 @@ class OpenFile:
 
 
 def rescue(db: sqlite3.Connection, path: Path) -> Path | None:
-    """Copy what an open connection still sees to a new file beside the journal; return None if that fails."""
+    """Copy what an open connection still sees to a new file beside the journal.
+
+    Return None if that fails.
+    """
     number = 0
     while True:
         number += 1

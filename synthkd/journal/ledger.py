@@ -72,7 +72,10 @@ def read_spending(db: sqlite3.Connection, run: str) -> Spending:
 def count_affordable(
     db: sqlite3.Connection, requests: Sequence[tuple[Request, Bound]], run: str, caps: Caps
 ) -> int:
-    """Return how many of the first requests have room under the caps; each comes with the bound of its samples."""
+    """Return how many of the first requests have room under the caps.
+
+    Each comes with the bound of its samples.
+    """
     spending = read_spending(db, run)
     dollars, tokens = 0.0, 0
     for place, (request, bound) in enumerate(requests):

@@ -31,7 +31,8 @@ def open_to_write(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size:
-        # Through a connection that cannot write: another program's database stays as it is, its log included.
+        # Through a connection that cannot write: another program's database stays as it is, its log
+        # included.
         with closing(_read_only(path)) as look:
             refuse_foreign_database(look, path)
     db = _connect(path)
@@ -71,7 +72,8 @@ def _read_only(path: Path) -> sqlite3.Connection:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) not in (_MAGIC, b""):
             raise JournalError(f"{path}: not a journal, or damaged; restore it or name another `journal`")
-    # If there is no log, nobody is writing; SQLite then needs no files beside the journal, and leaves none.
+    # If there is no log, nobody is writing; SQLite then needs no files beside the journal, and
+    # leaves none.
     quiet = not path.with_name(f"{path.name}-wal").exists()
     place = f"file:{quote(str(path.resolve()))}?mode=ro{'&immutable=1' * quiet}"
     return _checked(sqlite3.connect(place, uri=True, **_CONNECTION))

@@ -37,7 +37,10 @@ class SampleRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """Counts of a journal: completions, final failures, samples in flight, requests; and the price of all completions."""
+    """Counts of a journal: completions, final failures, samples in flight, requests.
+
+    And the price of all completions.
+    """
 
     completions: int
     failures: int

@@ -3,8 +3,8 @@
 requests     what was sent, once
 completions  one row a sample
 failures     samples that failed, and why
-flights      samples in flight, with what they may cost at most: after a crash, what may have been billed
-spending     what each run has paid, and what it was charged for attempts of unknown cost
+flights      samples in flight, with what they may cost at most: after a crash, what may have been
+billed spending     what each run has paid, and what it was charged for attempts of unknown cost
 batches      batches of a provider's Batch API, from the intent to the collected result
 """
 
@@ -14,8 +14,8 @@ import sqlite3
 
 VERSION = 4
 
-# Content hashes come in no order. Apart from the texts their index is small, so that a commit of many rows touches
-# few pages.
+# Content hashes come in no order. Apart from the texts their index is small, so that a commit of
+# many rows touches few pages.
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE requests (
@@ -65,7 +65,10 @@ CREATE TABLE batch_rows (
 
 
 def upgrade(db: sqlite3.Connection) -> int:
-    """Create the tables or bring them up to date, each step in one transaction; return the version."""
+    """Create the tables or bring them up to date, each step in one transaction.
+
+    Return the version.
+    """
     while (version := _version(db)) < VERSION:
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -74,7 +77,8 @@ def upgrade(db: sqlite3.Connection) -> int:
                 apply(db, version + 1)
                 db.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (str(version + 1),))
         except BaseException:
-            # SQLite itself rolls back after some errors, such as a full disk; its own error is the one to raise.
+            # SQLite itself rolls back after some errors, such as a full disk; its own error is the
+            # one to raise.
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise

@@ -45,8 +45,8 @@ class Journal(JournalConnection):
     Args:
         path: The SQLite file.
         must_exist: Raise `JournalError` if there is no file, instead of creating one.
-        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short look: the writes of a
-            process that starts meanwhile may not be seen.
+        read_only: Neither create nor alter anything; writing raises `JournalError`. For a short
+            look: the writes of a process that starts meanwhile may not be seen.
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False, read_only: bool = False) -> None:
@@ -64,7 +64,8 @@ class Journal(JournalConnection):
 
         Args:
             run: Name of the run.
-            say: Receives a message if another process is at the run, and this one waits for its end.
+            say: Receives a message if another process is at the run, and this one waits for its
+                end.
         """
         claim = take_claim(self.path, run, say)
         try:
@@ -77,7 +78,10 @@ class Journal(JournalConnection):
             claim.release(remove=self._is_settled(run))
 
     def claim_of(self, run: str) -> Claim | None:
-        """Return the claim that this process or its parent has on a run; None if there is none."""
+        """Return the claim that this process or its parent has on a run.
+
+        None if there is none.
+        """
         return self._claims.get(run) or join_claim(self.path, run)
 
     def _is_settled(self, run: str) -> bool:
@@ -155,8 +159,9 @@ class Journal(JournalConnection):
     ) -> Reservation:
         """Reserve inside a transaction that the caller has begun; see `reserve`.
 
-        Requests stay with a living process of another run that has them in flight. Requests that anybody has bought since
-        the caller looked are not granted either. ``shared``: the same holds for other processes of this run.
+        Requests stay with a living process of another run that has them in flight. Requests that
+        anybody has bought since the caller looked are not granted either. ``shared``: the same
+        holds for other processes of this run.
         """
         pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
         taken: set[str] = self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
@@ -185,7 +190,8 @@ class Journal(JournalConnection):
     def _others_at_work(self, run: str) -> bool:
         """Tell if another run has anything in flight, or another connection has written since the last call.
 
-        If neither holds nothing needs to be looked up, which would cost as much as the reservation itself.
+        If neither holds nothing needs to be looked up, which would cost as much as the reservation
+        itself.
         """
         (version,) = self._db.execute("PRAGMA data_version").fetchone()
         changed, self._data_version = version != self._data_version, version
@@ -209,7 +215,8 @@ class Journal(JournalConnection):
             elif is_run_alive(self.path, owner):
                 taken.update(request_ids)
             else:
-                # Nobody would send these again; what may have been billed stays with the run that sent it.
+                # Nobody would send these again; what may have been billed stays with the run that
+                # sent it.
                 ledger.settle_in_flight(self._db, owner, requests_on_wire(self.path, owner), request_ids)
         # Submitted batches are under way at the provider, whether or not a process waits for them.
         taken.update(ledger.in_batches_of_others(self._db, run, ids))
@@ -251,20 +258,29 @@ class Journal(JournalConnection):
         self._execute_many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
 
     def write_unknown_cost(self, request: Request, run: str, caps: Caps | None) -> bool:
-        """Charge the full reservation for an attempt of unknown cost; keep the reservation for the retry.
+        """Charge the full reservation for an attempt of unknown cost.
 
-        Needs a transaction that the caller has begun. Returns whether the caps leave room for the retry.
+        Keep the reservation for the retry.
+
+        Needs a transaction that the caller has begun. Returns whether the caps leave room for the
+        retry.
         """
         ledger.charge_reservation(self._db, run, request.request_id, request.sample_indexes)
         return caps is None or ledger.read_spending(self._db, run).leaves(caps)
 
     def forget_failures(self) -> int:
-        """Delete the recorded failures, so that the next run sends their requests again; return how many."""
+        """Delete the recorded failures, so that the next run sends their requests again.
+
+        Return how many.
+        """
         with self.transaction():
             return int(self._db.execute("DELETE FROM failures").rowcount)
 
     def insert(self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]) -> int:
-        """Insert rows of another journal unchanged (see `journal.exchange`); return how many completions were new."""
+        """Insert rows of another journal unchanged (see `journal.exchange`).
+
+        Return how many completions were new.
+        """
         with self.transaction():
             self._execute_many("INSERT OR IGNORE INTO requests", list(requests))
             before = self._db.total_changes

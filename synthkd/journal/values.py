@@ -16,7 +16,8 @@ _LARGEST_COUNT = 2**53
 def is_storable(answer: Answer) -> bool:
     """Tell if the fields of an answer have types and sizes that a journal can hold.
 
-    Backends check what they read. This last check keeps one odd answer from failing all of its commit group.
+    Backends check what they read. This last check keeps one odd answer from failing all of its
+    commit group.
     """
     counts: tuple[Any, ...]
     numbers: tuple[Any, ...]

@@ -2,7 +2,8 @@
 
     loop ──► reserve / store_answers / unknown ──► queue ──► one transaction ──► futures resolved in the loop
 
-A caller goes on only once its part is on disk, so a slow disk slows the sending and nothing piles up.
+A caller goes on only once its part is on disk, so a slow disk slows the sending and nothing piles
+up.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ _Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class JournalWriter:
-    """Asynchronous interface to a journal's writes. Use as an asynchronous context manager, in one loop.
+    """Asynchronous interface to a journal's writes.
 
-    The writer is also the account of a run: a backend reports which requests are on the wire, and which attempts cost
-    nothing or an unknown amount (see `synthkd.teachers.base.Account`). At the end, what was never sent is released, and
-    what may be billed is charged.
+    Use as an asynchronous context manager, in one loop.
+
+    The writer is also the account of a run: a backend reports which requests are on the wire, and
+    which attempts cost nothing or an unknown amount (see `synthkd.teachers.base.Account`). At the
+    end, what was never sent is released, and what may be billed is charged.
 
     Args:
         journal: The journal.
@@ -79,13 +82,17 @@ class JournalWriter:
     def _settle(self) -> None:
         """Charge what is still on the wire, and release what was reserved and not sent."""
         if self._unanswered:
-            # A journal that cannot be written keeps the reservations; the next run settles them by their marks.
+            # A journal that cannot be written keeps the reservations; the next run settles them by
+            # their marks.
             with suppress(StorageError), self.journal.transaction():
                 self.journal.write_end(self.run, list(self._unanswered), self.on_wire)
                 self._unanswered.clear()
 
     async def reserve(self, requests: Sequence[Request], bounds: Sequence[Bound] = ()) -> Reservation:
-        """Record requests that are about to be sent, and reserve what they may cost; see `Journal.reserve`."""
+        """Record requests that are about to be sent, and reserve what they may cost.
+
+        See `Journal.reserve`.
+        """
         reservation: Reservation = await self._commit_work(
             lambda: self.journal.write_reservations(requests, self.run, bounds, self.caps, self.shared),
             self._count_reserved,
@@ -140,7 +147,10 @@ class JournalWriter:
         return has_room
 
     async def _commit_work(self, work: Callable[[], Any], then: Callable[[Any], None] | None = None) -> Any:
-        """Commit work with the next group; ``then`` gets its result, even if the caller is cancelled meanwhile."""
+        """Commit work with the next group.
+
+        ``then`` gets its result, even if the caller is cancelled meanwhile.
+        """
         if self._closed:
             raise JournalError("the journal was closed")
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -166,7 +176,8 @@ class JournalWriter:
                 self._commit_group(group)
                 last = time.monotonic()
                 if last >= self._checkpoint:
-                    # A small journal must not stay in its log alone, which a copy of the file lacks.
+                    # A small journal must not stay in its log alone, which a copy of the file
+                    # lacks.
                     self.journal.checkpoint()
                     self._checkpoint = time.monotonic() + _CHECKPOINT
             elif self._closed:
@@ -185,7 +196,10 @@ class JournalWriter:
         self._loop.call_soon_threadsafe(_resolve, [future for _, future in group], outcomes)
 
     def _execute(self, works: list[Callable[[], Any]]) -> tuple[list[Any], Exception | None]:
-        """Execute work in one transaction; return the results, or the error that rolled it back."""
+        """Execute work in one transaction.
+
+        Return the results, or the error that rolled it back.
+        """
         try:
             with self.journal.transaction():
                 return [work() for work in works], None

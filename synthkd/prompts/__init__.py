@@ -1,6 +1,7 @@
 """Prompt templates: Jinja2 files with a YAML head, rendered in a sandbox with limits of time and size.
 
-A variable that no input has is an error, found before anything is sent. A template includes files of its own folder only.
+A variable that no input has is an error, found before anything is sent. A template includes files
+of its own folder only.
 
 head              the YAML head
 load              find and load templates

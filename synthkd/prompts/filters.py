@@ -50,7 +50,8 @@ _CHECKS: dict[str, Callable[..., None]] = {
     "format": check_format,
     "sum": check_sum,
 }
-#: Filters whose result is their value or holds its parts unchanged, which need not be counted again.
+#: Filters whose result is their value or holds its parts unchanged, which need not be counted
+#: again.
 _PASSING = {
     "attr", "count", "d", "default", "dictsort", "first", "groupby", "items", "last", "length", "list", "max", "min",
     "random", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique",

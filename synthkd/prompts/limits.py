@@ -1,8 +1,9 @@
 """Limits of one rendering: characters of a text, values in all, and processor time.
 
-Whatever makes a value in a template is counted before or when it is made. A text counts its characters, any other value
-`NODE` units. A container counts all that is printed with it, so that a list that holds another twice, sixty levels deep, is
-refused when it grows and not when it is printed.
+Whatever makes a value in a template is counted before or when it is made. A text counts its
+characters, any other value `NODE` units. A container counts all that is printed with it, so that a
+list that holds another twice, sixty levels deep, is refused when it grows and not when it is
+printed.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def size_of(value: Any) -> int:
 
 
 def printed(value: Any) -> Any:
-    """Return the text of a value that is printed. An undefined value raises its own error when it is made a text.
+    """Return the text of a value that is printed.
+
+    An undefined value raises its own error when it is made a text.
 
     Raises:
         NoTextError: If the value has no text, so that no prompt holds Python's way of writing one.

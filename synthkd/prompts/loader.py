@@ -12,7 +12,9 @@ from synthkd.prompts.limits import LONGEST_FILE, LimitError
 
 
 class FolderLoader(BaseLoader):
-    """Templates of one folder by their paths in it; nothing outside the folder, not through a link either.
+    """Templates of one folder by their paths in it.
+
+    Nothing outside the folder, not through a link either.
 
     Args:
         folder: The folder.
@@ -23,7 +25,10 @@ class FolderLoader(BaseLoader):
         self.folder, self.follow = folder, follow
 
     def path(self, name: str) -> Path:
-        """Return the file of a template. Raises TemplateNotFound if there is none inside the folder."""
+        """Return the file of a template.
+
+        Raises TemplateNotFound if there is none inside the folder.
+        """
         if name.startswith("/") or "\\" in name or "\0" in name:
             raise TemplateNotFound(name, f"{name!r} is not a path inside {self.folder}")
         try:
@@ -46,7 +51,10 @@ class FolderLoader(BaseLoader):
 
 
 def read_source(path: Path) -> str:
-    """Read the file of a template. Raises LimitError if it is too large or not UTF-8, and OSError."""
+    """Read the file of a template.
+
+    Raises LimitError if it is too large or not UTF-8, and OSError.
+    """
     with path.open("rb") as file:
         data = file.read(LONGEST_FILE + 1)
     if len(data) > LONGEST_FILE:

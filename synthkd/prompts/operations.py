@@ -12,7 +12,8 @@ from synthkd.prompts.limits import RENDERING, LimitError, count_value, printed, 
 
 #: Bits of a whole number; Python prints none that is longer.
 _LARGEST_NUMBER = 1 << 14
-#: Characters of texts for filters whose time grows with the square of the length, and the largest width of a filter.
+#: Characters of texts for filters whose time grows with the square of the length, and the largest
+#: width of a filter.
 _LONGEST_QUADRATIC, _WIDEST = 100_000, 100_000
 #: Characters of another argument of such a filter.
 _LONGEST_ARGUMENT = 1000

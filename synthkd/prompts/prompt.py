@@ -175,7 +175,9 @@ class Prompt:
         return self._few_shot.draw(row, kind, rng)
 
     def render(self, row: InputRow, kind: PromptKind, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
-        """Render the messages for an input. Draws depend on the seed and the input's id, not on the order of inputs.
+        """Render the messages for an input.
+
+        Draws depend on the seed and the input's id, not on the order of inputs.
 
         Raises:
             PromptError: If the template cannot be rendered for this row.
@@ -251,8 +253,8 @@ def lint(prompt: Prompt, available: Sequence[str]) -> None:
         available: Names that an input has, without those of ``prompt.variables``.
 
     Raises:
-        PromptError: If there is such a name, an input's column hides a variable of the recipe, or the template names no
-            column except one in single braces.
+        PromptError: If there is such a name, an input's column hides a variable of the recipe, or
+            the template names no column except one in single braces.
     """
     for name in prompt.variables:
         if name in available:

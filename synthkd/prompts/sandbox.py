@@ -1,11 +1,12 @@
 """Render Jinja2 templates of unknown origin: no code, no files outside one folder, bounded time and memory.
 
-Jinja's own sandbox keeps a template from Python's internals. It does not bound what a template computes, and ten characters
-can ask for a gigabyte. Here operators, filters, methods, literals, slices and buffers count what they make, loops and calls
-look at the clock, and the limits of `limits` hold for each rendering.
+Jinja's own sandbox keeps a template from Python's internals. It does not bound what a template
+computes, and ten characters can ask for a gigabyte. Here operators, filters, methods, literals,
+slices and buffers count what they make, loops and calls look at the clock, and the limits of
+`limits` hold for each rendering.
 
-Only texts and numbers are printed: an empty cell (null), a list or an object is refused. `rows.cells` defines how a number,
-a date or a truth value is written.
+Only texts and numbers are printed: an empty cell (null), a list or an object is refused.
+`rows.cells` defines how a number, a date or a truth value is written.
 """
 
 from __future__ import annotations

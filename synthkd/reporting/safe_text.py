@@ -1,7 +1,8 @@
-"""Text from outside, made safe where it is shown: terminals, JSON lines, Markdown, HTML, spreadsheets.
+"""Make text of unknown origin safe to show: on terminals, in JSON, Markdown, HTML and spreadsheets.
 
-What a server, a model, an input or another's file says may steer a terminal, reorder a line, hide letters, or be live
-markup in a page. Nothing is dropped: what cannot be shown as it is stands as its Python escape, such as ``\\x1b``.
+The text of a server, a model, an input or a file may steer a terminal, reorder a line, hide
+letters, or be live markup in a page. Nothing is dropped: a character that cannot be shown becomes
+its Python escape, such as ``\\x1b``.
 """
 
 from __future__ import annotations
@@ -16,25 +17,27 @@ from functools import lru_cache
 from html import escape
 from typing import Any, TextIO
 
-# --- plain text ---------------------------------------------------------------------------------------------------
+# --- plain text
+# ---------------------------------------------------------------------------------------------------
 
-#: Control characters, bidi controls, line separators, half surrogates, and characters that cannot be seen.
-_UNSEEN = (
+#: Control characters, bidi controls, line separators, lone surrogates, and invisible characters.
+_INVISIBLE = (
     "\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff"
 )
-_ONE_LINE = re.compile(f"[\\x00-\\x0a{_UNSEEN}]")
-_LINES = re.compile(f"[\\x00-\\x08{_UNSEEN}]")
+_ONE_LINE = re.compile(f"[\\x00-\\x0a{_INVISIBLE}]")
+_LINES = re.compile(f"[\\x00-\\x08{_INVISIBLE}]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-#: Ranges of characters, ends included: a run of two is one range.
+#: Emoji and other pictures. Each pair of characters is a range, ends included.
 _PICTURES = (
     "\xa9\xa9\xae\xae\u203c\u203c\u2049\u2049\u2122\u2122\u2139\u2139\u2190\u2bff\u3030\u3030\u303d\u303d\u3297\u3297\u3299\u3299"
     "\U0001f000\U0001faff"
 )
+#: Scripts that need joiners within words.
 _JOINED = "\u0620\u08ff\u0900\u0dff\u0f00\u109f\u1780\u18af\ufb50\ufdff\ufe70\ufefc"
 _IDEOGRAPHS = "\u2e80\u9fff\uf900\ufaff\U00020000\U0003ffff"
-#: What may belong to the spelling.
+#: Joiners and variation selectors, which may belong to the spelling of a word.
 _SPELLING = "\u180b\u180d\u180f\u180f\u200c\u200d\ufe00\ufe0f\U000e0100\U000e01ef"
 
 
@@ -42,32 +45,33 @@ def clean(text: object, limit: int | None = None) -> str:
     """Return text as one line that cannot steer a terminal; line ends and tabs are escaped too.
 
     Args:
-        text: What is shown; anything but a string is converted.
-        limit: Most characters of the result; a longer one ends in an ellipsis.
+        text: The text; any other value is converted.
+        limit: Characters of the result at most; a longer result ends in an ellipsis.
     """
-    # A character becomes one or more, so what lies beyond the limit need not be looked at.
-    said = str(text) if limit is None else str(text)[: limit + 1]
-    said = _ONE_LINE.sub(_visible, said)
-    return said if limit is None or len(said) <= limit else said[: max(limit - 1, 0)] + "…"
+    # Escaping never shortens, so characters beyond the limit need not be escaped.
+    shown = str(text) if limit is None else str(text)[: limit + 1]
+    shown = _ONE_LINE.sub(_visible, shown)
+    return shown if limit is None or len(shown) <= limit else shown[: max(limit - 1, 0)] + "…"
 
 
 def clean_lines(text: object, indent: str = "") -> str:
     """Return text of several lines, such as a prompt, that cannot steer a terminal.
 
     Args:
-        text: What is shown; line feeds and tabs stay, ``\\r\\n`` is a line feed.
-        indent: Stands before each line but the first, so that no line can pass for one of ours.
+        text: The text; line feeds and tabs stay, and ``\\r\\n`` becomes a line feed.
+        indent: Prefix of each line but the first, so that no line can imitate the program's own
+            output.
     """
-    said = _LINES.sub(_visible, str(text).replace("\r\n", "\n"))
-    return said.replace("\n", f"\n{indent}") if indent else said
+    shown = _LINES.sub(_visible, str(text).replace("\r\n", "\n"))
+    return shown.replace("\n", f"\n{indent}") if indent else shown
 
 
 def _visible(match: re.Match[str]) -> str:
-    return match[0] if _spelt(match) else _escaped(match[0])
+    return match[0] if _belongs_to_spelling(match) else _escaped(match[0])
 
 
-def _spelt(match: re.Match[str]) -> bool:
-    """Whether a character belongs to the spelling, by its neighbours."""
+def _belongs_to_spelling(match: re.Match[str]) -> bool:
+    """Tell by its neighbours if an invisible character belongs to the spelling of a word."""
     char, place, text = match[0], match.start(), match.string
     if not place or not _in(_SPELLING, char):
         return False
@@ -96,41 +100,44 @@ def _escaped(char: str) -> str:
     )
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------
+# --- JSON
+# ---------------------------------------------------------------------------------------------------------
 
 
 def json_text(value: Any, **options: Any) -> str:
-    """Return JSON that a machine reads exactly and that cannot steer a terminal.
+    """Return JSON that cannot steer a terminal, and is read back exactly.
 
     Args:
-        value: What is written.
-        options: Of `json.dumps`.
+        value: The value.
+        options: Options of `json.dumps`.
     """
     return _LINES.sub(_json_visible, json.dumps(value, ensure_ascii=False, **options))
 
 
 def _json_visible(match: re.Match[str]) -> str:
-    if _spelt(match):
+    if _belongs_to_spelling(match):
         return match[0]
     return "\\u007f" if match[0] == "\x7f" else json.dumps(match[0])[1:-1]
 
 
-# --- Markdown and HTML --------------------------------------------------------------------------------------------
+# --- Markdown and HTML
+# --------------------------------------------------------------------------------------------
 
-#: Words that some renderer makes a link, a mention or an emoji of, whatever is escaped in them; and those with a backtick.
+#: Words that some renderers turn into a link, a mention or an emoji, even if escaped; and words
+#: with a backtick.
 _LIVE = re.compile(r":\S|//|@|#\d|`|\.[^\W\d_]|www", re.IGNORECASE)
-#: Signs that are never left as they are, in code neither: tags, links, cells.
+#: Signs that are escaped even in code: of tags, links and cells.
 _SIGNS = {"<": "&lt;", ">": "&gt;", "[": "&#91;", "]": "&#93;", "|": "\\|"}
 _PLAIN = _SIGNS | {"&": "&amp;", "\\": "&#92;"} | {sign: f"\\{sign}" for sign in "*~$^{}"}
 _PLAIN_SIGN = re.compile("[" + re.escape("".join(_PLAIN)) + r"]|(?<![^\W_])_|_(?![^\W_])")
-#: Words that begin a heading, a list or a rule where they stand first in a line.
+#: Words that begin a heading, a list or a rule at the start of a line.
 _FIRST = re.compile(r"(\d*)([#=+.)-][#=+-]*)")
 
 
 def markdown(text: object) -> str:
-    """Return text as one line of Markdown that is read as that text: in a paragraph, a heading or a table's cell.
+    """Return text as one line of Markdown without markup, for a paragraph, a heading or a table's cell.
 
-    Words that renderers link by themselves (addresses, mentions) stand as code.
+    Words that renderers link by themselves (addresses, mentions) become code.
     """
     first, *others = _in_one_line(text).split(" ")
     begun = _FIRST.sub(r"\1\\\2", first) if _FIRST.fullmatch(first) else _word(first)
@@ -138,15 +145,15 @@ def markdown(text: object) -> str:
 
 
 def markdown_code(text: object) -> str:
-    """Return text as Markdown code in a line that is no table's."""
+    """Return text as Markdown code in a line outside of tables."""
     return _code(_in_one_line(text), "<>[]")
 
 
 def markdown_block(text: object, language: str = "") -> str:
-    """Return text as a block of Markdown code, in a fence that nothing in it can close."""
-    said = clean_lines(text)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", said)), default=0))
-    return f"{fence}{language}\n{said}\n{fence}"
+    """Return text as a block of Markdown code, with a fence longer than any in the text."""
+    shown = clean_lines(text)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence}{language}\n{shown}\n{fence}"
 
 
 def html_text(text: object) -> str:
@@ -170,7 +177,7 @@ def _word(word: str) -> str:
 
 
 def _code(text: str, signs: str = "<>[]|") -> str:
-    """Code spans, with the signs that may not stand in them between."""
+    """Return code spans; signs that must be escaped stand between the spans."""
     parts = re.split(f"([{re.escape(signs)}])", text)
     return "".join(_SIGNS[part] if part in signs else _span(part) for part in parts if part)
 
@@ -181,24 +188,29 @@ def _span(text: str) -> str:
     return f"{fence}{padding}{text}{padding}{fence}"
 
 
-# --- spreadsheets -------------------------------------------------------------------------------------------------
+# --- spreadsheets
+# -------------------------------------------------------------------------------------------------
 
-#: Stands before a text that a spreadsheet would take for a formula: an apostrophe and a word joiner, which no
-#: other writer puts there, so that reading can take it away again.
+#: Prefix of a text that a spreadsheet would take for a formula: an apostrophe and a word joiner. No
+#: other program writes this prefix, so that `from_cell` can remove it.
 CELL_MARK = "'\u2060"
-#: A formula may follow blanks, quotes or characters that cannot be seen; some programs read full-width signs too.
+#: A formula may follow blanks, quotes or invisible characters; some programs read full-width signs
+#: too.
 _FORMULA = re.compile(
-    f"[\\t\\r\\n]|[\\s\"'\u2018\u2019\u201c\u201d\\x00-\\x0a{_UNSEEN}]*"
+    f"[\\t\\r\\n]|[\\s\"'\u2018\u2019\u201c\u201d\\x00-\\x0a{_INVISIBLE}]*"
     "[=+\\-@\u207a\u207b\u207c\u208a\u208b\u208c\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
 )
 
 
 def to_cell(value: Any, formulas: bool = False) -> Any:
-    """Return a cell for a CSV file that no spreadsheet takes for a formula; numbers stay as they are.
+    """Return a cell for a CSV file that no spreadsheet takes for a formula.
+
+    `from_cell` restores a text exactly.
 
     Args:
-        value: A text is marked with `CELL_MARK` where it would be a formula. `from_cell` gives it back exactly.
-        formulas: Leave formulas as they are.
+        value: A text gets the prefix `CELL_MARK` if it would be a formula; other values stay
+            unchanged.
+        formulas: Leave formulas unchanged.
     """
     if isinstance(value, str) and (value.startswith(CELL_MARK) or (not formulas and _FORMULA.match(value))):
         return CELL_MARK + value
@@ -206,25 +218,29 @@ def to_cell(value: Any, formulas: bool = False) -> Any:
 
 
 def from_cell(text: str) -> str:
-    """Return the text of a cell that `to_cell` may have made; other texts come back as they are."""
+    """Return the text of a cell of `to_cell`; other texts stay unchanged."""
     return text[2:] if text[:2] == CELL_MARK else text
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """Return a line of a CSV file with its line feed; a carriage return in a cell is quoted as a line feed is."""
+    """Return a line of a CSV file with its line feed.
+
+    A carriage return in a cell is quoted, as a line feed is.
+    """
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\r\n").writerow(list(cells))
     return out.getvalue().removesuffix("\r\n") + "\n"
 
 
-# --- streams ------------------------------------------------------------------------------------------------------
+# --- streams
+# ------------------------------------------------------------------------------------------------------
 
 
 class CleanStream:
-    """A text stream that escapes what could steer a terminal, whoever writes.
+    """A text stream that escapes what could steer a terminal.
 
-    A carriage return at either end of what is written stays if nothing else stands in that line: progress bars of
-    libraries draw themselves anew with it.
+    A carriage return at the start or end of an otherwise empty line stays: progress bars of
+    libraries redraw themselves with it.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -232,17 +248,17 @@ class CleanStream:
         self._redrawn = True
 
     def write(self, text: str) -> int:
-        """Write text, cleaned."""
+        """Write text with escapes."""
         head, body, tail = "", text, ""
         if self._redrawn and "\r" in text:
             body = text.lstrip("\r")
             head = "\r" * (len(text) > len(body))
             stripped = body.rstrip("\r")
             tail, body = "\r" * (len(body) > len(stripped)), stripped
-        said = head + clean_lines(body) + tail
-        # In a narrow encoding, an escape rather than an error.
+        shown = head + clean_lines(body) + tail
+        # Characters outside of the encoding become escapes.
         encoding = self.encoding or "utf-8"
-        self.inner.write(said.encode(encoding, "backslashreplace").decode(encoding))
+        self.inner.write(shown.encode(encoding, "backslashreplace").decode(encoding))
         if text:
             self._redrawn = text.endswith("\n") or (self._redrawn and bool(head or tail))
         return len(text)
@@ -288,7 +304,7 @@ class CleanStream:
 
 
 def guard_streams(*names: str) -> None:
-    """Let all that the process writes pass through `CleanStream`: on ``stdout`` and ``stderr``, or those named."""
+    """Pass the output of the process through `CleanStream`, on ``stdout`` and ``stderr`` or the named streams."""
     for name in names or ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, CleanStream):
@@ -296,5 +312,5 @@ def guard_streams(*names: str) -> None:
 
 
 def raw_stream(stream: Any) -> TextIO:
-    """Return the stream below a `CleanStream`: for what is exact (CSV in a pipe), and for a display of our own."""
+    """Return the stream below a `CleanStream`, for exact output (CSV in a pipe) and for the live display."""
     return stream.inner if isinstance(stream, CleanStream) else stream

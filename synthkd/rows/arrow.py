@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def arrow_values(column: pa.Array, place: str, name: str, first: int) -> list[Any]:
     """Return the values of an Arrow column in Python: NaN becomes None, bytes that are UTF-8 become text.
 
-    A cell that has no value in Python becomes an `UnreadableCell`, so that only its use is an error.
+    A cell that has no value in Python becomes an `UnreadableCell`, so that only its use is an
+    error.
 
     Args:
         column: The column.
@@ -44,7 +45,10 @@ def arrow_values(column: pa.Array, place: str, name: str, first: int) -> list[An
 
 
 def _unwrapped(column: pa.Array) -> pa.Array:
-    """Return a column without extension types and dictionaries; times in microseconds if nothing is lost."""
+    """Return a column without extension types and dictionaries.
+
+    Times in microseconds if nothing is lost.
+    """
     import pyarrow as pa
 
     if isinstance(column.type, pa.BaseExtensionType):
@@ -79,7 +83,10 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _one_value(cell: Any, place: str) -> Any:
-    """Return a cell of a column in which some cells have no Python value; a time such as the year 10000 as its text."""
+    """Return a cell of a column in which some cells have no Python value.
+
+    A time such as the year 10000 as its text.
+    """
     import pyarrow as pa
 
     try:

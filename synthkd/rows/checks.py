@@ -40,7 +40,10 @@ def _wrong_byte(path: Path) -> str:
 
 
 def text_lines(path: Path, newline: str | None = None) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file. Raises InputError, with the line, for a file that is no text."""
+    """Yield the lines of a UTF-8 file.
+
+    Raises InputError, with the line, for a file that is no text.
+    """
     with reading_errors(path), path.open(encoding="utf-8-sig", newline=newline) as file:
         for number, line in enumerate(file, 1):
             if "\0" in line:

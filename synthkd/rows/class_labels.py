@@ -1,6 +1,7 @@
 """Class names in Parquet files of the `datasets` library, which stores numbers and, in the metadata, their names.
 
-The number 0 of a column whose names are ``valid`` and ``invalid`` means valid; read as a number it would mean the opposite.
+The number 0 of a column whose names are ``valid`` and ``invalid`` means valid; read as a number it
+would mean the opposite.
 """
 
 from __future__ import annotations

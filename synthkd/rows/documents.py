@@ -53,7 +53,10 @@ def document_rows(path: Path, files: list[Path], columns: list[str] | None, batc
 
 
 def read_text(path: Path) -> str:
-    """Read a text file as it stands, line ends included. Raises InputError if it is empty or not UTF-8 text."""
+    """Read a text file as it stands, line ends included.
+
+    Raises InputError if it is empty or not UTF-8 text.
+    """
     with reading_errors(path):
         text = path.read_bytes().decode("utf-8-sig")
     if (place := text.find("\0")) >= 0:

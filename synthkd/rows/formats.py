@@ -27,7 +27,8 @@ from synthkd.rows.class_labels import class_labels, replace_class_numbers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Characters of a CSV cell at most; in a longer one a quotation mark is missing. Python's own limit is 131,072.
+#: Characters of a CSV cell at most; in a longer one a quotation mark is missing. Python's own limit
+#: is 131,072.
 _LONGEST_CELL = 1 << 27
 #: Depth of nested lists and objects at most, since whatever reads them calls itself for each level.
 _DEEPEST = 100

@@ -24,12 +24,12 @@ FORMATS = ".csv, .tsv, .jsonl, .parquet, .yaml, .txt, .md, .rst"
 def read_rows(path: Path, columns: list[str] | None = None, batch: int = BATCH) -> Iterator[Rows]:
     """Read batches of rows as dicts.
 
-    A cell with NaN is None, as an empty cell is; bytes that are UTF-8 are text. A cell that has no value in Python is an
-    `UnreadableCell`. Use `text_cell` for the text of a cell.
+    A cell with NaN is None, as an empty cell is; bytes that are UTF-8 are text. A cell that has no
+    value in Python is an `UnreadableCell`. Use `text_cell` for the text of a cell.
 
     Args:
-        path: A file, or a folder: its Parquet files in the order of their names, or else the text files in and below it,
-            whose ``document_id`` is the path from the folder.
+        path: A file, or a folder: its Parquet files in the order of their names, or else the text
+            files in and below it, whose ``document_id`` is the path from the folder.
         columns: Columns to read; None reads all.
         batch: Rows of a batch at most.
 
@@ -63,8 +63,8 @@ def read_tables(
         path: A file or folder.
         columns: Columns that must be there; they become texts, null if a cell is empty.
         batch: Rows of a table at most.
-        also: Columns of other formats than Parquet to read as texts, if they are there. Of Parquet, all other columns are
-            read unchanged.
+        also: Columns of other formats than Parquet to read as texts, if they are there. Of Parquet,
+            all other columns are read unchanged.
     """
     import pyarrow as pa
 

@@ -1,8 +1,9 @@
 """Addresses and headers that may hold a secret.
 
-`Url` and `Headers` print, format, compare and serialise as their public form. Only `reveal`, `Url.parts`, `Url.resolve` and
-`Headers.resolve` return the private one, the latter three with ``$NAME`` from the environment. A secret that is written in
-clear text is refused when such a value is made.
+`Url` and `Headers` print, format, compare and serialise as their public form. Only `reveal`,
+`Url.parts`, `Url.resolve` and `Headers.resolve` return the private one, the latter three with
+``$NAME`` from the environment. A secret that is written in clear text is refused when such a value
+is made.
 
 recognise   environment variables in texts, and the forms of credentials
 sealed      the base of texts with a public form

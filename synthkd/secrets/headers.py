@@ -28,10 +28,13 @@ _HEADER_NAME = re.compile(r"[!#%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Headers(Sealed):
-    """Headers by name. Names are public; literal values are hidden, except of a few headers that never hold a secret.
+    """Headers by name.
+
+    Names are public; literal values are hidden, except of a few headers that never hold a secret.
 
     Raises:
-        ValueError: If a name or value is not valid, or a credential is written in clear text. No value is repeated.
+        ValueError: If a name or value is not valid, or a credential is written in clear text. No
+            value is repeated.
     """
 
     __slots__ = ()

@@ -34,7 +34,8 @@ _CREDENTIAL_WORDS = frozenset([
     "passwd", "passphrase", "pwd", "pass", "cookie", "credential", "credentials", "session",
     "sessionid", "signature", "sig", "pat", "jwt", "bearer", "code",
 ])  # fmt: skip
-#: Names of other fields that hold a credential. Fewer words: `stop_token` and `prompt_cache_key` hold none.
+#: Names of other fields that hold a credential. Fewer words: `stop_token` and `prompt_cache_key`
+#: hold none.
 _CREDENTIAL_FIELD = re.compile(
     r"(?:^|_)(?:api_?key|apikey|secret(?:_key)?|password|passwd|passphrase|access_key|access_token|auth_token|hf_token"
     r"|private_key|bearer|bearer_token|client_secret|refresh_token|authorization|cookie|credentials?|session_token)$"

@@ -33,7 +33,10 @@ _PRIVATE_DOMAINS = (
 
 @dataclass(frozen=True)
 class UrlParts:
-    """The parts of a resolved address. ``shown`` is public; user, password and query are decoded."""
+    """The parts of a resolved address.
+
+    ``shown`` is public; user, password and query are decoded.
+    """
 
     base: str = field(repr=False)
     shown: str
@@ -44,15 +47,18 @@ class UrlParts:
 
 
 class Url(Sealed):
-    """An address of http or https. User, password and query are hidden; ``$NAME`` comes from the environment.
+    """An address of http or https.
+
+    User, password and query are hidden; ``$NAME`` comes from the environment.
 
     Args:
         text: The address. ``$NAME`` may stand for all of it, for its beginning, or for any part.
-        trusted: Whether the text comes from the environment: then it may hold a secret in clear text, and ``$`` has no
-            special meaning.
+        trusted: Whether the text comes from the environment: then it may hold a secret in clear
+            text, and ``$`` has no special meaning.
 
     Raises:
-        ValueError: If the text is not an address, or holds a secret in clear text. The message never repeats it.
+        ValueError: If the text is not an address, or holds a secret in clear text. The message
+            never repeats it.
     """
 
     __slots__ = ("_trusted",)
@@ -178,7 +184,10 @@ class Url(Sealed):
 
 
 def _host_of(text: str) -> str:
-    """Return the host of an address. Raises ValueError, which repeats nothing, if there is none."""
+    """Return the host of an address.
+
+    Raises ValueError, which repeats nothing, if there is none.
+    """
     try:
         parts = urlsplit(text)
         host = parts.hostname

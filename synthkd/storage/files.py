@@ -20,9 +20,12 @@ from synthkd.storage.temporary import NEW, temporary_beside
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path; the file that the block writes there replaces ``path`` when the block ends.
+    """Yield a temporary path.
 
-    If the block raises, ``path`` stays unchanged. A device or a pipe is written into instead of replaced.
+    The file that the block writes there replaces ``path`` when the block ends.
+
+    If the block raises, ``path`` stays unchanged. A device or a pipe is written into instead of
+    replaced.
     """
     with storage_errors(path):
         target = target_of(path)
@@ -47,7 +50,10 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file whole. Of a symbolic link the target is replaced; permission bits are kept."""
+    """Replace a text file whole.
+
+    Of a symbolic link the target is replaced; permission bits are kept.
+    """
     with replaced_file(path) as temporary:
         temporary.write_text(text, "utf-8", newline="")
 

@@ -1,7 +1,8 @@
 """The kinds of folders that synthkd writes, each recognised by its content and never by its name.
 
-A corpus, a student and an exported student prove themselves by their manifest or card, other folders by their mark
-(`storage.marks`). Folders of version 0.1.0, which had no mark, are recognised by the contents of their files.
+A corpus, a student and an exported student prove themselves by their manifest or card, other
+folders by their mark (`storage.marks`). Folders of version 0.1.0, which had no mark, are recognised
+by the contents of their files.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _CRITIC_FILE = re.compile(
     r"|encoder/[\w.-]+\.(json|safetensors|txt|model|jinja))"
 )
 
-#: Names something in a folder that synthkd did not write, as a predicate ("holds x"); None if there is nothing.
+#: Names something in a folder that synthkd did not write, as a predicate ("holds x"); None if there
+#: is nothing.
 FindForeign = Callable[[Path], "str | None"]
 
 

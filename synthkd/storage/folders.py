@@ -28,12 +28,13 @@ _RENAMEAT2 = {"x86_64": 316, "aarch64": 276}
 def replaced_folder(path: Path, kind: FolderKind | None = None) -> Iterator[Path]:
     """Yield a new folder that replaces ``path`` when the block ends.
 
-    All files are synced first, and Linux exchanges the two folders in one step. If the block raises, ``path`` stays
-    unchanged.
+    All files are synced first, and Linux exchanges the two folders in one step. If the block
+    raises, ``path`` stays unchanged.
 
     Args:
         path: The folder. Of a symbolic link the target is replaced.
-        kind: The kind that an existing folder must be of; None accepts any folder that synthkd wrote.
+        kind: The kind that an existing folder must be of; None accepts any folder that synthkd
+            wrote.
 
     Raises:
         StorageError: If the existing folder holds anything else, before the block or after it.
@@ -62,7 +63,8 @@ def remove_folder(path: Path, kind: FolderKind) -> None:
     """Remove a folder whole: a kill meanwhile leaves it complete, or under a temporary name.
 
     Raises:
-        StorageError: If it holds anything that does not belong to the kind; then nothing is removed.
+        StorageError: If it holds anything that does not belong to the kind; then nothing is
+            removed.
     """
     with storage_errors(path):
         if not os.path.lexists(path):
@@ -75,7 +77,10 @@ def remove_folder(path: Path, kind: FolderKind) -> None:
 
 
 def check_output(path: Path, kind: FolderKind) -> None:
-    """Raise StorageError if a folder could not be replaced at the end of a job; remove leftovers there."""
+    """Raise StorageError if a folder could not be replaced at the end of a job.
+
+    Remove leftovers there.
+    """
     check_place(path)
     with storage_errors(path):
         target = target_of(path)
@@ -85,7 +90,10 @@ def check_output(path: Path, kind: FolderKind) -> None:
 
 
 def claim_folder(folder: Path, kind: FolderKind) -> None:
-    """Make a folder to write files into, and mark it. Raises StorageError for a folder of another kind."""
+    """Make a folder to write files into, and mark it.
+
+    Raises StorageError for a folder of another kind.
+    """
     with storage_errors(folder):
         folder = target_of(folder)
         clear_leftovers(folder)

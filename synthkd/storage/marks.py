@@ -1,7 +1,7 @@
 """The mark of a folder, `.synthkd.json`: its kind, its files, and a hash over both as its id.
 
-A mark proves that synthkd wrote a folder that has no manifest or card. Temporary folders have a mark too, whose id is the
-random part of their name.
+A mark proves that synthkd wrote a folder that has no manifest or card. Temporary folders have a
+mark too, whose id is the random part of their name.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def has_mark(folder: Path, kind: str) -> bool:
 
 
 def foreign_to_mark(folder: Path, kind: str | None = None) -> str | None:
-    """Name something in a folder that its mark does not list, as a predicate ("holds x"); None if all is listed."""
+    """Name something in a folder that its mark does not list, as a predicate ("holds x").
+
+    None if all is listed.
+    """
     mark = read_small_json(folder / MARK)
     if not _is_mark(mark) or (kind is not None and mark["kind"] != kind) or mark["files"] is None:
         return f"has no mark of synthkd ({MARK}), and holds {first_entry(folder)}"
@@ -73,7 +76,10 @@ def has_temporary_mark(folder: Path, name: str) -> bool:
 
 
 def unlisted_file(folder: Path, names: Iterable[str]) -> str | None:
-    """Name the first file in a folder that is not one of ``names``, as a predicate ("holds x"); None if none is."""
+    """Name the first file in a folder that is not one of ``names``, as a predicate ("holds x").
+
+    None if none is.
+    """
     known = set(names)
     for name in list_files(folder):
         if name not in known and name.rpartition("/")[2] not in DESKTOP_FILES:
@@ -88,7 +94,10 @@ def first_entry(folder: Path) -> str:
 
 
 def list_files(folder: Path) -> list[str]:
-    """List the files and the empty folders (``name/``) below a folder, in order. Links are not followed."""
+    """List the files and the empty folders (``name/``) below a folder, in order.
+
+    Links are not followed.
+    """
     names: list[str] = []
 
     def walk(path: Path, prefix: str) -> None:
@@ -106,7 +115,10 @@ def list_files(folder: Path) -> list[str]:
 
 
 def read_small_json(path: Path) -> Any:
-    """Read the JSON of a small regular file; None if there is no such file, or it is not JSON."""
+    """Read the JSON of a small regular file.
+
+    None if there is no such file, or it is not JSON.
+    """
     with suppress(OSError, ValueError, RecursionError):
         status = path.lstat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST:

@@ -47,7 +47,10 @@ def target_of(path: Path) -> Path:
 
 
 def check_place(path: Path) -> None:
-    """Raise StorageError if no file or folder can be made at a path. The check leaves nothing behind."""
+    """Raise StorageError if no file or folder can be made at a path.
+
+    The check leaves nothing behind.
+    """
     with storage_errors(path):
         target = target_of(path)
         existing = target
@@ -61,7 +64,8 @@ def check_place(path: Path) -> None:
             raise StorageError(f"{path}: the name is too long; choose a shorter one")
         if target.is_dir() and os.path.ismount(target):
             raise StorageError(f"{path}: a file system is mounted there; name a folder in it")
-        # Permission bits do not tell everything: a file system may be read-only, or hold no folders.
+        # Permission bits do not tell everything: a file system may be read-only, or hold no
+        # folders.
         beside = target.parent if existing == target else existing
         probe = beside / f".{target.name[:200]}.{uuid.uuid4().hex[:8]}"
         probe.mkdir()

@@ -1,7 +1,8 @@
 """Temporary folders with a mark and a lock, which a later process removes if theirs was killed.
 
-A new file or folder is written into a temporary folder beside its target, named ``.TARGET.RANDOM``. The lock is free when
-the process has ended, however it ended; the mark tells the folder from any other of a similar name.
+A new file or folder is written into a temporary folder beside its target, named ``.TARGET.RANDOM``.
+The lock is free when the process has ended, however it ended; the mark tells the folder from any
+other of a similar name.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ try:
 except ImportError:  # On Windows, the folders of killed processes stay.
     fcntl = None  # type: ignore[assignment]
 
-#: Names in a temporary folder: the folder that is written, and, between the two renames of systems that cannot exchange
-#: folders, the folder that it replaces.
+#: Names in a temporary folder: the folder that is written, and, between the two renames of systems
+#: that cannot exchange folders, the folder that it replaces.
 NEW, OLD = "new", "old"
 #: Prefix of folders in the system's temporary directory.
 _PREFIX = "synthkd-"
@@ -50,7 +51,10 @@ def temporary_beside(target: Path) -> Iterator[Path]:
 
 
 def place_of(path: Path) -> Path:
-    """Return the final path of something that is written within `replaced_folder`; any other path unchanged."""
+    """Return the final path of something that is written within `replaced_folder`.
+
+    Any other path unchanged.
+    """
     for parent in (path, *path.parents):
         if parent.name == NEW and (match := _NAME.fullmatch(parent.parent.name)):
             return parent.parent.with_name(match["target"]) / path.relative_to(parent)
@@ -109,7 +113,10 @@ def is_temporary_folder(folder: Path) -> bool:
 
 
 def displaced_folder(path: Path) -> Path | None:
-    """Find the folder that a killed process had moved away from ``path``; None if there is none."""
+    """Find the folder that a killed process had moved away from ``path``.
+
+    None if there is none.
+    """
     path = target_of(path)
     with suppress(OSError):
         for entry in os.scandir(path.parent):
@@ -180,7 +187,10 @@ def _lock(descriptor: int) -> bool:
 
 
 def _clear(folder: Path, name: str, target: Path | None = None) -> None:
-    """Remove a temporary folder whose process has ended; other processes may be doing the same."""
+    """Remove a temporary folder whose process has ended.
+
+    Other processes may be doing the same.
+    """
     with suppress(OSError):
         status = folder.lstat()
         if fcntl is None or not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
@@ -197,7 +207,10 @@ def _clear(folder: Path, name: str, target: Path | None = None) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a marked folder; the mark goes last, so that a kill meanwhile leaves a marked folder."""
+    """Remove a marked folder.
+
+    The mark goes last, so that a kill meanwhile leaves a marked folder.
+    """
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             if entry.is_dir(follow_symlinks=False):
