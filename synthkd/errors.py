@@ -193,7 +193,10 @@ class Interrupted(SynthKDError):
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """Return a hint for a misspelt name: ``" (did you mean 'x'?)"``, or the known names if none is similar."""
+    """Return a hint for a misspelt name.
+
+    ``" (did you mean 'x'?)"``, or the known names if none is similar.
+    """
     from difflib import get_close_matches
 
     same = [name for name in known if folded(name) == folded(word)]
@@ -203,7 +206,7 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def folded(name: str) -> str:
-    """Return a name without case, blanks, hyphens, underscores and invisible characters, for comparisons."""
+    """Return a name for comparisons: without case, blanks, hyphens and underscores."""
     import re
     import unicodedata
 

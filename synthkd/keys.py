@@ -34,7 +34,7 @@ def content_hash(value: Any, size: int = 16) -> str:
 
 
 def bytes_hash(data: bytes, size: int = 16) -> str:
-    """Return the hex BLAKE2b hash of bytes, such as a value's canonical JSON; see `content_hash`."""
+    """Return the hex BLAKE2b hash of bytes, such as a value's canonical JSON."""
     return hashlib.blake2b(data, digest_size=size).hexdigest()
 
 
@@ -62,7 +62,7 @@ def text_hash(text: str) -> str:
 
 
 def fraction(value: str) -> float:
-    """Return a number in [0, 1) that depends on a string alone: for splits and draws independent of order."""
+    """Return a number in [0, 1) that depends on a string alone, for splits and draws."""
     digest = hashlib.blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 

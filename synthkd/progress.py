@@ -1,4 +1,4 @@
-"""Progress of long work: a live line on a terminal, or a plain line from time to time in a log."""
+"""Progress of long work: a live line on a terminal, or plain lines in a log."""
 
 from __future__ import annotations
 

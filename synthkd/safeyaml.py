@@ -1,4 +1,4 @@
-"""Read YAML of unknown origin: bounded, without duplicate keys, and with errors that name the line.
+"""Read YAML of unknown origin within limits, without duplicate keys.
 
 A first pass over the stream of events refuses deep nesting and aliases that expand without end,
 before any value is built.
@@ -25,7 +25,10 @@ _SMALL = 200_000
 
 
 class YamlError(ValueError):
-    """A text is not valid YAML. ``line`` and ``column`` count from 1; None if they are unknown."""
+    """A text is not valid YAML.
+
+    ``line`` and ``column`` count from 1; None if they are unknown.
+    """
 
     def __init__(self, problem: str, line: int | None = None, column: int | None = None) -> None:
         super().__init__(problem)

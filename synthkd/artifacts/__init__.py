@@ -1,4 +1,4 @@
-"""Folders of critics and students: hashes of every file, and schemas that bound what a folder of unknown origin can do.
+"""Folders of critics and students: hashes of every file, and schemas of their content.
 
 folder       `hashes.json`: written with a folder, compared when the folder is read
 settings     JSON files read with pydantic models: types, bounds, finite numbers, no unknown field

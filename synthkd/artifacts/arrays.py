@@ -1,4 +1,4 @@
-"""Arrays (safetensors) and tables (Parquet) of an artefact, with checks of names, types, shapes and bounds."""
+"""Arrays (safetensors) and tables (Parquet) of an artefact, checked by schemas."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_arrays(path: Path, artifact: Artifact) -> Arrays:
 def check_arrays(
     path: Path, arrays: Arrays, expected: Mapping[str, Array], artifact: Artifact, **sizes: int
 ) -> dict[str, int]:
-    """Refuse arrays that are missing, unknown, of another type or shape, or with values out of bounds.
+    """Refuse arrays that are missing or unknown, or do not fit their schema.
 
     Args:
         path: The file, for messages.
@@ -128,7 +128,7 @@ def _value_problem(array: Any, wanted: Array) -> str:
 
 
 def read_table(path: Path, artifact: Artifact) -> Any:
-    """Read a Parquet file in batches up to a bound: a small file can claim to hold billions of rows."""
+    """Read a Parquet file up to a bound: a small file can claim billions of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Check a transformers checkpoint before loading: safetensors only, and nothing that names code.
+"""Check a transformers checkpoint before loading: safetensors only, no code.
 
 All loaders pass ``trust_remote_code=False`` and ``use_safetensors=True`` as well.
 """

@@ -50,7 +50,7 @@ class Artifact:
 
     @contextmanager
     def fitting(self, folder: Path) -> Iterator[None]:
-        """Raise the artefact's error for errors of numpy and others about files that contradict each other."""
+        """Raise the artefact's error if its files contradict each other."""
         try:
             yield
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
@@ -161,7 +161,7 @@ def _is_document(path: Path) -> bool:
 
 
 def _stands_apart(folder: Path, name: Path, inside: set[str]) -> bool:
-    """Tell if a file is in a folder with hashes of its own, or in the encoder's copy, where the artefact has no file."""
+    """Tell if a file is in a folder with its own hashes, or in the copy of an encoder."""
     for parent in [name, *name.parents]:
         if parent.as_posix() in (".", *inside) or not (folder / parent).is_dir():
             continue

@@ -1,4 +1,4 @@
-"""JSON files of an artefact, read with pydantic models: no unknown field, finite numbers, bounded size."""
+"""JSON files of an artefact, read with strict pydantic models."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class BatchStore:
         self._step(token, "submitted", "batch_id", batch_id)
 
     def record_collection(self, token: str) -> None:
-        """Record that all results are committed, and missing ones have failed or are in another batch."""
+        """Record that all results are committed, or have failed, or are in another batch."""
         with self.journal.transaction():
             self.journal._db.execute("UPDATE batches SET state='collected' WHERE token=?", (token,))
 

@@ -1,4 +1,4 @@
-"""The claim of a run on a journal: which process is at the run, and which of its requests are on the wire.
+"""The claim of a run on a journal: its process, and its requests on the wire.
 
     JOURNAL-run-<hash of the run's name>      locked while the run lasts, removed at its end
         synthkd run NAME on BOOT

@@ -23,7 +23,9 @@ _RETRY_PAUSE = 0.0005
 
 
 class JournalConnection(JournalReader):
-    """The two connections to a journal: one writes, and one reads only what is on disk, without waiting for a commit.
+    """The two connections to a journal: one writes, the other reads.
+
+    The reader sees only what is on disk, and never waits for a commit.
 
     Args:
         path: The SQLite file.
@@ -68,12 +70,15 @@ class JournalConnection(JournalReader):
         self._db.close()
 
     def checkpoint(self) -> None:
-        """Move what the log holds into the file, as far as nobody reads the log, so that a copy of the file has it."""
+        """Move the log's content into the file, so that a copy of the file has it.
+
+        Pages that another process is reading stay in the log.
+        """
         with self._lock, suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def check_in_place(self) -> None:
-        """Raise `JournalError` if the file was removed, moved, replaced or cut since it was opened."""
+        """Raise `JournalError` if the open file was removed, moved, replaced or cut."""
         if self.read_only or not (problem := self._file.problem()):
             return
         with self._lock:
@@ -90,7 +95,7 @@ class JournalConnection(JournalReader):
         raise JournalError(self._file_problem)
 
     def transaction(self) -> _Transaction:
-        """Return a context manager: everything that its block writes is committed together, or not at all."""
+        """Return a context manager that commits all writes of its block together, or none."""
         return _Transaction(self)
 
     def _execute_many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
@@ -138,7 +143,10 @@ class JournalConnection(JournalReader):
 
 
 class _Transaction:
-    """BEGIN IMMEDIATE … COMMIT, rolled back on any error, with SQLite's errors raised as errors of synthkd."""
+    """BEGIN IMMEDIATE … COMMIT, rolled back on any error.
+
+    SQLite's errors are raised as errors of synthkd.
+    """
 
     def __init__(self, journal: JournalConnection) -> None:
         self._journal = journal

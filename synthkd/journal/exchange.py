@@ -140,7 +140,7 @@ Group = tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]
 
 
 def _checked_groups(source: Path, report: ImportReport) -> Iterator[Group]:
-    """Yield groups of valid rows for `requests` and `completions`, bounded in their characters."""
+    """Yield groups of valid rows for `requests` and `completions`, of bounded size."""
     names = [name for name in SCHEMA.names if name not in _SENT]
     requests: dict[str, tuple[Any, ...]] = {}
     completions: list[tuple[Any, ...]] = []

@@ -22,7 +22,10 @@ Bound = tuple[float, int]
 
 @dataclass(frozen=True)
 class Caps:
-    """The most that a run may spend over all its processes and resumptions: dollars, and tokens read and written."""
+    """The most that a run may spend over all its processes and resumptions.
+
+    Tokens are those read and those written.
+    """
 
     dollars: float | None = None
     tokens: int | None = None
@@ -199,7 +202,10 @@ def has_other_runs_in_flight(db: sqlite3.Connection, run: str) -> bool:
 
 
 def in_batches_of_others(db: sqlite3.Connection, run: str, request_ids: str) -> set[str]:
-    """Return those of ``request_ids`` (a JSON list of one-element lists) that a batch of another run contains."""
+    """Return the requests that a batch of another run contains.
+
+    ``request_ids`` is a JSON list of one-element lists.
+    """
     rows = db.execute(
         "SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected'"
         " AND b.run != ? AND r.request_id IN (SELECT json_extract(value,'$[0]') FROM json_each(?))",

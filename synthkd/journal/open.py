@@ -87,7 +87,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
-    """Let nothing in the file run functions, and read from it once: SQLite opens a file at its first use."""
+    """Let nothing in the file run functions, and read from it once.
+
+    SQLite opens a file only at its first use.
+    """
     try:
         db.execute("PRAGMA trusted_schema=OFF")
         db.execute("PRAGMA cell_size_check=ON")
@@ -132,7 +135,7 @@ def retry_while_locked(work: Callable[[], Any], pause: float = 0.01) -> None:
 
 
 def journal_error(error: Exception, path: Path) -> JournalError | DiskFullError:
-    """Return the error to raise for an error of SQLite or the system, with the path and the remedy."""
+    """Return the error to raise for one of SQLite or the system, with path and remedy."""
     text = str(error)
     if isinstance(error, JournalError | DiskFullError):
         return error

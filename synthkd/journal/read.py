@@ -114,7 +114,10 @@ class JournalReader:
         return JournalCounts(completions, failures, in_flight, requests, price)
 
     def rows(self, table: str = "completions") -> Iterator[dict[str, Any]]:
-        """Yield every row of ``completions``, ``failures``, ``flights`` or ``requests``, in the order of keys."""
+        """Yield every row of a table in the order of keys.
+
+        Tables are ``completions``, ``failures``, ``flights`` and ``requests``.
+        """
         tables = ["completions", "failures", "flights", "requests"]
         if table not in tables:
             raise InputError(f"no table {table!r} in a journal{nearest(table, tables)}")

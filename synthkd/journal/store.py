@@ -1,4 +1,4 @@
-"""`Journal`: reservations of requests that are about to be sent, their answers, and what runs have spent."""
+"""`Journal`: reservations of requests, their answers, and the spending of runs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Journal(JournalConnection):
 
     @contextmanager
     def claim(self, run: str, say: Callable[[str], None] | None = None) -> Iterator[Claim]:
-        """Claim a run for this process and its workers, and settle what an earlier process left in flight.
+        """Claim a run for this process and its workers.
+
+        First, what an earlier process left in flight is settled.
 
         Args:
             run: Name of the run.
@@ -101,7 +103,10 @@ class Journal(JournalConnection):
             return ledger.settle_in_flight(self._db, run, requests_on_wire(self.path, run))
 
     def write_end(self, run: str, request_ids: Sequence[str], on_wire: Container[str]) -> None:
-        """Settle what this process reserved and got no answer to, inside a transaction that the caller has begun."""
+        """Settle this process's reservations without an answer.
+
+        Needs a transaction that the caller has begun.
+        """
         ledger.settle_in_flight(self._db, run, on_wire, request_ids)
 
     def settle(self, run: str, dollars: float, tokens: int) -> Spending:
@@ -138,7 +143,7 @@ class Journal(JournalConnection):
         bounds: Sequence[Bound] = (),
         caps: Caps | None = None,
     ) -> Reservation:
-        """Record, in one commit, requests that are about to be sent, and reserve what they may cost.
+        """Record requests that are about to be sent, and reserve their cost, in one commit.
 
         Args:
             requests: The requests.
@@ -188,7 +193,7 @@ class Journal(JournalConnection):
         )
 
     def _others_at_work(self, run: str) -> bool:
-        """Tell if another run has anything in flight, or another connection has written since the last call.
+        """Tell if another run has requests in flight, or another connection has written since.
 
         If neither holds nothing needs to be looked up, which would cost as much as the reservation
         itself.
@@ -200,7 +205,7 @@ class Journal(JournalConnection):
         return changed or self._others_in_flight
 
     def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
-        """Return requests that others have in flight, or of which a wanted sample was stored since the caller looked."""
+        """Return requests that others have in flight, or have bought since the caller looked."""
         ids = rows_json([(r.request_id,) for r in requests])
         selected = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
         taken: set[str] = set()

@@ -56,13 +56,16 @@ def unstorable_failure(answer: Answer) -> Failure:
 
 
 def rows_json(rows: Sequence[Sequence[Any]]) -> str:
-    """Write rows as JSON. Half of a surrogate pair, which no file can hold, becomes the replacement character."""
+    """Write rows as JSON.
+
+    A lone surrogate, which no file can hold, becomes the replacement character.
+    """
     text = dumps(rows)
     return str(representable(json.dumps(rows, ensure_ascii=False))) if b"\\ud" in text else text.decode()
 
 
 def representable(value: Any) -> Any:
-    """Return a value that SQLite can hold: a text without halves of surrogate pairs, any other value unchanged."""
+    """Return a text without lone surrogates, which SQLite cannot hold; other values unchanged."""
     if not isinstance(value, str) or value.isascii():
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

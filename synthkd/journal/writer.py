@@ -132,7 +132,7 @@ class JournalWriter:
             self._claim.mark_sent(request.request_id)
 
     def unbilled(self, request: Request) -> None:
-        """Remove the mark: the attempt was refused without a bill, or never left this machine."""
+        """Remove the mark of an attempt that was refused without a bill, or never sent."""
         self.on_wire.discard(request.request_id)
         if self._claim is not None:
             self._claim.clear_marks((request.request_id,))

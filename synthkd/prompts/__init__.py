@@ -1,4 +1,4 @@
-"""Prompt templates: Jinja2 files with a YAML head, rendered in a sandbox with limits of time and size.
+"""Prompt templates: Jinja2 files with a YAML head, rendered in a sandbox with limits.
 
 A variable that no input has is an error, found before anything is sent. A template includes files
 of its own folder only.

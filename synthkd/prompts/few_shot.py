@@ -14,7 +14,7 @@ InputRow = Mapping[str, Any]
 
 
 class PromptKind(Protocol):
-    """The part of a kind that a template needs: variables for a row, and the column of the row's group."""
+    """The part of a kind that a template needs: a row's variables and group column."""
 
     group_column: ClassVar[str]
 
@@ -43,7 +43,7 @@ class FewShotRows:
         return self._pools.get(_shared_value(row, self.by), [])
 
     def draw(self, row: InputRow, kind: PromptKind, rng: random.Random) -> list[dict[str, Any]]:
-        """Draw rows for an input, none of the input's own group: it would give the answer away."""
+        """Draw rows for an input, none of its own group, which would give the answer away."""
         if not self.shots:
             return []
         own = _group(row, kind)

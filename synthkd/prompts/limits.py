@@ -172,7 +172,7 @@ def count_comparison(value: Any) -> Any:
 
 
 def count_loop(value: Any) -> Any:
-    """Count the turns of a loop over a value: a short loop at its start, any other turn by turn."""
+    """Count the turns of a loop over a value; a short loop is counted at its start."""
     if isinstance(value, Sized):
         length = len(value)
         if length <= _SHORT_LOOP:

@@ -36,7 +36,7 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
 
 
 def shipped_prompts() -> list[str]:
-    """Return the names of the templates that come with synthkd, without parts that others include."""
+    """Return the names of shipped templates, without the parts that these include."""
     root = resource("prompts")
     names = [str(path.relative_to(root).with_suffix("")) for path in root.rglob("*.j2")]
     return sorted(name for name in names if name.count("/") == 1)

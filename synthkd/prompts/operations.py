@@ -1,4 +1,4 @@
-"""Operators, formats and methods of a template, with checks before a value could grow too large."""
+"""Operators, formats and methods of templates, with checks of the result's size."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _check_bits(bits: int) -> None:
 
 
 def check_percent_format(form: str | bytes, values: Any) -> None:
-    """Refuse a format of `%` whose result could be too long, or that prints a value without a text."""
+    """Refuse a format of `%` whose result could be too long or has a value without a text."""
     text = form if isinstance(form, str) else form.decode("latin-1")
     if re.search(r"%[^%a-zA-Z]{0,99}?(\d{5,}|\*)", re.sub(r"\([^)]*\)", "", text)):
         raise LimitError("a width in a format is larger than 9,999, or `*`")
@@ -129,7 +129,7 @@ def check_replace(text: Any, old: Any, new: Any, count: int | None = -1) -> None
 
 
 def check_quadratic(text: Any, *args: Any, **named: Any) -> None:
-    """Refuse a long text or argument for a filter whose time grows with the square of the length."""
+    """Refuse long texts and arguments for a filter of quadratic time."""
     if size_of(text) > _LONGEST_QUADRATIC:
         raise LimitError(f"this filter takes texts of {_LONGEST_QUADRATIC:,} characters at most")
     for value in (*args, *named.values()):

@@ -1,4 +1,4 @@
-"""`Prompt`: a loaded template, the few-shot rows that it shows, and its rendering for an input row."""
+"""`Prompt`: a loaded template, its content, and its rendering for an input row."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Prompt:
         return content_hash([self.source, self.head.record(), *filter(None, [self.included_files()])])
 
     def included_files(self) -> dict[str, str]:
-        """Return the hash of each file that the template may include, extend or import, at any depth, by name.
+        """Return the hash of each file that the template may include, extend or import, by name.
 
         A name that is composed while rendering stands for all files with its beginning and its end.
         """
@@ -142,7 +142,7 @@ class Prompt:
 
     @cached_property
     def optional_variables(self) -> frozenset[str]:
-        """Variables that may be missing: the template tests for them (``is defined``, ``default``)."""
+        """Variables for which the template tests (``is defined``, ``default``)."""
         return frozenset(
             node.node.name
             for tree in self._trees
@@ -246,7 +246,7 @@ class Prompt:
 
 
 def lint(prompt: Prompt, available: Sequence[str]) -> None:
-    """Refuse a template that names a variable which no input has, unless the template tests for it.
+    """Refuse a template with a variable that no input has, unless the template tests for it.
 
     Args:
         prompt: The template.

@@ -1,4 +1,4 @@
-"""Render Jinja2 templates of unknown origin: no code, no files outside one folder, bounded time and memory.
+"""Render Jinja2 templates of unknown origin without code, within bounds.
 
 Jinja's own sandbox keeps a template from Python's internals. It does not bound what a template
 computes, and ten characters can ask for a gigabyte. Here operators, filters, methods, literals,
@@ -75,7 +75,9 @@ class _CountedTemplate(Template):
 
 
 class _AddCounting(NodeTransformer):
-    """Adds the counting of values to a template's tree at places that no method of the environment sees.
+    """Adds the counting of values to a template's tree.
+
+    Only for places that no method of the environment sees.
 
     Args:
         environment: The environment of the template.
@@ -181,7 +183,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return super()._load_template(name, globals)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        """Look up an attribute, of a dict its key first: in jinja's order an exception comes before it."""
+        """Look up an attribute, or first the key of a dict, which saves jinja's exception."""
         if type(obj) is dict and attribute in obj and attribute not in _DICT_ATTRIBUTES:
             return obj[attribute]
         return super().getattr(obj, attribute)

@@ -7,7 +7,7 @@ from jinja2.exceptions import SecurityError
 
 
 def error_location(error: BaseException) -> tuple[str | None, int] | None:
-    """Return the template's name (None for the outermost one) and the line that an error comes from."""
+    """Return the template's name (None for the outermost one) and the line of an error."""
     if isinstance(error, TemplateSyntaxError):
         name = error.name
         return (None if name is None or name.startswith("<") else name), error.lineno

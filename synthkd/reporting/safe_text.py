@@ -1,4 +1,4 @@
-"""Make text of unknown origin safe to show: on terminals, in JSON, Markdown, HTML and spreadsheets.
+"""Escape text of unknown origin for terminals, JSON, Markdown, HTML and spreadsheets.
 
 The text of a server, a model, an input or a file may steer a terminal, reorder a line, hide
 letters, or be live markup in a page. Nothing is dropped: a character that cannot be shown becomes
@@ -17,8 +17,7 @@ from functools import lru_cache
 from html import escape
 from typing import Any, TextIO
 
-# --- plain text
-# ---------------------------------------------------------------------------------------------------
+# Plain text
 
 #: Control characters, bidi controls, line separators, lone surrogates, and invisible characters.
 _INVISIBLE = (
@@ -100,8 +99,7 @@ def _escaped(char: str) -> str:
     )
 
 
-# --- JSON
-# ---------------------------------------------------------------------------------------------------------
+# JSON
 
 
 def json_text(value: Any, **options: Any) -> str:
@@ -120,8 +118,7 @@ def _json_visible(match: re.Match[str]) -> str:
     return "\\u007f" if match[0] == "\x7f" else json.dumps(match[0])[1:-1]
 
 
-# --- Markdown and HTML
-# --------------------------------------------------------------------------------------------
+# Markdown and HTML
 
 #: Words that some renderers turn into a link, a mention or an emoji, even if escaped; and words
 #: with a backtick.
@@ -135,7 +132,7 @@ _FIRST = re.compile(r"(\d*)([#=+.)-][#=+-]*)")
 
 
 def markdown(text: object) -> str:
-    """Return text as one line of Markdown without markup, for a paragraph, a heading or a table's cell.
+    """Return text as one line of Markdown, for a paragraph, a heading or a table's cell.
 
     Words that renderers link by themselves (addresses, mentions) become code.
     """
@@ -188,8 +185,7 @@ def _span(text: str) -> str:
     return f"{fence}{padding}{text}{padding}{fence}"
 
 
-# --- spreadsheets
-# -------------------------------------------------------------------------------------------------
+# Spreadsheets
 
 #: Prefix of a text that a spreadsheet would take for a formula: an apostrophe and a word joiner. No
 #: other program writes this prefix, so that `from_cell` can remove it.
@@ -232,8 +228,7 @@ def csv_line(cells: Iterable[Any]) -> str:
     return out.getvalue().removesuffix("\r\n") + "\n"
 
 
-# --- streams
-# ------------------------------------------------------------------------------------------------------
+# Streams
 
 
 class CleanStream:
@@ -304,7 +299,7 @@ class CleanStream:
 
 
 def guard_streams(*names: str) -> None:
-    """Pass the output of the process through `CleanStream`, on ``stdout`` and ``stderr`` or the named streams."""
+    """Pass ``stdout`` and ``stderr``, or the named streams, through `CleanStream`."""
     for name in names or ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, CleanStream):
@@ -312,5 +307,5 @@ def guard_streams(*names: str) -> None:
 
 
 def raw_stream(stream: Any) -> TextIO:
-    """Return the stream below a `CleanStream`, for exact output (CSV in a pipe) and for the live display."""
+    """Return the stream below a `CleanStream`, for CSV in a pipe and the live display."""
     return stream.inner if isinstance(stream, CleanStream) else stream

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def arrow_values(column: pa.Array, place: str, name: str, first: int) -> list[Any]:
-    """Return the values of an Arrow column in Python: NaN becomes None, bytes that are UTF-8 become text.
+    """Return the values of an Arrow column in Python.
+
+    NaN becomes None, and bytes that are UTF-8 become text.
 
     A cell that has no value in Python becomes an `UnreadableCell`, so that only its use is an
     error.

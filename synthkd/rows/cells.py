@@ -1,4 +1,4 @@
-"""Turn a cell of any file into text, or say why it has none: the one place for all that reads rows.
+"""The text of a cell of any file, or the reason why it has none.
 
 A table's cell may be a number, a date, bytes, a list or an object. Its text is made here and
 nowhere else, so that Python's way of writing a value (``['a']``, ``b'a'``, ``None``, ``nan``)
@@ -37,7 +37,9 @@ class CellError(ValueError):
 
 
 class UnreadableCell:
-    """A cell that has no value in Python, such as bytes that are not UTF-8. Only its use is an error.
+    """A cell without a value in Python, such as bytes that are not UTF-8.
+
+    Only the use of the cell is an error.
 
     Attributes:
         description: The cell in words, to follow "is".

@@ -15,7 +15,7 @@ Rows = list[dict[str, Any]]
 
 @contextmanager
 def reading_errors(path: Path) -> Iterator[None]:
-    """Raise errors of opening and decoding a text file as InputError, with the line of a wrong byte."""
+    """Raise errors of opening and decoding a text file as InputError with the line."""
     try:
         yield
     except UnicodeDecodeError:
@@ -59,7 +59,7 @@ def require_columns(place: str | Path, columns: Sequence[str] | None, names: Seq
 
 
 def refuse_duplicates(place: str | Path, names: Sequence[str], columns: Sequence[str] | None) -> None:
-    """Raise InputError if two columns have one name, as after a wrong join: one would hide the other."""
+    """Raise InputError if two columns have one name: one would hide the other."""
     for name, count in Counter(names).items():
         if count > 1 and name and (columns is None or name in columns):
             raise InputError(f"{place}: two columns have the name {name!r}; rename one or leave it out")

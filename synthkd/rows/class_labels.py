@@ -1,4 +1,6 @@
-"""Class names in Parquet files of the `datasets` library, which stores numbers and, in the metadata, their names.
+"""Class names in Parquet files of the `datasets` library.
+
+The library stores numbers, and their names in the metadata.
 
 The number 0 of a column whose names are ``valid`` and ``invalid`` means valid; read as a number it
 would mean the opposite.
@@ -22,7 +24,7 @@ ClassNames = dict[str, list[str]]
 
 
 def class_labels(schema: pa.Schema) -> ClassNames:
-    """Return the class names, in the order of their numbers, of each integer column that is a `ClassLabel`."""
+    """Return the class names of each integer column that is a `ClassLabel`, by number."""
     import pyarrow as pa
 
     metadata = (schema.metadata or {}).get(_KEY, b"")
@@ -51,7 +53,9 @@ def _names(feature: Any) -> list[str]:
 def replace_class_numbers(
     batch: pa.RecordBatch, labels: ClassNames, path: Path, rows_before: int
 ) -> pa.RecordBatch:
-    """Replace class numbers by names; -1, which `datasets` writes for an unlabelled row, becomes an empty cell.
+    """Replace class numbers by names.
+
+    The number -1, which `datasets` writes for an unlabelled row, becomes an empty cell.
 
     Args:
         batch: Rows of the file.

@@ -16,7 +16,7 @@ _BATCH_CHARACTERS = 1 << 22
 
 
 def text_files(folder: Path) -> list[Path]:
-    """Return the text files in a folder and below, without hidden ones, in the order of their paths."""
+    """Return the text files in and below a folder, without hidden ones, in order."""
     return sorted(
         file
         for file in folder.rglob("*")

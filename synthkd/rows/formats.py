@@ -143,7 +143,7 @@ def _depth(text: str) -> int:
 
 
 def _without_lone_surrogates(row: Any) -> Any:
-    """Replace halves of surrogate pairs, which no file can hold, by the replacement character, as the journal does."""
+    """Replace lone surrogates, which no file can hold, as the journal does."""
     text = json.dumps(row, ensure_ascii=False).encode("utf-16", "surrogatepass")
     return json.loads(text.decode("utf-16", "replace"))
 

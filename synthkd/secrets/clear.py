@@ -47,7 +47,7 @@ def find_cleartext_secret(value: Any, place: str = "") -> tuple[str, str] | None
 
 
 def _problem_of_field(name: str, value: Any) -> str | None:
-    """Return the problem of a field by its name: of an address, of headers, or of a credential in options."""
+    """Return the problem of a field of this name: an address, headers or a credential."""
     if name == "headers" and isinstance(value, Mapping):
         try:
             Headers(value)

@@ -88,7 +88,7 @@ class Headers(Sealed):
         return resolved
 
     def secrets(self, place: str = "teacher.headers") -> list[str]:
-        """Return the values to mask, whole and without their scheme, and the values of variables."""
+        """Return the values to mask, with and without their scheme, and those of variables."""
         values = [value for name, value in self.resolve(place).items() if name.casefold() not in OPEN_HEADERS]
         split = [value.partition(" ")[2] for value in values]
         return values + split + [os.environ.get(name, "").strip() for name in self.variables()]

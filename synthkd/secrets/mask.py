@@ -25,12 +25,15 @@ class Mask:
 
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Mask:
-        """Make the mask of secrets, the longest forms first, so that none leaves a part of another."""
+        """Make the mask of secrets, the longest forms first, so that no part of one remains."""
         forms = {form for secret in secrets for form in _forms(secret)}
         return cls(tuple(sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)))
 
     def __call__(self, text: str) -> str:
-        """Return a text without the secrets, and without the beginning of one at its end, where it may be cut."""
+        """Return a text without the secrets.
+
+        At the end, where a text may be cut, the beginning of a secret is removed too.
+        """
         for form in self.forms:
             text = text.replace(form, HIDDEN)
         longest = max(

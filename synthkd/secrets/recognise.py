@@ -1,4 +1,4 @@
-"""Environment variables in texts, and credentials recognised by their form or by the name of their field."""
+"""Environment variables in texts, and credentials recognised by form or field name."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class Url(Sealed):
         return f"{scheme}://{quote(parts.user, safe='')}{password}@{rest}"
 
     def secrets(self, place: str = "teacher.base_url") -> list[str]:
-        """Return the texts to mask: user and password, values of the query, and variables in the path."""
+        """Return the texts to mask: user, password, values of the query, variables in the path."""
         parts = self.parts(place)
         found = [value for name, value in parts.query if not _is_open(name, value)]
         if parts.password is not None:

@@ -1,4 +1,4 @@
-"""Write files whole, so that a reader never sees half of one, and read JSON files with checks."""
+"""Write files whole, so that a reader never sees half of one; read checked JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of folders that synthkd writes, each recognised by its content and never by its name.
+"""The kinds of folders that synthkd writes, recognised by their content, never by name.
 
 A corpus, a student and an exported student prove themselves by their manifest or card, other
 folders by their mark (`storage.marks`). Folders of version 0.1.0, which had no mark, are recognised
@@ -141,7 +141,7 @@ def _foreign_to_critic(folder: Path) -> str | None:
 
 
 def _hashed_files(folder: Path, card: dict[str, Any]) -> Any:
-    """Return the files of a folder with their hashes, from `hashes.json` or, of version 0.1.0, from its card."""
+    """Return the hashes of a folder's files, from `hashes.json` or the card of version 0.1.0."""
     hashes = read_small_json(folder / HASHES)
     return hashes.get("files") if isinstance(hashes, dict) else card.get("files")
 

@@ -1,4 +1,4 @@
-"""Replace and remove folders whole: a reader finds the old folder or the new one at every instant."""
+"""Replace and remove folders whole: at every instant a reader finds the old or the new one."""
 
 from __future__ import annotations
 

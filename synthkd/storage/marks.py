@@ -1,4 +1,4 @@
-"""The mark of a folder, `.synthkd.json`: its kind, its files, and a hash over both as its id.
+"""The mark of a folder, `.synthkd.json`: its kind, its files, and a hash over both.
 
 A mark proves that synthkd wrote a folder that has no manifest or card. Temporary folders have a
 mark too, whose id is the random part of their name.
@@ -67,7 +67,7 @@ def write_temporary_mark(folder: Path, name: str) -> None:
 
 
 def has_temporary_mark(folder: Path, name: str) -> bool:
-    """Tell if a folder is a temporary one of synthkd, or empty since its process was killed before writing."""
+    """Tell if a folder is a temporary one of synthkd, or empty after an early kill."""
     mark = read_small_json(folder / MARK)
     if isinstance(mark, dict):
         return mark.get("kind") == "temporary" and mark.get("format") == FORMAT and mark.get("id") == name

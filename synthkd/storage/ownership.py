@@ -67,7 +67,7 @@ def has_columns(*names: str) -> Callable[[Path], bool]:
 
 
 def has_fields(*names: str) -> Callable[[Path], bool]:
-    """Return a test for `check_file`: a Parquet, CSV or JSONL file whose rows have these fields."""
+    """Return a test for `check_file`: a table of any format with these fields."""
 
     def is_ours(path: Path) -> bool:
         if path.suffix.lower() == ".parquet":

@@ -1,4 +1,4 @@
-"""Errors of the operating system as errors of synthkd, and checks of places before a job writes there."""
+"""Errors of the operating system as errors of synthkd, and checks of output paths."""
 
 from __future__ import annotations
 

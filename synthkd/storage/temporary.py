@@ -1,4 +1,4 @@
-"""Temporary folders with a mark and a lock, which a later process removes if theirs was killed.
+"""Temporary folders with a mark and a lock; a later process removes those of a killed one.
 
 A new file or folder is written into a temporary folder beside its target, named ``.TARGET.RANDOM``.
 The lock is free when the process has ended, however it ended; the mark tells the folder from any
@@ -62,7 +62,7 @@ def place_of(path: Path) -> Path:
 
 
 class TemporaryFolder(tempfile.TemporaryDirectory[str]):
-    """A folder in the system's temporary directory, removed when it is closed and when the process ends.
+    """A folder in the system's temporary directory, removed at the latest with the process.
 
     `clear_temporary` removes the folder of a process that was killed.
     """
@@ -127,7 +127,10 @@ def displaced_folder(path: Path) -> Path | None:
 
 
 def restore_displaced(target: Path, kind: FolderKind | None) -> None:
-    """Put back or remove what a killed process of version 0.1.0 had moved away, if its content proves the kind."""
+    """Put back or remove what a killed process of version 0.1.0 had moved away.
+
+    The folder's content must prove its kind.
+    """
     for folder in _displaced_by_0_1_0(target):
         with suppress(OSError, StorageError):
             check_folder(folder, kind)
