@@ -23,7 +23,7 @@ from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.rows import text_files
 from synthkd.stages.generate import GenerateReport, generate_completions
-from synthkd.stages.generate_processes import generate_in
+from synthkd.stages.generate_processes import generate_in_processes
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places, claim_work
 from synthkd.stages.places import GENERATED as GENERATED
@@ -209,7 +209,7 @@ def _generated(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
             progress.expect(inputs * plan.components.sampling.n)
         with journal.claim(recipe.name, progress.say) as claim:
             if workers > 1:
-                generated = generate_in(workers, recipe, progress, (lock, claim.descriptor))
+                generated = generate_in_processes(workers, recipe, progress, (lock, claim.descriptor))
             else:
                 generated = generate_completions(plan, journal, progress, rendered=preview.rendered)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())

@@ -1,35 +1,43 @@
 """Filter in several processes, for more rows than one core can read.
 
-    parent ──► recipe, folder; then one step at a time (JSON lines on stdin) ──► worker
-           ◄── what it does, what it came to, or its error (JSON lines on stdout) ──
-
-Shards of the inputs go to the workers by hash, partitions to whoever is free. All that a worker writes stands in a
-folder that the parent throws away unless every step ends well, so a worker that is killed loses no outcome: filtering fails,
-says so, and what was filtered before stays. A worker whose stdin ends has lost its parent, and ends too.
+Shards of the inputs go to the workers by hash, partitions to a free worker (`processes` has the
+protocol). All that a worker writes is in a folder that the parent discards unless every step ends
+well, so a worker that is killed loses no outcome: filtering fails with an error, and what was
+filtered before is unchanged.
 """
 
 from __future__ import annotations
 
-import json
 import queue
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from synthkd import errors
-from synthkd.errors import SynthKDError, TeacherError
 from synthkd.filters.base import GlobalFilter
-from synthkd.filters.dawid_skene import Pattern
+from synthkd.filters.dawid_skene import Pattern, Reliability
+from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.filter_steps import Steps
 from synthkd.stages.outcomes import Outcomes
-from synthkd.stages.plan import RunPlan
+from synthkd.stages.plan import RunPlan, plan_run
+from synthkd.stages.processes import (
+    Message,
+    WorkerProcess,
+    add_report,
+    recipe_message,
+    recipe_of,
+    serve,
+)
 from synthkd.stages.votes import Ballot
+from synthkd.storage import storage_errors
+
+_IF_LOST = (
+    "(killed, out of memory, or by the error above); nothing that was filtered before is changed, and the"
+    " same command begins again"
+)
 
 
 def why_alone(plan: RunPlan) -> str | None:
@@ -48,31 +56,35 @@ class Team:
     def __init__(self, workers: int, steps: Steps, progress: Progress) -> None:
         self.workers, self.steps, self.progress = workers, steps, progress
         self._pool = ThreadPoolExecutor(workers)
-        self._all: list[_Worker] = []
-        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        self._all: list[WorkerProcess] = []
+        self._free: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
 
     def __enter__(self) -> Team:
-        self._all = [_Worker(number, self.steps, self.progress) for number in range(self.workers)]
+        plan = self.steps.plan
+        job = recipe_message(plan.recipe) | {
+            "shared": str(self.steps.folder), "identity": plan.requests.identity,
+        }  # fmt: skip
+        self._all = [WorkerProcess(__name__, number, job, _IF_LOST) for number in range(self.workers)]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for worker in self._all:
-            worker.end(now=kind is not None)
+            worker.end(at_once=kind is not None)
         self._pool.shutdown(cancel_futures=True)
 
     def parse(self, partitions: int) -> ParseCounts:
         jobs = [
-            self._pool.submit(worker.ask, {"step": "parse", "shard": [i, self.workers], "partitions": partitions})
+            self._pool.submit(self._do, worker, {"step": "parse", "shard": [i, self.workers], "partitions": partitions})
             for i, worker in enumerate(self._all)
         ]  # fmt: skip
         found = [job.result() for job in jobs]
         came = ParseCounts()
         for one in found:
-            came.add(one["came"])
+            came.add(one["counts"])
         if self.steps.globals:
             states = [one["states"] for one in found]
             self.steps.observe(states)
-            told = [self._pool.submit(w.ask, {"step": "observe", "states": states}) for w in self._all]
+            told = [self._pool.submit(self._do, w, {"step": "observe", "states": states}) for w in self._all]
             for job in told:
                 job.result()
         for worker in self._all:
@@ -104,63 +116,50 @@ class Team:
         for number, job in jobs:
             yield number, job.result()
 
+    def _do(self, worker: WorkerProcess, step: Message) -> Any:
+        return worker.do(step, lambda report: add_report(self.progress, report))
+
     def _by_any(self, message: dict[str, Any]) -> Any:
         worker = self._free.get()
         try:
-            return worker.ask(message)
+            return self._do(worker, message)
         finally:
             self._free.put(worker)
 
 
-class _Worker:
-    """A process that does one step after another."""
+class _FilterWorker:
+    """The steps by name, in a worker process."""
 
-    def __init__(self, number: int, steps: Steps, progress: Progress) -> None:
-        self.number, self.progress = number, progress
-        recipe = steps.plan.recipe
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "synthkd.stages.filter_worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True,
-        )  # fmt: skip
-        with suppress(BrokenPipeError):
-            self._say(
-                {
-                    "recipe": recipe.for_worker(), "folder": str(recipe.folder),
-                    "shared": str(steps.folder), "identity": steps.plan.requests.identity,
-                }
-            )  # fmt: skip
+    def __init__(self, job: Message, progress: Progress) -> None:
+        self.plan = plan_run(recipe_of(job), job["identity"])
+        self.progress = progress
+        self.steps = Steps(self.plan, Path(job["shared"]))
 
-    def ask(self, message: dict[str, Any]) -> Any:
-        """Have a step done; returns what it came to."""
-        with suppress(BrokenPipeError):
-            self._say(message)
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            said = json.loads(line)
-            if "did" in said:
-                return said["did"]
-            if "error" in said:
-                error = SynthKDError.__new__(getattr(errors, said["error"], SynthKDError))
-                Exception.__init__(error, said["detail"])
-                raise error
-            self.progress.more(said["more"])
-        raise TeacherError(
-            f"filter worker {self.number} ended without a word (killed, out of memory, or by the error above); nothing that was filtered"
-            " before is changed, and the same command begins again"
-        )
+    def do(self, message: Message) -> Any:
+        with storage_errors(self.steps.folder):
+            return self._do(message)
 
-    def _say(self, message: dict[str, Any]) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
+    def _do(self, message: Message) -> Any:
+        step = message["step"]
+        if step == "parse":
+            with Journal(self.plan.recipe.journal_path, must_exist=True) as journal:
+                shard = (message["shard"][0], message["shard"][1])
+                counts = self.steps.parse(journal, message["partitions"], self.progress, shard)
+            return {"counts": counts.as_dict(), "states": self.steps.observed()}
+        if step == "observe":
+            return self.steps.observe(message["states"])
+        part = self.plan.recipe.votes
+        keep = Ballot.of(part, self.plan.kind).keep
+        ballot = Ballot(part, keep, Reliability(message["sure"], message["answers"]))
+        number = int(message["number"])
+        if step == "survey":
+            return list(self.steps.survey(number, ballot).items())
+        rows, held = self.steps.count(number, ballot)
+        if step == "count":
+            self.steps.lay_down(number, rows)
+            return {"held": held}
+        return {"held": held, "outcomes": self.steps.finish(number, rows)}
 
-    def end(self, now: bool) -> None:
-        """Its stdin ends; if filtering failed, it is not waited for."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        if now:
-            self.process.kill()
-        with suppress(OSError):
-            self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+
+if __name__ == "__main__":
+    serve("filter", lambda job, progress: _FilterWorker(job, progress).do)

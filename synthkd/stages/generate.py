@@ -22,7 +22,7 @@ from synthkd.stages.event_loop import rare_collections, run_async
 from synthkd.stages.first_answers import FirstAnswers
 from synthkd.stages.input_requests import InputRequest
 from synthkd.stages.inputs import InputCounts
-from synthkd.stages.interrupt import Stopping, stopped_by_signals
+from synthkd.stages.interrupt import StopEvent, stopped_by_signals
 from synthkd.stages.plan import RenderedRequests, RunPlan
 from synthkd.teachers.base import Teacher
 
@@ -126,7 +126,7 @@ class _Run:
         #: Requests that another run has in flight, whose answers are waited for at the end.
         self.others: dict[str, Request] = {}
         #: Set by the first signal: nothing more is sent, and what is in flight is waited for.
-        self.stopping = Stopping()
+        self.stopping = StopEvent()
         #: Samples in flight that the end of the grace period cut off.
         self.cut = 0
         self.arrived = asyncio.Event()

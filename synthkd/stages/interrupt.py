@@ -17,7 +17,7 @@ from synthkd.progress import Progress
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-class Stopping(threading.Event):
+class StopEvent(threading.Event):
     """Set by the first signal. ``number`` is that signal's, 0 before one came."""
 
     number = 0
@@ -31,7 +31,7 @@ class Stopping(threading.Event):
 
 @contextmanager
 def stopped_by_signals(
-    stopping: Stopping, progress: Progress, stop: Callable[[], None] | None = None, grace: float = 30.0
+    stopping: StopEvent, progress: Progress, stop: Callable[[], None] | None = None, grace: float = 30.0
 ) -> Iterator[None]:
     """Stop sending at the first signal (and call ``stop``); end at once at the second.
 

@@ -18,7 +18,7 @@ from synthkd import filter, generate, run
 from synthkd.errors import SynthKDError, TeacherError
 from synthkd.keys import file_hash
 from synthkd.recipe import Recipe
-from synthkd.stages import filter_processes
+from synthkd.stages.processes import WorkerProcess
 from synthkd.storage import read_json
 
 TAILS = (
@@ -129,15 +129,15 @@ def test_a_worker_that_is_killed_is_told_and_what_was_filtered_before_stays(
     recipe = recorded()
     run(recipe, quiet=True)
     before = written(recipe)
-    ask = filter_processes._Worker.ask
+    do = WorkerProcess.do
 
-    def killed(self: filter_processes._Worker, message: dict[str, Any]) -> Any:
+    def killed(self: WorkerProcess, message: dict[str, Any], on_report: Any) -> Any:
         if message["step"] == "finish":
             os.kill(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        return ask(self, message)
+        return do(self, message, on_report)
 
-    monkeypatch.setattr(filter_processes._Worker, "ask", killed)
+    monkeypatch.setattr(WorkerProcess, "do", killed)
     with pytest.raises(TeacherError, match="ended without a word"):
         filter(recipe, quiet=True, workers=2)
     assert written(recipe) == before
@@ -159,7 +159,9 @@ def test_a_worker_that_has_lost_its_parent_ends_in_the_middle_of_its_work(
     job = {
         "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path), "shared": str(tmp_path), "identity": "x",
     }  # fmt: skip
-    worker = subprocess.Popen([sys.executable, "-m", "synthkd.stages.filter_worker"], stdin=subprocess.PIPE)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "synthkd.stages.filter_processes"], stdin=subprocess.PIPE
+    )
     assert worker.stdin is not None
     worker.stdin.write(json.dumps(job).encode() + b"\n")
     worker.stdin.close()
@@ -177,7 +179,7 @@ def test_a_worker_tells_in_one_line_that_it_cannot_write(recorded: Any, tmp_path
     }  # fmt: skip
     step = {"step": "parse", "shard": [0, 1], "partitions": 1}
     with subprocess.Popen(
-        [sys.executable, "-m", "synthkd.stages.filter_worker"],
+        [sys.executable, "-m", "synthkd.stages.filter_processes"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as worker:  # fmt: skip
         assert worker.stdin is not None
