@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 HEADS = 200
 #: SQLite has an error of its own for "no space left" only; limits and quotas are one with broken disks.
-SAID = "full, over a quota, or broken; mend that and run again: what was committed is kept"
+SAID = "full, over a quota, or broken; repair that and run again: what was committed is kept"
 MANY_WORDS = "word " * 400
 
 

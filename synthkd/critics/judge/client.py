@@ -10,11 +10,10 @@ calibration does not. A process that is killed loses what was in flight, and the
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,16 +21,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from synthkd import plugins
-from synthkd.errors import CriticError, TeacherError
-from synthkd.journal import Journal, JournalWriter
-from synthkd.journal.ledger import Caps
-from synthkd.prices import PromptTokens, most_dollars
-from synthkd.recipe import PricePart, Recipe, TeacherPart
+from synthkd.errors import CriticError, RecipeError, TeacherError
+from synthkd.journal import Journal
+from synthkd.recipe import Recipe, TeacherPart
 from synthkd.requests import Completion, Failure, Message, Request, Sampling
 from synthkd.secrets import Url
+from synthkd.teachers.event_loop import run_async
+from synthkd.teachers.purchase import buy_missing, missing_samples
+from synthkd.teachers.spending import SpendingBounds
 
-#: Requests that are committed together as about to be sent.
-_DEPARTURE = 64
 #: Likeliest tokens that are asked for: as many as the protocol allows in a chat, and in a plain completion.
 TOP_CHAT, TOP_PLAIN = 20, 5
 #: How a judge is asked, unless the teacher part says otherwise.
@@ -90,14 +88,10 @@ class JudgeClient:
         self.journal, self.announce = journal, announce
         self.sampling = self._sampling(chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat)
         self._identity: str | None = None
-        self.prompts = PromptTokens()
-        limit = self.recipe.limits
-        self.caps = Caps(limit.dollars, limit.tokens) if limit.dollars or limit.tokens else None
-        self.price = getattr(self.teacher, "price", PricePart())
-        if limit.dollars and self.price is None:
-            raise CriticError(
-                f"limits.dollars needs prices, and none is known for {self.recipe.teacher.model!r}: give teacher.price"
-            )
+        try:
+            self.bounds = SpendingBounds.of(self.recipe, self.teacher)
+        except RecipeError as error:
+            raise CriticError(str(error)) from None
 
     def _sampling(self, chat: bool) -> Sampling:
         """With the likeliest first tokens asked for, as the protocol wants it."""
@@ -128,12 +122,12 @@ class JudgeClient:
         """
         requests = [self.request(question) for question in questions]
         with self._opened() as journal:
-            if self._missing(journal, requests):
+            if missing_samples(journal, requests):
                 with journal.claim(self.recipe.name, logging.getLogger("synthkd").warning):
                     # Another process may have bought some while this one waited.
-                    if missing := self._missing(journal, requests):
+                    if missing := missing_samples(journal, requests):
                         self._announce(missing, journal)
-                        _run(self._buy(journal, missing))
+                        run_async(self._buy(journal, missing))
             return self._read(journal, requests)
 
     def _announce(self, missing: Sequence[Request], journal: Journal) -> None:
@@ -157,50 +151,9 @@ class JudgeClient:
         with Journal(self.recipe.resolve(str(self.journal))) as journal:
             yield journal
 
-    def _missing(self, journal: Journal, requests: Sequence[Request]) -> list[Request]:
-        """Each request once, with the samples that are neither in hand nor refused for good."""
-        distinct = list({request.request_id: request for request in requests}.values())
-        ids = [request.request_id for request in distinct]
-        held, failed = journal.cached_indexes(ids), journal.failures(ids)
-        found = []
-        for request in distinct:
-            have = held.get(request.request_id, set()) | {
-                index for index, f in failed.get(request.request_id, {}).items() if f.permanent
-            }
-            left = tuple(index for index in request.sample_indexes if index not in have)
-            if left:
-                found.append(request.only(left))
-        return found
-
     async def _buy(self, journal: Journal, missing: list[Request]) -> None:
-        """Ask in rounds: under a cap, what had no room is asked again when answers have given some back."""
-        async with JournalWriter(journal, self.recipe.name, self.caps) as writer:
-            if hasattr(self.teacher, "attach"):
-                self.teacher.attach(journal, self.recipe.name)
-            if hasattr(self.teacher, "account"):
-                self.teacher.account = writer
-            try:
-                while missing:
-                    round_ = _Round(writer, missing, self._bounds, self.prompts)
-                    stream = self.teacher.stream(round_.departing())
-                    try:
-                        async for answers in stream:
-                            await writer.store_answers(answers)
-                            self.prompts.learn(answers)
-                    finally:
-                        if isinstance(stream, AsyncGenerator):
-                            await stream.aclose()
-                    missing = round_.refused if round_.went else []
-            finally:
-                await self.teacher.close()
-
-    def _bounds(self, requests: list[Request]) -> list[tuple[float, int]]:
-        """Dollars and tokens that a sample of each request may come to."""
-        found = []
-        for request in requests:
-            read, written = self.prompts.most(request)
-            found.append((most_dollars(self.price or PricePart(), read, written), read + written))
-        return found
+        logger = logging.getLogger("synthkd")
+        await buy_missing(self.teacher, journal, self.recipe.name, self.bounds, missing, logger.info)
 
     def _read(self, journal: Journal, requests: Sequence[Request]) -> list[Replies]:
         ids = list({request.request_id for request in requests})
@@ -241,40 +194,3 @@ def destination(part: TeacherPart, teacher: Any) -> str:
     sent = f" with {', '.join(f'${name}' for name in variables)}" if variables else " without a key"
     proxy = f" through the proxy {urlsplit(str(part.proxy)).netloc.rsplit('@', 1)[-1]}" if part.proxy else ""
     return f"{', '.join(hosts)}{sent}{proxy}"
-
-
-class _Round:
-    """One pass over what is missing: what goes, and what the caps leave no room for now."""
-
-    def __init__(
-        self, writer: JournalWriter, requests: list[Request], bounds: Any, prompts: PromptTokens
-    ) -> None:
-        self.writer, self.requests, self.bounds, self.prompts = writer, requests, bounds, prompts
-        self.refused: list[Request] = []
-        self.went = 0
-
-    async def departing(self) -> AsyncIterator[Request]:
-        for start in range(0, len(self.requests), _DEPARTURE):
-            group = self.requests[start : start + _DEPARTURE]
-            reservation = await self.writer.reserve(group, self.bounds(group))
-            self.went += len(reservation.granted)
-            self.prompts.remember(reservation.granted)
-            for request in reservation.granted:
-                yield request
-            if reservation.refused:
-                # The round ends here, so that a backend that gathers requests answers those that it has.
-                self.refused = reservation.refused + self.requests[start + _DEPARTURE :]
-                return
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; in a notebook, whose loop is already running, in a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(work)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()

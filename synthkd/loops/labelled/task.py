@@ -19,12 +19,12 @@ from synthkd.loops.labelled.students import StudentMaker
 from synthkd.loops.rounds import round_recipe, write_inputs
 from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.recipe import LoopPart, Recipe, RowsPart
-from synthkd.stages.budget import Bounds
 from synthkd.stages.plan import plan_run
 from synthkd.storage import TemporaryFolder
 from synthkd.students.base import Classifier, LabelledTexts
 from synthkd.students.folders import load_student, read_manifest, save_student
 from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
+from synthkd.teachers.spending import SpendingBounds
 
 #: Figures by which rounds may be compared.
 METRICS = ("loss", "macro_f1", "accuracy")
@@ -71,7 +71,7 @@ class LabelledTextTask(LoopTask[Classifier]):
                 shown = read_all_rows(recipe.resolve(recipe.prompt.examples.path))
                 self.sets.held.refuse(shown, f"few-shot examples, {recipe.prompt.examples.path}")
             plan = plan_run(recipe)
-            Bounds.of(plan.components)
+            SpendingBounds.of(recipe, plan.components.teacher)
             for _ in plan.batches():
                 pass
 
