@@ -1,4 +1,4 @@
-"""What long work shows in a log: the whole size, a true rate, the time that is left."""
+"""Progress in a log: the total, the rate and the remaining time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from synthkd.testing import FakeServer
         (0.0, "0.0 rows/h"),
     ],
 )
-def test_a_rate_below_one_is_told_by_the_minute_or_hour(rate: float, text: str) -> None:
+def test_a_rate_below_one_is_shown_per_minute_or_hour(rate: float, text: str) -> None:
     assert rate_text(rate) == text
 
 
@@ -53,7 +53,7 @@ def test_the_whole_is_shown_before_it_is_all_known(capsys: pytest.CaptureFixture
     assert line_of(progress, 10, capsys) == "generate: 50 of 1,000 rows, 5.0 rows/s, about 3 min left"
 
 
-def test_what_an_earlier_run_had_counts_as_done_but_not_for_the_rate(
+def test_rows_of_an_earlier_run_count_as_done_but_not_for_the_rate(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     progress = Progress("generate")
@@ -64,14 +64,14 @@ def test_what_an_earlier_run_had_counts_as_done_but_not_for_the_rate(
     assert line_of(progress, 10, capsys) == "generate: 920 of 1,000 rows, 2.0 rows/s, about 40 s left"
 
 
-def test_no_time_is_told_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_remaining_time_is_shown_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress("generate")
     progress.expect(10)
     progress.skip(3)
     assert line_of(progress, 5, capsys) == "generate: 3 of 10 rows, 0.0 rows/h"
 
 
-def test_a_stage_without_a_known_size_counts_what_became_known(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_of_unknown_size_counts_the_rows_added_so_far(capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress("filter")
     progress.more(30)
     progress.advance(30)

@@ -1,4 +1,4 @@
-"""YAML of others: what is too much, doubtful or no value at all is refused with its line, quickly."""
+"""YAML of unknown origin: excessive, doubtful and wrong values are refused with their line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GOOD = "name: r\ninputs: {count: 1}\nteacher: {model: m}\ncorpus: {path: c}\n"
         ("a: \x07", None, "not allowed"),
     ],
 )
-def test_what_is_no_plain_yaml_is_refused_with_its_line(text: str, line: int | None, said: str) -> None:
+def test_yaml_beyond_the_limits_is_refused_with_its_line(text: str, line: int | None, said: str) -> None:
     with pytest.raises(safeyaml.YamlError, match=said) as caught:
         safeyaml.load_yaml(text)
     assert caught.value.line == line

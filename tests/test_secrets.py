@@ -1,4 +1,4 @@
-"""Secrets have one home: what is shown, recorded and hashed of addresses and headers never holds them."""
+"""Secrets of addresses and headers are never shown, stored or hashed."""
 
 from __future__ import annotations
 
@@ -349,7 +349,7 @@ def test_no_secret_reaches_a_byte_that_a_run_writes_though_the_server_repeats_al
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One request fails with all that it was sent in the message; the run ends, and what it left is read byte by byte."""
-    from teachers.serving import GOOD, Answering, Seen
+    from support.http_server import GOOD, Answering, Seen
 
     secrets = {"GATE": "gate-4711-secret", "PASS": "pass-4712-secret", "QUERY": "query-4713-secret"}
     for name, value in {**secrets, "USER_": "someone", "OPENAI_API_KEY": "key-4714-secret"}.items():

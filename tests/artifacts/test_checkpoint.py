@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors only, no code that comes with them, and every loader says so."""
+"""Checkpoints are read from safetensors only, and run no code."""
 
 from __future__ import annotations
 

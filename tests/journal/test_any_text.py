@@ -1,4 +1,4 @@
-"""Any text that a server can send comes back from the journal as it was.
+"""Any text that a server can send is read back from the journal unchanged.
 
 One thing cannot be kept: half of a surrogate pair, which no file holds, becomes the replacement character.
 """
@@ -56,7 +56,7 @@ def read(journal: Journal, ids: list[str]) -> dict[str, str]:
     return {name: found[0].text for name, found in journal.completions(ids).items()}
 
 
-def test_what_is_promised_of_a_text_changes_nothing_but_halves_of_pairs() -> None:
+def test_representable_changes_only_lone_surrogates() -> None:
     assert kept("a\0é🐦\n\ufffd") == "a\0é🐦\n\ufffd"
     assert kept("a\ud800b") == "a\ufffdb"
 

@@ -1,4 +1,4 @@
-"""One process team at a run, and which reservations a killed one had on the wire."""
+"""Claims: one process at a run, and the requests that a killed one had on the wire."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_killed_run_is_not_alive_and_the_next_removes_its_file(
 
 
 @pytest.mark.slow
-def test_who_claims_a_run_that_a_process_is_at_waits_until_it_has_ended(
+def test_a_claim_waits_until_the_process_at_the_run_has_ended(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
     process = other()
@@ -154,7 +154,7 @@ def test_any_name_of_a_run_has_a_file_beside_the_journal(path: Path, name: str) 
 
 
 @pytest.mark.parametrize("content", [b"my notes", b"\x00\x01", b"synthkd ruin"])
-def test_a_strangers_file_at_the_place_of_a_claim_is_refused_and_stays(path: Path, content: bytes) -> None:
+def test_a_foreign_file_at_the_place_of_a_claim_is_refused_and_stays(path: Path, content: bytes) -> None:
     claim.claim_path(path, RUN).write_bytes(content)
     with Journal(path) as journal, pytest.raises(JournalError, match="not a file of synthkd"):
         journal.claim(RUN).__enter__()
@@ -170,7 +170,7 @@ def test_a_link_at_the_place_of_a_claim_is_not_followed(path: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_what_a_living_run_of_another_name_has_in_flight_is_left_to_it(
+def test_requests_in_flight_of_a_living_run_are_not_granted_to_another(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
     process = other()
@@ -181,7 +181,7 @@ def test_what_a_living_run_of_another_name_has_in_flight_is_left_to_it(
 
 
 @pytest.mark.slow
-def test_what_a_dead_run_of_another_name_had_in_flight_is_taken_over_and_stays_charged_to_it(
+def test_requests_of_a_dead_run_are_granted_to_another_and_stay_charged_to_the_dead_one(
     path: Path, other: Callable[[], subprocess.Popen[str]]
 ) -> None:
     kill(other())
@@ -193,7 +193,7 @@ def test_what_a_dead_run_of_another_name_had_in_flight_is_taken_over_and_stays_c
         assert journal.spending("mine").in_flight_dollars == 2.0
 
 
-def test_what_another_process_has_bought_since_the_caller_looked_is_left_to_it(path: Path) -> None:
+def test_a_request_bought_since_the_caller_looked_is_not_granted(path: Path) -> None:
     with Journal(path) as one, Journal(path) as two:
         assert two.cached_indexes([request(1).request_id]) == {}
         one.store_answers([Completion(request(1).request_id, 0, "x", "stop", 3, 1)], "other")

@@ -1,4 +1,4 @@
-"""Importing a journal's export: what holds is taken in, what does not is left out and counted."""
+"""Import of an export: valid rows are stored, wrong rows are skipped and counted."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def imported(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema = SCHEM
         ({"first_tokens": "[" * 100_000}, "first_tokens"),
     ],
 )
-def test_a_row_that_does_not_hold_is_left_out_and_counted_with_its_reason(
+def test_a_wrong_row_is_skipped_and_counted_with_its_reason(
     tmp_path: Path, exported: list[dict[str, Any]], change: dict[str, Any], reason: str
 ) -> None:
     exported[2] |= change
@@ -84,7 +84,7 @@ def test_a_row_that_does_not_hold_is_left_out_and_counted_with_its_reason(
     assert done.reasons().endswith("(first: row 3)")
 
 
-def test_the_rows_left_out_are_named_by_reason_and_the_others_are_there(
+def test_skipped_rows_are_named_by_reason_and_the_others_are_imported(
     tmp_path: Path, exported: list[dict[str, Any]]
 ) -> None:
     for number, row in enumerate(exported[1:]):
@@ -99,7 +99,7 @@ def test_the_rows_left_out_are_named_by_reason_and_the_others_are_there(
     assert imported(tmp_path, exported).existing == 1
 
 
-def test_a_file_of_which_nothing_can_be_taken_is_refused_and_leaves_no_journal(
+def test_a_file_without_a_valid_row_is_refused_and_leaves_no_journal(
     tmp_path: Path, exported: list[dict[str, Any]]
 ) -> None:
     for row in exported:
@@ -137,11 +137,11 @@ def test_a_column_that_stands_twice_or_is_missing_is_refused(tmp_path: Path) -> 
         imported(tmp_path, [], SCHEMA.remove(SCHEMA.get_field_index("text")))
 
 
-def test_an_export_of_an_empty_journal_is_no_mistake(tmp_path: Path) -> None:
+def test_an_export_of_an_empty_journal_can_be_imported(tmp_path: Path) -> None:
     assert imported(tmp_path, []).new == 0
 
 
-def test_long_texts_are_taken_in_a_few_at_a_time(
+def test_long_texts_are_imported_in_small_groups(
     tmp_path: Path, exported: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_io, "_CHARACTERS", 100)
@@ -155,7 +155,7 @@ def test_long_texts_are_taken_in_a_few_at_a_time(
 @pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(place=st.integers(0, 1 << 20), data=st.binary(min_size=1, max_size=4))
-def test_a_damaged_export_is_taken_in_part_or_refused(
+def test_a_damaged_export_is_imported_in_part_or_refused(
     tmp_path: Path, exported: list[dict[str, Any]], place: int, data: bytes
 ) -> None:
     whole = bytearray((tmp_path / "out.parquet").read_bytes())

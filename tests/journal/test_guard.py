@@ -1,4 +1,4 @@
-"""A journal is a journal by its content; nothing else is opened, altered or created."""
+"""Files that are not journals are refused and stay unchanged; lost files are noticed."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_a_committed_completion_is_read_back_whole(path: Path) -> None:
         }  # fmt: skip
 
 
-def test_another_connection_sees_a_completion_as_soon_as_arrive_returns(path: Path) -> None:
+def test_another_connection_sees_a_completion_once_store_answers_returns(path: Path) -> None:
     with Journal(path) as journal, Journal(path) as other:
         journal.store_answers([completion(0)])
         assert other.cached_indexes([ID]) == {ID: {0}}
@@ -51,7 +51,7 @@ def test_the_first_answer_under_a_key_stays(path: Path) -> None:
         assert journal.completions([ID])[ID][0].text == "first"
 
 
-def test_the_journal_knows_what_is_in_hand_failed_and_in_flight(path: Path) -> None:
+def test_counts_are_of_stored_failed_and_in_flight_samples(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([REQUEST])
         journal.store_answers([completion(0), Failure(ID, 1, "http_400", "no")])
@@ -59,7 +59,7 @@ def test_the_journal_knows_what_is_in_hand_failed_and_in_flight(path: Path) -> N
     assert (counts.completions, counts.failures, counts.in_flight, counts.requests) == (1, 1, 1, 1)
 
 
-def test_a_completion_that_comes_after_all_takes_the_place_of_its_failure(path: Path) -> None:
+def test_a_late_completion_replaces_its_failure(path: Path) -> None:
     with Journal(path) as journal:
         journal.store_answers([Failure(ID, 0, "timeout", "slow", permanent=False)])
         journal.store_answers([completion(0)])
@@ -84,7 +84,7 @@ def test_a_journal_of_another_version_is_refused(path: Path) -> None:
         Journal(path)
 
 
-def test_a_missing_journal_is_not_made_by_looking(path: Path) -> None:
+def test_must_exist_creates_no_journal(path: Path) -> None:
     with pytest.raises(JournalError, match="no journal"):
         Journal(path, must_exist=True)
     assert not path.exists()
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "journal.sqlite")
 
 
-def test_what_is_exported_can_be_imported_and_nothing_comes_twice(path: Path, tmp_path: Path) -> None:
+def test_an_export_can_be_imported_and_nothing_is_imported_twice(path: Path, tmp_path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([REQUEST])
         journal.store_answers([completion(0), completion(1, "naïve — text\n")])

@@ -56,7 +56,7 @@ def test_settle_replaces_what_attempts_of_unknown_cost_were_charged(path: Path) 
         assert journal.spending("first") == Spending(0.5, 34, 0.1, 7)
 
 
-def test_settle_without_a_bill_sets_them_to_nothing(path: Path) -> None:
+def test_settle_without_sums_sets_the_unknown_cost_to_zero(path: Path) -> None:
     assert synthkd("settle", path, "first").returncode == 0
     with Journal(path) as journal:
         assert journal.spending("first") == Spending(0.5, 34)
@@ -89,7 +89,7 @@ def test_copy_writes_a_journal_and_refuses_a_second_time(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", ["info", "list", "spending"])
-def test_what_only_looks_neither_creates_nor_alters(path: Path, verb: str) -> None:
+def test_commands_that_only_read_neither_create_nor_alter(path: Path, verb: str) -> None:
     before = path.read_bytes()
     assert synthkd(verb, path).returncode == 0
     assert path.read_bytes() == before
@@ -114,7 +114,7 @@ def test_settle_holds_for_a_run_that_has_only_reserved(path: Path) -> None:
         assert journal.spending("other") == Spending(0.0, 0, 0.1, 7)
 
 
-def test_damaged_pages_are_told_as_a_damaged_journal(path: Path) -> None:
+def test_damaged_pages_are_reported_as_a_damaged_journal(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         (size,) = db.execute("PRAGMA page_size").fetchone()
         roots = db.execute("SELECT rootpage FROM sqlite_master WHERE name IN ('completions', 'spending')")

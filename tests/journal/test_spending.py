@@ -1,4 +1,4 @@
-"""What a run has spent, what it may still spend, and who may send what."""
+"""Spending of runs, caps, and reservations of several processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.sqlite"
 
 
-def test_what_a_request_may_cost_is_reserved_and_then_replaced_by_what_it_cost(path: Path) -> None:
+def test_a_reservation_is_replaced_by_the_real_cost(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1, samples=2)], "run", [(0.25, 100)])
         assert journal.spending("run") == Spending(in_flight_dollars=0.5, in_flight_tokens=200)
@@ -49,7 +49,7 @@ def test_what_a_request_may_cost_is_reserved_and_then_replaced_by_what_it_cost(p
         assert journal.spending("run") == Spending(pytest.approx(0.03), 15)
 
 
-def test_only_the_first_requests_go_whose_reservations_have_room(path: Path) -> None:
+def test_only_the_first_requests_with_room_under_the_caps_are_granted(path: Path) -> None:
     requests = [request(i) for i in range(5)]
     with Journal(path) as journal:
         reservation = journal.reserve(requests, "run", [(1.0, 10)] * 5, Caps(dollars=3.0))
@@ -87,13 +87,13 @@ def test_a_cap_may_be_used_up_to_its_last_cent(path: Path) -> None:
         assert len(journal.reserve(requests, "run", [(0.1, 1)] * 11, Caps(dollars=1.0)).granted) == 10
 
 
-def test_without_caps_all_go(path: Path) -> None:
+def test_without_caps_all_requests_are_granted(path: Path) -> None:
     requests = [request(i) for i in range(5)]
     with Journal(path) as journal:
         assert journal.reserve(requests, "run", [(9.0, 9)] * 5).granted == requests
 
 
-def test_where_a_server_counts_nothing_the_reservation_is_taken_as_paid(path: Path) -> None:
+def test_an_answer_without_token_counts_is_charged_its_reservation(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "run", [(0.25, 100)])
         journal.store_answers([Completion(request(1).request_id, 0, "x", "stop")], "run")
@@ -108,21 +108,23 @@ def test_a_failure_that_was_billed_counts(path: Path) -> None:
         assert journal.spending("run") == Spending(0.1, 30)
 
 
-def test_a_failure_whose_bill_nobody_saw_is_taken_as_paid_in_full(path: Path) -> None:
+def test_a_failure_of_unknown_cost_is_charged_its_reservation(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "run", [(0.25, 100)])
         journal.store_answers([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "run")
         assert journal.spending("run") == Spending(0.0, 0, 0.25, 100)
 
 
-def test_a_failure_gives_its_reservation_back(path: Path) -> None:
+def test_a_failure_without_a_bill_releases_its_reservation(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "run", [(0.25, 100)])
         journal.store_answers([Failure(request(1).request_id, 0, "http_400", "no")], "run")
         assert journal.spending("run") == Spending()
 
 
-def test_a_lost_try_counts_in_full_and_its_reservation_stays_for_the_next(path: Path) -> None:
+def test_an_attempt_of_unknown_cost_is_charged_in_full_and_its_reservation_stays_for_the_retry(
+    path: Path,
+) -> None:
     caps = Caps(dollars=1.0)
     with Journal(path) as journal:
         journal.reserve([request(1, samples=2)], "run", [(0.2, 10)], caps)
@@ -134,7 +136,7 @@ def test_a_lost_try_counts_in_full_and_its_reservation_stays_for_the_next(path: 
             assert not journal.write_unknown_cost(request(1, samples=2), "run", caps)
 
 
-def test_only_the_samples_that_were_asked_for_again_are_lost(path: Path) -> None:
+def test_only_samples_that_are_sent_again_are_charged(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1, samples=3)], "run", [(0.2, 10)])
         with journal.transaction():
@@ -156,7 +158,7 @@ with Journal(sys.argv[1]) as journal:
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_had_in_flight_stays_spent(path: Path) -> None:
+def test_reservations_of_a_killed_process_stay_charged(path: Path) -> None:
     for kills in (1, 2, 3):
         process = subprocess.Popen(
             [sys.executable, "-c", FLIES, str(path)], stdout=subprocess.PIPE, text=True
@@ -176,14 +178,14 @@ def test_what_a_killed_process_had_in_flight_stays_spent(path: Path) -> None:
         assert journal.reserve([request(1)], "run", [(0.25, 100)], Caps(dollars=1.7)).granted == []
 
 
-def test_flights_of_another_run_are_not_given_up(path: Path) -> None:
+def test_reservations_of_another_run_are_not_settled(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "other", [(0.25, 100)])
         assert journal.settle_in_flight("run") == 0
         assert journal.spending("other").in_flight_dollars == 0.25
 
 
-def test_what_is_in_a_batch_at_the_provider_is_not_given_up(path: Path) -> None:
+def test_reservations_of_a_submitted_batch_are_not_settled(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1), request(2)], "run", [(0.25, 100)] * 2)
         BatchStore(journal).record_intent("run", [BatchRow.of(request(1), 0)])
@@ -252,13 +254,13 @@ def test_processes_that_share_caps_never_pass_them_together(path: Path) -> None:
     assert found.tokens + found.in_flight_tokens <= 300
 
 
-def test_a_request_that_another_process_has_in_flight_is_left_to_it(path: Path) -> None:
+def test_a_request_in_flight_of_another_process_is_not_granted(path: Path) -> None:
     with Journal(path) as one, Journal(path) as two:
         assert shared(one, [request(1), request(2)]).granted == [request(1), request(2)]
         assert shared(two, [request(2), request(3)]) == Reservation([request(3)], [], [request(2)])
 
 
-def test_a_request_that_another_process_has_bought_meanwhile_is_left_to_it(path: Path) -> None:
+def test_a_request_that_another_process_has_bought_is_not_granted(path: Path) -> None:
     with Journal(path) as one, Journal(path) as two:
         shared(one, [request(1)])
         one.store_answers([paid(request(1), 0.1)], "run")
@@ -269,13 +271,13 @@ def test_a_request_that_another_process_has_bought_meanwhile_is_left_to_it(path:
         assert shared(two, [more]).granted == [more]
 
 
-def test_a_dead_flight_of_another_run_keeps_nobody_from_asking(path: Path) -> None:
+def test_a_reservation_of_a_dead_run_blocks_no_other_run(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "killed long ago")
         assert shared(journal, [request(1)], "run").granted == [request(1)]
 
 
-def test_alone_a_run_asks_again_for_what_stands_as_in_flight(path: Path) -> None:
+def test_a_run_without_other_processes_reserves_its_requests_in_flight_again(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "run")
         assert journal.reserve([request(1)], "run").granted == [request(1)]

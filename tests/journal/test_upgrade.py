@@ -1,4 +1,4 @@
-"""An older journal is brought up to date with all that it holds; a newer one is left as it is."""
+"""Older journals are upgraded without loss; newer ones are refused unchanged."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_opening_an_upgraded_journal_again_changes_nothing(old: Path) -> None:
     read_whole(old)
 
 
-def test_an_upgraded_journal_takes_what_only_the_new_version_has(old: Path) -> None:
+def test_an_upgraded_journal_stores_the_fields_of_the_new_version(old: Path) -> None:
     request = Request("who", ({"role": "user", "content": "new"},), Sampling(), (0,), "i")
     answer = Completion(
         request.request_id, 0, "x", "stop", 3, 2, price=0.5, reasoning_tokens=1, cached_tokens=2
@@ -202,7 +202,7 @@ def test_processes_that_open_an_old_journal_at_the_same_time_all_succeed(old: Pa
     read_whole(old)
 
 
-def test_an_error_after_which_sqlite_rolled_back_by_itself_is_the_one_that_is_raised(
+def test_the_error_after_which_sqlite_rolled_back_is_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     db = sqlite3.connect(":memory:", isolation_level=None)

@@ -1,4 +1,4 @@
-"""The writer commits in groups, and whoever waits goes on only when what it wrote is on disk."""
+"""The writer commits in groups; a caller goes on once its part is on disk."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def while_a_commit_is_under_way(journal: Journal, many: list[Awaitable[Non
     await asyncio.gather(*asked)
 
 
-def test_many_arrivals_share_a_few_transactions(path: Path) -> None:
+def test_many_answers_share_a_few_transactions(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> int:
         commits: list[str] = []
         journal._db.set_trace_callback(lambda statement: commits.append(statement))
@@ -71,7 +71,7 @@ def test_many_arrivals_share_a_few_transactions(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_another_connection_sees_an_answer_as_soon_as_arrive_returns(path: Path) -> None:
+def test_another_connection_sees_an_answer_once_store_answers_returns(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         with Journal(path) as other:
             for i in range(20):
@@ -81,7 +81,7 @@ def test_another_connection_sees_an_answer_as_soon_as_arrive_returns(path: Path)
     run(path, work)
 
 
-def test_a_departure_is_on_disk_when_it_returns(path: Path) -> None:
+def test_a_reservation_is_on_disk_when_reserve_returns(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         reservation = await writer.reserve([request(1, samples=3)], [(0.5, 7)])
         assert reservation.granted == [request(1, samples=3)]
@@ -92,7 +92,7 @@ def test_a_departure_is_on_disk_when_it_returns(path: Path) -> None:
     run(path, work)
 
 
-def test_writes_are_done_in_the_order_in_which_they_were_asked_for(path: Path) -> None:
+def test_writes_are_committed_in_the_order_of_their_calls(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         many: list[Awaitable[object]] = []
         for i in range(50):
@@ -110,7 +110,7 @@ def test_writes_are_done_in_the_order_in_which_they_were_asked_for(path: Path) -
         assert journal.counts().in_flight == 0
 
 
-def test_all_that_was_asked_for_is_on_disk_when_the_writer_is_closed(path: Path) -> None:
+def test_all_pending_writes_are_on_disk_when_the_writer_is_closed(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         for i in range(30):
             asyncio.ensure_future(writer.store_answers([answer(i)]))  # noqa: RUF006
@@ -136,7 +136,7 @@ def test_an_answer_is_committed_although_its_caller_was_cancelled(path: Path) ->
         assert journal.counts().completions == 2
 
 
-def test_a_full_disk_reaches_every_caller_and_nothing_of_their_group_is_kept(path: Path) -> None:
+def test_a_full_disk_raises_in_every_caller_and_commits_nothing_of_the_group(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         await writer.store_answers([answer(0)])
         (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
@@ -160,7 +160,7 @@ def test_a_full_disk_reaches_every_caller_and_nothing_of_their_group_is_kept(pat
         assert journal.counts().completions == 4
 
 
-def test_a_database_that_was_closed_reaches_the_caller(path: Path) -> None:
+def test_a_closed_database_raises_in_the_caller(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         journal.close()
         with pytest.raises(JournalError, match="closed"):
@@ -169,7 +169,7 @@ def test_a_database_that_was_closed_reaches_the_caller(path: Path) -> None:
     run(path, work)
 
 
-def test_a_writer_that_was_closed_says_so(path: Path) -> None:
+def test_a_closed_writer_refuses_writes(path: Path) -> None:
     async def go() -> None:
         with Journal(path) as journal:
             async with JournalWriter(journal) as writer:
@@ -181,7 +181,7 @@ def test_a_writer_that_was_closed_says_so(path: Path) -> None:
     asyncio.run(go())
 
 
-def test_caps_hold_over_departures_of_one_group(path: Path) -> None:
+def test_caps_hold_over_reservations_of_one_group(path: Path) -> None:
     async def go() -> int:
         with Journal(path) as journal:
             async with JournalWriter(journal, "run", Caps(dollars=5.0)) as writer:
@@ -191,7 +191,9 @@ def test_caps_hold_over_departures_of_one_group(path: Path) -> None:
     assert asyncio.run(go()) == 5
 
 
-def test_a_lost_try_counts_as_paid_and_the_writer_says_whether_another_has_room(path: Path) -> None:
+def test_an_attempt_of_unknown_cost_is_charged_and_the_writer_returns_whether_a_retry_has_room(
+    path: Path,
+) -> None:
     async def go() -> list[bool]:
         with Journal(path) as journal:
             async with JournalWriter(journal, "run", Caps(dollars=3.0)) as writer:
@@ -202,7 +204,7 @@ def test_a_lost_try_counts_as_paid_and_the_writer_says_whether_another_has_room(
     assert asyncio.run(go()) == [True, True, False]
 
 
-def test_a_failure_takes_its_request_out_of_the_air(path: Path) -> None:
+def test_a_failure_ends_the_flight_of_its_request(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> None:
         await writer.reserve([request(1)], [(1.0, 1)])
         await writer.store_answers([Failure(request(1).request_id, 0, "http_400", "no")])
@@ -213,7 +215,7 @@ def test_a_failure_takes_its_request_out_of_the_air(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_disk_that_stands_still_stops_the_sending(make_recipe: Make) -> None:
+def test_a_stalled_disk_stops_the_sending(make_recipe: Make) -> None:
     with FakeServer(latency=0.01) as server:
         recipe = make_recipe(server.url, heads=300)
         Journal(recipe.journal_path).close()

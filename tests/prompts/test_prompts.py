@@ -1,4 +1,4 @@
-"""Templates: found, checked, rendered in a sandbox."""
+"""Loading, checking and rendering of templates."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_every_shipped_template_loads_and_says_what_it_is_for(name: str) -> None
     assert load_prompt(name).head.about
 
 
-def test_a_random_that_is_seeded_late_draws_what_one_seeded_at_once_draws() -> None:
+def test_lazy_seeding_draws_the_same_numbers_as_immediate_seeding() -> None:
     import random
 
     from synthkd.keys import seed_from
@@ -213,7 +213,7 @@ def test_the_system_message_is_rendered_as_the_prompt_is(tmp_path: Path) -> None
         ("{% if not head %}x{% endif %}", "its `system` is empty"),
     ],
 )
-def test_a_wrong_system_message_is_told_as_such(tmp_path: Path, system: str, said: str) -> None:
+def test_an_error_in_the_system_message_names_it(tmp_path: Path, system: str, said: str) -> None:
     prompt = load_prompt(write(tmp_path, f"---\nsystem: '{system}'\n---\n{{{{ head }}}}"), tmp_path)
 
     def asked() -> None:
@@ -230,7 +230,7 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
             load_prompt(write(tmp_path, text), tmp_path).render(ROW, KIND, "id", 0)
 
 
-def test_a_variable_of_which_the_template_asks_whether_it_is_there_may_be_missing(tmp_path: Path) -> None:
+def test_a_variable_that_the_template_tests_for_may_be_missing(tmp_path: Path) -> None:
     name = write(
         tmp_path, "{{ head }}{% if note is defined and note %}{{ note }}{% endif %}{{ more | default('!') }}"
     )

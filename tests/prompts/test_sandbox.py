@@ -1,4 +1,4 @@
-"""Templates of strangers: bounded in size, time and place; whatever goes wrong is one line."""
+"""Templates of unknown origin: limits of size, time and files, and errors of one line."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_what_an_expression_raises_is_one_line_with_the_template_and_its_line(so
         "x" * (1 << 20) + "y",
     ],
 )  # fmt: skip
-def test_what_would_be_too_large_is_refused_before_it_is_made(source: str) -> None:
+def test_a_value_that_would_be_too_large_is_refused_before_it_is_made(source: str) -> None:
     start = time.thread_time()
     refused(source)
     assert time.thread_time() - start < 6
@@ -140,7 +140,7 @@ def test_what_would_be_too_large_is_refused_before_it_is_made(source: str) -> No
         "{% set b = ['a'] * 50000 %}{% for i in range(100000) %}{{ 'b' in b }}{% endfor %}",
     ],
 )
-def test_what_would_take_too_long_is_ended(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rendering_that_takes_too_long_is_ended(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "SECONDS", 0.1)
     assert "takes longer than 0.1 s" in refused(source)
 
@@ -164,7 +164,7 @@ def test_a_long_document_passes(tmp_path: Path) -> None:
     assert len(prompt.render({**ROW, "head": text}, KIND, "id", 0)[0]["content"]) == len(text) - 1
 
 
-def test_ordinary_templates_say_what_they_said_before() -> None:
+def test_ordinary_templates_render_as_in_plain_jinja() -> None:
     for source, said in (
         ("{% for name, value in {'a': 1, 'b': none}.items() if value %}{{ name }}={{ value }};{% endfor %}", "a=1;"),
         ("{% for e in [3, 1, 2] | sort %}{{ loop.index }}{{ '.' if loop.last else ',' }}{% endfor %}", "1,2,3."),
@@ -221,7 +221,7 @@ def test_ordinary_templates_say_what_they_said_before() -> None:
         "{% block b %}{{ note }}{% endblock %}",
     ],
 )
-def test_what_has_no_text_is_not_printed_however_it_is_written(value: object, said: str, source: str) -> None:
+def test_a_value_without_a_text_is_not_printed_in_any_way(value: object, said: str, source: str) -> None:
     prompt = Prompt("t.j2", Head(), source, Path("/nowhere"), variables={"note": value})
     with pytest.raises(PromptError, match=said) as caught:
         prompt.render(ROW, KIND, "id", 0)
@@ -279,7 +279,7 @@ def test_a_draw_depends_on_the_seed_and_the_input_and_an_empty_one_is_refused() 
     assert "nothing to draw from" in refused("{{ [] | random }}")
 
 
-def test_things_of_jinja_are_not_printed() -> None:
+def test_objects_of_jinja_are_not_printed() -> None:
     for source in ("{{ namespace() }}", "{{ dict }}", "{% macro m() %}{% endmacro %}{{ m }}", "{{ range(3) }}",
                    "{{ 'ab' | map('upper') }}", "{% for x in [1] %}{{ loop }}{% endfor %}"):  # fmt: skip
         assert "is printed" in refused(source)
@@ -350,7 +350,7 @@ def test_an_error_in_an_included_file_names_it_with_its_line(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("data", "said"), [(b"\xff", "a.j2 line 1: not UTF-8"), (b"a" * (1 << 21), "too many for a template")]
 )
-def test_an_included_file_that_is_no_template_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+def test_an_included_file_that_is_not_a_template_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "a.j2").write_bytes(data)
     assert said in refused("{% include 'a.j2' %}", tmp_path)
 

@@ -1,4 +1,4 @@
-"""Text from outside, as it is shown: in one line, in lines, as JSON, Markdown, HTML and cells of a spreadsheet."""
+"""Text of unknown origin, escaped for terminals, JSON, Markdown, HTML and spreadsheets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that people open in a spreadsheet: no formula from outside, numbers stay numbers, and all is read back as it was."""
+"""CSV files have no foreign formulas, and are read back unchanged."""
 
 from __future__ import annotations
 

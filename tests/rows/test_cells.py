@@ -1,4 +1,4 @@
-"""Cells of every type as text, or refused."""
+"""Cells of every type have one text, or are refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_cell_has_one_text(value: Any, text: str | None) -> None:
         (UnreadableCell("odd", ""), "odd"),
     ],
 )
-def test_what_has_no_text_says_what_it_is(value: Any, said: str) -> None:
+def test_a_cell_without_a_text_is_described(value: Any, said: str) -> None:
     with pytest.raises(CellError, match=f"^{said}$"):
         cell_text(value)
     with pytest.raises(InputError, match=f"^r.jsonl row 3: 'head' is {said}, where a text is needed"):

@@ -1,4 +1,4 @@
-"""Files that the `datasets` library wrote: numbers with the names of their classes beside them."""
+"""Class names in Parquet files of the `datasets` library."""
 
 from __future__ import annotations
 

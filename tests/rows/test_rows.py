@@ -1,4 +1,4 @@
-"""Reading rows, good and bad."""
+"""Reading rows of all formats, and errors with their place."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_cell_of_a_document_is_read_and_lines_after_it_are_counted_rightly(tmp
         next(rows)
 
 
-def test_brackets_in_texts_are_no_nesting(tmp_path: Path) -> None:
+def test_brackets_in_texts_do_not_count_as_nesting(tmp_path: Path) -> None:
     text = '[{\\"' * 300
     (tmp_path / "r.jsonl").write_text(json.dumps({"a": text, "b": [[1]]}))
     assert all_rows(tmp_path / "r.jsonl") == [{"a": text, "b": [[1]]}]

@@ -1,4 +1,4 @@
-"""Files and folders that are replaced whole, what killed processes leave of them, and what is not ours."""
+"""Replacing files and folders whole, leftovers of killed processes, and foreign content."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def killed(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_by_the_next_one(tmp_path: Path) -> None:
     killed(tmp_path / "judged")
     assert len(names(tmp_path)) == 1
     with replaced_folder(tmp_path / "judged") as temporary:
@@ -85,7 +85,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -
     assert names(tmp_path / "judged") == [MARK, "whole"]
 
 
-def test_what_a_living_process_writes_is_let_alone(tmp_path: Path) -> None:
+def test_a_temporary_folder_of_a_living_process_stays(tmp_path: Path) -> None:
     with replaced_folder(tmp_path / "judged") as first:
         with replaced_folder(tmp_path / "judged"):
             pass
@@ -115,14 +115,16 @@ def _link(path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".corpus.1234abcd", ".corpus.old-1234abcd", ".corpus.new"])
 @pytest.mark.parametrize("make", [_folder, _forged, _old, _link, lambda path: path.write_text("a file")])
-def test_something_else_under_the_name_of_a_left_over_stays(tmp_path: Path, name: str, make: object) -> None:
+def test_something_else_under_the_name_of_a_temporary_folder_stays(
+    tmp_path: Path, name: str, make: object
+) -> None:
     make(tmp_path / name)  # type: ignore[operator]
     before = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
     made(tmp_path / "corpus")
     assert before <= {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
 
 
-def test_a_folder_that_was_taken_away_by_a_kill_between_two_renames_is_put_back(tmp_path: Path) -> None:
+def test_a_folder_displaced_by_a_kill_between_two_renames_is_put_back(tmp_path: Path) -> None:
     made(tmp_path / "corpus")
     with pytest.raises(RuntimeError), replaced_folder(tmp_path / "corpus") as new:  # noqa: PT012
         (tmp_path / "corpus").rename(new.parent / "old")
@@ -137,7 +139,7 @@ def test_a_folder_that_was_taken_away_by_a_kill_between_two_renames_is_put_back(
     assert (tmp_path / "corpus" / "row").read_text() == "row"
 
 
-def test_what_version_0_1_0_took_away_is_put_back_if_it_is_ours(tmp_path: Path) -> None:
+def test_a_folder_displaced_by_version_0_1_0_is_put_back_if_it_is_ours(tmp_path: Path) -> None:
     made(tmp_path / "corpus").rename(tmp_path / ".corpus.old-0123abcd")
     with pytest.raises(RuntimeError), replaced_folder(tmp_path / "corpus"):
         raise RuntimeError
@@ -187,7 +189,7 @@ def test_an_empty_folder_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out"]
 
 
-def test_an_altered_mark_is_none(tmp_path: Path) -> None:
+def test_an_altered_mark_is_not_valid(tmp_path: Path) -> None:
     place = made(tmp_path / "out")
     (place / "mine").write_text("mine")
     mark = (place / MARK).read_text().replace('"row"', '"row", "mine"')
@@ -324,7 +326,7 @@ def test_a_cut_or_altered_json_file_is_named_in_one_line(tmp_path: Path, text: s
     assert "\n" not in str(error.value)
 
 
-def test_places_that_cannot_be_written_are_found_and_nothing_is_left(tmp_path: Path) -> None:
+def test_places_that_cannot_be_written_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path, said in (
         (tmp_path / "file" / "below" / "out", "is a file"),
