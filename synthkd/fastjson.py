@@ -1,7 +1,7 @@
-"""JSON for what goes over the wire: orjson where it is to be had, else the standard library.
+"""JSON of requests and answers: by orjson if it is installed, else by the standard library.
 
-What is read does not depend on which it is: a text that orjson refuses (half of a surrogate pair, ``NaN``, a byte order
-mark) goes to the standard library. Never for keys: their bytes must not depend on what is installed (see `keys`).
+Parsed values do not depend on the library: a text that orjson refuses (half of a surrogate pair, ``NaN``, a byte order
+mark) goes to the standard library. Not for keys: their bytes must not depend on what is installed (see `keys`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from typing import Any
 
 
 def _lenient(data: bytes) -> Any:
-    """The value of a JSON text. Raises `ValueError` for what is none, or is nested too deeply."""
+    """Parse JSON by the standard library.
+
+    Raises:
+        ValueError: The text is not JSON, or is nested too deeply.
+    """
     try:
-        # Some servers write control characters into texts as they stand.
+        # Some servers write unescaped control characters into texts.
         return json.loads(data, strict=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -25,25 +29,29 @@ except ImportError:
     loads = _lenient
 
     def dumps(value: Any) -> bytes:
-        """UTF-8 JSON."""
+        """Return a value as UTF-8 JSON."""
         try:
             return json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            # Lone surrogates as escapes, which every reader of JSON takes.
+            # Lone surrogates as escapes, which every JSON parser reads.
             return json.dumps(value).encode()
 
 else:
     _strict = orjson.loads
 
     def loads(data: bytes) -> Any:
-        """The value of a JSON text. Raises `ValueError` for what is none, or is nested too deeply."""
+        """Parse JSON.
+
+        Raises:
+            ValueError: The text is not JSON, or is nested too deeply.
+        """
         try:
             return _strict(data)
         except ValueError:
             return _lenient(data)
 
     def dumps(value: Any) -> bytes:
-        """UTF-8 JSON."""
+        """Return a value as UTF-8 JSON."""
         try:
             return orjson.dumps(value)
         except orjson.JSONEncodeError:

@@ -1,4 +1,7 @@
-"""What a model costs: the recipe's prices, or a small dated table. What is in neither has no price."""
+"""Prices of models, and bounds on the tokens and dollars of a request.
+
+The price is that of the recipe, or of a small dated table (`prices.yaml`); any other model has no known price.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from synthkd.recipe import PricePart
+from synthkd.requests import Completion
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -20,94 +24,95 @@ if TYPE_CHECKING:
 
 #: A model's dated snapshot, such as gpt-4o-2024-08-06, has the price of its name.
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-#: What a chat's form may add to each message, and to the whole, in tokens.
-_MESSAGE, _CHAT = 16, 64
+#: Tokens that a chat template may add to each message, and to the whole prompt.
+_PER_MESSAGE, _PER_CHAT = 16, 64
 
 
 @cache
-def table() -> dict[str, Any]:
-    """The shipped table: date, hosts, and prices by model."""
-    found: dict[str, Any] = yaml.safe_load(files("synthkd").joinpath("prices.yaml").read_text("utf-8"))
-    return found
+def price_table() -> dict[str, Any]:
+    """Return the shipped table: date, hosts, and prices by model."""
+    table: dict[str, Any] = yaml.safe_load(files("synthkd").joinpath("prices.yaml").read_text("utf-8"))
+    return table
 
 
 def price_of(part: TeacherPart, base: str) -> PricePart | None:
-    """The price of a recipe's model at an address; None where nobody has said it."""
+    """Return the price of a recipe's model at an address; None if unknown."""
     if part.price is not None:
         return part.price
-    if part.model is None or urlsplit(base).hostname not in table()["hosts"]:
-        # The same name costs something else elsewhere.
+    if part.model is None or urlsplit(base).hostname not in price_table()["hosts"]:
+        # Other hosts have other prices for the same name.
         return None
-    found = table()["models"].get(_SNAPSHOT.sub("", part.model))
-    return PricePart(**found) if found else None
+    price = price_table()["models"].get(_SNAPSHOT.sub("", part.model))
+    return PricePart(**price) if price else None
 
 
-def most_tokens(request: Request) -> tuple[int, int]:
-    """Tokens that a sample of a request may read and write at most.
+def max_tokens_of(request: Request) -> tuple[int, int]:
+    """Return the tokens that a sample of a request may read and write at most.
 
-    A token is at least one byte of text, so bytes bound what is read, whatever the tokenizer.
+    A token is at least one byte of text, so the bytes bound the tokens of any tokenizer.
     """
     size = sum(len(message["content"].encode("utf-8", "surrogatepass")) for message in request.messages)
-    return size + _form(request), request.sampling.max_tokens
+    return size + _template_tokens(request), request.sampling.max_tokens
 
 
-def _form(request: Request) -> int:
-    """Tokens that a chat's form may add."""
-    return _MESSAGE * len(request.messages) + _CHAT
+def _template_tokens(request: Request) -> int:
+    """Return the tokens that a chat template may add."""
+    return _PER_MESSAGE * len(request.messages) + _PER_CHAT
 
 
-#: Prompts that must have been counted before their density is used, and the margin over the densest of them.
-_COUNTED, _MARGIN = 16, 1.25
+#: Prompts whose counts are needed before their density is used, and the margin over the densest of them.
+_ENOUGH, _MARGIN = 16, 1.25
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ "
 
 
-class PromptTokens:
-    """Bounds the tokens of a prompt by what the server has counted for prompts of the same run.
+class PromptTokenBound:
+    """Bounds the tokens of a prompt by the server's counts of earlier prompts of the same run.
 
-    One token a byte, until 16 prompts were counted; then 1.25 times the most tokens a byte that any of them came
-    to. Bytes that tokenizers split finely (digits, signs, other scripts) count in full, as far as a prompt has a
-    larger share of them than every prompt that was counted.
+    One token per byte until 16 prompts are counted; then 1.25 times the highest density (tokens per byte) among them.
+    Bytes that tokenizers split finely (digits, signs, other scripts) count in full, as far as a prompt has a larger
+    share of them than every counted prompt.
     """
 
     def __init__(self) -> None:
         self._sizes: dict[str, tuple[int, int]] = {}
-        self._density = self._fine = 0.0
+        self._density = self._fine_share = 0.0
         self._counted = 0
 
-    def most(self, request: Request) -> tuple[int, int]:
-        """Tokens that a sample of a request may read and write; as `most_tokens` until enough is known."""
-        strict, written = most_tokens(request)
-        if self._counted < _COUNTED:
+    def bound(self, request: Request) -> tuple[int, int]:
+        """Return the tokens that a sample of a request may read and write at most."""
+        strict, written = max_tokens_of(request)
+        if self._counted < _ENOUGH:
             return strict, written
         size, fine = _sizes(request)
-        excess = max(0.0, fine - self._fine * size)
-        return min(strict, math.ceil(_MARGIN * self._density * size + excess) + _form(request)), written
+        excess = max(0.0, fine - self._fine_share * size)
+        return min(
+            strict, math.ceil(_MARGIN * self._density * size + excess) + _template_tokens(request)
+        ), written
 
-    def remember(self, requests: Sequence[Request]) -> None:
-        """Keep the sizes of prompts that go, until they are answered."""
+    def track(self, requests: Sequence[Request]) -> None:
+        """Keep the sizes of prompts that are sent, until they are answered."""
         self._sizes.update((request.request_id, _sizes(request)) for request in requests)
 
-    def learn(self, answers: Sequence[Answer]) -> None:
-        """Take in what the server counted."""
+    def update(self, answers: Sequence[Answer]) -> None:
+        """Take in the server's counts."""
         for answer in answers:
             sizes = self._sizes.pop(answer.request_id, None)
-            read = getattr(answer, "prompt_tokens", None)
-            if sizes and read:
-                self.add(read, *sizes)
+            if sizes and isinstance(answer, Completion) and answer.prompt_tokens:
+                self.add(answer.prompt_tokens, *sizes)
 
     def add(self, read: int, size: int, fine: int) -> None:
-        """Take in one prompt: tokens that the server counted, bytes, and bytes that are split finely."""
+        """Take in one prompt: its tokens by the server's count, its bytes, and its finely split bytes."""
         self._counted += 1
         self._density = max(self._density, read / max(size, 1))
-        self._fine = max(self._fine, fine / max(size, 1))
+        self._fine_share = max(self._fine_share, fine / max(size, 1))
 
 
 def _sizes(request: Request) -> tuple[int, int]:
-    """Bytes of a prompt, and those of them that are neither ASCII letters nor blanks."""
+    """Return the bytes of a prompt, and those of them that are neither ASCII letters nor blanks."""
     text = "".join(message["content"] for message in request.messages).encode("utf-8", "surrogatepass")
     return len(text), len(text.translate(None, _LETTERS))
 
 
-def most_dollars(price: PricePart, read: int, written: int) -> float:
-    """What so many tokens cost at most."""
+def max_dollars(price: PricePart, read: int, written: int) -> float:
+    """Return the dollars that so many tokens cost at most: without the discount of a provider's cache."""
     return (read * price.input + written * price.output) / 1e6

@@ -1,4 +1,4 @@
-"""Requests, completions and failures, and the key under which an answer is found again."""
+"""Requests, completions and failures, and the key under which a completion is found again."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 from synthkd.fastjson import dumps
 from synthkd.keys import canonical
 
-#: Bumped when the way a key is made changes; old journals then keep their rows but match nothing.
+#: Raised when the computation of keys changes; older journals then keep their rows, but no request matches them.
 KEY_VERSION = 1
 
-#: Each field that belongs to a request: is it part of the key, and why. A test holds it complete.
+#: Field of a request -> whether it is part of the key, and why. A test checks that no field is missing.
 KEY_FIELDS: dict[str, tuple[bool, str]] = {
     "identity": (True, "another model, revision or endpoint answers differently"),
-    "messages": (True, "it is what the teacher reads"),
+    "messages": (True, "are what the teacher reads"),
     "temperature": (True, "changes the distribution that is sampled"),
     "top_p": (True, "changes the distribution that is sampled"),
     "top_k": (True, "changes the distribution that is sampled"),
-    "max_tokens": (True, "cuts the answer"),
-    "stop": (True, "cuts the answer"),
+    "max_tokens": (True, "truncates the answer"),
+    "stop": (True, "truncates the answer"),
     "seed": (True, "chooses the sample"),
     "presence_penalty": (True, "changes the distribution that is sampled"),
     "frequency_penalty": (True, "changes the distribution that is sampled"),
@@ -31,23 +31,23 @@ KEY_FIELDS: dict[str, tuple[bool, str]] = {
     "regex": (True, "constrains the answer"),
     "grammar": (True, "constrains the answer"),
     "reasoning_effort": (True, "changes how long the model thinks before it answers"),
-    "extra_body": (True, "is sent as it stands, so anything in it may change the answer"),
-    "sample_index": (True, "tells the samples of one request apart"),
-    "n": (False, "how many are bought now; asking for 20 after 10 buys ten more"),
-    "logprobs": (False, "asks for more about the same answer; it does not change the text"),
-    "input_id": (False, "where the answer goes, not what was asked; equal prompts share an answer"),
-    "template": (False, "the rendered text counts, not the name of the file it came from"),
+    "extra_body": (True, "is sent unchanged, so any of its fields may change the answer"),
+    "sample_index": (True, "distinguishes the samples of one request"),
+    "n": (False, "is the number of samples now; asking for 20 after 10 buys ten more"),
+    "logprobs": (False, "asks for more about the same answer and does not change the text"),
+    "input_id": (False, "is where the answer goes; equal prompts share an answer"),
+    "template": (False, "is the name of a file; the rendered text counts"),
 }
 
 
-#: Parameters that came after the first version of the key: left out of it where they are not given, so that
-#: what was bought before them is still found.
+#: Parameters that are newer than the first version of the key: left out of it if not given, so that older
+#: completions are still found.
 _LATER = ("response_format", "reasoning_effort", "regex", "grammar")
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Sampling parameters. ``None`` leaves a parameter out of what is sent."""
+    """Sampling parameters of a request; a parameter that is None is not sent."""
 
     n: int = 1
     temperature: float | None = 1.0
@@ -65,22 +65,24 @@ class Sampling:
     grammar: str | None = None
     extra_body: dict[str, Any] = field(default_factory=dict)
 
-    def keyed(self) -> dict[str, Any]:
-        """The parameters that are part of a request's key."""
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the parameters that are part of a request's key."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if KEY_FIELDS[f.name][0]}
         values["stop"] = list(self.stop)
         return {name: value for name, value in values.items() if name not in _LATER or value is not None}
 
     @cached_property
     def json(self) -> str:
-        """`keyed` as the journal holds it."""
-        return json.dumps(self.keyed(), sort_keys=True)
+        """The parameters of the key as JSON, in the journal's form."""
+        return json.dumps(self.key_parameters(), sort_keys=True)
 
     @cached_property
-    def frame(self) -> tuple[bytes, bytes, bytes]:
-        """Canonical JSON of a request's key, without the values of `identity` and `messages`: what comes before,
-        between and after them. One key is made for each request, and the rest of it is the same for a whole run."""
-        values: dict[str, Any] = {**self.keyed(), "version": KEY_VERSION}
+    def key_parts(self) -> tuple[bytes, bytes, bytes]:
+        """Canonical JSON of a request's key before, between and after the values of `identity` and `messages`.
+
+        Computed once: these parts are the same for all requests of a run.
+        """
+        values: dict[str, Any] = {**self.key_parameters(), "version": KEY_VERSION}
 
         def part(low: str, high: str) -> bytes:
             names = sorted(name for name in values if low < name < high)
@@ -98,9 +100,14 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Request:
-    """One rendered prompt with its sampling parameters, and which samples of it are wanted now.
+    """One rendered prompt with its sampling parameters and the samples to draw now.
 
-    ``messages`` is a chat (role and content); a plain prompt is one message of role ``"prompt"``.
+    Attributes:
+        identity: Who answers (`Teacher.identity`).
+        messages: A chat (role and content); a plain prompt is one message of role ``"prompt"``.
+        sampling: Sampling parameters.
+        sample_indexes: Numbers of the samples, ascending.
+        input_id: The input that the prompt is about; not part of the key.
     """
 
     identity: str
@@ -111,32 +118,32 @@ class Request:
 
     @cached_property
     def request_id(self) -> str:
-        """Content hash of everything in the key but the sample index."""
+        """Content hash of the key without the sample index."""
         return request_id(self.identity, self.messages, self.sampling)
 
     @cached_property
     def messages_json(self) -> str:
-        """The messages as the journal holds them."""
+        """The messages as JSON, in the journal's form."""
         return dumps(self.messages).decode("utf-8", "surrogatepass")
 
-    def only(self, sample_indexes: tuple[int, ...]) -> Request:
-        """The same request for these samples."""
+    def with_samples(self, sample_indexes: tuple[int, ...]) -> Request:
+        """Return the same request for other samples."""
         if sample_indexes == self.sample_indexes:
             return self
         other = replace(self, sample_indexes=sample_indexes)
-        # The id does not depend on the samples: made once.
+        # The id does not depend on the samples: computed once.
         other.__dict__["request_id"] = self.request_id
         return other
 
     @property
     def prompt(self) -> str:
-        """What is read by a teacher without a chat form."""
+        """The contents of the messages as one text, for teachers without a chat form."""
         return "\n\n".join(message["content"] for message in self.messages)
 
 
 def request_id(identity: str, messages: tuple[Message, ...], sampling: Sampling) -> str:
-    """Content hash (hex) of who is asked, what is asked and how it is sampled."""
-    before, between, after = sampling.frame
+    """Return the content hash (hex) of identity, messages and sampling parameters."""
+    before, between, after = sampling.key_parts
     key = (before, _identity(identity), between, _messages(messages), after)
     return hashlib.blake2b(b"".join(key), digest_size=16).hexdigest()
 
@@ -147,7 +154,7 @@ def _identity(identity: str) -> bytes:
 
 
 def _messages(messages: tuple[Message, ...]) -> bytes:
-    """Canonical JSON of messages, in a third of the time: all have the same two fields."""
+    """Return the canonical JSON of messages: `canonical`, in a third of the time for the usual two fields."""
     if any(len(message) != 2 or "role" not in message for message in messages):
         return canonical(list(messages))
     parts = [
@@ -158,13 +165,32 @@ def _messages(messages: tuple[Message, ...]) -> bytes:
 
 
 def completion_key(request: str, sample_index: int) -> str:
-    """The key of one sample of a request: ``<request id>-<sample index>``."""
+    """Return the key of one sample of a request: ``<request id>-<sample index>``."""
     return f"{request}-{sample_index}"
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One text that came back. ``logprob`` is the sum over the tokens of its answer, in nats."""
+    """One text of a teacher.
+
+    Attributes:
+        text: The text, with the thoughts that the server left in it.
+        finish_reason: Why it ended, in the provider's words (`finish_reasons`).
+        prompt_tokens: Tokens read, by the server's count; None if unknown, like all counts.
+        completion_tokens: Tokens written, those of thoughts included.
+        logprob: Sum of the log-probabilities of the answer's tokens, in nats.
+        latency: Seconds from request to answer.
+        price: Dollars.
+        model: Name of the model that the server reports.
+        seed: Seed that was sent.
+        reasoning_tokens: Tokens of thoughts.
+        cached_tokens: Tokens read that the provider had in its cache.
+        first_tokens: JSON list of [token, log-probability]: alternatives of the answer's first token that is not
+            blank, if the request asks for them (``top_logprobs`` in `extra_body`). Judges read verdicts from them.
+        reasoning: Thoughts that the server gives apart from the text. No kind and no judge reads them.
+        counts_prompt: The tokens of the prompt count for this completion: the first of its answer, since the prompt is
+            read once for all.
+    """
 
     request_id: str
     sample_index: int
@@ -179,18 +205,14 @@ class Completion:
     seed: int | None = None
     reasoning_tokens: int | None = None
     cached_tokens: int | None = None
-    #: JSON list of [token, log-probability]: the likeliest tokens of the first place that is not blank, where the
-    #: request asked for them (``top_logprobs`` in `extra_body`). A judge's verdict is read from them.
     first_tokens: str | None = None
-    #: The model's thoughts, where the server gives them apart from the text. No kind and no judge reads them.
     reasoning: str | None = None
-    #: The prompt is read once for all choices of an answer; the first of them bears it.
-    bears_prompt: bool = True
+    counts_prompt: bool = True
 
     @property
     def tokens(self) -> int:
-        """Tokens read and written that this completion bears, as far as they were counted."""
-        return (self.prompt_tokens or 0) * self.bears_prompt + (self.completion_tokens or 0)
+        """Tokens read and written that count for this completion, as far as the server counted them."""
+        return (self.prompt_tokens or 0) * self.counts_prompt + (self.completion_tokens or 0)
 
     @property
     def key(self) -> str:
@@ -199,7 +221,16 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One sample that will not come: an outcome with a reason, never an exception."""
+    """One sample without a completion, with the reason.
+
+    Attributes:
+        reason: A short name, such as ``context_too_long``.
+        detail: The message.
+        attempts: Attempts that were made.
+        permanent: No further attempt can succeed.
+        tokens: Tokens billed without a usable text; None if unknown.
+        price: Dollars billed.
+    """
 
     request_id: str
     sample_index: int
@@ -207,7 +238,6 @@ class Failure:
     detail: str
     attempts: int = 1
     permanent: bool = True
-    #: What was billed for it, though nothing of use came; None where nobody knows.
     tokens: int | None = 0
     price: float | None = None
 

@@ -10,10 +10,10 @@ from support.recipes import Make
 
 from synthkd import run
 from synthkd.commands.dry_run import dry_run
-from synthkd.prices import most_dollars, most_tokens, price_of, table
+from synthkd.prices import max_dollars, max_tokens_of, price_of, price_table
 from synthkd.recipe import PricePart, TeacherPart
 from synthkd.requests import Request, Sampling
-from synthkd.teachers.openai.responses import cost_of
+from synthkd.teachers.openai.usage import token_cost
 from synthkd.testing import FakeServer
 
 OPENAI = "https://api.openai.com/v1"
@@ -61,50 +61,50 @@ def test_free_is_a_price_too() -> None:
 
 
 def test_the_table_is_dated_and_each_entry_is_a_price() -> None:
-    assert isinstance(table()["date"], datetime.date)
-    assert table()["date"] <= datetime.datetime.now(datetime.UTC).date()
-    for name, entry in table()["models"].items():
+    assert isinstance(price_table()["date"], datetime.date)
+    assert price_table()["date"] <= datetime.datetime.now(datetime.UTC).date()
+    for name, entry in price_table()["models"].items():
         price = PricePart(**entry)
         assert 0 < price.input <= price.output, name
         assert price.cached is None or price.cached < price.input, name
 
 
 def test_no_entry_of_the_table_looks_like_a_snapshot_which_would_never_be_found() -> None:
-    assert all(price_of(part(name), OPENAI) for name in table()["models"])
+    assert all(price_of(part(name), OPENAI) for name in price_table()["models"])
 
 
 def test_tokens_of_the_providers_cache_cost_their_own_price() -> None:
     price = PricePart(input=10.0, output=20.0, cached=1.0)
-    assert cost_of(price, read=100, written=50, cached=80) == pytest.approx(
+    assert token_cost(price, read=100, written=50, cached=80) == pytest.approx(
         (20 * 10 + 80 * 1 + 50 * 20) / 1e6
     )
 
 
 def test_without_a_cached_price_they_cost_as_the_rest() -> None:
-    assert cost_of(PricePart(input=10.0, output=20.0), 100, 50, 80) == pytest.approx(
+    assert token_cost(PricePart(input=10.0, output=20.0), 100, 50, 80) == pytest.approx(
         (100 * 10 + 50 * 20) / 1e6
     )
 
 
 def test_more_cached_than_read_is_not_paid_back() -> None:
-    assert cost_of(PricePart(input=10.0, output=20.0, cached=1.0), 100, 0, 500) == pytest.approx(
+    assert token_cost(PricePart(input=10.0, output=20.0, cached=1.0), 100, 0, 500) == pytest.approx(
         100 * 1 / 1e6
     )
 
 
 @pytest.mark.parametrize(("read", "written"), [(None, 5), (5, None)])
 def test_what_the_server_does_not_count_has_no_cost(read: int | None, written: int | None) -> None:
-    assert cost_of(PricePart(input=1.0, output=1.0), read, written) is None
-    assert cost_of(None, 5, 5) is None
+    assert token_cost(PricePart(input=1.0, output=1.0), read, written) is None
+    assert token_cost(None, 5, 5) is None
 
 
 def test_the_bound_of_a_sample_is_no_less_than_its_bytes_and_its_longest_answer() -> None:
     text = "größer als 😀"
     request = Request("me", ({"role": "user", "content": text},), Sampling(max_tokens=7), (0,), "a")
-    read, written = most_tokens(request)
+    read, written = max_tokens_of(request)
     assert read >= len(text.encode())
     assert written == 7
-    assert most_dollars(PricePart(input=2.0, output=3.0), read, written) == pytest.approx(
+    assert max_dollars(PricePart(input=2.0, output=3.0), read, written) == pytest.approx(
         (2 * read + 21) / 1e6
     )
 

@@ -68,8 +68,8 @@ def test_asking_for_more_samples_keeps_the_keys_of_those_in_hand() -> None:
 
 
 def test_parameters_that_came_later_stand_in_a_key_only_where_they_are_given() -> None:
-    assert not {"response_format", "reasoning_effort"} & set(Sampling().keyed())
-    given_ = Sampling(response_format={"type": "json_object"}, reasoning_effort="low").keyed()
+    assert not {"response_format", "reasoning_effort"} & set(Sampling().key_parameters())
+    given_ = Sampling(response_format={"type": "json_object"}, reasoning_effort="low").key_parameters()
     assert (given_["response_format"], given_["reasoning_effort"]) == ({"type": "json_object"}, "low")
 
 
@@ -99,7 +99,7 @@ def test_a_key_made_in_parts_is_the_hash_of_the_whole(
     identity: str, messages: list[dict[str, str]], sampling: Sampling
 ) -> None:
     whole = {
-        "version": KEY_VERSION, "identity": identity, "messages": messages, **sampling.keyed(),
+        "version": KEY_VERSION, "identity": identity, "messages": messages, **sampling.key_parameters(),
     }  # fmt: skip
     found = Request(identity, tuple(messages), sampling, (0,), "i").request_id
     assert found == hashlib.blake2b(canonical(whole), digest_size=16).hexdigest()
@@ -107,8 +107,8 @@ def test_a_key_made_in_parts_is_the_hash_of_the_whole(
 
 def test_the_json_of_a_sampling_is_what_is_keyed() -> None:
     sampling = Sampling(temperature=0.5, stop=("\n", "é"), extra_body={"b": 1, "a": [2]})
-    assert json.loads(sampling.json) == sampling.keyed()
-    assert list(json.loads(sampling.json)) == sorted(sampling.keyed())
+    assert json.loads(sampling.json) == sampling.key_parameters()
+    assert list(json.loads(sampling.json)) == sorted(sampling.key_parameters())
     # Made once: a run asks for it with every request.
     assert sampling.json is sampling.json
 
@@ -116,7 +116,7 @@ def test_the_json_of_a_sampling_is_what_is_keyed() -> None:
 @pytest.mark.parametrize("indexes", [(0,), (1, 2), ()])
 def test_other_samples_of_a_request_keep_its_id_without_making_it_again(indexes: tuple[int, ...]) -> None:
     whole = replace(BASE, sample_indexes=(0, 1, 2))
-    part = whole.only(indexes)
+    part = whole.with_samples(indexes)
     assert part.sample_indexes == indexes
     assert part.request_id is whole.request_id
     assert Request(part.identity, part.messages, part.sampling, indexes, "i").request_id == part.request_id
@@ -124,7 +124,7 @@ def test_other_samples_of_a_request_keep_its_id_without_making_it_again(indexes:
 
 def test_a_request_that_was_altered_gets_another_id() -> None:
     assert BASE.request_id
-    assert replace(BASE.only(()), identity="x").request_id != BASE.request_id
+    assert replace(BASE.with_samples(()), identity="x").request_id != BASE.request_id
 
 
 #: Half surrogates too, which a file may hold.
@@ -137,7 +137,7 @@ def test_the_fast_way_to_a_key_gives_the_bytes_of_canonical_json(
     messages: list[dict[str, str]], identity: str
 ) -> None:
     sampling = Sampling()
-    before, between, after = sampling.frame
+    before, between, after = sampling.key_parts
     slow = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     parts = [slow.encode(value).encode("utf-8", "surrogatepass") for value in (identity, messages)]
     whole = before + parts[0] + between + parts[1] + after

@@ -33,7 +33,7 @@ from synthkd.recipe import Recipe
 from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.metrics import evaluate_classifier, paired_bootstrap
-from synthkd.teachers.pool.selection import typical
+from synthkd.teachers.pool.selection import select_typical
 
 #: The `loop` part of each arm; the others are compared with the first.
 ARMS: dict[str, dict[str, Any]] = {
@@ -161,7 +161,9 @@ class World:
         if not free:
             return []
         a, b = _vectors(free, self.options.get("encoder")), _vectors(seen, self.options.get("encoder"))
-        return [free[place] for place in typical(a @ a.T, a @ b.T, np.zeros((len(free), 0)), 1.0, most)]
+        return [
+            free[place] for place in select_typical(a @ a.T, a @ b.T, np.zeros((len(free), 0)), 1.0, most)
+        ]
 
     def _classes(self, rows: LabelledTexts) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {label: [] for label in self.classes}

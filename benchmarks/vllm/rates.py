@@ -17,7 +17,7 @@ from benchmarks.base import Figures, Options
 from synthkd.journal import Journal, JournalWriter
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.teachers.transformers.teacher import TransformersTeacher
+from synthkd.teachers.transformers import TransformersTeacher
 from synthkd.teachers.vllm import VllmTeacher
 
 #: The lines that all prompts share, for prefix caching.

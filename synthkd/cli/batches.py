@@ -11,7 +11,7 @@ import typer
 from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
-    from synthkd.teachers.batch.open_batches import BatchState
+    from synthkd.teachers.batch.open_batches import OpenBatch
 
 app = typer.Typer(
     help="Look at the batches that a run has left with a provider, or cancel them.", no_args_is_help=True
@@ -36,7 +36,7 @@ def _show(path: Path, cancel: bool) -> None:
     from synthkd.errors import RecipeError
     from synthkd.journal import Journal
     from synthkd.recipe import Recipe
-    from synthkd.teachers.batch.open_batches import cancel_all, states
+    from synthkd.teachers.batch.open_batches import cancel_open_batches, open_batch_states
 
     recipe = Recipe.load(path)
     if recipe.teacher.backend != "openai-batch":
@@ -44,14 +44,16 @@ def _show(path: Path, cancel: bool) -> None:
             f"{path}: teacher.backend is {recipe.teacher.backend!r}; only openai-batch has batches"
         )
     with Journal(recipe.journal_path, must_exist=True) as journal:
-        found = asyncio.run((cancel_all if cancel else states)(recipe.teacher, journal, recipe.name))
+        found = asyncio.run(
+            (cancel_open_batches if cancel else open_batch_states)(recipe.teacher, journal, recipe.name)
+        )
     for state in found:
         typer.echo(_line(state))
     if not found:
         typer.echo(f"{recipe.name}: no open batch")
 
 
-def _line(state: BatchState) -> str:
+def _line(state: OpenBatch) -> str:
     failed = f", {state.failed:,} failed" if state.failed else ""
     name, status = clean(state.batch.batch_id or state.batch.token), clean(state.status)
     return f"{name}  {status}  {state.done:,} of {state.total:,} done{failed}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from synthkd.commands.reach import Reach, reach_of
 from synthkd.journal import Journal
-from synthkd.prices import most_dollars
+from synthkd.prices import max_dollars
 from synthkd.recipe import PricePart, Recipe
 from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.adaptive import adaptive_sampling
@@ -98,8 +98,9 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         if journal:
             journal.close()
     tokens = round(characters / _CHARACTERS)
-    price: PricePart | None = getattr(plan.components.teacher, "price", None)
-    cost = None if price is None else most_dollars(price, tokens, written)
+    price = plan.components.teacher.price
+    # A model on this machine costs nothing, and a price of zero says nothing.
+    cost = None if price is None or price == PricePart() else max_dollars(price, tokens, written)
     return DryRun(
         counts.distinct,
         counts.repeated,

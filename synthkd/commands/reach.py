@@ -15,15 +15,15 @@ from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.reporting.safe_text import clean
 from synthkd.secrets import Headers, mask_tokens, variable_names
-from synthkd.teachers.openai.endpoint import base_urls, public
-from synthkd.teachers.transformers.teacher import EMBEDDED
+from synthkd.teachers.base import built_in_backend
+from synthkd.teachers.openai.endpoint import endpoint_urls, public_url
+from synthkd.teachers.transformers.checkpoint import EMBEDDED
 
 #: Fields and options whose text is a path, or a hub name where no such folder is.
 _MODELS = frozenset(["model", "encoder", "embedder", "base", "tokenizer"])
 _HUB = "huggingface.co"
 #: What the hub's client reads, and sends there or uses to find it.
 _HUB_VARIABLES = ("HF_TOKEN", "HF_ENDPOINT", "HF_HOME")
-_SERVED = ("openai", "openai-batch")
 
 
 @dataclass
@@ -74,17 +74,17 @@ def reach_of(recipe: Recipe) -> Reach:
 
 def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -> None:
     """Collect hosts, variables and programs of a teacher or of a judge."""
-    if part.backend == "vllm" and part.vllm.serve:
-        python = part.vllm.python or "this Python"
-        found.programs.append(f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)")
-        found.variables += [f"${name} read for teacher.vllm.python" for name in variable_names(python)]
-    if part.backend not in _SERVED:
+    backend = built_in_backend(part.backend)
+    for field_name, command in backend.programs(part).items():
+        found.programs.append(command)
+        found.variables += [f"${name} read for {field_name}" for name in variable_names(command)]
+    if not backend.is_remote:
         return
-    urls = base_urls(part)
+    urls = endpoint_urls(part)
     if part.base_url is None and os.environ.get("OPENAI_BASE_URL"):
         found.variables.append("OPENAI_BASE_URL read for the address")
     hosts = [url.parts().host for url in urls]
-    found.hosts += [f"{public(url)}{whose}" for url in urls]
+    found.hosts += [f"{public_url(url)}{whose}" for url in urls]
     to = " and ".join(dict.fromkeys(hosts))
     if part.api_key_env:
         unset = "" if os.environ.get(part.api_key_env) else ", not set"
@@ -111,8 +111,8 @@ def _judges(recipe: Recipe, found: Reach) -> None:
             # What is wrong with it is said when the critic is made.
             continue
         _teacher(part, found, recipe, " (judge)")
-        if _is_hub_model(part, recipe):
-            found.hosts.append(f"{_HUB} (model {part.model}, unless it is in the cache)")
+        for model in _hub_models(part, recipe):
+            found.hosts.append(f"{_HUB} (model {model}, unless it is in the cache)")
 
 
 def _mappings(value: Any, key: str) -> Iterator[dict[str, Any]]:
@@ -126,9 +126,9 @@ def _mappings(value: Any, key: str) -> Iterator[dict[str, Any]]:
             yield from _mappings(inner, key)
 
 
-def _is_hub_model(part: TeacherPart, recipe: Recipe) -> bool:
-    local = part.backend in ("transformers", "vllm")
-    return local and bool(part.model) and part.model != EMBEDDED and not _is_folder(str(part.model), recipe)
+def _hub_models(part: TeacherPart, recipe: Recipe) -> list[str]:
+    models = built_in_backend(part.backend).hub_models(part)
+    return [model for model in models if not _is_folder(model, recipe)]
 
 
 def _is_folder(text: str, recipe: Recipe) -> bool:
@@ -139,9 +139,7 @@ def _is_folder(text: str, recipe: Recipe) -> bool:
 
 def _hub(recipe: Recipe, found: Reach) -> None:
     """Collect models that the hub would be asked for."""
-    names = [str(recipe.teacher.model)] if _is_hub_model(recipe.teacher, recipe) else []
-    if recipe.teacher.backend == "pool" and recipe.teacher.pool.encoder:
-        names.append(recipe.teacher.pool.encoder)
+    names = _hub_models(recipe.teacher, recipe)
     options = [
         recipe.critic.options if recipe.critic else {},
         recipe.student.options if recipe.student else {},

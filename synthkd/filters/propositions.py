@@ -77,7 +77,7 @@ class HasProposition(PropositionRule):
 
     def check(self, row: Row, kind: Kind) -> str | None:
         flaw = str(row.get("flaw") or "")
-        if flaw == CUT and meaning_of(row.get("finish_reason")) is Finish.WHOLE:
+        if flaw == CUT and meaning_of(row.get("finish_reason")) is Finish.COMPLETE:
             # It ended of itself: a teacher that writes no full stops.
             return None
         if flaw in _SAID:

@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 
 from synthkd.errors import RecipeError, SynthKDError, nearest
 from synthkd.filters.base import Filter, Reasons
-from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
+from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
 from synthkd.kinds.base import Kind, Row
 from synthkd.options import BaseOptions
 from synthkd.text.json_values import begins_as_json
@@ -313,15 +313,15 @@ class Unfinished(TextRule):
             return [word not in open_words for word in last]
         ends = batch.column("finish_reason").to_pylist()
         return [
-            meaning_of(end) is not Finish.CUT and word not in open_words
+            meaning_of(end) is not Finish.TRUNCATED and word not in open_words
             for word, end in zip(last, ends, strict=True)
         ]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
-        is_cut = meaning_of(row.get("finish_reason")) is Finish.CUT
+        is_cut = meaning_of(row.get("finish_reason")) is Finish.TRUNCATED
         if is_cut and not (kind.several and _whole(text, row.get("raw"))):
-            return why_not_whole(row["finish_reason"])
+            return why_incomplete(row["finish_reason"])
         words = normal_phrase(text).split()
         return f"ends in {words[-1]!r}" if words and words[-1] in self.words else None
 

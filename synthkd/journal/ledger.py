@@ -116,7 +116,7 @@ def _billed_tokens(answer: Answer) -> int | None:
     """Return the tokens that an answer was billed for; None if they are unknown."""
     if not isinstance(answer, Completion):
         return answer.tokens
-    unknown = answer.completion_tokens is None or (answer.bears_prompt and answer.prompt_tokens is None)
+    unknown = answer.completion_tokens is None or (answer.counts_prompt and answer.prompt_tokens is None)
     return None if unknown else answer.tokens
 
 

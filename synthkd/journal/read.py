@@ -16,7 +16,7 @@ from synthkd.journal.ledger import Spending
 from synthkd.journal.open import journal_error
 from synthkd.requests import Completion, Failure
 
-COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "bears_prompt")
+COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "counts_prompt")
 #: Variables in one SELECT; SQLite allows more, but short statements are cached.
 _CHUNK = 500
 

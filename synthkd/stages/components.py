@@ -16,7 +16,7 @@ from synthkd import plugins
 from synthkd.errors import CriticError, RecipeError, nearest
 from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
-from synthkd.finish_reasons import Finish, meaning_of, why_not_whole
+from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
 from synthkd.kinds.base import Kind
 from synthkd.kinds.structured_answers import answer_model, response_format
 from synthkd.prompts import Prompt
@@ -59,10 +59,10 @@ class Components:
         answers hold several candidates.
         """
         meaning = meaning_of(finish_reason)
-        if meaning is Finish.WHOLE or finish_reason in self.recipe.teacher.finish_reasons:
+        if meaning is Finish.COMPLETE or finish_reason in self.recipe.teacher.finish_reasons:
             return None
-        why = why_not_whole(finish_reason)
-        if meaning is Finish.CUT:
+        why = why_incomplete(finish_reason)
+        if meaning is Finish.TRUNCATED:
             return None if self._rules_take_cut else why
         return f"{why}; if it does, name {finish_reason!r} in teacher.finish_reasons"
 
@@ -82,7 +82,7 @@ def resolve_components(recipe: Recipe) -> Components:
     """
     kind = _resolve_kind(recipe)
     teacher: Teacher = plugins.find("backends", recipe.teacher.backend, recipe.folder).from_recipe(recipe)
-    prompt = resolve_prompt(recipe, kind)
+    prompt = resolve_prompt(recipe, kind, teacher)
     rules = _resolve_rules(recipe, kind, prompt)
     answer = _answer_model(recipe, kind)
     if recipe.votes is not None:
@@ -90,7 +90,7 @@ def resolve_components(recipe: Recipe) -> Components:
         from synthkd.stages.votes import check_votes
 
         # Recorded rows may have log-probabilities that this recipe does not ask for.
-        logprobs = recipe.teacher.sampling.logprobs or recipe.teacher.backend == "recorded"
+        logprobs = recipe.teacher.sampling.logprobs or teacher.has_own_logprobs
         check_votes(recipe.votes, kind, recipe.critic is not None, logprobs)
     sampling = _sampling(recipe, kind, prompt, answer)
     if recipe.critic is not None:

@@ -11,10 +11,11 @@ from synthkd.prompts import Prompt, load_prompt
 from synthkd.recipe import Recipe
 from synthkd.resources import resource
 from synthkd.rows import is_empty, read_rows, text_cell
+from synthkd.teachers.base import Teacher
 
 
-def resolve_prompt(recipe: Recipe, kind: Kind) -> Prompt | None:
-    """Load the template and its few-shot rows; None if a recorded teacher has no template.
+def resolve_prompt(recipe: Recipe, kind: Kind, teacher: Teacher) -> Prompt | None:
+    """Load the template and its few-shot rows; None if the teacher needs no template and has none.
 
     Few-shot rows come from the recipe, else from the kind, else from the template.
 
@@ -25,8 +26,10 @@ def resolve_prompt(recipe: Recipe, kind: Kind) -> Prompt | None:
     """
     part = recipe.prompt
     if part.template is None:
-        if recipe.teacher.backend != "recorded":
-            raise PromptError("prompt.template is missing: name a template; only `recorded` goes without one")
+        if teacher.needs_template:
+            raise PromptError(
+                f"prompt.template is missing: the backend {teacher.name!r} needs a prompt; name a template"
+            )
         return None
     prompt = load_prompt(part.template, recipe.folder)
     if prompt.head.kind and prompt.head.kind != kind.name:

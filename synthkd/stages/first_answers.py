@@ -63,7 +63,7 @@ class FirstAnswers:
         if empty:
             found.append("thoughts" if answer.thoughts or reasoning else "empty")
         unknown = self.components.why_incomplete(finish_reason) is not None
-        if meaning_of(finish_reason) is Finish.CUT:
+        if meaning_of(finish_reason) is Finish.TRUNCATED:
             if empty or self._cut or unknown:
                 found.append("cut")
         elif unknown:

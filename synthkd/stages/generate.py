@@ -147,15 +147,11 @@ class _Generation(Purchase):
     def stop(self) -> None:
         """Send nothing more, and begin the grace period. Called from a signal's handler."""
         # A backend whose answers take hours does not wait for them.
-        self._stop_teacher()
+        self.teacher.stop()
         if self._loop is not None:
             # The loop may be gone by now.
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._stopped.set)
-
-    def _stop_teacher(self) -> None:
-        if stop := getattr(self.teacher, "stop", None):
-            stop()
 
     async def generate(self) -> None:
         """Buy all that is missing, in rounds if samples are adaptive."""
@@ -243,7 +239,7 @@ class _Generation(Purchase):
             if self.adaptive is None:
                 self.progress.skip(had)
             if missing and request_id not in requests and request_id not in self.in_flight:
-                requests[request_id] = one.request.only(missing)
+                requests[request_id] = one.request.with_samples(missing)
         return list(requests.values())
 
     def _look_at_cached(self, ids: list[str]) -> None:
@@ -292,4 +288,4 @@ class _Generation(Purchase):
         self.progress.advance(len(answers), tokens=report.tokens - before, cost=report.cost)
         if self.first.why:
             # Nothing more is sent; what is in flight is waited for, and kept.
-            self._stop_teacher()
+            self.teacher.stop()

@@ -23,7 +23,7 @@ class InputRequest:
 
     def first(self, samples: int) -> InputRequest:
         """Return the same with its first samples alone."""
-        return replace(self, request=self.request.only(self.request.sample_indexes[:samples]))
+        return replace(self, request=self.request.with_samples(self.request.sample_indexes[:samples]))
 
 
 @dataclass(frozen=True, eq=False)

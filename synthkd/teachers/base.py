@@ -1,37 +1,27 @@
-"""What a backend is."""
+"""The contract of a backend: what every teacher does, and each capability with its default."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from synthkd.requests import (
-    Answer,
-    Completion,
-    Failure,
-    Message,
-    Request,
-    Sampling,
-    completion_key,
-    request_id,
-)
+from synthkd import plugins
+from synthkd.recipe import PricePart
+from synthkd.requests import Answer, Request
 
-__all__ = [
-    "Account",
-    "Answer",
-    "Completion",
-    "Failure",
-    "Message",
-    "Request",
-    "Sampling",
-    "Teacher",
-    "completion_key",
-    "request_id",
-]
+if TYPE_CHECKING:
+    from synthkd.journal.store import Journal
+    from synthkd.recipe import Recipe, TeacherPart
+    from synthkd.secrets import Url
+
+#: The most alternatives of a token that the OpenAI protocol gives in a chat.
+MAX_TOP_LOGPROBS = 20
 
 
 class Account(Protocol):
-    """Told by a backend which attempts may be billed: the writer of a run's journal."""
+    """Record which attempts may be billed; the writer of a run's journal implements it."""
 
     def sent(self, request: Request) -> None:
         """Mark a request as on the wire. Called before its first byte is sent."""
@@ -40,29 +30,108 @@ class Account(Protocol):
         """Take the mark back: the attempt was refused without a bill, or never left this machine."""
 
     async def unknown(self, request: Request) -> bool:
-        """Charge an attempt of unknown cost before the next; False if there is no money for one."""
+        """Charge an attempt of unknown cost before the next one; return False if the budget is used up."""
         ...
 
 
-@runtime_checkable
-class Teacher(Protocol):
-    """A backend. It answers each (request, sample index) once, in any order, keyed.
+class Teacher(ABC):
+    """A backend: answers each (request, sample index) once, in any order, by key.
 
-    A backend never retries what is permanent, raises `TeacherError` only when nothing can go on
-    (no key, no server), and holds at most a bounded number of requests at a time.
+    A backend never retries what is permanent, raises `TeacherError` only if no request can succeed (no key, no
+    server), and has a bounded number of requests in flight.
+
+    Class attributes and methods that are not abstract are capabilities. Their defaults describe a model on this
+    machine that costs nothing.
+
+    Example:
+        class Parrot(Teacher):
+            name = "parrot"
+
+            @classmethod
+            def from_recipe(cls, recipe):
+                return cls()
+
+            @property
+            def identity(self):
+                return "parrot:1"
+
+            async def stream(self, requests):
+                async for request in requests:
+                    yield [
+                        Completion(request.request_id, index, request.prompt, "stop")
+                        for index in request.sample_indexes
+                    ]
     """
 
-    name: str
+    #: The name in a recipe (`teacher.backend`).
+    name: ClassVar[str]
+    #: Whether requests go over the network, to the addresses in `base_urls`.
+    is_remote: ClassVar[bool] = False
+    #: Whether a recipe must name a prompt template.
+    needs_template: ClassVar[bool] = True
+    #: Whether completions may have log-probabilities although the request does not ask for them.
+    has_own_logprobs: ClassVar[bool] = False
+
+    #: Dollars per million tokens; None if unknown, so that no budget in dollars can be kept.
+    price: PricePart | None = PricePart()
+    #: Addresses that requests are sent to.
+    base_urls: Sequence[Url] = ()
+    #: Set before `stream`, if the run keeps a budget. Backends whose requests are billed report to it.
+    account: Account | None = None
+
+    @classmethod
+    @abstractmethod
+    def from_recipe(cls, recipe: Recipe) -> Teacher:
+        """Make the backend of a recipe. Nothing is sent and no model is loaded."""
 
     @property
+    @abstractmethod
     def identity(self) -> str:
-        """Who answers: enters every key. Never holds a secret."""
-        ...
+        """Who answers: part of every request's key. Never holds a secret."""
 
+    @abstractmethod
     def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
         """Read requests as there is room, and yield answers in small groups as they come."""
-        ...
 
     async def close(self) -> None:
-        """Give back connections and memory."""
-        ...
+        """Release connections and memory."""
+        return
+
+    def attach(self, journal: Journal, run: str) -> None:
+        """Take the journal and the name of the run, for state that outlives the process. Called before `stream`."""
+        return
+
+    def stop(self) -> None:
+        """End the stream soon; called from any thread or a signal's handler.
+
+        The default lets requests in flight end: nothing more is sent, since the source of requests ends too.
+        """
+        return
+
+    def top_logprobs(self, chat: bool) -> dict[str, int]:
+        """Return the `extra_body` that asks for the most likely first tokens of an answer."""
+        return {"top_logprobs": MAX_TOP_LOGPROBS}
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], name: str) -> type[Teacher]:
+        """Refuse a plain function: a backend needs an identity."""
+        raise TypeError("a class derived from synthkd.teachers.Teacher is needed, not a function")
+
+    @classmethod
+    def hub_models(cls, part: TeacherPart) -> list[str]:
+        """Return the folders or hub names of the models that this backend would load."""
+        return []
+
+    @classmethod
+    def programs(cls, part: TeacherPart) -> dict[str, str]:
+        """Return the command lines that this backend would start, by the field of the recipe that names them."""
+        return {}
+
+
+def built_in_backend(name: str) -> type[Teacher]:
+    """Return the class of a backend of synthkd; for any other name `Teacher`, so that no foreign code is loaded."""
+    for point in entry_points(group="synthkd.backends", name=name):
+        if point.value.startswith("synthkd."):
+            backend: type[Teacher] = plugins.find("backends", name)
+            return backend
+    return Teacher

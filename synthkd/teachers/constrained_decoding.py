@@ -1,7 +1,7 @@
-"""What a local model may say next: a regular expression, a grammar or a JSON schema, kept to by masking tokens.
+"""Constrained decoding of local models: by regular expression, grammar or JSON schema.
 
-llguidance (MIT) knows for each state which tokens of a vocabulary may follow. The mask changes what is drawn, not what is
-reported: a completion's log-probability stays the model's own.
+llguidance tells for each state which tokens of a vocabulary may follow. The mask changes the distribution that is
+sampled, and not the reported one: a completion's log-probability is that of the unconstrained model.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
     from synthkd.requests import Sampling
 
-#: JSON as models write it; free white space lets a small one go on with it for ever.
+#: White space of JSON as models write it; with free white space, a small model may write it without end.
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 Allowed = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Constraints:
-    """Matchers for the samples of one tokenizer."""
+    """Makes matchers for the samples of one tokenizer."""
 
     def __init__(self, tokenizer: Any, vocabulary: int) -> None:
         self._tokenizer, self._vocabulary = tokenizer, vocabulary
         self._tokens: Any = None
         self._grammars: dict[str, str] = {}
 
-    def matcher(self, sampling: Sampling) -> Matcher | None:
-        """A fresh matcher for a sample; None where it may say anything."""
-        asked = asked_form(sampling)
-        if asked is None:
+    def matcher(self, sampling: Sampling) -> TokenMatcher | None:
+        """Return a new matcher for a sample; None if it is not constrained."""
+        form = requested_form(sampling)
+        if form is None:
             return None
-        name = json.dumps([*asked, list(sampling.stop)], sort_keys=True)
+        name = json.dumps([*form, list(sampling.stop)], sort_keys=True)
         if name not in self._grammars:
-            self._grammars[name] = self._grammar(*asked, sampling.stop)
-        return Matcher(_llguidance().LLMatcher(self._tokens, self._grammars[name]), self._vocabulary)
+            self._grammars[name] = self._grammar(*form, sampling.stop)
+        return TokenMatcher(_llguidance().LLMatcher(self._tokens, self._grammars[name]), self._vocabulary)
 
     def _grammar(self, form: str, value: Any, stop: tuple[str, ...]) -> str:
         library = _llguidance()
@@ -60,12 +60,12 @@ class Constraints:
         except ValueError as error:
             problem = str(error)
         if problem:
-            raise RecipeError(f"teacher.sampling.{form}: not understood: {problem.strip().splitlines()[0]}")
+            raise RecipeError(f"teacher.sampling.{form}: not valid: {problem.strip().splitlines()[0]}")
         return str(grammar)
 
 
-class Matcher:
-    """Where one sample stands in its grammar."""
+class TokenMatcher:
+    """The state of one sample in its grammar."""
 
     def __init__(self, matcher: LLMatcher, vocabulary: int) -> None:
         self._matcher = matcher
@@ -73,49 +73,49 @@ class Matcher:
         self._bits = np.zeros((vocabulary + 31) // 32, np.int32)
 
     def allowed(self) -> Allowed:
-        """Which tokens may come next: (vocabulary,)."""
+        """Return a mask (vocabulary,) of the tokens that may follow."""
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
         return np.unpackbits(self._bits.view(np.uint8), bitorder="little")[: self._vocabulary].astype(bool)
 
     def take(self, token: int) -> bool:
-        """Go on by a token; whether the sample is whole and nothing may follow."""
+        """Advance by a token; return True if the sample is complete and nothing may follow."""
         self._matcher.consume_token(token)
         if self._matcher.is_error():
-            # A text cut here would look whole.
-            said = self._matcher.get_error().strip().splitlines()[0]
+            # A text that is truncated here would look complete.
+            problem = self._matcher.get_error().strip().splitlines()[0]
             raise TeacherError(
-                f"teacher.sampling: an answer could not be kept to its form: {said}; ask for a simpler one"
+                f"teacher.sampling: an answer could not be kept to its form: {problem}; ask for a simpler form"
             )
         return bool(self._matcher.is_stopped())
 
 
-def asked_form(sampling: Sampling) -> tuple[str, Any] | None:
-    """What a sampling asks a completion to keep to: `regex`, `grammar` or `json_schema`, and its value."""
+def requested_form(sampling: Sampling) -> tuple[str, Any] | None:
+    """Return the form that completions must have: `regex`, `grammar` or `json_schema`, and its value; or None."""
     given: list[tuple[str, Any]] = [
         (name, value) for name in ("regex", "grammar") if (value := getattr(sampling, name)) is not None
     ]
-    wanted = sampling.response_format or {}
-    if wanted.get("type") == "json_schema":
-        given.append(("json_schema", _schema_of(wanted)))
-    elif wanted.get("type") == "json_object":
+    response_format = sampling.response_format or {}
+    if response_format.get("type") == "json_schema":
+        given.append(("json_schema", _schema_of(response_format)))
+    elif response_format.get("type") == "json_object":
         given.append(("json_schema", {"type": "object"}))
     if len(given) > 1:
         names = " and ".join(name for name, _ in given)
-        raise RecipeError(f"teacher.sampling: {names} cannot be kept at once; give one of them")
+        raise RecipeError(f"teacher.sampling: {names} exclude each other; give one of them")
     return given[0] if given else None
 
 
-def _schema_of(wanted: dict[str, Any]) -> Any:
+def _schema_of(response_format: dict[str, Any]) -> Any:
     try:
-        return wanted["json_schema"]["schema"]
+        return response_format["json_schema"]["schema"]
     except (KeyError, TypeError):
         raise RecipeError(
-            "teacher.sampling.response_format: no schema to keep to; give it as `json_schema: {name: …, schema: {…}}`"
+            "teacher.sampling.response_format: no schema; give it as `json_schema: {name: …, schema: {…}}`"
         ) from None
 
 
 def _with_stop(regex: str, stop: tuple[str, ...]) -> str:
-    """The expression, and then maybe a stop text: many models end a line and not the text."""
+    """Return the expression, optionally followed by a stop text: many models end a line, not the text."""
     if not stop:
         return regex
     return f"(?:{regex})(?:{'|'.join(map(re.escape, stop))})?"

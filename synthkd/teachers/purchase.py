@@ -44,7 +44,7 @@ def missing_samples(journal: Journal, requests: Iterable[Request], failed_too: b
         }
         done = completed.get(request_id, set()) | final
         if indexes := tuple(index for index in request.sample_indexes if index not in done):
-            missing.append(request.only(indexes))
+            missing.append(request.with_samples(indexes))
     return missing
 
 
@@ -122,10 +122,8 @@ class Purchase:
         """Open the journal's writer for the teacher, and close the teacher at the end."""
         async with JournalWriter(self.journal, self.run, self.bounds.caps, self._is_shared) as writer:
             self._writer = writer
-            if hasattr(self.teacher, "attach"):
-                self.teacher.attach(self.journal, self.run)
-            if hasattr(self.teacher, "account"):
-                self.teacher.account = writer
+            self.teacher.attach(self.journal, self.run)
+            self.teacher.account = writer
             try:
                 yield
             finally:

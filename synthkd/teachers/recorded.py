@@ -1,7 +1,7 @@
-"""Completions that were written elsewhere, read from a file; also the test double for every teacher.
+"""The backend `recorded`: completions from a file; also the test double of every teacher.
 
-The file has ``input_id``, ``sample_index`` (0 where the column is missing), ``text`` and, where known,
-``logprob`` and ``model``. It is indexed once in a temporary SQLite file, so memory does not grow with it.
+The file has the columns ``input_id``, ``sample_index`` (0 if missing), ``text`` and, if known, ``logprob`` and
+``model``. It is indexed once in a temporary SQLite file, so that memory does not grow with it.
 """
 
 from __future__ import annotations
@@ -17,23 +17,24 @@ from synthkd.keys import file_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows, text_cell
 from synthkd.storage import TemporaryFolder
+from synthkd.teachers.base import Teacher
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
 
 
-#: Answers in one group, about.
-GROUP = 512
+#: Answers of a group, approximately.
+GROUP_SIZE = 512
 
 
-async def in_groups(
+async def answer_in_groups(
     requests: AsyncIterator[Request], answer: Callable[[Request], Iterable[Answer]]
 ) -> AsyncIterator[list[Answer]]:
-    """``answer`` each request, and yield the answers some at a time."""
+    """Answer each request by a function, and yield the answers in groups."""
     group: list[Answer] = []
     async for request in requests:
         group.extend(answer(request))
-        if len(group) >= GROUP:
+        if len(group) >= GROUP_SIZE:
             yield group
             group = []
     if group:
@@ -43,10 +44,12 @@ async def in_groups(
 FIELDS = ("input_id", "sample_index", "text", "logprob", "model")
 
 
-class RecordedTeacher:
-    """Completions from a file: answers a request with the row of the same ``input_id`` and ``sample_index``."""
+class RecordedTeacher(Teacher):
+    """Answers a sample with the row of the same ``input_id`` and ``sample_index``."""
 
     name = "recorded"
+    needs_template = False
+    has_own_logprobs = True
 
     def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
         if not part.path:
@@ -74,13 +77,13 @@ class RecordedTeacher:
 
     @property
     def identity(self) -> str:
-        """The content of the file, so that other rows are other answers."""
+        """The hash of the file's content."""
         if self._identity is None:
             self._identity = f"recorded:{file_hash(self.path)}"
         return self._identity
 
     def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
-        return in_groups(requests, self._answer)
+        return answer_in_groups(requests, self._answer)
 
     def _answer(self, request: Request) -> Iterator[Answer]:
         index = self._open()
@@ -118,7 +121,7 @@ class RecordedTeacher:
 
     def _fill(self, index: sqlite3.Connection) -> None:
         names = {field: self.part.columns.get(field, field) for field in FIELDS}
-        seen = 0
+        count = 0
         for rows in read_rows(self.path):
             for field in ("input_id", "text"):
                 if names[field] not in rows[0]:
@@ -128,14 +131,14 @@ class RecordedTeacher:
             try:
                 index.executemany(
                     "INSERT INTO rows VALUES (?,?,?,?,?)",
-                    [_values(row, names, f"{self.path} row {n}") for n, row in enumerate(rows, seen + 1)],
+                    [_values(row, names, f"{self.path} row {n}") for n, row in enumerate(rows, count + 1)],
                 )
             except sqlite3.IntegrityError:
                 raise InputError(
-                    f"{self.path}: two rows have one {names['input_id']} and sample_index"
-                    f" (in rows {seen + 1} to {seen + len(rows)}); number the samples of an input"
+                    f"{self.path}: two rows have the same {names['input_id']} and sample_index"
+                    f" (in rows {count + 1} to {count + len(rows)}); number the samples of an input"
                 ) from None
-            seen += len(rows)
+            count += len(rows)
         index.commit()
 
     async def close(self) -> None:
@@ -150,7 +153,7 @@ class RecordedTeacher:
 def _values(row: dict[str, Any], names: dict[str, str], place: str) -> tuple[Any, ...]:
     texts = {field: text_cell(row.get(name), place, name) for field, name in names.items()}
     if not texts["input_id"]:
-        raise InputError(f"{place}: {names['input_id']!r} is empty; it says which input the text answers")
+        raise InputError(f"{place}: {names['input_id']!r} is empty; it names the input that the text answers")
     return (
         texts["input_id"],
         _number(texts["sample_index"] or "0", int, place, names["sample_index"]),

@@ -1,4 +1,4 @@
-"""Which features of a JSON schema servers drop in silence, refuse, or run away with.
+"""Features of JSON schemas that servers ignore silently, refuse, or answer without end.
 
 Sources: vLLM issues 56616 (several branches of allOf), 52011 (empty schema), 26421 and 12131 (unsupported
 keywords), xgrammar's unsupported keywords as vLLM lists them; the OpenAI documentation of structured outputs
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-#: Keyword -> what becomes of it.
+#: Keyword -> what servers do with it.
 _KEYWORDS = {
     "not": "is refused by OpenAI and dropped by grammar back ends",
     "if": "is refused by OpenAI and dropped by grammar back ends",
@@ -19,23 +19,23 @@ _KEYWORDS = {
     "oneOf": "is read as anyOf by grammar back ends, and refused by OpenAI; write anyOf",
     "patternProperties": "is refused by OpenAI and vLLM (xgrammar)",
     "propertyNames": "is refused by vLLM (xgrammar)",
-    "minProperties": "is not kept by vLLM (xgrammar)",
-    "maxProperties": "is not kept by vLLM (xgrammar)",
-    "multipleOf": "is not kept by vLLM (xgrammar)",
-    "uniqueItems": "is not kept by vLLM (xgrammar), nor by OpenAI",
-    "contains": "is not kept by vLLM (xgrammar)",
-    "minContains": "is not kept by vLLM (xgrammar)",
-    "maxContains": "is not kept by vLLM (xgrammar)",
-    "format": "is kept by some servers for some formats only",
-    "pattern": "is kept in parts only: look-around, anchors inside and named groups are dropped",
+    "minProperties": "is not enforced by vLLM (xgrammar)",
+    "maxProperties": "is not enforced by vLLM (xgrammar)",
+    "multipleOf": "is not enforced by vLLM (xgrammar)",
+    "uniqueItems": "is not enforced by vLLM (xgrammar), nor by OpenAI",
+    "contains": "is not enforced by vLLM (xgrammar)",
+    "minContains": "is not enforced by vLLM (xgrammar)",
+    "maxContains": "is not enforced by vLLM (xgrammar)",
+    "format": "is enforced by some servers for some formats only",
+    "pattern": "is enforced in part: look-around, inner anchors and named groups are dropped",
     "default": "is ignored everywhere",
 }
-#: Keywords that say something about a value and bind nothing.
-_WORDS = {"title", "description", "default", "examples", "$comment"}
+#: Keywords that describe a value without constraining it.
+_ANNOTATIONS = {"title", "description", "default", "examples", "$comment"}
 
 
 def lint_schema(schema: dict[str, Any]) -> list[str]:
-    """One line for each feature that a server may not keep to, with its place; empty for a safe schema."""
+    """Return one line for each feature that a server may not enforce, with its place; empty for a safe schema."""
     found = list(_look(schema, "$", schema, ()))
     if not isinstance(schema, dict) or schema.get("type") != "object":
         found.insert(0, "$: the root is not an object, which OpenAI refuses")
@@ -43,13 +43,13 @@ def lint_schema(schema: dict[str, Any]) -> list[str]:
 
 
 def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:
-    if node is True or (isinstance(node, dict) and not set(node) - _WORDS):
+    if node is True or (isinstance(node, dict) and not set(node) - _ANNOTATIONS):
         yield f"{place}: an empty schema allows anything: some servers then write digits without end"
     if not isinstance(node, dict):
         return
     yield from (f"{place}: {name!r} {what}" for name, what in _KEYWORDS.items() if name in node)
     if len(_list(node, "allOf")) > 1:
-        yield f"{place}: 'allOf' of several branches is dropped in silence by xgrammar, and refused by OpenAI; merge it"
+        yield f"{place}: 'allOf' of several branches is dropped silently by xgrammar, and refused by OpenAI; merge it"
     elif "allOf" in node:
         yield f"{place}: 'allOf' is refused by OpenAI; write its branch in its place"
     yield from _bounds(node, place)
@@ -117,7 +117,7 @@ def _kinds(node: dict[str, Any]) -> list[Any]:
 
 
 def _list(node: dict[str, Any], key: str) -> list[Any]:
-    """A keyword's list; empty where the schema has something else there, which the server will tell."""
+    """Return a keyword's list; empty if the schema has another type there, which the server will report."""
     found = node.get(key)
     return found if isinstance(found, list) else []
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from synthkd.errors import RecipeError
 from synthkd.journal import Journal
 from synthkd.journal.ledger import Caps
-from synthkd.prices import PromptTokens, most_dollars
+from synthkd.prices import PromptTokenBound, max_dollars
 from synthkd.recipe import PricePart, Recipe
 from synthkd.recipe.teacher import COSTLY_FIELDS
 from synthkd.requests import Answer, Request
@@ -26,7 +26,7 @@ class SpendingBounds:
 
     price: PricePart
     caps: Caps | None
-    prompts: PromptTokens = field(default_factory=PromptTokens, compare=False)
+    prompts: PromptTokenBound = field(default_factory=PromptTokenBound, compare=False)
 
     @classmethod
     def of(cls, recipe: Recipe, teacher: Teacher) -> SpendingBounds:
@@ -43,8 +43,7 @@ class SpendingBounds:
                 f"limits.dollars (--budget) with teacher.sampling.extra_body.{costly[0]}: the provider charges for that"
                 " beside the tokens, so the cap could not be kept; leave it out, or cap with --max-tokens"
             )
-        # A backend without the attribute runs on this machine.
-        price = getattr(teacher, "price", PricePart())
+        price = teacher.price
         if limits.dollars is not None and price is None:
             raise RecipeError(
                 f"limits.dollars (--budget) needs prices, and none is known for {recipe.teacher.model!r}:"
@@ -58,19 +57,19 @@ class SpendingBounds:
         """Return the most dollars and tokens that a sample of each request may cost."""
         bounds = []
         for request in requests:
-            read, written = self.prompts.most(request)
-            bounds.append((most_dollars(self.price, read, written), read + written))
+            read, written = self.prompts.bound(request)
+            bounds.append((max_dollars(self.price, read, written), read + written))
         return bounds
 
     def remember(self, requests: list[Request]) -> None:
         """Keep what is needed to learn from the answers to requests that are sent."""
         if self.caps is not None:
-            self.prompts.remember(requests)
+            self.prompts.track(requests)
 
     def learn(self, answers: list[Answer]) -> None:
         """Learn the tokens of prompts, so that reservations come near to what will be billed."""
         if self.caps is not None:
-            self.prompts.learn(answers)
+            self.prompts.update(answers)
 
     def reached(self, journal: Journal, run: str) -> str:
         """Describe the cap that stopped a run, and what was spent."""

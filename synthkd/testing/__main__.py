@@ -1,4 +1,4 @@
-"""Run a server until the process is ended, or for so many seconds."""
+"""Run the test server until the process is ended, or for a number of seconds."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from pathlib import Path
 
 from synthkd.testing.faults import FAULTS
 from synthkd.testing.server import FakeServer
-from synthkd.testing.texts import words
+from synthkd.testing.texts import two_words
 
 
-def tails(prompt: str, index: int, seed: int) -> str:
-    """The default answer as a structured one."""
-    return json.dumps({"tail": words(prompt, index, seed)})
+def structured_answer(prompt: str, index: int, seed: int) -> str:
+    """Return the default answer as JSON."""
+    return json.dumps({"tail": two_words(prompt, index, seed)})
 
 
-def rate(text: str) -> tuple[str, float]:
-    """``FAULT=SHARE`` as a pair."""
-    name, _, share = text.partition("=")
+def fault_share(text: str) -> tuple[str, float]:
+    """Parse ``FAULT=SHARE``."""
+    name, _, number = text.partition("=")
     try:
-        found = float(share)
+        share = float(number)
     except ValueError:
-        found = -1.0
-    if name not in FAULTS or not 0 <= found <= 1:
+        share = -1.0
+    if name not in FAULTS or not 0 <= share <= 1:
         raise argparse.ArgumentTypeError(
             f"{text!r}: write FAULT=SHARE, such as 429=0.05; faults: {', '.join(FAULTS)}"
         )
-    return name, found
+    return name, share
 
 
-def main() -> None:
-    """Parse the command line, serve, and end by itself."""
+def serve() -> None:
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(
         prog="python -m synthkd.testing", description="A fake OpenAI-compatible server on loopback."
     )
@@ -41,17 +41,17 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="file that gets a JSON line for each request")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument(
-        "--rate", action="append", default=[], type=rate, metavar="FAULT=SHARE", help=", ".join(FAULTS)
+        "--rate", action="append", default=[], type=fault_share, metavar="FAULT=SHARE", help=", ".join(FAULTS)
     )
     parser.add_argument(
         "--structured",
         action="store_true",
-        help='answer with JSON: {"tail": …} as the kind `triple` wants it',
+        help='answer with JSON of the kind `triple`: {"tail": …}',
     )
-    parser.add_argument("--seconds", type=float, default=3600.0, help="stops by itself after this long")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="seconds until the server stops")
     args = parser.parse_args()
     server = FakeServer(
-        answer=tails if args.structured else words,
+        answer=structured_answer if args.structured else two_words,
         latency=args.latency, log=args.log, port=args.port, rates=dict(args.rate), keep=False,
     )  # fmt: skip
     try:
@@ -65,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve()

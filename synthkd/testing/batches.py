@@ -1,4 +1,4 @@
-"""The Batch API of the server for tests: files, batches, and how they can end."""
+"""The Batch API of the test server: files, and batches with planted ends."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Reply = tuple[int, dict[str, Any] | bytes]
-#: Answers one row: its path and body, to a status and a body.
+#: Answers a row: takes its path and body, returns a status and a body.
 Complete = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 
-#: How a batch may end. `full`: failed, for want of room at the provider.
+#: Ends of a batch. `full`: failed, because the provider has no room.
 ENDS = ("completed", "expired", "cancelled", "failed", "full")
 _ERRORS = {
     "failed": {"code": "invalid_json_line", "line": 1, "message": "planted: this line is not parseable"},
@@ -30,14 +30,21 @@ _LOST = {"error": {"message": "planted: made, and the answer lost"}}
 
 @dataclass
 class FakeBatches:
-    """Files and batches, worked off as they are looked at: after ``takes`` looks a batch has ended.
+    """Files and batches; a batch makes progress each time its state is asked for.
 
-    ``script`` names the end of each batch in turn, then all end as ``ends``; an expired or cancelled one has
-    answered the share ``answered`` of its rows, and a failed one none. The share ``errors`` of rows is refused
-    with ``row_error``; ``shuffled`` gives results in another order. More than ``limit`` requests in a file are
-    refused. The first ``lost`` batches are made, and a 500 says otherwise. ``marks`` off, metadata is not kept.
-
-    ``submitted`` counts custom id and body of each row, ``bodies`` the body alone.
+    Attributes:
+        takes: Looks after which a batch has ended.
+        ends: How batches end.
+        script: Ends of the first batches, in turn.
+        answered: Share of the rows that an expired or cancelled batch has answered; a failed one has answered none.
+        errors: Share of rows that are refused with ``row_error``.
+        shuffled: Results are in another order than the rows.
+        limit: Requests of a file at most.
+        lost: So many batches are made although the answer is a 500.
+        marks: Metadata is kept.
+        submitted: Custom id and body of each row, counted.
+        bodies: The bodies alone, counted.
+        looks: How often states were asked for.
     """
 
     takes: int = 1
@@ -66,7 +73,7 @@ class FakeBatches:
     def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, complete: Complete
     ) -> Reply | None:
-        """The reply to a request; None where its path is no file's and no batch's."""
+        """Return the reply to a request; None if its path is not of files or batches."""
         parts = urlsplit(path)
         words = parts.path.strip("/").removeprefix("v1/").split("/")
         what, rest = words[0], words[1:]
@@ -135,7 +142,7 @@ class FakeBatches:
         return [json.loads(line) for line in self.files[file].splitlines()]
 
     def _list(self, query: dict[str, list[str]]) -> Reply:
-        """The newest first, in pages."""
+        """Return a page of batches, newest first."""
         names = list(reversed(self.batches))
         start = names.index(query["after"][0]) + 1 if "after" in query else 0
         end = start + int(query.get("limit", ["20"])[0])
@@ -207,7 +214,7 @@ def _missing(name: str) -> Reply:
 
 
 def _uploaded(headers: dict[str, str], body: bytes) -> bytes:
-    """The content of the part `file` of a multipart body."""
+    """Return the content of the part `file` of a multipart body."""
     boundary = re.search(r'boundary="?([^";]+)', headers.get("content-type", ""))
     for part in body.split(b"--" + boundary[1].encode()) if boundary else []:
         head, _, content = part.partition(b"\r\n\r\n")

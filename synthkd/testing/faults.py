@@ -1,4 +1,4 @@
-"""What can go wrong with a server, by name."""
+"""Faults of the test server, by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from typing import Any
 
-#: What a fault does; `FakeServer` takes these names.
+#: Names of faults for `FakeServer`.
 FAULTS = (
     "429", "429-seconds", "429-date", "429-quota", "500", "401", "404", "400-context", "400-filter", "reset", "hang",
     "cut", "drip", "not-json", "no-choices", "one-choice", "off-schema", "duplicate", "out-of-order",
@@ -18,7 +18,7 @@ Reply = tuple[int, Any, dict[str, str]]
 
 
 class Faults:
-    """The fault of each request in turn: from a script while it lasts, then drawn by rates with a fixed seed."""
+    """The fault of each request: from a script as long as it lasts, then drawn by shares with a fixed seed."""
 
     def __init__(self, script: Iterable[str], rates: dict[str, float]) -> None:
         script = list(script)
@@ -29,7 +29,7 @@ class Faults:
         self._rng = random.Random(0)  # noqa: S311
 
     def next(self) -> str:
-        """The name of the next request's fault; "" for none."""
+        """Return the name of the next request's fault; "" for none."""
         fault = next(self._script, None)
         return self._drawn() if fault is None else fault
 
@@ -44,8 +44,8 @@ class Faults:
         return ""
 
 
-def error_of(fault: str) -> Reply | None:
-    """Status, body and headers of a fault that has a status of its own."""
+def fault_reply(fault: str) -> Reply | None:
+    """Return status, body and headers of a fault with a status of its own; None for any other."""
     if fault == "429-quota":
         return 429, _error("you exceeded your current quota", "insufficient_quota"), {}
     if fault.startswith("429"):

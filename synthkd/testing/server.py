@@ -1,4 +1,4 @@
-"""`FakeServer`: chat and plain completions, models, files and batches, with faults, in a thread of its own."""
+"""The test server: chat and plain completions, models, files and batches, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -13,27 +13,38 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from synthkd.testing.batches import FakeBatches
-from synthkd.testing.faults import Faults, error_of
-from synthkd.testing.http import Connection, Incoming, rendered
-from synthkd.testing.texts import Answer, completion, words
+from synthkd.testing.faults import Faults, fault_reply
+from synthkd.testing.http import Connection, IncomingRequest, render_reply
+from synthkd.testing.texts import AnswerFunction, completion_body, two_words
 
-#: Seconds between the pieces of an answer that drips.
+#: Seconds between the pieces of a reply with the fault `drip`.
 _DRIP = 0.02
 
 
 @dataclass
 class FakeServer:
-    """Serves /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches. Use as a context manager.
+    """Serves /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches. A context manager.
 
-    ``sent`` counts requests by (prompt, seed, n); ``bodies`` holds them; ``times`` holds when each came (monotonic
-    seconds) and its tokens, read and written; ``log`` names a file that gets one JSON line for each request before
-    it is answered. ``script`` names the fault of each request in turn ("" for none); ``rates`` gives shares, such as
-    ``{"429": 0.05}``. ``key`` is the only one let in; with ``echo_key`` errors repeat the key that was sent, as
-    some servers do. With ``keep`` off, bodies are counted and not held, for long runs. ``batches`` says how
-    batches go, and counts their rows.
+    Attributes:
+        answer: Makes a text of prompt, number of the choice, and seed.
+        latency: Seconds before each reply.
+        script: Faults of the first requests, in turn ("" for none).
+        rates: Shares of faults, such as ``{"429": 0.05}``.
+        log: File that gets a JSON line per request, before the reply.
+        port: Port; 0 for a free one.
+        key: The only key that is accepted.
+        echo_key: Errors repeat the key, as on some servers.
+        keep: Keep bodies and headers; without, only count them, for long runs.
+        batches: The Batch API.
+        sent: Requests by (prompt, seed, n).
+        bodies: Bodies of requests.
+        headers: Headers of requests.
+        times: Arrival of each request (monotonic seconds) and its tokens, read and written.
+        requests: Number of requests.
+        in_flight: Requests without a reply, and ``most_in_flight`` at the peak.
     """
 
-    answer: Answer = words
+    answer: AnswerFunction = two_words
     latency: float = 0.0
     script: Iterable[str] = ()
     rates: dict[str, float] = field(default_factory=dict)
@@ -62,7 +73,7 @@ class FakeServer:
 
     @property
     def url(self) -> str:
-        """The address, up to and with /v1."""
+        """The address, including /v1."""
         return f"http://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> FakeServer:
@@ -82,7 +93,7 @@ class FakeServer:
         try:
             self._loop.run_until_complete(self._main())
         except OSError as error:
-            # Raised again where the server was started.
+            # Raised again by `__enter__`.
             self._error = error
         finally:
             self._ready.set()
@@ -103,7 +114,7 @@ class FakeServer:
         for connection in list(self._connections):
             connection.abort()
 
-    def _handle(self, request: Incoming) -> None:
+    def _handle(self, request: IncomingRequest) -> None:
         path = request.path.partition("?")[0]
         sent = request.headers.get("authorization", "") or request.headers.get("api-key", "")
         if self.key and sent.removeprefix("Bearer ") != self.key:
@@ -118,7 +129,7 @@ class FakeServer:
             )
             request.answer(*(reply or (404, {"error": {"message": f"nothing at {path}"}})))
 
-    def _complete(self, request: Incoming, chat: bool, echo: str) -> None:
+    def _complete(self, request: IncomingRequest, chat: bool, echo: str) -> None:
         try:
             body = json.loads(request.body)
             prompt = _prompt(chat, body)
@@ -128,7 +139,7 @@ class FakeServer:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         fault = self._faults.next()
-        reply = completion(chat, prompt, body, fault, self.answer)
+        reply = completion_body(chat, prompt, body, fault, self.answer)
         self._note(prompt, body, request.headers, reply["usage"]["total_tokens"])
         if self.latency:
             self._loop.call_later(self.latency, self._reply, request, fault, reply, echo)
@@ -136,18 +147,18 @@ class FakeServer:
             self._reply(request, fault, reply, echo)
 
     def _row(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """One row of a batch, answered as the request by itself would be."""
+        """Answer a row of a batch like a request."""
         chat = path.endswith("/chat/completions")
-        return 200, completion(chat, _prompt(chat, body), body, "", self.answer)
+        return 200, completion_body(chat, _prompt(chat, body), body, "", self.answer)
 
-    def _reply(self, request: Incoming, fault: str, reply: dict[str, Any], echo: str) -> None:
+    def _reply(self, request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str) -> None:
         self.in_flight -= fault != "hang"
         if fault == "hang":
             return
         if fault == "reset":
             request.drop()
             return
-        status, body, headers = error_of(fault) or (200, reply, {})
+        status, body, headers = fault_reply(fault) or (200, reply, {})
         if fault == "not-json":
             body = b"<html>not json"
         if echo and isinstance(body, dict) and "error" in body:
@@ -155,12 +166,12 @@ class FakeServer:
         elif echo and isinstance(body, bytes):
             body += echo.encode()
         if fault == "drip":
-            self._drip(request, *rendered(status, body, headers))
+            self._drip(request, *render_reply(status, body, headers))
         else:
             request.answer(status, body, headers, cut=fault == "cut")
 
-    def _drip(self, request: Incoming, head: bytes, data: bytes) -> None:
-        """Send the body in five pieces, with a wait before each."""
+    def _drip(self, request: IncomingRequest, head: bytes, data: bytes) -> None:
+        """Send the body in five pieces, with a delay before each."""
         step = max(1, -(-len(data) // 5))
         pieces = [head, *(data[i : i + step] for i in range(0, len(data), step))]
         for place, piece in enumerate(pieces):
@@ -188,12 +199,12 @@ def _prompt(chat: bool, body: dict[str, Any]) -> str:
 
 
 def _text(content: Any) -> str:
-    """A message's content, which may be a list of parts."""
+    """Return the text of a message's content, which may be a list of parts."""
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def _fast_loop() -> asyncio.AbstractEventLoop:
-    """uvloop where it is to be had: a slow server would be what a benchmark measures."""
+    """Return a uvloop if it is installed: a slow server would distort benchmarks."""
     try:
         import uvloop
     except ImportError:

@@ -1,4 +1,4 @@
-"""What the server answers, and the bodies that it answers with."""
+"""Answers of the test server, and their bodies."""
 
 from __future__ import annotations
 
@@ -7,47 +7,49 @@ from typing import Any
 
 from synthkd.keys import seed_from
 
-Answer = Callable[[str, int, int], str]
+AnswerFunction = Callable[[str, int, int], str]
 
 _WORDS = (
     "cut", "open", "carry", "hold", "bread", "water", "wood", "stone", "heavy", "light", "house", "garden", "bird",
     "river", "paper", "glass",
 )  # fmt: skip
-#: What stands in the place of an answer that keeps to the schema.
+#: The answer of the fault `off-schema`.
 _OFF_SCHEMA = '{"unasked": ['
 
 
-class Scored(str):
-    """An answer of which the likeliest first tokens are known: token -> log-probability, in nats."""
+class ScoredAnswer(str):
+    """An answer with its most likely first tokens: token -> log-probability, in nats."""
 
     tops: dict[str, float]
 
-    def __new__(cls, text: str, tops: dict[str, float]) -> Scored:
+    def __new__(cls, text: str, tops: dict[str, float]) -> ScoredAnswer:
         answer = super().__new__(cls, text)
         answer.tops = tops
         return answer
 
 
-class Finished(str):
-    """An answer with a finish reason of its own, and thoughts that stand beside it."""
+class FinishedAnswer(str):
+    """An answer with a finish reason, and thoughts beside the text."""
 
     finish: str | None
     reasoning: str | None
 
-    def __new__(cls, text: str, finish: str | None = "stop", reasoning: str | None = None) -> Finished:
+    def __new__(cls, text: str, finish: str | None = "stop", reasoning: str | None = None) -> FinishedAnswer:
         answer = super().__new__(cls, text)
         answer.finish, answer.reasoning = finish, reasoning
         return answer
 
 
-def words(prompt: str, index: int, seed: int) -> str:
-    """The default answer: two words that depend on prompt, seed and choice alone."""
+def two_words(prompt: str, index: int, seed: int) -> str:
+    """Return the default answer: two words that depend on prompt, seed and choice only."""
     drawn = seed_from(prompt, index, seed)
     return f"{_WORDS[drawn % 16]} {_WORDS[drawn // 16 % 16]}"
 
 
-def completion(chat: bool, prompt: str, body: dict[str, Any], fault: str, answer: Answer) -> dict[str, Any]:
-    """The body of a completion, as a fault has it."""
+def completion_body(
+    chat: bool, prompt: str, body: dict[str, Any], fault: str, answer: AnswerFunction
+) -> dict[str, Any]:
+    """Return the body of a completion with a fault."""
     n = 1 if fault == "one-choice" else body.get("n") or 1
     seed = body.get("seed") or 0
     texts = [_OFF_SCHEMA if fault == "off-schema" else answer(prompt, index, seed) for index in range(n)]
@@ -84,7 +86,7 @@ def _choice(chat: bool, index: int, text: str, body: dict[str, Any], withheld: b
 
 
 def _logprobs(chat: bool, text: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Of each word; the likeliest first tokens where the answer is `Scored` and the body asks for them."""
+    """Return a log-probability per word, and alternatives of the first if the answer has them and the body asks."""
     tokens = text.split() or [""]
     values = [-0.1 * (len(token) + 1) for token in tokens]
     many = body.get("top_logprobs", 0) if chat else int(body["logprobs"])

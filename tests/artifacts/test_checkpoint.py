@@ -110,13 +110,13 @@ def loaders() -> dict[str, Callable[[Path], Any]]:
     from synthkd.encoders.load import load_classifier_encoder, load_transformer
     from synthkd.recipe import TeacherPart
     from synthkd.students.generators.checkpoint import load_checkpoint
-    from synthkd.teachers.transformers.sampling import Sampler
+    from synthkd.teachers.transformers.loading import load_sampler
 
     return {
         "critic": lambda folder: load_transformer(str(folder)),
         "student": lambda folder: load_classifier_encoder(str(folder)),
         "generator": lambda folder: load_checkpoint(str(folder)),
-        "teacher": lambda folder: Sampler.load(folder, TeacherPart(model=str(folder))),
+        "teacher": lambda folder: load_sampler(folder, TeacherPart(model=str(folder))),
     }
 
 

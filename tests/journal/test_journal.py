@@ -34,7 +34,7 @@ def test_a_committed_completion_is_read_back_whole(path: Path) -> None:
     with Journal(path) as journal:
         assert journal.completions([ID])[ID][0] == completion(0)
         assert journal.request(ID) == {
-            "identity": "who", "messages": list(REQUEST.messages), "sampling": REQUEST.sampling.keyed()
+            "identity": "who", "messages": list(REQUEST.messages), "sampling": REQUEST.sampling.key_parameters()
         }  # fmt: skip
 
 

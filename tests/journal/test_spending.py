@@ -42,7 +42,7 @@ def test_a_reservation_is_replaced_by_the_real_cost(path: Path) -> None:
         journal.store_answers([paid(request(1, samples=2), 0.01, 7)], "run")
         assert journal.spending("run") == Spending(0.01, 10, in_flight_dollars=0.25, in_flight_tokens=100)
         second = Completion(
-            request(1, samples=2).request_id, 1, "x", "stop", 3, 5, price=0.02, bears_prompt=False
+            request(1, samples=2).request_id, 1, "x", "stop", 3, 5, price=0.02, counts_prompt=False
         )
         journal.store_answers([second], "run")
         # The prompt was read once.
@@ -140,7 +140,7 @@ def test_only_samples_that_are_sent_again_are_charged(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1, samples=3)], "run", [(0.2, 10)])
         with journal.transaction():
-            journal.write_unknown_cost(request(1, samples=3).only((2,)), "run", None)
+            journal.write_unknown_cost(request(1, samples=3).with_samples((2,)), "run", None)
         assert journal.spending("run").unknown_dollars == 0.2
 
 
@@ -266,7 +266,7 @@ def test_a_request_that_another_process_has_bought_is_not_granted(path: Path) ->
         one.store_answers([paid(request(1), 0.1)], "run")
         assert shared(two, [request(1)]).taken == [request(1)]
         # Further samples of it were not bought.
-        more = request(1, samples=3).only((1, 2))
+        more = request(1, samples=3).with_samples((1, 2))
         assert more.request_id == request(1).request_id
         assert shared(two, [more]).granted == [more]
 

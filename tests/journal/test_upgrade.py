@@ -95,7 +95,7 @@ def read_whole(path: Path) -> None:
                 2: Failure(request.request_id, 2, "http_400", "no")
             }
             assert journal.request(request.request_id) == {
-                "identity": "who", "messages": list(request.messages), "sampling": request.sampling.keyed()
+                "identity": "who", "messages": list(request.messages), "sampling": request.sampling.key_parameters()
             }  # fmt: skip
         counts = journal.counts()
     assert (counts.requests, counts.completions, counts.failures, counts.in_flight) == (50, 100, 50, 50)

@@ -57,7 +57,7 @@ def test_every_comparative_of_the_expression_is_read() -> None:
 def test_a_local_model_keeps_to_the_sets_and_every_answer_is_read() -> None:
     pytest.importorskip("torch")
     pytest.importorskip("llguidance")
-    from synthkd.teachers.transformers.teacher import EMBEDDED, TransformersTeacher
+    from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
 
     kind = ComparativeKind(comparatives=["heavier", "more expensive"])
     teacher = TransformersTeacher(TeacherPart(backend="transformers", model=EMBEDDED))

@@ -10,7 +10,7 @@ from support.files import write_csv
 
 from synthkd import Journal, Recipe, generate, run
 from synthkd.errors import StalledError
-from synthkd.testing import FakeServer, Finished
+from synthkd.testing import FakeServer, FinishedAnswer
 
 HEADS = 60
 
@@ -33,7 +33,7 @@ def recipe(folder: Path, url: str, limits: dict[str, Any] | None = None, **sampl
 
 
 def answering(text: str, finish: str | None = "stop", reasoning: str | None = None) -> FakeServer:
-    return FakeServer(answer=lambda prompt, index, seed: Finished(text, finish, reasoning))
+    return FakeServer(answer=lambda prompt, index, seed: FinishedAnswer(text, finish, reasoning))
 
 
 def rejected(counts: dict[str, Any]) -> dict[str, int]:

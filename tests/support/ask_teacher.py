@@ -12,7 +12,7 @@ import pytest
 
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
-from synthkd.teachers.dispatch import Policy
+from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai import OpenAITeacher
 
 KEY = "sk-do-not-show-3f9a"
@@ -31,7 +31,7 @@ def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def teacher(url: str | list[str] | None, attempts: int = 3, **part: Any) -> OpenAITeacher:
     """One that waits next to nothing between tries."""
     made = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url} | part)
-    return OpenAITeacher(made, Policy(made.concurrency, attempts, base=0.001, longest=0.01))
+    return OpenAITeacher(made, DispatchPolicy(made.concurrency, attempts, base_delay=0.001, max_delay=0.01))
 
 
 def request(

@@ -20,12 +20,12 @@ from synthkd.journal import Journal
 from synthkd.journal.batches import BatchStore
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
+from synthkd.teachers.batch import BatchTeacher, submission
 from synthkd.teachers.batch import stream as batch_stream
-from synthkd.teachers.batch.teacher import BatchTeacher
-from synthkd.testing import words
+from synthkd.testing import two_words
 from synthkd.testing.batches import FakeBatches
-from synthkd.testing.http import Connection, Incoming
-from synthkd.testing.texts import completion
+from synthkd.testing.http import Connection, IncomingRequest
+from synthkd.testing.texts import completion_body
 
 RUN = "run"
 #: The package imports these when they are used: not within the short time that a test gives a run.
@@ -68,7 +68,7 @@ class Server:
         for connection in list(open_):
             connection.abort()
 
-    def _handle(self, request: Incoming) -> None:
+    def _handle(self, request: IncomingRequest) -> None:
         self.headers.append(request.headers)
         self.paths.append(f"{request.method} {request.path}")
         sent = request.headers.get("authorization", "") or request.headers.get("api-key", "")
@@ -85,7 +85,7 @@ class Server:
     def _complete(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         chat = path.endswith("/chat/completions")
         prompt = "\n".join(m["content"] for m in body["messages"]) if chat else body["prompt"]
-        made = completion(chat, prompt, body, "", words)
+        made = completion_body(chat, prompt, body, "", two_words)
         made["choices"] = made["choices"][: self.choices]
         return 200, made
 
@@ -120,7 +120,7 @@ def run_stage(who: BatchTeacher, journal: Journal, asked: list[Request], group: 
             few = asked[start : start + group]
             held = journal.cached_indexes([one.request_id for one in few])
             failed = journal.failures([one.request_id for one in few])
-            missing = [one.only(_missing(one, held, failed)) for one in few]
+            missing = [one.with_samples(_missing(one, held, failed)) for one in few]
             missing = [one for one in missing if one.sample_indexes]
             journal.reserve(missing, RUN)
             for one in missing:
@@ -194,4 +194,4 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short waits; and a developer's own key and proxy have no part in these tests."""
     forget_environment(monkeypatch)
     monkeypatch.setattr(batch_stream, "_SILENCE", 0.2)
-    monkeypatch.setattr(batch_stream, "_PAUSE", (0.01, 0.02))
+    monkeypatch.setattr(submission, "_DELAY", (0.01, 0.02))

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
-from synthkd.teachers.dispatch import Policy, Send, TransientError, dispatch
+from synthkd.teachers.dispatch import DispatchPolicy, Send, TransientError, dispatch
 
-QUICK = Policy(concurrency=4, max_attempts=3, base=0.001, longest=0.01)
+QUICK = DispatchPolicy(concurrency=4, max_attempts=3, base_delay=0.001, max_delay=0.01)
 
 
 def request(number: int, n: int = 1) -> Request:
@@ -30,7 +30,7 @@ async def echo(asked: Request) -> list[Answer]:
     return completions(asked)
 
 
-def gather(requests: AsyncIterator[Request], send: Send, policy: Policy = QUICK) -> list[Answer]:
+def gather(requests: AsyncIterator[Request], send: Send, policy: DispatchPolicy = QUICK) -> list[Answer]:
     async def collect() -> list[Answer]:
         return [answer async for group in dispatch(requests, send, policy) for answer in group]
 
@@ -38,7 +38,7 @@ def gather(requests: AsyncIterator[Request], send: Send, policy: Policy = QUICK)
 
 
 def until_error(
-    requests: AsyncIterator[Request], send: Send, policy: Policy = QUICK, reading: float = 0.0
+    requests: AsyncIterator[Request], send: Send, policy: DispatchPolicy = QUICK, reading: float = 0.0
 ) -> tuple[list[Answer], Exception]:
     """What was yielded, and the error that ended it."""
 

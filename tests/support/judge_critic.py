@@ -12,7 +12,7 @@ import pyarrow as pa
 from synthkd.critics.judge.critic import JudgeCritic
 from synthkd.keys import fraction
 from synthkd.kinds.triple import TripleKind
-from synthkd.testing import Scored
+from synthkd.testing import ScoredAnswer
 
 KIND = TripleKind()
 
@@ -28,7 +28,7 @@ def sure(prompt: str, index: int, seed: int) -> str:
     yes = belief(prompt)
     tops = {"Yes": 0.9 * yes, " yes": 0.1 * yes, "No": 1 - yes}
     ordered = dict(sorted(tops.items(), key=lambda pair: -pair[1]))
-    return Scored(next(iter(ordered)), {token: math.log(share) for token, share in ordered.items()})
+    return ScoredAnswer(next(iter(ordered)), {token: math.log(share) for token, share in ordered.items()})
 
 
 def spoken(prompt: str, index: int, seed: int) -> str:

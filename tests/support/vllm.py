@@ -11,7 +11,7 @@ from typing import Any
 
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Request, Sampling
-from synthkd.teachers.transformers.teacher import EMBEDDED
+from synthkd.teachers.transformers import EMBEDDED
 from synthkd.teachers.vllm import VllmTeacher
 
 PLAIN = ({"role": "prompt", "content": "dog can"},)

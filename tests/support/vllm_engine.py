@@ -53,6 +53,6 @@ class Tokenizer:
         return " ".join(m["content"] for m in messages) + " " + "x" * len(options)
 
 
-def asker(made: Engine, **values: Any) -> engine.Asker:
-    names = engine.Vllm(None, None, Params, SimpleNamespace, "final", Dead, Failed)
-    return engine.Asker(names, made, Tokenizer(), part(**values))
+def client(fake: Engine, **values: Any) -> engine.EngineClient:
+    names = engine.VllmApi(None, None, Params, SimpleNamespace, "final", Dead, Failed)
+    return engine.EngineClient(names, fake, Tokenizer(), part(**values))

@@ -17,8 +17,8 @@ from synthkd.errors import RecipeError, TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
 from synthkd.stages.plan import plan_run
-from synthkd.teachers.openai.parameter_support import Learned
-from synthkd.teachers.openai.request_body import body_of
+from synthkd.teachers.openai.parameter_support import ParameterSupport
+from synthkd.teachers.openai.request_body import build_body
 from synthkd.testing import FakeServer
 
 pytest.importorskip("torch")
@@ -26,8 +26,9 @@ pytest.importorskip("llguidance")
 
 from transformers import AutoTokenizer
 
-from synthkd.teachers.constrained_decoding import Constraints, asked_form
-from synthkd.teachers.transformers.teacher import EMBEDDED, TransformersTeacher, resolve_model
+from synthkd.teachers.constrained_decoding import Constraints, requested_form
+from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
+from synthkd.teachers.transformers.checkpoint import resolve_model
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +93,7 @@ def test_a_grammar_is_kept_by_a_local_model() -> None:
 
 @pytest.mark.parametrize("shape", [{"regex": "a(b"}, {"grammar": "start: x"}])
 def test_a_form_that_cannot_be_read_is_named(shape: dict[str, str]) -> None:
-    with pytest.raises(RecipeError, match=f"teacher.sampling.{next(iter(shape))}: not understood"):
+    with pytest.raises(RecipeError, match=f"teacher.sampling.{next(iter(shape))}: not valid"):
         ask(Sampling(**shape))
 
 
@@ -105,19 +106,19 @@ def test_an_answer_that_leaves_its_form_is_an_error_and_no_shorter_answer() -> N
 
 
 def test_two_forms_at_once_are_refused() -> None:
-    with pytest.raises(RecipeError, match="regex and grammar cannot be kept at once"):
-        asked_form(Sampling(regex="a", grammar="start: x"))
+    with pytest.raises(RecipeError, match="regex and grammar exclude each other"):
+        requested_form(Sampling(regex="a", grammar="start: x"))
 
 
 @pytest.mark.parametrize("schema", [{}, {"json_schema": {"name": "answer"}}])
 def test_a_json_schema_that_is_not_there_is_named(schema: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="response_format: no schema to keep to"):
-        asked_form(Sampling(response_format={"type": "json_schema", **schema}))
+    with pytest.raises(RecipeError, match="response_format: no schema"):
+        requested_form(Sampling(response_format={"type": "json_schema", **schema}))
 
 
 def test_a_server_is_sent_the_expression_as_structured_outputs() -> None:
     request = Request("who", ({"role": "user", "content": "x"},), Sampling(regex="a|b"), (0,), "i")
-    assert body_of(request, TeacherPart(backend="openai", model="m"), True, Learned())[
+    assert build_body(request, TeacherPart(backend="openai", model="m"), True, ParameterSupport())[
         "structured_outputs"
     ] == {"regex": "a|b"}
 

@@ -14,7 +14,7 @@ from synthkd.errors import InputError, RecipeError
 from synthkd.keys import text_hash
 from synthkd.recipe import PoolPart, TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
-from synthkd.teachers.pool.request import dealt, read_request
+from synthkd.teachers.pool.request import allocate_rows, parse_pool_request
 from synthkd.teachers.pool.teacher import PoolTeacher
 
 COLOURS = ["red", "green", "blue", "black", "white", "brown", "grey", "pink"]
@@ -188,8 +188,8 @@ def test_a_need_may_be_given_as_numbers(path: Path) -> None:
 
 
 def test_what_one_class_cannot_give_the_others_do() -> None:
-    assert dealt([9, 1, 0], 10, [3, 4, 8]) == [3, 4, 3]
-    assert dealt([1, 1], 10, [2, 2]) == [2, 2]
+    assert allocate_rows([9, 1, 0], 10, [3, 4, 8]) == [3, 4, 3]
+    assert allocate_rows([1, 1], 10, [2, 2]) == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -255,8 +255,8 @@ def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Pat
         teacher={"backend": "pool", "path": "rows.jsonl", "columns": {"text": "query", "label": "intent"}},
     )
     ((one,),) = plan_run(recipe).batches()
-    found = read_request(one.request.prompt)
-    assert (found.label, found.texts, found.had) == ("late", 2, frozenset(["ab"]))
+    found = parse_pool_request(one.request.prompt)
+    assert (found.label, found.texts, found.excluded) == ("late", 2, frozenset(["ab"]))
     assert found.hard == (('it\'s <late> "ü"', "late"),)
 
 

@@ -43,15 +43,15 @@ def test_a_plain_schema_gives_nothing() -> None:
         ("oneOf", [TEXT], "write anyOf"),
         ("patternProperties", {"^x": TEXT}, "refused"),
         ("propertyNames", {"pattern": "^x"}, "refused"),
-        ("minProperties", 1, "not kept"),
-        ("maxProperties", 1, "not kept"),
-        ("multipleOf", 3, "not kept"),
-        ("uniqueItems", True, "not kept"),
-        ("contains", TEXT, "not kept"),
-        ("minContains", 1, "not kept"),
-        ("maxContains", 1, "not kept"),
+        ("minProperties", 1, "not enforced"),
+        ("maxProperties", 1, "not enforced"),
+        ("multipleOf", 3, "not enforced"),
+        ("uniqueItems", True, "not enforced"),
+        ("contains", TEXT, "not enforced"),
+        ("minContains", 1, "not enforced"),
+        ("maxContains", 1, "not enforced"),
         ("format", "date", "some formats only"),
-        ("pattern", "(?=x)", "in parts only"),
+        ("pattern", "(?=x)", "in part"),
         ("default", "x", "ignored"),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_keyword_that_is_not_kept_is_named_with_its_place(keyword: str, value:
 
 def test_several_branches_of_all_of_are_dropped_in_silence() -> None:
     (line,) = lint_schema(holding({"allOf": [TEXT, TEXT]}))
-    assert line.startswith("$.a: 'allOf' of several branches is dropped in silence")
+    assert line.startswith("$.a: 'allOf' of several branches is dropped silently")
 
 
 def test_one_branch_of_all_of_is_told_to_be_written_in_its_place() -> None:
@@ -187,14 +187,14 @@ def teacher(url: str, schema: Any, as_extra: bool = False) -> dict[str, Any]:
 @pytest.mark.parametrize("as_extra", [False, True])
 def test_a_dry_run_shows_what_the_linter_found(make_recipe: Make, as_extra: bool) -> None:
     recipe = make_recipe(teacher=teacher("http://127.0.0.1:9/v1", DROPPED, as_extra))
-    assert "schema $.a: 'allOf' of several branches is dropped in silence" in str(dry_run(recipe))
+    assert "schema $.a: 'allOf' of several branches is dropped silently" in str(dry_run(recipe))
 
 
 @pytest.mark.slow
 def test_a_run_says_it_once_before_it_sends(make_recipe: Make, capsys: pytest.CaptureFixture[str]) -> None:
     with FakeServer() as server:
         run(make_recipe(server.url, teacher=teacher(server.url, DROPPED)))
-    assert capsys.readouterr().err.count("dropped in silence") == 1
+    assert capsys.readouterr().err.count("dropped silently") == 1
 
 
 @pytest.mark.parametrize("form", [None, {"type": "json_object"}])

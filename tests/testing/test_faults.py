@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 from support.post import post
 
-from synthkd.testing import FAULTS, FakeServer, words
+from synthkd.testing import FAULTS, FakeServer, two_words
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_answer_that_drips_is_whole_in_the_end_and_its_connection_goes_on() -
             texts.append(json.load(connection.getresponse())["choices"][0]["text"])
         assert time.perf_counter() - start >= 0.08
         connection.close()
-    assert texts == [words("bread", 0, 0)] * 2
+    assert texts == [two_words("bread", 0, 0)] * 2
 
 
 def test_an_answer_off_the_schema_is_in_every_choice() -> None:
@@ -116,13 +116,13 @@ def test_a_duplicate_gives_each_choice_twice_under_its_index() -> None:
     with FakeServer(script=["duplicate"]) as server:
         choices = post(server.url, {"prompt": "bread", "n": 2})[2]["choices"]
     assert [choice["index"] for choice in choices] == [0, 0, 1, 1]
-    assert {(c["index"], c["text"]) for c in choices} == {(i, words("bread", i, 0)) for i in range(2)}
+    assert {(c["index"], c["text"]) for c in choices} == {(i, two_words("bread", i, 0)) for i in range(2)}
 
 
 def test_choices_out_of_order_keep_their_own_index() -> None:
     with FakeServer(script=["out-of-order"]) as server:
         choices = post(server.url, {"prompt": "bread", "n": 3})[2]["choices"]
-    assert [(c["index"], c["text"]) for c in choices] == [(i, words("bread", i, 0)) for i in (2, 1, 0)]
+    assert [(c["index"], c["text"]) for c in choices] == [(i, two_words("bread", i, 0)) for i in (2, 1, 0)]
 
 
 def test_the_first_choice_alone_may_be_withheld() -> None:

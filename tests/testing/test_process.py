@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support.post import post
 
-from synthkd.testing import FakeServer, words
+from synthkd.testing import FakeServer, two_words
 
 pytestmark = pytest.mark.slow
 
@@ -68,7 +68,7 @@ def test_faults_come_at_the_rates_of_the_command_line() -> None:
 def test_structured_answers_are_objects_with_a_tail() -> None:
     with process("--structured") as url:
         text = post(url, {"prompt": "bread", "seed": 2})[2]["choices"][0]["text"]
-    assert json.loads(text) == {"tail": words("bread", 0, 2)}
+    assert json.loads(text) == {"tail": two_words("bread", 0, 2)}
 
 
 def test_it_ends_by_itself_after_its_seconds() -> None:

@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 import pytest
 from support.post import post
 
-from synthkd.testing import FakeServer, words
+from synthkd.testing import FakeServer, two_words
 
 
 def test_a_plain_prompt_gets_n_choices(server: FakeServer) -> None:
     _, _, body = post(server.url, {"prompt": "bread", "n": 3, "seed": 4})
-    assert [choice["text"] for choice in body["choices"]] == [words("bread", i, 4) for i in range(3)]
+    assert [choice["text"] for choice in body["choices"]] == [two_words("bread", i, 4) for i in range(3)]
 
 
 def test_a_chat_gets_messages(server: FakeServer) -> None:
     chat = {"messages": [{"role": "user", "content": "bread"}]}
     _, _, body = post(server.url, chat, "/chat/completions")
-    assert body["choices"][0]["message"] == {"role": "assistant", "content": words("bread", 0, 0)}
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": two_words("bread", 0, 0)}
 
 
 def test_models_are_listed(server: FakeServer) -> None:
@@ -132,7 +132,7 @@ def test_content_may_be_a_list_of_parts(server: FakeServer) -> None:
     parts = [{"type": "text", "text": "bre"}, {"type": "text", "text": "ad"}]
     chat = {"messages": [{"role": "user", "content": parts}]}
     _, _, body = post(server.url, chat, "/chat/completions")
-    assert body["choices"][0]["message"]["content"] == words("bread", 0, 0)
+    assert body["choices"][0]["message"]["content"] == two_words("bread", 0, 0)
     assert server.sent["bread", None, 1] == 1
 
 
@@ -180,7 +180,7 @@ def test_requests_sent_before_the_answer_are_answered_in_turn(server: FakeServer
         found = b""
         while found.count(b"total_tokens") < 2 and (piece := wire.recv(1000)):
             found += piece
-    assert found.find(words("bread", 0, 0).encode()) < found.rfind(words("water", 0, 0).encode())
+    assert found.find(two_words("bread", 0, 0).encode()) < found.rfind(two_words("water", 0, 0).encode())
     assert [prompt for prompt, _, _ in server.sent] == ["bread", "water"]
 
 

@@ -26,12 +26,11 @@ from synthkd.journal import Journal
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.requests import Completion, Failure, Message, Request, Sampling
 from synthkd.secrets import Url
+from synthkd.teachers.base import Teacher
 from synthkd.teachers.event_loop import run_async
 from synthkd.teachers.purchase import buy_missing, missing_samples
 from synthkd.teachers.spending import SpendingBounds
 
-#: Likeliest tokens that are asked for: as many as the protocol allows in a chat, and in a plain completion.
-TOP_CHAT, TOP_PLAIN = 20, 5
 #: How a judge is asked, unless the teacher part says otherwise.
 _SAMPLING: dict[str, Any] = {"temperature": 0.0, "max_tokens": 16, "logprobs": True}
 
@@ -84,7 +83,7 @@ class JudgeClient:
             "limits": dict(limits or {}),
         }
         self.recipe = Recipe.from_dict(raw, folder, source="judge")
-        self.teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
+        self.teacher: Teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
         self.journal, self.announce = journal, announce
         self.sampling = self._sampling(chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat)
         self._identity: str | None = None
@@ -99,9 +98,7 @@ class JudgeClient:
         sampling = replace(sampling, stop=tuple(sampling.stop))
         if not sampling.logprobs:
             return sampling
-        served = self.recipe.teacher.backend.startswith("openai") or self.recipe.teacher.vllm.serve
-        likeliest = {"top_logprobs": TOP_CHAT} if chat or not served else {"logprobs": TOP_PLAIN}
-        return replace(sampling, extra_body={**likeliest, **sampling.extra_body})
+        return replace(sampling, extra_body={**self.teacher.top_logprobs(chat), **sampling.extra_body})
 
     @property
     def identity(self) -> str:
@@ -181,9 +178,9 @@ class JudgeClient:
         return replies
 
 
-def destination(part: TeacherPart, teacher: Any) -> str:
+def destination(part: TeacherPart, teacher: Teacher) -> str:
     """Who is asked, in words: hosts and environment variables of a server, or the backend in this process."""
-    urls = list(getattr(teacher, "base_urls", ()))
+    urls = list(teacher.base_urls)
     if not urls:
         return f"the backend {part.backend!r} on this machine"
     hosts = sorted({urlsplit(str(url)).netloc.rsplit("@", 1)[-1] or str(url) for url in urls})

@@ -321,7 +321,7 @@ def combine_replies(replies: Replies, form: Form) -> Verdict:
         return Verdict(READ, float(np.mean(worths)), readings)
     if readings:
         cut = any(
-            isinstance(reply, Completion) and meaning_of(reply.finish_reason) is Finish.CUT
+            isinstance(reply, Completion) and meaning_of(reply.finish_reason) is Finish.TRUNCATED
             for reply in replies
         )
         return Verdict(UNREADABLE, None, readings, "cut at max_tokens" if cut else readings[0].reason)

@@ -21,9 +21,8 @@ from synthkd.journal import Journal
 from synthkd.keys import content_hash
 from synthkd.recipe.published_values import public_name
 from synthkd.recipe.teacher import SamplingPart
+from synthkd.teachers.base import built_in_backend
 
-#: Backends that a saved judge may name without the user's naming one: all they do is ask the server at ``base_url``.
-_SERVED = ("openai", "openai-batch")
 _SOME = Annotated[float, Field(ge=-100, le=100)]
 
 
@@ -62,13 +61,18 @@ class JudgeSettings(CriticSettings):
         """Return the message for a judge of which nobody named whom to ask."""
         how = (
             "name the server by --base-url URL (and --api-key-env NAME), the option `teacher`"
-            if self.backend in _SERVED
+            if _is_remote(self.backend)
             else f"give its backend ({self.backend}) and model by the option `teacher`"
         )
         return (
             f"this critic asks the model {self.model!r}, and its folder does not say where: {how}, or"
             " `critic.options.teacher` in a recipe"
         )
+
+
+def _is_remote(backend: str) -> bool:
+    """Return True for a backend of synthkd that only asks a server: a saved judge may name it for the user."""
+    return built_in_backend(backend).is_remote
 
 
 def saved_sampling(part: SamplingPart) -> tuple[dict[str, Any], str | None]:
@@ -84,7 +88,7 @@ def public_identity(asker: JudgeClient) -> str:
     part = asker.recipe.teacher
     if part.identity is not None:
         return part.identity
-    if part.backend in _SERVED:
+    if _is_remote(part.backend):
         return f"openai:{part.model}"
     identity = asker.identity
     return identity.replace(part.model, public_name(part.model)) if part.model else identity
@@ -108,9 +112,9 @@ def client_for_saved_judge(
             f"the option `teacher` is a teacher part: a mapping such as base_url: URL, not {teacher!r}"
         )
     backend = str(teacher.get("backend") or settings.backend)
-    if "backend" not in teacher and not (teacher.get("base_url") and backend in _SERVED):
+    if "backend" not in teacher and not (teacher.get("base_url") and _is_remote(backend)):
         raise CriticError(settings.unnamed())
-    if backend not in _SERVED and settings.model is not None and not teacher.get("model"):
+    if not _is_remote(backend) and settings.model is not None and not teacher.get("model"):
         raise CriticError(
             f"this critic asks the model {settings.model!r} of the backend {backend!r}: name the model in the option"
             " `teacher` too, as a folder or hub name of your own"

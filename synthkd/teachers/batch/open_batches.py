@@ -1,4 +1,4 @@
-"""The open batches of a run at their provider: to be listed, or cancelled."""
+"""List and cancel the open batches of a run."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 from synthkd.journal.batches import Batch, BatchStore
 from synthkd.journal.store import Journal
-from synthkd.teachers.batch.files import Provider, lasting
-from synthkd.teachers.batch.results import ENDED
+from synthkd.teachers.batch.provider import Provider, final_error
+from synthkd.teachers.batch.results import FINAL_STATUSES
 from synthkd.teachers.batch.teacher import BatchTeacher
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import resolve
+from synthkd.teachers.openai.endpoint import resolve_endpoint
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
 
 
 @dataclass(frozen=True)
-class BatchState:
-    """How a batch of the journal stands at the provider. ``status`` is ours where the provider knows none."""
+class OpenBatch:
+    """A batch of the journal with its state at the provider.
+
+    ``status`` is the provider's, or "not submitted" or "unknown" if the provider does not know the batch.
+    """
 
     batch: Batch
     status: str
@@ -28,44 +31,44 @@ class BatchState:
     total: int = 0
 
 
-async def states(part: TeacherPart, journal: Journal, run: str) -> list[BatchState]:
-    """The open batches of a run, with what the provider says of them."""
-    return await _ask_of_each(part, journal, run, cancel=False)
+async def open_batch_states(part: TeacherPart, journal: Journal, run: str) -> list[OpenBatch]:
+    """Return the open batches of a run with their states at the provider."""
+    return await _states(part, journal, run, cancel=False)
 
 
-async def cancel_all(part: TeacherPart, journal: Journal, run: str) -> list[BatchState]:
-    """Cancel a run's open batches. What is done by then is paid for: the next run collects it.
+async def cancel_open_batches(part: TeacherPart, journal: Journal, run: str) -> list[OpenBatch]:
+    """Cancel the open batches of a run. Rows that are done are billed; the next run collects them.
 
-    One that the provider does not know is forgotten.
+    A batch that the provider does not know is forgotten.
     """
-    return await _ask_of_each(part, journal, run, cancel=True)
+    return await _states(part, journal, run, cancel=True)
 
 
-async def _ask_of_each(part: TeacherPart, journal: Journal, run: str, cancel: bool) -> list[BatchState]:
+async def _states(part: TeacherPart, journal: Journal, run: str, cancel: bool) -> list[OpenBatch]:
     batches = BatchStore(journal)
-    provider = Provider(part, resolve(BatchTeacher(part).base_url, part))
+    provider = Provider(part, resolve_endpoint(BatchTeacher(part).base_urls[0], part))
     try:
-        return [await _ask_of(provider, batches, batch, cancel) for batch in batches.uncollected(run)]
+        return [await _state(provider, batches, batch, cancel) for batch in batches.uncollected(run)]
     except TransientError as error:
-        raise lasting(error, open_batches=True) from None
+        raise final_error(error, open_batches=True) from None
     finally:
         await provider.close()
 
 
-async def _ask_of(provider: Provider, batches: BatchStore, batch: Batch, cancel: bool) -> BatchState:
+async def _state(provider: Provider, batches: BatchStore, batch: Batch, cancel: bool) -> OpenBatch:
     if batch.batch_id is None:
-        found = await provider.find(batch.token, batch.file_id, batch.created)
-        if found is None:
+        batch_id = await provider.find(batch.token, batch.file_id, batch.created)
+        if batch_id is None:
             if cancel:
                 batches.drop(batch.token)
-            return BatchState(batch, "not submitted")
-        batches.record_submission(batch.token, found)
-        batch = replace(batch, batch_id=found, state="submitted")
+            return OpenBatch(batch, "not submitted")
+        batches.record_submission(batch.token, batch_id)
+        batch = replace(batch, batch_id=batch_id, state="submitted")
     state = await provider.look_up(batch)
     if state is None:
         if cancel:
             batches.drop(batch.token)
-        return BatchState(batch, "unknown")
-    if cancel and state.status not in (*ENDED, "cancelling"):
+        return OpenBatch(batch, "unknown")
+    if cancel and state.status not in (*FINAL_STATUSES, "cancelling"):
         state = await provider.cancel(batch)
-    return BatchState(batch, state.status, state.done, state.failed, state.total)
+    return OpenBatch(batch, state.status, state.done, state.failed, state.total)

@@ -1,71 +1,115 @@
-"""The rows of a batch that has ended, in chunks, with what its files say of them."""
+"""The files of a finished batch, row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from synthkd.errors import TeacherError
+from synthkd.fastjson import loads
 from synthkd.journal.batches import Batch, BatchRow
-from synthkd.teachers.batch.files import lines_of
-from synthkd.teachers.batch.status import State
+from synthkd.teachers.batch.status import ProviderBatch
 
-#: States that a batch does not leave.
-ENDED = ("completed", "expired", "cancelled", "failed")
+if TYPE_CHECKING:
+    from synthkd.recipe import TeacherPart
+
+#: Statuses that a batch does not leave.
+FINAL_STATUSES = ("completed", "expired", "cancelled", "failed")
 #: Rows of a result that become one group of answers.
-_GROUP = 512
+_GROUP_SIZE = 512
+#: Bytes of a result at most: in all, for each sample, for each token, and for each alternative of a token.
+_BASE_BYTES, _SAMPLE_BYTES, _TOKEN_BYTES, _ALTERNATIVE_BYTES = 64_000_000, 16_384, 64, 256
 
 
 @dataclass
-class Result:
-    """What one batch gave: its files, and why a row that is in none of them has no answer."""
+class BatchResult:
+    """The result of a finished batch.
+
+    Attributes:
+        batch: The batch.
+        status: Its status at the provider.
+        missing_row: The error of a row that no file names.
+        files: The files with answers and errors.
+        fatal: An error that ends the run, once all rows have an outcome.
+        is_crowded_out: The provider had no room for the batch: its rows are submitted again unchanged.
+    """
 
     batch: Batch
     status: str
-    absent: dict[str, Any]
+    missing_row: dict[str, Any]
     files: list[IO[bytes]] = field(default_factory=list)
-    #: Ends the run, once the rows have their outcomes.
     fatal: TeacherError | None = None
-    #: Its rows are submitted again as they were.
-    crowded: bool = False
+    is_crowded_out: bool = False
 
 
-def absent(state: State) -> dict[str, Any]:
-    """The error of rows that are in no file of a batch."""
-    if not state.errors:
-        code = "batch_missing_row" if state.status == "completed" else f"batch_{state.status}"
-        return {"code": code, "message": f"the batch {state.id} ({state.status}) gave nothing for this row"}
-    first = state.errors[0]
+def missing_row_error(batch: ProviderBatch) -> dict[str, Any]:
+    """Return the error of rows that no file of a batch names."""
+    if not batch.issues:
+        code = "batch_missing_row" if batch.status == "completed" else f"batch_{batch.status}"
+        return {"code": code, "message": f"the batch {batch.id} ({batch.status}) gave nothing for this row"}
+    first = batch.issues[0]
     where = f" in line {first.line}" if first.line else ""
-    return {"code": f"batch_{state.status}", "message": f"{first.message or first.code}{where}"}
+    return {"code": f"batch_{batch.status}", "message": f"{first.message or first.code}{where}"}
 
 
-def rows_of(
-    result: Result, left: dict[str, BatchRow], most: int
+def max_result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
+    """Return the bytes that the result of a batch may have."""
+    if part.batch.result_megabytes is not None:
+        return int(part.batch.result_megabytes * 1e6)
+    sampling = part.sampling
+    numbers = [value for value in sampling.extra_body.values() if type(value) is int and 0 < value <= 20]
+    token = _TOKEN_BYTES
+    if sampling.logprobs:
+        token += _ALTERNATIVE_BYTES * (1 + max(numbers, default=0))
+    samples = sum(len(row.sample_indexes) for row in rows)
+    return _BASE_BYTES + samples * (_SAMPLE_BYTES + sampling.max_tokens * token)
+
+
+def result_lines(file: IO[bytes], max_bytes: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a result file; a line that is truncated, invalid or longer than the limit is skipped."""
+    file.seek(0)
+    while line := file.readline(max_bytes):
+        if not line.endswith(b"\n") and len(line) == max_bytes:
+            while (rest := file.readline(max_bytes)) and not rest.endswith(b"\n"):
+                pass
+            continue
+        try:
+            row = loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield row
+
+
+def rows_with_results(
+    result: BatchResult, rows: dict[str, BatchRow], max_bytes: int
 ) -> Iterator[tuple[BatchRow, dict[str, Any]]]:
-    """The rows of a batch with what the files say of them, in any order; then those that no file names."""
+    """Yield each row of a batch with its line of the files, then the rows that no file names.
+
+    Args:
+        result: The result.
+        rows: Custom id -> row; emptied.
+        max_bytes: Length of a line at most.
+    """
     for file in result.files:
-        for line in lines_of(file, most):
-            if row := left.pop(_text(line.get("custom_id")), None):
+        for line in result_lines(file, max_bytes):
+            custom_id = line.get("custom_id")
+            if type(custom_id) is str and (row := rows.pop(custom_id, None)):
                 yield row, line
-    while left:
-        yield left.popitem()[1], {"error": result.absent}
+    while rows:
+        yield rows.popitem()[1], {"error": result.missing_row}
 
 
-def chunks(
+def row_groups(
     rows: Iterator[tuple[BatchRow, dict[str, Any]]],
 ) -> Iterator[list[tuple[BatchRow, dict[str, Any]]]]:
-    """So many at a time as become one group of answers."""
-    chunk = []
+    """Yield the rows in groups, each of which becomes one group of answers."""
+    group = []
     for row in rows:
-        chunk.append(row)
-        if len(chunk) == _GROUP:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _text(value: Any) -> str:
-    return value if type(value) is str else ""
+        group.append(row)
+        if len(group) == _GROUP_SIZE:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,4 +1,4 @@
-"""The backend `openai-batch`: a provider's Batch API, at a share of the price and within a day."""
+"""The backend `openai-batch`."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from synthkd.journal.store import Journal
 from synthkd.prices import price_of
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
-from synthkd.teachers.base import Account
-from synthkd.teachers.batch.files import Provider, lasting
-from synthkd.teachers.batch.stream import BatchStream
+from synthkd.teachers.base import Teacher
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import base_urls, public, resolve
+from synthkd.teachers.openai.endpoint import endpoint_urls, public_url, resolve_endpoint
+from synthkd.teachers.openai.request_body import top_logprobs
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
+    from synthkd.teachers.batch.provider import Provider
+    from synthkd.teachers.batch.stream import BatchStream
 
 
-class BatchTeacher:
-    """A provider's Batch API. The key comes from the environment and reaches no log, error or repr.
+class BatchTeacher(Teacher):
+    """Answers from a provider's Batch API.
 
-    `attach` comes before `stream`: without a journal a killed run would pay twice. Who leaves the stream early, as
-    after Ctrl-C, leaves the open batches with the provider; the next run picks them up. `stop` ends it from
-    outside. ``account`` is told before a row of unknown cost is asked again.
+    `attach` comes before `stream`: without a journal, a killed run would pay twice. If the stream is left early, as
+    after Ctrl-C, or ended by `stop`, open batches go on at the provider, and the next run collects them.
     """
 
     name = "openai-batch"
+    is_remote = True
 
     def __init__(self, part: TeacherPart, patience: float = 300.0) -> None:
         if not part.model:
             raise RecipeError("teacher.model: name the model that the provider serves")
-        urls = base_urls(part)
+        urls = endpoint_urls(part)
         if len(urls) > 1:
             raise RecipeError("teacher.base_url: the backend openai-batch takes one address; name one")
-        self.part, self.patience, self.base_url = part, patience, urls[0]
-        self.price = discounted(price_of(part, public(self.base_url)), part.batch.discount)
-        self.account: Account | None = None
+        self.part, self.patience, self.base_urls = part, patience, urls
+        self.price = discounted(price_of(part, public_url(urls[0])), part.batch.discount)
         self._attached: tuple[BatchStore, str] | None = None
         self._provider: Provider | None = None
         self._stream: BatchStream | None = None
@@ -50,34 +50,41 @@ class BatchTeacher:
         return cls(recipe.teacher, recipe.limits.patience)
 
     def __repr__(self) -> str:
-        return f"BatchTeacher({self.part.model!r}, {public(self.base_url)!r})"
+        return f"BatchTeacher({self.part.model!r}, {public_url(self.base_urls[0])!r})"
 
     @property
     def identity(self) -> str:
-        """As the backend `openai` has it: what was bought one way is found the other way."""
-        return self.part.identity or f"openai:{public(self.base_url)}:{self.part.model}"
+        """That of the backend `openai`, so that each finds the completions of the other."""
+        return self.part.identity or f"openai:{public_url(self.base_urls[0])}:{self.part.model}"
+
+    def top_logprobs(self, chat: bool) -> dict[str, int]:
+        return top_logprobs(chat)
 
     def attach(self, journal: Journal, run: str) -> None:
-        """Say where batches are recorded, and for which run."""
         self._attached = BatchStore(journal), run
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
+        # Imported here: the `openai` package takes most of a second.
+        from synthkd.teachers.batch.provider import Provider, final_error
+        from synthkd.teachers.batch.stream import BatchSetup, BatchStream
+
         if self._attached is None:
             raise TeacherError("openai-batch keeps its batches in a journal: call attach(journal, run) first")
-        # Asking in rounds, a run streams more than once.
-        self._provider = self._provider or Provider(self.part, resolve(self.base_url, self.part))
-        self._stream = BatchStream(self, self._provider, *self._attached)
+        # A run that asks in rounds streams more than once.
+        self._provider = self._provider or Provider(self.part, resolve_endpoint(self.base_urls[0], self.part))
+        setup = BatchSetup(self.part, self.identity, self.price, self.patience, self.account)
+        self._stream = BatchStream(setup, self._provider, *self._attached)
         try:
             async with aclosing(self._stream.answers(requests)) as groups:
                 async for answers in groups:
                     yield answers
         except TransientError as error:
-            raise lasting(error, bool(self._stream and self._stream.open)) from None
+            raise final_error(error, bool(self._stream and self._stream.open)) from None
         finally:
             self._stream = None
 
     def stop(self) -> None:
-        """End the stream soon, from any thread or a signal's handler. Nothing more is submitted."""
+        """End the stream soon; nothing more is submitted. Called from any thread or a signal's handler."""
         if self._stream is not None:
             self._stream.stop()
 
@@ -88,7 +95,7 @@ class BatchTeacher:
 
 
 def discounted(price: PricePart | None, share: float) -> PricePart | None:
-    """What a batch costs."""
+    """Return the price of a batch: a share of the usual price."""
     if price is None:
         return None
     cached = None if price.cached is None else price.cached * share

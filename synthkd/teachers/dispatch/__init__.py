@@ -1,15 +1,25 @@
-"""Send requests side by side: as many as the server bears, within the limits, and again what may succeed."""
+"""Dispatch: send requests concurrently, within the limits, and retry those that may succeed.
 
-from synthkd.teachers.dispatch.retry import Policy, TransientError, UnfinishedError, failures, retry_after
-from synthkd.teachers.dispatch.scheduler import GONE_AFTER, Send, dispatch
+Modules: `scheduler` (the loop), `concurrency` (requests in flight), `rate_limits` (requests and tokens per minute),
+`retry` (what is retried, and when), `circuit_breaker` (when to stop the run).
+"""
+
+from synthkd.teachers.dispatch.retry import (
+    DispatchPolicy,
+    PartialAnswerError,
+    TransientError,
+    failures_for,
+    parse_retry_after,
+)
+from synthkd.teachers.dispatch.scheduler import MAX_UNREACHED, Send, dispatch
 
 __all__ = [
-    "GONE_AFTER",
-    "Policy",
+    "MAX_UNREACHED",
+    "DispatchPolicy",
+    "PartialAnswerError",
     "Send",
     "TransientError",
-    "UnfinishedError",
     "dispatch",
-    "failures",
-    "retry_after",
+    "failures_for",
+    "parse_retry_after",
 ]

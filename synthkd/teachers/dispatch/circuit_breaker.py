@@ -1,6 +1,6 @@
-"""When to stop asking: nothing succeeds any more, or too much fails for one reason.
+"""Stop a run in which nothing succeeds any more, or too much fails for one reason.
 
-A run that goes on against a server which refuses everything wastes hours, and where failures are billed, money.
+A run against a server that refuses everything wastes hours and, if failures are billed, money.
 """
 
 from __future__ import annotations
@@ -9,71 +9,80 @@ from collections import Counter, deque
 
 from synthkd.errors import StalledError
 
-#: Outcomes that are looked at for a share that fails, and how many are needed to judge.
+#: Outcomes among which the share of failures is measured, and how many it needs.
 _WINDOW, _ENOUGH = 200, 50
-#: So many failures for one reason, before anything has succeeded, are enough.
+#: Failures for one reason that open the breaker if nothing has succeeded yet.
 _NEVER = 20
 
 
-class Breaker:
-    """Looks at the outcome of each request; ``opened`` holds the error that ends the run, once there is one."""
+class CircuitBreaker:
+    """Watches the outcomes of requests. Times are in seconds of the caller's clock.
 
-    def __init__(self, patience: float, share: float) -> None:
-        self._patience, self._share = patience, share
+    Args:
+        patience: Seconds without a success after which it opens.
+        failing_share: Share of the last outcomes that may fail for one reason.
+
+    Attributes:
+        error: The error that ends the run; None while the breaker is closed.
+    """
+
+    def __init__(self, patience: float, failing_share: float) -> None:
+        self._patience, self._share = patience, failing_share
         self._outcomes: deque[str] = deque(maxlen=_WINDOW)
         self._counts: Counter[str] = Counter()
-        self._succeeded = 0
-        self._last: float | None = None
-        self._idle: float | None = None
-        self._trouble = ""
-        self.opened: StalledError | None = None
+        self._successes = 0
+        #: When the patience began: at the last success, or the first request.
+        self._start: float | None = None
+        self._idle_since: float | None = None
+        self._last_error = ""
+        self.error: StalledError | None = None
 
-    def sent(self, now: float) -> None:
-        """The clock starts with the first request, and stands while nothing is asked: inputs are still read, or a
-        limit a minute holds them back."""
-        if self._last is None:
-            self._last = now
-        elif self._idle is not None:
-            self._last += now - self._idle
-        self._idle = None
+    def record_send(self, now: float) -> None:
+        """Start the clock at the first request; idle time before this one does not count."""
+        if self._start is None:
+            self._start = now
+        elif self._idle_since is not None:
+            self._start += now - self._idle_since
+        self._idle_since = None
 
-    def idle(self, now: float) -> None:
-        """Nothing is in flight, and nothing waits for another try."""
-        self._idle = now
+    def record_idle(self, now: float) -> None:
+        """Stop the clock: nothing is in flight, and nothing waits for a retry."""
+        self._idle_since = now
 
-    def success(self, now: float) -> None:
-        self._last = now
-        self._succeeded += 1
+    def record_success(self, now: float) -> None:
+        """Restart the clock."""
+        self._start = now
+        self._successes += 1
         self._add("")
 
-    def trouble(self, reason: str, detail: str) -> None:
-        """One try failed: what to name if nothing succeeds any more."""
-        self._trouble = f"{reason} ({detail})"
+    def record_attempt_failure(self, reason: str, detail: str) -> None:
+        """Keep the reason of a failed attempt, for the message."""
+        self._last_error = f"{reason} ({detail})"
 
-    def failure(self, reason: str, detail: str) -> None:
-        """A request failed, with no more tries."""
-        self.trouble(reason, detail)
+    def record_failure(self, reason: str, detail: str) -> None:
+        """Count a request that failed and is not retried any more."""
+        self.record_attempt_failure(reason, detail)
         self._add(reason)
         if reason == "unreachable":
-            # The scheduler tells a server that restarts from one that is gone.
+            # The scheduler distinguishes a server that restarts from one that is gone.
             return
-        count, seen = self._counts[reason], len(self._outcomes)
-        if not self._succeeded and count >= _NEVER:
+        count, total = self._counts[reason], len(self._outcomes)
+        if not self._successes and count >= _NEVER:
             self._open(f"the first {count} requests that came to an end all failed with {reason}: {detail}")
-        elif seen >= _ENOUGH and count > self._share * seen:
-            self._open(f"{count} of the last {seen} requests failed with {reason}: {detail}")
+        elif total >= _ENOUGH and count > self._share * total:
+            self._open(f"{count} of the last {total} requests failed with {reason}: {detail}")
 
     def check(self, now: float) -> None:
-        """Open where nothing has succeeded for too long."""
-        if self._idle is None and self._last is not None and now - self._last >= self._patience:
-            trouble = f"; the last trouble was {self._trouble}" if self._trouble else ""
-            self._open(f"nothing has succeeded for {self._patience:g} s{trouble}")
+        """Open the breaker if nothing has succeeded for too long."""
+        if self._idle_since is None and self._start is not None and now - self._start >= self._patience:
+            last = f"; the last error was {self._last_error}" if self._last_error else ""
+            self._open(f"nothing has succeeded for {self._patience:g} s{last}")
 
-    def due(self, now: float) -> float:
-        """Seconds until `check` could open."""
-        if self._last is None or self._idle is not None:
+    def seconds_left(self, now: float) -> float:
+        """Return the seconds until `check` could open the breaker."""
+        if self._start is None or self._idle_since is not None:
             return self._patience
-        return max(0.0, self._last + self._patience - now)
+        return max(0.0, self._start + self._patience - now)
 
     def _add(self, outcome: str) -> None:
         if len(self._outcomes) == _WINDOW:
@@ -82,7 +91,7 @@ class Breaker:
         self._counts[outcome] += 1
 
     def _open(self, why: str) -> None:
-        self.opened = self.opened or StalledError(
-            f"stopped: {why}. What came is kept; mend the cause, then the same command goes on"
+        self.error = self.error or StalledError(
+            f"stopped: {why}. The answers so far are kept; mend the cause, then the same command goes on"
             " (`synthkd journal retry` asks again for what failed)"
         )

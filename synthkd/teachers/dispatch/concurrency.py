@@ -1,8 +1,8 @@
-"""How many requests a server bears at once: found by trying.
+"""Adapt the number of requests in flight to what a server can handle.
 
-    slow start ── doubled each round ──► steady ── + sqrt(limit) each round ──► …
-        │                                  │
-        └── told to slow down, or slower without doing more: x 0.7 (0.9), then steady
+    slow start ── doubled per round ──► steady ── + sqrt(limit) per round ──► …
+        │                                 │
+        └── overloaded: x 0.7, or slower without more throughput: x 0.9; then steady
 
 A round is as many successes as the limit. The limit grows only in rounds that used it.
 """
@@ -12,90 +12,103 @@ from __future__ import annotations
 import math
 from statistics import median
 
-#: What is in flight at the start, where more is allowed.
-START = 64
+#: Requests in flight at the start, if more are allowed.
+INITIAL_LIMIT = 64
 #: The share of the limit that must have been in use for it to grow.
 _USED = 0.8
-#: Latency beyond this multiple of the least is a queue at the server …
+#: A latency beyond this multiple of the lowest shows a queue at the server …
 _SLOW = 2.0
-#: … unless so much more gets done than at the limit before.
+#: … unless the throughput is this multiple of the one before.
 _MORE = 1.05
-#: The least latency is forgotten slowly, as answers may have become longer for good.
+#: The lowest latency rises by this factor per round, since answers may have become longer for good.
 _FORGET = 1.03
-#: Seconds in which further refusals belong to the same overload.
-_COOL = 1.0
+#: Seconds in which further refusals count as the same overload.
+_COOLDOWN = 1.0
 
 
-class Limit:
-    """The adaptive bound on what is in flight to one endpoint."""
+class ConcurrencyLimit:
+    """The limit on requests in flight to one endpoint.
 
-    def __init__(self, most: int, adaptive: bool = True) -> None:
-        self.most, self.adaptive = most, adaptive
-        self.value: float = min(START, most) if adaptive else most
+    Args:
+        maximum: The highest limit.
+        adaptive: Search for the limit; otherwise it stays at the maximum.
+
+    Attributes:
+        value: The current limit; its integer part counts.
+        in_flight: Requests that are sent and not answered.
+        slow_start: No overload was seen yet, so the limit doubles per round.
+    """
+
+    def __init__(self, maximum: int, adaptive: bool = True) -> None:
+        self.maximum, self.adaptive = maximum, adaptive
+        self.value: float = min(INITIAL_LIMIT, maximum) if adaptive else maximum
         self.slow_start = True
         self.in_flight = 0
         self._latencies: list[float] = []
-        self._busiest = 0
-        self._began: float | None = None
-        self._least: float | None = None
+        self._peak = 0
+        self._round_start: float | None = None
+        self._lowest_latency: float | None = None
         self._throughput = 0.0
-        self._cool_until = 0.0
+        self._cooldown_end = 0.0
 
     @property
-    def room(self) -> bool:
-        """Whether one more may be sent."""
+    def has_room(self) -> bool:
+        """True if one more request may be sent."""
         return self.in_flight < int(self.value)
 
     @property
     def load(self) -> float:
-        """In flight over the limit."""
+        """Requests in flight divided by the limit."""
         return self.in_flight / self.value
 
-    def sent(self, now: float) -> None:
+    def acquire(self, now: float) -> None:
+        """Count a request that is sent."""
         self.in_flight += 1
-        self._busiest = max(self._busiest, self.in_flight)
-        if self._began is None:
-            self._began = now
+        self._peak = max(self._peak, self.in_flight)
+        if self._round_start is None:
+            self._round_start = now
 
-    def came(self) -> None:
-        """A request came back, however it went."""
+    def release(self) -> None:
+        """Count a request that has ended, with success or without."""
         self.in_flight -= 1
 
-    def succeeded(self, now: float, seconds: float) -> None:
+    def record_success(self, now: float, seconds: float) -> None:
+        """Take in the latency of a success; a full round adapts the limit."""
         if not self.adaptive:
             return
         self._latencies.append(seconds)
         if len(self._latencies) >= self.value:
-            self._round(now)
+            self._end_round(now)
 
-    def overloaded(self, now: float) -> None:
-        """The server says that it is asked too much."""
-        if not self.adaptive or now < self._cool_until:
+    def record_overload(self, now: float) -> None:
+        """Lower the limit: the server asks to slow down."""
+        if not self.adaptive or now < self._cooldown_end:
             return
-        self._cool_until = now + _COOL
+        self._cooldown_end = now + _COOLDOWN
         self._shrink(0.7)
         self._start_round(now)
 
-    def _round(self, now: float) -> None:
+    def _end_round(self, now: float) -> None:
         latency = median(self._latencies)
-        throughput = len(self._latencies) / max(now - (self._began or now), 1e-6)
-        least = min(latency, (self._least or latency) * _FORGET)
-        if self._least and latency > _SLOW * least and throughput < _MORE * self._throughput:
+        throughput = len(self._latencies) / max(now - (self._round_start or now), 1e-6)
+        lowest = min(latency, (self._lowest_latency or latency) * _FORGET)
+        slower = bool(self._lowest_latency) and latency > _SLOW * lowest
+        if slower and throughput < _MORE * self._throughput:
             self._shrink(0.9)
-        elif self._busiest >= _USED * int(self.value):
+        elif self._peak >= _USED * int(self.value):
             self._grow()
-        self._least = least
+        self._lowest_latency = lowest
         self._throughput = max(throughput, 0.9 * self._throughput)
         self._start_round(now)
 
     def _start_round(self, now: float) -> None:
         self._latencies.clear()
-        self._busiest = self.in_flight
-        self._began = now
+        self._peak = self.in_flight
+        self._round_start = now
 
     def _grow(self) -> None:
         step = self.value if self.slow_start else math.sqrt(self.value)
-        self.value = min(self.most, self.value + step)
+        self.value = min(self.maximum, self.value + step)
 
     def _shrink(self, factor: float) -> None:
         self.slow_start = False

@@ -1,9 +1,10 @@
-"""Requests and tokens a minute: never more in any 60 seconds than allowed, and nearly all of it used.
+"""Requests and tokens per minute: never more than allowed in any 60 seconds, and close to it on demand.
 
-Two things hold a request back. `Pace` spreads the allowance evenly, by the generic cell rate algorithm: ``due`` is
-when what was taken so far is earned, and a request may go while that is less than a small tolerance ahead of now.
-`Window` keeps the promise: it knows what went in the last minute, by the newest knowledge of how much that was. A
-process that is killed and started again has no such memory: the pace leaves room for the tolerance that it adds.
+Two mechanisms delay a request. `EvenPace` spreads the limit evenly by the generic cell rate algorithm (GCRA): ``due``
+is the time at which the amount taken so far is earned, and a request may go when that is at most a small tolerance
+ahead. `SlidingWindow` guarantees the limit: it knows the amounts of the last minute, corrected by the counts of the
+server. A process that is killed and restarted has no such memory; the pace leaves room for the tolerance that the new
+process adds.
 """
 
 from __future__ import annotations
@@ -15,93 +16,96 @@ from dataclasses import dataclass, field
 
 from synthkd.requests import Completion, Request
 
-#: Seconds that count as a minute: requests may reach the server a little closer together than they were sent.
+#: Seconds of a minute here: requests may reach the server a little closer together than they were sent.
 _MINUTE = 60.6
-#: Seconds by which the allowance may be used ahead: at thousands a second, timers are too coarse for pure pacing.
+#: Seconds by which the limit may be used ahead: at thousands per second, timers are too coarse for exact pacing.
 _TOLERANCE = 1.2
-#: Seconds in which what is taken is remembered as one.
+#: Seconds whose amounts a window keeps as one.
 _GRAIN = 0.25
-#: Below so many a minute, they are sent at even distances.
+#: Below this limit, requests are sent at even distances.
 _FEW = 100
+#: Values that a quantile needs, before it replaces the initial value.
+_ENOUGH = 20
 
 
 @dataclass
-class Pace:
-    """Spreads one limit, in units a minute."""
+class EvenPace:
+    """Spreads one limit, in units per minute."""
 
     limit: float
     due: float = -math.inf
 
     @property
     def rate(self) -> float:
-        """Units a second."""
+        """Units per second."""
         return self.limit / (_MINUTE + self.tolerance)
 
     @property
     def tolerance(self) -> float:
         return 0.0 if self.limit < _FEW else _TOLERANCE
 
-    def wait(self, now: float) -> float:
-        """Seconds until the next may go."""
+    def delay(self, now: float) -> float:
+        """Return the seconds until the next request may go."""
         return max(0.0, self.due - self.tolerance - now)
 
     def take(self, amount: float, now: float) -> None:
         self.due = max(self.due, now) + amount / self.rate
 
     def correct(self, amount: float) -> None:
-        """What was taken was so much more (less, where negative) than was thought."""
+        """Add the difference between the true amount and the one that was taken."""
         self.due += amount / self.rate
 
 
 @dataclass
-class Window:
-    """What went in the last minute, under one limit."""
+class SlidingWindow:
+    """The amounts of the last minute, under one limit."""
 
     limit: float
     total: float = 0.0
-    #: By the time at which they are forgotten.
-    _taken: dict[float, float] = field(default_factory=dict)
+    #: Time at which an amount leaves the window -> amount.
+    _amounts: dict[float, float] = field(default_factory=dict)
 
-    def wait(self, now: float, amount: float) -> float:
-        """Seconds until there is room for so much; more than the limit goes alone."""
+    def delay(self, now: float, amount: float) -> float:
+        """Return the seconds until there is room for an amount; one above the limit waits for an empty window."""
         self._forget(now)
-        over = self.total + amount - self.limit
-        if over <= 0 or not self._taken:
+        excess = self.total + amount - self.limit
+        if excess <= 0 or not self._amounts:
             return 0.0
-        ends = iter(self._taken.items())
+        entries = iter(self._amounts.items())
         end = now
-        while over > 0 and (entry := next(ends, None)):
-            end, over = entry[0], over - entry[1]
+        while excess > 0 and (entry := next(entries, None)):
+            end, excess = entry[0], excess - entry[1]
         return end - now
 
     def take(self, amount: float, now: float) -> float:
-        """Returns what `correct` wants to know: when this is forgotten."""
+        """Add an amount; return the time at which it leaves the window, which `correct` needs."""
         end = (math.floor(now / _GRAIN) + 1) * _GRAIN + _MINUTE
-        self._taken[end] = self._taken.get(end, 0.0) + amount
+        self._amounts[end] = self._amounts.get(end, 0.0) + amount
         self.total += amount
         return end
 
     def correct(self, amount: float, end: float) -> None:
-        if end in self._taken:
-            self._taken[end] += amount
+        """Add a difference to an amount that is still in the window."""
+        if end in self._amounts:
+            self._amounts[end] += amount
             self.total += amount
 
     def _forget(self, now: float) -> None:
-        while self._taken and (end := next(iter(self._taken))) <= now:
-            self.total -= self._taken.pop(end)
-        if not self._taken:
+        while self._amounts and (end := next(iter(self._amounts))) <= now:
+            self.total -= self._amounts.pop(end)
+        if not self._amounts:
             # Sums of floats drift.
             self.total = 0.0
 
 
-class Allowance:
-    """One limit: spread evenly, and never passed."""
+class MinuteLimit:
+    """One limit per minute: spread evenly, and never exceeded."""
 
     def __init__(self, limit: float) -> None:
-        self.pace, self.window = Pace(limit), Window(limit)
+        self.pace, self.window = EvenPace(limit), SlidingWindow(limit)
 
-    def wait(self, now: float, amount: float) -> float:
-        return max(self.pace.wait(now), self.window.wait(now, amount))
+    def delay(self, now: float, amount: float) -> float:
+        return max(self.pace.delay(now), self.window.delay(now, amount))
 
     def take(self, amount: float, now: float) -> float:
         self.pace.take(amount, now)
@@ -113,21 +117,21 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Tokens that were taken for a request, and until when they count."""
+class TokenReservation:
+    """Tokens that were taken for a request, and the time until which they count."""
 
     tokens: float = 0.0
     end: float = 0.0
 
 
-NOTHING = Taken()
+NO_TOKENS = TokenReservation()
 
 
-class Quantile:
-    """The 95th percentile of the last values."""
+class RunningQuantile:
+    """The 95th percentile of the last ``size`` values."""
 
-    def __init__(self, start: float, size: int = 256) -> None:
-        self.start, self.size = start, size
+    def __init__(self, initial: float, size: int = 256) -> None:
+        self.initial, self.size = initial, size
         self._values: deque[float] = deque()
         self._sorted: list[float] = []
 
@@ -139,75 +143,77 @@ class Quantile:
 
     @property
     def value(self) -> float:
-        """``start`` until there are enough values to tell."""
-        return self._sorted[int(0.95 * (len(self._sorted) - 1))] if len(self._sorted) >= 20 else self.start
+        """The percentile; ``initial`` until there are enough values."""
+        count = len(self._sorted)
+        return self._sorted[int(0.95 * (count - 1))] if count >= _ENOUGH else self.initial
 
 
 @dataclass
-class TokenGuess:
-    """How many tokens a request will come to: what its like came to before."""
+class TokenEstimator:
+    """Estimates the tokens of a request from the counts of earlier ones."""
 
-    per_byte: Quantile = field(default_factory=lambda: Quantile(0.5))
-    written: Quantile | None = None
+    per_byte: RunningQuantile = field(default_factory=lambda: RunningQuantile(0.5))
+    written: RunningQuantile | None = None
 
-    def guess(self, request: Request) -> float:
-        """Tokens read and written."""
+    def estimate(self, request: Request) -> float:
+        """Return the tokens, read and written, that a request is expected to use."""
         if self.written is None:
-            self.written = Quantile(request.sampling.max_tokens)
+            self.written = RunningQuantile(request.sampling.max_tokens)
         read = len(request.messages_json) * self.per_byte.value
         return read + self.written.value * len(request.sample_indexes)
 
-    def learn(self, request: Request, done: list[Completion]) -> float | None:
-        """Tokens that a request did come to; None where the server does not count them."""
-        counted = [c.completion_tokens for c in done if c.completion_tokens is not None]
-        read = done[0].prompt_tokens if done else None
-        if read is None or len(counted) < len(done):
+    def update(self, request: Request, completions: list[Completion]) -> float | None:
+        """Take in the counts of a request; return its tokens, or None if the server does not count them."""
+        written = [c.completion_tokens for c in completions if c.completion_tokens is not None]
+        read = completions[0].prompt_tokens if completions else None
+        if read is None or len(written) < len(completions):
             return None
         self.per_byte.add(read / max(len(request.messages_json), 1))
         if self.written is not None:
-            for tokens in counted:
+            for tokens in written:
                 self.written.add(tokens)
-        return read + sum(counted)
+        return read + sum(written)
 
 
 @dataclass
-class Rates:
-    """The limits of a run: ``requests`` and ``tokens`` a minute, None for no limit."""
+class RateLimits:
+    """The limits of a run: ``requests`` and ``tokens`` per minute; None for no limit."""
 
     requests: float | None = None
     tokens: float | None = None
 
-    def pacer(self) -> Pacer | None:
-        """The state that keeps these limits; None where there are none."""
-        return Pacer(self) if self.requests or self.tokens else None
+    def limiter(self) -> RateLimiter | None:
+        """Return a limiter that keeps these limits; None if there are none."""
+        return RateLimiter(self) if self.requests or self.tokens else None
 
 
-class Pacer:
-    """Keeps the limits of `Rates` over one run."""
+class RateLimiter:
+    """Keeps `RateLimits` over one run."""
 
-    def __init__(self, rates: Rates) -> None:
-        self._requests = Allowance(rates.requests) if rates.requests else None
-        self._tokens = Allowance(rates.tokens) if rates.tokens else None
-        self._guess = TokenGuess()
+    def __init__(self, limits: RateLimits) -> None:
+        self._requests = MinuteLimit(limits.requests) if limits.requests else None
+        self._tokens = MinuteLimit(limits.tokens) if limits.tokens else None
+        self._estimator = TokenEstimator()
 
-    def wait(self, now: float, request: Request) -> float:
-        """Seconds until a request, the next one, may go."""
-        requests = self._requests.wait(now, 1) if self._requests else 0.0
-        return max(requests, self._tokens.wait(now, self._guess.guess(request)) if self._tokens else 0.0)
+    def delay(self, now: float, request: Request) -> float:
+        """Return the seconds until a request, the next one, may go."""
+        requests = self._requests.delay(now, 1) if self._requests else 0.0
+        tokens = self._tokens.delay(now, self._estimator.estimate(request)) if self._tokens else 0.0
+        return max(requests, tokens)
 
-    def take(self, request: Request, now: float) -> Taken:
-        """A request goes."""
+    def take(self, request: Request, now: float) -> TokenReservation:
+        """Count a request that is sent."""
         if self._requests:
             self._requests.take(1, now)
         if self._tokens is None:
-            return NOTHING
-        tokens = self._guess.guess(request)
-        return Taken(tokens, self._tokens.take(tokens, now))
+            return NO_TOKENS
+        tokens = self._estimator.estimate(request)
+        return TokenReservation(tokens, self._tokens.take(tokens, now))
 
-    def settle(self, request: Request, taken: Taken, done: list[Completion]) -> None:
-        """A request came back: put what it was in the place of what was guessed."""
+    def settle(self, request: Request, reservation: TokenReservation, completions: list[Completion]) -> None:
+        """Replace the estimate of a request by the tokens that the server counted."""
         if self._tokens is None:
             return
-        tokens = self._guess.learn(request, done)
+        tokens = self._estimator.update(request, completions)
         if tokens is not None:
-            self._tokens.correct(tokens - taken.tokens, taken.end)
+            self._tokens.correct(tokens - reservation.tokens, reservation.end)

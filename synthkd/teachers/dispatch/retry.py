@@ -1,4 +1,4 @@
-"""What is tried again, when, and how often."""
+"""Errors that are retried, and the policy of retries."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from email.utils import parsedate_to_datetime
 
 from synthkd.errors import TeacherError
 from synthkd.requests import Answer, Failure, Request
-from synthkd.teachers.dispatch.rate_limits import Rates
+from synthkd.teachers.dispatch.rate_limits import RateLimits
 
-#: The longest that a server's Retry-After is followed, in seconds; an hour's wait is the breaker's matter.
-LONGEST_ASKED = 3600.0
+#: The longest Retry-After that is followed, in seconds; longer outages are the circuit breaker's matter.
+MAX_RETRY_AFTER = 3600.0
+#: Characters of a server's message in a failure.
+_MAX_DETAIL = 500
 
 
 class TransientError(TeacherError):
-    """One try failed in a way that another may not. ``retry_after`` is in seconds.
+    """An attempt failed, and another may succeed.
 
-    ``answers`` came before it failed: they are kept, and the next try asks for the rest only. ``billed`` is False
-    where the server said no before it worked, None where nobody knows (a timeout, a broken connection).
+    Args:
+        reason: A short name, such as ``http_503``.
+        detail: The message.
+        retry_after: Seconds that the server asks to wait.
+        answers: Samples from before the error: they are kept, and the next attempt asks for the others only.
+        billed: False if the server refused before it worked; None if nobody knows (a timeout, a broken connection).
     """
 
     def __init__(
@@ -39,62 +45,69 @@ class TransientError(TeacherError):
 
     @property
     def slow_down(self) -> bool:
-        """Whether the server says that it is asked too much."""
+        """True if the server reports an overload."""
         return self.reason in ("http_429", "http_503", "http_529")
 
 
-@dataclass(frozen=True)
-class Policy:
-    """How much is in flight, how often a request is tried, and how long is waited in between (seconds).
-
-    ``adaptive`` finds how much the server bears, up to ``concurrency``. ``deadline`` bounds all tries of a request
-    together. ``patience`` is how long nothing may succeed, and ``failing_share`` the share of the last outcomes that
-    may fail for one reason, until the run is stopped.
-    """
-
-    concurrency: int = 16
-    max_attempts: int = 6
-    base: float = 0.5
-    longest: float = 60.0
-    adaptive: bool = True
-    deadline: float | None = None
-    patience: float = 300.0
-    failing_share: float = 0.5
-    rates: Rates = field(default_factory=Rates)
-
-    def wait(self, attempt: int, retry_after: float | None) -> float:
-        """Full jitter up to a doubling bound, but never less than the server asked for."""
-        bound = min(self.longest, self.base * 2 ** (attempt - 1))
-        return max(random.uniform(0, bound), min(retry_after or 0.0, LONGEST_ASKED))  # noqa: S311
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds in a Retry-After header, which holds seconds or a date; None where it holds neither."""
-    if not value:
-        return None
-    with suppress(ValueError):
-        seconds = float(value)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    with suppress(ValueError, TypeError, OverflowError):
-        at = parsedate_to_datetime(value)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return max(0.0, (at - datetime.now(UTC)).total_seconds())
-    return None
-
-
-class UnfinishedError(TeacherError):
-    """Some samples of a request came, and the server stands ready to be asked for the others at once."""
+class PartialAnswerError(TeacherError):
+    """Only some samples of a request were answered; the server can be asked for the others at once."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         super().__init__("unfinished")
         self.answers = list(answers)
 
 
-def failures(
+@dataclass(frozen=True)
+class DispatchPolicy:
+    """How requests are sent and retried. Times are in seconds.
+
+    Attributes:
+        concurrency: Requests in flight at most.
+        max_attempts: Attempts of one request, the first included.
+        base_delay: Upper bound of the delay before the first retry; it doubles per retry.
+        max_delay: The highest such bound.
+        adaptive: Search for the concurrency that the server can handle.
+        deadline: Limit for all attempts of a request together.
+        patience: Time without any success after which the run is stopped.
+        failing_share: Share of the last outcomes that may fail for one reason until the run is stopped.
+        rates: Limits per minute.
+    """
+
+    concurrency: int = 16
+    max_attempts: int = 6
+    base_delay: float = 0.5
+    max_delay: float = 60.0
+    adaptive: bool = True
+    deadline: float | None = None
+    patience: float = 300.0
+    failing_share: float = 0.5
+    rates: RateLimits = field(default_factory=RateLimits)
+
+    def delay(self, attempt: int, retry_after: float | None) -> float:
+        """Return the seconds before a retry: full jitter, but never less than the server asks for."""
+        bound = min(self.max_delay, self.base_delay * 2 ** (attempt - 1))
+        return max(random.uniform(0, bound), min(retry_after or 0.0, MAX_RETRY_AFTER))  # noqa: S311
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After header, which holds seconds or a date; None if it holds neither."""
+    if not value:
+        return None
+    with suppress(ValueError):
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    with suppress(ValueError, TypeError, OverflowError):
+        date = parsedate_to_datetime(value)
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    return None
+
+
+def failures_for(
     request: Request, reason: str, detail: str, attempts: int, permanent: bool, tokens: int | None = 0
 ) -> list[Answer]:
-    """The same failure for each sample of a request; ``tokens`` None where they may have been billed."""
+    """Return the same failure for each sample of a request; ``tokens`` is None if they may have been billed."""
     return [
-        Failure(request.request_id, index, reason, detail[:500], attempts, permanent, tokens)
+        Failure(request.request_id, index, reason, detail[:_MAX_DETAIL], attempts, permanent, tokens)
         for index in request.sample_indexes
     ]

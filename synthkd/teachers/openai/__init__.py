@@ -1,8 +1,21 @@
-"""Any server that speaks the OpenAI protocol: chat and plain completions.
+"""The backend `openai`: any server of the OpenAI protocol, chat and plain completions.
 
-address   where it is and which headers it wants       wire    one request over HTTP
-body      what is sent                                  answers what came back
-teacher   the backend                                   client  the `openai` package, for what is not hot
+module               subject
+-------------------  --------------------------------------------------------------
+`teacher`            the backend
+`endpoint`           addresses, headers and secrets
+`request_body`       the body that is sent
+`parameter_support`  parameters that a server takes, learned from its refusals
+`transport`          one request over HTTP
+`connections`        connections whose answers belong to their requests
+`bounded_body`       bodies read within a size limit
+`responses`          a body as completions and failures
+`message_content`    text, refusal, thoughts and finish reason of a choice
+`logprobs`           log-probabilities of a choice
+`usage`              token counts and cost
+`embedded_errors`    errors inside a body of status 200
+`error_responses`    errors by status and body
+`client`             the `openai` package, for files, batches and models
 """
 
 from synthkd.teachers.openai.teacher import OpenAITeacher

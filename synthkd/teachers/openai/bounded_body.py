@@ -1,7 +1,7 @@
-"""The body of an answer, read within a bound of its decoded size.
+"""Read the body of an answer within a bound on its decoded size.
 
-aiohttp would hold whatever comes: a gzip bomb, chunks without end. Here a body is decoded piece by piece, and the
-reading ends where the bound is passed. A short body of a known length, which nearly every answer is, is read at once.
+aiohttp reads bodies of any size: a gzip bomb, chunks without end. Here a body is decoded piece by piece, and reading
+ends at the bound. A short body of known length, as of nearly every answer, is read at once.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-#: What is asked for. A server that encodes in another way has not read the request.
-ENCODINGS = "gzip, deflate"
-#: Bytes of an error's body that are read: its message stands at the beginning.
-ERROR_BYTES = 256 * 1024
-#: Gzip members, or pieces of one that decode to nothing, in a row.
-_MEMBERS = 1000
+#: The value of Accept-Encoding; an answer in another encoding is an error.
+ACCEPTED_ENCODINGS = "gzip, deflate"
+#: Bytes of an error's body that are read; the message is at its beginning.
+MAX_ERROR_BYTES = 256 * 1024
+#: Gzip members of a body at most.
+_MAX_MEMBERS = 1000
 
 
-def is_short(headers: Mapping[str, str], most: int) -> bool:
-    """Whether a body is not encoded and of a known length within the bound: it can be read at once."""
+def fits_at_once(headers: Mapping[str, str], most: int) -> bool:
+    """Return True if a body is not encoded and its length is known and within the bound."""
     length = headers.get(CONTENT_LENGTH)
     return (
         length is not None
@@ -40,8 +40,12 @@ def is_short(headers: Mapping[str, str], most: int) -> bool:
 
 
 async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The decoded body of a 200. Raises `TransientError` for one beyond ``most`` bytes, or that does not decode."""
-    if is_short(response.headers, most):
+    """Return the decoded body of an answer.
+
+    Raises:
+        TransientError: The body is larger than ``most`` bytes, or does not decode.
+    """
+    if fits_at_once(response.headers, most):
         return await response.read()
     data = await _read(response, most, decoder(response.headers.get(CONTENT_ENCODING, "")))
     if len(data) > most:
@@ -51,27 +55,27 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 async def read_error_body(response: aiohttp.ClientResponse) -> bytes:
-    """The decoded beginning of an error's body; as it came where it does not decode."""
+    """Return the beginning of an error's body: decoded, or raw in an unknown encoding."""
     encoding = response.headers.get(CONTENT_ENCODING, "")
     try:
         decode = decoder(encoding)
     except TransientError:
         decode = _plain
     try:
-        return (await _read(response, ERROR_BYTES, decode))[:ERROR_BYTES]
+        return (await _read(response, MAX_ERROR_BYTES, decode))[:MAX_ERROR_BYTES]
     except TransientError:
         return b"(a body that does not decode)"
 
 
 async def _read(response: aiohttp.ClientResponse, most: int, decode: Callable[[bytes, int], bytes]) -> bytes:
-    """As much of a body as comes, until one byte beyond ``most``."""
-    found = bytearray()
+    """Return a decoded body, or its first ``most`` + 1 bytes if it is larger."""
+    body = bytearray()
     content = response.content
-    while len(found) <= most and (data := await content.readany()):
-        found += decode(data, most + 1 - len(found))
-    if len(found) <= most:
+    while len(body) <= most and (data := await content.readany()):
+        body += decode(data, most + 1 - len(body))
+    if len(body) <= most:
         decode(b"", 0)
-    return bytes(found)
+    return bytes(body)
 
 
 def _plain(data: bytes, most: int) -> bytes:
@@ -79,14 +83,18 @@ def _plain(data: bytes, most: int) -> bytes:
 
 
 def decoder(encoding: str) -> Callable[[bytes, int], bytes]:
-    """Decodes piece by piece, at most so many bytes at a time; an empty piece asks whether the end was there."""
+    """Return a function that decodes pieces of a body.
+
+    It takes a piece and the bytes to return at most. Called with an empty piece, it raises `TransientError` if the
+    end of the body is missing.
+    """
     name = encoding.strip().lower()
     if name in ("", "identity"):
         return _plain
     if name not in ("gzip", "x-gzip", "deflate"):
         raise TransientError(
             "bad_response",
-            f"the body is encoded in a way that was not asked for ({name[:40]!r})",
+            f"the body has an encoding that was not requested ({name[:40]!r})",
             billed=None,
         )
     return _Inflate()
@@ -96,34 +104,34 @@ class _Inflate:
     """gzip, zlib and raw deflate (which some servers call deflate), in any number of members."""
 
     def __init__(self) -> None:
-        self._inside: zlib._Decompress | None = None
-        self._bits: int | None = None
+        self._member: zlib._Decompress | None = None
+        self._window_bits: int | None = None
         self._members = 0
 
     def __call__(self, data: bytes, most: int) -> bytes:
         if not data:
-            if self._inside is not None and not self._inside.eof:
+            if self._member is not None and not self._member.eof:
                 raise _broken()
             return b""
-        found = bytearray()
+        decoded = bytearray()
         try:
-            while data and len(found) < most:
-                if self._inside is None or self._inside.eof:
-                    self._inside = self._next(data)
-                found += self._inside.decompress(data, most - len(found))
-                data = self._inside.unused_data if self._inside.eof else self._inside.unconsumed_tail
+            while data and len(decoded) < most:
+                if self._member is None or self._member.eof:
+                    self._member = self._next_member(data)
+                decoded += self._member.decompress(data, most - len(decoded))
+                data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
         except zlib.error:
             raise _broken() from None
-        return bytes(found)
+        return bytes(decoded)
 
-    def _next(self, data: bytes) -> zlib._Decompress:
+    def _next_member(self, data: bytes) -> zlib._Decompress:
         self._members += 1
-        if self._members > _MEMBERS:
+        if self._members > _MAX_MEMBERS:
             raise _broken()
-        if self._bits is None:
-            # 32: gzip or zlib, by its header; the low half of zlib's first byte is 8.
-            self._bits = 47 if data[:1] == b"\x1f" or data[0] & 15 == 8 else -15
-        return zlib.decompressobj(self._bits)
+        if self._window_bits is None:
+            # 47: gzip or zlib by the header; the low half of zlib's first byte is 8. -15: raw deflate.
+            self._window_bits = 47 if data[:1] == b"\x1f" or data[0] & 15 == 8 else -15
+        return zlib.decompressobj(self._window_bits)
 
 
 def _broken() -> TransientError:

@@ -1,7 +1,7 @@
-"""The `openai` package, for what is not hot: files, batches, the list of models.
+"""The `openai` package, for files, batches and the list of models.
 
-Its HTTP client would follow redirects (with the recipe's headers, if not with the key) and hold bodies of any size.
-Here it follows none, and what it reads is decoded piece by piece within the bound of the recipe.
+By default, its HTTP client follows redirects (with the recipe's headers, if not with the key) and reads bodies of any
+size. Here it follows none, and bodies are decoded piece by piece within the recipe's bound.
 """
 
 from __future__ import annotations
@@ -15,61 +15,64 @@ import httpx2
 import openai
 
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.bounded_body import ENCODINGS, ERROR_BYTES, decoder
-from synthkd.teachers.openai.endpoint import proxy_of
-from synthkd.teachers.openai.transport import tls_of
+from synthkd.teachers.openai.bounded_body import ACCEPTED_ENCODINGS, MAX_ERROR_BYTES, decoder
+from synthkd.teachers.openai.endpoint import proxy_url
+from synthkd.teachers.openai.transport import tls_context
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.openai.endpoint import Address
+    from synthkd.teachers.openai.endpoint import Endpoint
 
-#: Seconds that the list of models is waited for: it is a courtesy.
-_SOON = 5.0
-#: Bytes that a piece of a file may decode to: a thousand times what is read at once.
-_PIECE = 128 * 1024 * 1024
-#: Models, and characters of a name, that are looked at.
-_MODELS, _NAME = 10_000, 200
-
-
-class BodyError(openai.OpenAIError):
-    """A body is too large, or does not decode. The package hands on its own kind of error, and tries nothing again."""
+#: Seconds to wait for the list of models, which only improves an error's message.
+_MODELS_TIMEOUT = 5.0
+#: Bytes that a piece of a body may decode to: a thousand times the size of a read.
+_MAX_PIECE = 128 * 1024 * 1024
+#: Models that are read, and characters of a name.
+_MAX_MODELS, _MAX_NAME = 10_000, 200
 
 
-def client_of(part: TeacherPart, address: Address) -> openai.AsyncOpenAI:
-    """A client for one address, with the headers and certificates of a recipe."""
-    # The package says itself what kind of body it sends and takes: here these are files too.
+class UnreadableBodyError(openai.OpenAIError):
+    """A body is too large, or does not decode. The package passes on errors of its own class without a retry."""
+
+
+def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
+    """Return a client for one endpoint, with the headers and certificates of a recipe."""
+    # The package sets the content types itself: some bodies are files.
     own = ("Content-Type", "Accept")
-    headers: dict[str, Any] = {name: value for name, value in address.headers.items() if name not in own}
-    headers.setdefault("Accept-Encoding", ENCODINGS)
-    before = [] if "Authorization" in headers else [_without_bearer]
-    hooks: dict[str, Any] = {"request": before, "response": [_bounded(int(part.max_answer_megabytes * 1e6))]}
-    tls = tls_of(part)
+    headers: dict[str, Any] = {name: value for name, value in endpoint.headers.items() if name not in own}
+    headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
+    request_hooks = [] if "Authorization" in headers else [_remove_bearer]
+    hooks: dict[str, Any] = {
+        "request": request_hooks,
+        "response": [_bounded(int(part.max_answer_megabytes * 1e6))],
+    }
+    tls = tls_context(part)
     verify: dict[str, Any] = {"verify": tls} if isinstance(tls, ssl.SSLContext) else {}
     return openai.AsyncOpenAI(
-        # The true one is in the headers.
+        # The key is in the headers.
         api_key="none",
-        base_url=address.base,
+        base_url=endpoint.base,
         default_headers=headers,
-        default_query=dict(parse_qsl(address.query)),
+        default_query=dict(parse_qsl(endpoint.query)),
         max_retries=part.max_attempts - 1,
         timeout=part.timeout,
         http_client=openai.DefaultAsyncHttpxClient(
-            proxy=proxy_of(part), follow_redirects=False, event_hooks=hooks, **verify
+            proxy=proxy_url(part), follow_redirects=False, event_hooks=hooks, **verify
         ),
     )
 
 
-async def _without_bearer(request: Any) -> None:
-    """The package always sends a key as a bearer's; here it has a header of its own, or there is none."""
+async def _remove_bearer(request: Any) -> None:
+    """Remove the bearer token that the package always sends: the key has another header, or there is none."""
     request.headers.pop("Authorization", None)
 
 
 def _bounded(most: int) -> Callable[[httpx2.Response], Awaitable[None]]:
-    """A hook that puts a bound on each body before it is read. Who reads a file's content bounds that."""
+    """Return a hook that bounds each body before it is read; readers of a file's content bound that themselves."""
 
     async def bound(response: httpx2.Response) -> None:
         encoding = response.headers.pop("Content-Encoding", "")
-        limit: float = most if response.status_code == 200 else ERROR_BYTES
+        limit: float = most if response.status_code == 200 else MAX_ERROR_BYTES
         if response.status_code == 200 and response.request.url.path.endswith("/content"):
             limit = float("inf")
         response.stream = _Stream(response.stream, limit, encoding)
@@ -78,36 +81,38 @@ def _bounded(most: int) -> Callable[[httpx2.Response], Awaitable[None]]:
 
 
 class _Stream(httpx2.AsyncByteStream):
-    """A body, decoded, that ends with an error beyond its bound."""
+    """A decoded body that raises beyond its bound."""
 
     def __init__(self, raw: Any, most: float, encoding: str) -> None:
         self._raw, self._most, self._encoding = raw, most, encoding
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        seen = 0
+        size = 0
         try:
             decode = decoder(self._encoding)
             async for data in self._raw:
-                # Zlib gives back an empty piece for an empty one.
-                piece = decode(data, _PIECE) if data else b""
-                seen += len(piece)
-                if seen > self._most or len(piece) == _PIECE:
-                    raise BodyError(f"the body is larger than {min(self._most, seen) / 1e6:g} MB, decoded")
+                # Called with an empty piece, the decoder checks for the end of the body.
+                piece = decode(data, _MAX_PIECE) if data else b""
+                size += len(piece)
+                if size > self._most or len(piece) == _MAX_PIECE:
+                    raise UnreadableBodyError(
+                        f"the body is larger than {min(self._most, size) / 1e6:g} MB, decoded"
+                    )
                 yield piece
             decode(b"", 0)
         except TransientError as error:
-            raise BodyError(error.detail) from None
+            raise UnreadableBodyError(error.detail) from None
 
     async def aclose(self) -> None:
         await self._raw.aclose()
 
 
-async def served_models(part: TeacherPart, address: Address) -> list[str]:
-    """Names of the models that a server has; none where it does not say."""
-    async with client_of(part, address).with_options(timeout=_SOON, max_retries=0) as client:
+async def served_models(part: TeacherPart, endpoint: Endpoint) -> list[str]:
+    """Return the names of a server's models; an empty list if it does not tell."""
+    async with openai_client(part, endpoint).with_options(timeout=_MODELS_TIMEOUT, max_retries=0) as client:
         try:
-            found = await client.models.list()
-            names = [getattr(model, "id", None) for model in found.data[:_MODELS]]
-        except Exception:  # noqa: BLE001 (the package checks no types: an odd list ends in any error)
+            models = await client.models.list()
+            names = [getattr(model, "id", None) for model in models.data[:_MAX_MODELS]]
+        except Exception:  # noqa: BLE001 (the package checks no types: an odd list may raise any error)
             return []
-    return sorted({name for name in names if type(name) is str and 0 < len(name) <= _NAME})
+    return sorted({name for name in names if type(name) is str and 0 < len(name) <= _MAX_NAME})

@@ -1,15 +1,15 @@
-"""Connections that answer what they were asked: an aiohttp connector that trusts no idle connection.
+"""Connections whose answers belong to their requests: an aiohttp connector that checks idle connections.
 
-HTTP/1.1 joins answers to requests by their order alone. A server or gateway that sends one answer too many on a
-kept-alive connection would have it taken for the answer to the next request. So a connection is closed when
+HTTP/1.1 matches answers to requests by their order alone: the surplus answer of a server or gateway on a kept-alive
+connection would be read as the answer to the next request. A connection is closed if
 
-    anything comes while it is idle            seen as it comes, or by a look at its socket before it is used again
-    a second answer comes together with one    both came in one piece
+    data arrives while it is idle       seen at once, or when its socket is checked before the next use
+    a second answer follows the first   both in one piece of data
 
-and an answer that came before its request was written is marked (`Line.early`). A server that has once sent an answer
-too many gets a connection for each request: on a busy connection such an answer cannot be told from a true one. For
-the same reason a connection is used again only when the first ones to a server have been idle for a moment and
-nothing came (`_Trial`).
+and an answer from before its request was written is marked (`HttpConnection.is_early`). A server that has sent a surplus
+answer gets a new connection per request, since on a busy connection such an answer looks like a true one. For the
+same reason, connections are reused only after the first ones to a server have been idle for a moment without data
+(`_Probation`).
 """
 
 from __future__ import annotations
@@ -26,82 +26,81 @@ from aiohttp.client_proto import ResponseHandler
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Connections to a new server that rest, and seconds without anything until it is trusted: the shorter time is enough
-#: once it has given many answers, as the others must not wait on a fast server.
-_RESTING, _REST, _SHORT_REST, _MANY = 2, 1.0, 0.03, 128
-#: The connection of the current task's request: None until there is one.
-LINE: ContextVar[Line | None] = ContextVar("LINE", default=None)
-#: What some load balancers send on an idle connection before they close it.
+#: Connections to a new server that stay idle, and seconds without data until it is trusted. After many answers the
+#: shorter time is enough: on a fast server, new connections cost more.
+_IDLE_CONNECTIONS, _QUIET_TIME, _SHORT_QUIET_TIME, _MANY_ANSWERS = 2, 1.0, 0.03, 128
+#: The connection of the current task's request; None until there is one.
+CURRENT_CONNECTION: ContextVar[HttpConnection | None] = ContextVar("LINE", default=None)
+#: Statuses that some load balancers send on an idle connection before they close it.
 _GOODBYE = (b"HTTP/1.1 408", b"HTTP/1.0 408")
 
 
-#: Bound once: they are called for each request.
+#: Looked up once: they are called for each request.
 _start_timeout, _data_received = ResponseHandler.start_timeout, ResponseHandler.data_received
 
 
-class Line(ResponseHandler):
+class HttpConnection(ResponseHandler):
     """The protocol of one connection.
 
     Attributes:
-        wrote: The whole request was handed to the transport, so the server may have worked on it.
-        early: Something came before that.
-        idle: No request uses the connection.
-        extra: An answer came that nobody asked for.
-        uses: Requests that the connection was handed out for.
+        is_written: The whole request was passed to the transport, so that the server may have worked on it.
+        is_early: Data arrived before that.
+        is_idle: No request uses the connection.
+        has_surplus: An answer without a request arrived.
+        uses: Requests for which the connection was used.
+        probation: The probation of its server, as long as that lasts.
     """
 
-    def __init__(self, loop: Any, noticed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, loop: Any, on_surplus: Callable[[], None] = lambda: None) -> None:
         super().__init__(loop)
-        self.wrote = self.early = self.extra = False
-        self.idle: Any = False
+        self.is_written = self.is_early = self.has_surplus = False
+        self.is_idle: Any = False
         self.uses = 1
-        #: The trial that its server stands, while it does.
-        self.trial: _Trial | None = None
-        self._noticed = noticed
-        self._look: Callable[[int], Any] | None = None
+        self.probation: _Probation | None = None
+        self._on_surplus = on_surplus
+        self._poll: Callable[[int], Any] | None = None
 
     def start_timeout(self) -> None:
-        """aiohttp calls this when a request is written."""
-        self.wrote = True
+        """Note that the request is written: aiohttp calls this then."""
+        self.is_written = True
         _start_timeout(self)
 
     def data_received(self, data: bytes) -> None:
-        if self.idle:
+        if self.is_idle:
             if data:
-                self.unasked(data)
+                self.drop_surplus(data)
             return
-        if not self.wrote and data:
-            self.early = True
+        if not self.is_written and data:
+            self.is_early = True
         _data_received(self, data)
         # The answer may have ended in this piece, and with it the use of the connection.
-        if self._buffer and self.idle:
-            self.unasked(b"")
+        if self._buffer and self.is_idle:
+            self.drop_surplus(b"")
 
     @property
-    def doubtful(self) -> bool:
-        """Whether the answer may be another request's: it came too early, or beside a second on a connection that
-        was used before."""
-        return self.early or (self.extra and self.uses > 1)
+    def is_doubtful(self) -> bool:
+        """True if the answer may be another request's: early, or beside a second one on a reused connection."""
+        return self.is_early or (self.has_surplus and self.uses > 1)
 
-    def unasked(self, data: bytes) -> None:
-        """Drop what nobody asked for, and the connection with it."""
-        self.extra = True
+    def drop_surplus(self, data: bytes) -> None:
+        """Discard data without a request, and abort the connection."""
+        self.has_surplus = True
         if (data.strip() and not data.startswith(_GOODBYE)) or self._buffer:
-            self._noticed()
+            self._on_surplus()
         self._buffer.clear()
         if self.transport is not None:
             self.transport.abort()
 
-    def quiet(self) -> bool:
-        """Whether the socket has nothing to read, its end included. What was read, `data_received` has seen."""
-        look = self._look
-        if look is None:
-            look = self._look = _looker(self.transport)
-        return not look(0)
+    def is_quiet(self) -> bool:
+        """Return True if the socket has neither data nor its end to read."""
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = _make_poll(self.transport)
+        return not poll(0)
 
 
-def _looker(transport: Any) -> Callable[[int], Any]:
-    """A function that says whether a transport's socket has something to read."""
+def _make_poll(transport: Any) -> Callable[[int], Any]:
+    """Return a function that tells if a transport's socket has something to read."""
     socket = transport.get_extra_info("socket")
     number = socket.fileno() if socket is not None else -1
     if number < 0:
@@ -113,82 +112,85 @@ def _looker(transport: Any) -> Callable[[int], Any]:
     return poll.poll
 
 
-class _Trial:
-    """The first connections to a server: some rest, to see whether it sends more than it was asked for."""
+class _Probation:
+    """The first connections to a server: some stay idle, to see if it sends surplus data."""
 
     def __init__(self) -> None:
-        self.resting: list[tuple[Line, float]] = []
+        self.idle: list[tuple[HttpConnection, float]] = []
         self.answers = 0
-        self.over = False
+        self.is_over = False
 
-    def takes(self, line: Line) -> bool:
-        """Count an answer; whether its connection is to rest, and not to be closed."""
+    def keep_idle(self, connection: HttpConnection) -> bool:
+        """Count an answer; return True if its connection is to stay idle, False if it is to be closed."""
         self.answers += 1
-        self.resting = [(other, since) for other, since in self.resting if other.is_connected()]
-        if len(self.resting) == _RESTING:
+        self.idle = [(other, since) for other, since in self.idle if other.is_connected()]
+        if len(self.idle) == _IDLE_CONNECTIONS:
             return False
-        self.resting.append((line, time.monotonic()))
+        self.idle.append((connection, time.monotonic()))
         return True
 
     @property
-    def passed(self) -> bool:
-        """Whether nothing came for long enough."""
-        least = _REST if self.answers < _MANY else _SHORT_REST
-        until = time.monotonic() - least
-        return any(since <= until and line.is_connected() and line.quiet() for line, since in self.resting)
+    def is_passed(self) -> bool:
+        """True if an idle connection has had no data for long enough."""
+        seconds = _QUIET_TIME if self.answers < _MANY_ANSWERS else _SHORT_QUIET_TIME
+        latest = time.monotonic() - seconds
+        return any(
+            since <= latest and connection.is_connected() and connection.is_quiet()
+            for connection, since in self.idle
+        )
 
 
 _get, _release = aiohttp.TCPConnector._get, aiohttp.TCPConnector._release
 
 
-class Connector(aiohttp.TCPConnector):
-    """A pool that hands out connections on which nothing came while they were idle."""
+class GuardedConnector(aiohttp.TCPConnector):
+    """A pool of connections that had no data while they were idle."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory: Any = functools.partial(Line, loop=self._loop, noticed=self._distrust)
-        #: Whether a connection is used for more than one request.
+        self._factory: Any = functools.partial(HttpConnection, loop=self._loop, on_surplus=self._stop_reuse)
+        #: True as long as a connection may be used for more than one request.
         self.reuses = True
-        #: Servers whose trial goes on, and those that passed.
-        self._trials: dict[Any, _Trial] = {}
-        self._passed: set[Any] = set()
+        #: Probation of each new server, and the servers that passed.
+        self._probations: dict[Any, _Probation] = {}
+        self._trusted: set[Any] = set()
 
-    def _distrust(self) -> None:
+    def _stop_reuse(self) -> None:
         self.reuses = False
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        if self._trials and self.reuses and (trial := self._trials.get(key)) is not None:
-            if not trial.passed:
+        if self._probations and self.reuses and (probation := self._probations.get(key)) is not None:
+            if not probation.is_passed:
                 return None
-            trial.over = True
-            del self._trials[key]
-            self._passed.add(key)
+            probation.is_over = True
+            del self._probations[key]
+            self._trusted.add(key)
         while (connection := await _get(self, key, traces)) is not None:
-            line: Any = connection.protocol
-            if self.reuses and not line.extra and line.quiet():
-                line.idle = line.wrote = False
-                line.uses += 1
-                LINE.set(line)
+            protocol: Any = connection.protocol
+            if self.reuses and not protocol.has_surplus and protocol.is_quiet():
+                protocol.is_idle = protocol.is_written = False
+                protocol.uses += 1
+                CURRENT_CONNECTION.set(protocol)
                 return connection
             connection.close()
         return None
 
     async def _create_connection(self, req: Any, *args: Any, **named: Any) -> Any:
-        line: Any = await super()._create_connection(req, *args, **named)
-        if (key := req.connection_key) not in self._passed:
-            line.trial = self._trials.setdefault(key, _Trial())
-        LINE.set(line)
-        return line
+        protocol: Any = await super()._create_connection(req, *args, **named)
+        if (key := req.connection_key) not in self._trusted:
+            protocol.probation = self._probations.setdefault(key, _Probation())
+        CURRENT_CONNECTION.set(protocol)
+        return protocol
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-        protocol.idle = True
+        protocol.is_idle = True
         close = should_close or not self.reuses
         if not close:
             if protocol._buffer:
-                protocol.unasked(b"")
-            if (trial := protocol.trial) is not None and not protocol.should_close:
-                if trial.over:
-                    protocol.trial = None
+                protocol.drop_surplus(b"")
+            if (probation := protocol.probation) is not None and not protocol.should_close:
+                if probation.is_over:
+                    protocol.probation = None
                 else:
-                    close = not trial.takes(protocol)
+                    close = not probation.keep_idle(protocol)
         _release(self, key, protocol, should_close=close)

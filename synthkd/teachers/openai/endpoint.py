@@ -1,4 +1,4 @@
-"""Where a server is, and the headers that it wants. Secrets come from the environment and are shown nowhere."""
+"""Endpoints: address, headers and the mask that hides their secrets. Secrets come from the environment."""
 
 from __future__ import annotations
 
@@ -21,23 +21,30 @@ _AZURE = (".openai.azure.com", ".cognitiveservices.azure.com")
 
 
 @dataclass(frozen=True)
-class Address:
-    """One endpoint. ``mask`` takes its secrets out of a server's text, should it repeat them."""
+class Endpoint:
+    """One address with its headers.
+
+    Attributes:
+        base: The address without query; it may hold a password.
+        public: The address without user, password and query.
+        query: The encoded query.
+        headers: Headers of each request, the key included.
+        mask: Takes the secrets out of a server's text.
+    """
 
     base: str = field(repr=False)
-    #: The address without user, password and query.
     public: str
     query: str = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     mask: Mask = field(repr=False)
 
     def url(self, path: str) -> str:
-        """The whole address of a path such as ``/chat/completions``."""
+        """Return the address of a path such as ``/chat/completions``."""
         return f"{self.base}{path}" + (f"?{self.query}" if self.query else "")
 
 
-def base_urls(part: TeacherPart) -> list[Url]:
-    """The addresses that a recipe, or the environment, names."""
+def endpoint_urls(part: TeacherPart) -> list[Url]:
+    """Return the addresses that the recipe or the environment names."""
     named = part.base_url
     if named is None:
         try:
@@ -46,20 +53,20 @@ def base_urls(part: TeacherPart) -> list[Url]:
             raise RecipeError(f"OPENAI_BASE_URL: {error}") from None
     urls = [_url(url) for url in (named if isinstance(named, list) else [named])]
     if not urls:
-        # Else what was meant for one's own server would go elsewhere, and be paid for.
+        # The default address would get, and bill, requests meant for the user's own server.
         raise RecipeError("teacher.base_url is empty; name the server, or leave the line out")
     for url in urls:
         url.parts()
     if len(urls) > 1 and not part.identity:
         raise RecipeError(
-            "teacher.base_url names several endpoints: name `teacher.identity` too, so that what was bought is found"
-            " again whichever of them answered"
+            "teacher.base_url names several endpoints: name `teacher.identity` too, so that completions are found again"
+            " whichever endpoint answered"
         )
     return urls
 
 
 def _url(url: Url | str) -> Url:
-    """An address, also where a part was changed without a check (`model_copy`)."""
+    """Return a checked address, even if `model_copy` has put in an unchecked text."""
     if isinstance(url, Url):
         return url
     try:
@@ -68,30 +75,30 @@ def _url(url: Url | str) -> Url:
         raise RecipeError(f"teacher.base_url: {error}") from None
 
 
-def public(url: Url) -> str:
-    """An address without user, password and query."""
+def public_url(url: Url) -> str:
+    """Return an address without user, password and query."""
     return url.parts().shown
 
 
-def proxy_of(part: TeacherPart) -> str | None:
-    """The recipe's proxy as it is asked, with user and password; None where it names none."""
+def proxy_url(part: TeacherPart) -> str | None:
+    """Return the recipe's proxy with user and password; None if it names none."""
     return None if part.proxy is None else part.proxy.resolve("teacher.proxy")
 
 
-def _of_proxies(part: TeacherPart) -> list[str]:
-    """Secrets of the recipe's proxy, or of those that the environment names."""
+def _proxy_secrets(part: TeacherPart) -> list[str]:
+    """Return the secrets of the recipe's proxy, or of the proxies that the environment names."""
     if part.proxy is not None:
         return part.proxy.secrets("teacher.proxy")
-    found = []
+    secrets = []
     for url in getproxies().values():
-        # What is no address is said when it is used.
+        # An invalid address is reported when it is used.
         with suppress(ValueError, RecipeError):
-            found += Url(url, trusted=True).secrets()
-    return found
+            secrets += Url(url, trusted=True).secrets()
+    return secrets
 
 
-def resolve(url: Url, part: TeacherPart) -> Address:
-    """An address with its headers: key, user and password, and what the recipe adds."""
+def resolve_endpoint(url: Url, part: TeacherPart) -> Endpoint:
+    """Return an address with its headers: the key or user and password, and the recipe's own headers."""
     parts = url.parts()
     key = _key(part, parts.base)
     query = dict(parts.query)
@@ -99,10 +106,10 @@ def resolve(url: Url, part: TeacherPart) -> Address:
         query["api-version"] = part.api_version
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     secrets = [key, *url.secrets()]
-    secrets += _of_proxies(part)
+    secrets += _proxy_secrets(part)
     if parts.password is not None and not key:
-        coded = base64.b64encode(f"{parts.user}:{parts.password}".encode()).decode()
-        headers["Authorization"] = f"Basic {coded}"
+        credentials = base64.b64encode(f"{parts.user}:{parts.password}".encode()).decode()
+        headers["Authorization"] = f"Basic {credentials}"
     elif parts.host.endswith(_AZURE) or part.api_version:
         headers["api-key"] = key
     else:
@@ -110,14 +117,14 @@ def resolve(url: Url, part: TeacherPart) -> Address:
     own = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
     headers |= own.resolve()
     secrets += own.secrets()
-    return Address(parts.base, parts.shown, urlencode(query), headers, Mask.of(secrets))
+    return Endpoint(parts.base, parts.shown, urlencode(query), headers, Mask.of(secrets))
 
 
 def _key(part: TeacherPart, base: str) -> str:
-    """The key, without the white space that a file or a shell left around it; "" where none is needed."""
+    """Return the key, without the white space that a file or a shell left around it; "" if none is needed."""
     key = os.environ.get(part.api_key_env, "").strip()
     if key and not (key.isascii() and key.isprintable()):
-        # The HTTP library would repeat the whole header in its error.
+        # The HTTP library would show the whole header in its error.
         raise AuthenticationError(
             f"the key in {part.api_key_env} holds characters that no header can carry; check that variable"
         )

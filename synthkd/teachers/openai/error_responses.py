@@ -1,13 +1,12 @@
-"""The status and body of an answer that is none, as what they mean for the request or the run.
+"""Convert error responses to exceptions, by status and body.
 
     401, 407, 403 and 400 with the code of a wrong key      AuthenticationError   ends the run
-    402, and any other status with a code of no credit      QuotaError            ends the run; nothing failed for good
-    408, 409, 425, 429, 5xx                                 TransientError        tried again
-    3xx, and all else                                       RequestError          this request fails for good; its
-                                                                                  ``parameter`` is what was refused
+    402, and any other status with a code of no credit      QuotaError            ends the run; no request fails
+    408, 409, 425, 429, 5xx                                 TransientError        retried
+    3xx, and all others                                     RequestError          this request fails permanently; its
+                                                                                  ``parameter`` is the refused one
 
-Each says truthfully whether the try may be billed (``billed``): of these only a gateway that gave up waiting for the
-server behind it leaves that open.
+``billed`` is None only for a gateway that gave up on the server behind it, which may have done the work.
 """
 
 from __future__ import annotations
@@ -20,15 +19,17 @@ from urllib.parse import urljoin
 from synthkd.errors import AuthenticationError, QuotaError, RecipeError, RequestError, TeacherError
 from synthkd.fastjson import loads
 from synthkd.secrets import Url
-from synthkd.teachers.dispatch import TransientError, retry_after
+from synthkd.teachers.dispatch import TransientError, parse_retry_after
 from synthkd.teachers.openai.parameter_support import refused_parameter
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.openai.endpoint import Address
+    from synthkd.teachers.openai.endpoint import Endpoint
 
-#: Characters of a server's words that are kept.
-_WORDS = 500
+#: Statuses of an answer; some gateways answer a POST with 201.
+ANSWER_STATUSES = (200, 201, 203)
+#: Characters of a server's message that are kept.
+_MAX_DETAIL = 500
 #: Codes and types of an account without credit. OpenAI: the first four; Moonshot, DashScope, xAI, SiliconFlow,
 #: Zhipu, Together and others: the rest.
 _NO_CREDIT = frozenset(
@@ -57,10 +58,10 @@ _NO_CREDIT = frozenset(
         "1113",
     ]
 )
-#: The same in words, of servers whose code says nothing: Anthropic ("Your credit balance is too low"), DeepSeek
-#: ("Insufficient Balance"), Fireworks ("monthly spending limit"), OpenRouter, xAI. "exceeded your current quota" is
-#: not among them: Gemini says so of a rate limit.
-_NO_CREDIT_WORDS = re.compile(
+#: Messages of servers without such a code: Anthropic ("Your credit balance is too low"), DeepSeek ("Insufficient
+#: Balance"), Fireworks ("monthly spending limit"), OpenRouter, xAI. "exceeded your current quota" is not included:
+#: Gemini sends it for a rate limit.
+_NO_CREDIT_MESSAGE = re.compile(
     r"(credit|account|your) balance is (too low|insufficient|not enough|negative|exhausted)"
     r"|insufficient (account )?(balance|credits?|funds)\b|not enough (balance|credits?|funds)\b"
     r"|negative balance|out of credits|(don't|do not) have any credits|used all (of )?(your )?available credits"
@@ -68,6 +69,7 @@ _NO_CREDIT_WORDS = re.compile(
     r"|billing hard limit|余额不足|欠费",
     re.IGNORECASE,
 )
+#: Codes and types of a wrong key, and messages.
 _WRONG_KEY = frozenset(
     [
         "invalid_api_key",
@@ -86,35 +88,36 @@ _WRONG_KEY = frozenset(
         "missing_api_key",
     ]
 )
-_WRONG_KEY_WORDS = re.compile(
+_WRONG_KEY_MESSAGE = re.compile(
     r"(invalid|incorrect|wrong|expired|revoked|missing) api[ -]?key|api[ -]?key (is )?(not valid|invalid|incorrect|expired)"
     r"|api[ -]?key (has been|was) (revoked|disabled)|authentication fails",
     re.IGNORECASE,
 )
-#: Statuses in which the words, and not the code alone, may say that there is no credit or that the key is wrong. A 422
-#: repeats the prompt in many servers.
-_WORDS_COUNT = (400, 401, 403, 412, 429)
-_TRY_AGAIN = (408, 409, 425, 429)
-#: A gateway gave up on the server behind it, which may have done the work.
+#: Statuses whose message, and not only the code, may report missing credit or a wrong key. The message of a 422 repeats
+#: the prompt on many servers.
+_MESSAGE_STATUSES = (400, 401, 403, 412, 429)
+#: Statuses below 500 that are retried.
+_RETRIED = (408, 409, 425, 429)
+#: Statuses of a gateway that gave up on the server behind it, which may have done the work.
 _MAYBE_BILLED = (504, 520, 524)
 
 
-def refusal(
-    address: Address, part: TeacherPart, status: int, headers: Mapping[str, str], data: bytes
+def status_error(
+    endpoint: Endpoint, part: TeacherPart, status: int, headers: Mapping[str, str], data: bytes
 ) -> TeacherError:
-    """Return the error that a status other than 200 means."""
-    message, codes, param = _said(data)
-    # Masked whole, then cut: of a key across the cut, a part would remain.
-    detail = address.mask(message)[:_WORDS]
-    if found := _account(address, part, status, codes, message, detail):
-        return found
+    """Return the exception for a status that is not an answer's."""
+    message, codes, param = _parse_error(data)
+    # Masked, then truncated: truncated first, a part of a key could remain.
+    detail = endpoint.mask(message)[:_MAX_DETAIL]
+    if error := _account_error(endpoint, part, status, codes, message, detail):
+        return error
     if 300 <= status < 400:
-        return RequestError(f"http_{status}", _redirected(address, headers))
-    if status in _TRY_AGAIN or status >= 500:
+        return RequestError(f"http_{status}", _redirect_detail(endpoint, headers))
+    if status in _RETRIED or status >= 500:
         billed = None if status in _MAYBE_BILLED else False
-        return TransientError(f"http_{status}", detail, _wait(headers), billed=billed)
+        return TransientError(f"http_{status}", detail, _retry_after(headers), billed=billed)
     if 200 <= status < 300:
-        return TransientError("bad_response", f"status {status}, which is no answer: {detail}", billed=None)
+        return TransientError("bad_response", f"status {status} is not an answer: {detail}", billed=None)
     if any("context_length" in code for code in codes) or "context length" in detail:
         return RequestError("context_too_long", detail)
     if any("content_filter" in code or "content_policy" in code for code in codes):
@@ -122,104 +125,102 @@ def refusal(
     return RequestError(f"http_{status}", detail, refused_parameter(message, param))
 
 
-def refused_within(address: Address, part: TeacherPart, found: dict[str, Any], data: bytes) -> TeacherError:
-    """Return the meaning of an error that came with status 200, as from gateways whose server failed midway."""
-    error = found.get("error")
+def error_of_body(endpoint: Endpoint, part: TeacherPart, body: dict[str, Any], data: bytes) -> TeacherError:
+    """Return the exception for an error inside a body of status 200, as of a gateway whose server failed midway."""
+    error = body.get("error")
     code = error.get("code") if type(error) is dict else None
     if type(code) is str and re.fullmatch(r"[45]\d\d", code):
         code = int(code)
     if type(code) is int and 400 <= code < 600:
-        return refusal(address, part, code, {}, data)
-    message, codes, _ = _said(data)
-    detail = address.mask(message)[:_WORDS]
-    if no_credit_in(codes):
-        return _no_credit(address, detail)
-    if any("content_filter" in named or "content_policy" in named for named in codes):
+        return status_error(endpoint, part, code, {}, data)
+    message, codes, _ = _parse_error(data)
+    detail = endpoint.mask(message)[:_MAX_DETAIL]
+    if is_out_of_credit(codes):
+        return _no_credit(endpoint, detail)
+    if any("content_filter" in code or "content_policy" in code for code in codes):
         return RequestError("content_filter", detail)
-    named = address.mask(", ".join(sorted(codes)))[:_WORDS]
-    said = f"{named}: {detail}" if named and named not in detail else detail
-    return TransientError("bad_response", f"an error in the place of an answer: {said}"[:_WORDS], billed=None)
+    named = endpoint.mask(", ".join(sorted(codes)))[:_MAX_DETAIL]
+    text = f"{named}: {detail}" if named and named not in detail else detail
+    return TransientError("bad_response", f"an error instead of an answer: {text}"[:_MAX_DETAIL], billed=None)
 
 
-def no_credit_in(codes: Iterable[str]) -> bool:
-    """Whether one of a server's codes says that the account has no credit."""
+def is_out_of_credit(codes: Iterable[str]) -> bool:
+    """Return True if one of a server's codes means that the account has no credit."""
     return any(code.lower() in _NO_CREDIT for code in codes)
 
 
-def proxy_refusal(address: Address, status: int) -> TeacherError:
-    """A proxy lets nobody through, or opens no tunnel."""
-    where = f"the proxy on the way to {address.public}"
+def proxy_error(endpoint: Endpoint, status: int) -> TeacherError:
+    """Return the exception for a proxy that refuses the connection."""
+    where = f"the proxy for {endpoint.public}"
     if status == 407:
         return AuthenticationError(f"{where} refuses user and password (407); check them, and teacher.proxy")
-    return TransientError("connection", f"{where} opens no tunnel ({status})")
+    return TransientError("connection", f"{where} refuses the tunnel ({status})")
 
 
-def _account(
-    address: Address, part: TeacherPart, status: int, codes: frozenset[str], message: str, detail: str
+def _account_error(
+    endpoint: Endpoint, part: TeacherPart, status: int, codes: frozenset[str], message: str, detail: str
 ) -> TeacherError | None:
-    """Key, credit or proxy: with these no other request fares better."""
+    """Return the exception for a wrong key, missing credit or a proxy; None for any other cause."""
     if status == 407:
-        return proxy_refusal(address, status)
-    words = message[:_WORDS] if status in _WORDS_COUNT else ""
-    if status == 402 or no_credit_in(codes) or _NO_CREDIT_WORDS.search(words):
-        return _no_credit(address, detail)
-    wrong = status in (400, 403) and (not codes.isdisjoint(_WRONG_KEY) or _WRONG_KEY_WORDS.search(words))
+        return proxy_error(endpoint, status)
+    text = message[:_MAX_DETAIL] if status in _MESSAGE_STATUSES else ""
+    if status == 402 or is_out_of_credit(codes) or _NO_CREDIT_MESSAGE.search(text):
+        return _no_credit(endpoint, detail)
+    wrong = status in (400, 403) and (not codes.isdisjoint(_WRONG_KEY) or _WRONG_KEY_MESSAGE.search(text))
     if status == 401 or wrong:
-        # Without the server's words: some repeat the key, with a few of its characters left out.
+        # Without the server's message: some repeat the key, with a few characters left out.
         return AuthenticationError(
-            f"{address.public} refuses the key in {part.api_key_env} ({status}); check that variable"
+            f"{endpoint.public} refuses the key in {part.api_key_env} ({status}); check that variable"
         )
     return None
 
 
-def _no_credit(address: Address, detail: str) -> QuotaError:
-    return QuotaError(f"{address.public}: the account has no credit left ({detail})")
+def _no_credit(endpoint: Endpoint, detail: str) -> QuotaError:
+    return QuotaError(f"{endpoint.public}: the account has no credit left ({detail})")
 
 
-def _redirected(address: Address, headers: Mapping[str, str]) -> str:
-    """Where a redirect leads, without what its address may hold of a secret. It is not followed: it would drop the
-    body, or take the key elsewhere."""
+def _redirect_detail(endpoint: Endpoint, headers: Mapping[str, str]) -> str:
+    """Return where a redirect leads, without secrets.
+
+    It is not followed: that would drop the body, or take the key to another host.
+    """
     location = str(headers.get("Location") or "")
     if not location:
-        return (
-            "teacher.base_url: the server redirects, and does not say where to; name the address that serves"
-        )
+        return "teacher.base_url: the server redirects without a target; name the address that serves"
     try:
-        joined = urljoin(f"{address.base}/", location)
+        joined = urljoin(f"{endpoint.base}/", location)
         target = Url(joined, trusted=True).parts().shown
     except (ValueError, RecipeError):
-        return (
-            "teacher.base_url: the server redirects to an address that is none; name the address that serves"
-        )
+        return "teacher.base_url: the server redirects to an invalid address; name the address that serves"
     base = re.sub(r"(/chat)?/completions/?$", "", target)
     return (
-        f"teacher.base_url: the server redirects to {address.mask(target)[:200]}, which is not followed; set"
-        f" teacher.base_url to {address.mask(base)[:200]} if you trust it"
+        f"teacher.base_url: the server redirects to {endpoint.mask(target)[:200]}, which is not followed; set"
+        f" teacher.base_url to {endpoint.mask(base)[:200]} if you trust it"
     )
 
 
-def _wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the server asks to wait; it may say so in milliseconds."""
-    seconds = retry_after(headers.get("retry-after-ms"))
-    return retry_after(headers.get("Retry-After")) if seconds is None else seconds / 1000
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that the server asks to wait; some give milliseconds."""
+    seconds = parse_retry_after(headers.get("retry-after-ms"))
+    return parse_retry_after(headers.get("Retry-After")) if seconds is None else seconds / 1000
 
 
-def _said(data: bytes) -> tuple[str, frozenset[str], str]:
-    """The message of an error's body, whole, its codes and the parameter that it names, in the forms of servers."""
+def _parse_error(data: bytes) -> tuple[str, frozenset[str], str]:
+    """Return message, codes and named parameter of an error's body, in the forms of servers."""
     text = data.decode("utf-8", "replace")
     try:
         body = loads(data)
     except ValueError:
         return text, frozenset(), ""
-    found = body.get("error", body) if type(body) is dict else {}
-    if type(found) is not dict:
-        return str(found) if found else text, frozenset(), ""
-    codes = (found.get("code"), found.get("type"), found.get("status"))
+    error = body.get("error", body) if type(body) is dict else {}
+    if type(error) is not dict:
+        return str(error) if error else text, frozenset(), ""
+    codes = (error.get("code"), error.get("type"), error.get("status"))
     named = frozenset(str(code).lower() for code in codes if type(code) in (str, int))
-    message = str(found.get("message") or text)
-    # A gateway's own words ("Provider returned error") say less than those of the server behind it.
-    behind = found.get("metadata")
-    if type(behind) is dict and type(raw := behind.get("raw")) is str and raw not in message:
+    message = str(error.get("message") or text)
+    # A gateway's message ("Provider returned error") says less than that of the server behind it.
+    metadata = error.get("metadata")
+    if type(metadata) is dict and type(raw := metadata.get("raw")) is str and raw not in message:
         message = f"{message}: {raw}"
-    param = found.get("param")
+    param = error.get("param")
     return message, named, param if type(param) is str else ""

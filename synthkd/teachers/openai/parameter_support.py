@@ -1,8 +1,8 @@
-"""Parameters that a server takes, as its refusals tell.
+"""Parameters that a server takes, learned from its refusals.
 
-Servers of one protocol differ in few places: the name of the limit on tokens, whether several choices may be asked for.
-What a refusal (which is not billed) tells is remembered for the run. It changes how a request is written, never what it
-is: keys are made before, so a later run finds what was bought.
+Servers of the protocol differ in few points: the field of the token limit, and whether a request may ask for several
+choices. Refusals, which are not billed, are remembered for the run. They change the form of a request, never its key,
+so that later runs find the completions.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-#: The two names of the limit on what is written.
-LIMITS = ("max_tokens", "max_completion_tokens")
-#: Requests of several choices that are tried with one, after a refusal that names no cause.
+#: The two fields of the token limit.
+TOKEN_LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
+#: Requests for several choices that are repeated with one choice, after a refusal that names no parameter.
 _PROBES = 4
 _REFUSED = re.compile(
     r"unsupported|not supported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|not enabled"
@@ -20,7 +20,7 @@ _REFUSED = re.compile(
     r"|only the default|only [\d.]+ is|(may|can) only be|must be|should be|unavailable|does not accept|cannot be used|incompatible",
     re.IGNORECASE,
 )
-#: A value out of its range is not a parameter that is not known.
+#: A value out of its range does not mean that the parameter is unknown.
 _RANGE = re.compile(
     r"too (large|long|small)|at most|at least|less than|greater than|exceed|maximum|minimum", re.IGNORECASE
 )
@@ -37,7 +37,7 @@ _ROLE = re.compile(
     r"|roles must alternate|only user and assistant roles",
     re.IGNORECASE | re.DOTALL,
 )
-#: A parameter's name in a server's words -> the field of a recipe, and what to do with it.
+#: A parameter's name in a refusal -> the field of the recipe, and what to do with it.
 _REMEDIES = {
     "temperature": ("temperature", "set it to 1, or to null to leave it out"),
     "top_p": ("top_p", "leave it out"),
@@ -63,28 +63,28 @@ def refused_parameter(message: str, param: str) -> str:
     """Return the parameter that a refusal is about: a name of `_REMEDIES`, ``n``, ``system``; "" if it names none.
 
     Args:
-        message: The server's words.
-        param: What its error names in ``param``.
+        message: The message of the server's error.
+        param: The field ``param`` of the error.
     """
-    said = message[:500]
+    text = message[:500]
     last = param.rpartition(".")[2].lower()
-    if last in ("role", "system") or (_ROLE.search(said) and not _NAMED.fullmatch(last)):
-        return "system" if _ROLE.search(said) or last == "system" else ""
-    if _RANGE.search(said) and not re.search(r"unsupported|not support", said, re.IGNORECASE):
+    if last in ("role", "system") or (_ROLE.search(text) and not _NAMED.fullmatch(last)):
+        return "system" if _ROLE.search(text) or last == "system" else ""
+    if _RANGE.search(text) and not re.search(r"unsupported|not support", text, re.IGNORECASE):
         # "n must be at most 1" is how some refuse several choices.
-        return "n" if last == "n" or _SEVERAL.search(said) else ""
-    if last == "n" or (not last and _SEVERAL.search(said)):
+        return "n" if last == "n" or _SEVERAL.search(text) else ""
+    if last == "n" or (not last and _SEVERAL.search(text)):
         return "n"
-    if (known := _NAMED.fullmatch(last)) is not None:
-        return known.group(1).lower()
-    if not _REFUSED.search(said):
+    if (match := _NAMED.fullmatch(last)) is not None:
+        return match.group(1).lower()
+    if not _REFUSED.search(text):
         return ""
-    named = _NAMED.search(said)
+    named = _NAMED.search(text)
     return named.group(1).lower() if named else ""
 
 
-def remedy_of(parameter: str) -> str:
-    """Return what to set in a recipe for a server that refuses a parameter; "" if nothing is known."""
+def remedy_for(parameter: str) -> str:
+    """Return what to set in a recipe for a server that refuses a parameter; "" if unknown."""
     if parameter == "system":
         return (
             "the model takes no message of the role system: leave `system:` out of the template's head, and write it"
@@ -92,25 +92,39 @@ def remedy_of(parameter: str) -> str:
         )
     if parameter not in _REMEDIES:
         return ""
-    name, what = _REMEDIES[parameter]
-    return f"teacher.sampling.{name}: {what}"
+    field_name, advice = _REMEDIES[parameter]
+    return f"teacher.sampling.{field_name}: {advice}"
 
 
 @dataclass
-class Learned:
-    """What one server has told of itself. ``limit`` is the name of the limit on tokens; ``single``: one choice at a time."""
+class ParameterSupport:
+    """What is known of one server.
 
-    limit: str | None = None
-    single: bool = False
-    #: Whether it has answered a request: from then on, what it refuses is that request's matter.
-    answered: bool = False
+    Attributes:
+        token_limit: The field of the token limit; None if unknown.
+        single_choice: The server takes one choice per request.
+        has_answered: The server has answered a request, so that a later refusal concerns one request only.
+        probes: How many more requests for several choices may be repeated with one choice.
+    """
+
+    token_limit: str | None = None
+    single_choice: bool = False
+    has_answered: bool = False
     probes: int = _PROBES
     _refused: set[str] = field(default_factory=set)
 
-    def another_limit(self, parameter: str, sent: str) -> bool:
-        """Take in that the limit ``sent`` was refused, if ``parameter`` is one; whether the other name is left to try."""
-        if parameter not in LIMITS:
+    def switch_token_limit(self, parameter: str, limit_field: str) -> bool:
+        """Take in that the server refused a token limit's field.
+
+        Args:
+            parameter: The parameter that was refused.
+            limit_field: The field in which the limit was sent.
+
+        Returns:
+            True if the parameter is a token limit and the other field is left to try.
+        """
+        if parameter not in TOKEN_LIMIT_FIELDS:
             return False
-        self._refused.add(sent)
-        self.limit = next((name for name in LIMITS if name not in self._refused), None)
-        return self.limit is not None
+        self._refused.add(limit_field)
+        self.token_limit = next((name for name in TOKEN_LIMIT_FIELDS if name not in self._refused), None)
+        return self.token_limit is not None

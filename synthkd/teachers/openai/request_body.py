@@ -1,16 +1,21 @@
-"""What is sent for a request."""
+"""The body of a request, and how many samples one HTTP request can cover."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from synthkd.requests import Request
-from synthkd.teachers.openai.parameter_support import Learned
+from synthkd.teachers.base import MAX_TOP_LOGPROBS
+from synthkd.teachers.openai.parameter_support import ParameterSupport
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
 
-CHAT, PLAIN = "/chat/completions", "/completions"
+CHAT_PATH, COMPLETIONS_PATH = "/chat/completions", "/completions"
+#: The most alternatives of a token that the protocol gives in a plain completion.
+_MAX_PLAIN_LOGPROBS = 5
+#: Parameters that have the protocol's names.
 _SAME_NAME = (
     "temperature",
     "top_p",
@@ -22,38 +27,39 @@ _SAME_NAME = (
 
 
 def is_chat(request: Request, part: TeacherPart) -> bool:
-    """Chat or plain completions: what the recipe says, else what the template is."""
+    """Return True for a chat: as the recipe says, otherwise as the template is."""
     if part.chat is not None:
         return part.chat
     return any(message["role"] != "prompt" for message in request.messages)
 
 
-def limit_of(request: Request, part: TeacherPart, learned: Learned) -> str:
-    """Name of the limit on tokens. Reasoning models refuse the old name, other servers do not know the new one."""
-    named = learned.limit or part.token_limit
+def token_limit_field(request: Request, part: TeacherPart, support: ParameterSupport) -> str:
+    """Return the field of the token limit: reasoning models refuse the old name, other servers the new one."""
+    named = support.token_limit or part.token_limit
     return named or ("max_completion_tokens" if request.sampling.reasoning_effort else "max_tokens")
 
 
-def body_of(request: Request, part: TeacherPart, chat: bool, learned: Learned) -> dict[str, Any]:
-    """The JSON body. Only parameters that are given are sent, in the form that the server has shown to take."""
+def build_body(request: Request, part: TeacherPart, chat: bool, support: ParameterSupport) -> dict[str, Any]:
+    """Return the JSON body: the parameters that are given, in the form that the server takes."""
     sampling = request.sampling
     body: dict[str, Any] = {"model": part.model}
-    if not (learned.single and len(request.sample_indexes) == 1):
+    if not (support.single_choice and len(request.sample_indexes) == 1):
         body["n"] = len(request.sample_indexes)
     for name in _SAME_NAME:
         if (value := getattr(sampling, name)) is not None:
             body[name] = value
-    body[limit_of(request, part, learned)] = sampling.max_tokens
+    body[token_limit_field(request, part, support)] = sampling.max_tokens
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.seed is not None:
-        # Samples bought later begin at another index, so a seeded server does not sell the same again.
+        # Later samples begin at another index, so that a seeded server does not repeat the earlier ones.
         body["seed"] = sampling.seed + request.sample_indexes[0]
     if sampling.top_k:
         body["top_k"] = sampling.top_k
-    if shape := {name: v for name in ("regex", "grammar") if (v := getattr(sampling, name)) is not None}:
-        # vLLM's name, since 0.11; a server that has another takes it through `extra_body`.
-        body["structured_outputs"] = shape
+    constraint = {"regex": sampling.regex, "grammar": sampling.grammar}
+    if constraint := {name: value for name, value in constraint.items() if value is not None}:
+        # vLLM's field, since 0.11; another server's field can be given in `extra_body`.
+        body["structured_outputs"] = constraint
     if sampling.logprobs:
         body["logprobs"] = True if chat else 1
     body.update(sampling.extra_body)
@@ -67,7 +73,23 @@ def body_of(request: Request, part: TeacherPart, chat: bool, learned: Learned) -
     return body
 
 
-def in_a_row(indexes: tuple[int, ...]) -> tuple[int, ...]:
-    """The first indexes without a gap. Servers seed choice i with the seed plus i; over a gap, one request would
-    buy again what is in hand."""
+def top_logprobs(chat: bool) -> dict[str, int]:
+    """Return the fields that ask for the most alternatives of each token that the protocol allows."""
+    return {"top_logprobs": MAX_TOP_LOGPROBS} if chat else {"logprobs": _MAX_PLAIN_LOGPROBS}
+
+
+def leading_run(indexes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the sample indexes before the first gap.
+
+    Servers seed choice i with the seed plus i; over a gap, one request would buy cached samples again.
+    """
     return tuple(index for place, index in enumerate(indexes) if index == indexes[0] + place)
+
+
+def split_at_gaps(request: Request) -> Iterator[Request]:
+    """Split a request with a seed so that the sample indexes of each part have no gap."""
+    left = request.sample_indexes
+    while left:
+        part = left if request.sampling.seed is None else leading_run(left)
+        yield request.with_samples(part)
+        left = tuple(index for index in left if index not in part)

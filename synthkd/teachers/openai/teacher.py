@@ -13,42 +13,55 @@ from synthkd.errors import RecipeError, RequestError, StalledError, TeacherError
 from synthkd.fastjson import dumps
 from synthkd.prices import price_of
 from synthkd.requests import Answer, Request
-from synthkd.teachers.base import Account
-from synthkd.teachers.dispatch import Policy, Send, TransientError, UnfinishedError, dispatch
-from synthkd.teachers.dispatch.rate_limits import Rates
-from synthkd.teachers.openai.endpoint import base_urls, public, resolve
-from synthkd.teachers.openai.parameter_support import Learned, remedy_of
-from synthkd.teachers.openai.request_body import CHAT, PLAIN, body_of, in_a_row, is_chat, limit_of
-from synthkd.teachers.openai.responses import NAME, answers_of, unmistakable, without_secrets
+from synthkd.teachers.base import Teacher
+from synthkd.teachers.dispatch import DispatchPolicy, PartialAnswerError, Send, TransientError, dispatch
+from synthkd.teachers.dispatch.rate_limits import RateLimits
+from synthkd.teachers.openai.endpoint import endpoint_urls, public_url, resolve_endpoint
+from synthkd.teachers.openai.parameter_support import ParameterSupport, remedy_for
+from synthkd.teachers.openai.request_body import (
+    CHAT_PATH,
+    COMPLETIONS_PATH,
+    build_body,
+    is_chat,
+    leading_run,
+    token_limit_field,
+    top_logprobs,
+)
+from synthkd.teachers.openai.responses import (
+    MAX_NAME_LENGTH,
+    parse_answers,
+    redact_answers,
+    redactable_forms,
+)
 
 if TYPE_CHECKING:
     import aiohttp
 
     from synthkd.recipe import PricePart, Recipe, TeacherPart
-    from synthkd.teachers.openai.endpoint import Address
-    from synthkd.teachers.openai.transport import Wire
+    from synthkd.teachers.openai.endpoint import Endpoint
+    from synthkd.teachers.openai.transport import Transport
 
 
-#: Characters of a server's words beside a remedy.
-_DETAIL = 300
+#: Characters of a server's message beside a remedy.
+_MAX_DETAIL = 300
 
 
-class OpenAITeacher:
-    """Any server of the OpenAI protocol, over HTTP. The key comes from the environment and reaches no log, error or repr.
+class OpenAITeacher(Teacher):
+    """Answers from any server of the OpenAI protocol, over HTTP.
 
-    ``account`` is told which attempts may be billed (see `synthkd.teachers.base.Account`).
+    The key comes from the environment and reaches no log, error or repr.
     """
 
     name = "openai"
+    is_remote = True
 
-    def __init__(self, part: TeacherPart, policy: Policy | None = None) -> None:
+    def __init__(self, part: TeacherPart, policy: DispatchPolicy | None = None) -> None:
         if not part.model:
             raise RecipeError("teacher.model: name the model that the server serves")
         self.part = part
-        self.policy = policy or Policy(part.concurrency, part.max_attempts)
-        self.base_urls = base_urls(part)
-        self.price = price_of(part, public(self.base_urls[0]))
-        self.account: Account | None = None
+        self.policy = policy or DispatchPolicy(part.concurrency, part.max_attempts)
+        self.base_urls = endpoint_urls(part)
+        self.price = price_of(part, public_url(self.base_urls[0]))
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -56,39 +69,43 @@ class OpenAITeacher:
         return cls(recipe.teacher, policy_of(recipe))
 
     def __repr__(self) -> str:
-        return f"OpenAITeacher({self.part.model!r}, {', '.join(map(repr, map(public, self.base_urls)))})"
+        return f"OpenAITeacher({self.part.model!r}, {', '.join(map(repr, map(public_url, self.base_urls)))})"
 
     @property
     def identity(self) -> str:
         """Address and model; never a key, nor a password in the address."""
-        return self.part.identity or f"openai:{public(self.base_urls[0])}:{self.part.model}"
+        return self.part.identity or f"openai:{public_url(self.base_urls[0])}:{self.part.model}"
+
+    def top_logprobs(self, chat: bool) -> dict[str, int]:
+        return top_logprobs(chat)
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
-        from synthkd.teachers.openai.transport import Wire, open_session
+        from synthkd.teachers.openai.transport import Transport, open_session
 
-        addresses = [resolve(url, self.part) for url in self.base_urls]
+        endpoints = [resolve_endpoint(url, self.part) for url in self.base_urls]
         self._session = self._session or open_session(self.part)
         sends: list[Send] = [
-            _Asker(Wire(self._session, address, self.part), self.part, self.price).ask_all
-            for address in addresses
+            _EndpointClient(Transport(self._session, endpoint, self.part), self.part, self.price).send
+            for endpoint in endpoints
         ]
         try:
             async with aclosing(dispatch(requests, sends, self.policy, self.account)) as groups:
                 async for answers in groups:
                     yield answers
         except StalledError as error:
-            if "http_404" in str(error) and (hint := await self._models(addresses[0])):
+            if "http_404" in str(error) and (hint := await self._model_hint(endpoints[0])):
                 raise StalledError(f"{error}. {hint}") from None
             raise
 
-    async def _models(self, address: Address) -> str:
-        """What the server has, where it does not have the model."""
+    async def _model_hint(self, endpoint: Endpoint) -> str:
+        """Return a hint at the models that a server has, if it does not have the recipe's."""
         from synthkd.teachers.openai.client import served_models
 
-        found = await served_models(self.part, address)
-        if not found or self.part.model in found:
+        models = await served_models(self.part, endpoint)
+        if not models or self.part.model in models:
             return ""
-        return f"teacher.model: {self.part.model!r} is not served at {address.public}{nearest(str(self.part.model), found)}"
+        hint = nearest(str(self.part.model), models)
+        return f"teacher.model: {self.part.model!r} is not served at {endpoint.public}{hint}"
 
     async def close(self) -> None:
         if self._session is not None:
@@ -96,102 +113,107 @@ class OpenAITeacher:
             self._session = None
 
 
-def policy_of(recipe: Recipe) -> Policy:
-    """How a recipe wants requests to be sent."""
+def policy_of(recipe: Recipe) -> DispatchPolicy:
+    """Return a recipe's policy of sending and retrying."""
     part, limits = recipe.teacher, recipe.limits
-    return Policy(
+    return DispatchPolicy(
         part.concurrency,
         part.max_attempts,
         adaptive=part.adaptive,
         deadline=part.deadline,
         patience=limits.patience,
         failing_share=limits.failing_share,
-        rates=Rates(limits.requests_per_minute, limits.tokens_per_minute),
+        rates=RateLimits(limits.requests_per_minute, limits.tokens_per_minute),
     )
 
 
-class _Asker:
-    """Asks one endpoint, and remembers which forms of a request it takes."""
+class _EndpointClient:
+    """Sends requests to one endpoint, in the form that the server has been seen to take."""
 
-    def __init__(self, wire: Wire, part: TeacherPart, price: PricePart | None) -> None:
-        self.wire, self.part, self.price = wire, part, price
-        self.learned = Learned()
-        # Models' names and the like are the same in all answers.
-        self._names = lru_cache(64)(wire.address.mask)
-        self._secrets = unmistakable(wire.address.mask.forms)
+    def __init__(self, transport: Transport, part: TeacherPart, price: PricePart | None) -> None:
+        self.transport, self.part, self.price = transport, part, price
+        self.support = ParameterSupport()
+        mask = transport.endpoint.mask
+        # Models' names and finish reasons are the same in all answers.
+        self._mask_name = lru_cache(64)(mask)
+        self._forms = redactable_forms(mask.forms)
 
-    async def ask_all(self, request: Request) -> list[Answer]:
-        """The samples of a request. Raises `UnfinishedError` where a server gives fewer than asked."""
-        wanted = request.sample_indexes
-        # With a seed, one request cannot bridge a gap in the samples.
-        part = wanted if request.sampling.seed is None else in_a_row(wanted)
-        if self.learned.single:
-            part = wanted[:1]
+    async def send(self, request: Request) -> list[Answer]:
+        """Ask for the samples of a request.
+
+        Raises:
+            PartialAnswerError: The server gave fewer samples than requested.
+        """
+        indexes = request.sample_indexes
+        # With a seed, one HTTP request cannot cover a gap in the samples.
+        now = indexes if request.sampling.seed is None else leading_run(indexes)
+        if self.support.single_choice:
+            now = indexes[:1]
         try:
-            answers = await self._ask(request.only(part))
+            answers = await self._send(request.with_samples(now))
         except RequestError as error:
-            if len(part) == 1 or not self._may_be_several(error):
+            if len(now) == 1 or not self._may_refuse_choices(error):
                 raise self._with_remedy(error) from None
-            answers = await self._one_of(request.only(part[:1]), error)
-        if len(answers) < len(wanted):
-            raise UnfinishedError(answers)
+            answers = await self._send_single(request.with_samples(now[:1]), error)
+        if len(answers) < len(indexes):
+            raise PartialAnswerError(answers)
         return answers
 
-    def _may_be_several(self, error: RequestError) -> bool:
-        """Whether a request may have been refused since it asks for several choices."""
-        # One that samples nothing would give the same text each time.
+    def _may_refuse_choices(self, error: RequestError) -> bool:
+        """Return True if a request may have been refused because it asks for several choices."""
+        # With greedy decoding, every further choice would be the same text.
         if "greedy" in error.detail or error.parameter not in ("", "n"):
             return False
         return error.parameter == "n" or (
-            error.reason in ("http_400", "http_422", "http_501") and self.learned.probes > 0
+            error.reason in ("http_400", "http_422", "http_501") and self.support.probes > 0
         )
 
-    async def _one_of(self, request: Request, error: RequestError) -> list[Answer]:
-        """Ask for one sample alone. If that goes well, the server takes one choice at a time, and is asked so."""
-        self.learned.probes -= error.parameter != "n"
+    async def _send_single(self, request: Request, error: RequestError) -> list[Answer]:
+        """Ask for one sample. If that succeeds, the server takes one choice at a time from now on."""
+        self.support.probes -= error.parameter != "n"
         try:
-            answers = await self._ask(request, single=True)
+            answers = await self._send(request, single_choice=True)
         except RequestError:
             raise self._with_remedy(error) from None
-        self.learned.single = True
+        self.support.single_choice = True
         return answers
 
     def _with_remedy(self, error: RequestError) -> TeacherError:
-        """What to set for a server that refuses a parameter. If nothing was answered yet, no other request fares better."""
-        if not (remedy := remedy_of(error.parameter)):
+        """Add to a refusal what to set in the recipe; before the first answer, the refusal ends the run."""
+        if not (remedy := remedy_for(error.parameter)):
             return error
-        if self.learned.answered:
-            return RequestError(error.reason, f"{error.detail[:_DETAIL]} ({remedy})", error.parameter)
-        return TeacherError(
-            f"{self.wire.address.public} refuses what it was sent ({error.detail[:_DETAIL]}); {remedy}"
-        )
+        if self.support.has_answered:
+            return RequestError(error.reason, f"{error.detail[:_MAX_DETAIL]} ({remedy})", error.parameter)
+        where = self.transport.endpoint.public
+        return TeacherError(f"{where} refuses the request ({error.detail[:_MAX_DETAIL]}); {remedy}")
 
-    async def _ask(self, request: Request, single: bool = False) -> list[Answer]:
+    async def _send(self, request: Request, single_choice: bool = False) -> list[Answer]:
         chat = is_chat(request, self.part)
-        learned = replace(self.learned, single=True) if single else self.learned
+        support = replace(self.support, single_choice=True) if single_choice else self.support
         start = time.perf_counter()
         while True:
-            sent = limit_of(request, self.part, learned)
-            body = dumps(body_of(request, self.part, chat, learned))
+            limit_field = token_limit_field(request, self.part, support)
+            data = dumps(build_body(request, self.part, chat, support))
             try:
-                found = await self.wire.post(CHAT if chat else PLAIN, body)
+                body = await self.transport.post(CHAT_PATH if chat else COMPLETIONS_PATH, data)
                 break
             except RequestError as error:
-                if not learned.another_limit(error.parameter, sent):
+                if not support.switch_token_limit(error.parameter, limit_field):
                     raise
-                self.learned.limit = learned.limit
-        self.learned.answered = True
+                self.support.token_limit = support.token_limit
+        self.support.has_answered = True
+        seconds = time.perf_counter() - start
         try:
-            answers = answers_of(
-                request, found, time.perf_counter() - start, self.price, self._mask, self.wire.refused
+            answers = parse_answers(
+                request, body, seconds, self.price, self._mask, self.transport.embedded_error
             )
         except TransientError as error:
-            error.answers = self._clear(error.answers)
+            error.answers = self._redact(error.answers)
             raise
-        return self._clear(answers)
+        return self._redact(answers)
 
-    def _clear(self, answers: list[Answer]) -> list[Answer]:
-        return without_secrets(answers, self.wire.address.mask, self._secrets) if self._secrets else answers
+    def _redact(self, answers: list[Answer]) -> list[Answer]:
+        return redact_answers(answers, self.transport.endpoint.mask, self._forms) if self._forms else answers
 
     def _mask(self, text: str) -> str:
-        return self._names(text) if len(text) <= NAME else self.wire.address.mask(text)
+        return self._mask_name(text) if len(text) <= MAX_NAME_LENGTH else self.transport.endpoint.mask(text)

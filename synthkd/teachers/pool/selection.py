@@ -1,4 +1,4 @@
-"""How near the texts of a pool are to each other and to others, and which of them stand for the rest."""
+"""Similarity of a pool's texts, and the selection of typical rows or of rows near hard negatives."""
 
 from __future__ import annotations
 
@@ -13,34 +13,39 @@ from synthkd.text.tfidf import fit_tfidf
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 _MAX_LENGTH = 128
-#: Rows of a class up to which the cosines inside it are kept.
-_KEPT = 500
+#: Rows of a class up to which the cosines within it are cached.
+_MAX_CACHED = 500
 
 
-class Nearness:
-    """Unit vectors of a pool's texts: TF-IDF of words and pieces of words, or of a frozen encoder."""
+class TextSimilarity:
+    """Cosines between texts: of TF-IDF vectors of words and character n-grams, or of a frozen encoder."""
 
     def __init__(self, texts: Sequence[str], encoder: str | None) -> None:
         self._embed = _encoder(encoder) if encoder else _tf_idf(texts)
         self._rows = self._embed(list(texts))
         self._places = {text: place for place, text in enumerate(texts)}
-        #: Vectors of texts that are not the pool's, and cosines inside a class: a loop asks for them round after round.
+        #: Vectors of texts outside of the pool, and cosines within a class: a loop needs them in every round.
         self._others: dict[str, Any] = {}
-        self._inside: dict[tuple[int, ...], Floats] = {}
+        self._within: dict[tuple[int, ...], Floats] = {}
 
-    def among(self, rows: Sequence[int], whole: tuple[int, ...]) -> Floats:
-        """(n, n) cosines of these rows of the pool; ``whole`` are all of their class, in order."""
-        if len(whole) > _KEPT:
+    def among(self, rows: Sequence[int], class_rows: tuple[int, ...]) -> Floats:
+        """Return the cosines (n, n) among rows of the pool.
+
+        Args:
+            rows: The rows, of one class.
+            class_rows: All rows of the class, ascending.
+        """
+        if len(class_rows) > _MAX_CACHED:
             own = self._rows[list(rows)]
             return _dense(own @ own.T)
-        if whole not in self._inside:
-            own = self._rows[list(whole)]
-            self._inside[whole] = _dense(own @ own.T)
-        places = np.searchsorted(whole, rows)
-        return self._inside[whole][np.ix_(places, places)]
+        if class_rows not in self._within:
+            own = self._rows[list(class_rows)]
+            self._within[class_rows] = _dense(own @ own.T)
+        places = np.searchsorted(class_rows, rows)
+        return self._within[class_rows][np.ix_(places, places)]
 
     def to(self, rows: Sequence[int], texts: Sequence[str]) -> Floats:
-        """(n, m) cosines of rows of the pool and other texts."""
+        """Return the cosines (n, m) between rows of the pool and other texts."""
         if not texts:
             return np.zeros((len(rows), 0))
         new = sorted({text for text in texts if text not in self._places and text not in self._others})
@@ -60,20 +65,31 @@ class Nearness:
         return vstack(parts, format="csr")
 
     def centres(self, groups: Sequence[Sequence[int]]) -> Floats:
-        """(g, g) cosines of the mean vectors of groups of rows."""
+        """Return the cosines (g, g) among the mean vectors of groups of rows."""
         means = np.stack([np.asarray(self._rows[list(rows)].mean(0)).ravel() for rows in groups])
         means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
         return _dense(means @ means.T)
 
 
-def typical(among: Floats, seen: Floats, hard: Floats, weight: float, most: int) -> list[int]:
-    """Places of rows that best stand for all, one after the other: each raises most the sum, over rows, of the cosine to the
-    nearest row that is chosen or seen (facility location, greedy). ``among`` (n, n), ``seen`` (n, s) and ``hard`` (n, h) are
-    cosines; a row counts exp(``weight`` x its cosine to the nearest hard negative)."""
+def select_typical(among: Floats, seen: Floats, hard: Floats, weight: float, count: int) -> list[int]:
+    """Select rows that represent all rows: greedy facility location.
+
+    Each selected row raises most the weighted sum, over rows, of the cosine to the nearest row that is selected or seen.
+
+    Args:
+        among: Cosines (n, n) among the rows.
+        seen: Cosines (n, s) to rows that the student has.
+        hard: Cosines (n, h) to hard negatives.
+        weight: A row counts exp(weight x its cosine to the nearest hard negative).
+        count: Rows to select at most.
+
+    Returns:
+        Indexes of rows, in the order of selection.
+    """
     counts = np.exp(weight * hard.max(1)) if hard.shape[1] else np.ones(len(among))
     covered = np.maximum(seen.max(1), 0.0) if seen.shape[1] else np.zeros(len(among))
     free, chosen = np.ones(len(among), dtype=bool), list[int]()
-    for _ in range(min(most, len(among))):
+    for _ in range(min(count, len(among))):
         gains = counts @ np.maximum(among - covered[:, None], 0.0)
         best = int(np.where(free, gains, -1.0).argmax())
         chosen.append(best)
@@ -82,10 +98,15 @@ def typical(among: Floats, seen: Floats, hard: Floats, weight: float, most: int)
     return chosen
 
 
-def nearest(hard: Floats, most: int) -> list[int]:
-    """Places of rows, taking turns among the hard negatives: the nearest of the first, of the second, and so on."""
+def select_nearest(hard: Floats, count: int) -> list[int]:
+    """Select rows nearest to hard negatives, in turn: nearest to the first, to the second, and so on.
+
+    Args:
+        hard: Cosines (n, h) of rows and hard negatives.
+        count: Rows to select at most.
+    """
     free, chosen = np.ones(len(hard), dtype=bool), list[int]()
-    for turn in range(min(most, len(hard)) if hard.shape[1] else 0):
+    for turn in range(min(count, len(hard)) if hard.shape[1] else 0):
         best = int(np.where(free, hard[:, turn % hard.shape[1]], -2.0).argmax())
         chosen.append(best)
         free[best] = False
@@ -102,7 +123,7 @@ def _tf_idf(texts: Sequence[str]) -> Any:
     from sklearn.preprocessing import normalize
 
     embed = fit_tfidf(texts)
-    return lambda asked: normalize(embed(asked))
+    return lambda batch: normalize(embed(batch))
 
 
 def _encoder(name: str) -> Any:
@@ -119,6 +140,6 @@ def _encoder(name: str) -> Any:
 
 
 @lru_cache(maxsize=2)
-def nearness(texts: tuple[str, ...], encoder: str | None) -> Nearness:
-    """Made once for a process: each round of a loop makes its teacher anew."""
-    return Nearness(texts, encoder)
+def text_similarity(texts: tuple[str, ...], encoder: str | None) -> TextSimilarity:
+    """Return the similarity of a pool's texts; cached, since each round of a loop makes a new teacher."""
+    return TextSimilarity(texts, encoder)

@@ -1,8 +1,8 @@
-"""A teacher made of rows: it answers a request for labelled text with held-out real rows of the class.
+"""The backend `pool`: labelled rows of a file in place of a language model.
 
-So a loop's policy is measured on real data without a language model, and a loop can be tried before one is paid for. The
-request is the template `labelled_text/pool`: a JSON object. What it tells (texts that the student has, those it got wrong, the
-report) decides which rows come next; `had` names what must not come again, by `keys.text_hash`.
+A loop's policy can be measured on real data, and a loop can be tried before a teacher is paid for. The request is the
+JSON object of the pool's template; what it says of the student (its rows, its errors, the report) decides which rows are
+returned. `had` names the hashes (`keys.text_hash`) of texts that must not be returned again.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.rows import read_rows, text_cell
-from synthkd.teachers.pool.request import Asked, BadRequest, dealt, read_request
-from synthkd.teachers.recorded import in_groups
+from synthkd.rows.cells import text_cell
+from synthkd.rows.read import read_rows
+from synthkd.teachers.base import Teacher
+from synthkd.teachers.pool.request import PoolRequest, PoolRequestError, allocate_rows, parse_pool_request
+from synthkd.teachers.recorded import answer_in_groups
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
-    from synthkd.teachers.pool.selection import Nearness
+    from synthkd.teachers.pool.selection import TextSimilarity
 
 FIELDS = ("text", "label")
-#: Part of the identity: raised when the same request would get other rows.
+#: Part of the identity: raised if the same request returns other rows.
 VERSION = 1
-#: Classes that `noise_from: near` draws from, and rows of a class among which typical ones are looked for.
-_NEAREST, _MOST = 3, 2000
+#: Classes that `noise_from: near` draws from, and rows of a class that the selection looks at.
+_NEAREST_CLASSES, _MAX_ROWS = 3, 2000
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of a pool: texts, their hashes, and the places of each class."""
+class PoolRows:
+    """The rows of a pool: texts, their hashes, and the rows of each class."""
 
     texts: tuple[str, ...]
     hashes: tuple[str, ...]
     classes: Mapping[str, tuple[int, ...]]
 
 
-class PoolTeacher:
-    """Labelled rows of a file, handed out class by class; no row twice."""
+class PoolTeacher(Teacher):
+    """Labelled rows of a file, each returned once."""
 
     name = "pool"
 
@@ -64,9 +66,13 @@ class PoolTeacher:
         part = recipe.teacher
         return cls(part.model_copy(update={"path": str(recipe.resolve(part.path))}) if part.path else part)
 
+    @classmethod
+    def hub_models(cls, part: TeacherPart) -> list[str]:
+        return [part.pool.encoder] if part.pool.encoder else []
+
     @property
     def identity(self) -> str:
-        """The content of the file and the options, so that other rows are other answers."""
+        """Hashes of the file's content and of the options."""
         if self.part.identity is not None:
             return self.part.identity
         options = content_hash([VERSION, *self._columns, self.options.model_dump()], 8)
@@ -78,126 +84,134 @@ class PoolTeacher:
         return self._hash
 
     def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
-        return in_groups(requests, self._answer)
-
-    async def close(self) -> None:
-        return
+        return answer_in_groups(requests, self._answer)
 
     def _answer(self, request: Request) -> Iterator[Answer]:
-        """Samples of one request share no row: the second goes on where the first ended."""
+        """Answer a request; its samples share no row, since each begins after the one before."""
         try:
-            asked = read_request(request.prompt)
+            wanted = parse_pool_request(request.prompt)
             samples = max(request.sample_indexes) + 1
-            # An earlier request of the round may have asked for one text more.
-            before = asked.draw * (asked.texts + 1) * samples
-            most, draw = asked.texts * samples, request.request_id
-            found = self.choose(asked, most, draw, before) or self.choose(asked, most, draw)
-        except BadRequest as error:
+            # An earlier request of the round may have wanted for one text more.
+            before = wanted.draw * (wanted.texts + 1) * samples
+            count, draw = wanted.texts * samples, request.request_id
+            chosen = self.choose(wanted, count, draw, before) or self.choose(wanted, count, draw)
+        except PoolRequestError as error:
             for sample in request.sample_indexes:
                 yield Failure(request.request_id, sample, error.reason, error.detail)
             return
         for sample in request.sample_indexes:
-            rows = found[sample * asked.texts : (sample + 1) * asked.texts]
-            said = json.dumps([{"text": text, "label": label} for text, label in rows], ensure_ascii=False)
-            yield Completion(request.request_id, sample, said, "stop", model=self.name, price=0.0)
+            rows = chosen[sample * wanted.texts : (sample + 1) * wanted.texts]
+            answer = json.dumps([{"text": text, "label": label} for text, label in rows], ensure_ascii=False)
+            yield Completion(request.request_id, sample, answer, "stop", model=self.name, price=0.0)
 
-    def choose(self, asked: Asked, most: int, draw: str = "", before: int = 0) -> list[tuple[str, str]]:
-        """Up to ``most`` (text, label): fewer where a class has no more. ``draw`` decides what is drawn; ``before``: so many
-        rows go to other requests of the round."""
+    def choose(
+        self, wanted: PoolRequest, count: int, draw: str = "", before: int = 0
+    ) -> list[tuple[str, str]]:
+        """Choose rows.
+
+        Args:
+            wanted: The request.
+            count: Rows at most; there are fewer if the classes have no more.
+            draw: Seed of the random choices.
+            before: Rows that go to other requests of the round.
+
+        Returns:
+            (text, label) of each row, the classes in turn.
+        """
         rows = self.rows
-        labels = [asked.label] if asked.label else list(asked.labels or rows.classes)
+        labels = [wanted.label] if wanted.label else list(wanted.labels or rows.classes)
         for label in labels:
             if label not in rows.classes:
-                raise BadRequest(
+                raise PoolRequestError(
                     "unknown_class",
                     f"{self.path.name} has no class {label!r}{nearest(label, [*rows.classes])}",
                 )
-        free = {label: self._free(rows.classes[label], asked) for label in labels}
+        free = {label: self._free(rows.classes[label], wanted) for label in labels}
         sizes = [len(free[label]) for label in labels]
-        need = asked.need(labels) or sizes
-        past, given = (dealt(need, rows, sizes) for rows in (before, before + most))
+        need = wanted.need(labels) or sizes
+        starts, ends = (allocate_rows(need, rows, sizes) for rows in (before, before + count))
         picked = [
-            [(place, label) for place in self._order(label, free[label], asked, end, draw)[start:]]
-            for label, start, end in zip(labels, past, given, strict=True)
+            [(place, label) for place in self._order(label, free[label], wanted, end, draw)[start:]]
+            for label, start, end in zip(labels, starts, ends, strict=True)
         ]
         order = _in_turn(picked)
         return [
-            (rows.texts[self._noisy(place, label, asked, f"{draw}:{number}")], label)
+            (rows.texts[self._noisy(place, label, wanted, f"{draw}:{number}")], label)
             for number, (place, label) in enumerate(order)
         ]
 
-    def _free(self, places: Sequence[int], asked: Asked) -> list[int]:
-        """Rows that were not had, each text once."""
+    def _free(self, places: Sequence[int], wanted: PoolRequest) -> list[int]:
+        """Return the rows whose text is not excluded, each text once."""
         first = {self.rows.hashes[place]: place for place in reversed(places)}
-        return sorted(place for text, place in first.items() if text not in asked.had)
+        return sorted(place for text, place in first.items() if text not in wanted.excluded)
 
-    def _order(self, label: str, free: list[int], asked: Asked, most: int, draw: str) -> list[int]:
-        """The rows of a class that come first."""
+    def _order(self, label: str, free: list[int], wanted: PoolRequest, count: int, draw: str) -> list[int]:
+        """Return the first rows of a class, in the order that the options ask for."""
         options = self.options
         free = sorted(free, key=lambda place: fraction(f"{options.seed}:{draw}:{self.rows.hashes[place]}"))
-        hard = [text for text, _ in asked.hard]
-        if options.choose == "drawn" or not free or not most or (options.choose == "nearest" and not hard):
-            return free[:most]
-        from synthkd.teachers.pool import selection as pool_near
+        hard = [text for text, _ in wanted.hard]
+        if options.choose == "drawn" or not free or not count or (options.choose == "nearest" and not hard):
+            return free[:count]
+        from synthkd.teachers.pool.selection import select_nearest, select_typical
 
-        among = free[:_MOST]
+        among = free[:_MAX_ROWS]
         if options.choose == "nearest":
-            chosen = pool_near.nearest(self._near.to(among, hard), most)
+            chosen = select_nearest(self._similarity.to(among, hard), count)
         else:
-            chosen = pool_near.typical(
-                self._near.among(among, self.rows.classes[label]), self._near.to(among, self._seen(label, asked)),
-                self._near.to(among, hard), options.weight, most,
+            chosen = select_typical(
+                self._similarity.among(among, self.rows.classes[label]), self._similarity.to(among, self._seen(label, wanted)),
+                self._similarity.to(among, hard), options.weight, count,
             )  # fmt: skip
-        found = [among[place] for place in chosen]
-        return [*found, *(place for place in free[_MOST:])][:most]
+        selected = [among[place] for place in chosen]
+        return [*selected, *free[_MAX_ROWS:]][:count]
 
-    def _seen(self, label: str, asked: Asked) -> list[str]:
-        """Texts of a class that the student has: those that the request shows, and those that came from here."""
+    def _seen(self, label: str, wanted: PoolRequest) -> list[str]:
+        """Return the texts of a class that the student has: those in the request, and those of this pool."""
         rows = self.rows
-        came = [rows.texts[place] for place in rows.classes[label] if rows.hashes[place] in asked.had]
-        return list(dict.fromkeys([*(text for text, of in asked.seen if of == label), *came]))
+        own = [rows.texts[place] for place in rows.classes[label] if rows.hashes[place] in wanted.excluded]
+        return list(dict.fromkeys([*(text for text, of in wanted.seen if of == label), *own]))
 
-    def _noisy(self, place: int, label: str, asked: Asked, draw: str) -> int:
-        """The row, or with the chance `noise` one of another class in its place."""
+    def _noisy(self, place: int, label: str, wanted: PoolRequest, draw: str) -> int:
+        """Return a row, or with probability `noise` a row of another class."""
         options = self.options
         if not options.noise or fraction(f"{options.seed}:noise:{draw}") >= options.noise:
             return place
-        others = self._like(label) if options.noise_from == "near" else [
+        others = self._nearest_classes(label) if options.noise_from == "near" else [
             each for each in self.rows.classes if each != label
         ]  # fmt: skip
         if not others:
             return place
         other = others[seed_from("class", options.seed, draw) % len(others)]
-        free = self._free(self.rows.classes[other], asked)
+        free = self._free(self.rows.classes[other], wanted)
         return free[seed_from("row", options.seed, draw) % len(free)] if free else place
 
-    def _like(self, label: str) -> list[str]:
-        """The classes whose mean is nearest to that of this class."""
+    def _nearest_classes(self, label: str) -> list[str]:
+        """Return the classes with the most similar mean vectors."""
         names = list(self.rows.classes)
-        own = self._near.centres(tuple(self.rows.classes.values()))[names.index(label)]
+        own = self._similarity.centres(tuple(self.rows.classes.values()))[names.index(label)]
         order = sorted(range(len(names)), key=lambda place: (-own[place], place))
-        return [names[place] for place in order if names[place] != label][:_NEAREST]
+        return [names[place] for place in order if names[place] != label][:_NEAREST_CLASSES]
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> PoolRows:
         return _read(self.path, self._content, *self._columns)
 
     @property
-    def _near(self) -> Nearness:
-        from synthkd.teachers.pool.selection import nearness
+    def _similarity(self) -> TextSimilarity:
+        from synthkd.teachers.pool.selection import text_similarity
 
-        return nearness(self.rows.texts, self.options.encoder)
+        return text_similarity(self.rows.texts, self.options.encoder)
 
 
 def _in_turn(lists: Sequence[Sequence[Any]]) -> list[Any]:
-    """The first of each list, the second of each, and so on."""
+    """Return the first of each list, the second of each, and so on."""
     longest = max(map(len, lists), default=0)
     return [each[place] for place in range(longest) for each in lists if place < len(each)]
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path, content: str, text: str, label: str) -> Rows:
-    """Rows of a file, read once for a process: each round of a loop makes its teacher anew."""
+def _read(path: Path, content: str, text: str, label: str) -> PoolRows:
+    """Read the rows of a file; cached, since each round of a loop makes a new teacher."""
     texts: list[str] = []
     classes: dict[str, list[int]] = {}
     for rows in read_rows(path):
@@ -208,12 +222,12 @@ def _read(path: Path, content: str, text: str, label: str) -> Rows:
                 )
         for row in rows:
             place = f"{path} row {len(texts) + 1}"
-            said, of = ((text_cell(row[name], place, name) or "").strip() for name in (text, label))
-            if not said or not of:
-                raise InputError(f"{place}: an empty {label if said else text}")
+            cell, of = ((text_cell(row[name], place, name) or "").strip() for name in (text, label))
+            if not cell or not of:
+                raise InputError(f"{place}: an empty {label if cell else text}")
             classes.setdefault(of, []).append(len(texts))
-            texts.append(" ".join(said.split()))
+            texts.append(" ".join(cell.split()))
     if not texts:
-        raise InputError(f"{path}: no rows to hand out")
+        raise InputError(f"{path}: no rows in this file")
     places = {of: tuple(classes[of]) for of in sorted(classes)}
-    return Rows(tuple(texts), tuple(map(text_hash, texts)), places)
+    return PoolRows(tuple(texts), tuple(map(text_hash, texts)), places)

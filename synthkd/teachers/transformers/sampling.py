@@ -1,37 +1,33 @@
-"""Draw samples from a causal language model: the part of the transformers backend that needs torch."""
+"""Draw samples from a causal language model."""
 
 from __future__ import annotations
 
 import json
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, DynamicCache
-from transformers.utils import logging as transformers_logging
+from transformers import DynamicCache
 
-from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.errors import TeacherError
 from synthkd.keys import seed_from
 from synthkd.requests import Answer, Completion, Message, Request, Sampling
-from synthkd.teachers.constrained_decoding import Constraints, Matcher
-from synthkd.teachers.transformers.teacher import missing
+from synthkd.teachers.constrained_decoding import Constraints, TokenMatcher
 from synthkd.text.thoughts import answer_tokens, opened_by, special_marks, split_thoughts
 
-if TYPE_CHECKING:
-    from synthkd.recipe import TeacherPart
-
-Encoded = tuple[list[int], Request]
-#: Tokens at the end of a prompt in which a tag that opens the thoughts may stand.
+#: Token ids of a rendered prompt, and its request.
+EncodedRequest = tuple[list[int], Request]
+#: Tokens at the end of a prompt that may hold a tag which opens the thoughts.
 _TAIL = 24
 
 
 @dataclass
-class Row:
-    """One sample while it is being written."""
+class SampleRow:
+    """One sample while it is generated.
+
+    ``draws`` are its random numbers in [0, 1), one for each token.
+    """
 
     request: Request
     index: int
@@ -41,11 +37,11 @@ class Row:
     text: str = ""
     finish: str = ""
     first_tokens: str | None = None
-    matcher: Matcher | None = None
+    matcher: TokenMatcher | None = None
 
 
 class Sampler:
-    """A model and its tokenizer on one device."""
+    """A causal model and its tokenizer on one device."""
 
     def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
@@ -54,47 +50,17 @@ class Sampler:
         self.ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
         self.pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
         marks = special_marks(map(str, tokenizer.all_special_tokens))
-        #: Ids of special tokens that mark thoughts.
+        #: Id of a special token that marks thoughts -> its text.
         self._marks = {int(tokenizer.convert_tokens_to_ids(mark)): mark for mark in marks}
         self.constraints = Constraints(tokenizer, int(model.config.vocab_size))
         self._endings: dict[tuple[str, ...], np.ndarray[Any, np.dtype[np.bool_]]] = {}
-
-    @classmethod
-    def load(cls, model: Path | str, part: TeacherPart) -> Sampler:
-        """Load weights (safetensors only: nothing that can run code) onto a GPU where there is one."""
-        # The run shows its own progress.
-        transformers_logging.disable_progress_bar()
-        if part.threads:
-            torch.set_num_threads(part.threads)
-        device = part.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if isinstance(model, Path) and (problem := unsafe_checkpoint(model)):
-            raise TeacherError(f"{problem}; give a checkpoint with safetensors, without code")
-        options: dict[str, Any] = {"revision": part.revision} if part.revision else {}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=False, **options)
-            config = AutoConfig.from_pretrained(model, trust_remote_code=False, **options)
-            seq2seq = config.is_encoder_decoder
-            network = (AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM).from_pretrained(
-                model,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=getattr(torch, part.dtype),
-                **options,
-            )
-        except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
-            raise missing(error, model) from None
-        if seq2seq:
-            from synthkd.teachers.transformers.seq2seq import Seq2SeqSampler
-
-            return Seq2SeqSampler(network.to(device).eval(), tokenizer, str(part.model))
-        return cls(network.to(device).eval(), tokenizer, str(part.model))
 
     @property
     def context_length(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
 
     def encode(self, messages: tuple[Message, ...]) -> list[int]:
-        """Token ids of a plain prompt, or of a chat through the tokenizer's template where it has one."""
+        """Return the token ids of a plain prompt, or of a chat rendered by the tokenizer's template."""
         if messages[0]["role"] != "prompt" and self.tokenizer.chat_template:
             text = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True
@@ -103,20 +69,20 @@ class Sampler:
         return list(self.tokenizer("\n\n".join(m["content"] for m in messages))["input_ids"])
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def sample(self, batch: list[Encoded]) -> list[Answer]:
-        """All wanted samples of a batch of prompts, which share one set of sampling parameters or several."""
+    def sample(self, batch: list[EncodedRequest]) -> list[Answer]:
+        """Draw all samples of a batch of requests; their sampling parameters may differ."""
         start = time.perf_counter()
         rows, owner = _rows(batch)
         for row in rows:
             row.matcher = self.constraints.matcher(row.request.sampling)
-        logits, cache, mask = self._read([ids for ids, _ in batch])
+        logits, cache, mask = self._prefill([ids for ids, _ in batch])
         pick = torch.tensor(owner, device=self.device)
         cache.batch_select_indices(pick)
         logits, mask = logits[pick], mask[pick]
         active = list(range(len(rows)))
         for step in range(max(row.request.sampling.max_tokens for row in rows)):
             tokens = self._choose(logits, [rows[i] for i in active], step)
-            keep = [j for j, i in enumerate(active) if not self._take(rows[i], int(tokens[j]))]
+            keep = [j for j, i in enumerate(active) if not self._add_token(rows[i], int(tokens[j]))]
             if not keep:
                 break
             if len(keep) < len(active):
@@ -129,8 +95,12 @@ class Sampler:
         seconds = time.perf_counter() - start
         return [self._completion(row, batch[o][0], seconds) for row, o in zip(rows, owner, strict=True)]
 
-    def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-        """Read prompts, padded on the left: logits (prompts, vocabulary), cache, mask (prompts, length)."""
+    def _prefill(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
+        """Run prompts, padded on the left.
+
+        Returns:
+            Logits (prompts, vocabulary) of the next token, key-value cache, attention mask (prompts, length).
+        """
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([[self.pad] * (width - len(p)) + p for p in prompts], device=self.device)
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device)
@@ -153,8 +123,17 @@ class Sampler:
         )
         return out.logits[:, -1].float()
 
-    def _choose(self, logits: torch.Tensor, rows: list[Row], step: int) -> torch.Tensor:
-        """One token a row, by inverting the cumulative distribution at the row's own draw."""
+    def _choose(self, logits: torch.Tensor, rows: list[SampleRow], step: int) -> torch.Tensor:
+        """Draw one token per row by inverting the cumulative distribution at the row's own random number.
+
+        Args:
+            logits: (rows, vocabulary).
+            rows: The samples that go on.
+            step: Number of the token.
+
+        Returns:
+            Token ids (rows,). Log-probabilities are those of the unconstrained model at temperature 1.
+        """
         likelihood = logits.log_softmax(-1)
         logits = _masked(logits, rows)
         chosen = torch.empty(len(rows), dtype=torch.long, device=logits.device)
@@ -163,7 +142,7 @@ class Sampler:
             if not sampling[0]:
                 chosen[index] = logits[index].argmax(-1)
                 continue
-            weights = _shape(logits[index] / sampling[0], sampling[1], sampling[2])
+            weights = _truncate(logits[index] / sampling[0], sampling[1], sampling[2])
             draws = torch.tensor([rows[i].draws[step] for i in members], device=logits.device)
             mass = weights.softmax(-1).double().cumsum(-1)
             found = torch.searchsorted(mass, (draws * mass[:, -1])[:, None], right=True)[:, 0]
@@ -174,29 +153,29 @@ class Sampler:
         self._note_first(rows, likelihood, chosen)
         return chosen
 
-    def _note_first(self, rows: list[Row], likelihood: torch.Tensor, chosen: torch.Tensor) -> None:
-        """Keep the likeliest tokens of the first place that is not blank, for rows that ask for them."""
+    def _note_first(self, rows: list[SampleRow], likelihood: torch.Tensor, chosen: torch.Tensor) -> None:
+        """Keep the most likely first tokens of answers whose request asks for them; blank tokens do not count."""
         for place, row in enumerate(rows):
             sampling = row.request.sampling
-            many = int(sampling.extra_body.get("top_logprobs", 0)) if sampling.logprobs else 0
-            if not many or not self._decode([int(chosen[place])]).strip():
+            wanted = int(sampling.extra_body.get("top_logprobs", 0)) if sampling.logprobs else 0
+            if not wanted or not self._decode([int(chosen[place])]).strip():
                 continue
             if row.first_tokens is not None and not self._is_first(row):
                 continue
-            top = likelihood[place].topk(min(many, likelihood.shape[-1]))
+            top = likelihood[place].topk(min(wanted, likelihood.shape[-1]))
             ids = [*dict.fromkeys([*top.indices.tolist(), int(chosen[place])])]
             pairs = [[self.tokenizer.decode([i]), float(likelihood[place, i])] for i in ids]
             row.first_tokens = json.dumps(pairs, ensure_ascii=False)
 
-    def _is_first(self, row: Row) -> bool:
-        """Whether the next token begins the answer: all before it are thoughts, and they are closed."""
+    def _is_first(self, row: SampleRow) -> bool:
+        """Return True if all text so far is closed thoughts, so that the next token begins the answer."""
         before = split_thoughts(self._decode(row.tokens))
         return bool(before.thoughts) and not before.unclosed and not before.text.strip()
 
-    def _take(self, row: Row, token: int) -> bool:
-        """Add a token to a sample; whether it ends there."""
+    def _add_token(self, row: SampleRow, token: int) -> bool:
+        """Add a token to a sample; return True if the sample ends there."""
         row.tokens.append(token)
-        whole = row.matcher is not None and row.matcher.take(token)
+        complete = row.matcher is not None and row.matcher.take(token)
         if token in self.ends:
             row.finish = "stop"
             row.text = self._decode(row.tokens[:-1])
@@ -208,7 +187,7 @@ class Sampler:
             if places:
                 row.text, row.finish = text[: min(places)], "stop"
                 return True
-        if whole:
+        if complete:
             row.text, row.finish = self._decode(row.tokens), "stop"
             return True
         if len(row.tokens) >= row.request.sampling.max_tokens:
@@ -217,7 +196,7 @@ class Sampler:
         return False
 
     def _may_end(self, stop: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which tokens hold the last character of a stop text: only after these is a sample decoded."""
+        """Mark the tokens (vocabulary,) with the last character of a stop text: a sample is decoded after these only."""
         if stop not in self._endings:
             last = {text[-1] for text in stop if text}
             size = self.model.config.vocab_size
@@ -240,11 +219,11 @@ class Sampler:
             self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
 
-    def _completion(self, row: Row, prompt: list[int], seconds: float) -> Completion:
-        # A chat template may open the thoughts; without the tag, those that were cut would look like an answer.
+    def _completion(self, row: SampleRow, prompt: list[int], seconds: float) -> Completion:
+        # A chat template may open the thoughts; without the tag, truncated thoughts would look like an answer.
         opened = opened_by(str(self.tokenizer.decode(prompt[-_TAIL:])))
         text = f"{opened}\n{row.text}" if opened else row.text
-        logprob, apart = self._own(row, text)
+        logprob, thought = self._answer_logprob(row, text)
         return Completion(
             request_id=row.request.request_id,
             sample_index=row.index,
@@ -253,7 +232,7 @@ class Sampler:
             prompt_tokens=len(prompt),
             completion_tokens=len(row.tokens),
             logprob=logprob,
-            reasoning_tokens=apart,
+            reasoning_tokens=thought,
             latency=seconds,
             price=0.0,
             model=self.name,
@@ -261,51 +240,51 @@ class Sampler:
             first_tokens=row.first_tokens,
         )
 
-    def _own(self, row: Row, text: str) -> tuple[float | None, int | None]:
-        """Log-probability of a sample's answer, and how many tokens its thoughts have."""
+    def _answer_logprob(self, row: SampleRow, text: str) -> tuple[float | None, int | None]:
+        """Return the log-probability of a sample's answer and the number of tokens of its thoughts."""
         answer = split_thoughts(text)
         if not answer.thoughts:
-            return _total(row.logprobs), None
-        own = answer_tokens([str(self.tokenizer.decode([token])) for token in row.tokens], answer.text)
-        if own is None:
+            return _sum(row.logprobs), None
+        span = answer_tokens([str(self.tokenizer.decode([token])) for token in row.tokens], answer.text)
+        if span is None:
             return None, None
-        return _total(row.logprobs[slice(*own)]), len(row.tokens) - (own[1] - own[0])
+        return _sum(row.logprobs[slice(*span)]), len(row.tokens) - (span[1] - span[0])
 
 
-def _total(values: list[float]) -> float:
-    """The sum in the order of the tokens, without the correction of Python's own: it must be the same in all versions."""
+def _sum(values: list[float]) -> float:
+    """Sum in token order. Python's `sum` compensates rounding since 3.12, so its result depends on the version."""
     total = 0.0
     for value in values:
         total += value
     return total
 
 
-def _masked(logits: torch.Tensor, rows: list[Row]) -> torch.Tensor:
-    """Logits (rows, vocabulary) with what a row's grammar forbids at minus infinity."""
-    bound = [(place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None]
-    if not bound:
+def _masked(logits: torch.Tensor, rows: list[SampleRow]) -> torch.Tensor:
+    """Return logits (rows, vocabulary) with the tokens that a row's grammar forbids at minus infinity."""
+    constrained = [(place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None]
+    if not constrained:
         return logits
     logits = logits.clone()
-    places = torch.tensor([place for place, _ in bound], device=logits.device)
-    allowed = torch.from_numpy(np.stack([matcher.allowed() for _, matcher in bound])).to(logits.device)
+    places = torch.tensor([place for place, _ in constrained], device=logits.device)
+    allowed = torch.from_numpy(np.stack([matcher.allowed() for _, matcher in constrained])).to(logits.device)
     logits[places] = logits[places].masked_fill(~allowed, float("-inf"))
     return logits
 
 
-def _rows(batch: list[Encoded]) -> tuple[list[Row], list[int]]:
-    """A row for each wanted sample, and which prompt it belongs to."""
+def _rows(batch: list[EncodedRequest]) -> tuple[list[SampleRow], list[int]]:
+    """Return a row for each sample, and the index of its prompt."""
     rows, owner = [], []
     for place, (_, request) in enumerate(batch):
         for index in request.sample_indexes:
             seed = request.sampling.seed
             stream = seed_from("sample", request.request_id, seed, index) if seed is not None else None
             draws = np.random.default_rng(stream).random(request.sampling.max_tokens)
-            rows.append(Row(request, index, draws, []))
+            rows.append(SampleRow(request, index, draws, []))
             owner.append(place)
     return rows, owner
 
 
-def _by_sampling(rows: list[Row]) -> dict[tuple[float, float | None, int | None], list[int]]:
+def _by_sampling(rows: list[SampleRow]) -> dict[tuple[float, float | None, int | None], list[int]]:
     groups: dict[tuple[float, float | None, int | None], list[int]] = {}
     for place, row in enumerate(rows):
         sampling: Sampling = row.request.sampling
@@ -314,8 +293,8 @@ def _by_sampling(rows: list[Row]) -> dict[tuple[float, float | None, int | None]
     return groups
 
 
-def _shape(logits: torch.Tensor, top_p: float | None, top_k: int | None) -> torch.Tensor:
-    """Logits (rows, vocabulary) with all but the likeliest tokens at minus infinity."""
+def _truncate(logits: torch.Tensor, top_p: float | None, top_k: int | None) -> torch.Tensor:
+    """Return logits (rows, vocabulary) with the tokens outside of top-k and top-p at minus infinity."""
     if top_k and top_k < logits.shape[-1]:
         floor = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < floor, float("-inf"))

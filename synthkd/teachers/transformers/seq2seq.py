@@ -1,6 +1,6 @@
-"""Draw samples from an encoder-decoder: what differs from a causal model in the transformers backend.
+"""Draw samples from an encoder-decoder.
 
-The prompt is read by the encoder, once for all its samples; the decoder begins with its start token.
+The encoder reads a prompt once for all its samples; the decoder begins with its start token.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from synthkd.teachers.transformers.sampling import Sampler
 
 
 @dataclass
-class Read:
-    """What was read and written so far, sample by sample: the encoder's states, its mask, the decoder's cache."""
+class EncodedPrompts:
+    """The state of generation, by sample: the encoder's states and mask, and the decoder's cache."""
 
     states: torch.Tensor
     mask: torch.Tensor
     past: Any
 
     def batch_select_indices(self, chosen: torch.Tensor) -> None:
-        """Go on with these samples alone."""
+        """Keep these samples only."""
         self.states, self.mask = self.states[chosen], self.mask[chosen]
         self.past.batch_select_indices(chosen)
 
@@ -34,26 +34,29 @@ class Seq2SeqSampler(Sampler):
 
     @property
     def context_length(self) -> int:
-        """As of a causal model, where positions are absolute; those that T5 learns have no end."""
+        """The number of positions of the model; unlimited for relative positions, as in T5."""
         config = self.model.config
         bounds = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
         relative = getattr(config, "relative_attention_num_buckets", None)
         return 1 << 30 if relative else next((int(bound) for bound in bounds if bound), 1 << 30)
 
-    def _read(self, prompts: list[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
-        """Read prompts, padded on the right: logits (prompts, vocabulary) of the first token, what was read, and the mask
-        (prompts, 1) of the decoder."""
+    def _prefill(self, prompts: list[list[int]]) -> tuple[torch.Tensor, Any, torch.Tensor]:
+        """Encode prompts, padded on the right.
+
+        Returns:
+            Logits (prompts, vocabulary) of the first token, the state, and the decoder's mask (prompts, 1).
+        """
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([p + [self.pad] * (width - len(p)) for p in prompts], device=self.device)
         mask = torch.tensor([[1] * len(p) + [0] * (width - len(p)) for p in prompts], device=self.device)
         states = self.model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
-        read = Read(states, mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
+        state = EncodedPrompts(states, mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
         start = self.model.generation_config.decoder_start_token_id
         first = torch.full(
             (len(prompts), 1), self.model.config.decoder_start_token_id if start is None else start
         )
         begun = mask.new_ones(len(prompts), 1)
-        return self._step(first.to(self.device), read, begun), read, begun
+        return self._step(first.to(self.device), state, begun), state, begun
 
     def _step(self, tokens: torch.Tensor, cache: Any, mask: torch.Tensor) -> torch.Tensor:
         out = self.model(

@@ -1,7 +1,7 @@
-"""A local checkpoint as a teacher: any causal model that transformers can load.
+"""The backend `transformers`: any model that transformers can load, in this process.
 
-Prompts are batched by length and read once for all their samples. Each sample draws from a stream of its
-own, seeded by the request and the sample index, so what else is in the batch does not choose its tokens.
+Prompts are batched by length, and each is read once for all its samples. Each sample draws from a random stream of
+its own, seeded by the request and the sample index, so that the rest of a batch does not influence its tokens.
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from synthkd.errors import RecipeError, TeacherError, require_extra
-from synthkd.keys import content_hash, file_hash
+from synthkd.errors import require_extra
 from synthkd.requests import Answer, Failure, Request
+from synthkd.teachers.base import Teacher
+from synthkd.teachers.transformers.checkpoint import EMBEDDED, model_version, resolve_model
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
     from synthkd.teachers.transformers.sampling import Sampler
 
-#: Name of the embedded teacher, resolved to the checkpoint that comes with synthkd.
-EMBEDDED = "synthkd/everyday"
-#: Requests that are looked at together, in batches: the larger, the better lengths match.
+#: Batches in a window of requests; in a larger window, the lengths within a batch are more alike.
 _WINDOW = 8
-#: Seconds without a further request, after which those that are there are answered.
+#: Seconds without a further request, after which an incomplete window is answered.
 _SILENCE = 0.5
 
 
-class TransformersTeacher:
-    """Answers from a local causal language model. Needs the extra ``local``."""
+class TransformersTeacher(Teacher):
+    """Answers from a local language model. Needs the extra ``local``."""
 
     name = "transformers"
 
     def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
-        if not part.model:
-            raise RecipeError("teacher.model: name a checkpoint folder, a hub name, or synthkd/everyday")
         self.part = part
         self.model = resolve_model(part.model, folder)
         self._sampler: Sampler | None = None
@@ -45,18 +42,19 @@ class TransformersTeacher:
     def from_recipe(cls, recipe: Recipe) -> TransformersTeacher:
         return cls(recipe.teacher, recipe.folder)
 
+    @classmethod
+    def hub_models(cls, part: TeacherPart) -> list[str]:
+        return [part.model] if part.model and part.model != EMBEDDED else []
+
     def __repr__(self) -> str:
         return f"TransformersTeacher({self.part.model!r})"
 
     @property
     def identity(self) -> str:
-        """A folder is known by the hash of its weights, configuration and tokenizer; a hub name by its revision."""
+        """The model with the hash of its files (a hub name: with its revision) and its number type."""
         if self._identity is None:
-            if isinstance(self.model, Path):
-                who = content_hash({file.name: file_hash(file) for file in _model_files(self.model)})
-            else:
-                who = self.part.revision or "main"
-            self._identity = f"transformers:{self.part.model}@{who}:{self.part.dtype}"
+            version = model_version(self.model, self.part.revision)
+            self._identity = f"transformers:{self.part.model}@{version}:{self.part.dtype}"
         return self._identity
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
@@ -71,19 +69,19 @@ class TransformersTeacher:
             ((sampler.encode(request.messages), request) for request in window),
             key=lambda pair: (len(pair[0]), pair[1].request_id),
         )
-        longest = sampler.context_length
-        short = [(ids, r) for ids, r in prompts if len(ids) + r.sampling.max_tokens <= longest]
+        context = sampler.context_length
+        short = [(ids, r) for ids, r in prompts if len(ids) + r.sampling.max_tokens <= context]
         for ids, request in prompts[len(short) :]:
-            yield [_too_long(request, index, len(ids), longest) for index in request.sample_indexes]
+            yield [_too_long(request, index, len(ids), context) for index in request.sample_indexes]
         for start in range(0, len(short), self.part.batch_size):
             yield await asyncio.to_thread(sampler.sample, short[start : start + self.part.batch_size])
 
     def _load(self) -> Sampler:
         if self._sampler is None:
             require_extra("the transformers backend", "local", "torch", "transformers")
-            from synthkd.teachers.transformers.sampling import Sampler
+            from synthkd.teachers.transformers.loading import load_sampler
 
-            self._sampler = Sampler.load(self.model, self.part)
+            self._sampler = load_sampler(self.model, self.part)
         return self._sampler
 
     async def close(self) -> None:
@@ -91,63 +89,29 @@ class TransformersTeacher:
 
 
 async def _windows(requests: AsyncIterator[Request], size: int) -> AsyncGenerator[list[Request], None]:
-    """So many requests at a time; fewer where no more come for a while: they may wait for answers (of a cap, say)."""
+    """Yield ``size`` requests at a time, and fewer after a silence: the source may wait for answers."""
     window: list[Request] = []
-    coming: asyncio.Future[Request | None] | None = None
+    pending: asyncio.Future[Request | None] | None = None
     try:
         while True:
-            coming = coming or asyncio.ensure_future(anext(requests, None))
-            await asyncio.wait({coming}, timeout=_SILENCE if window else None)
-            if coming.done():
-                request, coming = coming.result(), None
+            pending = pending or asyncio.ensure_future(anext(requests, None))
+            await asyncio.wait({pending}, timeout=_SILENCE if window else None)
+            if pending.done():
+                request, pending = pending.result(), None
                 if request is None:
                     break
                 window.append(request)
-            if coming is not None or len(window) >= size:
+            if pending is not None or len(window) >= size:
                 yield window
                 window = []
         if window:
             yield window
     finally:
-        if coming is not None:
-            coming.cancel()
-            await asyncio.gather(coming, return_exceptions=True)
+        if pending is not None:
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)
 
 
-def resolve_model(model: str, folder: Path) -> Path | str:
-    """The embedded teacher's folder, a folder that exists, or else a hub name."""
-    if model == EMBEDDED:
-        return Path(__file__).parents[1] / "everyday"
-    path = (folder / model).expanduser()
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise TeacherError(f"{path}: no config.json here; a transformers checkpoint has one")
-        return path
-    if model.startswith((".", "/", "~")):
-        raise TeacherError(f"{path}: no such checkpoint folder")
-    return model
-
-
-def _model_files(folder: Path) -> list[Path]:
-    kinds = (
-        "*.safetensors",
-        "config.json",
-        "generation_config.json",
-        "tokenizer*",
-        "chat_template*",
-        "vocab*",
-        "merges*",
-    )
-    return sorted({file for kind in kinds for file in folder.glob(kind)})
-
-
-def _too_long(request: Request, index: int, tokens: int, longest: int) -> Failure:
-    detail = f"{tokens} tokens and {request.sampling.max_tokens} to write, the model holds {longest}"
+def _too_long(request: Request, index: int, tokens: int, context: int) -> Failure:
+    detail = f"the prompt has {tokens} tokens and {request.sampling.max_tokens} may be written; the model holds {context}"
     return Failure(request.request_id, index, "context_too_long", detail)
-
-
-def missing(error: Exception, model: Any) -> TeacherError:
-    """What to say when a model cannot be loaded."""
-    return TeacherError(
-        f"cannot load {model}: {(str(error).strip().splitlines() or [type(error).__name__])[0]}; give a folder that holds a checkpoint, or a hub name"
-    )

@@ -1,6 +1,7 @@
-"""vLLM: in this process, or as a server of its own that the run starts and stops.
+"""The backend `vllm`: in this process, or a server that the run starts and stops.
 
-teacher   the backend        engine   in this process        serve    the server, and what ends what is left behind
+Modules: `teacher` (the backend), `arguments` (what the engine is started with), `engine` (in this process), `server`,
+`process_guard` (ends the processes of a run that was killed).
 """
 
 from synthkd.teachers.vllm.teacher import VllmTeacher

@@ -1,4 +1,4 @@
-"""vLLM in this process: one engine request for each request, batched by the engine itself."""
+"""vLLM in this process: one engine request per request; the engine batches them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import RecipeError, RequestError, TeacherError, require_extra
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
-from synthkd.teachers.constrained_decoding import asked_form
-from synthkd.teachers.dispatch import Policy, TransientError, dispatch
-from synthkd.teachers.openai.request_body import in_a_row, is_chat
-from synthkd.teachers.openai.responses import cost_of
-from synthkd.teachers.vllm.server import QUIET, Guard
-from synthkd.teachers.vllm.teacher import engine_args
+from synthkd.teachers.constrained_decoding import requested_form
+from synthkd.teachers.dispatch import DispatchPolicy, TransientError, dispatch
+from synthkd.teachers.openai.request_body import is_chat, split_at_gaps
+from synthkd.teachers.openai.usage import token_cost
+from synthkd.teachers.vllm.arguments import NO_TELEMETRY, engine_args
+from synthkd.teachers.vllm.process_guard import ProcessGuard
 from synthkd.text.thoughts import answer_tokens, opened_by, special_marks, split_thoughts
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 #: Parameters whose names are vLLM's too.
 _SAME_NAME = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
-#: Seconds between looks at which processes the engine has started.
-_LOOK = 0.2
+#: Seconds between checks which processes the engine has started.
+_POLL = 0.2
 
 
 @dataclass(frozen=True)
-class Vllm:
-    """The names of vLLM that are used here, in one place: they move between its versions."""
+class VllmApi:
+    """The names of vLLM that are used here; they move between its versions."""
 
     EngineArgs: Any
     Engine: Any
@@ -51,10 +51,10 @@ class Vllm:
     failed: type[Exception]
 
     @classmethod
-    def load(cls) -> Vllm:
+    def load(cls) -> VllmApi:
         require_extra("the vllm backend", "vllm", "vllm")
         # vLLM reads these when it is imported; its engine is a process that inherits them.
-        os.environ.update(QUIET)
+        os.environ.update(NO_TELEMETRY)
         for name, value in _DEFAULTS.items():
             os.environ.setdefault(name, value)
         try:
@@ -89,54 +89,54 @@ _DEFAULTS = {
     # The run shows its own progress, and standard output is the program's.
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    # A fork would take along the journal's connection and the locks of other threads.
+    # A fork would copy the journal's connection and the locks of other threads.
     "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",
 }
 
 
-class InProcess:
-    """The engine, loaded by the first request."""
+class InProcessEngine:
+    """The engine in this process, loaded by the first request."""
 
-    def __init__(self, part: TeacherPart, model: Path | str, policy: Policy) -> None:
+    def __init__(self, part: TeacherPart, model: Path | str, policy: DispatchPolicy) -> None:
         self.part, self.model, self.policy = part, model, policy
         self._engine: Any = None
-        self._guard: Guard | None = None
-        self._asker: Asker | None = None
+        self._guard: ProcessGuard | None = None
+        self._client: EngineClient | None = None
 
     async def stream(
         self, requests: AsyncIterator[Request], account: Account | None
     ) -> AsyncGenerator[list[Answer], None]:
-        if self._asker is None:
-            self._asker = await self._load()
-        async with aclosing(dispatch(requests, self._asker.ask, self.policy, account)) as groups:
+        if self._client is None:
+            self._client = await self._load()
+        async with aclosing(dispatch(requests, self._client.send, self.policy, account)) as groups:
             async for answers in groups:
                 yield answers
 
-    async def _load(self) -> Asker:
-        vllm = await asyncio.to_thread(Vllm.load)
+    async def _load(self) -> EngineClient:
+        vllm = await asyncio.to_thread(VllmApi.load)
         args = _checked(engine_args(self.part, self.model), vllm)
-        self._guard = Guard()
+        self._guard = ProcessGuard()
         before = set(multiprocessing.active_children())
         building = asyncio.create_task(asyncio.to_thread(_build, vllm, args))
         while not building.done():
-            await asyncio.wait({building}, timeout=_LOOK)
-            # The engine outlives a process that is killed, so the guard must know it from its first moments on.
+            await asyncio.wait({building}, timeout=_POLL)
+            # The engine outlives a process that is killed, so the guard must watch it from its first moments on.
             self._guard.watch(*(p.pid for p in set(multiprocessing.active_children()) - before if p.pid))
         try:
             self._engine = building.result()
         except Exception as error:
             raise TeacherError(
-                f"vLLM cannot load {self.part.model}: {_first_line(error)}; the lines above say more. Mend"
+                f"vLLM cannot load {self.part.model}: {_first_line(error)}; see the lines above. Correct"
                 " teacher.model or teacher.vllm.args; in a script of your own, call synthkd under"
                 " `if __name__ == '__main__':`"
             ) from error
         tokenizer = self._engine.get_tokenizer()
         if asyncio.iscoroutine(tokenizer):
             tokenizer = await tokenizer
-        return Asker(vllm, self._engine, tokenizer, self.part)
+        return EngineClient(vllm, self._engine, tokenizer, self.part)
 
     async def close(self) -> None:
-        engine, self._engine, self._asker = self._engine, None, None
+        engine, self._engine, self._client = self._engine, None, None
         if engine is not None:
             engine.shutdown()
         if self._guard is not None:
@@ -144,52 +144,55 @@ class InProcess:
             self._guard = None
 
 
-class Asker:
-    """Asks a running engine."""
+class EngineClient:
+    """Sends requests to a running engine."""
 
-    def __init__(self, vllm: Vllm, engine: Any, tokenizer: Any, part: TeacherPart) -> None:
+    def __init__(self, vllm: VllmApi, engine: Any, tokenizer: Any, part: TeacherPart) -> None:
         self.vllm, self.engine, self.tokenizer, self.part = vllm, engine, tokenizer, part
-        self.longest = int(engine.model_config.max_model_len)
+        self.context_length = int(engine.model_config.max_model_len)
         self.defaults = dict(engine.model_config.get_diff_sampling_param())
-        # A local model costs nothing where the recipe names no price.
+        # A local model costs nothing unless the recipe names a price.
         self.price = part.price or PricePart()
         self._numbers = count()
         self.marks = special_marks(map(str, getattr(tokenizer, "all_special_tokens", ())))
 
-    async def ask(self, request: Request) -> list[Answer]:
-        """All samples of a request. Over a gap in their indexes it takes several engine requests, as seeds count on."""
+    async def send(self, request: Request) -> list[Answer]:
+        """Draw all samples of a request.
+
+        A gap in the sample indexes splits it into several engine requests: vLLM seeds sample i with the seed plus i.
+        """
         ids, opened = self._encode(request)
-        room = self.longest - request.sampling.max_tokens
-        if len(ids) > room:
-            detail = f"{len(ids)} tokens and {request.sampling.max_tokens} to write, the model holds {self.longest}"
+        written = request.sampling.max_tokens
+        if len(ids) > self.context_length - written:
+            detail = f"the prompt has {len(ids)} tokens and {written} may be written; the model holds {self.context_length}"
             raise RequestError("context_too_long", detail)
-        parts = await asyncio.gather(*(self._ask(one, ids, opened) for one in _pieces(request)))
+        parts = await asyncio.gather(*(self._generate(one, ids, opened) for one in split_at_gaps(request)))
         return [answer for answers in parts for answer in answers]
 
-    async def _ask(self, request: Request, ids: list[int], opened: str) -> list[Answer]:
+    async def _generate(self, request: Request, ids: list[int], opened: str) -> list[Answer]:
         start = time.perf_counter()
         name = f"{request.request_id}-{next(self._numbers)}"
-        found = None
+        result = None
         try:
             prompt = {"type": "token", "prompt_token_ids": ids}
             async for output in self.engine.generate(prompt, self._params(request), name):
-                found = output
+                result = output
         except self.vllm.dead:
             raise TeacherError(
                 f"the vLLM engine of {self.part.model} has died; the lines above say why (often memory: lower"
-                " teacher.concurrency, or teacher.vllm.args.gpu_memory_utilization). What came is kept"
+                " teacher.concurrency, or teacher.vllm.args.gpu_memory_utilization). The answers so far are kept"
             ) from None
         except self.vllm.failed as error:
             raise TransientError("engine", _first_line(error.__cause__ or error)) from None
         except TeacherError:
             raise
         except Exception as error:
-            # What generate() raises besides these is its refusal of this request's parameters.
+            # Any other error of generate() is a refusal of this request's parameters.
             raise RequestError("refused", _first_line(error)) from error
-        return self._answers(request, found, time.perf_counter() - start, opened)
+        return self._answers(request, result, time.perf_counter() - start, opened)
 
     def _encode(self, request: Request) -> tuple[list[int], str]:
-        """Token ids of a request's prompt, and the tag by which it opens the model's thoughts."""
+        """Return the token ids of a request's prompt, and the tag with which it opens the model's thoughts."""
         if not is_chat(request, self.part):
             return list(self.tokenizer(request.prompt)["input_ids"]), opened_by(request.prompt)
         messages = [{**m, "role": "user"} if m["role"] == "prompt" else m for m in request.messages]
@@ -204,15 +207,15 @@ class Asker:
                 messages, tokenize=False, add_generation_prompt=True, **options
             )
         except ValueError as error:
-            # Without a template no request can be put; a template that refuses these messages says so itself.
+            # Without a template no request can be rendered; a template that refuses these messages says so itself.
             raise TeacherError(
-                f"{self.part.model} takes no such chat ({_first_line(error)}); use a plain prompt template, or"
-                " teacher.chat: false"
+                f"{self.part.model}: its chat template does not take these messages ({_first_line(error)}); use a plain prompt"
+                " template, or teacher.chat: false"
             ) from None
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]), opened_by(text)
 
     def _params(self, request: Request) -> Any:
-        """vLLM's sampling parameters. Only what is given is set."""
+        """Return vLLM's sampling parameters; those that are not given keep vLLM's defaults."""
         sampling = request.sampling
         values = self.defaults | {
             name: value for name in _SAME_NAME if (value := getattr(sampling, name)) is not None
@@ -221,19 +224,23 @@ class Asker:
         values |= {"stop": list(sampling.stop), "output_kind": self.vllm.final_only}
         values["seed"] = _seed(request)
         if self.marks:
-            # Else the thoughts would stand in the text without their tags.
+            # Otherwise the text holds the thoughts without their tags.
             values["skip_special_tokens"] = False
         if sampling.logprobs:
-            # The token that was drawn, and as many of the likeliest as a judge asks for.
+            # The sampled token, and as many alternatives as a judge asks for.
             values["logprobs"] = int(sampling.extra_body.get("top_logprobs", 0))
-        if shape := _shape(sampling):
-            values["structured_outputs"] = self.vllm.StructuredOutputs(**shape)
+        if constraint := _constraint(sampling):
+            values["structured_outputs"] = self.vllm.StructuredOutputs(**constraint)
         return self.vllm.SamplingParams(**values, **self._extra(sampling))
 
     def _extra(self, sampling: Sampling) -> dict[str, Any]:
-        """`extra_body`, as far as it is about sampling."""
-        apart = ("chat_template_kwargs", "top_logprobs")
-        extra = {name: v for name, v in sampling.extra_body.items() if name not in apart}
+        """Return the fields of `extra_body` that are sampling parameters.
+
+        Raises:
+            TeacherError: A field is neither that nor an argument of the chat template.
+        """
+        used_elsewhere = ("chat_template_kwargs", "top_logprobs")
+        extra = {name: v for name, v in sampling.extra_body.items() if name not in used_elsewhere}
         known = self.vllm.SamplingParams.__struct_fields__
         for name in extra:
             if name not in known:
@@ -243,21 +250,21 @@ class Asker:
                 )
         return extra
 
-    def _answers(self, request: Request, found: Any, seconds: float, opened: str = "") -> list[Answer]:
-        read = len(found.prompt_token_ids)
+    def _answers(self, request: Request, result: Any, seconds: float, opened: str = "") -> list[Answer]:
+        read = len(result.prompt_token_ids)
         answers: list[Answer] = []
-        for output in sorted(found.outputs, key=lambda output: output.index):
+        for output in sorted(result.outputs, key=lambda output: output.index):
             index = request.sample_indexes[output.index]
             if output.finish_reason in (None, "abort", "error"):
-                detail = f"the engine ended it ({output.finish_reason})"
+                detail = f"the engine ended the sample ({output.finish_reason})"
                 answers.append(Failure(request.request_id, index, "aborted", detail, permanent=False))
                 continue
-            # The prompt is read once for all samples: the first bears it.
-            bears = not answers
-            written, cached = len(output.token_ids), found.num_cached_tokens
-            # Without the tag of the template, thoughts that were cut would look like an answer.
+            # The prompt is read once for all samples: its tokens count for the first.
+            first = not answers
+            written, cached = len(output.token_ids), result.num_cached_tokens
+            # A chat template may open the thoughts; without the tag, truncated thoughts would look like an answer.
             text = f"{opened}\n{output.text}" if opened else output.text
-            first, logprob, apart = _own(output, text)
+            start, logprob, thought = _answer_span(output, text)
             answers.append(
                 Completion(
                     request.request_id,
@@ -268,51 +275,48 @@ class Asker:
                     completion_tokens=written,
                     logprob=logprob if request.sampling.logprobs else None,
                     latency=seconds,
-                    price=cost_of(self.price, read if bears else 0, written, cached if bears else 0),
+                    price=token_cost(self.price, read if first else 0, written, cached if first else 0),
                     model=self.part.model,
                     seed=_seed(request),
-                    reasoning_tokens=apart,
+                    reasoning_tokens=thought,
                     cached_tokens=cached,
-                    first_tokens=_first_tokens(output, first)
+                    first_tokens=_first_tokens(output, start)
                     if "top_logprobs" in request.sampling.extra_body
                     else None,
-                    bears_prompt=bears,
+                    counts_prompt=first,
                 )
             )
         return answers
 
 
-def _own(output: Any, text: str) -> tuple[int | None, float | None, int | None]:
-    """The first token of an answer, the answer's log-probability, and how many tokens stand beside it: its thoughts."""
+def _answer_span(output: Any, text: str) -> tuple[int | None, float | None, int | None]:
+    """Find the answer behind a sample's thoughts.
+
+    Returns:
+        Index of its first token, its log-probability, and the number of tokens of the thoughts; None if unknown.
+    """
     answer = split_thoughts(text)
     if not answer.thoughts:
         return 0, output.cumulative_logprob, None
-    drawn = [place[token] for token, place in zip(output.token_ids, output.logprobs or (), strict=False)]
-    own = answer_tokens([str(one.decoded_token) for one in drawn], answer.text)
-    if own is None:
+    sampled = [
+        position[token] for token, position in zip(output.token_ids, output.logprobs or (), strict=False)
+    ]
+    span = answer_tokens([str(token.decoded_token) for token in sampled], answer.text)
+    if span is None:
         return None, None, None
-    first, end = own
-    return first, sum(one.logprob for one in drawn[first:end]), len(output.token_ids) - (end - first)
+    start, end = span
+    return start, sum(token.logprob for token in sampled[start:end]), len(output.token_ids) - (end - start)
 
 
-def _first_tokens(output: Any, first: int | None) -> str | None:
-    """The likeliest tokens at the answer's first place that is not blank, as the journal holds them."""
-    if first is None:
+def _first_tokens(output: Any, start: int | None) -> str | None:
+    """Return the alternatives of the answer's first token that is not blank, as JSON; most likely first."""
+    if start is None:
         return None
-    for drawn, place in list(zip(output.token_ids, output.logprobs or (), strict=False))[first:]:
-        if str(place[drawn].decoded_token).strip():
-            likeliest = sorted(place.values(), key=lambda token: -token.logprob)
-            return json.dumps([[str(token.decoded_token), token.logprob] for token in likeliest])
+    for sampled, position in list(zip(output.token_ids, output.logprobs or (), strict=False))[start:]:
+        if str(position[sampled].decoded_token).strip():
+            alternatives = sorted(position.values(), key=lambda token: -token.logprob)
+            return json.dumps([[str(token.decoded_token), token.logprob] for token in alternatives])
     return None
-
-
-def _pieces(request: Request) -> Iterator[Request]:
-    """The request, cut where its sample indexes leave a gap: vLLM seeds sample i with the seed plus i."""
-    left = request.sample_indexes
-    while left:
-        piece = left if request.sampling.seed is None else in_a_row(left)
-        yield request.only(piece)
-        left = tuple(index for index in left if index not in piece)
 
 
 def _seed(request: Request) -> int | None:
@@ -320,9 +324,9 @@ def _seed(request: Request) -> int | None:
     return None if seed is None else seed + request.sample_indexes[0]
 
 
-def _shape(sampling: Sampling) -> dict[str, Any] | None:
-    """What vLLM's StructuredOutputsParams is made from."""
-    form, response_format = asked_form(sampling), sampling.response_format
+def _constraint(sampling: Sampling) -> dict[str, Any] | None:
+    """Return the arguments of vLLM's StructuredOutputsParams; None if nothing is constrained."""
+    form, response_format = requested_form(sampling), sampling.response_format
     if form is not None and form[0] in ("regex", "grammar"):
         return {form[0]: form[1]}
     kind = (response_format or {}).get("type", "text")
@@ -333,36 +337,38 @@ def _shape(sampling: Sampling) -> dict[str, Any] | None:
     if kind == "json_schema":
         return {"json": response_format["json_schema"]["schema"]}
     raise TeacherError(
-        f"teacher.sampling.response_format: the type {kind!r} is unknown in-process; use json_schema or json_object"
+        f"teacher.sampling.response_format: unknown type {kind!r} for vLLM in this process; use json_schema or json_object"
     )
 
 
-def _checked(args: dict[str, Any], vllm: Vllm) -> dict[str, Any]:
-    """The arguments, with a clear error for one that the engine does not have."""
+def _checked(args: dict[str, Any], vllm: VllmApi) -> dict[str, Any]:
+    """Return the arguments; raise `RecipeError` for one that the engine does not have."""
     known = {field.name for field in fields(vllm.EngineArgs)}
     for name in args:
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise RecipeError(f"teacher.vllm.args.{name}: this vLLM's engine has no such argument{hint}")
+            raise RecipeError(
+                f"teacher.vllm.args.{name}: the installed vLLM has no such engine argument{hint}"
+            )
     if "use_tqdm_on_load" in known:
         args = {"use_tqdm_on_load": False} | args
     return args
 
 
-def _build(vllm: Vllm, args: dict[str, Any]) -> Any:
+def _build(vllm: VllmApi, args: dict[str, Any]) -> Any:
     with _no_ctrl_c():
         return vllm.Engine.from_engine_args(vllm.EngineArgs(**args))
 
 
 @contextmanager
 def _no_ctrl_c() -> Iterator[None]:
-    """Processes that this thread starts never get Ctrl-C.
+    """Block Ctrl-C for the processes that this thread starts.
 
-    A terminal sends it to them too, and they would end at once, with what is in flight; synthkd's own handler waits
-    for that. They set a handler of their own, so ignoring it beforehand is not enough: blocked it stays.
+    A terminal sends SIGINT to them too, and they would end at once, with the requests in flight that synthkd's own
+    handler waits for. They install handlers of their own, so an ignored signal would not stay ignored; a blocked one does.
     """
-    # Starting the tracker unblocks the signal, so it is started before.
+    # Starting the resource tracker unblocks the signal, so it is started first.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

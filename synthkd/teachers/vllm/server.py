@@ -1,4 +1,4 @@
-"""vLLM's own server, started for the run and stopped after it; and what ends a process that is left behind."""
+"""vLLM's own server: started for a run, asked through the backend `openai`, and stopped after it."""
 
 from __future__ import annotations
 
@@ -19,121 +19,71 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import RecipeError, TeacherError, require_extra
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
-from synthkd.teachers.dispatch import Policy
+from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai import OpenAITeacher
-from synthkd.teachers.vllm.teacher import engine_args
+from synthkd.teachers.vllm.arguments import NO_TELEMETRY, engine_args
+from synthkd.teachers.vllm.process_guard import ProcessGuard
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
     from synthkd.teachers.base import Account
 
-#: vLLM reports its use to its makers unless told not to.
-QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 HOST = "127.0.0.1"
-#: Seconds between looks at a server that starts, and those that it gets to end.
-_LOOK, _GRACE = 0.2, 20.0
-#: Seconds in which answers that came before the server's end are still taken.
+#: Seconds between checks of a server that starts, and seconds that a server has to end.
+_POLL, _GRACE = 0.2, 20.0
+#: Seconds in which answers from before the server's end are still read.
 _LATE = 0.5
-#: Lines of the log that an error shows.
-_LINES = 8
-
-# Reads the ids of processes (negative: of whole groups) until its standard input ends, then ends those.
-#
-# The other end of that pipe closes with this process, however it ends: SIGKILL and the second Ctrl-C leave no time
-# for anything else. Linux's PR_SET_PDEATHSIG would need no process of its own, but it fires when the *thread* that
-# started the child ends, reaches the child but not what the child started, and is not to be had elsewhere.
-_GUARD = """
-import os, signal, sys, time
-left = {int(line) for line in sys.stdin}
-def send(number):
-    for one in list(left):
-        try:
-            os.kill(one, number)
-        except OSError:
-            left.discard(one)
-send(signal.SIGTERM)
-end = time.monotonic() + 5
-while left and time.monotonic() < end:
-    time.sleep(0.1)
-    send(0)
-send(signal.SIGKILL)
-"""
+#: Lines of the log in an error.
+_LOG_LINES = 8
 
 
-class Guard:
-    """Ends the processes that it was told of, should this one end without ending them itself."""
+class ServedEngine:
+    """A vLLM server, started by the first request, with the backend `openai` as its client."""
 
-    def __init__(self) -> None:
-        # A session of its own: Ctrl-C and a closed terminal do not reach it.
-        self._process = subprocess.Popen(  # noqa: S603 (our own text, no shell)
-            [sys.executable, "-ISc", _GUARD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def watch(self, *ids: int) -> None:
-        """Take note of process ids; a negative one is that of a group. Saying one twice does no harm."""
-        pipe = self._process.stdin
-        assert pipe is not None
-        pipe.write("".join(f"{one}\n" for one in ids).encode())
-        pipe.flush()
-
-    def close(self) -> None:
-        """Nothing is left to guard."""
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdin:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-
-
-class Served:
-    """The server, started by the first request, and the `openai` backend that asks it."""
-
-    def __init__(self, part: TeacherPart, model: Path | str, policy: Policy, python: str | None) -> None:
+    def __init__(
+        self, part: TeacherPart, model: Path | str, policy: DispatchPolicy, python: str | None
+    ) -> None:
         self.part, self.model, self.policy, self.python = part, model, policy, python
-        self._server: Server | None = None
-        self._asker: OpenAITeacher | None = None
+        self._server: VllmServer | None = None
+        self._client: OpenAITeacher | None = None
 
     async def stream(
         self, requests: AsyncIterator[Request], account: Account | None
     ) -> AsyncGenerator[list[Answer], None]:
         if self._server is None:
-            self._server = await Server.start(self.part, self.model, self.python)
-        if self._asker is None:
-            self._asker = OpenAITeacher(client_part(self.part, self._server.url), self.policy)
-        self._asker.account = account
-        async with aclosing(self._asker.stream(requests)) as groups:
+            self._server = await VllmServer.start(self.part, self.model, self.python)
+        if self._client is None:
+            self._client = OpenAITeacher(client_part(self.part, self._server.url), self.policy)
+        self._client.account = account
+        async with aclosing(self._client.stream(requests)) as groups:
             async for answers in _while_alive(groups, self._server):
                 yield answers
 
     async def close(self) -> None:
-        if self._asker is not None:
-            await self._asker.close()
-            self._asker = None
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
         if self._server is not None:
             await self._server.stop()
             self._server = None
 
 
-class Server:
+class VllmServer:
     """A running server: its process group, its address and its log."""
 
     def __init__(self, command: list[str], port: int) -> None:
         self.command, self.port = command, port
         file, name = tempfile.mkstemp(prefix="synthkd-vllm-", suffix=".log")
         self.log = Path(name)
-        self._guard = Guard()
+        self._guard = ProcessGuard()
         try:
-            # A group of its own, so that the engine and its workers are ended with it.
+            # In a process group of its own, the engine and its workers are ended with it.
             self.process = subprocess.Popen(  # noqa: S603 (the recipe's own choice, no shell)
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=environment(),
+                env=server_environment(),
                 start_new_session=True,
             )
         except OSError as error:
@@ -145,18 +95,18 @@ class Server:
         self._guard.watch(-self.process.pid)
 
     @classmethod
-    async def start(cls, part: TeacherPart, model: Path | str, python: str | None) -> Server:
-        """Start one and wait until it answers."""
+    async def start(cls, part: TeacherPart, model: Path | str, python: str | None) -> VllmServer:
+        """Start a server and wait until it answers."""
         if python is None:
             require_extra("the vllm backend", "vllm", "vllm")
         port = _free_port()
-        server = cls(command(part, model, port, python), port)
+        server = cls(server_command(part, model, port, python), port)
         try:
             await server.ready(part.vllm.startup)
         except BaseException:
             await server.stop(keep_log=True)
             raise
-        _ask_directly()
+        _bypass_proxy()
         return server
 
     @property
@@ -168,28 +118,32 @@ class Server:
         return self.process.poll() is None
 
     async def ready(self, seconds: float) -> None:
-        """Wait until ``/health`` is good, the process ends, or the time is over."""
+        """Wait until ``/health`` answers 200.
+
+        Raises:
+            TeacherError: The process ended, or was not ready in so many seconds.
+        """
         import aiohttp
 
         end = time.monotonic() + seconds
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
             while time.monotonic() < end:
                 if not self.alive:
-                    raise self.ended("while it was starting")
+                    raise self.ended_error("while it was starting")
                 with suppress(aiohttp.ClientError, TimeoutError, OSError):
                     async with session.get(f"http://{HOST}:{self.port}/health") as response:
                         if response.status == 200:
                             return
-                await asyncio.sleep(_LOOK)
+                await asyncio.sleep(_POLL)
         raise TeacherError(
-            f"the vLLM server was not ready in {seconds:g} s; raise teacher.vllm.startup, or see why in its log"
-            f" {self.log}, which ends: {self._end_of_log()}"
+            f"the vLLM server was not ready in {seconds:g} s; raise teacher.vllm.startup, or see its log {self.log}, which"
+            f" ends: {self._end_of_log()}"
         )
 
-    def ended(self, when: str) -> TeacherError:
-        """What to say when the server is gone."""
+    def ended_error(self, when: str) -> TeacherError:
+        """Return the error for a server that has ended."""
         return TeacherError(
-            f"the vLLM server ended {when} (exit status {self.process.poll()}); mend what its log {self.log} says,"
+            f"the vLLM server ended {when} (exit status {self.process.poll()}); mend the cause that its log {self.log} names,"
             f" then the same command goes on. The log ends: {self._end_of_log()}"
         )
 
@@ -197,11 +151,11 @@ class Server:
         lines = [
             line.rstrip() for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()
         ]
-        # An error is one line; a bar stands for the ends of the log's.
-        return " | ".join(line.strip()[:300] for line in lines[-_LINES:]) or "(it is empty)"
+        # An error is one line: bars separate the lines of the log.
+        return " | ".join(line.strip()[:300] for line in lines[-_LOG_LINES:]) or "(the log is empty)"
 
     async def stop(self, keep_log: bool = False) -> None:
-        """End the group: asked first, then made to. The log of a server that ended by itself is kept."""
+        """End the process group: SIGTERM, then SIGKILL. The log of a server that ended by itself is kept."""
         keep_log = keep_log or not self.alive
         for number, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
             self._signal(number)
@@ -212,15 +166,15 @@ class Server:
             self.log.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
-        """To the whole group, also when its first process is gone: what that started may not be."""
+        """Signal the whole group, even if its first process has ended: its children may still run."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
 
-def command(part: TeacherPart, model: Path | str, port: int, python: str | None = None) -> list[str]:
-    """The server's command line."""
+def server_command(part: TeacherPart, model: Path | str, port: int, python: str | None = None) -> list[str]:
+    """Return the server's command line."""
     args = engine_args(part, model)
-    # A line in the log for each request would fill disks.
+    # A log line per request would fill the disk.
     args = {"served_model_name": part.model, "uvicorn_log_level": "warning"} | args
     line = [python or sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     for name, value in (args | {"host": HOST, "port": port}).items():
@@ -229,7 +183,7 @@ def command(part: TeacherPart, model: Path | str, port: int, python: str | None 
 
 
 def _option(name: str, value: Any) -> list[str]:
-    """One argument as vLLM's command line has it."""
+    """Return one argument in the form of vLLM's command line."""
     option = name.replace("_", "-")
     if value is None:
         return []
@@ -242,61 +196,61 @@ def _option(name: str, value: Any) -> list[str]:
     return [f"--{option}", str(value)]
 
 
-def environment() -> dict[str, str]:
-    """The server's environment: ours, without the telemetry, and without a key that our own requests would need."""
-    return {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"} | QUIET
+def server_environment() -> dict[str, str]:
+    """Return the server's environment: ours, without telemetry and without a key that requests would need."""
+    return {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"} | NO_TELEMETRY
 
 
 def client_part(part: TeacherPart, url: str) -> TeacherPart:
-    """The part of a recipe with which the server is asked."""
+    """Return the teacher part with which the backend `openai` asks the server."""
     served = part.vllm.args.get("served_model_name") or part.model
     return part.model_copy(
         update={
             "backend": "openai",
             "model": served[0] if isinstance(served, list) else served,
             "base_url": url,
-            # The user's key for another provider is none of this server's business.
+            # Never send the user's key for another provider to this server.
             "api_key_env": "",
             "headers": {},
             "api_version": None,
             "proxy": None,
-            # A local model costs nothing where the recipe names no price.
+            # A local model costs nothing unless the recipe names a price.
             "price": part.price or PricePart(),
         }
     )
 
 
-def _ask_directly() -> None:
-    """Requests to this machine take no proxy, whatever the environment has for others."""
+def _bypass_proxy() -> None:
+    """Exempt this machine from the environment's proxy."""
     named = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     if named != "*" and HOST not in named.split(","):
         os.environ["no_proxy"] = f"{named},{HOST}".lstrip(",")
 
 
 def _free_port() -> int:
-    with socket.socket() as held:
-        held.bind((HOST, 0))
-        return int(held.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 async def _while_alive(
-    groups: AsyncGenerator[list[Answer], None], server: Server
+    groups: AsyncGenerator[list[Answer], None], server: VllmServer
 ) -> AsyncGenerator[list[Answer], None]:
-    """The groups, as long as the server lives: without this, each request would use up its tries on a dead one."""
+    """Yield the groups as long as the server runs; otherwise each request would use up its attempts on a dead one."""
     while True:
-        coming = asyncio.ensure_future(anext(groups, None))
+        pending = asyncio.ensure_future(anext(groups, None))
         try:
-            while server.alive and not coming.done():
-                await asyncio.wait({coming}, timeout=_LATE)
-            if not coming.done():
-                await asyncio.wait({coming}, timeout=_LATE)
-            if not coming.done():
-                raise server.ended("before its time")
-            group = coming.result()
+            while server.alive and not pending.done():
+                await asyncio.wait({pending}, timeout=_LATE)
+            if not pending.done():
+                await asyncio.wait({pending}, timeout=_LATE)
+            if not pending.done():
+                raise server.ended_error("while requests were in flight")
+            group = pending.result()
         finally:
-            if not coming.done():
-                coming.cancel()
-                await asyncio.gather(coming, return_exceptions=True)
+            if not pending.done():
+                pending.cancel()
+                await asyncio.gather(pending, return_exceptions=True)
         if group is None:
             return
         yield group

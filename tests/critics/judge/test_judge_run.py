@@ -11,7 +11,7 @@ from support.recipes import Make
 
 from synthkd import Journal, run
 from synthkd.keys import fraction
-from synthkd.testing import FakeServer, Scored
+from synthkd.testing import FakeServer, ScoredAnswer
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def both(prompt: str, index: int, seed: int) -> str:
     yes = surely if valid(statement.split("used for ")[1]) == right else 1 - surely
     words = [("Yes", yes), ("No", 1 - yes)]
     words.sort(key=lambda pair: -pair[1])
-    return Scored(words[0][0], {word: math.log(share) for word, share in words})
+    return ScoredAnswer(words[0][0], {word: math.log(share) for word, share in words})
 
 
 def test_a_run_is_decided_by_a_judge_and_the_second_run_asks_nobody(

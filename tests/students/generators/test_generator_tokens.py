@@ -34,10 +34,10 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("chat", [False, True])
 def test_what_training_reads_is_what_a_run_sends(folder: Path, chat: bool) -> None:
-    from synthkd.teachers.transformers.sampling import Sampler
+    from synthkd.teachers.transformers.loading import load_sampler
 
     model, tokenizer = load_checkpoint(str(folder), device="cpu")
-    sampler = Sampler.load(folder, TeacherPart(model=str(folder), device="cpu"))
+    sampler = load_sampler(folder, TeacherPart(model=str(folder), device="cpu"))
     if chat:
         tokenizer.chat_template = sampler.tokenizer.chat_template = TEMPLATE
     coder = ExampleTokenizer(tokenizer, bool(model.config.is_encoder_decoder))

@@ -36,9 +36,9 @@ from synthkd.journal.batches import BatchRow, BatchStore
 from synthkd.recipe import Recipe
 from synthkd.requests import Failure, Request
 from synthkd.teachers.base import Teacher
-from synthkd.teachers.batch.teacher import BatchTeacher
+from synthkd.teachers.batch import BatchTeacher
 from synthkd.teachers.openai import OpenAITeacher
-from synthkd.testing import words
+from synthkd.testing import two_words
 from synthkd.testing.batches import FakeBatches
 
 
@@ -105,7 +105,7 @@ def test_results_in_another_order_are_joined_by_their_key(journal: Journal) -> N
         asked = requests_of(who, 30)
         answers = completed(run_stage(who, journal, asked))
     texts = {answer.request_id: answer.text for answer in answers}
-    assert texts == {one.request_id: words(one.prompt, 0, 0) for one in asked}
+    assert texts == {one.request_id: two_words(one.prompt, 0, 0) for one in asked}
 
 
 @pytest.mark.parametrize("chat", [True, False])
@@ -239,8 +239,8 @@ def test_a_row_tells_its_try_and_its_samples(journal: Journal) -> None:
     (row,) = batches.rows(token)
     assert (row.attempt, row.request_id, row.sample_indexes) == (4, request.request_id, (2, 3))
     (back,) = batches.requests([row])
-    assert (back.request_id, back.messages, back.sampling.keyed()) == (
-        request.request_id, request.messages, request.sampling.keyed(),
+    assert (back.request_id, back.messages, back.sampling.key_parameters()) == (
+        request.request_id, request.messages, request.sampling.key_parameters(),
     )  # fmt: skip
 
 

@@ -35,9 +35,9 @@ from support.files import ROOT
 from synthkd.journal import Journal
 from synthkd.journal.batches import BatchStore
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.batch.files import Provider
-from synthkd.teachers.batch.open_batches import cancel_all, states
-from synthkd.teachers.batch.teacher import BatchTeacher
+from synthkd.teachers.batch import BatchTeacher
+from synthkd.teachers.batch.open_batches import cancel_open_batches, open_batch_states
+from synthkd.teachers.batch.provider import Provider
 from synthkd.testing.batches import FakeBatches
 
 
@@ -116,9 +116,9 @@ def test_cancelling_a_run_keeps_what_is_done_and_submits_nothing(journal: Journa
         who = BatchTeacher(made)
         with pytest.raises(TimeoutError):
             run_some(who, journal, requests_of(who, 4))
-        (found,) = asyncio.run(states(made, journal, RUN))
+        (found,) = asyncio.run(open_batch_states(made, journal, RUN))
         assert (found.status, found.total) == ("in_progress", 4)
-        (found,) = asyncio.run(cancel_all(made, journal, RUN))
+        (found,) = asyncio.run(cancel_open_batches(made, journal, RUN))
         assert found.status == "cancelling"
         answers = ask(server, journal, 4)
     assert [type(answer) for answer in answers].count(Completion) == 2
@@ -131,7 +131,7 @@ def test_cancelling_forgets_a_batch_that_the_provider_does_not_know(journal: Jou
     gone, never = batches.record_intent(RUN, []), batches.record_intent(RUN, [])
     batches.record_submission(gone, "batch-nowhere")
     with Server(FakeBatches()) as server:
-        found = asyncio.run(cancel_all(part(server.url), journal, RUN))
+        found = asyncio.run(cancel_open_batches(part(server.url), journal, RUN))
     assert {one.batch.token: one.status for one in found} == {gone: "unknown", never: "not submitted"}
     assert batches.uncollected(RUN) == []
 

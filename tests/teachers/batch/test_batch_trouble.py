@@ -33,7 +33,7 @@ from synthkd.errors import (
 from synthkd.journal import Journal
 from synthkd.journal.batches import BatchStore
 from synthkd.requests import Completion, Failure, Request
-from synthkd.teachers.batch.teacher import BatchTeacher
+from synthkd.teachers.batch import BatchTeacher
 from synthkd.testing.batches import FakeBatches
 
 

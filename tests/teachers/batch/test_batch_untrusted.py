@@ -23,11 +23,13 @@ from synthkd.journal import Journal
 from synthkd.journal.batches import BatchRow
 from synthkd.requests import Completion, Failure
 from synthkd.secrets import Url
-from synthkd.teachers.batch import files as batch_files
-from synthkd.teachers.batch.files import Provider, lines_of, outcome, result_bytes
-from synthkd.teachers.batch.teacher import BatchTeacher
+from synthkd.teachers.batch import BatchTeacher, drafts
+from synthkd.teachers.batch import provider as batch_provider
+from synthkd.teachers.batch.provider import Provider
+from synthkd.teachers.batch.results import max_result_bytes, result_lines
+from synthkd.teachers.batch.row_outcomes import row_outcome
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import resolve
+from synthkd.teachers.openai.endpoint import resolve_endpoint
 from synthkd.testing.batches import FakeBatches
 
 
@@ -96,7 +98,7 @@ def test_a_result_larger_than_its_batch_can_come_to_ends_the_run_with_its_settin
 def test_a_full_disk_under_a_result_is_one_line_and_the_batch_stays(
     monkeypatch: pytest.MonkeyPatch, journal: Journal
 ) -> None:
-    monkeypatch.setattr(batch_files.tempfile, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
+    monkeypatch.setattr(drafts.tempfile, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
     with Hostile(answering(content=b"x" * 100)) as server:
         error = ended(server, journal)
     assert isinstance(error, DiskFullError)
@@ -174,7 +176,7 @@ def test_a_batch_that_fails_for_lack_of_credit_says_so(journal: Journal) -> None
 
 def provider(url: str = "http://h/v1", **more: Any) -> Provider:
     made = part(url, **more)
-    return Provider(made, resolve(Url(url), made))
+    return Provider(made, resolve_endpoint(Url(url), made))
 
 
 GOOD = {
@@ -200,7 +202,7 @@ GOOD = {
 )  # fmt: skip
 def test_an_odd_row_is_one_failure_with_its_reason(line: dict[str, Any], reason: str) -> None:
     who = BatchTeacher(part("http://h/v1"))
-    found = outcome(provider(), requests_of(who, 1)[0], line, 1, None)
+    found = row_outcome(provider(), requests_of(who, 1)[0], line, 1, None)
     assert found.fatal is None
     (reached,) = {answer.reason for answer in found.answers if isinstance(answer, Failure)} | {
         found.reason
@@ -213,7 +215,7 @@ def test_a_gateway_that_gave_up_on_a_row_leaves_its_bill_open() -> None:
     who = BatchTeacher(part("http://h/v1"))
     for status, unseen in ((504, True), (500, False)):
         line = {"response": {"status_code": status, "body": {}}}
-        assert outcome(provider(), requests_of(who, 1)[0], line, 1, None).unseen is unseen
+        assert row_outcome(provider(), requests_of(who, 1)[0], line, 1, None).unknown_cost is unseen
 
 
 def test_a_key_in_a_row_is_masked_before_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +223,7 @@ def test_a_key_in_a_row_is_masked_before_it_is_cut(monkeypatch: pytest.MonkeyPat
     said = "x" * 490 + "sk-7Qz9Lm2Xv8Rt4Wp6"
     who = BatchTeacher(part("http://h/v1"))
     for line in ({"error": {"message": said}}, {"response": {"status_code": 500, "body": {"error": said}}}):
-        found = outcome(provider(), requests_of(who, 1)[0], line, 1, None)
+        found = row_outcome(provider(), requests_of(who, 1)[0], line, 1, None)
         assert "sk-7Qz" not in found.detail
 
 
@@ -235,29 +237,31 @@ def test_a_key_in_a_row_is_masked_before_it_is_cut(monkeypatch: pytest.MonkeyPat
 def test_a_row_that_only_the_standard_library_reads_is_an_answer(text: str) -> None:
     with tempfile.TemporaryFile() as file:
         file.write(b'{"custom_id": "a", "response": {"status_code": 200, "body": ' + text.encode() + b"}}\n")
-        (line,) = lines_of(file, 10**6)
+        (line,) = result_lines(file, 10**6)
     who = BatchTeacher(part("http://h/v1"))
-    (answer,) = completed(outcome(provider(), requests_of(who, 1)[0], line, 1, None).answers)
+    (answer,) = completed(row_outcome(provider(), requests_of(who, 1)[0], line, 1, None).answers)
     assert isinstance(answer, Completion)
 
 
 def test_a_row_longer_than_an_answer_may_be_is_passed_over() -> None:
     with tempfile.TemporaryFile() as file:
         file.write(b'{"a": "' + b"x" * 5000 + b'"}\n{"b": 1}\n[1]\nnul\n{"c": 2}')
-        assert list(lines_of(file, 1000)) == [{"b": 1}, {"c": 2}]
+        assert list(result_lines(file, 1000)) == [{"b": 1}, {"c": 2}]
 
 
 def test_the_bound_of_a_result_grows_with_its_rows_and_what_each_may_hold() -> None:
     rows = [BatchRow("a", "r", (0, 1))] * 100
-    small = result_bytes(part(None), rows[:1])
+    small = max_result_bytes(part(None), rows[:1])
     assert (
-        small < result_bytes(part(None), rows) < result_bytes(part(None, sampling={"logprobs": True}), rows)
+        small
+        < max_result_bytes(part(None), rows)
+        < max_result_bytes(part(None, sampling={"logprobs": True}), rows)
     )
-    assert result_bytes(part(None, batch={"result_megabytes": 5}), rows) == 5_000_000
+    assert max_result_bytes(part(None, batch={"result_megabytes": 5}), rows) == 5_000_000
 
 
 def test_a_list_of_batches_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_files, "_LISTED", 250)
+    monkeypatch.setattr(batch_provider, "_MAX_LISTED", 250)
 
     def answer(peer: Peer) -> None:
         batch = {
@@ -325,16 +329,16 @@ def test_a_row_refused_for_the_name_of_its_limit_is_asked_again_with_the_other()
     message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
     line = {"response": {"status_code": 400, "body": {"error": {"message": message, "param": "max_tokens"}}}}
     for request in requests_of(who, 3):
-        found = outcome(asked, request, line, 1, None)
-        assert (found.answers, found.left, found.unseen) == ([], (0,), False)
-    assert asked.learned.limit == "max_completion_tokens"
+        found = row_outcome(asked, request, line, 1, None)
+        assert (found.answers, found.left, found.unknown_cost) == ([], (0,), False)
+    assert asked.support.token_limit == "max_completion_tokens"
 
 
 def test_a_row_refused_for_its_choices_is_asked_again_for_each() -> None:
     who, asked = BatchTeacher(part("http://h/v1")), provider()
     line = {"response": {"status_code": 400, "body": {"error": {"message": "n > 1 is not supported"}}}}
-    found = outcome(asked, requests_of(who, 1, (0, 1))[0], line, 1, None)
-    assert (found.left, found.few, asked.learned.single) == ((0, 1), True, True)
+    found = row_outcome(asked, requests_of(who, 1, (0, 1))[0], line, 1, None)
+    assert (found.left, found.too_few, asked.support.single_choice) == ((0, 1), True, True)
 
 
 def test_an_error_beside_the_choices_of_a_row_is_no_answer() -> None:
@@ -345,6 +349,6 @@ def test_an_error_beside_the_choices_of_a_row_is_no_answer() -> None:
             "body": GOOD | {"error": {"code": "cut", "message": "closed midway"}},
         }
     }
-    found = outcome(provider(), requests_of(who, 1)[0], line, 1, None)
-    assert (found.answers, found.unseen) == ([], True)
+    found = row_outcome(provider(), requests_of(who, 1)[0], line, 1, None)
+    assert (found.answers, found.unknown_cost) == ([], True)
     assert "cut: closed midway" in found.detail

@@ -23,8 +23,8 @@ from support.dispatch import (
 from synthkd.errors import RequestError, StalledError
 from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.dispatch.circuit_breaker import Breaker
-from synthkd.teachers.dispatch.rate_limits import Rates
+from synthkd.teachers.dispatch.circuit_breaker import CircuitBreaker
+from synthkd.teachers.dispatch.rate_limits import RateLimits
 from synthkd.testing import FakeServer
 
 
@@ -33,76 +33,76 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     forget_environment(monkeypatch)
 
 
-def refused(breaker: Breaker, times: int, reason: str = "http_404") -> None:
+def refused(breaker: CircuitBreaker, times: int, reason: str = "http_404") -> None:
     for _ in range(times):
-        breaker.failure(reason, "no such model")
+        breaker.record_failure(reason, "no such model")
 
 
-def succeeded(breaker: Breaker, times: int, now: float = 0.0) -> None:
+def succeeded(breaker: CircuitBreaker, times: int, now: float = 0.0) -> None:
     for _ in range(times):
-        breaker.success(now)
+        breaker.record_success(now)
 
 
 # Nothing succeeds
 
 
 def test_it_opens_when_nothing_has_succeeded_for_its_patience() -> None:
-    breaker = Breaker(patience=60, share=0.5)
-    breaker.sent(100.0)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
+    breaker.record_send(100.0)
     breaker.check(159.9)
-    assert breaker.opened is None
+    assert breaker.error is None
     breaker.check(160.0)
-    assert isinstance(breaker.opened, StalledError)
-    assert "nothing has succeeded for 60 s" in str(breaker.opened)
+    assert isinstance(breaker.error, StalledError)
+    assert "nothing has succeeded for 60 s" in str(breaker.error)
 
 
 def test_it_names_the_last_trouble_and_what_to_do() -> None:
-    breaker = Breaker(patience=60, share=0.5)
-    breaker.sent(100.0)
-    breaker.trouble("http_500", "out of memory")
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
+    breaker.record_send(100.0)
+    breaker.record_attempt_failure("http_500", "out of memory")
     breaker.check(200.0)
-    assert "the last trouble was http_500 (out of memory)" in str(breaker.opened)
-    assert "What came is kept" in str(breaker.opened)
-    assert "synthkd journal retry" in str(breaker.opened)
+    assert "the last error was http_500 (out of memory)" in str(breaker.error)
+    assert "The answers so far are kept" in str(breaker.error)
+    assert "synthkd journal retry" in str(breaker.error)
 
 
 def test_a_success_starts_its_patience_again() -> None:
-    breaker = Breaker(patience=60, share=0.5)
-    breaker.sent(100.0)
-    breaker.success(150.0)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
+    breaker.record_send(100.0)
+    breaker.record_success(150.0)
     breaker.check(209.0)
-    assert breaker.opened is None
+    assert breaker.error is None
     breaker.check(210.0)
-    assert breaker.opened is not None
+    assert breaker.error is not None
 
 
 def test_its_patience_begins_with_the_first_request() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     breaker.check(1000.0)
-    assert breaker.opened is None
-    breaker.sent(1000.0)
-    breaker.sent(1050.0)
-    assert breaker.due(1050.0) == 10.0
+    assert breaker.error is None
+    breaker.record_send(1000.0)
+    breaker.record_send(1050.0)
+    assert breaker.seconds_left(1050.0) == 10.0
 
 
 def test_time_in_which_nothing_was_asked_does_not_count() -> None:
-    breaker = Breaker(patience=60, share=0.5)
-    breaker.sent(100.0)
-    breaker.success(110.0)
-    breaker.idle(130.0)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
+    breaker.record_send(100.0)
+    breaker.record_success(110.0)
+    breaker.record_idle(130.0)
     breaker.check(1000.0)
-    assert breaker.opened is None
-    breaker.sent(1000.0)
-    assert breaker.due(1000.0) == 40.0
+    assert breaker.error is None
+    breaker.record_send(1000.0)
+    assert breaker.seconds_left(1000.0) == 40.0
     breaker.check(1040.0)
-    assert breaker.opened is not None
+    assert breaker.error is not None
 
 
 def test_one_that_is_due_says_so_at_once() -> None:
-    breaker = Breaker(patience=60, share=0.5)
-    assert breaker.due(0.0) == 60
-    breaker.sent(100.0)
-    assert breaker.due(500.0) == 0.0
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
+    assert breaker.seconds_left(0.0) == 60
+    breaker.record_send(100.0)
+    assert breaker.seconds_left(500.0) == 0.0
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_inputs_that_pause_for_longer_than_its_patience_do_not_end_the_run() -> 
 
 @pytest.mark.slow
 def test_waiting_for_a_limit_a_minute_is_no_stall() -> None:
-    policy = replace(QUICK, patience=0.5, rates=Rates(requests=60))
+    policy = replace(QUICK, patience=0.5, rates=RateLimits(requests=60))
     answers = gather(several(3), echo, policy)
     assert [type(answer) for answer in answers] == [Completion] * 3
 
@@ -145,83 +145,83 @@ def test_a_server_that_only_says_wait_ends_the_run_in_its_patience() -> None:
 
 
 def test_the_first_twenty_that_all_failed_for_one_reason_are_enough() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     refused(breaker, 19)
-    assert breaker.opened is None
+    assert breaker.error is None
     refused(breaker, 1)
-    assert isinstance(breaker.opened, StalledError)
-    assert "http_404: no such model" in str(breaker.opened)
+    assert isinstance(breaker.error, StalledError)
+    assert "http_404: no such model" in str(breaker.error)
 
 
 def test_it_names_the_reason_that_most_failed_for() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     for _ in range(19):
         refused(breaker, 1, "http_404")
-        if breaker.opened is None:
+        if breaker.error is None:
             refused(breaker, 1, "too_few_choices")
-    assert breaker.opened is None
+    assert breaker.error is None
     refused(breaker, 1, "http_404")
-    assert "20 requests that came to an end all failed with http_404" in str(breaker.opened)
+    assert "20 requests that came to an end all failed with http_404" in str(breaker.error)
 
 
 def test_a_larger_share_than_allowed_opens_it() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     succeeded(breaker, 30)
     refused(breaker, 30)
-    assert breaker.opened is None
+    assert breaker.error is None
     refused(breaker, 1)
-    assert "31 of the last 61 requests failed with http_404" in str(breaker.opened)
+    assert "31 of the last 61 requests failed with http_404" in str(breaker.error)
 
 
 def test_a_few_outcomes_are_too_few_to_judge_a_share() -> None:
-    breaker = Breaker(patience=60, share=0.1)
+    breaker = CircuitBreaker(patience=60, failing_share=0.1)
     succeeded(breaker, 1)
     refused(breaker, 48)
-    assert breaker.opened is None
+    assert breaker.error is None
     refused(breaker, 1)
-    assert breaker.opened is not None
+    assert breaker.error is not None
 
 
 def test_many_reasons_with_a_small_share_each_do_not_open_it() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     succeeded(breaker, 50)
     for number in range(400):
         refused(breaker, 1, f"reason {number % 4}")
-    assert breaker.opened is None
+    assert breaker.error is None
 
 
 def test_what_failed_long_ago_is_forgotten() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     succeeded(breaker, 100)
     refused(breaker, 90)
     succeeded(breaker, 200)
     refused(breaker, 100)
-    assert breaker.opened is None
+    assert breaker.error is None
     refused(breaker, 1)
-    assert "101 of the last 200" in str(breaker.opened)
+    assert "101 of the last 200" in str(breaker.error)
 
 
 def test_a_share_of_one_never_opens_it_once_something_succeeded() -> None:
-    breaker = Breaker(patience=60, share=1.0)
+    breaker = CircuitBreaker(patience=60, failing_share=1.0)
     succeeded(breaker, 1)
     refused(breaker, 1000)
-    assert breaker.opened is None
+    assert breaker.error is None
 
 
 def test_a_server_that_is_away_is_not_its_matter() -> None:
-    breaker = Breaker(patience=60, share=0.5)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
     refused(breaker, 1000, "unreachable")
-    assert breaker.opened is None
+    assert breaker.error is None
 
 
 def test_the_first_error_is_the_one_that_is_kept() -> None:
-    breaker = Breaker(patience=60, share=0.5)
-    breaker.sent(100.0)
+    breaker = CircuitBreaker(patience=60, failing_share=0.5)
+    breaker.record_send(100.0)
     refused(breaker, 20)
-    first = breaker.opened
+    first = breaker.error
     breaker.check(1000.0)
     refused(breaker, 100, "another")
-    assert breaker.opened is first
+    assert breaker.error is first
 
 
 def test_what_failed_before_the_end_is_yielded() -> None:

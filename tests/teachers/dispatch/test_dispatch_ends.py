@@ -22,7 +22,7 @@ from support.dispatch import (
 
 from synthkd.errors import AuthenticationError, DiskFullError, UnreachableError
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.dispatch import GONE_AFTER, Policy, TransientError, dispatch
+from synthkd.teachers.dispatch import MAX_UNREACHED, DispatchPolicy, TransientError, dispatch
 
 
 def test_a_wrong_key_ends_the_run() -> None:
@@ -87,13 +87,13 @@ def test_a_server_that_never_answered_ends_the_run_when_the_first_request_used_u
 
 
 def test_a_server_that_comes_up_while_the_first_requests_wait_is_used() -> None:
-    policy = Policy(concurrency=16, max_attempts=3, base=0.001)
+    policy = DispatchPolicy(concurrency=16, max_attempts=3, base_delay=0.001)
     answers = gather(several(40), failing(2, gone), policy)
     assert all(isinstance(answer, Completion) for answer in answers)
 
 
 def test_a_restart_of_the_server_under_many_requests_does_not_end_the_run() -> None:
-    policy = Policy(concurrency=GONE_AFTER * 3, max_attempts=3, base=0.001)
+    policy = DispatchPolicy(concurrency=MAX_UNREACHED * 3, max_attempts=3, base_delay=0.001)
     tries: Counter[str] = Counter()
 
     async def send(asked: Request) -> list[Answer]:
@@ -122,7 +122,7 @@ def test_a_server_that_went_away_leaves_failures_and_then_ends_the_run() -> None
     failures = [answer for answer in found if isinstance(answer, Failure)]
     assert isinstance(error, UnreachableError)
     assert len(found) - len(failures) == 5
-    assert len(failures) >= GONE_AFTER
+    assert len(failures) >= MAX_UNREACHED
     assert {(f.reason, f.permanent, f.attempts) for f in failures} == {("unreachable", False, 3)}
 
 

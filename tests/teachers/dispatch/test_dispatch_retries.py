@@ -14,7 +14,7 @@ from support.dispatch import busy, completions, failing, gather, only_failures, 
 
 from synthkd.errors import RequestError
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.teachers.dispatch import Policy, TransientError, dispatch, retry_after
+from synthkd.teachers.dispatch import DispatchPolicy, TransientError, dispatch, parse_retry_after
 
 
 def test_what_fails_in_passing_is_tried_again() -> None:
@@ -60,7 +60,7 @@ def test_answers_that_came_before_a_failed_try_are_kept_and_not_asked_for_again(
 
 
 def test_a_waiting_retry_holds_no_place() -> None:
-    policy = Policy(concurrency=1, max_attempts=2, base=0.001)
+    policy = DispatchPolicy(concurrency=1, max_attempts=2, base_delay=0.001)
     waited = {"prompt 0"}
 
     async def send(asked: Request) -> list[Answer]:
@@ -88,28 +88,28 @@ def test_a_retry_never_comes_before_the_server_said() -> None:
 
 
 def test_waits_are_jittered_from_nought_to_a_doubling_bound() -> None:
-    policy = Policy(base=1.0, longest=5.0)
+    policy = DispatchPolicy(base_delay=1.0, max_delay=5.0)
     for attempt, bound in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 5.0), (9, 5.0)]:
-        waits = [policy.wait(attempt, None) for _ in range(2000)]
+        waits = [policy.delay(attempt, None) for _ in range(2000)]
         assert 0 <= min(waits) < 0.05 * bound
         assert 0.95 * bound < max(waits) <= bound
 
 
 def test_retry_after_is_read_as_seconds() -> None:
-    assert retry_after("2.5") == 2.5
-    assert retry_after("2") == 2
+    assert parse_retry_after("2.5") == 2.5
+    assert parse_retry_after("2") == 2
 
 
 def test_retry_after_is_read_as_a_date() -> None:
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert 55 < (retry_after(in_a_minute) or 0) <= 60
+    assert 55 < (parse_retry_after(in_a_minute) or 0) <= 60
 
 
 @pytest.mark.parametrize("value", [None, "", "soon", "nan", "inf", "Wed, 99 Foo 2020"])
 def test_a_retry_after_that_says_nothing_is_no_wait_of_its_own(value: str | None) -> None:
-    assert retry_after(value) is None
+    assert parse_retry_after(value) is None
 
 
 @pytest.mark.parametrize("value", ["-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_a_retry_after_in_the_past_is_no_wait(value: str) -> None:
-    assert retry_after(value) == 0.0
+    assert parse_retry_after(value) == 0.0

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.teachers.dispatch.rate_limits import NOTHING, Pace, Pacer, Quantile, Rates, TokenGuess, Window
+from synthkd.teachers.dispatch.rate_limits import (
+    NO_TOKENS,
+    EvenPace,
+    RateLimiter,
+    RateLimits,
+    RunningQuantile,
+    SlidingWindow,
+    TokenEstimator,
+)
 
 MINUTE = 60.0
 #: When a request was sent, and what it counts.
@@ -34,26 +42,29 @@ def completions(asked: Request, read: int | None, written: int | None) -> list[C
     ]
 
 
-def pacer(requests: float | None = None, tokens: float | None = None) -> Pacer:
-    made = Rates(requests, tokens).pacer()
-    assert made is not None
-    return made
+def limiter(requests: float | None = None, tokens: float | None = None) -> RateLimiter:
+    limits = RateLimits(requests, tokens).limiter()
+    assert limits is not None
+    return limits
 
 
 def sent(
-    made: Pacer, asked: Iterable[tuple[float, Request]], until: float = float("inf"), start: float = 1000.0
+    limits: RateLimiter,
+    asked: Iterable[tuple[float, Request]],
+    until: float = float("inf"),
+    start: float = 1000.0,
 ) -> Sends:
-    """Send requests that arrive with so many seconds in between, each as soon as the pacer lets it go."""
+    """Send requests that arrive with so many seconds in between, each as soon as the limiter lets it go."""
     arrived = now = start
     sends: Sends = []
     for gap, one in asked:
         arrived += gap
         now = max(now, arrived)
-        while (wait := made.wait(now, one)) > 0:
+        while (wait := limits.delay(now, one)) > 0:
             now += max(wait, 1e-6)
         if now >= start + until:
             break
-        sends.append((now, made.take(one, now).tokens))
+        sends.append((now, limits.take(one, now).tokens))
     return sends
 
 
@@ -83,38 +94,38 @@ gaps = st.lists(
 def test_no_minute_holds_more_requests_than_allowed(limit: int, pattern: list[float], burst: int) -> None:
     one = request()
     arrivals = [(gap if place == 0 else 0.0, one) for gap in pattern for place in range(burst)]
-    assert most_in_a_minute(as_requests(sent(pacer(limit), arrivals))) <= limit
+    assert most_in_a_minute(as_requests(sent(limiter(limit), arrivals))) <= limit
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 3, 20, 99, 100, 101, 1000, 20_000])
 def test_nearly_all_requests_that_are_allowed_are_sent_when_there_are_enough(limit: int) -> None:
     minutes = 10
-    sends = sent(pacer(limit), repeat((0.0, request())), until=minutes * MINUTE)
+    sends = sent(limiter(limit), repeat((0.0, request())), until=minutes * MINUTE)
     assert 0.9 * limit * minutes <= len(sends) <= limit * minutes
     assert most_in_a_minute(as_requests(sends)) <= limit
 
 
 def test_few_requests_a_minute_are_sent_at_even_distances() -> None:
-    times = [at for at, _ in sent(pacer(30), repeat((0.0, request()), 10))]
+    times = [at for at, _ in sent(limiter(30), repeat((0.0, request()), 10))]
     assert all(2.0 <= later - at <= 2.2 for at, later in pairwise(times))
 
 
 def test_a_pause_saves_up_a_second_or_two_and_no_more() -> None:
     arrivals = [(1000.0 if place == 500 else 0.0, request()) for place in range(1000)]
-    sends = sent(pacer(6000), arrivals)
+    sends = sent(limiter(6000), arrivals)
     after = [at for at, _ in sends[500:]]
     assert sum(at <= after[0] + 0.001 for at in after) <= 6000 / 60 * 2
 
 
-def test_no_limits_need_no_pacer() -> None:
-    assert Rates().pacer() is None
+def test_no_limits_need_no_limiter() -> None:
+    assert RateLimits().limiter() is None
 
 
 def test_the_tighter_of_two_limits_holds() -> None:
     one = request(length=200, max_tokens=100)
-    by_requests = sent(pacer(requests=60, tokens=1_000_000), repeat((0.0, one)), until=300)
-    by_tokens = sent(pacer(requests=10_000, tokens=12_000), repeat((0.0, one)), until=300)
+    by_requests = sent(limiter(requests=60, tokens=1_000_000), repeat((0.0, one)), until=300)
+    by_tokens = sent(limiter(requests=10_000, tokens=12_000), repeat((0.0, one)), until=300)
     assert 270 <= len(by_requests) <= 300
     assert 270 <= len(by_tokens) <= 300
 
@@ -131,7 +142,7 @@ sizes = st.one_of(st.integers(60, 200), st.integers(60, 3000))
 )
 def test_no_minute_holds_more_tokens_than_allowed(limit: int, pattern: list[tuple[float, int]]) -> None:
     arrivals = [(gap, request(size, max_tokens=size)) for gap, size in pattern for _ in range(3)]
-    assert most_in_a_minute(sent(pacer(tokens=limit), arrivals)) <= limit
+    assert most_in_a_minute(sent(limiter(tokens=limit), arrivals)) <= limit
 
 
 def test_a_large_request_after_many_small_ones_waits_for_its_own_allowance() -> None:
@@ -139,12 +150,12 @@ def test_a_large_request_after_many_small_ones_waits_for_its_own_allowance() -> 
     limit = 10_000
     small = [(0.0, request(100, max_tokens=50)) for _ in range(95)]
     large = [(0.0, request(4000, max_tokens=2000))]
-    assert most_in_a_minute(sent(pacer(tokens=limit), [*small, *large, *small])) <= limit
+    assert most_in_a_minute(sent(limiter(tokens=limit), [*small, *large, *small])) <= limit
 
 
 def test_a_request_above_the_limit_goes_in_the_end_and_alone() -> None:
     one, large = request(100, max_tokens=50), request(4000, max_tokens=3000)
-    sends = sent(pacer(tokens=1000), [(0.0, one), (0.0, large), (0.0, one)])
+    sends = sent(limiter(tokens=1000), [(0.0, one), (0.0, large), (0.0, one)])
     (before, _), (at, _), (after, _) = sends
     assert at - before <= 2 * MINUTE
     assert after - at > MINUTE
@@ -158,25 +169,25 @@ def test_nearly_all_tokens_that_are_allowed_are_used_when_there_is_enough_to_ask
     limit: int, size: int
 ) -> None:
     minutes = 10
-    sends = sent(pacer(tokens=limit), repeat((0.0, request(size, max_tokens=size))), until=minutes * MINUTE)
+    sends = sent(limiter(tokens=limit), repeat((0.0, request(size, max_tokens=size))), until=minutes * MINUTE)
     assert sum(amount for _, amount in sends) >= 0.9 * limit * minutes
     assert most_in_a_minute(sends) <= limit
 
 
 def answered(limit: int, latency: float, written: Callable[[], int], until: float) -> Sends:
     """Unlimited demand of requests that may write 400 tokens each and write fewer: what each came to in truth."""
-    made, one = pacer(tokens=limit), request(100, max_tokens=400)
+    limits, one = limiter(tokens=limit), request(100, max_tokens=400)
     now, flying, sends = 1000.0, [], []
     while now < 1000.0 + until:
         while flying and flying[0][0] <= now:
             _, taken, tokens = flying.pop(0)
-            made.settle(one, taken, completions(one, 25, tokens))
-        wait = made.wait(now, one)
+            limits.settle(one, taken, completions(one, 25, tokens))
+        wait = limits.delay(now, one)
         if wait > 0:
             now = min([now + max(wait, 1e-6), *(at for at, *_ in flying[:1])])
             continue
         tokens = written()
-        flying.append((now + latency, made.take(one, now), tokens))
+        flying.append((now + latency, limits.take(one, now), tokens))
         sends.append((now, 25.0 + tokens))
     return sends
 
@@ -195,68 +206,68 @@ def test_short_answers_give_back_what_was_taken_for_longer_ones(latency: float, 
 
 
 def test_what_is_longer_than_was_thought_is_paid_for_afterwards() -> None:
-    made, one = pacer(tokens=6000), request(100, max_tokens=50)
-    taken = made.take(one, 0.0)
-    before = made.wait(0.0, one)
-    made.settle(one, taken, completions(one, 25, 3000))
-    assert made.wait(0.0, one) >= before + 20
+    limits, one = limiter(tokens=6000), request(100, max_tokens=50)
+    taken = limits.take(one, 0.0)
+    before = limits.delay(0.0, one)
+    limits.settle(one, taken, completions(one, 25, 3000))
+    assert limits.delay(0.0, one) >= before + 20
 
 
 def test_what_is_shorter_than_was_thought_is_given_back() -> None:
-    made, one = pacer(tokens=6000), request(100, max_tokens=2000)
-    taken = made.take(one, 0.0)
-    before = made.wait(0.0, one)
-    made.settle(one, taken, completions(one, 25, 10))
-    assert made.wait(0.0, one) < before - 10
+    limits, one = limiter(tokens=6000), request(100, max_tokens=2000)
+    taken = limits.take(one, 0.0)
+    before = limits.delay(0.0, one)
+    limits.settle(one, taken, completions(one, 25, 10))
+    assert limits.delay(0.0, one) < before - 10
 
 
 def test_what_is_given_back_is_never_more_than_was_taken() -> None:
     """In time it would be: a larger request in between makes each token cost more of it."""
-    made, one, large = pacer(tokens=6000), request(100, max_tokens=500), request(4000, max_tokens=900)
-    alone = pacer(tokens=6000)
-    for each in (made, alone):
+    limits, one, large = limiter(tokens=6000), request(100, max_tokens=500), request(4000, max_tokens=900)
+    alone = limiter(tokens=6000)
+    for each in (limits, alone):
         each.take(one, 0.0)
-    first = made.take(one, 0.0)
-    for each in (made, alone):
+    first = limits.take(one, 0.0)
+    for each in (limits, alone):
         each.take(large, 0.0)
-    made.settle(one, first, completions(one, 0, 0))
-    assert made.wait(0.0, one) == pytest.approx(alone.wait(0.0, one))
+    limits.settle(one, first, completions(one, 0, 0))
+    assert limits.delay(0.0, one) == pytest.approx(alone.delay(0.0, one))
 
 
 def test_an_answer_without_counts_settles_nothing() -> None:
-    made, one = pacer(tokens=6000), request(100, max_tokens=2000)
-    taken = made.take(one, 0.0)
-    before = made.wait(0.0, one)
-    made.settle(one, taken, completions(one, 25, None))
-    made.settle(one, taken, completions(one, None, 10))
-    made.settle(one, taken, [])
-    assert made.wait(0.0, one) == before
+    limits, one = limiter(tokens=6000), request(100, max_tokens=2000)
+    taken = limits.take(one, 0.0)
+    before = limits.delay(0.0, one)
+    limits.settle(one, taken, completions(one, 25, None))
+    limits.settle(one, taken, completions(one, None, 10))
+    limits.settle(one, taken, [])
+    assert limits.delay(0.0, one) == before
 
 
 def test_without_a_limit_of_tokens_none_are_taken() -> None:
-    made = pacer(requests=60)
-    assert made.take(request(), 0.0) == NOTHING
-    made.settle(request(), NOTHING, completions(request(), 25, 3000))
-    assert made.wait(0.0, request()) < 1.1
+    limits = limiter(requests=60)
+    assert limits.take(request(), 0.0) == NO_TOKENS
+    limits.settle(request(), NO_TOKENS, completions(request(), 25, 3000))
+    assert limits.delay(0.0, request()) < 1.1
 
 
 # What a request will come to
 
 
 def test_before_anything_came_a_request_is_taken_for_all_that_it_may_write() -> None:
-    assert TokenGuess().guess(request(100, n=3, max_tokens=40)) == 100 * 0.5 + 3 * 40
+    assert TokenEstimator().estimate(request(100, n=3, max_tokens=40)) == 100 * 0.5 + 3 * 40
 
 
 def test_after_some_answers_the_guess_is_what_its_like_came_to() -> None:
-    guess, one = TokenGuess(), request(100, n=2, max_tokens=400)
-    guess.guess(one)
+    estimator, one = TokenEstimator(), request(100, n=2, max_tokens=400)
+    estimator.estimate(one)
     for _ in range(30):
-        assert guess.learn(one, completions(one, 25, 12)) == 25 + 2 * 12
-    assert guess.guess(request(200, n=3, max_tokens=400)) == pytest.approx(50 + 3 * 12)
+        assert estimator.update(one, completions(one, 25, 12)) == 25 + 2 * 12
+    assert estimator.estimate(request(200, n=3, max_tokens=400)) == pytest.approx(50 + 3 * 12)
 
 
 def test_the_quantile_is_the_given_one_until_there_are_enough_values() -> None:
-    quantile = Quantile(7.0)
+    quantile = RunningQuantile(7.0)
     for _ in range(19):
         quantile.add(1.0)
     assert quantile.value == 7.0
@@ -267,7 +278,7 @@ def test_the_quantile_is_the_given_one_until_there_are_enough_values() -> None:
 @pytest.mark.slow
 @given(st.lists(st.floats(0, 1e6), min_size=20, max_size=400))
 def test_the_quantile_is_that_of_the_last_values(values: list[float]) -> None:
-    quantile = Quantile(0.0, size=100)
+    quantile = RunningQuantile(0.0, size=100)
     for value in values:
         quantile.add(value)
     last = sorted(values[-100:])
@@ -278,39 +289,39 @@ def test_the_quantile_is_that_of_the_last_values(values: list[float]) -> None:
 
 
 def test_values_of_long_ago_are_forgotten() -> None:
-    quantile = Quantile(0.0, size=50)
+    quantile = RunningQuantile(0.0, size=50)
     for value in [1000.0] * 50 + [1.0] * 50:
         quantile.add(value)
     assert quantile.value == 1.0
 
 
 def test_a_pace_that_was_taken_ahead_waits_until_it_is_earned() -> None:
-    pace = Pace(60.0)
+    pace = EvenPace(60.0)
     pace.take(1, 10.0)
-    assert pace.wait(10.0) == pytest.approx(1.01)
-    assert pace.wait(10.0 + 2.0) == 0.0
+    assert pace.delay(10.0) == pytest.approx(1.01)
+    assert pace.delay(10.0 + 2.0) == 0.0
 
 
 def test_a_window_waits_until_enough_of_it_is_forgotten() -> None:
-    window = Window(10.0)
+    window = SlidingWindow(10.0)
     window.take(6, 0.0)
     window.take(4, 30.0)
-    assert window.wait(30.0, 0.5) == pytest.approx(60 - 30, abs=1)
-    assert window.wait(30.0, 7) == pytest.approx(60, abs=1)
-    assert window.wait(61.0, 6) == 0.0
+    assert window.delay(30.0, 0.5) == pytest.approx(60 - 30, abs=1)
+    assert window.delay(30.0, 7) == pytest.approx(60, abs=1)
+    assert window.delay(61.0, 6) == 0.0
 
 
 def test_what_a_window_has_forgotten_is_not_corrected() -> None:
-    window = Window(10.0)
+    window = SlidingWindow(10.0)
     end = window.take(6, 0.0)
-    assert window.wait(100.0, 10) == 0.0
+    assert window.delay(100.0, 10) == 0.0
     window.correct(-6, end)
     window.take(10, 100.0)
-    assert window.wait(100.0, 1) > 0
+    assert window.delay(100.0, 1) > 0
 
 
 def test_a_process_that_starts_again_keeps_the_limit_with_what_the_one_before_sent() -> None:
     one = request()
-    first = as_requests(sent(pacer(600), repeat((0.0, one)), until=95))
-    second = as_requests(sent(pacer(600), repeat((0.0, one)), until=95, start=1095.0))
+    first = as_requests(sent(limiter(600), repeat((0.0, one)), until=95))
+    second = as_requests(sent(limiter(600), repeat((0.0, one)), until=95, start=1095.0))
     assert most_in_a_minute(first + second) <= 600

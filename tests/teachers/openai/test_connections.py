@@ -16,8 +16,8 @@ from support.http_server import Authority, made
 from synthkd.recipe import TeacherPart
 from synthkd.secrets import Url
 from synthkd.teachers.openai import connections
-from synthkd.teachers.openai.endpoint import resolve
-from synthkd.teachers.openai.transport import Wire, open_session
+from synthkd.teachers.openai.endpoint import resolve_endpoint
+from synthkd.teachers.openai.transport import Transport, open_session
 
 
 @pytest.fixture(autouse=True)
@@ -32,8 +32,8 @@ def own(peer: Peer) -> dict[str, Any]:
 
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections are used again at once, as they are once a server has been quiet for a while."""
-    monkeypatch.setattr(connections._Trial, "passed", True)
-    monkeypatch.setattr(connections._Trial, "takes", lambda self, line: True)
+    monkeypatch.setattr(connections._Probation, "is_passed", True)
+    monkeypatch.setattr(connections._Probation, "keep_idle", lambda self, connection: True)
 
 
 def twice(pause: float, extra: bytes = rendered(good("SOMEONE ELSE"))) -> Callable[[Peer], None]:
@@ -95,7 +95,7 @@ async def one_after_the_other(url: str, count: int, pause: float = 0.0, busy: bo
     part = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url})
     found = []
     async with open_session(part) as session:
-        wire = Wire(session, resolve(Url(url), part), part)
+        wire = Transport(session, resolve_endpoint(Url(url), part), part)
         for number in range(count):
             body = b'{"messages": [{"role": "user", "content": "%d"}]}' % number
             answer = await wire.post("/chat/completions", body)
@@ -117,7 +117,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def test_a_quiet_connection_is_used_again(
     monkeypatch: pytest.MonkeyPatch, authority: Authority, secure: bool, loop: str
 ) -> None:
-    monkeypatch.setattr(connections, "_REST", 0.02)
+    monkeypatch.setattr(connections, "_QUIET_TIME", 0.02)
     context = authority.serving() if secure else None
     part = {"ca_file": authority.file} if secure else {}
     factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
@@ -130,7 +130,7 @@ def test_a_quiet_connection_is_used_again(
 
         async def go() -> None:
             async with open_session(which) as session:
-                wire = Wire(session, resolve(Url(url), which), which)
+                wire = Transport(session, resolve_endpoint(Url(url), which), which)
                 for _ in range(6):
                     await wire.post("/chat/completions", b'{"messages": [{"content": "x"}]}')
                     await asyncio.sleep(0.03)

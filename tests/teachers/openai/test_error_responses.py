@@ -38,9 +38,9 @@ from synthkd.recipe import TeacherPart
 from synthkd.secrets import Url
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.client import served_models
-from synthkd.teachers.openai.endpoint import resolve
-from synthkd.teachers.openai.error_responses import refusal
-from synthkd.teachers.openai.transport import Wire, open_session
+from synthkd.teachers.openai.endpoint import resolve_endpoint
+from synthkd.teachers.openai.error_responses import status_error
+from synthkd.teachers.openai.transport import Transport, open_session
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ PART = TeacherPart.model_validate(PART_FIELDS)
 
 def means(status: int, body: Any, **headers: str) -> TeacherError:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return refusal(resolve(Url("http://h/v1"), PART), PART, status, headers, data)
+    return status_error(resolve_endpoint(Url("http://h/v1"), PART), PART, status, headers, data)
 
 
 NO_CREDIT = [
@@ -160,7 +160,9 @@ def billed(answer: Callable[[Peer], None] | None, url: str | None = None, **part
     async def go(where: str) -> bool | None:
         async with open_session(made) as session:
             with pytest.raises(TeacherError) as caught:
-                await Wire(session, resolve(Url(where), made), made).post("/chat/completions", b"{}")
+                await Transport(session, resolve_endpoint(Url(where), made), made).post(
+                    "/chat/completions", b"{}"
+                )
             return caught.value.billed
 
     if url is not None or answer is None:
@@ -222,8 +224,8 @@ def test_a_request_that_was_not_written_whole_is_not_billed() -> None:
 @pytest.mark.parametrize(
     ("target", "told"),
     [("https://me:hunter22@elsewhere.example:8443/v1?key=sk-hunter22", "https://elsewhere.example:8443"),
-     ("/v2/chat", "/v2/chat, which is not followed"), ("", "does not say where to"),
-     ("http://[", "an address that is none")],
+     ("/v2/chat", "/v2/chat, which is not followed"), ("", "redirects without a target"),
+     ("http://[", "an invalid address")],
 )  # fmt: skip
 def test_a_redirect_is_told_with_its_host_and_without_its_secrets(
     status: int, target: str, told: str
@@ -253,7 +255,7 @@ def test_the_list_of_models_is_not_asked_for_elsewhere(
                     "api_version": version,
                 }
             )
-            assert asyncio.run(served_models(part, resolve(Url(server.url), part))) == []
+            assert asyncio.run(served_models(part, resolve_endpoint(Url(server.url), part))) == []
         assert (len(server.seen), elsewhere.seen) == (1, [])
 
 
@@ -271,7 +273,7 @@ def test_the_list_of_models_is_not_asked_for_elsewhere(
 )
 def test_an_odd_list_of_models_is_none(body: Any) -> None:
     with Hostile(lambda peer: peer.reply(body)) as server:
-        assert asyncio.run(served_models(PART, resolve(Url(server.url), PART))) == []
+        assert asyncio.run(served_models(PART, resolve_endpoint(Url(server.url), PART))) == []
 
 
 @pytest.mark.slow
@@ -279,8 +281,8 @@ def test_a_list_of_models_beyond_the_bound_is_none() -> None:
     models = {"object": "list", "data": [{"id": "x" * 100} for _ in range(3_000)]}
     with Hostile(lambda peer: peer.reply(models)) as server:
         part = PART.model_copy(update={"max_answer_megabytes": 0.2})
-        assert asyncio.run(served_models(part, resolve(Url(server.url), part))) == []
-        assert asyncio.run(served_models(PART, resolve(Url(server.url), PART))) == ["x" * 100]
+        assert asyncio.run(served_models(part, resolve_endpoint(Url(server.url), part))) == []
+        assert asyncio.run(served_models(PART, resolve_endpoint(Url(server.url), PART))) == ["x" * 100]
 
 
 SECRET = "sk-7Qz9Lm2Xv8Rt4Wp6"
@@ -309,8 +311,12 @@ def test_a_key_at_any_place_of_an_error_is_shown_nowhere(
     part = TeacherPart.model_validate(PART_FIELDS | {"headers": {"X-Key": "$K_IN_TEST"}})
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("K_IN_TEST", SECRET)
-        found = refusal(
-            resolve(Url("http://h/v1"), part), part, status, {"Location": f"http://{SECRET}.h/"}, data
+        found = status_error(
+            resolve_endpoint(Url("http://h/v1"), part),
+            part,
+            status,
+            {"Location": f"http://{SECRET}.h/"},
+            data,
         )
     assert not parts_of_secret(str(found))
     assert len(str(found)) < 800

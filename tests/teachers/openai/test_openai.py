@@ -12,9 +12,9 @@ from support.ask_teacher import CHAT, PLAIN, ask, completed, failure, forget_env
 from synthkd.recipe import Recipe
 from synthkd.requests import Completion, Failure
 from synthkd.teachers.base import Teacher
-from synthkd.teachers.dispatch.rate_limits import Rates
+from synthkd.teachers.dispatch.rate_limits import RateLimits
 from synthkd.teachers.openai import OpenAITeacher
-from synthkd.testing import FakeServer, words
+from synthkd.testing import FakeServer, two_words
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_plain_prompt_is_sent_to_a_chat_as_the_user(server: FakeServer) -> Non
 def test_without_chat_the_prompt_goes_to_plain_completions(server: FakeServer) -> None:
     (answer,) = completed(ask(teacher(server.url, chat=False), request(PLAIN)))
     assert server.bodies[0]["prompt"] == PLAIN[0]["content"]
-    assert answer.text == words(PLAIN[0]["content"], 0, 0)
+    assert answer.text == two_words(PLAIN[0]["content"], 0, 0)
 
 
 @pytest.mark.parametrize(("chat", "field"), [(None, "prompt"), (True, "messages")])
@@ -116,7 +116,7 @@ def test_answers_bear_the_sample_indexes_that_were_asked_for(server: FakeServer)
     answers = completed(ask(teacher(server.url), asked))
     prompt = "\n".join(message["content"] for message in CHAT)
     assert [(a.request_id, a.sample_index) for a in answers] == [(asked.request_id, i) for i in (4, 5, 6)]
-    assert [a.text for a in answers] == [words(prompt, place, 4) for place in range(3)]
+    assert [a.text for a in answers] == [two_words(prompt, place, 4) for place in range(3)]
 
 
 @pytest.mark.parametrize("chat", [True, False])
@@ -192,7 +192,7 @@ def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest() -> None:
 def test_each_request_for_the_rest_counts_under_a_limit_a_minute() -> None:
     with FakeServer(script=["one-choice"] * 5) as server:
         who = teacher(server.url)
-        who.policy = replace(who.policy, rates=Rates(requests=99))
+        who.policy = replace(who.policy, rates=RateLimits(requests=99))
         completed(ask(who, request(indexes=(0, 1, 2))))
     times = [at for at, _ in server.times]
     assert all(later - before > 0.5 for before, later in pairwise(times))

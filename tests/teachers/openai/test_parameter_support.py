@@ -11,7 +11,7 @@ from support.hostile_server import Hostile, Peer, good
 
 from synthkd.errors import TeacherError
 from synthkd.requests import Completion, Failure
-from synthkd.teachers.openai.parameter_support import refused_parameter, remedy_of
+from synthkd.teachers.openai.parameter_support import refused_parameter, remedy_for
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +172,7 @@ def test_the_parameter_that_a_refusal_names_is_known(message: str, parameter: st
 )
 def test_words_that_name_no_parameter_teach_nothing(message: str) -> None:
     assert refused_parameter(message, "") == ""
-    assert remedy_of(refused_parameter(message, "")) == ""
+    assert remedy_for(refused_parameter(message, "")) == ""
 
 
 # Errors beside answers, and statuses

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from support.ask_teacher import request
-from support.vllm_engine import Engine, asker
+from support.vllm_engine import Engine, client
 
 from synthkd.requests import Answer, Completion, Failure
-from synthkd.teachers.openai.responses import answers_of
+from synthkd.teachers.openai.responses import parse_answers
 
 
 def read(message: Any, **choice: Any) -> Answer:
     body = {"choices": [{"index": 0, "finish_reason": "stop", "message": message} | choice]}
     body["usage"] = {"prompt_tokens": 5, "completion_tokens": 7}  # type: ignore[assignment]
-    (answer,) = answers_of(request(), body, None, None)
+    (answer,) = parse_answers(request(), body, None, None)
     return answer
 
 
@@ -132,7 +132,7 @@ def test_vllm_in_this_process_scores_the_answer_alone() -> None:
         logprobs=True,
         extra_body={"top_logprobs": 5},
     )
-    (answer,) = asyncio.run(asker(Thinking()).ask(asked))
+    (answer,) = asyncio.run(client(Thinking()).send(asked))
     assert isinstance(answer, Completion)
     assert (answer.logprob, answer.completion_tokens, answer.reasoning_tokens) == (-4.0, 4, 3)
     assert json.loads(answer.first_tokens or "") == [["Yes", -4.0]]
@@ -141,6 +141,6 @@ def test_vllm_in_this_process_scores_the_answer_alone() -> None:
 def test_thoughts_that_the_template_opens_are_opened_in_the_text_too() -> None:
     """Else those that are cut would look like an answer."""
     asked = request(messages=({"role": "prompt", "content": "Why? <think>"},), max_tokens=8)
-    (answer,) = asyncio.run(asker(Thinking()).ask(asked))
+    (answer,) = asyncio.run(client(Thinking()).send(asked))
     assert isinstance(answer, Completion)
     assert answer.text == "<think>\nNo</think>\n\nYes"

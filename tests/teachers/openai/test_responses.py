@@ -22,7 +22,8 @@ from synthkd.journal import Journal
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.responses import answers_of, body_error
+from synthkd.teachers.openai.embedded_errors import body_error
+from synthkd.teachers.openai.responses import parse_answers
 
 PRICE = PricePart(input=1.0, output=2.0)
 
@@ -33,7 +34,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read(body: Any, count: int = 1, **sampling: Any) -> list[Answer]:
-    return answers_of(request(indexes=tuple(range(count)), **sampling), body, 0.1, PRICE)
+    return parse_answers(request(indexes=tuple(range(count)), **sampling), body, 0.1, PRICE)
 
 
 def one(body: Any, **sampling: Any) -> Completion:

@@ -25,7 +25,7 @@ from synthkd.errors import QuotaError, RecipeError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Failure
 from synthkd.secrets import Url
-from synthkd.teachers.openai.endpoint import resolve
+from synthkd.teachers.openai.endpoint import resolve_endpoint
 from synthkd.testing import FakeServer
 
 
@@ -87,7 +87,7 @@ def test_an_address_at_azure_gets_its_header_without_being_told(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve(Url(f"https://{host}/openai/v1"), part)
+    address = resolve_endpoint(Url(f"https://{host}/openai/v1"), part)
     assert address.headers["api-key"] == KEY
     assert "Authorization" not in address.headers
 
@@ -335,7 +335,7 @@ def test_no_password_of_the_address_is_in_an_error_though_the_server_repeats_it(
 def test_an_address_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve(Url("https://me:password@host/v1?key=query-4712", trusted=True), part)
+    address = resolve_endpoint(Url("https://me:password@host/v1?key=query-4712", trusted=True), part)
     assert address.public == "https://host/v1"
     for secret in (KEY, "password", "query-4712"):
         assert secret not in repr(address)
@@ -343,7 +343,7 @@ def test_an_address_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_secret_is_masked_in_each_of_its_forms() -> None:
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve(Url("https://me:pass%20word@host/v1", trusted=True), part)
+    address = resolve_endpoint(Url("https://me:pass%20word@host/v1", trusted=True), part)
     assert address.mask("a pass word, a pass%20word, a pass+word") == "a ***, a ***, a ***"
 
 

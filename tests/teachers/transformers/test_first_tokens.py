@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from support.transformers_teacher import ask
 from support.vllm import completed, request
-from support.vllm_engine import Engine, asker
+from support.vllm_engine import Engine, client
 
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.teachers.openai.responses import answers_of
+from synthkd.teachers.openai.responses import parse_answers
 
 LIKELIEST = {"top_logprobs": 5}
 
@@ -23,7 +23,7 @@ def of_body(logprobs: Any, text: str = "Yes") -> Any:
     """What is kept of a choice with these log-probabilities."""
     asked = Request("who", ({"role": "user", "content": "x"},), Sampling(), (0,), "i")
     choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop", "logprobs": logprobs}
-    (answer,) = answers_of(asked, {"choices": [choice]}, None, None)
+    (answer,) = parse_answers(asked, {"choices": [choice]}, None, None)
     assert isinstance(answer, Completion)
     return None if answer.first_tokens is None else json.loads(answer.first_tokens)
 
@@ -101,6 +101,6 @@ class Judging(Engine):
 
 def test_vllm_in_this_process_is_asked_for_them_and_gives_the_first_that_is_not_blank() -> None:
     made = Judging()
-    (answer,) = completed(asyncio.run(asker(made).ask(request(logprobs=True, extra_body=LIKELIEST))))
+    (answer,) = completed(asyncio.run(client(made).send(request(logprobs=True, extra_body=LIKELIEST))))
     assert made.asked[0][1].logprobs == 5
     assert json.loads(answer.first_tokens or "") == [["Yes", -0.2], ["No", -2.0]]

@@ -17,7 +17,7 @@ from support.transformers_teacher import PROMPTS, ask, texts
 from synthkd.errors import RecipeError, TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Failure, Request, Sampling
-from synthkd.teachers.transformers.teacher import EMBEDDED, TransformersTeacher
+from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -115,9 +115,9 @@ def test_the_identity_of_a_folder_is_the_hash_of_what_is_in_it() -> None:
 
 
 def test_a_chat_goes_through_the_template_where_there_is_one() -> None:
-    from synthkd.teachers.transformers.sampling import Sampler
+    from synthkd.teachers.transformers.loading import load_sampler
 
-    sampler = Sampler.load(
+    sampler = load_sampler(
         TransformersTeacher(TeacherPart(model=EMBEDDED)).model, TeacherPart(model=EMBEDDED)
     )
     chat = ({"role": "user", "content": "dog can"},)
@@ -134,8 +134,8 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_hub_name_that_cannot_be_had_is_one_clear_line() -> None:
     code = (
-        "from synthkd.recipe import TeacherPart; from synthkd.teachers.transformers.sampling import Sampler;"
-        "Sampler.load('nobody/nothing', TeacherPart(model='nobody/nothing'))"
+        "from synthkd.recipe import TeacherPart; from synthkd.teachers.transformers.loading import load_sampler;"
+        "load_sampler('nobody/nothing', TeacherPart(model='nobody/nothing'))"
     )
     # The hub client reads this variable when it is imported, so a process of its own is needed.
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from support.vllm import CHAT, PLAIN, ask, completed, part, request
-from support.vllm_engine import Dead, Engine, Failed, asker
+from support.vllm_engine import Dead, Engine, Failed, client
 
 from synthkd.errors import MissingExtraError, RecipeError, RequestError, TeacherError
 from synthkd.recipe import Recipe
 from synthkd.requests import Failure, Request
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.transformers.teacher import EMBEDDED
+from synthkd.teachers.transformers import EMBEDDED
 from synthkd.teachers.vllm import VllmTeacher
 
 # Who it is
@@ -114,7 +114,7 @@ def test_where_nothing_is_asked_nothing_is_started() -> None:
 
 def test_each_sample_has_a_seed_of_its_own_also_over_a_gap() -> None:
     made = Engine()
-    answers = completed(asyncio.run(asker(made).ask(request(indexes=(0, 1, 5), seed=7))))
+    answers = completed(asyncio.run(client(made).send(request(indexes=(0, 1, 5), seed=7))))
     assert [(params.seed, params.n) for _, params, _ in made.asked] == [(7, 2), (12, 1)]
     assert [answer.text for answer in answers] == ["text 7 0", "text 7 1", "text 12 0"]
     assert [answer.sample_index for answer in answers] == [0, 1, 5]
@@ -123,15 +123,15 @@ def test_each_sample_has_a_seed_of_its_own_also_over_a_gap() -> None:
 
 def test_without_a_seed_a_gap_costs_no_further_request() -> None:
     made = Engine()
-    asyncio.run(asker(made).ask(request(indexes=(0, 5), seed=None)))
+    asyncio.run(client(made).send(request(indexes=(0, 5), seed=None)))
     assert [params.n for _, params, _ in made.asked] == [2]
 
 
 def test_tokens_price_and_logprob_are_filled_in() -> None:
-    first, second = completed(asyncio.run(asker(Engine()).ask(request(indexes=(0, 1), logprobs=True))))
+    first, second = completed(asyncio.run(client(Engine()).send(request(indexes=(0, 1), logprobs=True))))
     assert (first.prompt_tokens, first.completion_tokens, first.tokens, second.tokens) == (3, 2, 5, 2)
     assert (first.logprob, first.finish_reason, first.price) == (-1.5, "stop", 0.0)
-    (answer,) = completed(asyncio.run(asker(Engine(), price={"output": 1e6}).ask(request())))
+    (answer,) = completed(asyncio.run(client(Engine(), price={"output": 1e6}).send(request())))
     assert (answer.price, answer.logprob) == (2.0, None)
 
 
@@ -148,7 +148,7 @@ def test_parameters_reach_the_engine_by_its_names() -> None:
         response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
         extra_body={"min_p": 0.05},
     )
-    asyncio.run(asker(made).ask(asked))
+    asyncio.run(client(made).send(asked))
     assert vars(made.asked[0][1]) == {
         **{"temperature": 0.5, "top_p": 0.9, "top_k": 4, "presence_penalty": 0.1, "frequency_penalty": 0.2},
         **{"n": 1, "max_tokens": 12, "stop": ["\n"], "seed": 0, "logprobs": 0, "min_p": 0.05},
@@ -159,15 +159,15 @@ def test_parameters_reach_the_engine_by_its_names() -> None:
 def test_a_chat_goes_through_the_template_and_a_prompt_does_not() -> None:
     made = Engine()
     options = {"chat_template_kwargs": {"think": False}}
-    asyncio.run(asker(made).ask(request(CHAT, extra_body=options)))
-    asyncio.run(asker(made).ask(request(PLAIN)))
-    asyncio.run(asker(made, chat=True).ask(request(PLAIN)))
+    asyncio.run(client(made).send(request(CHAT, extra_body=options)))
+    asyncio.run(client(made).send(request(PLAIN)))
+    asyncio.run(client(made, chat=True).send(request(PLAIN)))
     assert [ids for ids, *_ in made.asked] == [[3, 3, 3], [0, 3, 3], [3, 3, 2]]
 
 
 def test_a_prompt_that_does_not_fit_is_refused_for_good() -> None:
     with pytest.raises(RequestError) as raised:
-        asyncio.run(asker(Engine()).ask(request(({"role": "prompt", "content": "a " * 20},))))
+        asyncio.run(client(Engine()).send(request(({"role": "prompt", "content": "a " * 20},))))
     assert raised.value.reason == "context_too_long"
 
 
@@ -183,7 +183,7 @@ def test_what_goes_wrong_in_the_engine_is_told_apart(
     error: Exception, becomes: type[TeacherError], says: str
 ) -> None:
     with pytest.raises(becomes, match=says) as raised:
-        asyncio.run(asker(Engine(error)).ask(request()))
+        asyncio.run(client(Engine(error)).send(request()))
     assert type(raised.value) is becomes
 
 
@@ -192,16 +192,19 @@ def test_what_goes_wrong_in_the_engine_is_told_apart(
     [
         (request(extra_body={"guided": 1}), r"extra_body\.guided"),
         (request(response_format={"type": "grammar"}), "'grammar'"),
-        (request(({"role": "system", "content": "x"},)), r"takes no such chat.*teacher\.chat: false"),
+        (
+            request(({"role": "system", "content": "x"},)),
+            r"does not take these messages.*teacher\.chat: false",
+        ),
     ],
 )
 def test_what_no_request_can_be_asked_with_ends_the_run(asked: Request, says: str) -> None:
     with pytest.raises(TeacherError, match=says) as raised:
-        asyncio.run(asker(Engine()).ask(asked))
+        asyncio.run(client(Engine()).send(asked))
     assert type(raised.value) is TeacherError
 
 
 def test_a_sample_that_the_engine_gave_up_may_be_asked_again() -> None:
-    (answer,) = asyncio.run(asker(Engine(finish="abort")).ask(request()))
+    (answer,) = asyncio.run(client(Engine(finish="abort")).send(request()))
     assert isinstance(answer, Failure)
     assert (answer.reason, answer.permanent) == ("aborted", False)

@@ -12,7 +12,7 @@ import pytest
 from support.files import ROOT
 
 from synthkd import Recipe, pipeline
-from synthkd.teachers.transformers.teacher import EMBEDDED
+from synthkd.teachers.transformers import EMBEDDED
 
 pytestmark = [
     pytest.mark.vllm,

@@ -20,7 +20,7 @@ from support.vllm import PLAIN, ask, completed, gone, hear, part, request, wait_
 from synthkd import pipeline
 from synthkd.errors import RecipeError
 from synthkd.requests import Answer, Failure, Request
-from synthkd.teachers.transformers.teacher import EMBEDDED
+from synthkd.teachers.transformers import EMBEDDED
 from synthkd.teachers.vllm import VllmTeacher
 
 real = [

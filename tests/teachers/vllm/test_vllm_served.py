@@ -16,7 +16,7 @@ from support.files import ROOT
 from support.vllm import ask, completed, gone, hear, part, request, wait_until
 
 from synthkd.errors import RecipeError, TeacherError
-from synthkd.teachers.transformers.teacher import EMBEDDED
+from synthkd.teachers.transformers import EMBEDDED
 from synthkd.teachers.vllm import VllmTeacher
 from synthkd.teachers.vllm import server as serve
 from synthkd.teachers.vllm.teacher import python_of
@@ -39,7 +39,7 @@ def test_the_servers_command_line() -> None:
             },
         },
     )
-    line = serve.command(chosen, "who/what", 4321)
+    line = serve.server_command(chosen, "who/what", 4321)
     assert line[:3] == [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     rest = " ".join(line[3:])
     for option in (
@@ -54,14 +54,14 @@ def test_the_servers_command_line() -> None:
 
 
 def test_the_embedded_teacher_is_served_from_its_folder() -> None:
-    line = serve.command(part(), VllmTeacher(part()).model, 1)
+    line = serve.server_command(part(), VllmTeacher(part()).model, 1)
     assert Path(line[line.index("--model") + 1], "config.json").is_file()
     assert line[line.index("--served-model-name") + 1] == EMBEDDED
 
 
 def test_the_server_sends_no_usage_and_asks_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "secret")
-    found = serve.environment()
+    found = serve.server_environment()
     assert (found["VLLM_NO_USAGE_STATS"], found["DO_NOT_TRACK"]) == ("1", "1")
     assert "VLLM_API_KEY" not in found
 
@@ -160,8 +160,8 @@ def test_after_close_no_process_is_left_and_no_log(stand_in: StandIn, tmp_path: 
 
     async def work() -> None:
         await hear(teacher, request())
-        assert teacher._way is not None
-        logs.append(teacher._way._server.log)  # type: ignore[attr-defined]
+        assert teacher._runtime is not None
+        logs.append(teacher._runtime._server.log)  # type: ignore[attr-defined]
         assert not any(gone(pid) for pid in pids_in(tmp_path))
         await teacher.close()
 
@@ -178,7 +178,7 @@ def test_a_server_that_dies_at_its_start_shows_the_end_of_its_log(stand_in: Stan
     message = str(raised.value)
     assert message.endswith(" | line 29 | no GPU here")
     assert "line 3 " not in message
-    log = Path(message.split("its log ")[1].split(" says")[0])
+    log = Path(message.split("its log ")[1].split(" names")[0])
     assert "line 3\n" in log.read_text()
 
 
@@ -198,7 +198,9 @@ def test_a_python_that_is_not_there_is_named() -> None:
 def test_a_server_that_dies_in_the_run_ends_it_with_its_log(stand_in: StandIn) -> None:
     trouble = "def on_post(body):\n    print('out of memory', flush=True)\n    os._exit(7)"
     start = time.monotonic()
-    with pytest.raises(TeacherError, match=r"ended before its time \(exit status 7\)[\s\S]*out of memory"):
+    with pytest.raises(
+        TeacherError, match=r"ended while requests were in flight \(exit status 7\)[\s\S]*out of memory"
+    ):
         ask(stand_in(trouble), *(request(({"role": "prompt", "content": str(i)},)) for i in range(5)))
     assert time.monotonic() - start < 20
 

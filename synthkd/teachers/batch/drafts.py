@@ -1,0 +1,118 @@
+"""Drafts of batches: requests as JSON lines in temporary files, within the limits of a recipe."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from synthkd.errors import DiskFullError
+from synthkd.fastjson import dumps
+from synthkd.journal.batches import BatchRow
+from synthkd.requests import Request
+from synthkd.teachers.openai.parameter_support import ParameterSupport
+from synthkd.teachers.openai.request_body import CHAT_PATH, COMPLETIONS_PATH, build_body, is_chat
+
+if TYPE_CHECKING:
+    from synthkd.recipe import TeacherPart
+
+#: Errors of a full disk; the second is of file systems with quotas.
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass
+class BatchDraft:
+    """A batch that is not submitted yet.
+
+    Attributes:
+        url: The endpoint of its rows.
+        rows: The rows.
+        origins: For each row the token of the batch that gave no answer to it; None for a new request.
+        file: The rows as JSON lines; in a file, since a batch may be as large as memory.
+        size: Bytes of the file.
+    """
+
+    url: str
+    rows: list[BatchRow] = field(default_factory=list)
+    origins: list[str | None] = field(default_factory=list)
+    file: IO[bytes] = field(default_factory=tempfile.TemporaryFile)
+    size: int = 0
+
+    def add(self, row: BatchRow, line: bytes, origin: str | None) -> None:
+        with full_disk_errors("the requests of a batch"):
+            self.file.write(line)
+        self.size += len(line)
+        self.rows.append(row)
+        self.origins.append(origin)
+
+
+class BatchDrafts:
+    """Divides requests into batches within the limits of a recipe.
+
+    Attributes:
+        filling: The draft that takes further requests.
+        ready: Drafts to submit.
+    """
+
+    def __init__(self, part: TeacherPart, support: ParameterSupport | None = None) -> None:
+        self._part, self._support = part, support or ParameterSupport()
+        self._max_bytes = int(part.batch.megabytes * 1e6)
+        self.filling: BatchDraft | None = None
+        self.ready: deque[BatchDraft] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self.ready or self.filling)
+
+    def add(self, request: Request, attempt: int = 1, origin: str | None = None) -> bool:
+        """Add a request as a row; return False if it alone exceeds the size of a file."""
+        chat = is_chat(request, self._part)
+        row, url = BatchRow.of(request, attempt), "/v1" + (CHAT_PATH if chat else COMPLETIONS_PATH)
+        body = build_body(request, self._part, chat, self._support)
+        line = dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
+        if len(line) > self._max_bytes:
+            return False
+        draft = self.filling
+        if draft and (draft.url != url or draft.size + len(line) > self._max_bytes):
+            self.finish_draft()
+        if self.filling is None:
+            self.filling = BatchDraft(url)
+        self.filling.add(row, line, origin)
+        if len(self.filling.rows) >= self._part.batch.requests:
+            self.finish_draft()
+        return True
+
+    def finish_draft(self) -> None:
+        """Make the draft that is being filled ready to submit."""
+        if self.filling:
+            self.ready.append(self.filling)
+            self.filling = None
+
+    def close(self) -> None:
+        self.finish_draft()
+        for draft in self.ready:
+            close_quietly(draft.file)
+        self.ready.clear()
+
+
+@contextmanager
+def full_disk_errors(content: str) -> Iterator[None]:
+    """Raise `DiskFullError` with advice if the disk of temporary files is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFullError(
+            f"{tempfile.gettempdir()}: the disk is full, and {content} go there; free some space, or set TMPDIR to a"
+            " folder elsewhere, and run again: batches at the provider are kept there"
+        ) from None
+
+
+def close_quietly(file: IO[bytes]) -> None:
+    """Close a temporary file; on a full disk, the flush of its buffer fails once more."""
+    with suppress(OSError):
+        file.close()
