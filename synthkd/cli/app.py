@@ -95,8 +95,8 @@ def _root(
     del version
 
 
-@app.command()
-def init(
+@app.command("init")
+def init_command(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
 ) -> None:
     """Make a folder with a recipe that runs at once, on the embedded teacher."""
@@ -106,8 +106,8 @@ def init(
     typer.echo(f"wrote {recipe}\nnext: synthkd run {recipe}")
 
 
-@app.command()
-def run(
+@app.command("run")
+def run_command(
     recipe: RecipePath,
     limit: Limit = None,
     teacher: Model = None,
@@ -164,8 +164,8 @@ def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     return typer.confirm("go on?")
 
 
-@app.command()
-def generate(
+@app.command("generate")
+def generate_command(
     recipe: RecipePath,
     limit: Limit = None,
     teacher: Model = None,
@@ -190,8 +190,8 @@ def generate(
         typer.echo(clean(done.stopped))
 
 
-@app.command()
-def filter(
+@app.command("filter")
+def filter_command(
     recipe: RecipePath,
     limit: Limit = None,
     teacher: Model = None,
@@ -213,8 +213,8 @@ def filter(
         typer.echo(f"not asked yet: {counts['missing']:,} samples; `synthkd generate` asks for them")
 
 
-@app.command()
-def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None) -> None:
+@app.command("publish")
+def publish_command(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None) -> None:
     """Write the corpus from the filtered candidates. Sends nothing."""
     from synthkd import pipeline
 
@@ -226,8 +226,8 @@ def publish(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_
     pipeline.check_guarantee(manifest.get("critic"), loaded.corpus_path)
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_command(
     path: Annotated[
         Path, typer.Argument(help="A corpus, the folder of a run or a loop, or a recipe.", show_default=False)
     ],
@@ -245,8 +245,8 @@ def show(
     typer.echo(show_path(path) if candidate is None else show_candidate(path, candidate))
 
 
-@app.command()
-def describe(
+@app.command("describe")
+def describe_command(
     group: Annotated[
         str | None,
         typer.Argument(
@@ -288,7 +288,7 @@ def load_recipe(
     return Recipe.load(path, changes)
 
 
-app.command()(distill.distill)
+app.command("distill")(distill.distill_command)
 app.command()(diversity.diversity)
 app.command()(segment.segment)
 app.command()(pairs.pairs)

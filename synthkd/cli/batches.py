@@ -21,13 +21,13 @@ RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", sho
 
 
 @app.command("list")
-def list_(recipe: RecipePath) -> None:
+def batches_list(recipe: RecipePath) -> None:
     """Show the open batches of a run, and how they stand at the provider."""
     _show(recipe, cancel=False)
 
 
-@app.command()
-def cancel(recipe: RecipePath) -> None:
+@app.command("cancel")
+def batches_cancel(recipe: RecipePath) -> None:
     """Cancel the open batches of a run. What is done by then is paid for: the next run collects it."""
     _show(recipe, cancel=True)
 

@@ -71,8 +71,8 @@ Group = Annotated[
 Merge = Annotated[str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")]
 
 
-@app.command()
-def train(
+@app.command("train")
+def critic_train(
     labels: Labels,
     out: Annotated[Path, typer.Argument(help="Folder of the critic.", show_default=False)],
     kind: KindName = "triple",
@@ -129,8 +129,8 @@ def train(
     typer.echo(clean(trained.threshold(precision, 0.95).sentence()))
 
 
-@app.command()
-def negatives(
+@app.command("negatives")
+def critic_negatives(
     positives: Annotated[
         Path, typer.Argument(help="True triples: CSV, JSONL or Parquet.", show_default=False)
     ],
@@ -156,7 +156,7 @@ def negatives(
 
 
 @app.command("eval")
-def eval_(
+def critic_eval(
     critic: Folder,
     labels: Labels,
     kind: KindOfCritic = None,
@@ -184,8 +184,8 @@ def eval_(
     _show([found])
 
 
-@app.command()
-def compare(
+@app.command("compare")
+def critic_compare(
     labels: Labels,
     critics: Annotated[list[Path], typer.Argument(help="Folders of critics.", show_default=False)],
     kind: KindOfCritic = None,
@@ -209,8 +209,8 @@ def compare(
     _show(compared(loaded, _sheet(labels, made, label, 1.0, merge, 0, group or _group(critics[0]))))
 
 
-@app.command()
-def calibrate(
+@app.command("calibrate")
+def critic_calibrate(
     critic: Folder,
     labels: Labels,
     out: Annotated[
@@ -244,8 +244,8 @@ def calibrate(
     typer.echo(clean(done.threshold(precision, 0.95).sentence()))
 
 
-@app.command()
-def score(
+@app.command("score")
+def critic_score(
     critic: Folder,
     rows: Annotated[
         Path,

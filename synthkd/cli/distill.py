@@ -11,7 +11,7 @@ import typer
 from synthkd.cli.options import key_values
 
 
-def distill(
+def distill_command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, with a `loop`.", show_default=False)],
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most.", show_default=False)] = None,
     set_: Annotated[

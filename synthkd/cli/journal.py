@@ -13,8 +13,8 @@ app = typer.Typer(help="Look into a journal, export it, import another's rows.",
 JournalPath = Annotated[Path, typer.Argument(help="The journal, a SQLite file.", show_default=False)]
 
 
-@app.command()
-def info(path: JournalPath) -> None:
+@app.command("info")
+def journal_info(path: JournalPath) -> None:
     """Count the completions, the failures and the requests that were in flight when a process ended."""
     from synthkd.journal import Journal
 
@@ -28,7 +28,7 @@ def info(path: JournalPath) -> None:
 
 
 @app.command("list")
-def list_(
+def journal_list(
     path: JournalPath,
     table: Annotated[str, typer.Option(help="completions, failures, flights or requests.")] = "completions",
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
@@ -45,7 +45,7 @@ def list_(
 
 
 @app.command("export")
-def export_(
+def journal_export(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A Parquet file.", show_default=False)],
 ) -> None:
@@ -56,7 +56,7 @@ def export_(
 
 
 @app.command("import")
-def import_(
+def journal_import(
     path: JournalPath,
     source: Annotated[Path, typer.Argument(help="A Parquet file of `export`.", show_default=False)],
 ) -> None:
@@ -73,8 +73,8 @@ def import_(
     typer.echo(f"{done.new:,} new completions in {path}{existing}")
 
 
-@app.command()
-def retry(path: JournalPath) -> None:
+@app.command("retry")
+def journal_retry(path: JournalPath) -> None:
     """Forget recorded failures, so that the next run asks again."""
     from synthkd.journal import Journal
 
@@ -82,8 +82,8 @@ def retry(path: JournalPath) -> None:
         typer.echo(f"{journal.forget_failures():,} failures forgotten; the next run asks again")
 
 
-@app.command()
-def spending(
+@app.command("spending")
+def journal_spending(
     path: JournalPath,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
@@ -116,8 +116,8 @@ def spending(
         )
 
 
-@app.command()
-def settle(
+@app.command("settle")
+def journal_settle(
     path: JournalPath,
     run: Annotated[str, typer.Argument(help="The run, as `spending` names it.", show_default=False)],
     dollars: Annotated[
@@ -137,8 +137,8 @@ def settle(
     )
 
 
-@app.command()
-def copy(
+@app.command("copy")
+def journal_copy(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
 ) -> None:

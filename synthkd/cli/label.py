@@ -82,8 +82,8 @@ _SHARE = 1 / 3
 _PRECISION = 0.9
 
 
-@app.command()
-def start(
+@app.command("start")
+def label_start(
     rows: Rows,
     sheet: Annotated[
         Path | None,
@@ -136,7 +136,7 @@ def start(
 
 
 @app.command("export")
-def export_(
+def label_export(
     rows: Annotated[
         Path,
         typer.Argument(
@@ -181,7 +181,7 @@ def export_(
 
 
 @app.command("import")
-def import_(
+def label_import(
     answers: Annotated[Path, typer.Argument(help="What the tool exported, JSON.", show_default=False)],
     tasks: Annotated[Path, typer.Argument(help="What `label export` wrote.", show_default=False)],
     sheet: Annotated[Path, typer.Argument(help="The label sheet that they go to.", show_default=False)],
@@ -213,8 +213,8 @@ def import_(
     )
 
 
-@app.command()
-def agreement(
+@app.command("agreement")
+def label_agreement(
     sheet: Annotated[Path, typer.Argument(help="A label sheet.", show_default=False)],
     merge: Annotated[
         str | None,

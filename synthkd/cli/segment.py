@@ -67,8 +67,8 @@ def segment(
 
     if base_url and not model:
         raise RecipeError("--base-url needs --model: the name of the model at that server")
-    parts.check_place(out, parts.OUT)
-    parts.check_place(outcomes, (".jsonl",))
+    parts.check_output_file(out, parts.OUT)
+    parts.check_output_file(outcomes, (".jsonl",))
     documents = parts.gather(files, work)
     recipe = parts.make_recipe(
         work, documents, model, base_url, chunk, samples, agreement, sentences, template, set_ or []

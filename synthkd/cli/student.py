@@ -33,8 +33,8 @@ Encoder = Annotated[
 ]
 
 
-@app.command()
-def train(
+@app.command("train")
+def student_train(
     source: Annotated[
         Path,
         typer.Argument(
@@ -120,7 +120,7 @@ def _show(done: TrainedStudent) -> None:
 
 
 @app.command("eval")
-def eval_(
+def student_eval(
     folder: Folder,
     rows: Annotated[
         Path, typer.Argument(help="Labelled rows: CSV, JSONL, Parquet or a corpus.", show_default=False)
@@ -166,8 +166,8 @@ def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
     return count
 
 
-@app.command()
-def predict(
+@app.command("predict")
+def student_predict(
     folder: Folder,
     rows: Annotated[
         Path,
@@ -190,8 +190,8 @@ def predict(
     typer.echo(f"{count:,} rows labelled into {out}")
 
 
-@app.command()
-def export(
+@app.command("export")
+def student_export(
     folder: Annotated[Path, typer.Argument(help="Folder of an encoder student.", show_default=False)],
     out: Annotated[
         Path | None,

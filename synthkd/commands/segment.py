@@ -37,7 +37,7 @@ def _strange(folder: Path) -> str | None:
     return f"holds {first_entry(folder)}"
 
 
-def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
+def check_output_file(path: Path | None, endings: tuple[str, ...]) -> None:
     """Refuse a file that could not be written, before anything is paid for."""
     from synthkd.errors import InputError
     from synthkd.storage import check_file, has_fields

@@ -32,7 +32,7 @@ def fault_share(text: str) -> tuple[str, float]:
     return name, share
 
 
-def serve() -> None:
+def serve_until_ended() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(
         prog="python -m synthkd.testing", description="A fake OpenAI-compatible server on loopback."
@@ -65,4 +65,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve_until_ended()
