@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from synthkd.reporting.safe_text import html_text
+from synthkd.reporting.plots import Axis, Plot, picture, round_axis
 
-Point = tuple[float, float]
-_WIDTH, _HEIGHT, _LEFT, _TOP, _EDGE, _RIGHT = 560, 260, 56, 18, 46, 130
+_WIDTH, _HEIGHT = 560, 260
+_LEFT, _TOP, _RIGHT, _BOTTOM = 56, 18, 130, 46
 _COLOURS = ("#1f5fa8", "#c2571a", "#3a8a4d", "#8046a0", "#7a7a7a")
-_TEXT = "font-family='sans-serif' font-size='12' fill='#444'"
-#: Steps that an axis may have.
-_STEPS = (1, 2, 5)
+#: Rounds that the axis names at most.
+_MOST_ROUNDS = 11
 
 
 def curve(
@@ -21,111 +20,61 @@ def curve(
     best: int | None = None,
     title: str = "learning curve by rounds",
 ) -> str:
-    """An SVG of figures over rounds, one panel above the other, each with an axis of its own. A panel has for each figure a
-    value of each round (None: none); ``rows`` are the training rows of each round, below the axis; ``best``: the round that is
-    marked."""
-    parts: list[str] = []
+    """Plot figures over rounds, one panel below the other.
+
+    Args:
+        panels: For each panel, the values of each figure by round; None for a round without one.
+        rows: Training rows of each round, shown below the axis.
+        best: Round to mark.
+        title: Title of the picture.
+    """
     kept = [
-        lines for panel in panels if (lines := {n: v for n, v in panel.items() if any(map(_is_number, v))})
+        finite for panel in panels if (finite := {n: p for n, v in panel.items() if (p := _finite_points(v))})
     ]
+    plots = []
     for number, lines in enumerate(kept or [{}]):
-        values = [
-            float(value)
-            for line in lines.values()
-            for value in line
-            if value is not None and _is_number(value)
-        ]
-        plot = _Plot(len(rows), number * _HEIGHT, *_ends(values))
-        parts += plot.grid(rows)
+        axis = round_axis([value for points in lines.values() for _, value in points])
+        plot = _panel(number, rows, axis)
         if best is not None:
-            parts.append(plot.mark(best))
-        for place, (name, line) in enumerate(lines.items()):
+            _mark(plot, best)
+        for place, (name, points) in enumerate(lines.items()):
             colour = _COLOURS[(place + 3 * number) % len(_COLOURS)]
-            parts += plot.line(name, line, colour, place)
-    height = _HEIGHT * max(1, len(kept))
-    size = f"width='{_WIDTH}' height='{height}' viewBox='0 0 {_WIDTH} {height}'"
-    body = "\n".join(parts)
-    return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>\n<title>{html_text(title)}</title>\n"
-        f"<rect width='100%' height='100%' fill='white'/>\n{body}\n</svg>\n"
-    )
+            plot.line(points, colour)
+            for point in points:
+                plot.dot(point, colour)
+            _legend(plot, name, colour, place)
+        plots.append(plot)
+    return picture(_WIDTH, _HEIGHT * len(plots), title, plots)
 
 
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+def _finite_points(values: Sequence[float | None]) -> list[tuple[float, float]]:
+    return [
+        (number, float(value))
+        for number, value in enumerate(values)
+        if value is not None and math.isfinite(value)
+    ]
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float, float]:
-    """Lower end, upper end and step of an axis that holds the values, in round numbers."""
-    if not values:
-        return 0.0, 1.0, 0.2
-    low, high = min(values), max(values)
-    width = max(high - low, 0.01)
-    power = 10.0 ** math.floor(math.log10(width / 5))
-    step = next((s * power for s in _STEPS if width / (s * power) <= 6), 10 * power)
-    return (
-        math.floor(low / step + 1e-9) * step,
-        math.ceil(high / step - 1e-9) * step + (step if low == high else 0),
-        step,
-    )
+def _panel(number: int, rows: Sequence[int], axis: Axis) -> Plot:
+    top, bottom = number * _HEIGHT + _TOP, (number + 1) * _HEIGHT - _BOTTOM
+    plot = Plot(_LEFT, _WIDTH - _RIGHT, top, bottom, x=(0, max(1, len(rows) - 1)), y=axis[:2])
+    plot.horizontal_grid(axis.ticks, axis.decimals)
+    for round_ in range(0, len(rows), max(1, math.ceil(len(rows) / _MOST_ROUNDS))):
+        x, y = plot.at(round_, axis.low)
+        plot.text(x, y + 16, str(round_), anchor="middle")
+        plot.text(x, y + 31, f"{rows[round_]:,}", anchor="middle", note=True)
+    plot.text(plot.right + 24, bottom + 16, "round")
+    plot.text(plot.right + 24, bottom + 31, "training rows", note=True)
+    return plot
 
 
-class _Plot:
-    """Rounds from left to right, figures from ``low`` to ``high``."""
+def _mark(plot: Plot, round_: int) -> None:
+    x, _ = plot.at(round_, plot.y[0])
+    plot.parts.append(f"<path d='M{x},{plot.top}V{plot.bottom}' stroke='#b9b9b9' stroke-dasharray='4 4'/>")
+    plot.text(x, plot.top - 5, "best", anchor="middle", note=True)
 
-    def __init__(self, rounds: int, top: int, low: float, high: float, step: float) -> None:
-        self.rounds, self.top, self.low, self.high, self.step = rounds, top, low, high, step
 
-    def at(self, number: float, value: float) -> Point:
-        across = _LEFT + (_WIDTH - _LEFT - _RIGHT) * number / max(1, self.rounds - 1)
-        down = self.top + _TOP + (_HEIGHT - _TOP - _EDGE) * (self.high - value) / (self.high - self.low)
-        return round(across, 1), round(down, 1)
-
-    def grid(self, rows: Sequence[int]) -> list[str]:
-        parts: list[str] = []
-        right, digits = _WIDTH - _RIGHT, max(0, -math.floor(math.log10(self.step) + 1e-9))
-        for i in range(round((self.high - self.low) / self.step) + 1):
-            value = self.low + i * self.step
-            _, y = self.at(0, value)
-            parts.append(f"<path d='M{_LEFT},{y}H{right}' stroke='#e6e6e6'/>")
-            parts.append(
-                f"<text x='{_LEFT - 6}' y='{y + 4}' text-anchor='end' {_TEXT}>{value:.{digits}f}</text>"
-            )
-        every = max(1, math.ceil(self.rounds / 11))
-        for number in range(0, self.rounds, every):
-            x, y = self.at(number, self.low)
-            parts.append(f"<text x='{x}' y='{y + 16}' text-anchor='middle' {_TEXT}>{number}</text>")
-            parts.append(
-                f"<text x='{x}' y='{y + 31}' text-anchor='middle' font-family='sans-serif' font-size='10'"
-                f" fill='#888'>{rows[number]:,}</text>"
-            )
-        bottom = self.top + _HEIGHT - _EDGE
-        parts.append(f"<text x='{right + 24}' y='{bottom + 16}' {_TEXT}>round</text>")
-        parts.append(
-            f"<text x='{right + 24}' y='{bottom + 31}' font-family='sans-serif' font-size='10' fill='#888'>training rows</text>"
-        )
-        return parts
-
-    def mark(self, number: int) -> str:
-        x, bottom = self.at(number, self.low)
-        _, top = self.at(number, self.high)
-        return (
-            f"<path d='M{x},{top}V{bottom}' stroke='#b9b9b9' stroke-dasharray='4 4'/>"
-            f"<text x='{x}' y='{top - 5}' text-anchor='middle' font-family='sans-serif' font-size='10' fill='#888'>best</text>"
-        )
-
-    def line(self, name: str, values: Sequence[float | None], colour: str, place: int) -> list[str]:
-        points = [
-            self.at(number, value)
-            for number, value in enumerate(values)
-            if value is not None and math.isfinite(value)
-        ]
-        path = " ".join(f"{x},{y}" for x, y in points)
-        height = self.top + _TOP + 14 + 18 * place
-        left = _WIDTH - _RIGHT + 10
-        return [
-            f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2'/>",
-            *(f"<circle cx='{x}' cy='{y}' r='3' fill='{colour}'/>" for x, y in points),
-            f"<path d='M{left},{height - 4}h18' stroke='{colour}' stroke-width='2'/>",
-            f"<text x='{left + 24}' y='{height}' {_TEXT}>{html_text(name)}</text>",
-        ]
+def _legend(plot: Plot, name: str, colour: str, place: int) -> None:
+    left, y = plot.right + 10, plot.top + 14 + 18 * place
+    plot.parts.append(f"<path d='M{left},{y - 4}h18' stroke='{colour}' stroke-width='2'/>")
+    plot.text(left + 24, y, name)

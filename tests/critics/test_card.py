@@ -158,7 +158,9 @@ def test_what_a_sheet_says_is_no_markup_on_the_card(tmp_path: Path) -> None:
 def test_pictures_escape_what_they_name() -> None:
     import xml.etree.ElementTree as ET
 
-    from synthkd.critics.plots import _Plot
+    from synthkd.critics.plots import unit_plot
+    from synthkd.reporting.plots import picture
 
-    root = ET.fromstring(_Plot("<x>&\x1b", "y\ufffe'\ud800").svg("</title><script>"))
+    plot = unit_plot("<x>&\x1b", "y\ufffe'\ud800")
+    root = ET.fromstring(picture(420, 300, "</title><script>", [plot]))
     assert not [node for node in root.iter() if "script" in str(node.tag)]
