@@ -26,6 +26,7 @@ from synthkd.stages.filter import filter_candidates
 from synthkd.stages.generate import generate_completions
 from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import RunPlan, plan_run
+from synthkd.statistics import percentile_interval
 from synthkd.storage import TemporaryFolder
 
 _RESAMPLES = 4000
@@ -185,7 +186,7 @@ def _interval(values: Any, draws: Any, times: float) -> Interval:
     mean = float(values.mean())
     means = values[draws].mean(axis=1)
     wide = (len(values) / max(len(values) - 1, 1)) ** 0.5
-    low, high = (mean + wide * (float(np.quantile(means, q)) - mean) for q in (0.025, 0.975))
+    low, high = (mean + wide * (end - mean) for end in percentile_interval(means))
     return Interval(max(0.0, low) * times, mean * times, high * times)
 
 

@@ -15,11 +15,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from synthkd.filters.votes import Numbers, codes
+from synthkd.statistics import expectation_maximisation
 
 #: The votes of a question: for each answer, (teacher, votes) pairs. In no order that means something, hence sorted.
 Pattern = tuple[tuple[tuple[str, int], ...], ...]
@@ -80,18 +82,19 @@ def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: fl
     whole = whole[of]
     times = np.array([found[pattern] for pattern in order], dtype=np.float64)[of]
     given = (times[:, None] * votes).sum(axis=0)
-    true = votes.sum(axis=1) / whole.sum(axis=1)
-    sure = np.zeros(len(names))
-    for _ in range(rounds):
-        before = sure
+
+    def maximise(true: Numbers) -> tuple[Numbers, Numbers]:
         sure = np.clip(((times * true)[:, None] * votes).sum(axis=0) / given, _LEAST, _MOST)
-        logs = votes @ np.log(sure) + (whole - votes) @ np.log((1 - sure) / (answers - 1)) + np.log(unsaid)
-        top = np.full(len(order), -np.inf)
-        np.maximum.at(top, of, logs)
-        true = np.exp(logs - top[of])
-        true /= np.bincount(of, weights=true)[of]
+        return sure, votes @ np.log(sure) + (whole - votes) @ np.log((1 - sure) / (answers - 1)) + np.log(
+            unsaid
+        )
+
+    sure = before = np.zeros(len(names))
+    steps = expectation_maximisation(of, votes.sum(axis=1) / whole.sum(axis=1), maximise)
+    for sure, _, _ in islice(steps, rounds):
         if np.abs(sure - before).max() < tolerance:
             break
+        before = sure
     return Reliability(dict(zip(names, sure.tolist(), strict=True)), answers)
 
 

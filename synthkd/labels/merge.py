@@ -2,8 +2,8 @@
 
 Dawid and Skene (1979, Applied Statistics 28:20-28) give each annotator a confusion matrix, and estimate
 it together with the true verdicts by expectation maximisation. An annotator may also answer ``unsure``,
-which is no true verdict: a matrix has two rows and three columns. The implementation is our own, since
-crowd-kit needs transformers, pandas and nltk; a test compares the two.
+which is no true verdict: a matrix has two rows and three columns. A test compares
+the result with crowd-kit's.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from synthkd.errors import CriticError, nearest
 from synthkd.labels.verdicts import ACCEPT, REJECT, UNSURE, VERDICTS
+from synthkd.statistics import expectation_maximisation
 
 METHODS = ("majority", "dawid-skene")
 #: Item -> annotator -> verdict.
@@ -81,23 +83,28 @@ def dawid_skene(votes: Votes, rounds: int = 200, tolerance: float = 1e-7) -> Daw
     for i, item in enumerate(items):
         for name, verdict in votes[item].items():
             answers[i, names.index(name), VERDICTS.index(verdict)] = 1
-    truth = _vote_shares(answers)
-    before, iterations = np.inf, 0
-    for iterations in range(1, rounds + 1):  # noqa: B007
+
+    def maximise(posterior: Any) -> tuple[Any, Any]:
+        truth = posterior.reshape(-1, 2)
         share = np.clip(truth.mean(axis=0), _SMALLEST, None)
         matrix = np.clip(np.einsum("it,ika->kta", truth, answers), _SMALLEST, None)
         matrix /= matrix.sum(axis=2, keepdims=True)
         logs = np.log(share) + np.einsum("ika,kta->it", answers, np.log(matrix))
-        top = logs.max(axis=1, keepdims=True)
-        truth = np.exp(logs - top)
-        likelihood = float((top[:, 0] + np.log(truth.sum(axis=1))).mean())
-        truth /= truth.sum(axis=1, keepdims=True)
+        return matrix, logs.reshape(-1)
+
+    # Two hypotheses for each item: valid and invalid.
+    steps = expectation_maximisation(
+        np.repeat(np.arange(len(items)), 2), _vote_shares(answers).reshape(-1), maximise
+    )
+    before = np.inf
+    for iterations, (matrix, posterior, logs) in enumerate(islice(steps, rounds), 1):  # noqa: B007
+        likelihood = float(logs.mean())
         if abs(likelihood - before) < tolerance:
             break
         before = likelihood
-    valid = dict(zip(items, truth[:, 0].tolist(), strict=True))
-    confusion = dict(zip(names, matrix, strict=True))
-    return DawidSkene(valid, confusion, float(truth[:, 0].mean()), iterations)
+    truth = posterior.reshape(-1, 2)[:, 0]
+    valid = dict(zip(items, truth.tolist(), strict=True))
+    return DawidSkene(valid, dict(zip(names, matrix, strict=True)), float(truth.mean()), iterations)
 
 
 def _vote_shares(answers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

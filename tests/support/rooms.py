@@ -31,6 +31,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("options", "options of plug-ins: models, and the words for types, bounds and mistakes"),
     ("rows", "rows of CSV, JSONL, Parquet and text files; cells as text"),
     ("artifacts", "folders of arrays and JSON with hashes, for critics and students"),
+    ("statistics", "calibration error, bootstrap, expectation maximisation"),
     ("resources", "files that come with the package"),
     ("safeyaml", "bounded YAML without duplicate keys"),
     ("secrets", "addresses and headers, shown without their secrets"),

@@ -15,6 +15,7 @@ import numpy as np
 from synthkd.critics.calibration.bounds import Floats, clopper_pearson_lower, clopper_pearson_upper
 from synthkd.critics.calibration.curve import Curve
 from synthkd.errors import CriticError
+from synthkd.statistics import draw_counts, percentile_interval
 
 
 @dataclass(frozen=True)
@@ -111,16 +112,15 @@ def auc_bootstrap(
     """Percentile interval over drawn rows, or over drawn groups where rows of a group hang together."""
     from sklearn.metrics import roc_auc_score
 
-    rng, rows = np.random.default_rng(seed), len(scores)
+    rows = len(scores)
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     weights = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
     names = np.unique(np.asarray(groups), return_inverse=True)[1] if len(groups) else np.arange(rows)
-    size, found = int(names.max()) + 1, []
-    for _ in range(rounds):
-        times = np.bincount(rng.integers(size, size=size), minlength=size)[names] * weights
-        if times[labels].any() and times[~labels].any():
-            found.append(roc_auc_score(labels, scores, sample_weight=times))
+    found = []
+    for block in draw_counts(np.ones(int(names.max()) + 1, int), rounds, seed):
+        for times in block[:, names] * weights:
+            if times[labels].any() and times[~labels].any():
+                found.append(roc_auc_score(labels, scores, sample_weight=times))
     if not found:
         raise CriticError("all held-out verdicts are the same; an AUC needs rows of both")
-    edge = (1 - confidence) / 2
-    return float(np.quantile(found, edge)), float(np.quantile(found, 1 - edge))
+    return percentile_interval(found, confidence)

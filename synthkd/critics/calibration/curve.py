@@ -16,6 +16,7 @@ from synthkd.critics.calibration.plan import ThresholdPlan
 from synthkd.critics.calibration.results import Threshold, Unreachable
 from synthkd.critics.calibration.selection import choose_threshold
 from synthkd.errors import CriticError
+from synthkd.statistics import calibration_error
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,7 @@ class Curve:
     @property
     def ece(self) -> float:
         """Expected calibration error over ten bins of equal width."""
-        weights = np.ones(len(self.scores)) if self.weights is None else self.weights
-        bins = np.clip((self.scores * 10).astype(int), 0, 9)
-        gaps = [abs(float(weights[bins == b] @ (self.scores - self.labels)[bins == b])) for b in range(10)]
-        return float(sum(gaps) / weights.sum())
+        return calibration_error(self.scores, self.labels, self.weights, bins=10, equal_width=True)
 
     def precision_at_recall(self, recall: float) -> float:
         """Precision at the strictest threshold that keeps this share of the valid rows."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from synthkd.errors import CriticError
+from synthkd.statistics import Interval, draw_counts, percentile_interval
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def judge_agreement(
         len(said),
         sum(value is None for value in said),
         float(_accuracy(whole, k)[0]),
-        interval(_accuracy(drawn, k)),
+        percentile_interval(_accuracy(drawn, k)),
         float(_kappa(whole, k)[0]),
-        interval(_kappa(drawn, k)),
+        percentile_interval(_kappa(drawn, k)),
     )
 
 
@@ -81,18 +81,5 @@ def group_sums(rows: Floats, groups: Sequence[str] | None) -> Floats:
 
 
 def bootstrap(sums: Floats, draws: int, seed: int) -> Floats:
-    """Totals (draws, m) of groups (groups, m) that are drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    count = len(sums)
-    times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
-    found: Floats = times @ sums
-    return found
-
-
-def interval(values: Floats, confidence: float = 0.95) -> Interval:
-    """Percentile interval; what could not be computed in a draw is left out."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return (float("nan"), float("nan"))
-    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    """Draw groups with replacement; return the totals (draws, m) of their sums (groups, m)."""
+    return np.concatenate([times @ sums for times in draw_counts(np.ones(len(sums), int), draws, seed)])

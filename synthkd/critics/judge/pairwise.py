@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.judge.agreement import Interval, bootstrap, interval
+from synthkd.critics.judge.agreement import bootstrap
 from synthkd.critics.judge.client import JudgeClient, JudgeQuestion
 from synthkd.critics.judge.critic import READ, Verdict, combine_replies
 from synthkd.critics.judge.prompt import render_pair
@@ -16,6 +16,7 @@ from synthkd.critics.judge.verdict_forms import FORMS
 from synthkd.errors import CriticError
 from synthkd.keys import content_hash
 from synthkd.prompts import load_prompt
+from synthkd.statistics import Interval, percentile_interval
 
 #: Worths nearer to a half than this say that the two are equal.
 _EVEN = 1e-9
@@ -76,9 +77,9 @@ def order_report(
         len(original),
         len(both),
         float(whole[0] / whole[2]),
-        interval(drawn[:, 0] / drawn[:, 2]),
+        percentile_interval(drawn[:, 0] / drawn[:, 2]),
         float(whole[1] / whole[2]),
-        interval(drawn[:, 1] / drawn[:, 2]),
+        percentile_interval(drawn[:, 1] / drawn[:, 2]),
     )
 
 

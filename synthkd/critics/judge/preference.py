@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.judge.agreement import Interval, bootstrap, group_sums, interval
+from synthkd.critics.judge.agreement import bootstrap, group_sums
 from synthkd.errors import CriticError
+from synthkd.statistics import Interval, percentile_interval
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -85,9 +86,9 @@ def self_preference(
     return SelfPreference(
         tuple(_stratum(name, whole[0, place]) for place, name in enumerate(names)),
         float(_difference(whole)[0]),
-        interval(_difference(drawn)),
+        percentile_interval(_difference(drawn)),
         float(_log_odds(whole)[0]),
-        interval(_log_odds(drawn)),
+        percentile_interval(_log_odds(drawn)),
     )
 
 

@@ -6,12 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.statistics import Interval, draw_counts, percentile_interval
 from synthkd.students.base import Floats, Ints
-
-Interval = tuple[float, float]
-CONFIDENCE = 0.95
-#: Numbers that are drawn at once.
-_BLOCK = 1 << 22
 
 
 def f1_of_classes(confusion: Ints) -> Floats:
@@ -29,12 +25,15 @@ def intervals_of(confusion: Ints, draws: int, seed: int) -> dict[str, Interval]:
     size = len(confusion)
     of_truth, of_predicted = np.eye(size)[truths], np.eye(size)[predicted]
     accuracy, macro = [], []
-    for times in _drawn(counts, draws, seed):
+    for times in draw_counts(counts, draws, seed):
         accuracy.append(times @ right / counts.sum())
         rows = times @ of_truth
         f1 = 2 * (times @ (of_truth * right[:, None])) / np.maximum(rows + times @ of_predicted, 1)
         macro.append((f1 * (rows > 0)).sum(1) / (rows > 0).sum(1))
-    return {"accuracy": _interval(np.concatenate(accuracy)), "macro_f1": _interval(np.concatenate(macro))}
+    return {
+        "accuracy": percentile_interval(np.concatenate(accuracy)),
+        "macro_f1": percentile_interval(np.concatenate(macro)),
+    }
 
 
 def paired_bootstrap(
@@ -53,7 +52,7 @@ def paired_bootstrap(
     patterns, counts = np.unique(difference.T, axis=0, return_counts=True)
     trainings = np.random.default_rng([seed, 1])
     found = []
-    for times in _drawn(counts, draws, seed):
+    for times in draw_counts(counts, draws, seed):
         of_trainings = times @ patterns / counts.sum()
         if len(difference) == 1:
             found.append(of_trainings[:, 0])
@@ -62,18 +61,4 @@ def paired_bootstrap(
             len(difference), np.full(len(difference), 1 / len(difference)), len(times)
         )
         found.append((of_trainings * shares).sum(1) / len(difference))
-    return (float(difference.mean()), *_interval(np.concatenate(found)))
-
-
-def _drawn(counts: Ints, draws: int, seed: int) -> Any:
-    """Blocks (draws, cells): how often each cell is drawn when all rows are drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    total = int(counts.sum())
-    block = max(_BLOCK // len(counts), 1)
-    for start in range(0, draws, block):
-        yield rng.multinomial(total, counts / total, min(block, draws - start)).astype(np.float64)
-
-
-def _interval(values: Floats) -> Interval:
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return (float(difference.mean()), *percentile_interval(np.concatenate(found)))

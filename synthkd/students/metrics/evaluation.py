@@ -10,12 +10,12 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.reporting.safe_text import clean, html_lines, html_text
+from synthkd.statistics import Interval, calibration_error
 from synthkd.students.base import Floats, Ints, check_known_labels, label_indices
-from synthkd.students.metrics.bootstrap import Interval, f1_of_classes, intervals_of
+from synthkd.students.metrics.bootstrap import f1_of_classes, intervals_of
 
 #: A probability below counts as this in the loss, so that one row cannot make it infinite.
 FLOOR = 1e-12
-ECE_BINS = 15
 
 
 class Confusion(NamedTuple):
@@ -118,7 +118,7 @@ def evaluate_classifier(
         accuracy=float((truth == predicted).mean()),
         macro_f1=float(f1_of_classes(confusion)[rows > 0].mean()),
         loss=float(losses.mean()),
-        ece=_calibration_error(probabilities.max(1), truth == predicted),
+        ece=calibration_error(probabilities.max(1), truth == predicted),
         per_class=_per_class(confusion, np.asarray(np.bincount(truth, losses, size), np.float64), classes),
         confusion=confusion,
         intervals=intervals_of(confusion, draws, seed) if draws else {},
@@ -152,13 +152,6 @@ def _per_class(confusion: Ints, losses: Floats, classes: Sequence[str]) -> tuple
         else ClassFigures(label, None, None, None, 0, None)
         for i, label in enumerate(classes)
     )
-
-
-def _calibration_error(confidence: Floats, correct: np.ndarray[Any, np.dtype[np.bool_]]) -> float:
-    """Mean distance of confidence and accuracy over bins of equal mass; equal confidences stay in one bin."""
-    edges = np.unique(np.quantile(confidence, np.linspace(0, 1, ECE_BINS + 1)[1:-1]))
-    bins = np.searchsorted(edges, confidence, side="right")
-    return float(np.abs(np.bincount(bins, confidence - correct)).sum() / len(confidence))
 
 
 #: Classes and confusions that a table shows; it says how many more there are.

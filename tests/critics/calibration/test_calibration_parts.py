@@ -17,8 +17,9 @@ from synthkd.critics.calibration import (
 from synthkd.critics.calibration.bands import auc_bootstrap, auc_interval, precision_bands
 from synthkd.critics.calibration.bounds import betting_p, binomial_p, corpus_p
 from synthkd.critics.calibration.probability import calibrator_from, crossfit_probabilities, fit_calibrator
-from synthkd.critics.calibration.reliability import calibration_error, reliability
+from synthkd.critics.calibration.reliability import reliability
 from synthkd.errors import CriticError
+from synthkd.statistics import calibration_error
 
 
 def world(rng: np.random.Generator, n: int, power: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
@@ -241,9 +242,9 @@ def test_an_honest_critic_has_no_debiased_error_and_a_boastful_one_has() -> None
         Curve.of(scores, rng.random(5000) < scores),
         Curve.of(scores, rng.random(5000) < scores / 2),
     )
-    assert calibration_error(honest, debiased=True) < 0.015
-    assert calibration_error(honest) > 0
-    assert calibration_error(boastful) > 0.2
+    assert calibration_error(honest.scores, honest.labels, debiased=True) < 0.015
+    assert calibration_error(honest.scores, honest.labels) > 0
+    assert calibration_error(boastful.scores, boastful.labels) > 0.2
     assert sum(row.rows for row in reliability(honest)) == 5000
     assert all(row.low <= row.valid <= row.high for row in reliability(honest))
 
@@ -254,7 +255,7 @@ def test_probabilities_mend_scores_that_boast_and_never_turn_the_order(method: s
     true = rng.random(3000)
     labels, scores = rng.random(3000) < true, true**3
     mended = crossfit_probabilities(method, scores, labels, [str(i // 2) for i in range(3000)])
-    assert calibration_error(Curve.of(mended, labels)) < calibration_error(Curve.of(scores, labels)) / 2
+    assert calibration_error(mended, labels) < calibration_error(scores, labels) / 2
     calibrator = fit_calibrator(method, scores, labels)
     assert (np.diff(calibrator(np.linspace(0, 1, 500))) >= 0).all()
     again = calibrator_from(calibrator.arrays())
