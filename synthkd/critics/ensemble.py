@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from synthkd import plugins
 from synthkd.critics.base import Critic, Missing, Scores
+from synthkd.critics.logistic import sigmoid
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 
@@ -32,8 +33,7 @@ class Ensemble:
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
         """(n,) probabilities."""
-        scores: Scores = 1 / (1 + np.exp(-self.logits(rows)))
-        return scores
+        return sigmoid(self.logits(rows))
 
     def missing(self, rows: pa.Table) -> list[Missing | None]:
         """Why each row has no score, from the first critic that has none; None for a row with one."""

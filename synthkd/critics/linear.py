@@ -20,20 +20,10 @@ from synthkd.artifacts.arrays import Array, Arrays, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.features import (
-    BITS,
-    SCALES,
-    WIDTH,
-    Floats,
-    HashedNgrams,
-    Scales,
-    hashed_ngrams,
-    number_columns,
-    row_sums,
-    teacher_numbers,
-)
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
-from synthkd.critics.logistic import choose_regularisation
+from synthkd.critics.logistic import choose_regularisation, row_sums, sigmoid
+from synthkd.critics.ngrams import BITS, Floats, HashedNgrams, hashed_ngrams
+from synthkd.critics.teacher_numbers import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
 
@@ -176,8 +166,7 @@ class LinearModel:
             place, column = found.rows[block], found.columns[block]
             sums = np.bincount(place, self._weighted[column], count)
             logits += sums / _lengths(place, self._squares[column], count)
-        scores: Scores = 1 / (1 + np.exp(-logits))
-        return scores
+        return sigmoid(logits)
 
 
 def _rarity(found: HashedNgrams, count: int) -> Floats:

@@ -20,10 +20,11 @@ from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.ensemble import Ensemble, critic_logits
-from synthkd.critics.features import COLUMNS, row_sums
 from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.logistic import row_sums, sigmoid
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.progress import fit_with_progress
+from synthkd.critics.teacher_numbers import COLUMNS
 from synthkd.errors import CriticError, nearest, require_extra
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
@@ -169,8 +170,7 @@ class StackCritic(Critic):
             return np.zeros(0)
         found = np.stack([member.logits(batch) for member in self.members], axis=1)
         total = row_sums((found - self._mean) / self._scale, self._weights) + self._bias
-        scores: Scores = 1 / (1 + np.exp(-total))
-        return scores
+        return sigmoid(total)
 
     def missing(self, rows: pa.Table) -> list[Missing]:
         """Why a row has no score: what the first member without one says."""

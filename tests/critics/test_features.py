@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.critics.features import BITS, hashed_ngrams, teacher_numbers
+from synthkd.critics.ngrams import BITS, hashed_ngrams
+from synthkd.critics.teacher_numbers import teacher_numbers
 
 COLUMNS = ("head", "relation", "tail")
 Row = tuple[str | None, str | None, str | None]

@@ -14,6 +14,7 @@ import numpy as np
 
 from synthkd.critics.calibration.bounds import Floats, clopper_pearson_lower, clopper_pearson_upper
 from synthkd.critics.calibration.curve import Curve
+from synthkd.critics.logistic import sigmoid
 from synthkd.errors import CriticError
 from synthkd.statistics import draw_counts, percentile_interval
 
@@ -85,7 +86,8 @@ def auc_interval(curve: Curve, confidence: float = 0.95) -> tuple[float, float]:
         return (edge ** (1 / few), 1.0) if auc == 1 else (0.0, 1 - edge ** (1 / few))
     logit, spread = math.log(auc / (1 - auc)), math.sqrt(variance) / (auc * (1 - auc))
     reach = norm.isf((1 - confidence) / 2) * spread
-    return 1 / (1 + math.exp(reach - logit)), 1 / (1 + math.exp(-reach - logit))
+    low, high = sigmoid([logit - reach, logit + reach])
+    return float(low), float(high)
 
 
 def _delong(valid: Floats, invalid: Floats) -> tuple[float, float]:

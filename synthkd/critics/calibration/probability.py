@@ -15,6 +15,7 @@ import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats
 from synthkd.critics.crossfit import group_folds
+from synthkd.critics.logistic import sigmoid
 from synthkd.errors import CriticError
 
 
@@ -40,24 +41,30 @@ class Platt(Calibrator):
 
     @classmethod
     def fit(cls, scores: Floats, labels: Bools, weights: Floats | None = None) -> Platt:
-        """Newton's method with Platt's smoothed targets (Platt 1999), which keep separable rows finite."""
+        """Fit by maximum likelihood on Platt's smoothed targets (Platt 1999), which keep separable rows finite."""
+        from sklearn.linear_model import LogisticRegression
+
         log_odds = bool(scores.min() >= 0 and scores.max() <= 1)
         x = _log_odds(scores) if log_odds else scores
         weights = np.ones(len(x)) if weights is None else weights / weights.mean()
         valid, invalid = float(weights @ labels), float(weights @ ~labels)
         targets = np.where(labels, (valid + 1) / (valid + 2), 1 / (invalid + 2))
-        # Scores that lie close together would make the steps of slope and bias fight each other.
+        constant = cls(0.0, float(np.log((valid + 1) / (invalid + 1))), log_odds)
+        if np.ptp(x) == 0:
+            return constant
+        # Standardised, so that slope and bias are of one size.
         middle, spread = float(np.average(x, weights=weights)), float(x.std()) or 1.0
-        slope, bias = _newton((x - middle) / spread, targets, weights)
-        slope = max(slope / spread, 0.0)
-        if slope == 0.0:
-            return cls(0.0, float(np.log((valid + 1) / (invalid + 1))), log_odds)
-        return cls(slope, bias - slope * middle, log_odds)
+        # A soft target is a valid and an invalid row that share the weight.
+        rows = np.tile((x - middle) / spread, 2)[:, None]
+        verdicts = np.repeat([1, 0], len(x))
+        shared = np.concatenate([weights * targets, weights * (1 - targets)])
+        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(rows, verdicts, shared)
+        slope, bias = max(float(model.coef_[0, 0]) / spread, 0.0), float(model.intercept_[0])
+        return constant if slope == 0 else cls(slope, bias - slope * middle, log_odds)
 
     def __call__(self, scores: Floats) -> Floats:
         x = _log_odds(scores) if self.log_odds else scores
-        chance: Floats = 1 / (1 + np.exp(-np.clip(self.slope * x + self.bias, -50, 50)))
-        return chance
+        return sigmoid(self.slope * x + self.bias)
 
     def arrays(self) -> dict[str, Floats]:
         return {"platt": np.array([self.slope, self.bias, float(self.log_odds)])}
@@ -72,23 +79,11 @@ class Isotonic(Calibrator):
 
     @classmethod
     def fit(cls, scores: Floats, labels: Bools, weights: Floats | None = None) -> Isotonic:
-        """Pool adjacent violators."""
-        weights = np.ones(len(scores)) if weights is None else weights
-        knots, places = np.unique(scores, return_inverse=True)
-        mass = np.bincount(places, weights=weights)
-        means = np.bincount(places, weights=weights * labels) / mass
-        blocks: list[tuple[float, float, int]] = []  # mean, mass, knots
-        for mean, weight in zip(means, mass, strict=True):
-            block = (float(mean), float(weight), 1)
-            while blocks and blocks[-1][0] >= block[0]:
-                before = blocks.pop()
-                total = before[1] + block[1]
-                block = ((before[0] * before[1] + block[0] * block[1]) / total, total, before[2] + block[2])
-            blocks.append(block)
-        values = np.concatenate([np.full(count, mean) for mean, _, count in blocks])
-        inner = np.ones(len(knots), dtype=bool)
-        inner[1:-1] = (values[1:-1] != values[:-2]) | (values[1:-1] != values[2:])
-        return cls(knots[inner], values[inner])
+        """Fit by scikit-learn's isotonic regression (pool adjacent violators)."""
+        from sklearn.isotonic import IsotonicRegression
+
+        model = IsotonicRegression().fit(scores, labels, weights)
+        return cls(model.X_thresholds_, model.y_thresholds_)
 
     def __call__(self, scores: Floats) -> Floats:
         chance: Floats = np.interp(scores, self.scores, self.values)
@@ -134,30 +129,8 @@ def crossfit_probabilities(
     return found
 
 
-def _newton(x: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:
-    """Slope and bias of the likeliest sigmoid; a step that gains nothing is halved, so that none overshoots."""
-    design = np.stack([x, np.ones(len(x))], axis=1)
-
-    def loss(at: Floats) -> float:
-        z = design @ at
-        return float(weights @ (np.logaddexp(0, z) - targets * z))
-
-    share = float(np.average(targets, weights=weights))
-    found = np.array([0.0, np.log(share / (1 - share))])
-    here = loss(found)
-    for _ in range(100):
-        chance = 1 / (1 + np.exp(-np.clip(design @ found, -50, 50)))
-        curvature = design.T @ (design * (weights * chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
-        step = np.linalg.solve(curvature, design.T @ (weights * (targets - chance)))
-        while (there := loss(found + step)) > here and np.abs(step).max() > 1e-10:
-            step = step / 2
-        if there > here or np.abs(step).max() < 1e-10:
-            break
-        found, here = found + step, there
-    return float(found[0]), float(found[1])
-
-
 def _log_odds(scores: Floats) -> Floats:
-    inside = np.clip(scores, 1e-7, 1 - 1e-7)
-    odds: Floats = np.log(inside / (1 - inside))
+    from scipy.special import logit
+
+    odds: Floats = logit(np.clip(scores, 1e-7, 1 - 1e-7))
     return odds

@@ -24,8 +24,9 @@ from synthkd.critics.encoder.cross_encoder import (
     logits_of,
 )
 from synthkd.critics.encoder.head import LogisticHead, comparison_features
-from synthkd.critics.features import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.logistic import sigmoid
+from synthkd.critics.teacher_numbers import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.encoders import load as models
 from synthkd.encoders.batches import TokenizedTexts
 from synthkd.encoders.frozen import FrozenEncoder
@@ -135,8 +136,7 @@ class EncoderCritic(Critic):
             raise CriticError("this critic was not trained yet")
         parts = [self._logits(part) for part in _windows(batch)]
         logits = np.concatenate(parts) if parts else np.zeros(0)
-        scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
-        return scores
+        return sigmoid(logits)
 
     def numbers(self) -> tuple[list[str], list[str]]:
         return ([], []) if self._scales is None else number_columns(self._scales.used)

@@ -13,7 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from synthkd.critics.base import Labels, Scores
 from synthkd.critics.calibration import Curve
-from synthkd.critics.features import Floats, row_sums
+from synthkd.critics.logistic import row_sums
+from synthkd.critics.ngrams import Floats
 from synthkd.critics.progress import advance
 from synthkd.encoders import batches
 from synthkd.encoders.batches import Ints, TokenizedTexts

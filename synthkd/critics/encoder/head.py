@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from synthkd.critics.base import Labels, Scores
-from synthkd.critics.features import Floats, row_sums
+from synthkd.critics.logistic import choose_regularisation, logistic_regression, row_sums
+from synthkd.critics.ngrams import Floats
 
-_CHOICES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+#: On easy rows all rank alike: then the first, which gives the most confident scores, is chosen.
+_CHOICES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+#: For too few groups.
+_DEFAULT = 3e-3
 
 
 def comparison_features(left: Floats, right: Floats) -> Floats:
@@ -40,42 +43,13 @@ class LogisticHead:
         # The mean of equal numbers may be another number, by rounding.
         mean[constant], scale[constant | (scale < 1e-9)] = features[0, constant], 1.0
         scaled = (features - mean) / scale
-        strength = _choose(scaled, labels, groups, weights)
-        model = _regression(strength).fit(scaled, labels, weights)
+        strength = choose_regularisation(
+            logistic_regression, scaled, labels, groups, weights, _CHOICES, _DEFAULT
+        )
+        model = logistic_regression(strength).fit(scaled, labels, weights)
         return cls(mean, scale, model.coef_[0], float(model.intercept_[0]), strength)
 
     def logits(self, features: Floats) -> Scores:
         """(n,) logits."""
         found: Scores = row_sums((features - self.mean) / self.scale, self.weight) + self.bias
         return found
-
-
-def _regression(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=strength, max_iter=300, tol=1e-3)
-
-
-def _choose(features: Floats, labels: Labels, groups: Sequence[str], weights: Scores | None) -> float:
-    """The C with the best mean AUC over folds that share no group; a middle one where there are too few groups.
-
-    On easy rows every C ranks alike: then the largest is taken, which is the surest of what it says.
-    """
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import GroupKFold
-
-    middle = _CHOICES[len(_CHOICES) // 2]
-    if len(set(groups)) < 12:
-        return middle
-    gains: dict[float, list[float]] = {strength: [] for strength in _CHOICES}
-    for train, test in GroupKFold(3).split(features, labels, groups):
-        if len(set(labels[train])) < 2 or len(set(labels[test])) < 2:
-            continue
-        part = None if weights is None else weights[train]
-        for strength in _CHOICES:
-            model = _regression(strength).fit(features[train], labels[train], part)
-            gains[strength].append(
-                float(roc_auc_score(labels[test], model.decision_function(features[test])))
-            )
-    scored = [(float(np.mean(values)), strength) for strength, values in gains.items() if values]
-    return max(scored)[1] if scored else middle

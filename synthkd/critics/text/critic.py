@@ -14,9 +14,9 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Columns, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
-from synthkd.critics.features import NUMERIC, number_columns, row_sums
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
-from synthkd.critics.logistic import choose_regularisation
+from synthkd.critics.logistic import choose_regularisation, logistic_regression, row_sums, sigmoid
+from synthkd.critics.teacher_numbers import NUMERIC, number_columns
 from synthkd.critics.text.features import BITS, TextFeatures
 from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
@@ -86,9 +86,9 @@ class TextCritic(Critic):
         # A feature that is the same in all rows gets no weight.
         features[:, np.ptp(features, axis=0) == 0] = 0
         self._strength = choose_regularisation(
-            _regression, features, labels, groups, weights, _CHOICES, default=1e-2
+            logistic_regression, features, labels, groups, weights, _CHOICES, default=1e-2
         )
-        model = _regression(self._strength).fit(features, labels, weights)
+        model = logistic_regression(self._strength).fit(features, labels, weights)
         self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
 
     @property
@@ -103,8 +103,7 @@ class TextCritic(Critic):
         for start in range(0, batch.num_rows, _SLICE):
             part = row_sums(reader.features(batch.slice(start, _SLICE)), self._weights)
             logits[start : start + _SLICE] = part + self._bias
-        scores: Scores = 1 / (1 + np.exp(-logits.clip(-60, 60)))
-        return scores
+        return sigmoid(logits)
 
     def numbers(self) -> tuple[list[str], list[str]]:
         """Siblings are not among them: rows without those are refused."""
@@ -147,9 +146,3 @@ class TextCritic(Critic):
         critic._weights, critic._bias = arrays["weights"], settings.bias
         critic._strength = settings.regularisation_C
         return critic
-
-
-def _regression(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=strength, max_iter=300, tol=1e-3)

@@ -14,17 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.features import (
-    NUMERIC,
-    Floats,
-    Hashes,
-    Ints,
-    _column,
-    _joined,
-    _mixed,
-    _Part,
-    teacher_numbers,
-)
+from synthkd.critics.ngrams import Floats, HashedColumn, Hashes, Ints, joined_hashes, mixed_bits
+from synthkd.critics.teacher_numbers import NUMERIC, column_values, teacher_numbers
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
@@ -41,15 +32,15 @@ class ColumnWords:
     """The words of a column of texts: lower case, letters, digits and apostrophes only."""
 
     def __init__(self, column: pa.Array | pa.ChunkedArray) -> None:
-        part = _Part(_plain(column))
+        part = HashedColumn(_plain(column))
         self._part = part
         blanks = np.flatnonzero(part.data == 32)
         start, end = blanks[:-1] + 1, blanks[1:]
-        inside = (part._rows[blanks[:-1]] == part._rows[blanks[1:]]) & (end > start)
+        inside = (part.byte_rows[blanks[:-1]] == part.byte_rows[blanks[1:]]) & (end > start)
         self._start, self._end = start[inside], end[inside]
         #: Of each word: its row, its hash, that of its first letters, and whether it begins with a digit.
         self.rows, self.whole = part.word_rows, part.words
-        self.stems = part._hash(self._start, np.minimum(self._end, self._start + _STEM))
+        self.stems = part.hashes(self._start, np.minimum(self._end, self._start + _STEM))
         first = part.data[self._start]
         self.digits = (first >= _DIGITS[0]) & (first <= _DIGITS[1])
         #: Of each row: its words and the place of the first.
@@ -67,7 +58,7 @@ class ColumnWords:
         """Keys and rows of two words that follow each other."""
         near = np.flatnonzero(self.rows[:-1] == self.rows[1:])
         rows = self.rows[near]
-        return _in_row(_joined(self.stems[near], self.stems[near + 1], 1), rows), rows
+        return _in_row(joined_hashes(self.stems[near], self.stems[near + 1], 1), rows), rows
 
     def holding(self, other: ColumnWords) -> Ints:
         """Places of words where the whole text of the other column's row begins."""
@@ -77,8 +68,8 @@ class ColumnWords:
         begin = np.flatnonzero(fits)
         rows = self.rows[begin]
         first = other.first[rows]
-        sought = other._part._hash(other._start[first], other._end[first + other.count[rows] - 1])
-        said = self._part._hash(self._start[begin], self._end[last[begin]])
+        sought = other._part.hashes(other._start[first], other._end[first + other.count[rows] - 1])
+        said = self._part.hashes(self._start[begin], self._end[last[begin]])
         found: Ints = begin[said == sought]
         return found
 
@@ -94,7 +85,7 @@ def rarities(columns: Sequence[ColumnWords]) -> Floats:
 
 def bucket(stems: Hashes) -> Ints:
     """The place of each word in the table of rarities."""
-    return (_mixed(stems) >> np.uint64(64 - BITS)).astype(np.int64)
+    return (mixed_bits(stems) >> np.uint64(64 - BITS)).astype(np.int64)
 
 
 def form_features(texts: pa.Array | pa.ChunkedArray) -> Numbers:
@@ -174,7 +165,7 @@ def _share(hit: Any, rows: Ints, weight: Floats | None, size: int, empty: float 
 
 def _in_row(values: Hashes, rows: Ints) -> Hashes:
     """Keys that are equal for equal values in one row only."""
-    return _joined(values, rows.astype(np.uint64), 2)
+    return joined_hashes(values, rows.astype(np.uint64), 2)
 
 
 def _floats(values: Any) -> Floats:
@@ -223,7 +214,9 @@ class TextFeatures:
         answers = tuple(kind.answer_columns or kind.columns[-1:])
         sources = tuple(name for name in kind.columns if name not in {*answers, *categories})
         answers = tuple(name for name in answers if name not in categories) or answers
-        siblings = tuple(name for name in SIBLINGS if not np.isnan(_column(rows, name, rows.num_rows)).all())
+        siblings = tuple(
+            name for name in SIBLINGS if not np.isnan(column_values(rows, name, rows.num_rows)).all()
+        )
         said = _said(rows, answers)
         rarity = rarities([said, *(ColumnWords(rows.column(name)) for name in sources)])
         common, nothing = _commonest(said, words), np.zeros(0)
@@ -243,7 +236,7 @@ class TextFeatures:
                     "`synthkd.critics.text.siblings.with_siblings` makes it"
                 )
         teacher = dict(zip(NUMERIC, teacher_numbers(rows, self.answers).T, strict=True))
-        beside = {name: _column(rows, name, rows.num_rows) for name in self.siblings}
+        beside = {name: column_values(rows, name, rows.num_rows) for name in self.siblings}
         sources = {name: ColumnWords(rows.column(name)) for name in self.sources}
         found = (
             teacher

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.features import Floats, Ints, _column
+from synthkd.critics.ngrams import Floats, Ints
+from synthkd.critics.teacher_numbers import column_values
 from synthkd.critics.text.features import ColumnWords, bucket, rarities
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
@@ -27,8 +28,8 @@ def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> 
     """
     groups = _inputs(rows, kind)
     alike = vectors if vectors is not None else _word_vectors(rows, kind)
-    per_token = _column(rows, "logprob", rows.num_rows) / np.maximum(
-        _column(rows, "tokens", rows.num_rows), 1
+    per_token = column_values(rows, "logprob", rows.num_rows) / np.maximum(
+        column_values(rows, "tokens", rows.num_rows), 1
     )
     values = np.full((rows.num_rows, len(SIBLINGS)), np.nan)
     order = np.argsort(groups, kind="stable")

@@ -18,6 +18,7 @@ from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Count, Name, Weight
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
+from synthkd.critics.logistic import sigmoid
 from synthkd.critics.triples.array_checks import check_reference_arrays
 from synthkd.critics.triples.phrases import Triple, Vocabulary
 from synthkd.critics.triples.reference import (
@@ -178,8 +179,7 @@ class KnowledgeBaseCritic(Critic):
         self.out_of_fold = self._probability(logits[mine])
 
     def _probability(self, logits: Scores) -> Scores:
-        scores: Scores = 1 / (1 + np.exp(-(logits * self._slope + self._shift)))
-        return scores
+        return sigmoid(logits * self._slope + self._shift)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         if self._evidence is None or self._trees is None:

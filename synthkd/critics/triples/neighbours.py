@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.features import row_products
+from synthkd.critics.logistic import row_products
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]

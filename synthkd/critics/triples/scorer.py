@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from synthkd.critics.features import row_products
+from synthkd.critics.logistic import row_products
 from synthkd.critics.triples.phrases import Ints
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
-from synthkd.critics.features import row_products
+from synthkd.critics.logistic import row_products
 from synthkd.critics.triples.phrases import IndexedTriples, Ints, Phrases, Vocabulary
 from synthkd.encoders.reference import EncoderReference
 

@@ -22,10 +22,10 @@ from benchmarks.critics.agreement import (
     write_rows,
 )
 from synthkd.critics.columns import cast_columns
-from synthkd.critics.features import NUMERIC, Scales
 from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
+from synthkd.critics.teacher_numbers import NUMERIC, Scales
 from synthkd.critics.train import train_critic
 from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.errors import CriticError, InputError
