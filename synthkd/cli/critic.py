@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
 
 app = typer.Typer(
-    help="Train, judge, compare and calibrate critics; score rows with one.", no_args_is_help=True
+    help="Train, evaluate, compare and calibrate critics; score rows with one.", no_args_is_help=True
 )
 
 KindName = Annotated[str, typer.Option(help="The kind of knowledge.")]
@@ -33,16 +33,16 @@ KindOptions = Annotated[
 Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)]
 Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
 Column = Annotated[str, typer.Option(help="Column of the verdict.")]
-Asked = Annotated[float, typer.Option(help="Precision to show a threshold for, above 0 and below 1.")]
+TargetPrecision = Annotated[
+    float, typer.Option(help="Target precision, above 0 and below 1, to show a threshold for.")
+]
 CriticOptions = Annotated[
     list[str] | None,
-    key_values("--option", "What the critic's folder does not say: `teacher.…`, `journal` and `limits.…` of a judge, `encoder`."),
+    key_values("--option", "What the critic's folder does not hold: `teacher.…`, `journal` and `limits.…` of a judge, `encoder`."),
 ]  # fmt: skip
 BaseUrl = Annotated[
     str | None,
-    typer.Option(
-        help="Server that a judge is asked at. A critic's folder never says it.", show_default=False
-    ),
+    typer.Option(help="Server of a judge's model. A critic's folder never names it.", show_default=False),
 ]
 KeyEnv = Annotated[
     str | None,
@@ -64,7 +64,7 @@ Group = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN|none",
-        help="Column whose groups of rows stand on one side of the split and count as clustered; `none`: each row alone. Default: the kind's own, or the critic's.",
+        help="Column whose groups of rows stay on one side of the split and count as clustered; `none`: each row alone. Default: the kind's own, or the critic's.",
         show_default=False,
     ),
 ]
@@ -95,15 +95,16 @@ def critic_train(
     everything: Annotated[
         bool,
         typer.Option(
-            "--all", help="Train on every row and hold none out: no precision is promised before `calibrate`."
+            "--all",
+            help="Train on every row and hold none out: no precision is guaranteed before `calibrate`.",
         ),
     ] = False,
-    precision: Asked = 0.9,
+    precision: TargetPrecision = 0.9,
     merge: Merge = "majority",
     group: Group = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
 ) -> None:
-    """Train a critic and show what it can promise."""
+    """Train a critic and show what it guarantees."""
     from synthkd.critics.train import train_critic
     from synthkd.errors import InputError
     from synthkd.progress import Progress
@@ -121,8 +122,8 @@ def critic_train(
     facts = trained.facts()
     if everything:
         typer.echo(
-            f"{out}: trained on all {facts['training_rows']:,} labels; none is left to check a precision, so it promises"
-            f" none. Label other rows for it: synthkd critic calibrate {out} SHEET"
+            f"{out}: trained on all {facts['training_rows']:,} labels; none is left to check a precision, so none is"
+            f" guaranteed. Label other rows for it: synthkd critic calibrate {out} SHEET"
         )
         return
     typer.echo(f"{out}: AUC {facts['auc']:.3f} on {facts['held_out_rows']:,} held-out labels")
@@ -175,9 +176,9 @@ def critic_eval(
     from synthkd.critics.folder import load_critic
 
     made = _kind_of(critic, kind, kind_option)
-    asked = load_options(option, base_url, api_key_env, journal, encoder)
+    options = load_options(option, base_url, api_key_env, journal, encoder)
     found = evaluate_critic(
-        load_critic(critic, made, asked),
+        load_critic(critic, made, options),
         _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)),
         critic.name,
     )
@@ -204,8 +205,8 @@ def critic_compare(
     from synthkd.critics.folder import load_critic
 
     made = _kind_of(critics[0], kind, kind_option)
-    asked = load_options(option, base_url, api_key_env, journal, encoder)
-    loaded = {str(folder): load_critic(folder, made, _taken(folder, asked)) for folder in critics}
+    options = load_options(option, base_url, api_key_env, journal, encoder)
+    loaded = {str(folder): load_critic(folder, made, _taken(folder, options)) for folder in critics}
     _show(compared(loaded, _sheet(labels, made, label, 1.0, merge, 0, group or _group(critics[0]))))
 
 
@@ -219,7 +220,7 @@ def critic_calibrate(
     kind: KindOfCritic = None,
     kind_option: KindOptions = None,
     label: Column = "label",
-    precision: Asked = 0.9,
+    precision: TargetPrecision = 0.9,
     merge: Merge = "majority",
     group: Group = None,
     option: CriticOptions = None,
@@ -235,8 +236,8 @@ def critic_calibrate(
     made = _kind_of(critic, kind, kind_option)
     _check_share("--precision", precision)
     sheet = _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group))
-    asked = load_options(option, base_url, api_key_env, journal, encoder)
-    done = recalibrate(load_critic(critic, made, asked), sheet)
+    options = load_options(option, base_url, api_key_env, journal, encoder)
+    done = recalibrate(load_critic(critic, made, options), sheet)
     save_critic(done, out or critic)
     if left := sheet.rows.num_rows - done.held_out.num_rows:
         typer.echo(f"left out, of groups that the critic was trained on: {left:,} rows", err=True)
@@ -268,8 +269,8 @@ def critic_score(
     """Give each row a probability of being valid. After an interruption, the same command goes on."""
     from synthkd.critics.score import count_unscored, score_file
 
-    asked = load_options(option, base_url, api_key_env, journal, encoder)
-    count = score_file(critic, rows, out, _kind_of(critic, kind, kind_option), options=asked)
+    options = load_options(option, base_url, api_key_env, journal, encoder)
+    count = score_file(critic, rows, out, _kind_of(critic, kind, kind_option), options=options)
     typer.echo(f"{count:,} rows scored into {out}")
     for why, count in count_unscored(out).items():
         typer.echo(f"without a score, {clean(why)}: {count:,} {'row' if count == 1 else 'rows'}", err=True)
@@ -282,7 +283,7 @@ def load_options(
     journal: Path | None = None,
     encoder: str | None = None,
 ) -> dict[str, Any]:
-    """Collect the scorer's options of a critic: who is asked, where replies are kept, where an encoder is."""
+    """Collect the options of a critic's `load`: server, journal, encoder."""
     asked = _options(option or [])
     for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
         if value is not None:
@@ -373,7 +374,7 @@ def _sheet(
     for conflict in sheet.conflicts:
         typer.echo(f"left out, labelled both ways: {clean(conflict)}", err=True)
     for leak in sheet.leaks:
-        typer.echo(f"left out of training, nearly a held-out row: {clean(leak)}", err=True)
+        typer.echo(f"left out of training, near-duplicate of a held-out row: {clean(leak)}", err=True)
     for count, what in (
         (sheet.unsure, "left out, unsure or tied"),
         (sheet.unlabelled, "without a verdict yet"),
@@ -422,5 +423,5 @@ def _show(found: list[CriticEvaluation]) -> None:
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "cannot be had"
+        return "cannot be reached"
     return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

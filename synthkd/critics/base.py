@@ -1,4 +1,4 @@
-"""What a critic is: something trained on labels that gives a candidate a probability of being valid."""
+"""The contract of a critic: trained on labels, it gives a candidate a probability of being valid."""
 
 from __future__ import annotations
 
@@ -17,35 +17,41 @@ Labels = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 class Missing(NamedTuple):
-    """Why a row has no score: the name of its outcome, and the reason."""
+    """Outcome and reason of a row without a score."""
 
     outcome: str
     reason: str
 
 
 class Critic(ABC):
-    """A critic reads the kind's columns and, where they are there, ``logprob``, ``tokens`` and ``recurrence``.
+    """Base class of critics.
 
-    Options are keyword arguments of the constructor; a wrong one is refused there.
+    A critic reads the kind's columns and, if present, ``logprob``, ``tokens`` and ``recurrence``. Options are keyword
+    arguments of the constructor, which refuses wrong ones.
     """
 
     name: ClassVar[str]
-    #: Options that `load` takes, for what a folder does not say: who is asked, or where an encoder is.
+    #: Options of `load`: what a folder does not hold, such as a judge's teacher or the place of an encoder.
     load_options: ClassVar[frozenset[str]] = frozenset()
-    #: Does `score` ask somebody, who may be paid for it?
+    #: Whether `score` asks a language model, which may cost money; such a critic may leave rows without a score.
     asks: bool = False
+
+    @property
+    def note(self) -> str:
+        """Markdown that the critic's card shows; empty by default."""
+        return ""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
 
     def work(self, rows: int) -> int:
-        """Estimate what training on so many rows costs, in rows that an encoder is trained on once: for the time left."""
+        """Estimate the cost of a training, in rows that an encoder is trained on once; for the progress display."""
         return rows
 
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:  # noqa: B027
-        """Called before `fit` where critics are trained on several parts of ``rows``, as in cross-fitting.
+        """Prepare for several calls of `fit` on parts of these rows, as in cross-fitting.
 
-        A critic may then do once, for all parts, what needs no verdict. It need not do anything.
+        A critic may compute here, once for all parts, what needs no verdict. By default nothing is done.
         """
 
     @abstractmethod
@@ -56,38 +62,48 @@ class Critic(ABC):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Train on rows and their verdicts. All are of equal length.
+        """Train on labelled rows.
 
-        ``groups`` keep rows that belong together in one fold of what is chosen by cross-validation. ``weights``
-        say how many rows of the whole each stands for, where they were not drawn uniformly.
+        Args:
+            rows: Candidates.
+            labels: Whether each row is valid (rows,).
+            groups: Group of each row; folds of a cross-validation never divide a group.
+            weights: Number of rows of the population that each row represents (rows,); None for a uniform sample.
         """
 
     @abstractmethod
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        """Probability of being valid for each row, in [0, 1]; NaN for a row without one, of which `missing` tells."""
+        """Return each row's probability of being valid; NaN for a row without a score, which `missing` explains."""
 
     def missing(self, rows: pa.Table) -> list[Missing]:
-        """Name outcome and reason of rows that `score` gave NaN. Only a critic that asks somebody has such rows."""
+        """Explain rows whose score is NaN. Only a critic that `asks` has such rows."""
         return [Missing("unscored", f"critic {self.name!r} gave no score")] * rows.num_rows
 
     @classmethod
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
-        """Say whom a saved critic would ask if these options of `load` do not name them; None if all is named."""
+        """Return what a saved critic lacks in these options of `load` to reach its language model; None if nothing."""
         return None
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        """Name the columns of numbers that scores depend on, and those that they would, had training rows differed in them."""
+        """Return the number columns that scores depend on, and those ignored since training rows did not differ in them."""
         return [], []
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write arrays and JSON into an existing folder (`critics.files`); nothing that can run code."""
+        """Write arrays and JSON into an existing folder (`critics.files`), nothing that can run code."""
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
-        """Read what `save` wrote; ``options`` are some of `load_options`.
+        """Load what `save` wrote.
 
-        A folder may be a stranger's: what it says must not send, start, expand or look up anything.
-        Raises `CriticError` for what is missing, cut, altered or of another version.
+        A folder may be a stranger's: nothing in it may send, start, expand or look up anything.
+
+        Args:
+            folder: Folder of the critic.
+            kind: Kind that it was trained for.
+            options: Some of `load_options`.
+
+        Raises:
+            CriticError: A file is missing, damaged, altered or of another version.
         """

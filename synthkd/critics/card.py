@@ -1,4 +1,4 @@
-"""The critic card: what it was trained on, what it can promise, where it fails, how to make it again."""
+"""The critic's card: training data, guarantees, curves, weak spots, and the command that makes it again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Columns of the held-out rows that are not the kind's.
 _OWN = ("score", "weight", "novelty", "group_hash")
-#: Fewest rows of a sort for an AUC.
+#: Fewest rows of a value for an AUC.
 _FEWEST = 20
 _CURVES = (
     "![precision over what is kept](precision.svg) ![reliability](reliability.svg)\n\n"
@@ -32,20 +32,20 @@ _READ = {"label": "label", "held_out": 0.3, "merge": "majority", "seed": 0}
 
 
 def critic_card(trained: TrainedCritic) -> str:
-    """Markdown."""
+    """Return the Markdown of a critic's card."""
     facts = trained.facts()
     if not trained.held_out.num_rows:
-        return _without_promise(trained, facts)
+        return _without_guarantee(trained, facts)
     low, high = auc_interval(trained.curve)
     return (
         "\n\n".join(
             [
                 f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
-                f"Trained on {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}, judged on"
+                f"Trained on {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}, evaluated on"
                 f" {facts['held_out_rows']:,} held-out rows of other groups ({trained.curve.labels.mean():.1%} of these"
                 " valid)." + _annotators(facts),
                 f"AUC {facts['auc']:.3f} (95 %: {low:.3f} to {high:.3f}), expected calibration error {facts['ece']:.3f}.",
-                "## What it can promise\n\n" + _promises(trained),
+                "## What it guarantees\n\n" + _guarantees(trained),
                 "## Curves\n\n" + _CURVES,
                 "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
                 + "\n".join(f"| {r} | {p:.3f} |" for r, p in facts["precision_at_recall"].items()),
@@ -53,7 +53,7 @@ def critic_card(trained: TrainedCritic) -> str:
                 *([f"## Where rows are new\n\n{new}"] if (new := _new(trained)) else []),
                 *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
                 *([numbers] if (numbers := _numbers(facts)) else []),
-                *([note] if (note := getattr(trained.critic, "note", "")) else []),
+                *([trained.critic.note] if trained.critic.note else []),
                 "## Make it again\n\n" + _command(facts),
                 f"Fingerprint {markdown(trained.fingerprint)}; sheet {markdown(facts['sheet_hash'])}.",
             ]
@@ -62,17 +62,17 @@ def critic_card(trained: TrainedCritic) -> str:
     )
 
 
-def _without_promise(trained: TrainedCritic, facts: dict[str, Any]) -> str:
-    """Markdown of a critic that was trained on all its labelled rows."""
+def _without_guarantee(trained: TrainedCritic, facts: dict[str, Any]) -> str:
+    """Return the card of a critic that was trained on all its labelled rows."""
     parts = [
         f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
         f"Trained on all {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}."
         + _annotators(facts),
-        "**No precision is promised, and no threshold given**: no labelled row is left to check one with."
-        " `synthkd critic calibrate` gives it other labelled rows.",
+        "**No precision is guaranteed, and there is no threshold**: no labelled row is left to check one with."
+        " `synthkd critic calibrate` adds other labelled rows.",
         *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
         *([numbers] if (numbers := _numbers(facts)) else []),
-        *([note] if (note := getattr(trained.critic, "note", "")) else []),
+        *([trained.critic.note] if trained.critic.note else []),
         "## Make it again\n\n" + _command(facts),
         f"Fingerprint {markdown(trained.fingerprint)}; sheet {markdown(facts['sheet_hash'])}.",
     ]
@@ -80,7 +80,7 @@ def _without_promise(trained: TrainedCritic, facts: dict[str, Any]) -> str:
 
 
 def _numbers(facts: dict[str, Any]) -> str:
-    """Numbers of the rows that the critic does not read, whatever rows it scores."""
+    """Name the numbers of rows that the critic does not read."""
     ignored = (facts.get("numbers") or {}).get("ignored")
     if not ignored:
         return ""
@@ -100,19 +100,19 @@ def _annotators(facts: dict[str, Any]) -> str:
 
 
 def _left_out(facts: dict[str, Any]) -> str:
-    """What of the sheet is in neither part, or was made one row; the first of what is wrong by name."""
-    said = {
+    """List rows of the sheet that were left out or joined; wrong ones by name."""
+    reasons = {
         "labelled both ways, left out": ("conflicts_left_out", "conflicts"),
-        "nearly a held-out row, left out of training": ("leaks_left_out", "leaks"),
+        "near-duplicate of a held-out row, left out of training": ("leaks_left_out", "leaks"),
         "unsure or tied, left out": ("unsure_left_out", ""),
         "unsure or tied in the calibration sheet, left out": ("calibration_unsure_left_out", ""),
         "without a verdict": ("unlabelled_left_out", ""),
-        "held out, whose reply by the judge cannot be read, left out": ("unscored_left_out", ""),
+        "held out, without a readable reply of the judge, left out": ("unscored_left_out", ""),
         "in a group with held-out rows and of unknown weight, left out": ("unweighed_left_out", ""),
         "given more than once by one annotator, joined": ("repeated_rows", ""),
     }
     lines = []
-    for name, (count, rows) in said.items():
+    for name, (count, rows) in reasons.items():
         if facts.get(count):
             lines.append(f"- {name}: {facts[count]:,}")
             lines += [f"  - {markdown_code(row)}" for row in facts.get(rows, ())]
@@ -120,7 +120,7 @@ def _left_out(facts: dict[str, Any]) -> str:
 
 
 def _command(facts: dict[str, Any]) -> str:
-    """The command that trains it; a teacher part is in `critic.json`."""
+    """Return the command that trains the critic; a teacher part is in `critic.json`."""
     read = facts.get("read") or {}
     parts = ["synthkd", "critic", "train", facts["sheet"], "FOLDER", "--kind", facts["kind"], "--critic", facts["critic"]]  # fmt: skip
     for name, usual in _READ.items():
@@ -133,38 +133,38 @@ def _command(facts: dict[str, Any]) -> str:
         parts.append("--all")
     text = markdown_block(f"$ {shlex.join(parts)}", "console")
     if read.get("group") and read.get("held_out"):
-        text += f"\n\nRows of one {markdown_code(read['group'])} stand on one side of the split."
+        text += f"\n\nRows of one {markdown_code(read['group'])} are on one side of the split."
     return text
 
 
-def _promises(trained: TrainedCritic) -> str:
+def _guarantees(trained: TrainedCritic) -> str:
     lines = [
         "With 95 % confidence each; the last column is the bound at that threshold alone.\n",
-        "| asked | threshold | keeps | of the valid | held-out precision | at least |",
+        "| target precision | threshold | keeps | of the valid | held-out precision | at least |",
         "|---|---|---|---|---|---|",
     ]
-    together: dict[float, int] = {}
-    for asked in (0.8, 0.9, 0.95):
-        found = trained.threshold(asked, 0.95)
+    effective: dict[float, int] = {}
+    for target in (0.8, 0.9, 0.95):
+        found = trained.threshold(target, 0.95)
         if isinstance(found, Threshold):
             lines.append(
-                f"| {asked} | {found.threshold:.4f} | {found.kept:.1%} | {found.recall:.1%} |"
+                f"| {target} | {found.threshold:.4f} | {found.kept:.1%} | {found.recall:.1%} |"
                 f" {found.precision:.3f} | {found.lower_bound:.3f} |"
             )
         else:
-            lines.append(f"| {asked} | cannot be had | | | best {found.best_precision:.3f} | |")
+            lines.append(f"| {target} | cannot be reached | | | best {found.best_precision:.3f} | |")
         if found.effective is not None:
-            together[asked] = found.effective
-    if together:
-        said = ", ".join(f"{count:,} at {asked}" for asked, count in together.items())
+            effective[target] = found.effective
+    if effective:
+        counts = ", ".join(f"{count:,} at {target}" for target, count in effective.items())
         lines.append(
-            f"\nRows of one group hang together: the labels are worth so many independent ones: {said}."
+            f"\nRows are clustered in groups: the labels are worth so many independent ones: {counts}."
         )
     return "\n".join(lines)
 
 
 def _weakest(trained: TrainedCritic) -> str:
-    """AUC within each class (relation, label), or value of the first column, worst first."""
+    """Tabulate the AUC within each class (relation, label) or value of the first column, worst first."""
     columns = [
         name
         for name in trained.held_out.schema.names
@@ -179,19 +179,19 @@ def _weakest(trained: TrainedCritic) -> str:
 
 
 def _new(trained: TrainedCritic) -> str:
-    """AUC by how much of a row stood in the training part; nothing where that part is not known."""
+    """Tabulate the AUC by how much of a row the training part had; empty if that part is unknown."""
     if "novelty" not in trained.held_out.schema.names:
         return ""
     rows = list(_by(trained, "novelty", BUCKETS))
     if not rows:
-        return "Too few rows of each sort to tell."
+        return "Too few rows of each bucket to tell."
     return _table("of the row without its group", rows)
 
 
 def _by(
     trained: TrainedCritic, column: str, values: Iterable[str]
 ) -> Iterable[tuple[float, str, int, float]]:
-    """AUC, value, rows and share valid, for each value with enough rows of both sorts."""
+    """Yield AUC, value, rows and share valid for each value with enough rows of both verdicts."""
     from sklearn.metrics import roc_auc_score
 
     found = np.array(trained.held_out.column(column).to_pylist())

@@ -1,4 +1,4 @@
-"""Rows as every critic reads them, in training, in a run and from a file: texts as text, numbers as floats."""
+"""Cast columns as every critic reads them, in training, runs and files: texts as strings, numbers as floats."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from synthkd.rows import text_cell
 
 
 def cast_columns(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) -> pa.Table:
-    """Cast the kind's columns to text and the numbers to float64; other columns stay as they are.
+    """Cast the kind's columns to strings and the numbers to float64; other columns stay as they are.
 
-    What becomes of another type in a column of texts is said in `synthkd.rows`. An empty cell, NaN or an infinite number
-    is null. ``first``: rows before these, for the row that an error names.
+    `synthkd.rows` defines the text of other types. An empty cell, NaN or an infinite number becomes null.
+
+    Args:
+        rows: Candidates.
+        kind: Their kind.
+        first: Number of rows before these, for error messages.
 
     Raises:
-        CriticError: for a cell that is no text, or no number.
+        CriticError: A cell is no text, or no number.
     """
     table = rows if isinstance(rows, pa.Table) else pa.Table.from_batches([rows])
     for place, name in enumerate(table.schema.names):
@@ -35,7 +39,7 @@ def cast_columns(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) ->
 
 
 def present_numbers(rows: pa.Table | pa.RecordBatch) -> set[str]:
-    """The columns of numbers in which some row has one."""
+    """Return the number columns in which some row has a value."""
     return {
         name for name in NUMBERS if name in rows.schema.names and rows.column(name).null_count < rows.num_rows
     }

@@ -1,4 +1,4 @@
-"""Scores of labelled rows by critics that did not see them, so that rows used for training can be judged honestly."""
+"""Cross-fitting: score labelled rows by critics that were not trained on them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from synthkd.keys import fraction
 
 
 def group_folds(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """A fold for each row; rows of one group share it.
+    """Assign a fold to each row; rows of one group share a fold.
 
-    Folds are of nearly equal size: groups, the largest first, go to the smallest fold. Among groups of one size
-    a hash decides, so the order of rows never matters.
+    Groups, the largest first, go to the smallest fold, so folds are of nearly equal size. A hash orders groups of one
+    size, so the order of rows never matters.
     """
     names, places, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
     if folds < 2:
-        raise CriticError(f"{folds} folds were asked for; cross-fitting needs at least 2")
+        raise CriticError(f"cross-fitting needs at least 2 folds, not {folds}")
     if len(names) < folds:
         raise CriticError(f"{folds} folds need as many groups, there are {len(names)}; ask for fewer folds")
     draws = [fraction(f"{seed}:{name}") for name in names]
@@ -42,10 +42,10 @@ def crossfit(
     seed: int = 0,
     weights: Scores | None = None,
 ) -> Scores:
-    """Out-of-fold scores (rows,): each row by a critic trained on the folds that hold none of its group.
+    """Return out-of-fold scores (rows,): each row by a critic trained on the folds without its group.
 
-    Each score is honest on its own. Together they are not draws for one critic: use them to plan a calibration
-    (`Plan.from_labels`), to stack critics or to report figures; a promise needs rows that no training touched.
+    The scores are of several critics: use them to plan a calibration (`ThresholdPlan.from_labels`), to stack critics or
+    to report figures. A guarantee needs rows that no training used.
     """
     labels = np.asarray(labels, dtype=bool)
     if not rows.num_rows == len(labels) == len(groups):

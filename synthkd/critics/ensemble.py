@@ -1,4 +1,4 @@
-"""A bag: copies of one critic, each trained on other rows, that score as one."""
+"""Ensembles: copies of one critic, each trained on other rows, that score as one."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from synthkd.critics.logistic import sigmoid
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 
-#: A score of 0 or 1 has no logit; this is as sure as a critic may be.
-_SUREST = 12.0
+#: Largest absolute logit: a score of 0 or 1 has none.
+_MAX_LOGIT = 12.0
 
 
 class Ensemble:
-    """The mean of its critics' logits. Their errors differ where their training rows do, and partly cancel."""
+    """An ensemble scores by the mean of its critics' logits, in which errors of single trainings partly cancel."""
 
     def __init__(self, critics: Sequence[Critic]) -> None:
         self.critics = list(critics)
         self.name = self.critics[0].name
 
     def logits(self, rows: pa.Table | pa.RecordBatch) -> Scores:
-        """(n,) logits."""
+        """Return the logits of rows (n,)."""
         total: Scores = np.mean([critic_logits(critic, rows) for critic in self.critics], axis=0)
         return total
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
-        """(n,) probabilities."""
+        """Return the probabilities of rows (n,)."""
         return sigmoid(self.logits(rows))
 
     def missing(self, rows: pa.Table) -> list[Missing | None]:
-        """Why each row has no score, from the first critic that has none; None for a row with one."""
+        """Explain rows without a score, by the first critic without one; None for a row with a score."""
         found: list[Missing | None] = [None] * rows.num_rows
         for critic in self.critics:
             if critic.asks:
@@ -52,7 +52,7 @@ class Ensemble:
         return found
 
     def save(self, folder: Path) -> None:
-        """One critic into the folder itself, several into a folder each."""
+        """Save one critic into the folder itself, several into a folder each."""
         for inside, critic in zip(_folders(folder, len(self.critics)), self.critics, strict=True):
             inside.mkdir(exist_ok=True)
             critic.save(inside)
@@ -61,20 +61,20 @@ class Ensemble:
     def load(
         cls, folder: Path, kind: Kind, name: str, count: int, options: Mapping[str, Any] | None = None
     ) -> Ensemble:
-        """Read what `save` wrote of ``count`` critics; ``options`` are those of their `load`."""
+        """Load ``count`` critics that `save` wrote, with these options of their `load`."""
         critic: type[Critic] = plugins.find("critics", name)
         return cls([critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)])
 
 
 def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
-    """(n,) log-odds of a critic's scores; NaN for a row that a critic which asks somebody has no score of."""
+    """Return the log-odds of a critic's scores (n,); NaN for a row without a score, if the critic `asks`."""
     scores = np.asarray(critic.score(rows), dtype=np.float64)
     if np.isnan(scores).any() and not critic.asks:
         raise CriticError(
             f"critic 'stack': member {critic.name!r} gave {int(np.isnan(scores).sum())} rows no score"
         )
     with np.errstate(divide="ignore"):
-        found: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_SUREST, _SUREST)
+        found: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_MAX_LOGIT, _MAX_LOGIT)
     return found
 
 

@@ -1,4 +1,4 @@
-"""How good critics are on labelled rows that they were not trained on: figures, comparison, another calibration."""
+"""Evaluate, compare and recalibrate critics on labelled rows that they were not trained on."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from synthkd.critics.trained_critic import GROUP, TrainedCritic, group_hash, hel
 from synthkd.errors import CriticError
 
 RECALLS = (0.5, 0.8, 0.9)
-ASKED = (0.8, 0.9, 0.95)
+TARGETS = (0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
 class CriticEvaluation:
-    """A critic's curve on a sheet. ``left_out`` rows are of groups that it was trained on."""
+    """A critic's curve on a sheet; ``left_out`` rows belong to groups of its training."""
 
     name: str
     curve: Curve
     left_out: int = 0
-    #: Rows that the critic has no score of, such as an unreadable reply of a judge; they are in no figure.
+    #: Rows without a score, such as those with an unreadable reply of a judge; they are in no figure.
     without_score: int = 0
 
     def figures(self, confidence: float = 0.95) -> dict[str, Any]:
-        """AUC with its interval, calibration error, precision at recall, and what share each promise keeps."""
+        """Return AUC and interval, calibration error, precision at recall, and the share kept at target precisions."""
         low, high = auc_interval(self.curve, confidence)
         found: dict[str, Any] = {
             "rows": len(self.curve.labels),
@@ -44,14 +44,14 @@ class CriticEvaluation:
             "ece": self.curve.ece,
         }
         found |= {f"precision_at_recall_{r}": self.curve.precision_at_recall(r) for r in RECALLS}
-        for asked in ASKED:
-            chosen = self.curve.threshold(asked, confidence)
-            found[f"kept_at_asked_{asked}"] = chosen.kept if isinstance(chosen, Threshold) else None
+        for target in TARGETS:
+            chosen = self.curve.threshold(target, confidence)
+            found[f"kept_at_asked_{target}"] = chosen.kept if isinstance(chosen, Threshold) else None
         return found
 
 
 def evaluate_critic(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") -> CriticEvaluation:
-    """The critic on the sheet's held-out part, without the groups that it was trained on."""
+    """Evaluate a critic on a sheet's held-out part, without the groups of its training."""
     fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
@@ -66,14 +66,14 @@ def evaluate_critic(trained: TrainedCritic, sheet: LabelSheet, name: str = "crit
 
 
 def compare_critics(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> list[CriticEvaluation]:
-    """Several critics on the same rows: those that none of them was trained on."""
+    """Evaluate several critics on the same rows: those whose groups none of them was trained on."""
     fresh = unseen_rows(sheet, list(critics.values()))
     left = int(sheet.held_out.sum() - fresh.held_out.sum())
     return [replace(evaluate_critic(critic, fresh, name), left_out=left) for name, critic in critics.items()]
 
 
 def recalibrate(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
-    """The same critic with another calibration part: the sheet's held-out rows that it was not trained on."""
+    """Return the critic with a sheet's held-out rows, without its training groups, as its calibration part."""
     fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     facts = {**trained.training, "calibrated_on": sheet.source, "calibration_unsure_left_out": sheet.unsure}
@@ -83,20 +83,20 @@ def recalibrate(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
 
 
 def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:
-    """The groups of a sheet's rows as the critic's training rows were grouped."""
+    """Group a sheet's rows as the critic's training rows were grouped."""
     column, kind = trained.group_column, trained.critic.kind
     if column == sheet.how.get("group", column):
         return sheet.groups
     if column not in (*kind.columns, UNGROUPED):
         raise CriticError(
-            f"{sheet.source}: the critic was trained on groups of {column!r}; without them its training rows cannot be told"
-            f" apart from new ones: read the sheet with --group {column}"
+            f"{sheet.source}: the critic was trained on groups of {column!r}, which this sheet does not"
+            f" have, so its training rows cannot be recognised: read the sheet with --group {column}"
         )
     return group_names(kind, sheet.rows.select(list(kind.columns)).to_pylist(), column)
 
 
 def unseen_rows(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelSheet:
-    """The held-out part of a sheet without the groups that any of the critics was trained on."""
+    """Return the held-out part of a sheet without the groups that any of the critics was trained on."""
     fresh = sheet.held_out.copy()
     for critic in critics:
         names = _named_by(critic, sheet)
@@ -105,7 +105,7 @@ def unseen_rows(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelShe
     if not len(labels) or labels.all() or not labels.any():
         raise CriticError(
             f"{sheet.source}: of {len(sheet.labels):,} labelled rows {len(labels):,} are of groups that the critic"
-            " was not trained on, and verdicts of both sorts are needed; label rows of other groups"
+            " was not trained on, and both verdicts are needed; label rows of other groups"
         )
     return replace(
         sheet,

@@ -1,6 +1,6 @@
-"""A critic's own files: arrays (safetensors), settings (JSON), and the hashes of all files of the folder.
+"""Files that every critic writes: arrays (safetensors), settings (JSON), and hashes of all files of the folder.
 
-Nothing in them can run code. What was altered or cut is refused, and what a stranger wrote is bounded by a schema.
+Nothing in them can run code. Altered or damaged files are refused, and a schema bounds their contents.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARRAYS, CONFIG = "critic.safetensors", "critic.json"
 
 
 class CriticSettings(Settings):
-    """Settings of every critic; each critic adds its own fields."""
+    """Settings that all critics share; each critic adds its own fields."""
 
     critic: PluginName
     version: int
@@ -39,14 +39,14 @@ S = TypeVar("S", bound=CriticSettings)
 
 
 def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
-    """Write both into an existing folder, and after them the hashes of all files that are there."""
+    """Write arrays and settings into an existing folder, then the hashes of all its files."""
     write_arrays(folder / ARRAYS, arrays)
     write_json(folder / CONFIG, config)
     write_hashes(folder)
 
 
 def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tuple[Arrays, S]:
-    """Read what `write_files` wrote, the settings as the model ``settings``."""
+    """Read arrays and settings, the latter as a model; refuse another critic, another version or altered files."""
     if not (folder / CONFIG).is_file():
         raise CriticError(f"{folder}: no critic here (no {CONFIG})")
     check_hashes(folder, CRITIC_ARTIFACT)
@@ -58,7 +58,7 @@ def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tu
 
 
 def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:
-    """Refuse a critic of another kind, or of other columns of it."""
+    """Refuse a critic that was trained for another kind or on other columns."""
     if settings.kind != kind.name:
         raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
     if settings.columns != list(kind.columns):

@@ -1,4 +1,4 @@
-"""Read a label sheet: rows of a kind with a verdict each, divided into a training and a held-out part."""
+"""Read a label sheet: rows of a kind with verdicts, divided into a training and a held-out part."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from synthkd.labels.merge import merge_verdicts as merged
 from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
 from synthkd.rows import describe_cell, is_empty, read_rows, text_cell
 
-#: Numbers that a critic also looks at, where the sheet has them.
+#: Number columns that critics read if the sheet has them.
 NUMBERS = ("logprob", "tokens", "recurrence")
 Weights = np.ndarray[Any, np.dtype[np.float64]]
 Key = tuple[str, ...]
@@ -37,15 +37,26 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class LabelSheet:
-    """``rows`` (kind's columns and numbers), ``labels`` and ``held_out`` (bool), ``groups``: equal lengths.
+    """Labelled rows and their split.
 
-    ``weights``: rows of the whole that each stands for (inverse probability of having been drawn); None where all
-    are alike. ``uniform``: which rows are a simple random sample of the whole; None where the sheet does not say how
-    rows were chosen. Held-out rows always have known weights.
-
-    What is in neither part: ``conflicts`` (labelled both ways by one annotator, or by nobody named), ``unsure`` rows
-    (or annotators in a tie), ``unweighed`` rows without a known weight that share a group with held-out rows, and
-    ``leaks``, rows that nearly repeat a held-out one. ``agreement`` is Krippendorff's alpha of ``annotators``.
+    Attributes:
+        rows: The kind's columns and numbers.
+        labels: Whether each row is valid (n,).
+        held_out: Whether each row is held out (n,).
+        groups: Group of each row.
+        conflicts: Rows left out since one annotator, or an unnamed one, labelled them both ways.
+        repeated: Number of repeated rows of one annotator, which were joined.
+        source: Name of the sheet.
+        weights: Rows of the population that each row represents (inverse inclusion probability); None if all are alike.
+            Held-out rows always have known weights.
+        uniform: Whether each row is part of a simple random sample; None if the sheet does not say how rows were chosen.
+        unsure: Number of rows left out as unsure, or with annotators in a tie.
+        unlabelled: Number of rows without a verdict.
+        unweighed: Number of rows left out since they have no known weight and share a group with held-out rows.
+        leaks: Rows left out since they are near-duplicates of a held-out row.
+        annotators: Names of the annotators.
+        agreement: Krippendorff's alpha of the annotators.
+        how: Options of `synthkd critic train` with which the sheet was read, to make the same split again.
     """
 
     rows: pa.Table
@@ -63,23 +74,22 @@ class LabelSheet:
     leaks: list[str] = field(default_factory=list)
     annotators: list[str] = field(default_factory=list)
     agreement: float | None = None
-    #: How the sheet was read, by option of `synthkd critic train`: what makes the same split again.
     how: dict[str, Any] = field(default_factory=dict)
 
     def part(self, held_out: bool) -> tuple[pa.Table, Bools, list[str]]:
-        """Rows, labels and groups of one side of the split."""
+        """Return rows, labels and groups of one side of the split."""
         chosen = self.held_out == held_out
         groups = [group for group, here in zip(self.groups, chosen, strict=True) if here]
         return self.rows.filter(pa.array(chosen)), self.labels[chosen], groups
 
     def part_weights(self, held_out: bool) -> Weights | None:
-        """Weights of one side of the split; None where all rows are alike."""
+        """Return the weights of one side of the split; None if all rows are alike."""
         return None if self.weights is None else self.weights[self.held_out == held_out]
 
 
 @dataclass
 class _Read:
-    """Rows by their normal form, and what each annotator said of them."""
+    """Rows by their normal form, and the verdicts of each annotator."""
 
     rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
     votes: dict[Key, dict[str, str]] = field(default_factory=dict)
@@ -91,7 +101,7 @@ class _Read:
 
 
 def verdict_column(kind: Kind) -> str:
-    """Where a critic's rows keep their verdict: ``label``, or ``verdict`` where that is a column of the kind."""
+    """Return the verdict column of a critic's rows: ``label``, or ``verdict`` if the kind has a column ``label``."""
     return "verdict" if "label" in kind.columns else "label"
 
 
@@ -106,13 +116,24 @@ def read_labels(
     seed: int = 0,
     merge: str = "majority",
 ) -> LabelSheet:
-    """Read and check a sheet. ``columns`` maps a column of the sheet to one of the kind.
+    """Read and check a label sheet.
 
-    The verdict stands in ``label``, or in `verdict` where a sheet of `synthkd label` has no such column or it is the kind's. Several
-    annotators are merged by ``merge``: ``majority`` or ``dawid-skene``. The split is the sheet's own ``split`` column
-    (train / held_out), or else by a hash of the group, so that no group stands on both sides and the order of
-    rows never matters. ``group`` is a column, compared in the kind's normal form, or `none`: each row alone. ``held_out`` 1
-    holds all rows out: to judge or calibrate a critic that there is already; 0 none: to train on all.
+    The split is the sheet's own ``split`` column (train / held_out), or else a hash of the group, so that no group is on
+    both sides and the order of rows never matters.
+
+    Args:
+        path: CSV, JSONL or Parquet file.
+        kind: Kind of the rows.
+        label: Column of the verdicts; `verdict` if a sheet of `synthkd label` has no such column or the kind has it.
+        columns: Columns of the sheet, by the kind's column that each is renamed to.
+        held_out: Share of groups to hold out. 1 holds out all rows, to evaluate or calibrate an existing critic; 0
+            none, to train on all.
+        group: Column of the groups, compared in the kind's normal form; `none` makes each row its own group.
+        seed: Seed of the split.
+        merge: How several annotators are merged: ``majority`` or ``dawid-skene``.
+
+    Raises:
+        CriticError: The sheet cannot be read or is too small.
     """
     group = group or kind.group_column
     if merge not in METHODS:
@@ -195,7 +216,7 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
 
 
 def _check_names(path: Path, raw: list[str], names: list[str], rename: dict[str, str], group: str) -> None:
-    """Refuse columns that the sheet does not have: one that is renamed, or that rows are grouped by."""
+    """Refuse renamed or grouping columns that the sheet does not have."""
     odd = next((name for name in rename if name not in raw), None)
     if odd is not None:
         raise CriticError(f"{path}: no column {odd!r} to rename{nearest(odd, raw)}; see critic.columns")
@@ -204,7 +225,7 @@ def _check_names(path: Path, raw: list[str], names: list[str], rename: dict[str,
 
 
 def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
-    """An input column of a candidate that is empty; or the last of what it answers, if all of that is."""
+    """Return an empty input column, or the last answer column if all answers are empty; None if there is neither."""
     asked = [name for name in kind.columns if name in kind.input_columns]
     empty = [name for name in asked if not row[name].strip()]
     answered = [name for name in kind.columns if name not in asked]
@@ -214,12 +235,12 @@ def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
 
 
 def _is_blank(value: Any) -> bool:
-    """Is a cell of a number empty, as tools write it?"""
+    """Whether a number's cell is empty, in the spelling of any tool."""
     return is_empty(value) or (isinstance(value, str) and value.strip().casefold() in EMPTY)
 
 
 def _short(value: Any) -> str:
-    """A cell as a message shows it."""
+    """Return a cell as a message shows it."""
     if isinstance(value, str):
         return repr(value[:60]) if value.strip() else "empty"
     return (
@@ -256,7 +277,7 @@ def _need(path: Path, row: dict[str, Any], names: list[str]) -> None:
 
 
 def _weight(path: Path, number: int, value: Any) -> float | None:
-    """A weight; ``None`` for an empty cell: then it is not known how probable the row was."""
+    """Return a weight; None for an empty cell: the row's inclusion probability is unknown."""
     if is_empty(value):
         return None
     try:
@@ -277,7 +298,7 @@ def _words(kind: Kind, row: dict[str, Any]) -> str:
 def _sheet(
     path: Path, kind: Kind, rows: list[dict[str, Any]], group: str, share: float, seed: int
 ) -> dict[str, Any]:
-    """The fields of a `LabelSheet` that are of equal lengths, and what was left out of them."""
+    """Return the fields of a `LabelSheet` with one value for each row, and what was left out."""
     labels = np.array([row[verdict_column(kind)] for row in rows], dtype=bool)
     if len(labels) and (labels.all() or not labels.any()):
         word = ACCEPT if labels[0] else REJECT
@@ -285,7 +306,7 @@ def _sheet(
     groups = group_names(kind, rows, group)
     held = assign_split(path, rows, groups, share, seed)
     known = np.array([row["weight"] is not None for row in rows], dtype=bool)
-    # Rows that were chosen, and not uniformly, tell of the whole only by their weights.
+    # Rows chosen other than uniformly represent the population only by their weights.
     weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
     if weighed and share and not known.any():
         raise CriticError(
@@ -317,7 +338,7 @@ def _sheet(
 
 
 def _weights(rows: list[dict[str, Any]]) -> Weights | None:
-    """Weights; 1 where unknown (such a row stands for itself); None where all are alike."""
+    """Return the weights, 1 for an unknown one; None if all are alike."""
     values = np.array([row["weight"] or 1.0 for row in rows])
     alike = len({row["weight"] for row in rows}) < 2 or np.allclose(values, values[0], rtol=1e-6)
     return None if alike else values
@@ -339,12 +360,12 @@ def _table(kind: Kind, rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:
-    """The columns of numbers: `NUMBERS` in any case, those of siblings where the sheet has them."""
+    """Return the number columns: `NUMBERS`, and those of siblings if the sheet has them."""
     return [*NUMBERS, *(name for name in SIBLINGS if name in row)]
 
 
 def _number(path: Path, number: int, name: str, value: Any) -> float | None:
-    """A number; ``None`` for an empty cell, or NaN, which stands for one in many tools' files."""
+    """Return a number; None for an empty cell or NaN, by which many tools write one."""
     if _is_blank(value):
         return None
     try:

@@ -1,7 +1,7 @@
 """The linear critic: hashed n-grams weighted by rarity, the teacher's numbers, logistic regression.
 
-Each block of n-grams has unit length in every row (`features.BLOCKS`). Scaled together, the words across the parts, up to
-64 pairs of rare features, leave the words themselves little of the length: on CSKB-Population the AUC then is 0.018
+Each block of n-grams has unit length in every row (`ngrams.BLOCKS`). If all blocks are scaled together, the up to 64
+pairs of words across columns leave the words themselves little of the length: on CSKB-Population the AUC then is 0.018
 lower, and below that of TF-IDF on words and characters.
 """
 
@@ -28,7 +28,7 @@ from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
 
 VERSION = 3
-#: Rows that are scored at a time: what they come to stays in the processor's cache.
+#: Rows scored at a time: their features fit the processor's cache.
 _SLICE = 2048
 _CHOICES = (0.3, 1.0, 3.0, 10.0, 30.0)
 _SHAPES = {
@@ -48,7 +48,7 @@ class _Settings(CriticSettings):
 
 
 class LinearCritic(Critic):
-    """Logistic regression on hashed n-grams of the parts and on what the teacher's likelihood says."""
+    """Logistic regression on hashed n-grams of the columns and on the teacher's numbers."""
 
     name: ClassVar[str] = "linear"
 
@@ -60,7 +60,7 @@ class LinearCritic(Critic):
 
     @property
     def model(self) -> LinearModel:
-        """What training came to."""
+        """The trained model."""
         if self._model is None:
             raise CriticError("this critic was not trained yet")
         return self._model
@@ -78,7 +78,7 @@ class LinearCritic(Critic):
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
         found, values = hashed_ngrams(rows, self.columns), teacher_numbers(rows, self.columns)
         rarity, scales = _rarity(found, rows.num_rows), Scales.of(values)
-        # Features that no row has get no weight; leaving them out makes the solver's vectors short.
+        # Features that no row has get no weight; without them the solver's vectors are short.
         used = np.unique(found.columns)
         matrix = _matrix(found, rarity, used, scales.dense(values))
         strength = choose_regularisation(_regression, matrix, labels, groups, weights, _CHOICES, default=1.0)
@@ -125,7 +125,7 @@ class LinearCritic(Critic):
         check_arrays(folder / ARRAYS, arrays, _SHAPES, CRITIC_ARTIFACT)
         used = arrays["used"]
         if len(np.unique(used)) != len(used):
-            raise CRITIC_ARTIFACT.refuse(folder / ARRAYS, "used: a feature stands twice")
+            raise CRITIC_ARTIFACT.refuse(folder / ARRAYS, "used: a feature occurs twice")
         weights, rarity = np.zeros(1 << BITS), np.full(1 << BITS, float(arrays["rarity_unseen"][0]))
         weights[used], rarity[used] = arrays["weights"], arrays["rarity"]
         scales = Scales(**{name: arrays[name] for name in SCALES})
@@ -137,9 +137,16 @@ class LinearCritic(Critic):
 
 @dataclass(frozen=True)
 class LinearModel:
-    """``weights`` and ``rarity`` of the hashed features (2**BITS,), ``dense`` of the numbers.
+    """Weights of a trained linear critic.
 
-    ``used``: the features that a training row has.
+    Attributes:
+        used: Features that occur in training rows.
+        weights: Weight of each hashed feature (2**BITS,).
+        rarity: Inverse document frequency of each hashed feature (2**BITS,).
+        dense: Weights of the numbers.
+        bias: Intercept.
+        scales: Training statistics of the numbers.
+        strength: The chosen C.
     """
 
     used: np.ndarray[Any, Any]
@@ -159,7 +166,7 @@ class LinearModel:
         return self.rarity**2
 
     def score(self, rows: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Scores:
-        """Probabilities: each row's blocks of features as unit vectors, and its numbers, times the weights."""
+        """Return the probabilities of rows: blocks of features as unit vectors, and numbers, times their weights."""
         found, count = hashed_ngrams(rows, columns), rows.num_rows
         logits = row_sums(self.scales.dense(teacher_numbers(rows, columns)), self.dense) + self.bias
         for block in found.blocks:
@@ -170,7 +177,7 @@ class LinearModel:
 
 
 def _rarity(found: HashedNgrams, count: int) -> Floats:
-    """Inverse document frequency of each column, smoothed, as the critic's file holds it."""
+    """Return the smoothed inverse document frequency of each feature, rounded as in the critic's file."""
     distinct = np.unique(found.rows * (1 << BITS) + found.columns) & (1 << BITS) - 1
     seen = np.bincount(distinct, minlength=1 << BITS)
     rarity: Floats = (np.log((1 + count) / (1 + seen)) + 1).astype(np.float32).astype(np.float64)
@@ -178,13 +185,13 @@ def _rarity(found: HashedNgrams, count: int) -> Floats:
 
 
 def _lengths(rows: np.ndarray[Any, Any], squares: Floats, count: int) -> Floats:
-    """Euclidean length of each row's rarities, each occurrence for itself."""
+    """Return the Euclidean length of each row's rarities, counting occurrences."""
     lengths: Floats = np.sqrt(np.maximum(np.bincount(rows, squares, count), 1e-12))
     return lengths
 
 
 def _matrix(found: HashedNgrams, rarity: Floats, used: np.ndarray[Any, Any], dense: Floats) -> Any:
-    """(rows, used features and numbers), sparse."""
+    """Return the sparse matrix (rows, used features and numbers)."""
     from scipy.sparse import csr_matrix, hstack
 
     values = rarity[found.columns]
@@ -198,7 +205,7 @@ def _matrix(found: HashedNgrams, rarity: Floats, used: np.ndarray[Any, Any], den
 
 
 def _drop_constant(matrix: Any) -> None:
-    """Set columns to 0 that are the same in every row, such as that of the only relation: they would share the bias."""
+    """Set columns to 0 that are the same in every row, such as that of the only relation: they act as a bias."""
     count = matrix.shape[0]
     for column in np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]) == count):
         here = np.flatnonzero(matrix.indices == column)

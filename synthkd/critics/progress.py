@@ -1,4 +1,4 @@
-"""How far a training is, told by the critic that is trained, whatever holds it."""
+"""Progress of a training, reported by the critic being trained at any depth of a stack."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def fit_with_progress(
     weights: Scores | None,
     progress: Progress | None = None,
 ) -> None:
-    """Train a critic; count its `Critic.work` as done at the end, as far as it did not itself by `advance`.
+    """Train a critic, and at the end count as done what it did not report itself by `advance`.
 
-    ``progress``: of the whole training. A critic that trains others calls this without one.
+    ``progress`` shows the whole training; a critic that trains others passes none.
     """
     work = critic.work(rows.num_rows)
     with _shown(progress, work):
@@ -44,7 +44,7 @@ def fit_with_progress(
 
 
 def advance(work: int) -> None:
-    """Count work of the training that runs now."""
+    """Report work of the current training as done."""
     current = _CURRENT.get()
     if current is not None and work > 0:
         current.done += work

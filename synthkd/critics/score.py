@@ -1,4 +1,4 @@
-"""Score a file of rows with a critic, a part at a time; a scoring that was cut short goes on with the next part."""
+"""Score a file of rows with a critic, part by part; an interrupted scoring resumes with the next part."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from synthkd.storage import (
     write_text,
 )
 
-#: Rows of a part: what is done again, at most, after a scoring was cut short.
+#: Rows of a part: at most so many are scored again after an interruption.
 PART = 65_536
 
 
 def _strange(folder: Path) -> str | None:
-    """Name what a folder of parts holds beside them; None if there is nothing."""
+    """Return what a folder of parts holds beside them; None if nothing."""
     if not has_mark(folder, PARTS.name):
         return f"has no mark of ours ({MARK})"
     ours = {MARK, "of.txt"}
@@ -56,7 +56,7 @@ def _strange(folder: Path) -> str | None:
 
 #: Column of the reasons of rows without a score.
 UNSCORED = "unscored"
-#: The folder of parts that are done.
+#: The folder of finished parts.
 PARTS = FolderKind("folder of scored parts", _strange)
 
 
@@ -68,9 +68,20 @@ def score_file(
     part: int = PART,
     options: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write the rows and their ``score`` to a Parquet file. Returns how many.
+    """Write rows and their ``score`` to a Parquet file.
 
-    Parts that are done lie beside ``out`` until all are; they are used again for the same critic and rows only. ``options``: as for `load_critic`.
+    Finished parts lie beside ``out`` until all are, and are reused for the same critic and rows only.
+
+    Args:
+        critic: Folder of the critic.
+        rows: File or corpus of rows.
+        out: Parquet file to write.
+        kind: Kind of the rows.
+        part: Rows of a part.
+        options: As for `load_critic`.
+
+    Returns:
+        Number of rows.
     """
     _check(critic, rows, out)
     trained = load_critic(critic, kind, options)
@@ -86,38 +97,38 @@ def score_file(
 
 
 def count_unscored(out: Path) -> dict[str, int]:
-    """Count the rows of a scored file without a score, by outcome and reason."""
+    """Count rows without a score in a scored file, by outcome and reason."""
     if UNSCORED not in pq.read_schema(out).names:
         return {}
     column = pq.read_table(out, columns=[UNSCORED]).column(0).drop_null().to_pylist()
-    # What the judge said follows the reason.
+    # The judge's reply follows the reason.
     return dict(Counter(": ".join(why.split(": ")[:2]) for why in column).most_common())
 
 
 def _check(critic: Path, rows: Path, out: Path) -> None:
-    """Refuse an output that would take the place of something else, before anything is scored."""
+    """Refuse, before scoring, an output that would replace something else."""
     if out.suffix.lower() != ".parquet":
-        raise InputError(f"{out}: what is written is Parquet; name a file that ends in .parquet")
+        raise InputError(f"{out}: the output is Parquet; name a file that ends in .parquet")
     if out.is_dir():
         raise InputError(f"{out}: a folder; name a file")
     for taken in (rows, critic):
         if out.resolve() == taken.resolve() or taken.resolve() in out.resolve().parents:
-            raise InputError(f"{out}: this is (in) what is read, {taken}; name another file")
+            raise InputError(f"{out}: inside the input {taken}; name another file")
     check_place(out.parent)
     check_file(out, has_columns("score"), "a file of scored rows")
 
 
 def _clear_others(work: Path, key: str) -> None:
-    """Keep what was begun for the same critic, rows and size of parts; nothing else."""
-    said = work / "of.txt"
-    if not has_mark(work, PARTS.name) or not said.is_file() or said.read_text("utf-8") != key:
+    """Keep parts of the same critic, rows and part size only."""
+    owner = work / "of.txt"
+    if not has_mark(work, PARTS.name) or not owner.is_file() or owner.read_text("utf-8") != key:
         remove_folder(work, PARTS)
         claim_folder(work, PARTS)
-        write_text(said, key)
+        write_text(owner, key)
 
 
 def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: int) -> Iterator[Path]:
-    """Files of the parts, in order; those that are there are not scored again."""
+    """Yield the files of all parts in order; existing ones are not scored again."""
     begin = 0
     for number, table in enumerate(read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS))):
         file = work / f"{number:06}.parquet"
@@ -128,7 +139,7 @@ def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: in
             except CriticError as error:
                 raise InputError(f"{rows} {error}") from None
             scores = trained.score(read)
-            # Of another critic, or an earlier scoring: one column of a name is all that can be read again.
+            # Columns of an earlier scoring: Parquet readers refuse two columns of one name.
             table = table.drop_columns([name for name in ("score", UNSCORED) if name in table.schema.names])
             with replaced_file(file) as temporary:
                 pq.write_table(_with_scores(trained, table, scores), temporary, compression="zstd")
@@ -137,7 +148,7 @@ def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: in
 
 
 def _with_scores(trained: TrainedCritic, table: pa.Table, scores: Scores) -> pa.Table:
-    """The rows with their scores; of a critic that asks somebody, also with the reason of a row without one."""
+    """Append scores and, if the critic `asks`, the reasons of rows without one."""
     lost = np.isnan(scores)
     found = table.append_column("score", pa.array(scores, pa.float64(), mask=lost))
     if not trained.critic.asks:

@@ -1,4 +1,4 @@
-"""Are the rows that are scored like the rows that were calibrated on? If not, the promise is withdrawn aloud.
+"""Tests of distribution shift between calibration rows and scored rows, which withdraws a guarantee.
 
 Numbers of the rows, their scores among them, are compared one by one: by the two-sample Kolmogorov-Smirnov test, and by
 Fisher's exact test of how many rows have the number. Two tests look at vectors of the rows:
@@ -34,7 +34,7 @@ _FOLDS = 6
 
 @dataclass(frozen=True)
 class Shift:
-    """What one test, or several, say.
+    """Result of one test or several.
 
     ``statistic``: the AUC (0.5: alike), Q (0.5: alike; 0: far outside), the greatest distance between the distribution
     functions of the number ``of`` (0: alike), or the difference between the shares of rows that have it.
@@ -50,20 +50,20 @@ class Shift:
     of: str = ""
 
     def sentence(self) -> str:
-        """In words."""
+        """Describe the result."""
         what = {
             "classifier": f"a classifier tells them apart with AUC {self.statistic:.3f}",
-            "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q {self.statistic:.3f}; 0.5 would"
-            " be alike)",
-            "distribution": f"the distribution of `{self.of}` is another one (distance {self.statistic:.3f}; 0 would be"
-            " alike)",
+            "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q {self.statistic:.3f}; 0.5 for"
+            " no shift)",
+            "distribution": f"the distribution of `{self.of}` differs (distance {self.statistic:.3f}; 0 for"
+            " no shift)",
             "missing": f"the share of rows that have `{self.of}` differs by {self.statistic:.3f}",
             "none": "nothing was compared",
         }[self.test]
         rows = f"{self.scored_rows:,} scored and {self.calibration_rows:,} calibration rows"
         if self.shifted:
             return (
-                f"the promise of precision is withdrawn: the scored rows are not like the calibration rows, {what}"
+                f"the guarantee is withdrawn: the scored rows differ from the calibration rows, {what}"
                 f" (p = {self.p_value:.2g}, {rows}). Label a sample of what is scored and calibrate on that."
             )
         return (
@@ -80,10 +80,9 @@ def detect_shift(
     scored_groups: Sequence[str] = (),
     seed: int = 0,
 ) -> Shift:
-    """Both tests on vectors (rows, dimensions) of the two sides, each at half the level; what the surer one says.
+    """Run both tests on vectors (rows, dimensions), each at half the level; return the one with the smaller p-value.
 
-    Rows that hang together (one head, one item) are not independent draws: name their groups, and one row of each
-    is looked at.
+    Clustered rows (of one head or item) are not independent draws: name their groups, and one row of each is compared.
     """
     rng = np.random.default_rng(seed)
     here, there = _one_each(calibration, calibration_groups, rng), _one_each(scored, scored_groups, rng)
@@ -91,16 +90,16 @@ def detect_shift(
         classifier_test(here, there, level=level / 2, seed=seed),
         depth_test(here, there, level=level / 2, seed=seed, both_sides=True),
     ]
-    surer = min(found, key=lambda shift: shift.p_value)
-    p_value = min(1.0, 2 * surer.p_value)
+    first = min(found, key=lambda shift: shift.p_value)
+    p_value = min(1.0, 2 * first.p_value)
     return Shift(
         p_value <= level,
-        surer.test,
-        surer.statistic,
+        first.test,
+        first.statistic,
         p_value,
         level,
-        surer.calibration_rows,
-        surer.scored_rows,
+        first.calibration_rows,
+        first.scored_rows,
     )
 
 
@@ -113,22 +112,22 @@ def detect_shift_of_numbers(
     scored_groups: Sequence[str] = (),
     seed: int = 0,
 ) -> Shift:
-    """Compare each number of the two sides, and how many rows have it; what the surest test says, for all of them.
+    """Compare each number, and how many rows have it; return the test with the smallest p-value, corrected for all.
 
     Args:
-        calibration: values by the number's name; None or NaN where a row does not have it.
-        scored: the same names.
-        level: share of alike sides of which one test or another says otherwise, at most.
-        calibration_groups: of each row; one row of each group is looked at.
-        scored_groups: likewise.
-        seed: of the draws from groups.
+        calibration: Values by the number's name; None or NaN for a row without the number.
+        scored: Values by the same names.
+        level: Largest chance of a false alarm over all tests.
+        calibration_groups: Group of each calibration row; one row of each group is compared.
+        scored_groups: Group of each scored row.
+        seed: Seed of the draws from groups.
     """
     from scipy.stats import fisher_exact, ks_2samp
 
     rng = np.random.default_rng(seed)
     names = list(calibration)
     if not names:
-        raise CriticError("a test for shift of numbers needs one at least")
+        raise CriticError("a test for shift of numbers needs at least one number")
     sides = [
         _one_each(_matrix([values[name] for name in names]), groups, rng)
         for values, groups in ((calibration, calibration_groups), (scored, scored_groups))
@@ -147,19 +146,19 @@ def detect_shift_of_numbers(
             found.append(
                 Shift(False, "distribution", float(test.statistic), float(test.pvalue), level, *rows, name)
             )
-    surest = min(found, key=lambda shift: shift.p_value)
-    p_value = min(1.0, max(1, len(found) - 1) * surest.p_value)
-    return replace(surest, p_value=p_value, shifted=p_value <= level)
+    first = min(found, key=lambda shift: shift.p_value)
+    p_value = min(1.0, max(1, len(found) - 1) * first.p_value)
+    return replace(first, p_value=p_value, shifted=p_value <= level)
 
 
 def _matrix(columns: Sequence[Sequence[float | None]]) -> Floats:
-    """(rows, columns); NaN for None."""
+    """Return a matrix (rows, columns); NaN for None."""
     matrix: Floats = np.array(columns, dtype=np.float64).T
     return matrix
 
 
 def classifier_test(calibration: Any, scored: Any, *, level: float = 0.05, seed: int = 0) -> Shift:
-    """Logistic regression, each fold ranked by what was learned on those before."""
+    """Test by a logistic regression, each fold ranked by a model trained on the folds before."""
     from scipy.stats import norm
     from sklearn.linear_model import LogisticRegression
 
@@ -184,7 +183,7 @@ def classifier_test(calibration: Any, scored: Any, *, level: float = 0.05, seed:
 def depth_test(
     calibration: Any, scored: Any, *, level: float = 0.05, seed: int = 0, both_sides: bool = False
 ) -> Shift:
-    """Whether scored rows lie further out than calibration rows do, or also whether further in."""
+    """Test whether scored rows lie further out than calibration rows, or, with ``both_sides``, further in."""
     from scipy.stats import norm
 
     here, there = _checked(calibration, scored)
@@ -201,7 +200,7 @@ def depth_test(
 
 
 def depths(rows: Any, reference: Any, *, among: bool = False) -> Floats:
-    """2 - mean cosine distance of each row to the reference rows, in [0, 2].
+    """Return 2 - the mean cosine distance of each row to the reference rows, in [0, 2].
 
     ``among``: the rows are the reference rows, and each is left out of its own mean.
     """
@@ -214,7 +213,7 @@ def depths(rows: Any, reference: Any, *, among: bool = False) -> Floats:
 
 
 def depth_q(calibration: Any, scored: Any) -> float:
-    """Q of the paper: chance that a calibration row is no deeper than a scored one, ties half. 0.5: alike."""
+    """Return the paper's Q: chance that a calibration row is no deeper than a scored one, ties half; 0.5 for no shift."""
     inner, outer = depths(calibration, calibration, among=True), depths(scored, calibration)
     u, mean, _ = _mann_whitney(outer, inner)
     return u / (2 * mean)
@@ -223,7 +222,7 @@ def depth_q(calibration: Any, scored: Any) -> float:
 def text_vectors(
     calibration: Sequence[str], scored: Sequence[str], dimensions: int = 32, seed: int = 0
 ) -> tuple[Floats, Floats]:
-    """Cheap vectors for both sides: hashed words and character n-grams, TF-IDF, truncated SVD of both together."""
+    """Embed both sides cheaply: hashed words and character n-grams, TF-IDF, truncated SVD of both together."""
     from scipy.sparse import hstack
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -242,7 +241,7 @@ def text_vectors(
 
 
 def _mann_whitney(upper: Floats, lower: Floats) -> tuple[float, float, float]:
-    """U (pairs in which ``upper`` is larger, ties half), its mean and its variance if both are alike."""
+    """Return U (pairs in which ``upper`` is larger, ties half), its mean and its variance under no shift."""
     from scipy.stats import rankdata
 
     m, n = len(upper), len(lower)
@@ -257,7 +256,7 @@ def _mann_whitney(upper: Floats, lower: Floats) -> tuple[float, float, float]:
 def _stratified(
     side: np.ndarray[Any, np.dtype[np.bool_]], folds: int, rng: np.random.Generator
 ) -> np.ndarray[Any, Any]:
-    """A fold for each row, with rows of both sides in each."""
+    """Assign a fold to each row, with rows of both sides in each."""
     fold = np.zeros(len(side), dtype=np.int64)
     for value in (False, True):
         here = np.flatnonzero(side == value)

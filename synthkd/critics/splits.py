@@ -1,4 +1,4 @@
-"""Group labelled rows, divide them into a training and a held-out part, and find what stands on both sides."""
+"""Group labelled rows, split them into training and held-out part, and find near-duplicates across the split."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _HELD = {
     "calibration",
 }
 _TRAIN = {"train", "training", ""}
-#: Groups on both sides that a refusal names.
+#: Groups on both sides that an error names.
 _NAMED = 3
 #: Fewest labels on either side of the split.
 FEWEST = 20
 
 
-#: In place of a column: each row is a group of its own.
+#: Instead of a column: each row is its own group.
 UNGROUPED = "none"
 
 
@@ -53,9 +53,9 @@ def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str
 
 
 def assign_split(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
-    """The rows' own ``split`` where it names both sides; one that names one side only divides nothing.
+    """Return which rows are held out: by their ``split`` column if it names both sides, else by a hash of the group.
 
-    A share of 1 holds all rows out, one of 0 none, whatever they say.
+    A share of 1 holds out all rows, 0 none, whatever the column says.
     """
     if share in (0, 1):
         return np.full(len(rows), share == 1)
@@ -63,7 +63,7 @@ def assign_split(path: Path, rows: list[dict[str, Any]], groups: list[str], shar
     if len(set(names)) > 1:
         if unknown := sorted(set(names) - _HELD - _TRAIN):
             known = nearest(unknown[0], sorted((_HELD | _TRAIN) - {""}))
-            raise CriticError(f"{path}: `split` says {unknown[0]!r}, neither training nor held out{known}")
+            raise CriticError(f"{path}: `split` is {unknown[0]!r}, neither training nor held out{known}")
         said = np.array([name in _HELD for name in names], dtype=bool)
         if said.any() and not said.all():
             return said
@@ -75,22 +75,22 @@ def _named(split: Any) -> str:
 
 
 def split_side(split: Any) -> bool | None:
-    """Whether a value of ``split`` says held out; None if it says neither side."""
+    """Return whether a value of ``split`` means held out; None if it names no side."""
     name = _named(split)
     return True if name in _HELD else False if name and name in _TRAIN else None
 
 
 def find_leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
-    """Training rows that nearly repeat a held-out row, and which: they would make held-out figures too good."""
+    """Find training rows that are near-duplicates of a held-out row, which would bias held-out figures upwards."""
     train, rest = np.flatnonzero(~held & kept), np.flatnonzero(held & kept)
     found = twins([texts[i] for i in train], [texts[j] for j in rest])
     return {int(train[i]): int(rest[j]) for i, j in found}
 
 
 def check_split(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False) -> None:
-    """Refuse parts that are too small, have verdicts of one sort only, or share a group.
+    """Refuse parts that are too small, have one verdict only, or share a group.
 
-    ``whole``: there is to be one part alone.
+    ``whole``: one part holds all rows.
     """
     for name, part in (("training", ~held), ("held-out", held)):
         if whole and not part.any():
@@ -101,7 +101,7 @@ def check_split(path: Path, labels: Bools, held: Bools, groups: list[str], whole
             )
         if labels[part].all() or not labels[part].any():
             raise CriticError(
-                f"{path}: the {name} part has verdicts of one sort only; label more or split anew"
+                f"{path}: all verdicts of the {name} part are the same; label more or split anew"
             )
     both = {g for g, h in zip(groups, held, strict=True) if h} & {
         g for g, h in zip(groups, held, strict=True) if not h
@@ -111,8 +111,8 @@ def check_split(path: Path, labels: Bools, held: Bools, groups: list[str], whole
 
 
 def straddling_groups(groups: list[str]) -> str:
-    """Say which groups a sheet's own split divides."""
-    count = "1 group stands" if len(groups) == 1 else f"{len(groups):,} groups stand"
+    """Return the message about groups on both sides of a sheet's split."""
+    count = "1 group is" if len(groups) == 1 else f"{len(groups):,} groups are"
     return (
         f"{count} on both sides of the split, such as {', '.join(map(repr, groups[:_NAMED]))}, compared in the kind's"
         " normal form; the held-out figures would be too good: move the rows of each to one side, or drop the column"
@@ -122,17 +122,17 @@ def straddling_groups(groups: list[str]) -> str:
 
 #: Column of held-out rows: their bucket.
 NOVELTY = "novelty"
-#: From the most to the least that was seen.
+#: Buckets of novelty, from the most seen to the newest.
 SEEN_REST, SEEN_WORDS, NEW_WORDS = "the rest was seen", "its words were seen", "new words"
 BUCKETS = (SEEN_REST, SEEN_WORDS, NEW_WORDS)
 _WORD = re.compile(r"\w+")
 
 
 def novelty(train: pa.Table, held_out: pa.Table, columns: Sequence[str], group: str) -> list[str]:
-    """A bucket for each held-out row.
+    """Assign a novelty bucket to each held-out row.
 
     ``the rest was seen``: a training row is equal in all columns but the ``group`` one (for triples: relation and
-    tail stood there with another head). ``its words were seen``: each word of that rest stands in some training row.
+    tail with another head). ``its words were seen``: each word of these columns occurs in some training row.
     ``new words``: one does not.
     """
     rest = [name for name in columns if name != group] or list(columns)

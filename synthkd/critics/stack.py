@@ -1,7 +1,8 @@
 """The stack: a logistic regression on the logits of any critics, cross-fitted.
 
 A critic's scores on its own training rows are too good, so the combination learns from scores of rows that the
-critic did not see, divided by group. Each critic is then trained on all rows, or those of the folds stay as a bag.
+critic did not see, divided by group. Each critic is then trained on all rows, or the critics of the folds stay as an
+ensemble.
 """
 
 from __future__ import annotations
@@ -49,13 +50,17 @@ class _Settings(CriticSettings):
 
 
 class StackCritic(Critic):
-    """``critics``: names of critics, or ``{name: options}``.
+    """A logistic regression on the logits of other critics.
 
-    ``folds``: how often each member is trained for the scores that the combination learns from. With 1, members
-    are trained once, without a part of ``held_out`` of the groups from which the combination learns: for members
-    that cost much. ``refit: false`` keeps the members of all folds, which score by the mean of their logits, in
-    place of one that is trained once more on all rows: better where training is a matter of luck (a fine-tuned
-    encoder), one training less, and as many times the work of scoring as there are folds.
+    Args:
+        kind: Kind of the candidates.
+        critics: Names of critics, or ``{name: options}``.
+        folds: Trainings of each member for the scores that the combination learns from. With 1, members are trained once,
+            without a share ``held_out`` of the groups, from which the combination learns: for expensive members.
+        held_out: Share of groups for the combination if ``folds`` is 1.
+        refit: Train each member once more on all rows. False keeps the members of all folds as an ensemble: better for
+            members whose trainings vary (a fine-tuned encoder), one training less, ``folds`` times the cost of scoring.
+        seed: Seed of the folds.
     """
 
     name: ClassVar[str] = "stack"
@@ -82,13 +87,13 @@ class StackCritic(Critic):
         self.members = [Ensemble([_made(name, kind, options)]) for name, options in self.specs]
         self._mean = self._scale = self._weights = np.zeros(0)
         self._bias = 0.0
-        #: (n, members) logits of the rows of `fit` by members that did not see them; NaN for rows that all saw.
+        #: Out-of-fold logits of the rows of `fit` (n, members); NaN for rows that all members were trained on.
         self.unseen: Scores | None = None
 
     def work(self, rows: int) -> int:
         share = 1 - self.held_out if self.folds == 1 else 1 - 1 / self.folds
         whole = self.folds > 1 and self.refit
-        members = [bag.critics[0] for bag in self.members]
+        members = [ensemble.critics[0] for ensemble in self.members]
         return sum(
             self.folds * member.work(int(rows * share)) + (member.work(rows) if whole else 0)
             for member in members
@@ -104,25 +109,26 @@ class StackCritic(Critic):
         """Score each row by members that did not see its group, learn the combination, train the members."""
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
         unseen = np.full((rows.num_rows, len(self.specs)), np.nan)
-        bags: list[list[Critic]] = [[] for _ in self.specs]
+        trained: list[list[Critic]] = [[] for _ in self.specs]
         for train, test in self.divisions(groups, labels):
-            for place, bag in enumerate(bags):
-                bag.append(self._fitted(place, rows, labels, groups, weights, train))
-                unseen[test, place] = critic_logits(bag[-1], rows.take(pa.array(test)))
+            for place, ensemble in enumerate(trained):
+                ensemble.append(self._fitted(place, rows, labels, groups, weights, train))
+                unseen[test, place] = critic_logits(ensemble[-1], rows.take(pa.array(test)))
         known = np.flatnonzero(~np.isnan(unseen).any(axis=1))
         if len(set(labels[known])) < 2:
             raise CriticError(
-                "critic 'stack': the rows of which every member has a score are all of one sort, or none; label more, or mend"
-                " the member that asks"
+                "critic 'stack': the rows that every member scores have one verdict only, or there are none; label more, or"
+                " correct the member that asks a language model"
             )
         self.unseen = unseen
         self._combine(unseen[known], labels[known], None if weights is None else weights[known])
         if self.folds > 1 and self.refit:
             everything = np.arange(rows.num_rows)
-            bags = [
-                [self._fitted(place, rows, labels, groups, weights, everything)] for place in range(len(bags))
+            trained = [
+                [self._fitted(place, rows, labels, groups, weights, everything)]
+                for place in range(len(trained))
             ]
-        self.members = [Ensemble(bag) for bag in bags]
+        self.members = [Ensemble(ensemble) for ensemble in trained]
 
     def _fitted(
         self,
@@ -133,7 +139,7 @@ class StackCritic(Critic):
         weights: Scores | None,
         train: Any,
     ) -> Critic:
-        """A new member, trained on some of the rows."""
+        """Train a new member on some of the rows."""
         name, options = self.specs[place]
         member = _made(name, self.kind, options)
         member.prepare(rows, groups)
@@ -142,7 +148,7 @@ class StackCritic(Critic):
         return member
 
     def divisions(self, groups: Sequence[str], labels: Labels) -> Iterator[tuple[Any, Any]]:
-        """Training and scored rows that share no group; the order of rows changes nothing."""
+        """Yield training and scored rows that share no group, whatever the order of rows."""
         places = np.array([fraction(f"stack:{self.seed}:{group}") for group in groups])
         fold = (places >= self.held_out).astype(int) if self.folds == 1 else (places * self.folds).astype(int)
         for number in range(self.folds):
@@ -150,7 +156,7 @@ class StackCritic(Critic):
             for part in (~test, test):
                 if len(set(labels[part])) < 2:
                     raise CriticError(
-                        f"critic 'stack': fold {number + 1} of {self.folds} has verdicts of one sort only;"
+                        f"critic 'stack': fold {number + 1} of {self.folds} has one verdict only;"
                         " label more or ask for fewer folds"
                     )
             yield np.flatnonzero(~test), np.flatnonzero(test)
@@ -173,22 +179,26 @@ class StackCritic(Critic):
         return sigmoid(total)
 
     def missing(self, rows: pa.Table) -> list[Missing]:
-        """Why a row has no score: what the first member without one says."""
-        found = [bag.missing(rows) for bag in self.members if any(critic.asks for critic in bag.critics)]
+        """Explain rows without a score by the first member without one."""
+        found = [
+            ensemble.missing(rows)
+            for ensemble in self.members
+            if any(critic.asks for critic in ensemble.critics)
+        ]
         each = [next((why for why in whys if why), None) for whys in zip(*found, strict=True)]
         rest = super().missing(rows)
         return [why or other for why, other in zip(each or rest, rest, strict=True)]
 
     @property
     def shares(self) -> dict[str, float]:
-        """What each member weighs in the combination, for the card."""
+        """Weight of each member in the combination."""
         return {
             f"{place}-{name}": float(weight)
             for place, ((name, _), weight) in enumerate(zip(self.specs, self._weights, strict=True))
         }
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        each = [critic.numbers() for bag in self.members for critic in bag.critics]
+        each = [critic.numbers() for ensemble in self.members for critic in ensemble.critics]
         read, ignored = ({name for one in each for name in one[side]} for side in (0, 1))
         return [name for name in COLUMNS if name in read], [
             name for name in COLUMNS if name in ignored - read
@@ -213,12 +223,12 @@ class StackCritic(Critic):
 
     @property
     def asks(self) -> bool:  # type: ignore[override]
-        """Does a member ask somebody?"""
-        return any(critic.asks for bag in self.members for critic in bag.critics)
+        """Whether a member asks a language model."""
+        return any(critic.asks for ensemble in self.members for critic in ensemble.critics)
 
     @classmethod
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
-        """Look at the members, by their options."""
+        """Return the first member that lacks its language model."""
         settings = read_settings(folder / CONFIG, _Settings, CRITIC_ARTIFACT)
         for place, member in enumerate(settings.members):
             made: type[Critic] = plugins.find("critics", member.name)
@@ -230,7 +240,7 @@ class StackCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> StackCritic:
-        """``options`` go to each member that takes them; ``{0-judge: {...}}`` to the member of that place and name."""
+        """Load a stack; ``options`` go to each member that takes them, ``{0-judge: {...}}`` to that member alone."""
         require_extra("the stack of critics", "critics", "sklearn", "safetensors")
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)

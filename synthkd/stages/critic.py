@@ -42,7 +42,7 @@ class Decision:
     record: dict[str, Any] | None = None
     name: str = NAME
     watch: Watch | None = None
-    #: Column and thresholds by its values, where the promise is for each of them.
+    #: Column and thresholds by its values, if the guarantee is for each of them.
     each: tuple[str, GroupThresholds] | None = None
 
     def scores(self, rows: pa.Table) -> list[float | None]:
@@ -75,7 +75,7 @@ class Decision:
         if self.each is not None:
             return list(scores), self._by_group(rows, scores)
         if self.threshold is None:
-            verdict = "the asked precision cannot be had"
+            verdict = "the target precision cannot be reached"
             return list(scores), [verdict if score is not None else _NO_SCORE for score in scores]
         return list(scores), [_below(score, self.threshold) for score in scores]
 
@@ -88,7 +88,7 @@ class Decision:
             limit = getattr(limits[group], "threshold", None)
             if limit is None and self.publish_anyway:
                 limit = getattr(limits[group], "best_threshold", None)
-            nothing = f"the asked precision cannot be had for {column} {group}"
+            nothing = f"the target precision cannot be reached for {column} {group}"
             verdicts.append(nothing if limit is None else _below(score, limit))
         return verdicts
 
@@ -110,7 +110,7 @@ class Decision:
                 self.record["guarantee"] = WITHDRAWN
 
     def refuse(self) -> None:
-        """Raise where the asked precision cannot be had and the recipe does not say to go on."""
+        """Raise if the target precision cannot be reached, unless the recipe publishes anyway."""
         if self.unreachable and not self.publish_anyway:
             raise NotReachableError(
                 f"nothing is published: {self.unreachable} Or set critic.publish_anyway=true to publish the best cut"
@@ -199,7 +199,7 @@ def _watch(components: Components, trained: TrainedCritic) -> Watch:
 
 
 def _decide_each(trained: TrainedCritic, components: Components, part: CriticPart) -> Decision:
-    """A threshold for each value of a column, the promise for all of them at once."""
+    """Choose a threshold for each value of a column, with one guarantee for all."""
     from synthkd.critics.calibration import Threshold, choose_by_group
     from synthkd.critics.labels import verdict_column
 

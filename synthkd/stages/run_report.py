@@ -84,7 +84,7 @@ def _critic(critic: dict[str, Any] | None) -> Rows:
         return []
     held = critic["held_out"]
     auc = f"AUC {held['auc']:.3f} on {held['held_out_rows']:,} held-out labels"
-    return [*_promise(critic, auc), *_unread(critic)]
+    return [*_guarantee(critic, auc), *_unread(critic)]
 
 
 def _unread(critic: dict[str, Any]) -> Rows:
@@ -94,25 +94,25 @@ def _unread(critic: dict[str, Any]) -> Rows:
     return [("not read by it", f"{', '.join(names)}: its label sheet lacked them, or had one value only")]
 
 
-def _promise(critic: dict[str, Any], auc: str) -> Rows:
-    shift, asked = critic.get("shift") or {}, f"asked precision {critic['asked_precision']:.2f}"
+def _guarantee(critic: dict[str, Any], auc: str) -> Rows:
+    shift, target = critic.get("shift") or {}, f"target precision {critic['asked_precision']:.2f}"
     if not critic["reachable"]:
         from synthkd.corpora.card import unguaranteed_cut
 
-        return [("critic", f"{auc}; {asked} could NOT be had: {unguaranteed_cut(critic)}")]
-    told = (
-        [("critic's promise", shift["sentence"])]
+        return [("critic", f"{auc}; {target} cannot be reached: {unguaranteed_cut(critic)}")]
+    shift_rows = (
+        [("critic's guarantee", shift["sentence"])]
         if shift.get("shifted") or not shift.get("tested", True)
         else []
     )
     if critic.get("each"):
-        return [("critic", auc), (f"each {critic['each']}", critic["sentence"]), *told]
+        return [("critic", auc), (f"each {critic['each']}", critic["sentence"]), *shift_rows]
     threshold = f"threshold {critic['threshold']:.4f}, {critic['precision']:.3f} on the held-out"
     if shift.get("shifted"):
-        return [("critic", f"{auc}; {asked}, NOT kept ({threshold})"), *told]
+        return [("critic", f"{auc}; {target}, NOT kept ({threshold})"), *shift_rows]
     return [
-        ("critic", f"{auc}; {asked}, kept with {critic['confidence']:.0%} confidence ({threshold})"),
-        *told,
+        ("critic", f"{auc}; {target}, kept with {critic['confidence']:.0%} confidence ({threshold})"),
+        *shift_rows,
     ]
 
 

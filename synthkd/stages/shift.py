@@ -1,4 +1,4 @@
-"""Whether what a run scores is like what its critic was calibrated on: if not, the promise is withdrawn aloud."""
+"""Compare the rows that a run scores with the calibration rows of its critic: a shift withdraws the guarantee."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Watch:
         trained_on: Collection[int] = frozenset(),
         grouped_by: str | None = None,
     ) -> dict[str, Any]:
-        """Return what the tests of texts, numbers and scores say, for manifest and table.
+        """Test texts, numbers and scores for shift; return the result for manifest and table.
 
         Args:
             held_out: The calibration rows.

@@ -186,9 +186,9 @@ def test_a_critic_of_another_kind_is_refused(trained: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_card_tells_data_promises_and_weak_places(trained: Path) -> None:
+def test_the_card_tells_data_guarantees_and_weak_places(trained: Path) -> None:
     card = (trained / "README.md").read_text()
-    for said in ("AUC", "What it can promise", "Where it is weakest", "held-out"):
+    for said in ("AUC", "What it guarantees", "Where it is weakest", "held-out"):
         assert said in card
 
 

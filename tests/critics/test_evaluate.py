@@ -71,7 +71,7 @@ def test_a_sheet_of_trained_groups_alone_is_refused(trained: TrainedCritic, fres
         evaluate_critic(trained, again)
 
 
-def test_figures_tell_auc_with_its_interval_and_what_each_promise_keeps(
+def test_figures_tell_auc_with_its_interval_and_the_share_kept_at_each_target(
     trained: TrainedCritic, fresh: LabelSheet
 ) -> None:
     figures = evaluate_critic(trained, fresh).figures()
@@ -93,7 +93,7 @@ def test_critics_are_compared_on_the_same_rows(
     assert one.left_out == two.left_out > evaluate_critic(trained, fresh).left_out
 
 
-def test_another_calibration_changes_the_promise_and_not_the_scores(
+def test_another_calibration_changes_the_guarantee_and_not_the_scores(
     trained: TrainedCritic, fresh: LabelSheet, tmp_path: Path
 ) -> None:
     done = recalibrate(trained, fresh)
@@ -118,7 +118,7 @@ def test_the_verbs_print_figures_and_calibrate(
     critic, sheet = str(folder / "critic"), str(folder / "fresh.csv")
     judged = synthkd("eval", critic, sheet)
     assert "auc_low" in judged
-    assert "cannot be had" in judged
+    assert "cannot be reached" in judged
     assert synthkd("compare", sheet, critic, critic).splitlines()[0].split() == [critic]
     out = str(folder / "calibrated")
     assert "calibration rows" in synthkd("calibrate", critic, sheet, "--out", out, "--precision", "0.8")

@@ -123,14 +123,14 @@ def test_calibration_in_place_keeps_what_loads_and_can_be_done_again(made: Path)
 
 
 @pytest.mark.slow
-def test_a_critic_of_all_rows_says_that_it_promises_nothing(folder: Path, tmp_path: Path) -> None:
+def test_a_critic_of_all_rows_says_that_it_guarantees_nothing(folder: Path, tmp_path: Path) -> None:
     said = critic("train", folder / "sheet.csv", tmp_path / "c", "--all")
     assert "trained on all 160 labels" in said
-    assert "promises none" in said
+    assert "none is guaranteed" in said
     facts = json.loads((tmp_path / "c" / FACTS).read_text())
     assert facts["training_rows"] == 160
     card = (tmp_path / "c" / "README.md").read_text()
-    assert "**No precision is promised, and no threshold given**" in card
+    assert "**No precision is guaranteed, and there is no threshold**" in card
     assert "--all" in card
     trained = load_critic(tmp_path / "c", KIND)
     assert trained.facts()["held_out_rows"] == 0

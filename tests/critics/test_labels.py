@@ -162,7 +162,7 @@ def test_a_group_on_both_sides_of_a_named_split_is_refused(tmp_path: Path) -> No
         row | {"head": f"head{i // 2}", "split": "test" if i < 61 else "train"}
         for i, row in enumerate(rows())
     ]
-    with pytest.raises(CriticError, match="1 group stands on both sides of the split, such as 'head30'"):
+    with pytest.raises(CriticError, match="1 group is on both sides of the split, such as 'head30'"):
         read(tmp_path, found)
 
 
@@ -198,14 +198,14 @@ def test_a_sheets_own_split_that_divides_a_group_is_refused_however_it_is_spelle
 ) -> None:
     found = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows())]
     found[150]["head"] = spelling.format("head7")
-    with pytest.raises(CriticError, match=r"1 group stands on both sides of the split, such as 'head7'"):
+    with pytest.raises(CriticError, match=r"1 group is on both sides of the split, such as 'head7'"):
         read(tmp_path, found)
 
 
 def test_a_row_that_stands_twice_on_both_sides_of_a_sheets_own_split_is_refused(tmp_path: Path) -> None:
     found = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows())]
     found.append(found[7] | {"split": "train", "head": "The head7"})
-    with pytest.raises(CriticError, match=r"1 group stands on both sides of the split, such as 'head7'"):
+    with pytest.raises(CriticError, match=r"1 group is on both sides of the split, such as 'head7'"):
         read(tmp_path, found)
     for share in (0.0, 1.0):  # The sheet's own split divides nothing here.
         assert read(tmp_path, found, held_out=share).rows.num_rows == 200

@@ -40,7 +40,7 @@ def test_rows_that_moved_spread_or_drew_together_are_noticed(change: dict[str, f
     rng = np.random.default_rng(1)
     found = [detect_shift(cloud(rng, 200), cloud(rng, 200, **change), seed=i) for i in range(10)]
     assert sum(one.shifted for one in found) >= 9
-    assert "the promise of precision is withdrawn" in found[0].sentence()
+    assert "the guarantee is withdrawn" in found[0].sentence()
 
 
 def test_each_test_sees_what_the_other_is_blind_to() -> None:
@@ -110,7 +110,7 @@ def test_a_number_that_moved_drew_together_or_went_is_named(name: str, change: A
     assert found.shifted
     assert (found.of, found.test) == (name, test)
     assert f"`{name}`" in found.sentence()
-    assert "the promise of precision is withdrawn" in found.sentence()
+    assert "the guarantee is withdrawn" in found.sentence()
 
 
 def test_without_any_number_nothing_is_said_of_numbers() -> None:

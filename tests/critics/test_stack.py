@@ -166,7 +166,9 @@ class Silent(Column):
 
 
 def test_a_member_without_a_score_of_any_row_is_refused_in_one_line() -> None:
-    with pytest.raises(CriticError, match="of which every member has a score are all of one sort, or none"):
+    with pytest.raises(
+        CriticError, match="that every member scores have one verdict only, or there are none"
+    ):
         fitted(["column", "silent"])
 
 

@@ -1,4 +1,4 @@
-"""Rows that are scored but unlike the calibration rows: the promise is withdrawn, in table, manifest and card."""
+"""Rows that are scored but unlike the calibration rows: the guarantee is withdrawn, in table, manifest and card."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_rows_of_the_same_sort_are_no_shift() -> None:
 def test_rows_of_another_sort_are_a_shift_and_the_sentence_says_what_to_do() -> None:
     found = verdict(table(0, 600, ("quantum", "entropy", "tensor", "lattice")))
     assert found["shifted"]
-    assert "promise of precision is withdrawn" in found["sentence"]
+    assert "guarantee is withdrawn" in found["sentence"]
     assert "Label a sample" in found["sentence"]
 
 
@@ -144,7 +144,7 @@ def test_a_run_says_whether_its_rows_are_like_the_labelled_ones(
         critic = {"labels": "labels.csv", "precision": 0.9}
         result = run(make_recipe(server.url, heads=150, critic=critic), quiet=True)
     shift = result.manifest["critic"]["shift"]
-    withdrawn = "the promise of precision is withdrawn"
+    withdrawn = "the guarantee is withdrawn"
     assert shift["shifted"] is not alike or alike
     assert (withdrawn in str(result)) == shift["shifted"]
     card = (tmp_path / "corpus" / "README.md").read_text()

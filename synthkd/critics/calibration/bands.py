@@ -1,4 +1,4 @@
-"""How sure the curve is: bands around precision, an interval around the AUC.
+"""Uncertainty of a curve: bands around precision, an interval around the AUC.
 
 Sources: Clopper & Pearson 1934; DeLong, DeLong & Clarke-Pearson 1988, with the mid-ranks of Sun & Xu 2014.
 """
@@ -21,10 +21,7 @@ from synthkd.statistics import draw_counts, percentile_interval
 
 @dataclass(frozen=True)
 class Band:
-    """At a share of the rows kept: threshold, precision, and its interval alone and with all others of the band.
-
-    ``recall`` is of the valid rows.
-    """
+    """One place of a precision band: share kept, threshold, precision, recall of valid rows, and intervals."""
 
     kept: float
     threshold: float
@@ -35,7 +32,7 @@ class Band:
 
 
 def precision_bands(curve: Curve, confidence: float = 0.9, places: int = 20) -> list[Band]:
-    """The precision-yield curve at up to ``places`` evenly spread shares, with exact two-sided intervals.
+    """Return the precision-yield curve at up to ``places`` evenly spread shares, with exact intervals.
 
     The simultaneous band holds at all its places at once (Bonferroni over the places). With weights, Kish's
     effective number of rows stands for the number: approximate.
@@ -71,7 +68,7 @@ def _effective(curve: Curve, count: int, precision: float) -> tuple[int, int]:
 
 
 def auc_interval(curve: Curve, confidence: float = 0.95) -> tuple[float, float]:
-    """DeLong's interval for the AUC on the logit scale, so that it stays within 0 and 1. Unweighted rows only."""
+    """Return DeLong's interval for the AUC on the logit scale; a bootstrap interval for weighted rows."""
     from scipy.stats import norm
 
     if curve.weights is not None:
@@ -80,7 +77,7 @@ def auc_interval(curve: Curve, confidence: float = 0.95) -> tuple[float, float]:
         raise CriticError("all held-out verdicts are the same; an AUC needs rows of both")
     auc, variance = _delong(curve.scores[curve.labels], curve.scores[~curve.labels])
     if not 0 < auc < 1:
-        # No spread is seen; what the rarer sort of rows rules out is a bound of another kind.
+        # Perfect separation has no spread; the number of rows of the rarer verdict bounds the AUC.
         few = int(min(curve.labels.sum(), (~curve.labels).sum()))
         edge = (1 - confidence) / 2
         return (edge ** (1 / few), 1.0) if auc == 1 else (0.0, 1 - edge ** (1 / few))
@@ -91,7 +88,7 @@ def auc_interval(curve: Curve, confidence: float = 0.95) -> tuple[float, float]:
 
 
 def _delong(valid: Floats, invalid: Floats) -> tuple[float, float]:
-    """AUC and its variance, from how each valid row ranks among the invalid ones and the other way round."""
+    """Return AUC and variance from the ranks of valid rows among invalid ones, and the reverse."""
     from scipy.stats import rankdata
 
     m, n = len(valid), len(invalid)
@@ -111,7 +108,7 @@ def auc_bootstrap(
     rounds: int = 500,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile interval over drawn rows, or over drawn groups where rows of a group hang together."""
+    """Return a percentile interval over drawn rows, or over drawn groups if rows are clustered."""
     from sklearn.metrics import roc_auc_score
 
     rows = len(scores)

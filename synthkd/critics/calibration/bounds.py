@@ -1,4 +1,4 @@
-"""P-values and bounds for "the precision of what is accepted is below p". Small is evidence against it.
+"""P-values and bounds for the hypothesis that the precision of accepted rows is below p.
 
 Sources: Clopper & Pearson 1934 (exact binomial); Waudby-Smith & Ramdas 2023, arXiv 2010.09686 (betting), with
 Ville's inequality: a product of fair bets exceeds 1/alpha with a probability of at most alpha.
@@ -21,7 +21,7 @@ _LARGEST_STAKE = 0.9
 
 
 def clopper_pearson_lower(successes: int, n: int, alpha: float) -> float:
-    """Lower end of the one-sided exact binomial interval at confidence ``1 - alpha``."""
+    """Return the lower end of the one-sided exact binomial interval at confidence ``1 - alpha``."""
     if successes == 0:
         return 0.0
     from scipy.stats import beta
@@ -30,12 +30,12 @@ def clopper_pearson_lower(successes: int, n: int, alpha: float) -> float:
 
 
 def clopper_pearson_upper(successes: int, n: int, alpha: float) -> float:
-    """Upper end of the one-sided exact binomial interval at confidence ``1 - alpha``."""
+    """Return the upper end of the one-sided exact binomial interval at confidence ``1 - alpha``."""
     return 1 - clopper_pearson_lower(n - successes, n, alpha)
 
 
 def binomial_p(valid: Any, accepted: Any, precision: float) -> Floats:
-    """Chance of so many valid rows if the precision were just ``precision``; 1 where nothing is accepted."""
+    """Return the chance of so many valid rows at this precision; 1 if no row is accepted."""
     from scipy.stats import binom
 
     accepted = np.asarray(accepted)
@@ -44,7 +44,7 @@ def binomial_p(valid: Any, accepted: Any, precision: float) -> Floats:
 
 
 def betainc_p(valid: Any, accepted: Any, precision: float) -> Floats:
-    """`binomial_p` for counts that are no whole numbers."""
+    """Extend `binomial_p` to fractional counts."""
     from scipy.special import betainc
 
     valid, accepted = np.asarray(valid, dtype=np.float64), np.asarray(accepted, dtype=np.float64)
@@ -54,10 +54,10 @@ def betainc_p(valid: Any, accepted: Any, precision: float) -> Floats:
 
 
 def corpus_p(valid: int, accepted: int, precision: float, decided: int) -> float:
-    """The same for a finite corpus: that fewer than ``precision`` of its ``decided`` accepted rows are valid.
+    """Return the p-value for a finite corpus: fewer than ``precision`` of its ``decided`` accepted rows are valid.
 
     Calibration and corpus rows are draws from one population, so which of the valid ones are in the
-    calibration part is hypergeometric. The worst corpus that breaks the promise has one valid row too few; with
+    calibration part is hypergeometric. The worst corpus that breaks the guarantee has one valid row too few; with
     more valid rows in all, so good a calibration part beside so bad a corpus is less likely. As ``decided`` grows
     this becomes `binomial_p`.
     """
@@ -78,7 +78,7 @@ def corpus_p(valid: int, accepted: int, precision: float, decided: int) -> float
 
 
 def betting_p(labels: Bools, weights: Floats, precision: float, level: float) -> float:
-    """P-value from bets on the rows of one accepted part, in their order, which must not depend on labels.
+    """Return a p-value from bets on accepted rows, in an order that must not depend on labels.
 
     Weights are in (0, 1], 1 the largest of the design. Under the null hypothesis ``w * (valid - p)`` has a mean of
     at most 0, so each bet ``1 + stake * w * (valid - p)`` is fair at best, whatever was staked before; the inverse
@@ -96,7 +96,7 @@ def betting_p(labels: Bools, weights: Floats, precision: float, level: float) ->
 
 
 def lower_bound_of_test(p_value: Callable[[float], float], level: float) -> float:
-    """The largest precision that a test would still pass at ``level``, to 1e-4 below; 0 where none."""
+    """Return the largest precision that a test passes at ``level``, to 1e-4 below; 0 if none."""
     low, high = 0.0, 1.0
     while high - low > 1e-4:
         middle = (low + high) / 2

@@ -1,4 +1,4 @@
-"""Clustered rows (one head, one document, one item): how many independent rows they are worth.
+"""Clustered rows (of one head, document or item): how many independent rows they are worth.
 
 The precision of ``n`` accepted rows in groups of sizes ``m`` has the variance of ``n / effect`` independent rows, with
 the design effect ``1 + correlation * (sum(m**2) / n - 1)`` (Kish 1965). ``correlation`` is the intraclass correlation of
@@ -47,7 +47,7 @@ _LEAST_VARIANCE = 0.01
 
 
 def number_groups(groups: Any) -> Ints | None:
-    """Number the groups; None if no group has two rows."""
+    """Number the groups of rows; None if no group has two rows."""
     names, places = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     return None if len(names) == len(places) else places.astype(np.int64)
 
@@ -65,7 +65,7 @@ class Correlation:
     size: float
 
     def limit(self, growth: Floats | float = 1.0) -> Any:
-        """Upper confidence limit in [0, 1], or what it would be with ``growth`` times as many groups like these."""
+        """Return the upper confidence limit in [0, 1], with ``growth`` times as many groups like these."""
         if not math.isfinite(self.ratio):
             return np.ones_like(growth)
         from scipy.special import fdtri
@@ -76,13 +76,13 @@ class Correlation:
         return np.clip((excess - 1) / (excess + self.size - 1), 0.0, 1.0)
 
 
-#: Rows that stand alone.
+#: Rows that are not clustered.
 INDEPENDENT = Correlation(1.0, 1.0, 1.0, 1.0)
 _UNKNOWN = Correlation(math.inf, 1.0, 1.0, 1.0)
 
 
 def intraclass_correlation(scores: Floats, labels: Bools, groups: Ints) -> Correlation:
-    """Analyse how verdicts of one group hang together beyond their scores."""
+    """Analyse how verdicts of one group are correlated beyond their scores."""
     rows, share = len(labels), float(labels.mean())
     if not 0 < share < 1:
         return _UNKNOWN
@@ -109,7 +109,7 @@ def intraclass_correlation(scores: Floats, labels: Bools, groups: Ints) -> Corre
 
 
 def _expected(scores: Floats, labels: Bools) -> Floats:
-    """Chance of being valid by the score, drawn a little towards the share of all rows."""
+    """Return the chance of being valid by the score, shrunk a little towards the share of all rows."""
     from synthkd.critics.calibration.probability import Platt
 
     share = float(labels.mean())
@@ -120,7 +120,7 @@ def _expected(scores: Floats, labels: Bools) -> Floats:
 
 @dataclass(frozen=True)
 class GroupSums:
-    """Sums over the groups of the first k rows, for k = 1 … n: of squared sizes, squared valid rows, and their product."""
+    """Sums over groups of the first k rows, k = 1 … n: squared sizes, squared valid rows, their product."""
 
     sizes: Floats
     valid: Floats
@@ -129,7 +129,7 @@ class GroupSums:
 
     @classmethod
     def of(cls, labels: Bools, groups: Ints) -> GroupSums:
-        """Count within groups in the order of the rows."""
+        """Accumulate the sums in the order of the rows."""
         order = np.argsort(groups, kind="stable")
         at = np.arange(len(order))
         begins = np.append(True, groups[order][1:] != groups[order][:-1])
@@ -146,12 +146,12 @@ class GroupSums:
         )
 
     def largest(self, counts: Ints) -> Floats:
-        """Design effect of the first ``counts`` rows if each group is wholly of one verdict. Looks at no label."""
+        """Return the design effect of the first ``counts`` rows if each group has one verdict. Reads no label."""
         effect: Floats = self.sizes[counts - 1] / counts
         return effect
 
     def accepted_correlation(self, counts: Ints) -> Floats:
-        """Correlation seen in the first ``counts`` rows, at least 0; 0 where they tell nothing."""
+        """Return the correlation observed in the first ``counts`` rows, at least 0; 0 if undefined."""
         share, sizes = self.total[counts - 1] / counts, self.sizes[counts - 1]
         variation = counts * share * (1 - share)
         groups = self.valid[counts - 1] - 2 * share * self.both[counts - 1] + share**2 * sizes
@@ -161,7 +161,7 @@ class GroupSums:
         return found
 
     def effect(self, counts: Ints, limit: Any) -> Floats:
-        """Design effect, at least 1, of the first ``counts`` rows: with the limit, or with what they show themselves."""
+        """Return the design effect, at least 1, of the first ``counts`` rows, by the larger of limit and observation."""
         seen = np.maximum(limit, self.accepted_correlation(counts))
         effect: Floats = 1 + seen * (self.largest(counts) - 1)
         return effect

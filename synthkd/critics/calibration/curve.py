@@ -1,4 +1,4 @@
-"""Held-out rows from the highest score to the lowest, and what can be read off them."""
+"""The precision-recall curve of held-out rows: figures and thresholds."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ from synthkd.statistics import calibration_error
 class Curve:
     """Held-out scores (n,) and labels (n,), sorted from the highest score.
 
-    ``weights`` (n,) say how many rows of the whole each stands for: the inverse of the chance with which it was
-    drawn, up to a factor. None where all had the same chance. The largest must be the largest of the design.
-    ``groups`` (n,) number the rows that hang together, such as those of one head; None where none do.
+    Attributes:
+        scores: Scores (n,).
+        labels: Verdicts (n,).
+        weights: Rows of the population that each row represents (n,): the inverse of the chance with which it was
+            drawn, up to a factor; None if all had the same chance. The largest must be the largest of the design.
+        groups: Number of each row's cluster (n,), such as its head; None if rows are not clustered.
     """
 
     scores: Floats
@@ -35,9 +38,9 @@ class Curve:
 
     @classmethod
     def of(cls, scores: Any, labels: Any, weights: Any = None, groups: Sequence[str] | None = None) -> Curve:
-        """Check and sort rows; equal scores are one step of the curve. Equal weights are no weights.
+        """Check and sort rows; equal scores are one step of the curve, equal weights are dropped.
 
-        ``groups`` name what rows hang together by. Without them each row counts as a draw of its own.
+        ``groups`` name the cluster of each row. Without them each row counts as an independent draw.
         """
         scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
         _check(scores, labels)
@@ -53,7 +56,7 @@ class Curve:
 
     @cached_property
     def steps(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """(accepted, valid) at each distinct score, from strict to loose; weighted, where there are weights."""
+        """Accepted and valid rows at each distinct score, from strict to loose; weighted if rows have weights."""
         ends = np.flatnonzero(np.append(self.scores[1:] != self.scores[:-1], True))
         if self.weights is None:
             return ends + 1, np.cumsum(self.labels)[ends]
@@ -74,19 +77,19 @@ class Curve:
         return calibration_error(self.scores, self.labels, self.weights, bins=10, equal_width=True)
 
     def precision_at_recall(self, recall: float) -> float:
-        """Precision at the strictest threshold that keeps this share of the valid rows."""
+        """Return the precision at the strictest threshold that keeps this share of the valid rows."""
         accepted, valid = self.steps
         place = int(np.searchsorted(valid, recall * valid[-1]))
         return float(valid[place] / accepted[place])
 
     def oracle_yield(self, precision: float) -> float:
-        """Largest share of the rows that a threshold chosen with all true labels at hand would keep; 0 if none."""
+        """Return the largest share of rows that a threshold chosen on these labels would keep; 0 if none."""
         accepted, valid = self.steps
         enough = np.flatnonzero(valid >= precision * accepted - 1e-9)
         return float(accepted[enough[-1]] / accepted[-1]) if len(enough) else 0.0
 
     def evidence(self, decided: int | None = None) -> Evidence:
-        """These rows as evidence about all that could be drawn, or about ``decided`` rows."""
+        """Return these rows as evidence about the population, or about ``decided`` rows."""
         return Evidence(self.scores, self.labels, self.weights, decided, groups=self.groups)
 
     def threshold(
@@ -97,7 +100,7 @@ class Curve:
         plan: ThresholdPlan | None = None,
         decided: int | None = None,
     ) -> Threshold | Unreachable:
-        """The loosest threshold that passes, or why there is none. ``plan``: see `Plan.joined`."""
+        """Return the loosest threshold that passes, or why there is none. ``plan``: see `ThresholdPlan.joined`."""
         return choose_threshold(self.evidence(decided), precision, confidence, plan)
 
 

@@ -1,4 +1,4 @@
-"""Labelled rows as evidence: at a threshold, how surprising are these labels if the precision were too low?"""
+"""Labelled rows as evidence against the hypothesis that the precision above a threshold is too low."""
 
 from __future__ import annotations
 
@@ -27,10 +27,16 @@ _BETS_PAY = 1.4
 
 @dataclass(frozen=True)
 class Evidence:
-    """Held-out rows, sorted from the highest score: scores, labels and weights (None: drawn uniformly).
+    """Held-out rows, sorted from the highest score.
 
-    ``decided`` rows are what the promise is about; None is the whole population. ``groups`` number the rows that
-    hang together; None where each stands alone.
+    Attributes:
+        scores: Scores (n,).
+        labels: Verdicts (n,).
+        weights: Sampling weights (n,); None for a uniform sample.
+        decided: Number of rows that the guarantee is about; None for the population.
+        seed: Seed of betting order and thinning.
+        groups: Number of each row's cluster (n,); None if rows are not clustered.
+        known: Correlation of verdicts within groups, if it was estimated from more rows than these.
     """
 
     scores: Floats
@@ -39,7 +45,6 @@ class Evidence:
     decided: int | None = None
     seed: int = 0
     groups: Ints | None = None
-    #: Correlation of verdicts in groups, where more rows than these tell of it.
     known: Correlation | None = None
 
     @cached_property
@@ -48,18 +53,18 @@ class Evidence:
 
     @cached_property
     def _draws(self) -> tuple[Floats, Floats]:
-        """An order for the bets and uniform numbers for the thinning; neither knows a label."""
+        """Random order of the bets and uniform numbers for thinning, independent of labels."""
         rng = np.random.default_rng(self.seed)
         return rng.random(len(self.labels)), rng.random(len(self.labels))
 
     def accepted(self, threshold: float) -> int:
-        """Rows at or above a threshold."""
+        """Count rows at or above a threshold."""
         return int(np.searchsorted(-self.scores, -threshold, side="right"))
 
     def p_values(self, thresholds: Floats, precision: float) -> Floats | None:
-        """Of the hypotheses that the precision above each threshold is below ``precision``.
+        """Return p-values of the hypotheses that the precision above each threshold is below ``precision``.
 
-        None where each must be looked at alone: with weights, and for a corpus.
+        None if each must be computed alone: with weights, and for a corpus.
         """
         if self.weights is not None or self.decided is not None:
             return None
@@ -73,7 +78,7 @@ class Evidence:
 
     @cached_property
     def correlation(self) -> Correlation:
-        """How verdicts of one group hang together, by all rows."""
+        """Correlation of verdicts within groups, from all rows."""
         if self.groups is None:
             return INDEPENDENT
         if self.known is not None:
@@ -85,7 +90,7 @@ class Evidence:
         return None if self.groups is None else GroupSums.of(self.labels, self.groups)
 
     def p_value(self, threshold: float, precision: float, level: float) -> float:
-        """Of one hypothesis; with weights, by the way that has the most power at ``level``."""
+        """Return the p-value of one hypothesis; with weights, by the test with the most power at ``level``."""
         count = self.accepted(threshold)
         if not count or not 0 < precision < 1:
             return float(precision > 0)
@@ -101,7 +106,7 @@ class Evidence:
         return betting_p(self.labels[:count][order], weights[order], precision, level)
 
     def _exact(self, kept: Bools, precision: float, share: float, level: float) -> float:
-        """From the ``kept`` ones of the accepted rows, which are uniform draws of them."""
+        """Return the exact p-value from the ``kept`` accepted rows, which are a uniform sample of the accepted rows."""
         labels = self.labels[: len(kept)][kept]
         if not len(labels):
             return 1.0
@@ -113,11 +118,11 @@ class Evidence:
             return float(binomial_p(int(labels.sum()), len(labels), precision))
         # Fewer rows with the same precision, none of them gained by rounding.
         valid, count = math.floor(size * share_valid + 1e-9), max(math.ceil(size - 1e-9), 1)
-        # The held-out rows tell well enough what share of the decided rows is accepted; these are clustered alike.
+        # The held-out rows estimate well enough what share of the decided rows is accepted; these are clustered alike.
         return corpus_p(valid, count, precision, round(self.decided * share / effect))
 
     def _effect(self, kept: Bools) -> float:
-        """The design effect of the ``kept`` ones of the best-scored rows."""
+        """Return the design effect of the ``kept`` ones of the best-scored rows."""
         if self.groups is None:
             return 1.0
         sums = self._sums
@@ -127,32 +132,32 @@ class Evidence:
 
     @staticmethod
     def _thin(weights: Floats, precision: float, level: float) -> bool:
-        """Whether a uniform sample thinned from the rows has more power than bets. Looks at weights only."""
+        """Decide whether a thinned uniform sample has more power than bets. Reads weights only."""
         squares = float(np.mean(weights**2))
         stake = math.sqrt(2 * math.log(1 / level) / (len(weights) * squares * precision * (1 - precision)))
         effective, thinned = float(weights.sum() ** 2 / (weights**2).sum()), float(weights.sum())
         return effective < _BETS_PAY * thinned or stake > 1 / precision
 
     def lower_bound(self, threshold: float, level: float) -> float:
-        """The largest precision that would pass at this threshold alone."""
+        """Return the largest precision that would pass at this threshold alone."""
         if self.weights is None and self.decided is None and self.groups is None:
             count = self.accepted(threshold)
             return clopper_pearson_lower(int(self._valid[count]), count, level)
         return lower_bound_of_test(lambda precision: self.p_value(threshold, precision, level), level)
 
     def effect(self, threshold: float) -> float:
-        """The design effect of the rows accepted at a threshold; 1 without groups."""
+        """Return the design effect of the rows accepted at a threshold; 1 without groups."""
         count = self.accepted(threshold)
         return self._effect(np.ones(count, dtype=bool)) if count else 1.0
 
     def precisions(self, counts: Ints) -> Floats:
-        """Share of valid ones among so many best-scored rows, as the weights count rows."""
+        """Return the weighted share of valid rows among so many best-scored ones."""
         weights = np.ones(len(self.labels)) if self.weights is None else self.weights
         shares: Floats = (np.cumsum(weights * self.labels) / np.cumsum(weights))[counts - 1]
         return shares
 
     def loss(self, counts: Ints, growth: Floats) -> Floats:
-        """Rows that tell as much as one independent, uniformly drawn row, among so many best-scored ones.
+        """Return how many of the best-scored rows are worth one independent, uniformly drawn row.
 
         ``growth``: with so many times as many groups like these.
         """
@@ -165,7 +170,7 @@ class Evidence:
         return lost
 
     def rate(self, threshold: float) -> tuple[float, float, float]:
-        """(precision, share kept, recall) at a threshold, as the weights count rows."""
+        """Return weighted precision, share kept and recall at a threshold."""
         count = self.accepted(threshold)
         weights = np.ones(len(self.labels)) if self.weights is None else self.weights
         good = float(weights[:count] @ self.labels[:count])

@@ -1,4 +1,4 @@
-"""A threshold for each relation or class, and what is promised of them together."""
+"""Thresholds for each relation or class, with one guarantee for all."""
 
 from __future__ import annotations
 
@@ -28,58 +28,64 @@ Found = Threshold | Unreachable
 
 @dataclass(frozen=True)
 class GroupThresholds:
-    """``own`` by group; ``pooled`` for the groups in ``pool``, which have too few labels for one of their own.
+    """Thresholds by group, and their guarantee.
 
-    Guarantee ``each``: all of ``own`` and ``pooled`` keep the asked precision at once, with the confidence; of the
-    pool that holds for its rows together, not for each of its groups. Guarantee ``overall``: one threshold, and the
-    precision of all accepted rows together; a group may lie below.
+    Attributes:
+        guarantee: ``each``: all thresholds keep the target precision at once, with the confidence; in the pool, for its
+            rows together and not for each of its groups. ``overall``: one threshold for the precision of all accepted
+            rows together; a group may lie below.
+        target_precision: The precision to keep.
+        confidence: Confidence of the guarantee.
+        own: Result by group.
+        pooled: Result for the groups in ``pool``.
+        pool: Groups with too few labels for a threshold of their own.
     """
 
     guarantee: Literal["each", "overall"]
-    asked: float
+    target_precision: float
     confidence: float
     own: dict[str, Found]
     pooled: Found | None
     pool: tuple[str, ...]
 
     def of(self, group: str) -> Found | None:
-        """What holds for a group; None for one that no label speaks of, and of which nothing is promised."""
+        """Return the result for a group; None for a group without labels, for which nothing is guaranteed."""
         if self.guarantee == "overall" or group in self.pool:
             return self.pooled
         return self.own.get(group)
 
     def accept(self, scores: Floats, groups: Sequence[str]) -> Bools:
-        """Which rows are accepted: none of a group whose precision cannot be had or of which nothing is known."""
+        """Decide which rows are accepted: none of a group that cannot reach the precision or has no labels."""
         limits = {group: self.of(group) for group in set(groups)}
         values = {g: t.threshold if isinstance(t, Threshold) else np.inf for g, t in limits.items()}
         accepted: Bools = np.asarray(scores) >= np.array([values[group] for group in groups])
         return accepted
 
     def sentence(self) -> str:
-        """In words."""
-        sure = f"with {self.confidence:.0%} confidence"
+        """Describe the result."""
+        confidence = f"with {self.confidence:.0%} confidence"
         if self.guarantee == "overall":
             assert self.pooled is not None
-            return f"all groups together, no promise for a single one: {self.pooled.sentence()}"
+            return f"all groups together, no guarantee for a single one: {self.pooled.sentence()}"
         kept = sorted(group for group, found in self.own.items() if isinstance(found, Threshold))
-        said = [
-            f"{sure}, all at once, a precision of at least {self.asked:.2f} in each of: {', '.join(kept) or 'none'}"
+        parts = [
+            f"{confidence}, all at once, a precision of at least {self.target_precision:.2f} in each of: {', '.join(kept) or 'none'}"
         ]
         lost = sorted(set(self.own) - set(kept))
         if lost:
-            said.append(f"not reachable, nothing accepted: {', '.join(lost)}")
-        said += [
+            parts.append(f"not reachable, nothing accepted: {', '.join(lost)}")
+        parts += [
             f"{group}: {found.advice}" for group, found in self.own.items() if isinstance(found, Unreachable)
         ]
         if isinstance(self.pooled, Unreachable):
-            said.append(f"the pool: {self.pooled.advice}")
+            parts.append(f"the pool: {self.pooled.advice}")
         if self.pool:
-            pool = f"too few labels for a promise of their own: {', '.join(self.pool)}"
+            pool = f"too few labels for a guarantee of their own: {', '.join(self.pool)}"
             if isinstance(self.pooled, Threshold):
-                said.append(f"{pool}; it is kept by their rows together, not by each")
+                parts.append(f"{pool}; it holds for their rows together, not for each")
             else:
-                said.append(f"{pool}; it cannot be had for them together either, nothing accepted")
-        return "; ".join(said)
+                parts.append(f"{pool}; it cannot be reached for them together either, nothing accepted")
+        return "; ".join(parts)
 
 
 def choose_by_group(
@@ -95,14 +101,14 @@ def choose_by_group(
     plans: Mapping[str, ThresholdPlan] | None = None,
     decided: Mapping[str, int] | None = None,
 ) -> GroupThresholds:
-    """Thresholds by group from held-out rows: scores, verdicts, groups and sampling weights of equal length.
+    """Choose thresholds by group from held-out scores, verdicts, groups and sampling weights of equal length.
 
     The allowed error is divided equally; a group whose chain of tests passes to the end, so that all its rows
     are accepted, hands its part on to the others (a graphical procedure: Bretz et al. 2009, as Holm's). Which
     groups share the pool is decided by their numbers of rows alone.
 
-    ``clusters`` name the rows that hang together, such as those of one head; ``plans`` by group come from labels
-    elsewhere (`Plan.from_labels`); ``decided`` are the numbers of rows by group that the promise is about.
+    ``clusters`` name the cluster of each row, such as its head; ``plans`` by group come from labels elsewhere
+    (`ThresholdPlan.from_labels`); ``decided`` are the numbers of rows by group that the guarantee is about.
     """
     check_target(precision, confidence)
     whole = Curve.of(scores, labels, weights, clusters)
@@ -119,7 +125,7 @@ def choose_by_group(
     if pool:
         parts[_POOL] = np.isin(names, pool)
     arrays = [None if array is None else np.asarray(array) for array in (scores, labels, weights, clusters)]
-    # All rows tell how alike the rows of a cluster are: a relation without errors could not.
+    # Correlation is estimated from all rows: a relation without errors shows none.
     known = None if clusters is None else whole.evidence().correlation
     evidence = {
         group: replace(
@@ -140,7 +146,7 @@ _POOL = "\0pool"
 
 
 def _large(names: np.ndarray[Any, Any], precision: float, alpha: float) -> list[str]:
-    """Groups with so many rows that half of them, all valid, would pass."""
+    """Return groups with so many rows that half of them, all valid, would pass."""
     values, counts = np.unique(names, return_counts=True)
     own = dict(zip(values.tolist(), counts.tolist(), strict=True))
     while True:
@@ -152,7 +158,7 @@ def _large(names: np.ndarray[Any, Any], precision: float, alpha: float) -> list[
 
 
 def _sum(decided: Mapping[str, int] | None, groups: Sequence[str] | None = None) -> int | None:
-    """Decided rows of these groups, or of all."""
+    """Sum the decided rows of these groups, or of all."""
     if decided is None:
         return None
     return sum(decided.get(group, 0) for group in (decided if groups is None else groups))

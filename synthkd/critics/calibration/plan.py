@@ -1,4 +1,4 @@
-"""Which thresholds are tested, in which order, and where the allowed error enters: fixed before a label is seen."""
+"""The order in which thresholds are tested and the places at which the allowed error enters, fixed before labels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from synthkd.critics.calibration.bounds import Bools, Floats, corpus_p
 RANK_STARTS = (0.1, 0.3)
 SECOND_START = RANK_STARTS[-1]
 STARTS = len(RANK_STARTS)
-#: Share of the error for the planned places where they are joined with those by ranks.
+#: Share of the error for planned places when they are joined with those by ranks.
 PLANNED = 0.9
 #: A small corpus is a matter of luck: the first start for one lies at so many times the fewest rows.
 CORPUS_START = 4
 #: Steps of the grid of accepted shares. Finer is better: fewer rows are lost between two steps.
 GRID = 150
-#: How surely the first test of a plan made from other labels should pass, in standard deviations, and with
-#: what share of the error. The surest place of all comes first: it saves a plan whose labels were too hopeful.
+#: Margins of the first tests of a plan made from other labels, in standard deviations, and their shares of the error.
+#: The place with the largest margin comes first: it saves a plan whose labels were too optimistic.
 SURE = ((math.inf, 0.3), (3.0, 0.7))
 
 
@@ -38,7 +38,7 @@ class ThresholdPlan:
     def by_ranks(
         cls, scores: Floats, precision: float, alpha: float, decided: int | None = None
     ) -> ThresholdPlan:
-        """From the ranks of the held-out scores themselves, sorted from the highest.
+        """Plan by the ranks of the held-out scores themselves, sorted from the highest.
 
         The threshold for the r best rows lies just above the score of the next row, so that the r rows are draws
         from what lies above the threshold, whatever the next row's label is.
@@ -53,7 +53,7 @@ class ThresholdPlan:
         return cls._merged(values, entering)._from(scores, round(fewest * n))
 
     def _from(self, scores: Floats, fewest: int) -> ThresholdPlan:
-        """Without thresholds above which too few rows lie for a test to pass, as happens where scores tie.
+        """Drop thresholds above which too few rows lie for a test to pass, as happens with tied scores.
 
         Their share of the error enters at the next one. Scores alone decide.
         """
@@ -67,9 +67,9 @@ class ThresholdPlan:
     def from_labels(
         cls, scores: Floats, labels: Bools, rows: int, precision: float, alpha: float
     ) -> ThresholdPlan:
-        """From labelled rows that are not among the ``rows`` held-out ones: the training part, cross-fitted.
+        """Plan from labelled rows that are not among the ``rows`` held-out ones, such as the training part, cross-fitted.
 
-        The first threshold is the loosest that will pass almost surely if these rows tell the truth.
+        The first threshold is the loosest that passes with a wide margin if these rows are representative.
         """
         from scipy.stats import norm
 
@@ -78,9 +78,11 @@ class ThresholdPlan:
         seen = (np.cumsum(labels[order]) + 1) / (counts + 2)
         expected = counts * rows / len(scores)
         spread = np.sqrt(precision * (1 - precision) / expected)
-        sure = (seen - precision - norm.isf(alpha) * spread) / np.sqrt(spread**2 + seen * (1 - seen) / counts)
-        sure[expected < 1.1 * fewest_rows(precision, alpha)] = -np.inf
-        places = [_loosest(sure, wanted) for wanted, _ in SURE]
+        margin = (seen - precision - norm.isf(alpha) * spread) / np.sqrt(
+            spread**2 + seen * (1 - seen) / counts
+        )
+        margin[expected < 1.1 * fewest_rows(precision, alpha)] = -np.inf
+        places = [_loosest(margin, wanted) for wanted, _ in SURE]
         grid = np.linspace(min(places), len(scores) - 1, GRID).round().astype(int)
         at = np.unique(np.concatenate([grid, places]))
         entering = np.zeros(len(at))
@@ -90,7 +92,7 @@ class ThresholdPlan:
 
     @classmethod
     def joined(cls, planned: ThresholdPlan, ranks: ThresholdPlan, share: float = PLANNED) -> ThresholdPlan:
-        """Both at once: ``share`` of the error enters where ``planned`` says, the rest where ``ranks`` says.
+        """Join two plans: ``share`` of the error enters at the places of ``planned``, the remainder at those of ``ranks``.
 
         One order of all thresholds, so what passes at a start by ranks adds its error to the planned tests on its
         way, and the other way round. A plan that misleads leaves the starts by ranks; one that is right costs
@@ -103,19 +105,19 @@ class ThresholdPlan:
 
     @classmethod
     def _merged(cls, thresholds: Floats, shares: Floats) -> ThresholdPlan:
-        """Equal thresholds are one, with the sum of their shares."""
+        """Sort thresholds; equal ones become one with the sum of their shares."""
         unique, places = np.unique(-thresholds, return_inverse=True)
         entering: Floats = np.bincount(places, weights=shares, minlength=len(unique)).astype(np.float64)
         return cls(-unique, entering)
 
 
 def fewest_rows(precision: float, alpha: float) -> int:
-    """Accepted rows, all valid, with which a test at ``alpha`` can pass at all."""
+    """Return the fewest accepted rows, all valid, with which a test at ``alpha`` passes."""
     return math.ceil(math.log(alpha) / math.log(precision)) if precision < 1 else sys.maxsize
 
 
 def _first(precision: float, level: float, n: int, decided: int | None) -> int:
-    """`fewest_rows`, or several times as many as it takes for a corpus of which as large a share is accepted."""
+    """Return `fewest_rows`, or several times as many as a corpus needs with as large a share accepted."""
     if decided is None:
         return fewest_rows(precision, level)
     rows = fewest_rows(precision, level)
@@ -136,7 +138,7 @@ def _above(scores: Floats, rank: int) -> float:
     return 0.0 if scores[-1] >= 0 else -sys.float_info.max
 
 
-def _loosest(sure: Floats, wanted: float) -> int:
-    """The last place that is sure enough, or else the surest."""
-    enough = np.flatnonzero(sure >= wanted)
-    return int(enough[-1]) if len(enough) else int(np.argmax(sure))
+def _loosest(margin: Floats, wanted: float) -> int:
+    """Return the last place with enough margin, or else the one with the largest margin."""
+    enough = np.flatnonzero(margin >= wanted)
+    return int(enough[-1]) if len(enough) else int(np.argmax(margin))

@@ -1,7 +1,7 @@
-"""Scores into probabilities: Platt's sigmoid and isotonic regression, kept as plain arrays.
+"""Calibrate scores to probabilities: Platt's sigmoid and isotonic regression, kept as plain arrays.
 
-Neither changes which rows a threshold can tell apart (isotonic steps may tie some), so a promise needs neither;
-they make scores of different critics comparable. Fit them on rows that the critic was not trained on.
+Neither changes the order of rows (isotonic steps may tie some), so a guarantee needs neither; they make scores of
+different critics comparable. Fit them on rows that the critic was not trained on.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from synthkd.errors import CriticError
 
 
 class Calibrator(ABC):
-    """From scores to probabilities."""
+    """A map from scores to probabilities."""
 
     @abstractmethod
     def __call__(self, scores: Floats) -> Floats:
-        """Probabilities in [0, 1], never falling as the score rises."""
+        """Return probabilities in [0, 1], which never fall as the score rises."""
 
     @abstractmethod
     def arrays(self) -> dict[str, Floats]:
-        """What `calibrator_from` reads."""
+        """Return the arrays that `calibrator_from` reads."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ _METHODS: dict[str, type[Platt] | type[Isotonic]] = {"platt": Platt, "isotonic":
 
 
 def calibrator_from(arrays: Mapping[str, Floats]) -> Calibrator:
-    """A calibrator from its `arrays`."""
+    """Make a calibrator from its `arrays`."""
     if "platt" in arrays:
         slope, bias, log_odds = (float(value) for value in arrays["platt"])
         return Platt(slope, bias, bool(log_odds))
@@ -107,7 +107,7 @@ def calibrator_from(arrays: Mapping[str, Floats]) -> Calibrator:
 
 
 def fit_calibrator(method: str, scores: Any, labels: Any, weights: Floats | None = None) -> Platt | Isotonic:
-    """``platt`` for few rows (two numbers are learned), ``isotonic`` for about a thousand and more."""
+    """Fit ``platt`` (two numbers, for few rows) or ``isotonic`` (for about a thousand rows and more)."""
     if method not in _METHODS:
         raise CriticError(f"probability calibration {method!r} is unknown; known: {', '.join(_METHODS)}")
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
@@ -119,7 +119,7 @@ def fit_calibrator(method: str, scores: Any, labels: Any, weights: Floats | None
 def crossfit_probabilities(
     method: str, scores: Any, labels: Any, groups: Sequence[str] = (), folds: int = 5, seed: int = 0
 ) -> Floats:
-    """Probabilities of rows by calibrators that did not see them, so that their error can be measured."""
+    """Return probabilities of rows by calibrators that were not fitted on them, so that their error can be measured."""
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names = list(groups) or [str(i) for i in range(len(scores))]
     fold, found = group_folds(names, folds, seed), np.zeros(len(scores))

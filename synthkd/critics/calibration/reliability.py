@@ -1,4 +1,4 @@
-"""Whether a score of 0.8 means that eight of ten are valid: bins of equal mass, and the error over them."""
+"""Reliability table: share of valid rows by score, in bins of equal mass."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bin:
 
 
 def reliability(curve: Curve, bins: int = 15) -> list[Bin]:
-    """Bins with equal numbers of rows, from the lowest scores to the highest; equal scores stay together."""
+    """Return bins with equal numbers of rows, from the lowest scores to the highest; equal scores share a bin."""
     scores, labels = curve.scores[::-1], curve.labels[::-1]
     weights = np.ones(len(scores)) if curve.weights is None else curve.weights[::-1]
     places = equal_mass_bins(scores, bins)

@@ -1,4 +1,4 @@
-"""What a calibration ends with: a threshold that keeps the promise, or why there is none."""
+"""Results of a calibration: a threshold with a guarantee, or why there is none."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold that keeps the asked precision: accept where score >= threshold.
+    """A threshold that guarantees a target precision: accept rows with score >= threshold.
 
-    ``precision``, ``kept`` and ``recall`` are those of the held-out rows (weighted, where they have weights).
-    ``lower_bound`` is the bound at this threshold alone; the promise, which counts that many thresholds were
-    looked at, is ``asked``. ``decided`` is the number of rows whose accepted part the promise is about; None
-    means all that could ever be drawn.
+    Attributes:
+        threshold: Lowest accepted score.
+        target_precision: The guaranteed precision, which allows for the many thresholds tested.
+        confidence: Confidence of the guarantee.
+        lower_bound: Bound on the precision at this threshold alone.
+        precision: Precision of the held-out rows, weighted if they have weights; likewise ``kept`` and ``recall``.
+        kept: Share of rows kept.
+        recall: Share of valid rows kept.
+        held_out: Number of held-out labels.
+        decided: Number of rows whose accepted part the guarantee is about; None for the population.
+        effective: Number of independent labels that clustered ones are worth; None if rows are not clustered.
     """
 
     threshold: float
-    asked: float
+    target_precision: float
     confidence: float
     lower_bound: float
     precision: float
@@ -24,29 +31,36 @@ class Threshold:
     recall: float
     held_out: int
     decided: int | None = None
-    #: Independent labels that tell as much, where rows hang together.
     effective: int | None = None
 
     def sentence(self) -> str:
-        """In words."""
-        about = "" if self.decided is None else f", in what is accepted of {self.decided:,} rows"
+        """Describe the result."""
+        about = "" if self.decided is None else f", in the accepted part of {self.decided:,} rows"
         return (
-            f"precision {self.asked:.2f} asked: threshold {self.threshold:.4f} keeps {self.kept:.1%} of the rows and"
+            f"target precision {self.target_precision:.2f}: threshold {self.threshold:.4f} keeps {self.kept:.1%} of the rows and"
             f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on {self.held_out:,} held-out"
-            f" labels{effective_labels_note(self.effective)}, at least {self.asked:.2f} with {self.confidence:.0%} confidence{about}"
+            f" labels{effective_labels_note(self.effective)}, at least {self.target_precision:.2f} with {self.confidence:.0%} confidence{about}"
         )
 
 
 @dataclass(frozen=True)
 class Unreachable:
-    """No threshold passes.
+    """The result if no threshold passes.
 
-    ``best_precision`` is the highest seen at a cut that keeps a twentieth of the rows or a multiple of it;
-    ``best_threshold`` makes that cut. No target enters. ``labels_needed``: held-out labels in all that would
-    probably do, if the figures seen are true; ``labels_safe``: if one row of each verdict more had been seen.
+    Attributes:
+        target_precision: The precision that cannot be guaranteed.
+        confidence: Confidence of the tests.
+        best_precision: Highest precision observed at a cut that keeps a twentieth of the rows or a multiple of it,
+            whatever the target.
+        best_kept: Share of rows that this cut keeps.
+        labels_needed: Held-out labels in all that would probably suffice, if the observed figures are true.
+        held_out: Number of held-out labels.
+        effective: Number of independent labels that clustered ones are worth; None if rows are not clustered.
+        best_threshold: Threshold of the best cut.
+        labels_safe: Like ``labels_needed``, if one more row of each verdict had been observed.
     """
 
-    asked: float
+    target_precision: float
     confidence: float
     best_precision: float
     best_kept: float
@@ -58,22 +72,22 @@ class Unreachable:
 
     @property
     def advice(self) -> str:
-        """What is the matter and what would help."""
+        """The problem, and what would help."""
         seen = (
-            f"a precision of {self.asked:.2f} with {self.confidence:.0%} confidence could not be had: the best on"
+            f"the target precision {self.target_precision:.2f} cannot be reached with {self.confidence:.0%} confidence: the best on"
             f" {self.held_out:,} held-out labels{effective_labels_note(self.effective)} was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
         )
         if self.labels_needed is None:
-            return seen + " More labels alone will not help: ask for less, or train a better critic."
+            return seen + " More labels alone will not help: choose a lower target, or train a better critic."
         more = max(self.labels_needed - self.held_out, 1)
         of = "" if self.effective is None else " of other groups"
         return (
-            f"{seen} About {more:,} more held-out labels{of} would make it pass if that figure is true{self._safe()}; or ask"
-            " for less."
+            f"{seen} About {more:,} more held-out labels{of} would make it pass if that figure is true{self._safe()}; or"
+            " choose a lower target."
         )
 
     def _safe(self) -> str:
-        """How many labels would do if the best cut was seen too good."""
+        """Say how many labels would suffice if the best cut looked too good."""
         if self.labels_safe is None:
             return ", and no number of them if one more wrong row shows"
         if self.labels_safe == self.labels_needed:
@@ -81,10 +95,10 @@ class Unreachable:
         return f", and about {self.labels_safe - self.held_out:,} if one more wrong row shows"
 
     def sentence(self) -> str:
-        """In words."""
+        """Describe the result."""
         return self.advice
 
 
 def effective_labels_note(effective: int | None) -> str:
-    """In words, for labels of clustered rows."""
+    """Return the note on the worth of clustered labels."""
     return "" if effective is None else f" (worth about {effective:,} independent ones)"

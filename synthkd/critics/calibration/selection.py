@@ -1,4 +1,4 @@
-"""The loosest threshold that keeps an asked precision, or why there is none."""
+"""Choose the loosest threshold that guarantees a target precision, or explain why there is none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from synthkd.critics.calibration.plan import RANK_STARTS, STARTS, ThresholdPlan,
 from synthkd.critics.calibration.results import Threshold, Unreachable
 from synthkd.errors import CriticError
 
-#: Rows from which a precision that was seen is worth telling.
+#: Fewest rows of a cut whose precision is reported.
 _TELLING = 20
-#: The same of a few rows: a quarter of them, and these at least.
+#: The same for few held-out rows: a quarter of them, and at least these.
 _TELLING_LEAST = 5
-#: Chance with which the number of labels that is named makes a precision reachable, if the figures seen are true.
+#: Chance with which the advised number of labels suffices, if the observed figures are true.
 LIKELY = 0.8
 
 
@@ -31,9 +31,9 @@ class PassedTest:
 def fallback_test(
     evidence: Evidence, plan: ThresholdPlan, precision: float, alpha: float
 ) -> PassedTest | None:
-    """The fallback procedure: what passes hands its error on to the next looser threshold, what fails ends it.
+    """Run the fallback procedure: a passed test hands its error to the next looser threshold, a failed one ends the chain.
 
-    Where testing has ended it starts anew at the next place at which a share of the error enters.
+    A new chain starts at the next place at which a share of the error enters.
     """
     best: PassedTest | None = None
     level, known = 0.0, evidence.p_values(plan.thresholds, precision)
@@ -52,7 +52,7 @@ def fallback_test(
 def choose_threshold(
     evidence: Evidence, precision: float, confidence: float, plan: ThresholdPlan | None = None
 ) -> Threshold | Unreachable:
-    """The loosest threshold that passes, by ranks and, where given, by ``plan`` from other labels."""
+    """Return the loosest threshold that passes, by ranks and, if given, by a plan from other labels."""
     check_target(precision, confidence)
     alpha = 1 - confidence
     plan = plan_for(evidence, precision, alpha, plan)
@@ -65,13 +65,13 @@ def choose_threshold(
 def plan_for(
     evidence: Evidence, precision: float, alpha: float, planned: ThresholdPlan | None = None
 ) -> ThresholdPlan:
-    """By the ranks of the scores, joined with a plan from other labels where there is one."""
+    """Plan by the ranks of the scores, joined with a plan from other labels if there is one."""
     ranks = ThresholdPlan.by_ranks(evidence.scores, precision, alpha, evidence.decided)
     return ranks if planned is None else ThresholdPlan.joined(planned, ranks)
 
 
 def effective_labels(evidence: Evidence) -> int | None:
-    """Independent labels that tell as much as all held-out ones; None if each stands alone."""
+    """Return how many independent labels the held-out ones are worth; None if rows are not clustered."""
     if evidence.groups is None:
         return None
     return max(int(len(evidence.labels) / evidence.effect(float(evidence.scores[-1]))), 1)
@@ -80,12 +80,12 @@ def effective_labels(evidence: Evidence) -> int | None:
 def threshold_at(
     evidence: Evidence, plan: ThresholdPlan, passed: PassedTest, precision: float, confidence: float
 ) -> Threshold:
-    """What is known of the threshold at a place that passed."""
+    """Describe the threshold at a place that passed."""
     chosen = _at_a_row(evidence, float(plan.thresholds[passed.place]))
     seen, kept, recall = evidence.rate(chosen)
     return Threshold(
         threshold=chosen,
-        asked=precision,
+        target_precision=precision,
         confidence=confidence,
         lower_bound=max(evidence.lower_bound(chosen, passed.level), precision),
         precision=seen,
@@ -98,7 +98,7 @@ def threshold_at(
 
 
 def _at_a_row(evidence: Evidence, threshold: float) -> float:
-    """The lowest score that passes: nothing is known of the gap below it, where no held-out row lies."""
+    """Return the lowest held-out score that passes: nothing is known of the gap below."""
     count = evidence.accepted(threshold)
     return threshold if count == len(evidence.scores) else float(evidence.scores[count - 1])
 
@@ -106,11 +106,11 @@ def _at_a_row(evidence: Evidence, threshold: float) -> float:
 def explain_unreachable(
     evidence: Evidence, plan: ThresholdPlan, precision: float, confidence: float, alpha: float
 ) -> Unreachable:
-    """Say why nothing passed at the error ``alpha``: the best cut seen, and how many labels would do if it is true."""
+    """Explain why no test passed: the best cut observed, and how many labels would suffice if its precision is true."""
     best, places = best_observed_cut(evidence)
     seen, kept, _ = evidence.rate(best)
     return Unreachable(
-        asked=precision,
+        target_precision=precision,
         confidence=confidence,
         best_precision=seen,
         best_kept=kept,
@@ -123,9 +123,9 @@ def explain_unreachable(
 
 
 def best_observed_cut(evidence: Evidence) -> tuple[float, list[int]]:
-    """Threshold with the highest precision seen, the looser of equal ones; and all places looked at, in rows.
+    """Return the threshold with the highest observed precision, the looser of equals, and all places compared, in rows.
 
-    One place for each twentieth of the rows that has enough rows to tell. No target enters.
+    There is a place at each twentieth of the rows that has enough rows. No target enters.
     """
     rows = len(evidence.scores)
     fewest = min(_TELLING, max(rows // 4, _TELLING_LEAST))
@@ -138,11 +138,11 @@ def best_observed_cut(evidence: Evidence) -> tuple[float, list[int]]:
 def _labels_needed(
     evidence: Evidence, places: list[int], precision: float, alpha: float, prior: int = 0
 ) -> int | None:
-    """Fewest held-out labels in all with which a start by ranks would probably pass; None if a million are too few.
+    """Return the fewest held-out labels in all with which a start by ranks would probably pass; None beyond a million.
 
-    The labels in hand stay. New ones come from further groups like theirs, are valid as often as the labels in hand
-    above the same score, and above a stricter one at least as often as above a looser one. ``prior`` rows of each
-    verdict are added to those in hand before they are believed: the best of many places was seen to be too good.
+    The present labels stay. New ones are assumed to come from further groups like theirs, with the same precision above
+    a score, which never falls as the score rises. ``prior`` rows of each verdict are added to the present ones: the
+    best of many places looks too good.
     """
     from scipy.stats import binom
 
@@ -177,8 +177,8 @@ def _labels_needed(
 
 
 def check_target(precision: float, confidence: float) -> None:
-    """Refuse what cannot be asked."""
+    """Refuse a target precision or confidence outside (0, 1)."""
     if not 0 < precision < 1:
-        raise CriticError(f"a precision of {precision} was asked for; it must lie between 0 and 1")
+        raise CriticError(f"the target precision is {precision}; it must lie between 0 and 1")
     if not 0 < confidence < 1:
-        raise CriticError(f"a confidence of {confidence} was asked for; it must lie between 0 and 1")
+        raise CriticError(f"the confidence is {confidence}; it must lie between 0 and 1")

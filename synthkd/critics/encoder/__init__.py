@@ -1,4 +1,4 @@
-"""The encoder critic: any transformers encoder, fine-tuned as a cross-encoder or frozen under a linear head."""
+"""The encoder critic: a transformers encoder, fine-tuned as a cross-encoder or frozen under a linear head."""
 
 from synthkd.critics.encoder.critic import EncoderCritic
 

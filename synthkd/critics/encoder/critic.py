@@ -1,4 +1,4 @@
-"""The encoder critic: fine-tuned on the candidate in words, or frozen with a linear head for small machines."""
+"""The encoder critic: fine-tuned on verbalised candidates, or frozen under a linear head for small machines."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.recipe.published_values import public_name
 
-#: Rows that are sorted by length together; what is in memory at a time.
+#: Rows sorted by length together and held in memory at a time.
 WINDOW = 16_384
-#: The folder of the fine-tuned encoder; for a frozen one, where a copy may be put.
+#: Folder of the fine-tuned encoder; a copy of a frozen encoder may be put there.
 MODEL = "encoder"
 _VERSION = 1
 _HEAD = {name: Array("float64", ("features",)) for name in ("head_mean", "head_weight")} | {
@@ -58,11 +58,16 @@ class _Settings(CriticSettings):
 
 
 class EncoderCritic(Critic):
-    """Any transformers encoder with safetensors.
+    """A transformers encoder with safetensors; a column ``source`` in the training rows is read beside the candidate.
 
-    ``model`` is a folder or a hub name. ``frozen`` encodes each text once and trains a linear head on the vectors
-    and on the teacher's numbers; else the whole encoder is fine-tuned. A column ``source`` in the training rows
-    is read beside the candidate. The others are those of `Schedule`.
+    Args:
+        kind: Kind of the candidates.
+        model: Folder or hub name of the encoder.
+        frozen: Encode each text once and train a linear head on the vectors and the teacher's numbers, instead of
+            fine-tuning the encoder.
+        max_length: Tokens read of a text.
+        device: Device of torch; None picks the fastest.
+        schedule: Options of `FineTuningSchedule`.
     """
 
     name: ClassVar[str] = "encoder"
@@ -103,14 +108,14 @@ class EncoderCritic(Critic):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Fine-tune the encoder, or fit the head of a frozen one. Each row is its own group if none are given."""
+        """Fine-tune the encoder, or fit the head of a frozen one; without groups, each row is its own."""
         import torch
 
         if len(set(labels.tolist())) < 2:
             raise CriticError("all verdicts are the same; a critic needs rows of both")
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
         self.grounded = texts.SOURCE in rows.schema.names
-        # The seed rules the new head and the dropout, and leaves the caller's random numbers alone.
+        # Head and dropout follow the seed; the caller's random state stays as it was.
         with torch.random.fork_rng():
             torch.manual_seed(self.schedule.seed)
             self._model, self._tokenizer = models.load_transformer(self.model_name)
@@ -131,7 +136,7 @@ class EncoderCritic(Critic):
         self._head = LogisticHead.fit(self._features(rows), labels, groups, weights)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        """Probability of being valid, window by window; which rows stand together changes no score."""
+        """Return probabilities window by window; a row's score does not depend on its window."""
         if self._model is None:
             raise CriticError("this critic was not trained yet")
         parts = [self._logits(part) for part in _windows(batch)]
@@ -153,7 +158,7 @@ class EncoderCritic(Critic):
         )
 
     def _features(self, rows: pa.RecordBatch | pa.Table) -> Any:
-        """(n, d) vectors of the candidate in words and of its two sides, and the teacher's numbers."""
+        """Return features (n, d): vectors of the candidate and of its two sides, and the teacher's numbers."""
         assert self._vectors is not None
         assert self._scales is not None
         blocks = [self._vectors.of(texts.sentences(rows, self.kind))]
@@ -164,7 +169,7 @@ class EncoderCritic(Critic):
         return np.concatenate(blocks, axis=1)
 
     def save(self, folder: Path) -> None:
-        """A fine-tuned encoder goes with the critic; a frozen one is named by its content and not copied."""
+        """Save the critic with a fine-tuned encoder; a frozen encoder is named by its content, not copied."""
         if self._model is None:
             raise CriticError("this critic was not trained yet")
         config: dict[str, Any] = {
@@ -187,7 +192,7 @@ class EncoderCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> EncoderCritic:
-        """``encoder``: folder or hub name of a frozen encoder that is not found by itself; ``device`` as in the constructor."""
+        """Load a critic; ``encoder`` names a frozen encoder that is not found by itself, ``device`` is as in the constructor."""
         models.require_encoder_extras("the encoder critic")
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)
@@ -203,9 +208,7 @@ class EncoderCritic(Critic):
         given = options.get("encoder")
         if not critic.frozen:
             if given is not None:
-                raise CriticError(
-                    f"{folder}: its encoder was fine-tuned and stands in it; leave `encoder` out"
-                )
+                raise CriticError(f"{folder}: its fine-tuned encoder is in the folder; leave `encoder` out")
             critic._load_tuned(folder, arrays)
         elif settings.encoder is None:
             raise CRITIC_ARTIFACT.refuse(folder, "critic.json: encoder: a frozen encoder is not named")
@@ -273,7 +276,7 @@ def _head(arrays: dict[str, Any]) -> tuple[LogisticHead, Scales]:
 
 
 def _schedule(options: dict[str, Any]) -> FineTuningSchedule:
-    """Read the options of a fine-tuning. Raises `CriticError` for one that there is not, or of another type."""
+    """Read the options of a fine-tuning. Raises `CriticError` for an unknown option or a wrong type."""
     known = [field.name for field in fields(FineTuningSchedule)]
     for name in options:
         if name not in known:
@@ -288,7 +291,7 @@ def _schedule(options: dict[str, Any]) -> FineTuningSchedule:
 
 
 def _check(schedule: FineTuningSchedule, max_length: int) -> None:
-    """Refuse numbers that no training can go by."""
+    """Refuse options out of their range."""
     wrong = [
         name
         for name, good in (

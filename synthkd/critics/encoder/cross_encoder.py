@@ -1,4 +1,4 @@
-"""A cross-encoder: any encoder, the mean over its last layer's tokens, and one output."""
+"""Cross-encoders and their fine-tuning: an encoder, the mean over its last layer's tokens, one output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EPSILON = 1e-5
 
 
 class CrossEncoder:
-    """``encoder`` is a transformers model; ``head`` a linear layer on its mean vector, scaled to unit variance."""
+    """A transformers encoder with a linear head on its mean vector, scaled to unit variance."""
 
     def __init__(self, encoder: Any, device: str) -> None:
         import torch
@@ -37,7 +37,7 @@ class CrossEncoder:
         self.device = device
 
     def logits(self, fields: Mapping[str, Any]) -> Any:
-        """(n,) logits of a batch of token ids (n, length)."""
+        """Return the logits (n,) of a batch of token ids (n, length)."""
         import torch
 
         mean = self._means(fields)
@@ -46,7 +46,7 @@ class CrossEncoder:
         return self.head(mean)[:, 0]
 
     def exact_logits(self, fields: Mapping[str, Any]) -> Floats:
-        """(n,) logits, without dropout; a row's does not depend on its place in the batch, as sums of torch may."""
+        """Return logits (n,) without dropout, independent of a row's place in the batch, unlike sums of torch."""
         mean = self._means(fields).double().cpu().numpy()
         mean = mean - mean.mean(axis=1, keepdims=True)
         mean /= np.sqrt((mean * mean).mean(axis=1, keepdims=True) + _EPSILON)
@@ -55,34 +55,34 @@ class CrossEncoder:
         return logits
 
     def _means(self, fields: Mapping[str, Any]) -> Any:
-        """(n, hidden size) the mean vector of each row's tokens."""
+        """Return the mean vector of each row's tokens (n, hidden size)."""
         states = self.encoder(**fields).last_hidden_state
         mask = fields["attention_mask"][..., None].to(states.dtype)
         return (states * mask).sum(1) / mask.sum(1)
 
     def train(self, on: bool) -> None:
-        """With dropout or without."""
+        """Switch dropout on or off."""
         self.encoder.train(on)
 
     def parameters(self) -> Iterator[Any]:
-        """All of them, the encoder's first."""
+        """Yield all parameters, the encoder's first."""
         yield from self.encoder.parameters()
         yield from self.head.parameters()
 
     def state(self) -> list[Any]:
-        """A copy of the weights, for `restore`."""
+        """Return a copy of the weights, for `restore`."""
         return [
             {name: v.detach().clone() for name, v in m.state_dict().items()}
             for m in (self.encoder, self.head)
         ]
 
     def restore(self, state: list[Any]) -> None:
-        """Back to what `state` gave."""
+        """Restore the weights that `state` returned."""
         for module, values in zip((self.encoder, self.head), state, strict=True):
             module.load_state_dict(values)
 
     def freeze(self, trained_layers: int | None) -> None:
-        """Leave the embeddings and all but the upper layers as they are; ``None`` leaves nothing."""
+        """Train only this many upper layers, without the embeddings; None trains everything."""
         if trained_layers is None:
             return
         layers = self._layers()
@@ -103,21 +103,23 @@ class CrossEncoder:
         )
 
 
-#: The recall at which epochs are compared.
+#: Recall at which epochs are compared.
 RECALL = 0.8
 _STRICT = ConfigDict(extra="forbid")
-#: Fewest rows of each verdict in a validation part that may decide.
+#: Fewest rows of each verdict in a validation part.
 _FEWEST = 10
 
 
 @dataclass(frozen=True, config=_STRICT)
 class FineTuningSchedule:
-    """How a fine-tuning goes.
+    """Options of a fine-tuning.
 
-    ``validation``: share of the groups that decide when to stop; 0 runs every epoch. ``trained_layers``: only so
-    many of the upper layers are trained, without the embeddings (less memory and time); None trains everything.
-    ``bf16``: train in half precision; None does on accelerators that have it. A CPU with AVX512-BF16 is about three
-    times as fast with it, others are slower. Scores are computed in fp32 all the same.
+    Attributes:
+        validation: Share of the groups that decides when to stop; 0 runs every epoch.
+        trained_layers: Number of upper layers to train, without the embeddings, in less memory and time; None trains
+            everything.
+        bf16: Train in half precision; None does on accelerators that support it. A CPU with AVX512-BF16 is about three
+            times as fast with it, others are slower. Scores are computed in fp32.
     """
 
     epochs: int = 4
@@ -136,7 +138,7 @@ class FineTuningSchedule:
 
 @dataclass(config=_STRICT)
 class FineTuningHistory:
-    """What each epoch came to on the validation part, and which one was kept."""
+    """Figures of each epoch on the validation part, and the epoch kept."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     kept: int = -1
@@ -146,7 +148,7 @@ class FineTuningHistory:
 def validation_split(
     groups: Sequence[str], labels: Labels, schedule: FineTuningSchedule
 ) -> tuple[Ints, Ints]:
-    """Training and validation rows that share no group; all rows train where validation would say too little."""
+    """Return training and validation rows that share no group; all rows train if validation would be too small."""
     held = np.array(
         [fraction(f"{schedule.seed}:{group}") < schedule.validation for group in groups], dtype=bool
     )
@@ -164,7 +166,7 @@ def fine_tune(
     weights: Scores | None,
     schedule: FineTuningSchedule,
 ) -> FineTuningHistory:
-    """Train in place; the model is left as it was after its best epoch."""
+    """Train in place, and restore the weights of the best epoch."""
     import torch
 
     train, held = validation_split(groups, labels, schedule)
@@ -197,7 +199,7 @@ def fine_tune(
 
 
 class _Steps:
-    """The optimiser: the encoder at the asked rate; the head, which starts from nothing, at a multiple of it."""
+    """The optimiser: the encoder at the given rate; the head, which starts at random, at a multiple of it."""
 
     def __init__(self, model: CrossEncoder, schedule: FineTuningSchedule, total: int) -> None:
         import torch
@@ -210,7 +212,7 @@ class _Steps:
         self.optimizer = torch.optim.AdamW(groups, weight_decay=schedule.weight_decay)
 
     def take(self, fields: Any, target: Any, weight: Any) -> None:
-        """One step down the weighted cross-entropy of a batch."""
+        """Take one step on the weighted cross-entropy of a batch."""
         import torch
 
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
@@ -226,7 +228,7 @@ class _Steps:
 
 
 def logits_of(model: CrossEncoder, encoded: TokenizedTexts, chosen: Ints | None = None) -> Scores:
-    """(n,) logits in the order of the rows, computed in fp32."""
+    """Return logits (n,) in the order of the rows, computed in fp32."""
     import torch
 
     rows = np.arange(len(encoded.lengths)) if chosen is None else chosen
@@ -239,7 +241,7 @@ def logits_of(model: CrossEncoder, encoded: TokenizedTexts, chosen: Ints | None 
 
 
 def cross_entropy_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
-    """(n,) float32: a row's sampling weight times its class's, with mean 1 over the training rows."""
+    """Return weights (n,): sampling weight times class weight, with mean 1 over the training rows."""
     weight = np.ones(len(labels)) if weights is None else np.array(weights, dtype=np.float64)
     if balanced:
         for value in (False, True):
@@ -249,7 +251,7 @@ def cross_entropy_weights(labels: Labels, train: Ints, weights: Scores | None, b
 
 
 def _pace(step: int, total: int, warmup: float) -> float:
-    """Linear from 0 to 1 over the warm-up, then linear down to 0 at the end."""
+    """Return the share of the rate: linear up to 1 over the warm-up, then linear down to 0."""
     rise = max(1.0, warmup * total)
     return min((step + 1) / rise, (total - step) / max(1.0, total - rise))
 

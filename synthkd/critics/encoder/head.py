@@ -18,7 +18,7 @@ _DEFAULT = 3e-3
 
 
 def comparison_features(left: Floats, right: Floats) -> Floats:
-    """(n, 4 d + 1): u, v, u*v, |u-v| and the cosine."""
+    """Return u, v, u*v, |u-v| and the cosine of two vectors (n, 4 d + 1)."""
     product = left * right
     return np.concatenate([left, right, product, np.abs(left - right), product.sum(1, keepdims=True)], axis=1)
 
@@ -40,7 +40,7 @@ class LogisticHead:
         """Choose the L2 penalty by grouped cross-validation, then fit on all rows."""
         mean, scale = features.mean(0), features.std(0)
         constant = np.ptp(features, axis=0) == 0
-        # The mean of equal numbers may be another number, by rounding.
+        # Rounding may move the mean of equal numbers.
         mean[constant], scale[constant | (scale < 1e-9)] = features[0, constant], 1.0
         scaled = (features - mean) / scale
         strength = choose_regularisation(
@@ -50,6 +50,6 @@ class LogisticHead:
         return cls(mean, scale, model.coef_[0], float(model.intercept_[0]), strength)
 
     def logits(self, features: Floats) -> Scores:
-        """(n,) logits."""
+        """Return the logits of features (n,)."""
         found: Scores = row_sums((features - self.mean) / self.scale, self.weight) + self.bias
         return found

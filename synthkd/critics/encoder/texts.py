@@ -1,4 +1,4 @@
-"""What the encoder reads of a row: the candidate in words, and beside it its source or its parts."""
+"""Texts that the encoder reads of a row: the verbalised candidate, and its source or its parts."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.kinds.relations import put_names
 
-#: The column with the text that a grounded candidate must follow from.
+#: Column of the text that a grounded candidate must follow from.
 SOURCE = "source"
 
 
 def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[TextPair]:
-    """Source and candidate of each row, as the cross-encoder reads them; without a source, the candidate alone."""
+    """Return source and candidate of each row for a cross-encoder; the candidate alone if not grounded."""
     return [
-        (source, said) if grounded else (said, None)
-        for source, said in zip(_sources(rows, grounded), sentences(rows, kind), strict=True)
+        (source, sentence) if grounded else (sentence, None)
+        for source, sentence in zip(_sources(rows, grounded), sentences(rows, kind), strict=True)
     ]
 
 
 def sentences(rows: pa.Table | pa.RecordBatch, kind: Kind) -> list[str]:
-    """Each candidate in words, with names for PersonX and PersonY: no encoder has read of those two."""
+    """Verbalise candidates, with names for PersonX and PersonY, which encoders do not know."""
     return [put_names(kind.verbalize(row)) for row in _records(rows, kind)]
 
 
 def compared_texts(
     rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool
 ) -> tuple[list[str], list[str]] | None:
-    """The two texts that a frozen encoder compares: source and candidate, or the first and the last part.
+    """Return the two texts that a frozen encoder compares: source and candidate, or first and last column.
 
-    ``None`` for a kind of one part: there is nothing to compare.
+    None for a kind with one column.
     """
     if grounded:
         return _sources(rows, grounded), sentences(rows, kind)

@@ -1,1 +1,1 @@
-"""Text_."""
+"""The text critic: features of answers that are texts."""

@@ -1,4 +1,4 @@
-"""The text critic: an answer's form, words and overlap with what it was written from, and its place among siblings."""
+"""The text critic: an answer's form, words, overlap with its sources, and rank among its siblings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
 
 _VERSION = 1
-#: Rows that are scored at a time.
+#: Rows scored at a time.
 _SLICE = 4096
-#: On easy rows all rank alike: then the first is taken, which is the surest of what it says.
+#: On easy rows all rank alike: then the first, which gives the most confident scores, is chosen.
 _CHOICES = (0.3, 0.1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
-_READER = ("answers", "sources", "categories", "siblings")
+_TEXT_FEATURES = ("answers", "sources", "categories", "siblings")
 _ARRAYS = ("rarity", "common", "mean", "deviation")
 _SHAPES = {
     "rarity": Array("float64", (1 << BITS,), -100, 100),
@@ -48,10 +48,14 @@ class _Settings(CriticSettings):
 
 
 class TextCritic(Critic):
-    """For answers that are texts: their form, commonest words, overlap with the input, the teacher's numbers.
+    """Logistic regression on features of texts: form, commonest words, overlap with the input, the teacher's numbers.
 
-    ``words``: how many of the training answers' commonest words are features. A column of few values, a label say,
-    divides what each feature means. Columns of `siblings.with_siblings` are read where the training rows have them.
+    A column of few values, such as a label, is a category with weights of its own. Columns of `with_siblings` are read
+    if the training rows have them.
+
+    Args:
+        kind: Kind of the candidates.
+        words: Number of the training answers' commonest words that are features.
     """
 
     name: ClassVar[str] = "text"
@@ -64,7 +68,7 @@ class TextCritic(Critic):
                 f"critic 'text': the option `words` is {words!r}; it must be 0 or a whole number above"
             )
         self.words = words
-        self._reader: TextFeatures | None = None
+        self._features: TextFeatures | None = None
         self._weights: Scores = np.zeros(0)
         self._bias = self._strength = 0.0
 
@@ -81,8 +85,8 @@ class TextCritic(Critic):
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
         if len(set(labels.tolist())) < 2:
             raise CriticError("all verdicts are the same; a critic needs rows of both")
-        self._reader = TextFeatures.of(rows, self.kind, self.words)
-        features = self._reader.features(rows)
+        self._features = TextFeatures.of(rows, self.kind, self.words)
+        features = self._features.matrix(rows)
         # A feature that is the same in all rows gets no weight.
         features[:, np.ptp(features, axis=0) == 0] = 0
         self._strength = choose_regularisation(
@@ -92,33 +96,33 @@ class TextCritic(Critic):
         self._weights, self._bias = model.coef_[0], float(model.intercept_[0])
 
     @property
-    def reader(self) -> TextFeatures:
-        """What training rows came to."""
-        if self._reader is None:
+    def features(self) -> TextFeatures:
+        """The fitted features."""
+        if self._features is None:
             raise CriticError("this critic was not trained yet")
-        return self._reader
+        return self._features
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        reader, logits = self.reader, np.zeros(batch.num_rows)
+        features, logits = self.features, np.zeros(batch.num_rows)
         for start in range(0, batch.num_rows, _SLICE):
-            part = row_sums(reader.features(batch.slice(start, _SLICE)), self._weights)
+            part = row_sums(features.matrix(batch.slice(start, _SLICE)), self._weights)
             logits[start : start + _SLICE] = part + self._bias
         return sigmoid(logits)
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        """Siblings are not among them: rows without those are refused."""
-        plain = self._weights[: len(self.reader.mean) + len(self.reader.common)]
+        """Return number columns read and ignored; columns of siblings are not among them, since they are required."""
+        plain = self._weights[: len(self.features.mean) + len(self.features.common)]
         rest = self._weights[len(plain) :].reshape(-1, 1 + len(plain))[:, 1:]
         used = (np.vstack([plain, rest])[:, : len(NUMERIC)] != 0).any(axis=0)
         return number_columns(used)
 
     def save(self, folder: Path) -> None:
-        arrays = {name: getattr(self.reader, name) for name in _ARRAYS} | {"weights": self._weights}
+        arrays = {name: getattr(self.features, name) for name in _ARRAYS} | {"weights": self._weights}
         config: dict[str, Any] = {
             "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
             "words": self.words, "bias": self._bias, "regularisation_C": self._strength,
         }  # fmt: skip
-        write_files(folder, arrays, config | {name: getattr(self.reader, name) for name in _READER})
+        write_files(folder, arrays, config | {name: getattr(self.features, name) for name in _TEXT_FEATURES})
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
@@ -141,8 +145,10 @@ class TextCritic(Critic):
         if sizes["features"] != plain + values * (plain + 1):
             raise CRITIC_ARTIFACT.refuse(folder / ARRAYS, "weights: as many as features are needed")
         critic = cls(kind, words=settings.words)
-        parts = {name: getattr(settings, name) for name in _READER} | {name: arrays[name] for name in _ARRAYS}
-        critic._reader = TextFeatures(**parts)
+        parts = {name: getattr(settings, name) for name in _TEXT_FEATURES} | {
+            name: arrays[name] for name in _ARRAYS
+        }
+        critic._features = TextFeatures(**parts)
         critic._weights, critic._bias = arrays["weights"], settings.bias
         critic._strength = settings.regularisation_C
         return critic

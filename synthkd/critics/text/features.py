@@ -1,4 +1,4 @@
-"""Texts to numbers: the form of what was written, and how it stands to what it was written from.
+"""Features of texts: form, overlap with sources, words.
 
 Words are compared by their first letters (`_STEM` bytes), so that `painted` and `painting` meet; each weighs by how rare
 it is among the training rows, so that no list of common words of a language is needed. A batch is hashed at once, as
@@ -29,7 +29,7 @@ Columns = Mapping[str, "ColumnWords"]
 
 
 class ColumnWords:
-    """The words of a column of texts: lower case, letters, digits and apostrophes only."""
+    """Words of a column of texts: lower case, letters, digits and apostrophes only."""
 
     def __init__(self, column: pa.Array | pa.ChunkedArray) -> None:
         part = HashedColumn(_plain(column))
@@ -47,7 +47,7 @@ class ColumnWords:
         self.size, self.count, self.first = len(part.every), part.count, part.first
 
     def distinct(self) -> tuple[Hashes, Ints, Ints]:
-        """Keys of the distinct words of each row, their rows, and where each stands first."""
+        """Return keys of the distinct words of each row, their rows, and their first places."""
         keys, place = np.unique(_in_row(self.stems, self.rows), return_index=True)
         # In the order of the text: sums over the words of a row must not depend on its place in the batch.
         order = np.argsort(place)
@@ -55,13 +55,13 @@ class ColumnWords:
         return keys, self.rows[place], place
 
     def pairs(self) -> tuple[Hashes, Ints]:
-        """Keys and rows of two words that follow each other."""
+        """Return keys and rows of pairs of neighbouring words."""
         near = np.flatnonzero(self.rows[:-1] == self.rows[1:])
         rows = self.rows[near]
         return _in_row(joined_hashes(self.stems[near], self.stems[near + 1], 1), rows), rows
 
     def holding(self, other: ColumnWords) -> Ints:
-        """Places of words where the whole text of the other column's row begins."""
+        """Return places of words at which the whole text of the same row in the other column begins."""
         last = np.arange(len(self.rows)) + other.count[self.rows] - 1
         fits = (other.count[self.rows] > 0) & (last < len(self.rows))
         fits[fits] &= self.rows[last[fits]] == self.rows[fits]
@@ -69,13 +69,13 @@ class ColumnWords:
         rows = self.rows[begin]
         first = other.first[rows]
         sought = other._part.hashes(other._start[first], other._end[first + other.count[rows] - 1])
-        said = self._part.hashes(self._start[begin], self._end[last[begin]])
-        found: Ints = begin[said == sought]
+        answer = self._part.hashes(self._start[begin], self._end[last[begin]])
+        found: Ints = begin[answer == sought]
         return found
 
 
 def rarities(columns: Sequence[ColumnWords]) -> Floats:
-    """(2**BITS,) inverse frequency of words among rows; 0 for what every row has."""
+    """Return the inverse frequency of words among rows (2**BITS,); 0 for a word of every row."""
     rows = np.concatenate([words.rows for words in columns])
     buckets = np.concatenate([bucket(words.stems) for words in columns])
     seen = np.bincount(np.unique((rows << BITS) + buckets) & (1 << BITS) - 1, minlength=1 << BITS)
@@ -84,12 +84,12 @@ def rarities(columns: Sequence[ColumnWords]) -> Floats:
 
 
 def bucket(stems: Hashes) -> Ints:
-    """The place of each word in the table of rarities."""
+    """Return the place of each word in the table of rarities."""
     return (mixed_bits(stems) >> np.uint64(64 - BITS)).astype(np.int64)
 
 
 def form_features(texts: pa.Array | pa.ChunkedArray) -> Numbers:
-    """Length, marks and sentences of each text."""
+    """Return features of each text's form: length, marks, sentences."""
     import pyarrow.compute as pc
 
     texts = pc.fill_null(texts.cast(pa.string()), "")
@@ -107,18 +107,18 @@ def form_features(texts: pa.Array | pa.ChunkedArray) -> Numbers:
     }
 
 
-def overlap_features(said: ColumnWords, sources: Columns, rarity: Floats) -> Numbers:
-    """How a text stands to each of its sources and to all of them; NaN where a number has no meaning."""
-    keys, rows, place = said.distinct()
-    weight = rarity[bucket(said.stems[place])]
-    pairs, pair_rows = said.pairs()
+def overlap_features(answer: ColumnWords, sources: Columns, rarity: Floats) -> Numbers:
+    """Return features of a text's overlap with each source and with all; NaN if undefined."""
+    keys, rows, place = answer.distinct()
+    weight = rarity[bucket(answer.stems[place])]
+    pairs, pair_rows = answer.pairs()
     known = {name: source.distinct() for name, source in sources.items()}
     found, seen, copied = Numbers(), np.zeros(len(keys), bool), np.zeros(len(pairs), bool)
     for name, source in sources.items():
         theirs, their_rows, their_place = known[name]
         their_weight = rarity[bucket(source.stems[their_place])]
         others = [one for other, (one, _, _) in known.items() if other != name]
-        told, from_it, pair_of_it = (
+        covered, from_it, pair_of_it = (
             np.isin(theirs, keys),
             np.isin(keys, theirs),
             np.isin(pairs, source.pairs()[0]),
@@ -126,36 +126,38 @@ def overlap_features(said: ColumnWords, sources: Columns, rarity: Floats) -> Num
         seen, copied = seen | from_it, copied | pair_of_it
         alone = ~np.isin(theirs, np.concatenate(others)) if others else np.ones(len(theirs), bool)
         found |= {
-            f"covers {name}": _share(told, their_rows, their_weight, said.size),
-            f"covers only {name}": _share(told[alone], their_rows[alone], their_weight[alone], said.size),
-            f"from {name}": _share(from_it, rows, weight, said.size),
-            f"copied from {name}": _share(pair_of_it, pair_rows, None, said.size),
-            **_naming(name, said, source),
+            f"covers {name}": _share(covered, their_rows, their_weight, answer.size),
+            f"covers only {name}": _share(
+                covered[alone], their_rows[alone], their_weight[alone], answer.size
+            ),
+            f"from {name}": _share(from_it, rows, weight, answer.size),
+            f"copied from {name}": _share(pair_of_it, pair_rows, None, answer.size),
+            **_naming(name, answer, source),
         }
-    digits = said.digits[place]
+    digits = answer.digits[place]
     found |= {
-        "new words": np.log1p(np.bincount(rows[~seen], weight[~seen], said.size)),
-        "new share": _share(~seen, rows, weight, said.size),
-        "copied": _share(copied, pair_rows, None, said.size),
-        "numbers found": _share(seen[digits], rows[digits], None, said.size, np.nan),
-        "rarity": np.bincount(rows, weight, said.size)
-        / np.maximum(np.bincount(rows, minlength=said.size), 1),
-        "variety": np.bincount(rows, minlength=said.size) / np.maximum(said.count, 1),
+        "new words": np.log1p(np.bincount(rows[~seen], weight[~seen], answer.size)),
+        "new share": _share(~seen, rows, weight, answer.size),
+        "copied": _share(copied, pair_rows, None, answer.size),
+        "numbers found": _share(seen[digits], rows[digits], None, answer.size, np.nan),
+        "rarity": np.bincount(rows, weight, answer.size)
+        / np.maximum(np.bincount(rows, minlength=answer.size), 1),
+        "variety": np.bincount(rows, minlength=answer.size) / np.maximum(answer.count, 1),
     }
     return found
 
 
-def _naming(name: str, said: ColumnWords, source: ColumnWords) -> Numbers:
-    """Whether the text holds the whole source, and how far from its beginning."""
-    places = said.holding(source)[::-1]
-    where = np.full(said.size, np.nan)
-    rows = said.rows[places]
-    where[rows] = (places - said.first[rows]) / said.count[rows]
+def _naming(name: str, answer: ColumnWords, source: ColumnWords) -> Numbers:
+    """Return whether a text contains the whole source, and how far from its beginning."""
+    places = answer.holding(source)[::-1]
+    where = np.full(answer.size, np.nan)
+    rows = answer.rows[places]
+    where[rows] = (places - answer.first[rows]) / answer.count[rows]
     return {f"names {name}": (~np.isnan(where)).astype(np.float64), f"where {name}": where}
 
 
 def _share(hit: Any, rows: Ints, weight: Floats | None, size: int, empty: float = 0.0) -> Floats:
-    """Of each row, the share of its things that are hit, by weight; ``empty`` where it has none."""
+    """Return the weighted share of hits in each row; ``empty`` for a row without entries."""
     weight = np.ones(len(rows)) if weight is None else weight
     whole = np.bincount(rows, weight, size)
     shares: Floats = np.full(size, empty)
@@ -164,7 +166,7 @@ def _share(hit: Any, rows: Ints, weight: Floats | None, size: int, empty: float 
 
 
 def _in_row(values: Hashes, rows: Ints) -> Hashes:
-    """Keys that are equal for equal values in one row only."""
+    """Return keys that are equal only for equal values in one row."""
     return joined_hashes(values, rows.astype(np.uint64), 2)
 
 
@@ -173,7 +175,7 @@ def _floats(values: Any) -> Floats:
 
 
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Words between single blanks, with a blank on each side of the text."""
+    """Normalise texts to words between single blanks, with a blank on each side."""
     import pyarrow.compute as pc
 
     if isinstance(column, pa.ChunkedArray):
@@ -185,17 +187,25 @@ def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.binary_join_element_wise("", plain, "", " ")
 
 
-#: A column with at most so many values in the training rows is a category: a number may mean another thing in each.
+#: A column with at most so many values in the training rows is a category: a feature may mean another thing in each.
 CATEGORIES = 8
-#: A number further from the mean than so many deviations counts as so many.
+#: Numbers are clipped at so many deviations from the mean.
 _FARTHEST = 4.0
 
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """Rows to features: which columns are answers, sources and categories, and what the training rows say of each.
+    """Features fitted to training rows.
 
-    ``common`` are the hashes of the commonest words, ``mean`` and ``deviation`` those of the numbers.
+    Attributes:
+        answers: Answer columns.
+        sources: Columns that answers are compared with.
+        categories: Values of each categorical column.
+        siblings: Columns of siblings, if the training rows have them.
+        rarity: Rarity of words (2**BITS,).
+        common: Hashes of the commonest words.
+        mean: Means of the numbers.
+        deviation: Standard deviations of the numbers.
     """
 
     answers: Sequence[str]
@@ -209,7 +219,7 @@ class TextFeatures:
 
     @classmethod
     def of(cls, rows: pa.Table, kind: Kind, words: int) -> TextFeatures:
-        """What training rows come to."""
+        """Fit the features to training rows."""
         categories = _categories(rows, kind)
         answers = tuple(kind.answer_columns or kind.columns[-1:])
         sources = tuple(name for name in kind.columns if name not in {*answers, *categories})
@@ -217,23 +227,23 @@ class TextFeatures:
         siblings = tuple(
             name for name in SIBLINGS if not np.isnan(column_values(rows, name, rows.num_rows)).all()
         )
-        said = _said(rows, answers)
-        rarity = rarities([said, *(ColumnWords(rows.column(name)) for name in sources)])
-        common, nothing = _commonest(said, words), np.zeros(0)
+        answer = _answer_words(rows, answers)
+        rarity = rarities([answer, *(ColumnWords(rows.column(name)) for name in sources)])
+        common, nothing = _commonest(answer, words), np.zeros(0)
         bare = cls(answers, sources, categories, siblings, rarity, common, nothing, nothing)
-        known = [column[~np.isnan(column)] for column in bare.numbers(rows, said).T]
+        known = [column[~np.isnan(column)] for column in bare.numbers(rows, answer).T]
         known = [column if len(column) else np.zeros(1) for column in known]
         deviation = np.array([column.std() for column in known])
         deviation[deviation < 1e-9] = 1.0
         return replace(bare, mean=np.array([column.mean() for column in known]), deviation=deviation)
 
-    def numbers(self, rows: pa.Table | pa.RecordBatch, said: ColumnWords) -> Floats:
-        """(rows, numbers); NaN where one is not known."""
+    def numbers(self, rows: pa.Table | pa.RecordBatch, answer: ColumnWords) -> Floats:
+        """Return the numbers (rows, numbers); NaN for a missing one."""
         for name in self.siblings:
             if name not in rows.schema.names:
                 raise CriticError(
                     f"the rows have no column {name!r}, which this critic was trained with; "
-                    "`synthkd.critics.text.siblings.with_siblings` makes it"
+                    "`synthkd.critics.with_siblings` makes it"
                 )
         teacher = dict(zip(NUMERIC, teacher_numbers(rows, self.answers).T, strict=True))
         beside = {name: column_values(rows, name, rows.num_rows) for name in self.siblings}
@@ -242,16 +252,16 @@ class TextFeatures:
             teacher
             | beside
             | form_features(_text_columns(rows, self.answers))
-            | overlap_features(said, sources, self.rarity)
+            | overlap_features(answer, sources, self.rarity)
         )
         return np.stack(list(found.values()), axis=1)
 
-    def features(self, rows: pa.Table | pa.RecordBatch) -> Floats:
-        """(rows, d): standardised numbers and common words, by themselves and in each category."""
-        said = _said(rows, self.answers)
-        values = (self.numbers(rows, said) - self.mean) / self.deviation
+    def matrix(self, rows: pa.Table | pa.RecordBatch) -> Floats:
+        """Return the features (rows, d): standardised numbers and common words, alone and in each category."""
+        answer = _answer_words(rows, self.answers)
+        values = (self.numbers(rows, answer) - self.mean) / self.deviation
         values = np.nan_to_num(values, nan=0.0).clip(-_FARTHEST, _FARTHEST)
-        plain = np.concatenate([values, self._common(said)], axis=1)
+        plain = np.concatenate([values, self._common(answer)], axis=1)
         blocks = [plain]
         for name, known in self.categories.items():
             here = np.array([str(value) for value in rows.column(name).to_pylist()])
@@ -260,32 +270,32 @@ class TextFeatures:
                 blocks += [inside, plain * inside]
         return np.concatenate(blocks, axis=1)
 
-    def _common(self, said: ColumnWords) -> Floats:
-        """(rows, words) 1 where a row has the word."""
-        found = np.zeros((said.size, len(self.common)))
+    def _common(self, answer: ColumnWords) -> Floats:
+        """Return which common words each row has (rows, words)."""
+        found = np.zeros((answer.size, len(self.common)))
         if len(self.common):
             order = np.argsort(self.common)
-            place = np.minimum(np.searchsorted(self.common[order], said.whole), len(order) - 1)
-            hit = self.common[order][place] == said.whole
-            found[said.rows[hit], order[place[hit]]] = 1
+            place = np.minimum(np.searchsorted(self.common[order], answer.whole), len(order) - 1)
+            hit = self.common[order][place] == answer.whole
+            found[answer.rows[hit], order[place[hit]]] = 1
         return found
 
 
 def _categories(rows: pa.Table, kind: Kind) -> dict[str, list[str]]:
-    """Columns of two to `CATEGORIES` values, and these."""
+    """Return columns of two to `CATEGORIES` values, with these values."""
     found = {name: sorted({str(value) for value in rows.column(name).to_pylist()}) for name in kind.columns}
     return {name: values for name, values in found.items() if 1 < len(values) <= CATEGORIES}
 
 
-def _commonest(said: ColumnWords, words: int) -> Hashes:
-    """Hashes of the words that the most rows have; the hash decides between equals."""
-    distinct = np.unique(np.stack([said.whole, said.rows.astype(np.uint64)]), axis=1)[0]
+def _commonest(answer: ColumnWords, words: int) -> Hashes:
+    """Return hashes of the words that most rows have; among equals the smaller hash comes first."""
+    distinct = np.unique(np.stack([answer.whole, answer.rows.astype(np.uint64)]), axis=1)[0]
     values, counts = np.unique(distinct, return_counts=True)
     return values[np.argsort(-counts, kind="stable")[:words]]
 
 
 def _text_columns(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> pa.Array:
-    """The answers of each row as one text."""
+    """Join the answers of each row to one text."""
     import pyarrow.compute as pc
 
     columns = [rows.column(name).cast(pa.string()) for name in names]
@@ -293,5 +303,5 @@ def _text_columns(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> pa.A
     return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
-def _said(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> ColumnWords:
+def _answer_words(rows: pa.Table | pa.RecordBatch, names: Sequence[str]) -> ColumnWords:
     return ColumnWords(_text_columns(rows, names))

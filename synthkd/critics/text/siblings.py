@@ -1,10 +1,10 @@
-"""Numbers of a candidate among its siblings: the candidates of the same input.
+"""Numbers of a candidate among its siblings, the candidates of the same input.
 
-A critic scores rows in batches and may not look across them, so these are columns of the rows, made where all
-candidates of an input are together. A critic that was trained with them asks for them.
+A critic scores rows in batches and may not look across them, so these numbers are columns, computed while all candidates
+of an input are together. A critic that was trained with them requires them.
 
-Of each candidate: the share of its siblings that are likelier (per token), how much likelier than the mean of all it
-is, its likeness to them (mean, greatest, mean by their likelihood), and the mean likeness among all of the input.
+For each candidate: the share of its siblings with a higher likelihood per token, its likelihood less the mean of all, its
+similarity to siblings (mean, greatest, mean weighted by likelihood), and the mean similarity among all of the input.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from synthkd.labels.candidates import SIBLINGS
 
 
 def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> pa.Table:
-    """The rows with the columns `SIBLINGS`; null for a candidate without siblings or without a likelihood.
+    """Append the columns `SIBLINGS`; null for a candidate without siblings or likelihood.
 
-    ``rows`` hold all candidates of each input that they hold. ``vectors`` (rows, d) are unit vectors of the answers,
-    of an encoder say; by default the rarer words that two answers share make them alike.
+    Args:
+        rows: All candidates of their inputs.
+        kind: Their kind.
+        vectors: Unit vectors of the answers (rows, d), such as an encoder's; by default similarity is of rare shared
+            words.
     """
     groups = _inputs(rows, kind)
     alike = vectors if vectors is not None else _word_vectors(rows, kind)
@@ -46,7 +49,7 @@ def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> 
 
 
 def _numbers(cosines: Floats, likelihood: Floats) -> Floats:
-    """(n, 6) of one input's candidates."""
+    """Return the six numbers of one input's candidates (n, 6)."""
     others = ~np.eye(len(cosines), dtype=bool)
     count = len(cosines) - 1
     mean = (cosines * others).sum(1) / count
@@ -65,7 +68,7 @@ def _numbers(cosines: Floats, likelihood: Floats) -> Floats:
 
 
 def _inputs(rows: pa.Table, kind: Kind) -> Ints:
-    """A number for each input: of ``input_id`` where the rows have it, else of the kind's input columns."""
+    """Number the inputs: by ``input_id`` if the rows have it, else by the kind's input columns."""
     names = ["input_id"] if "input_id" in rows.schema.names else list(kind.input_columns)
     if not names:
         raise CriticError(
@@ -80,7 +83,7 @@ def _inputs(rows: pa.Table, kind: Kind) -> Ints:
 
 
 def _word_vectors(rows: pa.Table, kind: Kind) -> Floats:
-    """(rows, words) sparse unit vectors of the answers' words, the rarer the heavier."""
+    """Return sparse unit vectors of the answers' words, weighted by rarity (rows, words)."""
     from scipy.sparse import coo_matrix, diags
 
     answers = [ColumnWords(rows.column(name)) for name in kind.answer_columns or kind.columns[-1:]]

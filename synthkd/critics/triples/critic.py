@@ -61,7 +61,11 @@ def cached_training_set(
     return _LAST[key]
 
 
-#: Rows that are scored at a time.
+_LICENCE_NOTE = (
+    "This critic holds hashes, counts and vectors that were made from its reference, and no text of it. The"
+    " reference's licence may cover them (share-alike for ConceptNet): settle that before sharing the critic."
+)
+#: Rows scored at a time.
 _SLICE = 2048
 #: What all labelled rows together weigh beside all made ones, and the most that one may weigh: no more than a made one.
 _LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
@@ -86,11 +90,6 @@ class KnowledgeBaseCritic(Critic):
 
     name: ClassVar[str] = "knowledge-base"
     load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
-    #: For the card: what whoever shares the critic must know.
-    note: ClassVar[str] = (
-        "This critic holds hashes, counts and vectors that were made from its reference, and no text of it. The"
-        " reference's licence may cover them (share-alike for ConceptNet): settle that before sharing the critic."
-    )
 
     def __init__(
         self,
@@ -118,6 +117,10 @@ class KnowledgeBaseCritic(Critic):
         self._slope, self._shift = 1.0, 0.0
         #: Scores of the labelled rows of `fit`, each by trees that did not see its fold; none where all are valid.
         self.out_of_fold: Scores | None = None
+
+    @property
+    def note(self) -> str:
+        return _LICENCE_NOTE
 
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
         """What the reference says is then worked out once for all trainings on some of these rows."""

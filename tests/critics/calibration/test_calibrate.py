@@ -1,4 +1,4 @@
-"""The promise: an asked precision is a kept precision, with the stated confidence."""
+"""The guarantee: the target precision is kept, with the stated confidence."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def share_broken(
 
 
 def allowed(confidence: float, rounds: int) -> float:
-    """What chance lets a kept promise look like, at three standard deviations."""
+    """What chance lets a kept guarantee look like, at three standard deviations."""
     alpha = 1 - confidence
     return alpha + 3 * np.sqrt(alpha * confidence / rounds)
 
 
 @pytest.mark.slow
-def test_the_asked_precision_is_kept_in_as_many_draws_as_promised() -> None:
+def test_the_target_precision_is_kept_in_as_many_draws_as_guaranteed() -> None:
     broken, reached = share_broken(world, 500, 0.8, 0.9, 300)
     assert broken <= allowed(0.9, 300)
     assert reached > 0.5
@@ -84,7 +84,7 @@ def true_precision(threshold: float) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("asked", "confidence"), [(0.8, 0.9), (0.9, 0.9), (0.9, 0.95)])
-def test_the_asked_precision_is_missed_in_no_more_divisions_than_promised(
+def test_the_target_precision_is_missed_in_no_more_divisions_than_allowed(
     asked: float, confidence: float
 ) -> None:
     rng = np.random.default_rng(7)
@@ -114,7 +114,7 @@ def test_the_asked_precision_is_missed_in_no_more_divisions_than_promised(
         (flat(0.795), 300, 0.8, 0.9),
     ],
 )
-def test_the_asked_precision_is_missed_no_more_often_than_promised(
+def test_the_target_precision_is_missed_no_more_often_than_allowed(
     draw: Draw, n: int, asked: float, confidence: float
 ) -> None:
     rounds = 500
@@ -124,7 +124,7 @@ def test_the_asked_precision_is_missed_no_more_often_than_promised(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", [world, tied, bent])
-def test_thresholds_planned_on_other_labels_keep_the_promise_and_reach_it(draw: Draw) -> None:
+def test_thresholds_planned_on_other_labels_keep_the_guarantee_and_reach_it(draw: Draw) -> None:
     rounds = 500
     broken, reached = share_broken(draw, 500, 0.8, 0.9, rounds, plan_rows=500)
     assert broken <= allowed(0.9, rounds)
@@ -132,7 +132,7 @@ def test_thresholds_planned_on_other_labels_keep_the_promise_and_reach_it(draw: 
 
 
 @pytest.mark.slow
-def test_the_promise_would_be_broken_by_looking_at_each_threshold_alone() -> None:
+def test_the_guarantee_would_be_broken_by_looking_at_each_threshold_alone() -> None:
     rng, broken, rounds = np.random.default_rng(0), 0, 150
     for _ in range(rounds):
         curve = Curve.of(*flat(0.795)(rng, 300))
@@ -144,7 +144,7 @@ def test_the_promise_would_be_broken_by_looking_at_each_threshold_alone() -> Non
 
 
 @pytest.mark.slow
-def test_a_misleading_plan_costs_yield_and_never_the_promise() -> None:
+def test_a_misleading_plan_costs_yield_and_never_the_guarantee() -> None:
     rng, broken, rounds = np.random.default_rng(1), 0, 150
     for _ in range(rounds):
         plan = ThresholdPlan.from_labels(world(rng, 400)[0], np.ones(400, dtype=bool), 400, 0.9, 0.1)
@@ -166,7 +166,7 @@ def test_a_plan_from_other_labels_keeps_more_rows_than_one_by_ranks() -> None:
 
 
 @pytest.mark.slow
-def test_the_precision_of_the_corpus_itself_is_kept_where_that_is_promised() -> None:
+def test_the_precision_of_the_corpus_itself_is_kept_if_guaranteed() -> None:
     rng, rounds = np.random.default_rng(3), 200
     broken = {None: 0, 500: 0}
     for _ in range(rounds):
@@ -180,7 +180,7 @@ def test_the_precision_of_the_corpus_itself_is_kept_where_that_is_promised() -> 
     assert broken[None] > broken[500]
 
 
-def test_a_promise_about_very_many_rows_is_one_about_the_population() -> None:
+def test_a_guarantee_about_very_many_rows_is_one_about_the_population() -> None:
     curve = Curve.of(*world(np.random.default_rng(4), 1000))
     one, other = curve.threshold(0.85), curve.threshold(0.85, decided=10**7)
     assert isinstance(one, Threshold)
@@ -213,7 +213,7 @@ def test_rows_of_which_none_is_valid_reach_nothing() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_a_handful_of_labels_promises_nothing_and_asks_for_more(n: int) -> None:
+def test_a_handful_of_labels_guarantees_nothing_and_needs_more(n: int) -> None:
     found = Curve.of(np.linspace(1, 0, n), np.ones(n, dtype=bool)).threshold(0.9)
     assert isinstance(found, Unreachable)
     assert found.labels_needed is not None
@@ -326,11 +326,11 @@ def test_rows_that_cannot_be_calibrated_on_are_refused(
 
 
 @pytest.mark.parametrize(("precision", "confidence"), [(0.0, 0.9), (1.0, 0.9), (0.9, 1.0)])
-def test_what_no_labels_could_promise_is_refused(precision: float, confidence: float) -> None:
+def test_a_target_that_no_labels_can_guarantee_is_refused(precision: float, confidence: float) -> None:
     with pytest.raises(CriticError, match="must lie between 0 and 1"):
         Curve.of([0.1, 0.2], [True, False]).threshold(precision, confidence)
 
 
-def test_the_sentence_tells_what_is_promised_and_about_what() -> None:
+def test_the_sentence_tells_what_is_guaranteed_and_about_which_rows() -> None:
     found = Curve.of(np.linspace(0, 1, 200), np.ones(200, dtype=bool)).threshold(0.9, decided=5000)
     assert "at least 0.90 with 95% confidence, in what is accepted of 5,000 rows" in found.sentence()

@@ -26,7 +26,7 @@ def hanging(
 
 
 @pytest.mark.slow
-def test_groups_keep_the_promise_where_forgetting_them_breaks_it() -> None:
+def test_groups_keep_the_guarantee_that_ungrouped_rows_break() -> None:
     rng, rounds, broken, forgotten = np.random.default_rng(0), 60, 0, 0
     for _ in range(rounds):
         scores, labels, groups = hanging(rng, 60, 8, 0.79)
@@ -136,7 +136,7 @@ def test_the_limit_of_a_correlation_costs_less_where_groups_are_more() -> None:
     assert limit(1000) < 0.03
 
 
-def test_valid_rows_of_one_group_alone_promise_nothing() -> None:
+def test_valid_rows_of_one_group_alone_guarantee_nothing() -> None:
     found = Curve.of(np.linspace(1, 0, 200), np.ones(200, dtype=bool), groups=["a"] * 200).threshold(0.8)
     assert isinstance(found, Unreachable)
 
@@ -177,7 +177,7 @@ def test_a_joined_plan_spends_the_whole_error_and_no_more() -> None:
 
 
 @pytest.mark.slow
-def test_a_joined_plan_keeps_the_promise_and_saves_a_plan_that_misleads() -> None:
+def test_a_joined_plan_keeps_the_guarantee_and_saves_a_plan_that_misleads() -> None:
     rng, rounds, broken, alone, saved = np.random.default_rng(5), 150, 0, 0, 0
     for _ in range(rounds):
         other = rng.random(400)
@@ -193,7 +193,7 @@ def test_a_joined_plan_keeps_the_promise_and_saves_a_plan_that_misleads() -> Non
     assert saved / rounds > 0.9
 
 
-def test_a_promise_by_relation_counts_what_hangs_together() -> None:
+def test_a_guarantee_by_relation_counts_clustered_rows() -> None:
     rng = np.random.default_rng(6)
     scores, labels, heads = hanging(rng, 150, 4, 0.93)
     relations = ["a", "b"] * 300
@@ -217,7 +217,7 @@ def test_a_relation_without_errors_in_few_groups_is_judged_by_what_all_rows_tell
     assert isinstance(found, Threshold)
 
 
-def test_a_promise_by_relation_for_its_own_few_rows_keeps_no_more_than_for_all() -> None:
+def test_a_guarantee_by_relation_for_its_own_few_rows_keeps_no_more_than_for_all() -> None:
     rng = np.random.default_rng(7)
     scores = rng.random(1200)
     labels, relations = rng.random(1200) < scores**0.5, ["a", "b"] * 600

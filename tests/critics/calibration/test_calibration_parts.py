@@ -62,7 +62,7 @@ def weighted(rng: np.random.Generator, n: int, at: float) -> tuple[np.ndarray, n
 
 
 @pytest.mark.slow
-def test_weights_keep_the_promise_where_forgetting_them_breaks_it() -> None:
+def test_weights_keep_the_guarantee_that_unweighted_rows_break() -> None:
     rng, rounds, broken, forgotten = np.random.default_rng(0), 60, 0, 0
     for _ in range(rounds):
         scores, labels, weights = weighted(rng, 400, 0.845)
@@ -116,7 +116,7 @@ def by_relation(
 
 
 @pytest.mark.slow
-def test_no_relation_breaks_its_promise_more_often_than_all_may_together() -> None:
+def test_no_relation_breaks_its_guarantee_more_often_than_all_may_together() -> None:
     rng, rounds, broken = np.random.default_rng(5), 60, 0
     for _ in range(rounds):
         rows = by_relation(rng, {f"r{i}": 0.795 for i in range(5)}, 120)
@@ -169,11 +169,11 @@ def test_a_finished_relation_hands_its_error_on_to_the_others() -> None:
     assert kept[1] > kept[0]
 
 
-def test_overall_is_one_threshold_with_a_promise_for_all_rows_only() -> None:
+def test_overall_is_one_threshold_with_a_guarantee_for_all_rows_only() -> None:
     rows = by_relation(np.random.default_rng(8), {"good": 0.99, "bad": 0.85}, 300)
     found = choose_by_group(*rows, precision=0.88, guarantee="overall")
     assert found.of("good") == found.of("bad") == Curve.of(*rows[:2]).threshold(0.88)
-    assert "no promise for a single one" in found.sentence()
+    assert "no guarantee for a single one" in found.sentence()
 
 
 @pytest.mark.slow
