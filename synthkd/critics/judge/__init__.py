@@ -1,11 +1,11 @@
-"""Judges: a language model is asked for a verdict.
+"""Judges: a language model asked for verdicts.
 
-forms        which words mean what
-verdict      a reply to a verdict, strictly or not at all
-prompt, ask  what the judge reads; asking through a journal
-critic       the critic `judge`: verdicts set against labels
-pairwise     two texts in both orders; order consistency and position bias
-agreement    accuracy and kappa against people, with bootstrap intervals
-secrets      what may not be saved with a judge
-preference   self-preference; the margin filter of AGDe-Judge
+verdict_forms    forms of a verdict: which words mean what
+verdict          a reply to a verdict, strictly or not at all
+prompt, client   the judge's prompt; replies bought through a journal
+critic           the critic `judge`: verdicts calibrated on labels
+settings         settings of a saved judge, without anything secret
+pairwise         two texts in both orders; order consistency and position bias
+agreement        accuracy and kappa against people, with bootstrap intervals
+preference       self-preference; the margin filter of AGDe-Judge
 """

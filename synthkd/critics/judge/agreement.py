@@ -1,4 +1,4 @@
-"""How far a judge agrees with people: accuracy and Cohen's kappa, with bootstrap intervals over groups."""
+"""Agreement of a judge with people: accuracy and Cohen's kappa, with bootstrap intervals over groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class JudgeAgreement:
-    """``unreadable`` rows count as wrong in ``accuracy``, and as a value of their own in ``kappa``."""
+    """Agreement with people; ``unreadable`` rows count as wrong in ``accuracy``, as a value of their own in ``kappa``."""
 
     rows: int
     unreadable: int
@@ -27,24 +27,24 @@ class JudgeAgreement:
 
 
 def judge_agreement(
-    said: Sequence[str | None],
+    verdicts: Sequence[str | None],
     people: Sequence[str],
     groups: Sequence[str] | None = None,
     draws: int = 2_000,
     seed: int = 0,
 ) -> JudgeAgreement:
-    """Compare verdicts with those of people. Rows of one group (a prompt, a pair) are drawn together."""
-    if len(said) != len(people) or not said:
-        raise CriticError(f"{len(said)} verdicts and {len(people)} labels: give as many, and some")
-    values = {value: place for place, value in enumerate(dict.fromkeys([*people, *said]))}
+    """Compare a judge's verdicts with those of people. Rows of one group (a prompt, a pair) are drawn together."""
+    if len(verdicts) != len(people) or not verdicts:
+        raise CriticError(f"{len(verdicts)} verdicts and {len(people)} labels: give as many, and some")
+    values = {value: place for place, value in enumerate(dict.fromkeys([*people, *verdicts]))}
     k = len(values)
-    cells = [values[a] * k + values[b] for a, b in zip(said, people, strict=True)]
+    cells = [values[a] * k + values[b] for a, b in zip(verdicts, people, strict=True)]
     tables = group_sums(np.eye(k * k)[cells], groups)
     whole = tables.sum(axis=0, keepdims=True)
     drawn = bootstrap(tables, draws, seed)
     return JudgeAgreement(
-        len(said),
-        sum(value is None for value in said),
+        len(verdicts),
+        sum(value is None for value in verdicts),
         float(_accuracy(whole, k)[0]),
         percentile_interval(_accuracy(drawn, k)),
         float(_kappa(whole, k)[0]),
@@ -53,13 +53,13 @@ def judge_agreement(
 
 
 def _accuracy(tables: Floats, k: int) -> Floats:
-    """Share on the diagonal of each table (n, k * k)."""
+    """Return the share on the diagonal of each table (n, k * k)."""
     found: Floats = np.trace(tables.reshape(-1, k, k), axis1=1, axis2=2) / tables.sum(axis=1)
     return found
 
 
 def _kappa(tables: Floats, k: int) -> Floats:
-    """Cohen's kappa of each table (n, k * k); 0 where chance alone explains all."""
+    """Return Cohen's kappa of each table (n, k * k); 0 if chance explains all agreement."""
     square = tables.reshape(-1, k, k)
     total = tables.sum(axis=1)
     chance = (square.sum(axis=2) * square.sum(axis=1)).sum(axis=1) / total**2
@@ -71,7 +71,7 @@ def _kappa(tables: Floats, k: int) -> Floats:
 
 
 def group_sums(rows: Floats, groups: Sequence[str] | None) -> Floats:
-    """Sums (groups, m) of rows (n, m); each row is its own group where none are given."""
+    """Sum rows (n, m) by group to (groups, m); without groups, each row is its own."""
     if groups is None:
         return rows
     names = {name: place for place, name in enumerate(dict.fromkeys(groups))}

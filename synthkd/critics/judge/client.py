@@ -1,11 +1,11 @@
-"""Ask a judge: a teacher of any backend, through a journal, so that a verdict is bought once.
+"""The client of a judge: a teacher of any backend, through a journal, so that a reply is bought once.
 
     requests ──► not in the journal? ──► reserved (committed, with its cost) ──► backend ──► answered (committed)
                                                                                                   │
     replies  ◄───────────────────────────────── read from the journal ◄───────────────────────────┘
 
-The key of a reply is that of any completion: another template, model or sampling asks again, another parser or
-calibration does not. A process that is killed loses what was in flight, and the next one goes on.
+The key of a reply is that of any completion: another template, model or sampling buys again, another parser or
+calibration does not. A killed process loses what was in flight, and the next one resumes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from synthkd.teachers.event_loop import run_async
 from synthkd.teachers.purchase import buy_missing, missing_samples
 from synthkd.teachers.spending import SpendingBounds
 
-#: How a judge is asked, unless the teacher part says otherwise.
+#: Sampling of a judge, unless the teacher part sets another.
 _SAMPLING: dict[str, Any] = {"temperature": 0.0, "max_tokens": 16, "logprobs": True}
 
 Replies = list[Completion | Failure]
@@ -39,19 +39,27 @@ Replies = list[Completion | Failure]
 
 @dataclass(frozen=True)
 class JudgeQuestion:
-    """What one request asks. ``name`` is what a recorded reply is found by."""
+    """One question to a judge; a recorded reply is found by its ``name``."""
 
     name: str
     messages: tuple[Message, ...]
 
 
 class JudgeClient:
-    """Puts questions to a judge. ``teacher`` is a recipe's teacher part as a mapping, ``limits`` its limits.
+    """Sends questions to a judge.
 
-    ``journal`` is a path, or an open `Journal`. What is spent is counted under ``run``, over all processes and
-    resumptions. A second process that asks for the same run waits for the first, and reads
-    what the first bought. ``announce``: what goes where is logged as a warning, since somebody else's folder says what is
-    asked; otherwise as information.
+    A second process with the same run waits for the first, and reads the replies that the first bought.
+
+    Args:
+        teacher: A recipe's teacher part as a mapping.
+        journal: A path, or an open `Journal`.
+        samples: Number of replies to each question.
+        chat: Whether the prompt is a chat.
+        limits: A recipe's limits.
+        folder: Start of relative paths.
+        run: Name under which costs are counted, over all processes and resumptions.
+        announce: Log the destination of texts as a warning instead of information, since the prompt comes from a folder
+            that may be somebody else's.
     """
 
     def __init__(
@@ -68,13 +76,15 @@ class JudgeClient:
     ) -> None:
         if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
             raise CriticError(
-                f"samples is {samples!r}; a verdict needs a whole number of replies, one at least"
+                f"samples is {samples!r}; a verdict needs a whole number of replies, at least one"
             )
         given = dict(teacher.get("sampling") or {})
         if "n" in given:
-            raise CriticError("teacher.sampling.n: the critic's option `samples` says how many replies vote")
-        usual = _SAMPLING | ({"temperature": 1.0} if samples > 1 else {})
-        part = {**teacher, "sampling": {**usual, **given, "n": samples}}
+            raise CriticError(
+                "teacher.sampling.n: set the number of replies by the critic's option `samples`"
+            )
+        defaults = _SAMPLING | ({"temperature": 1.0} if samples > 1 else {})
+        part = {**teacher, "sampling": {**defaults, **given, "n": samples}}
         raw = {
             "name": run,
             "inputs": {"count": 1},
@@ -93,7 +103,7 @@ class JudgeClient:
             raise CriticError(str(error)) from None
 
     def _sampling(self, chat: bool) -> Sampling:
-        """With the likeliest first tokens asked for, as the protocol wants it."""
+        """Return the sampling with the most likely first tokens requested, as the protocol names them."""
         sampling = Sampling(**self.recipe.teacher.sampling.model_dump())
         sampling = replace(sampling, stop=tuple(sampling.stop))
         if not sampling.logprobs:
@@ -102,20 +112,21 @@ class JudgeClient:
 
     @property
     def identity(self) -> str:
-        """Who answers."""
+        """Identity of the model."""
         if self._identity is None:
             self._identity = self.teacher.identity
         return self._identity
 
     def request(self, question: JudgeQuestion) -> Request:
-        """The request of a question."""
+        """Return the request of a question."""
         samples = tuple(range(self.sampling.n))
         return Request(self.identity, question.messages, self.sampling, samples, question.name)
 
     def ask(self, questions: Sequence[JudgeQuestion]) -> list[Replies]:
-        """The replies to each question, one for each sample, in its order.
+        """Return the replies to each question, one for each sample, in order.
 
-        Raises `TeacherError` where some did not come that may come another time; what came is kept.
+        Raises:
+            TeacherError: Some replies are missing but may come later; the others are kept.
         """
         requests = [self.request(question) for question in questions]
         with self._opened() as journal:
@@ -128,7 +139,7 @@ class JudgeClient:
             return self._read(journal, requests)
 
     def _announce(self, missing: Sequence[Request], journal: Journal) -> None:
-        """Name what goes where, before anything is sent."""
+        """Log the destination of texts before they are sent."""
         rows, replies = len(missing), sum(len(request.sample_indexes) for request in missing)
         logging.getLogger("synthkd").log(
             logging.WARNING if self.announce else logging.INFO,
@@ -172,14 +183,14 @@ class JudgeClient:
         if reasons:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
             raise TeacherError(
-                f"{sum(reasons.values()):,} verdicts did not come ({why}); those that came are in {journal.path}, and"
-                " the same call goes on from there"
+                f"{sum(reasons.values()):,} verdicts did not come ({why}); the others are in {journal.path}, and"
+                " the same call resumes from there"
             )
         return replies
 
 
 def destination(part: TeacherPart, teacher: Teacher) -> str:
-    """Who is asked, in words: hosts and environment variables of a server, or the backend in this process."""
+    """Describe where texts go: hosts and environment variables, or a local backend."""
     urls = list(teacher.base_urls)
     if not urls:
         return f"the backend {part.backend!r} on this machine"

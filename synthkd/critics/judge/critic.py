@@ -1,4 +1,4 @@
-"""The critic `judge`: a language model is asked about each candidate, and its answers are set against labels."""
+"""The critic `judge`: a language model's verdicts on candidates, calibrated on labels."""
 
 from __future__ import annotations
 
@@ -36,32 +36,36 @@ from synthkd.requests import Completion
 from synthkd.secrets import find_cleartext_secret
 
 VERSION = 2
-#: Rows that are rendered and asked about at a time.
+#: Rows rendered and sent at a time.
 _SLICE = 16_384
-#: Readable labelled rows from which `auto` learns isotonic steps instead of Platt's two numbers.
+#: Readable labelled rows from which `auto` fits isotonic steps instead of Platt's two numbers.
 MANY = 1_000
 TEMPLATE = "template.j2"
-#: Bytes of a saved template at most.
+#: Largest size of a saved template, in bytes.
 _LONGEST = 1 << 18
 _PLATT = {"platt": Array("float64", (3,))}
 _ISOTONIC = {
     "isotonic_scores": Array("float64", ("knots",)),
     "isotonic_values": Array("float64", ("knots",), 0, 1),
 }
-#: Characters of an unreadable reply that an error shows.
+#: Characters of an unreadable reply in an error.
 _SHOWN = 60
-#: Characters of it that the reason of an outcome shows.
+#: Characters of an unreadable reply in the reason of an outcome.
 _QUOTED = 120
-#: Where a judge's verdict on a row stands: read, or the outcome of a row without one.
+#: Outcome of a row with a readable verdict, and of a row that the judge's server refused.
 READ, WITHHELD = "read", "withheld"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the replies about one row come to. ``raw`` is the mean worth of those that can be read.
+    """The verdict of a judge on one row.
 
-    ``outcome`` is `READ`; `UNREADABLE`, where replies came and none can be read; or `WITHHELD`, where the judge
-    refused the row for good (its prompt was too long, say). ``reason`` says why; the texts stay in ``readings``.
+    Attributes:
+        outcome: `READ`; `UNREADABLE` if no reply can be read; `WITHHELD` if the server refused the row for good, for
+            instance since its prompt is too long.
+        raw: Mean worth of the readable replies; None if there is none.
+        readings: Each reply as it was read.
+        reason: Why there is no verdict.
     """
 
     outcome: str
@@ -71,14 +75,22 @@ class Verdict:
 
 
 class JudgeCritic(Critic):
-    """Asks a language model for a verdict on each candidate, and learns from labels what its answers are worth.
+    """A language model's verdicts on candidates, calibrated on labels.
 
-    ``teacher`` is a recipe's teacher part: backend, model, base_url and so on. ``template`` is what the judge
-    reads, ``form`` the form of its verdict, ``samples`` how many replies vote, ``columns`` those that the template
-    needs beside the kind's (such as ``source``). ``journal`` keeps the replies: a path, or an open `Journal`.
+    `score` requests only replies that the journal lacks: scoring a row again costs nothing. A row without a readable
+    verdict has no score but an outcome of its own, `UNREADABLE` or `WITHHELD`, with its reason (`missing`).
 
-    `score` asks what is not in the journal, and nothing else: scoring a row again costs nothing. A row without a
-    readable verdict has no score but an outcome of its own, `UNREADABLE` or `WITHHELD`, with its reason (`missing`).
+    Args:
+        kind: Kind of the candidates.
+        teacher: A recipe's teacher part: backend, model, base_url and so on.
+        template: Template of the judge's prompt.
+        form: Form of the verdict.
+        samples: Number of replies that are averaged.
+        columns: Columns that the template needs beside the kind's, such as ``source``.
+        journal: Where replies are kept: a path, or an open `Journal`.
+        limits: A recipe's limits.
+        calibration: ``platt``, ``isotonic`` or ``auto``, which picks by the number of labels.
+        folder: Start of relative paths.
     """
 
     name: ClassVar[str] = "judge"
@@ -110,62 +122,64 @@ class JudgeCritic(Critic):
         self.form: Form = find_form(form)
         self.prompt = JudgePrompt.load(template, kind, columns, Path(folder))
         self.journal = journal
-        self._asker: JudgeClient | None = JudgeClient(
+        self._client: JudgeClient | None = JudgeClient(
             self.teacher, journal, samples=samples, chat=self.prompt.chat, limits=self.limits, folder=folder
         )  # fmt: skip
         self._settings: JudgeSettings | None = None
         if calibration not in ("auto", "platt", "isotonic"):
             raise CriticError(f"calibration {calibration!r} is unknown; there are auto, platt and isotonic")
         self.scale: Calibrator | None = None
-        #: Outcomes of the rows that were scored or fitted, over the critic's life.
+        #: Outcomes of all rows scored or fitted so far.
         self.counts: Counter[str] = Counter()
         self._left_out = 0
 
     @property
-    def asker(self) -> JudgeClient:
-        """Puts the questions. Raises `CriticError` for a loaded judge if nobody said whom to ask."""
-        if self._asker is None:
+    def client(self) -> JudgeClient:
+        """Client of the judge's model. Raises `CriticError` for a loaded judge without a teacher part."""
+        if self._client is None:
             assert self._settings is not None
             raise CriticError(self._settings.unnamed())
-        return self._asker
+        return self._client
 
     @property
     def identity(self) -> str:
-        """Whose answers it was calibrated on, without an address."""
+        """Identity of the model that the critic was calibrated on, without an address."""
         if self._settings is not None:
             return self._settings.identity
-        return public_identity(self.asker)
+        return public_identity(self.client)
 
     @property
     def note(self) -> str:
-        """What the critic's card says of the judge."""
-        said = f"{self._left_out:,} labelled training rows had no readable verdict." if self._left_out else ""
+        """Markdown about the judge for the critic's card."""
+        left_out = (
+            f"{self._left_out:,} labelled training rows had no readable verdict." if self._left_out else ""
+        )
         replies = "one reply" if self.samples == 1 else f"the mean of {self.samples} replies"
         return (
             f"## The judge\n\n{markdown_code(self.identity)} was asked with the template"
             f" {markdown_code(public_name(self.template))}; a verdict has the form {markdown_code(self.form.name)} and is"
-            f" {replies}. {said}".rstrip()
+            f" {replies}. {left_out}".rstrip()
         )
 
     # Verdicts
 
     def verdicts(self, batch: pa.RecordBatch | pa.Table) -> list[Verdict]:
-        """A verdict for each row, asked for where the journal has none."""
+        """Return a verdict for each row; replies that the journal lacks are requested."""
         return list(self._verdicts(batch))
 
     def missing(self, rows: pa.Table) -> list[Missing]:
-        """Name outcome and reason of rows without a readable verdict; their replies are read from the journal."""
-        return [Missing(verdict.outcome, _reason(verdict)) for verdict in self._asked(rows)]
+        """Explain rows without a readable verdict; their replies are read from the journal."""
+        return [Missing(verdict.outcome, _reason(verdict)) for verdict in self._answers(rows)]
 
     def _verdicts(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
-        for verdict in self._asked(batch):
+        for verdict in self._answers(batch):
             self.counts[verdict.outcome] += 1
             yield verdict
 
-    def _asked(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
+    def _answers(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
         for start in range(0, batch.num_rows, _SLICE):
             questions = [self._question(row) for row in self.prompt.rows(batch.slice(start, _SLICE))]
-            for replies in self.asker.ask(questions):
+            for replies in self.client.ask(questions):
                 yield combine_replies(replies, self.form)
 
     def _question(self, row: Mapping[str, Any]) -> JudgeQuestion:
@@ -180,8 +194,8 @@ class JudgeCritic(Critic):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Ask about the labelled rows, and learn what the answers are worth. ``groups`` are not needed: two numbers,
-        or a rising curve, are all that is learned."""
+        """Request verdicts on the labelled rows and calibrate them. ``groups`` are not needed: only two numbers or a
+        rising curve are fitted."""
         labels = np.asarray(labels, dtype=bool)
         verdicts = self.verdicts(rows)
         raw = _raws(verdicts)
@@ -192,10 +206,12 @@ class JudgeCritic(Critic):
             why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
             raise CriticError(
                 f"none of the {len(raw):,} verdicts on the labelled rows can be read as {self.form.name!r}"
-                f" ({why}){_example(verdicts)}; mend the template or teacher.sampling.max_tokens, or ask another model"
+                f" ({why}){_example(verdicts)}; correct the template or teacher.sampling.max_tokens, or use another model"
             )
         if labels[known].all() or not labels[known].any():
-            raise CriticError("the labelled rows whose verdict can be read are all of one sort; label more")
+            raise CriticError(
+                "the labelled rows with a readable verdict are all valid or all invalid; label more"
+            )
         part = None if weights is None else np.asarray(weights)[known]
         many = "isotonic" if known.sum() >= MANY else "platt"
         method = many if self.calibration == "auto" else self.calibration
@@ -203,7 +219,7 @@ class JudgeCritic(Critic):
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         if self.scale is None:
-            raise CriticError("this critic was not trained yet: its answers were not set against labels")
+            raise CriticError("this critic was not trained yet: its verdicts are not calibrated")
         raw = _raws(self._verdicts(batch))
         known = ~np.isnan(raw)
         scores = np.full(len(raw), np.nan)
@@ -216,14 +232,14 @@ class JudgeCritic(Critic):
         head = self.prompt.prompt.head.model_dump(exclude_defaults=True)
         if self.prompt.prompt.needs_files:
             raise CriticError(
-                f"the template {self.template!r} includes other files, and a saved judge holds one: put their text into it"
+                f"the template {self.template!r} includes other files, and a saved judge holds one file: copy their text into it"
             )
         write_template(folder / TEMPLATE, head, self.prompt.prompt.source)
         if self._settings is not None:
             named = {"backend", "model", "identity", "chat", "sampling", "other"}
             asked = self._settings.model_dump(include=named, exclude_unset=True)
         else:
-            part = self.asker.recipe.teacher
+            part = self.client.recipe.teacher
             known, other = saved_sampling(part.sampling)
             asked = {
                 "backend": part.backend, "model": None if part.model is None else public_name(part.model),
@@ -238,11 +254,15 @@ class JudgeCritic(Critic):
 
     @classmethod
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
-        return None if options.get("teacher") else "asks a language model, and its folder does not say where"
+        return (
+            None
+            if options.get("teacher")
+            else "asks a language model, and its folder does not name the server"
+        )
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> JudgeCritic:
-        """A folder names model and identity; ``teacher`` says how it is reached, and without it nothing is asked.
+        """Load a judge. A folder names model and identity; without ``teacher``, which names the server, nothing is sent.
 
         ``journal``, ``limits`` and ``folder`` are as in the constructor, and never come from the critic's folder.
         """
@@ -263,11 +283,11 @@ class JudgeCritic(Critic):
         critic.counts, critic._left_out = Counter(), settings.left_out
         critic.scale = calibrator_from(arrays)
         teacher = options.get("teacher")
-        critic.teacher, critic._asker = dict(teacher or {}), None
+        critic.teacher, critic._client = dict(teacher or {}), None
         if teacher is not None:
             if found := find_cleartext_secret(teacher, "teacher"):
                 raise CriticError(f"judge: {found[0]}: {found[1]}")
-            critic._asker = client_for_saved_judge(
+            critic._client = client_for_saved_judge(
                 settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat, critic.limits,
                 options.get("folder", "."),
             )  # fmt: skip
@@ -275,7 +295,7 @@ class JudgeCritic(Critic):
 
 
 def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
-    """The saved template: one file, which includes no other."""
+    """Load the saved template: one file, which includes no other."""
     path = folder / TEMPLATE
     if not path.is_file() or path.stat().st_size > _LONGEST:
         raise CRITIC_ARTIFACT.refuse(path, f"missing, or larger than {_LONGEST:,} bytes")
@@ -288,20 +308,20 @@ def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
 
 
 def _raws(verdicts: Iterable[Verdict]) -> Scores:
-    """(n,) raw shares; NaN where there is no verdict."""
+    """Return raw worths (n,); NaN for a row without a verdict."""
     found = [verdict.raw for verdict in verdicts]
     return np.array([np.nan if raw is None else raw for raw in found], dtype=np.float64)
 
 
 def _example(verdicts: Sequence[Verdict]) -> str:
-    """The beginning of a reply, to see at once what the judge says."""
+    """Quote the beginning of a reply."""
     texts = [reading.text.strip() for verdict in verdicts for reading in verdict.readings]
     text = next((text for text in texts if text), "")
     return f", such as {text[:_SHOWN]!r}" if text else ""
 
 
 def _reason(verdict: Verdict) -> str:
-    """Why a row has no verdict, with the beginning of the reply."""
+    """Return why a row has no verdict, with the beginning of the reply."""
     text = " ".join(
         next((text for reading in verdict.readings if (text := reading.text.strip())), "").split()
     )
@@ -310,7 +330,7 @@ def _reason(verdict: Verdict) -> str:
 
 
 def combine_replies(replies: Replies, form: Form) -> Verdict:
-    """The mean over the replies that can be read."""
+    """Average the readable replies about one row."""
     readings = tuple(
         read_verdict(reply.text, form, reply.first_tokens)
         for reply in replies
@@ -330,7 +350,7 @@ def combine_replies(replies: Replies, form: Form) -> Verdict:
 
 
 def write_template(path: Path, head: dict[str, Any], source: str) -> None:
-    """A template with its head, as `load_prompt` reads it."""
+    """Write a template with its front matter, as `load_prompt` reads it."""
     import yaml
 
     path.write_text(f"---\n{yaml.safe_dump(head, allow_unicode=True)}---\n{source}", encoding="utf-8")

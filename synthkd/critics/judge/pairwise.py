@@ -1,4 +1,4 @@
-"""Judge pairs of texts in both orders: swapped, averaged, and asked how often the order decides."""
+"""Pairwise verdicts in both orders: averaged, with order consistency and position bias."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from synthkd.keys import content_hash
 from synthkd.prompts import load_prompt
 from synthkd.statistics import Interval, percentile_interval
 
-#: Worths nearer to a half than this say that the two are equal.
+#: Worths closer to a half than this are ties.
 _EVEN = 1e-9
 
 
@@ -31,21 +31,21 @@ class PairVerdict:
 
     @property
     def worth(self) -> float | None:
-        """How far the judge prefers ``first``, in [0, 1], over both orders; None where one of them has no verdict:
-        the other alone would bring in the order's own effect."""
+        """Preference for ``first`` in [0, 1], over both orders; None if one of them has no verdict, since the other alone
+        contains the effect of the order."""
         if self.original.raw is None or self.swapped.raw is None:
             return None
         return (self.original.raw + 1 - self.swapped.raw) / 2
 
     @property
     def winner(self) -> str | None:
-        """``first``, ``second`` or ``tie``; None where there is no verdict."""
+        """``first``, ``second`` or ``tie``; None without a verdict."""
         return None if self.worth is None else _side(self.worth, "first", "second")
 
 
 @dataclass(frozen=True)
 class OrderReport:
-    """What the order does to a judge.
+    """Effect of the order on a judge.
 
     ``consistent``: share of pairs, of those read in both orders, whose verdict survives the swap.
     ``position_bias``: share of replies for place A minus share for place B; 0 where the place says nothing.
@@ -62,12 +62,12 @@ class OrderReport:
 def order_report(
     original: Sequence[str | None], swapped: Sequence[str | None], draws: int = 2_000, seed: int = 0
 ) -> OrderReport:
-    """From the verdicts on each pair in both orders: ``a``, ``b``, ``tie`` (places, as the judge said), or None."""
+    """Compute the effect of the order from verdicts in both orders: ``a``, ``b``, ``tie`` (places), or None."""
     if len(original) != len(swapped):
         raise CriticError(f"{len(original)} verdicts in one order and {len(swapped)} in the other")
     both = [(a, b) for a, b in zip(original, swapped, strict=True) if a is not None and b is not None]
     if not both:
-        raise CriticError("no pair has a verdict in both orders; nothing can be said about the order")
+        raise CriticError("no pair has a verdict in both orders; the effect of the order cannot be computed")
     other = {"a": "b", "b": "a", "tie": "tie"}
     lean = {"a": 0.5, "b": -0.5, "tie": 0.0}
     sums = np.array([[float(other[b] == a), lean[a] + lean[b], 1.0] for a, b in both])
@@ -84,11 +84,15 @@ def order_report(
 
 
 def judge_pairs(
-    asker: JudgeClient, rows: Sequence[Mapping[str, Any]], template: str = "judge/pairwise"
+    client: JudgeClient, rows: Sequence[Mapping[str, Any]], template: str = "judge/pairwise"
 ) -> tuple[list[PairVerdict], OrderReport]:
-    """Ask about each pair in both orders. Rows have ``first``, ``second`` and what else the template names.
+    """Request verdicts on each pair in both orders.
 
-    ``id`` names a row for the recorded backend, which finds the swapped question as ``<id>~swapped``.
+    Args:
+        client: Client of the judge.
+        rows: Pairs with ``first``, ``second`` and the other variables of the template. ``id`` names a row for the
+            recorded backend, which finds the swapped question as ``<id>~swapped``.
+        template: Template of the prompt.
     """
     prompt, form = load_prompt(template), FORMS["pair"]
     questions = []
@@ -100,7 +104,7 @@ def judge_pairs(
         turned = {**row, "first": row["second"], "second": row["first"]}
         questions.append(JudgeQuestion(key, render_pair(prompt, row)))
         questions.append(JudgeQuestion(f"{key}~swapped", render_pair(prompt, turned)))
-    found = [combine_replies(replies, form) for replies in asker.ask(questions)]
+    found = [combine_replies(replies, form) for replies in client.ask(questions)]
     verdicts = [PairVerdict(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
     report = order_report([_place(v.original) for v in verdicts], [_place(v.swapped) for v in verdicts])
     return verdicts, report

@@ -1,4 +1,4 @@
-"""Does a judge favour its own writing? And the margin filter of AGDe-Judge.
+"""Self-preference of judges, and the margin filter of AGDe-Judge.
 
 Self-preference is the difference between how often a judge accepts its own rows and those of others, among rows to
 which people gave the same verdict. Without that, a judge that writes better than others would look partial.
@@ -24,7 +24,7 @@ MARGIN = 5.0
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows to which people gave one verdict: how many are the judge's own, and which share it accepts."""
+    """Rows with one verdict of people: how many are the judge's own, and the share that it accepts."""
 
     human: str
     own: int
@@ -35,8 +35,11 @@ class Stratum:
 
 @dataclass(frozen=True)
 class SelfPreference:
-    """``difference`` of accept rates, own minus others, and ``log_odds`` of acceptance, own against others: both over
-    all strata by Mantel and Haenszel's weights, with 95 % bootstrap intervals. Above 0: it favours itself."""
+    """Self-preference over all strata by Mantel and Haenszel's weights; above 0, the judge favours itself.
+
+    ``difference`` of acceptance rates, own minus others, and ``log_odds`` of acceptance, own against others, with 95 %
+    bootstrap intervals.
+    """
 
     strata: tuple[Stratum, ...]
     difference: float
@@ -98,7 +101,7 @@ def _stratum(name: str, cell: Floats) -> Stratum:
 
 
 def _difference(cells: Floats) -> Floats:
-    """Mantel-Haenszel risk difference of tables (n, strata, 4)."""
+    """Return the Mantel-Haenszel risk difference of tables (n, strata, 4)."""
     a, b, c, d = np.moveaxis(cells, -1, 0)
     total = np.maximum(a + b + c + d, 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -107,7 +110,7 @@ def _difference(cells: Floats) -> Floats:
 
 
 def _log_odds(cells: Floats) -> Floats:
-    """Log of the Mantel-Haenszel odds ratio of tables (n, strata, 4).
+    """Return the log of the Mantel-Haenszel odds ratio of tables (n, strata, 4).
 
     One row more is dealt to accepted and to rejected, between the two sides as their sizes are: finite where a judge
     accepts all of one side, and 0 where it treats both alike.
@@ -127,11 +130,11 @@ def preference_margin(
     reference_chosen: Sequence[float],
     reference_rejected: Sequence[float],
 ) -> Floats:
-    """How much more a model trained on the labels (by DPO, say) prefers the chosen text than its reference does:
+    """Return how much more a model trained on the labels (such as by DPO) prefers the chosen text than its reference:
 
         m = [log p(chosen | x) - log p(rejected | x)] - [log r(chosen | x) - log r(rejected | x)]
 
-    of log-probabilities of whole texts, in nats; shapes (n,). A label of low margin was hard to learn from the rest.
+    of log-probabilities of whole texts, in nats; shapes (n,). A label with a low margin was hard to learn from the others.
     """
     parts = [
         np.asarray(part, dtype=np.float64)
@@ -148,8 +151,7 @@ def preference_margin(
 
 
 def keep_by_margin(margin: Sequence[float] | Floats, above: float = MARGIN) -> Bools:
-    """Which labels are kept: those whose margin is above the threshold. For the teacher's labels and the
-    assistant's apart."""
+    """Keep labels whose margin is above the threshold; apply separately to the teacher's and the assistant's labels."""
     kept: Bools = np.asarray(margin, dtype=np.float64) > above
     return kept
 
@@ -161,7 +163,7 @@ def labels_kept_by_both(
     assistant_margin: Sequence[float] | Floats,
     above: float = MARGIN,
 ) -> Bools:
-    """Where both labels are kept and are the same: there the assistant's critique refines the feedback."""
+    """Return which labels are kept for both and equal: there the assistant's critique refines the feedback."""
     same = np.asarray(list(teacher)) == np.asarray(list(assistant))
     both: Bools = same & keep_by_margin(teacher_margin, above) & keep_by_margin(assistant_margin, above)
     return both

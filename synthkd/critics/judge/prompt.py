@@ -19,7 +19,7 @@ Message = dict[str, str]
 
 
 class _AsTheyStand:
-    """Speaks for rows that need no rewording: a judge reads the candidate, not what the teacher read."""
+    """Context of rows that need no rewording: a judge reads the candidate, not the teacher's input."""
 
     group_column: ClassVar[str] = "text"
 
@@ -34,8 +34,8 @@ _ROWS = _AsTheyStand()
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """A template with the columns that it is given: the kind's, ``text`` (the candidate as a sentence) and
-    ``columns`` beside them, such as the source of a grounded kind."""
+    """A template and its variables: the kind's columns, ``text`` (the verbalised candidate) and other ``columns``, such as
+    the source of a grounded kind."""
 
     prompt: Prompt
     kind: Kind
@@ -45,7 +45,7 @@ class JudgePrompt:
     def load(
         cls, template: str, kind: Kind, columns: Sequence[str] = (), folder: Path | None = None
     ) -> JudgePrompt:
-        """A shipped template (``judge/yes-no``) or a file. What it names must be among the columns."""
+        """Load a shipped template (``judge/yes-no``) or a file; refuse variables that are no column."""
         prompt = load_prompt(template, folder)
         if prompt.head.kind and prompt.head.kind != kind.name:
             raise PromptError(
@@ -64,12 +64,12 @@ class JudgePrompt:
         return content_hash([self.prompt.source, self.prompt.head.record()])
 
     def messages(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
-        """What the judge reads about one candidate."""
+        """Render the messages about one candidate."""
         known = {name: row[name] for name in (*self.kind.columns, *self.columns)}
         return self.prompt.render({**known, "text": self.kind.verbalize(row)}, _ROWS, "", 0)
 
     def rows(self, batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
-        """The rows of a batch with the columns that are needed; refuses a batch that lacks one."""
+        """Yield the rows of a batch with the needed columns; refuse a batch that lacks one."""
         needed = [*self.kind.columns, *self.columns]
         for name in needed:
             if name not in batch.schema.names:
@@ -87,5 +87,5 @@ class JudgePrompt:
 
 
 def render_pair(prompt: Prompt, row: Mapping[str, Any]) -> tuple[Message, ...]:
-    """What the judge reads about two texts: ``first`` and ``second`` of the row, and whatever else it has."""
+    """Render the messages about two texts: ``first`` and ``second`` of the row, and its other columns."""
     return prompt.render(dict(row), _ROWS, "", 0)

@@ -1,7 +1,7 @@
 """Settings of a saved judge: model, identity, sampling. Never an address, a key, a journal or a program.
 
-Where it is asked, and what goes along, comes from the one who scores. A folder may be a stranger's, so its rows go
-nowhere before the user has named the place.
+Server and credentials come from the user who scores. A folder may be a stranger's, so no row is sent before the user has
+named the server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SOME = Annotated[float, Field(ge=-100, le=100)]
 
 
 class JudgeSampling(Settings):
-    """Sampling parameters that a folder may bring. Others (`extra_body`, a grammar …) are given again by the user."""
+    """Sampling parameters that a folder may hold. Others (`extra_body`, a grammar …) are given again by the user."""
 
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -58,14 +58,14 @@ class JudgeSettings(CriticSettings):
     left_out: Count
 
     def unnamed(self) -> str:
-        """Return the message for a judge of which nobody named whom to ask."""
+        """Return the message for a judge without a server."""
         how = (
             "name the server by --base-url URL (and --api-key-env NAME), the option `teacher`"
             if _is_remote(self.backend)
             else f"give its backend ({self.backend}) and model by the option `teacher`"
         )
         return (
-            f"this critic asks the model {self.model!r}, and its folder does not say where: {how}, or"
+            f"this critic asks the model {self.model!r}, and its folder does not name the server: {how}, or"
             " `critic.options.teacher` in a recipe"
         )
 
@@ -76,21 +76,21 @@ def _is_remote(backend: str) -> bool:
 
 
 def saved_sampling(part: SamplingPart) -> tuple[dict[str, Any], str | None]:
-    """Split sampling parameters into those that a folder may bring, and a hash of the others."""
+    """Split sampling parameters into those that a folder may hold, and a hash of the others."""
     said = part.model_dump(exclude={"n"}, exclude_unset=True)
     known = {name: value for name, value in said.items() if name in JudgeSampling.model_fields}
     other = {name: value for name, value in said.items() if name not in known and value}
     return known, content_hash(other) if other else None
 
 
-def public_identity(asker: JudgeClient) -> str:
-    """Who answers, without the address of a server or the path of a model: what a folder may hold."""
-    part = asker.recipe.teacher
+def public_identity(client: JudgeClient) -> str:
+    """Return the identity of the model without the address of a server or the path of a model."""
+    part = client.recipe.teacher
     if part.identity is not None:
         return part.identity
     if _is_remote(part.backend):
         return f"openai:{part.model}"
-    identity = asker.identity
+    identity = client.identity
     return identity.replace(part.model, public_name(part.model)) if part.model else identity
 
 
@@ -103,9 +103,10 @@ def client_for_saved_judge(
     limits: Mapping[str, Any],
     folder: str | Path,
 ) -> JudgeClient:
-    """An asker for a loaded judge: the user's teacher part, with the model and sampling of the calibration.
+    """Make the client of a loaded judge: the user's teacher part, with the model and sampling of the calibration.
 
-    Raises `CriticError` if the user's part does not say where to ask, or asks another model, or in another way.
+    Raises:
+        CriticError: The user's part names no server, another model or other sampling.
     """
     if not isinstance(teacher, Mapping):
         raise CriticError(
@@ -133,18 +134,18 @@ def client_for_saved_judge(
         )
     if not settings.identity.startswith((f"{backend}:", "openai:")):
         part.setdefault("identity", settings.identity)
-    asker = JudgeClient(
+    client = JudgeClient(
         part, journal, samples=settings.samples, chat=chat, limits=limits, folder=folder, announce=True
     )
-    if (found := public_identity(asker)) != settings.identity:
+    if (found := public_identity(client)) != settings.identity:
         raise CriticError(
             f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would answer now; ask that one,"
             f" or {CRITIC_ARTIFACT.remedy}"
         )
-    known, other = saved_sampling(asker.recipe.teacher.sampling)
+    known, other = saved_sampling(client.recipe.teacher.sampling)
     if JudgeSampling(**known).model_dump() != settings.sampling.model_dump() or other != settings.other:
         raise CriticError(
             f"{path.parent}: calibrated on answers with other sampling parameters; give `teacher.sampling` as it was then"
             f" ({settings.sampling.model_dump(exclude_unset=True)}), or {CRITIC_ARTIFACT.remedy}"
         )
-    return asker
+    return client

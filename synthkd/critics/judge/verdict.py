@@ -1,17 +1,17 @@
-"""Read a judge's reply: strictly, or not at all.
+"""Read a judge's reply, strictly or not at all.
 
-What a reasoning model thinks before its reply is no part of it. Of the rest, a verdict is
+The thoughts of a reasoning model are no part of its reply. In the reply, a verdict is
 
 1. the first word, standing alone, or a last line that is nothing but the word;
 2. a line ``verdict: …``, ``[RESULT] …`` or ``## Verdict`` with the word below; ``<verdict>…</verdict>``; ``\\boxed{…}``;
 3. a field such as ``verdict`` of a JSON object, in a Markdown fence or beside text, with trailing commas or without;
 4. for pairs, a sentence ``Output (a) is better``.
 
-A word inside another, or inside a phrase (``Norway``, ``not``, ``no one``, ``nothing wrong, yes``), says nothing, nor does a
-number that is not on the scale. If two places of a reply say different things, neither counts. What cannot be read is an
-outcome with its reason and text; it is never guessed.
+A word inside another, or inside a phrase (``Norway``, ``not``, ``no one``, ``nothing wrong, yes``), has no meaning, nor does a
+number that is not on the scale. If two places of a reply contradict each other, neither counts. An unreadable reply is an
+outcome with reason and text; a verdict is never guessed.
 
-If the likeliest first tokens are known and the first word is the verdict, its probability comes from them.
+If the most likely first tokens are known and the first word is the verdict, its probability comes from them.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from synthkd.critics.judge.verdict_json import in_json
 from synthkd.text.thoughts import split_thoughts
 
 UNREADABLE = "unreadable"
-#: Share of the first tokens that must say some verdict; else the reply did not begin with one (but with ``**``, say).
+#: Least share of first tokens that name a verdict; below, the reply began with something else, such as ``**``.
 _LEAST = 0.1
-#: Characters at the beginning of a reply, and of a line, that are looked at.
+#: Characters read at the beginning of a reply, and of a line.
 _HEAD, _LINE = 200, 300
-#: Characters in which tags are looked for.
+#: Characters searched for tags.
 _LONGEST = 20_000
-#: What may stand around a word without changing it.
+#: Marks that may surround a word without changing it.
 _OPEN, _CLOSE = r"[\s\"'*_`(\[{<“‘#>]*", r"[\"'*_`)\]}>”’]*"
 _NAMED = "verdict|answer|judge?ment|decision|rating|score|result"
 _KEY = rf"(?:(?:so|therefore|thus|and|the|my|final|overall)[\s,]+)*(?:{_NAMED})"
@@ -42,7 +42,7 @@ _KEY = rf"(?:(?:so|therefore|thus|and|the|my|final|overall)[\s,]+)*(?:{_NAMED})"
 _HAS_KEY = re.compile("verdict|answer|judg|decision|rating|score|result|boxed", re.IGNORECASE)
 #: A heading with a verdict below it.
 _HEADING = re.compile(rf"{_OPEN}{_KEY}{_CLOSE}\s*[:=]?{_CLOSE}", re.IGNORECASE)
-#: A sentence with one of these says something else than its verdict.
+#: A sentence with one of these does not state its verdict.
 _HEDGE = re.compile(
     r"\b(?:not|never|neither|nor|whether|if|unless|although|though|while|hardly|which|unclear|could|might|may|would"
     r"|unsure|argue|argues|says|said|claims|claimed)\b|n't\b|\?",
@@ -53,11 +53,15 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reply says.
+    """One reply as it was read.
 
-    ``value`` is None where it cannot be read; ``reason`` then says why. ``shares`` gives the probability of each
-    value; ``worth`` is their mean worth. ``how``: ``tokens``, ``word``, ``line``, ``json``, ``last``,
-    ``sentence`` or ``unreadable``.
+    Attributes:
+        value: The verdict; None for an unreadable reply.
+        worth: Mean worth of the values by their probability.
+        how: ``tokens``, ``word``, ``line``, ``json``, ``last``, ``sentence`` or ``unreadable``.
+        text: The reply.
+        reason: Why the reply is unreadable.
+        shares: Probability of each value, if first tokens are known.
     """
 
     value: str | None
@@ -69,7 +73,7 @@ class Reading:
 
 
 def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -> Reading:
-    """The verdict of a reply. ``first_tokens`` is `Completion.first_tokens`. Never raises, whatever the text."""
+    """Read the verdict of a reply; ``first_tokens`` is `Completion.first_tokens`. Never raises, whatever the text."""
     form = FORMS[form] if isinstance(form, str) else form
     parts = split_thoughts(text)
     answer, thought = parts.text, bool(parts.thoughts)
@@ -100,7 +104,7 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
 
 # The first word
 
-#: What may follow a number of the scale.
+#: Text that may follow a number of the scale.
 _OUT_OF = r"(?:\.0+)?(?:\s*(?:/|out of)\s*5(?:\.0+)?)?(?:\s+(?:stars?|points?))?"
 
 
@@ -116,15 +120,15 @@ def _match(text: str, form: Form) -> re.Match[str] | None:
     return _first(form.name, form.nouns, tuple(form.value_of)).match(text)
 
 
-#: What may follow a word that says a verdict by itself; one letter or digit may also be a list's mark or an
-#: article, and a noun with its letter the subject of a sentence: these stand alone at their line's end only.
+#: Text that may follow a word that is a verdict by itself. One letter or digit may also be a list's mark or an
+#: article, and a noun with its letter the subject of a sentence: these are verdicts only at the end of a line.
 _AFTER_WORD = re.compile(r"\s*$|[^\S\n]*\n|[.,;:!]+(?=[\s\"')*_\]]|$)|\s+[-–—]+\s|[–—]|\s+\((?!s\))")
 _AFTER_MARK = re.compile(r"\s*$|[^\S\n]*[.!]?[^\S\n]*(?:\n|$)")
 _AFTER_NOUN = re.compile(r"\s*$|[^\S\n]*\n|[.!](?=\s|$)")
 
 
 def _word(text: str, form: Form) -> str | None:
-    """The first word's value; "?" where the next word says another."""
+    """Return the first word's value; "?" if the next word contradicts."""
     match = _match(text[:_HEAD], form)
     if match is None:
         return None
@@ -138,7 +142,7 @@ def _word(text: str, form: Form) -> str | None:
     return value
 
 
-#: What may stand between two verdicts, and after the second.
+#: Text that may occur between two verdicts, and after the second.
 _BETWEEN = re.compile(r"^[ \t.,;:!\-–—(]*(?:(?:or|and|maybe|perhaps)\s+)*", re.IGNORECASE)
 _AFTER_SECOND = re.compile(rf"{_AFTER_WORD.pattern}|[)\]]")
 
@@ -175,7 +179,7 @@ _AFTER_LINE = re.compile(r"[.!]*\s*$|[.,;:!]+[)*_\"']*\s+|\s+[-–—]\s+|\s+\("
 
 
 def _line(text: str, form: Form) -> str | None:
-    """The value of the verdict lines; "?" if they differ. Inside a reply, a line with a reason after its word is none."""
+    """Return the value of the verdict lines; "?" if they differ. Inside a reply, a line with a reason is none."""
     if not _HAS_KEY.search(text):
         return None
     words = tuple(form.value_of)
@@ -196,7 +200,7 @@ def _line(text: str, form: Form) -> str | None:
 
 
 def _with_headings(lines: list[str]) -> list[str]:
-    """The lines, with a heading such as ``## Verdict`` joined to the line below it."""
+    """Join headings such as ``## Verdict`` to the line below."""
     found: list[str] = []
     heading = ""
     for line in lines:
@@ -209,7 +213,7 @@ def _with_headings(lines: list[str]) -> list[str]:
 
 
 def _says_another(rest: str, value: str, form: Form) -> bool:
-    """Does another value follow a value at once: ``yes, no``?"""
+    """Whether another value follows a value at once: ``yes, no``."""
     second = _match(_BETWEEN.sub("", rest), form)
     return bool(
         second and form.value_of[second["word"].casefold()] != value and _AFTER_SECOND.match(second["rest"])
@@ -217,7 +221,7 @@ def _says_another(rest: str, value: str, form: Form) -> bool:
 
 
 def _last(text: str, form: Form) -> str | None:
-    """The value of a last line that is nothing but the word; one of several lines."""
+    """Return the value of the last of several lines, if nothing but the word is on it."""
     head, _, line = text.strip().rpartition("\n")
     if not head or len(line) > 40 or not (match := _match(line, form)):
         return None
@@ -238,7 +242,7 @@ def _better(nouns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _sentence(text: str, form: Form) -> str | None:
-    """What the last sentence says; where it says nothing, what all sentences that say something agree on."""
+    """Return the value of the last sentence, or else the value that all sentences with one agree on."""
     sentences = [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
     said = [_of_sentence(sentence, form) for sentence in sentences]
     if said and said[-1]:
@@ -258,10 +262,10 @@ def _of_sentence(sentence: str, form: Form) -> str | None:
 
 
 def _shares(first_tokens: str, form: Form, answer: str) -> dict[str, float] | None:
-    """Probability of each value among the tokens that say one, whatever their case and leading space.
+    """Return the probability of each value among the tokens that name one, whatever their case and leading space.
 
-    None if no token begins the answer: they are those of another text. A value that none of the likeliest tokens says gets the most that it can have: the smallest of them, or what
-    all of them leave. So nothing is certain that is only likely.
+    None if no token begins the answer: the tokens belong to another text. A value that none of the most likely tokens names
+    gets the most that it can have: the smallest listed share, or the remainder. So a likely value never becomes certain.
     """
     mass = dict.fromkeys(form.words, 0.0)
     listed: list[float] = []
@@ -284,10 +288,10 @@ def _shares(first_tokens: str, form: Form, answer: str) -> dict[str, float] | No
     return {value: share / total for value, share in mass.items()}
 
 
-#: White space, and how tokenizers write it.
+#: White space, as texts and tokenizers write it.
 _SPACES = " \t\r\nĠ▁Ċ"
 
 
 def _bare(token: str) -> str:
-    """A token without the marks of a leading space, quotes and final stops, in lower case."""
+    """Return a token in lower case, without marks of a leading space, quotes and final stops."""
     return token.strip(_SPACES + "\"'*_`([{<)]}>.,:;!").casefold()

@@ -1,4 +1,4 @@
-"""The forms that a verdict may have: which words mean what, and how much each speaks for acceptance."""
+"""Forms of a verdict: the words of each value, and its worth for acceptance."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ from synthkd.errors import CriticError, nearest
 
 @dataclass(frozen=True)
 class Form:
-    """``words`` maps a value to the words that say it; ``worth`` says how far it speaks for acceptance, in [0, 1].
+    """One form of a verdict.
 
-    ``synonyms`` are other words that say a value, whatever was asked for: ``valid`` where ``yes`` was. They count in the
-    text of a reply, and not among its likeliest first tokens. ``nouns`` may stand before a word (``Output (a)``). With
-    ``sentences``, a reply that has neither a first word nor a verdict line may say its verdict in a sentence such as
-    ``Therefore, Output (a) is better.``
+    Attributes:
+        name: Name of the form.
+        words: The words of each value.
+        worth: How far each value speaks for acceptance, in [0, 1].
+        nouns: Nouns that may precede a word (``Output (a)``).
+        sentences: Whether a reply with neither a first word nor a verdict line may state its verdict in a sentence, such
+            as ``Therefore, Output (a) is better.``
+        synonyms: Other words of each value, such as ``valid`` for ``yes``. They count in the text of a reply, not among
+            its first tokens.
+        value_of: Value of each word and synonym.
+        token_of: Value of each word.
     """
 
     name: str
@@ -25,17 +32,16 @@ class Form:
     sentences: bool = False
     synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     value_of: dict[str, str] = field(init=False, repr=False, compare=False)
-    #: The values of ``words`` alone.
     token_of: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        asked = {word: value for value, words in self.words.items() for word in words}
+        own = {word: value for value, words in self.words.items() for word in words}
         other = {word: value for value, words in self.synonyms.items() for word in words}
-        object.__setattr__(self, "token_of", asked)
-        object.__setattr__(self, "value_of", other | asked)
+        object.__setattr__(self, "token_of", own)
+        object.__setattr__(self, "value_of", other | own)
 
     def of_worth(self, worth: float) -> str | None:
-        """The value with this worth, of a form with two of them."""
+        """Return the value with this worth, for a form of two values."""
         if len(self.words) != 2:
             return None
         return next((value for value, its in self.worth.items() if its == worth), None)
@@ -43,13 +49,13 @@ class Form:
 
 _NOUNS = ("output", "response", "answer", "assistant", "option", "model", "candidate", "text", "summary")
 
-#: Words that speak for acceptance or against it in whatever form was asked for.
+#: Words for and against acceptance in every form of two values.
 _FOR = ("yes", "true", "valid", "correct", "accept", "accepted")
 _AGAINST = ("no", "false", "invalid", "incorrect", "reject", "rejected")
 
 
 def _two(name: str, good: tuple[str, ...], bad: tuple[str, ...]) -> Form:
-    """A form with a value for acceptance and one against it."""
+    """Make a form with one value for acceptance and one against."""
     return Form(
         name, {good[0]: good, bad[0]: bad}, {good[0]: 1.0, bad[0]: 0.0},
         synonyms={good[0]: _FOR, bad[0]: _AGAINST},
@@ -79,7 +85,7 @@ FORMS = {
 
 
 def find_form(name: str) -> Form:
-    """A form by its name."""
+    """Return the form of a name."""
     if name not in FORMS:
         raise CriticError(f"unknown form of verdict {name!r}{nearest(name, list(FORMS))}")
     return FORMS[name]

@@ -1,4 +1,4 @@
-"""Verdicts in JSON: ``{"reason": …, "verdict": "yes"}``, in a Markdown fence or beside text, as models write it."""
+"""Verdicts in JSON, such as ``{"reason": …, "verdict": "yes"}``, in a Markdown fence or beside text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from synthkd.critics.judge.verdict_forms import Form
 from synthkd.text.json_values import json_objects
 
 _FENCE = re.compile(r"```[a-zA-Z]*[^\S\n]*\n?(.*?)(?:```|$)", re.DOTALL)
-#: Objects that are looked for, and how deep verdicts may lie in them.
+#: Most objects read, and greatest depth of a verdict in them.
 _OBJECTS, _DEPTH = 20, 4
 #: Names of fields that hold a verdict and nothing else, and of those that may: the latter count if they can be read.
 _SURE = frozenset({"verdict", "judgment", "judgement", "decision"})
@@ -22,9 +22,9 @@ _BEFORE = re.compile(r"^(?:final|overall|my|the|is)(?=[a-z]{4})")
 
 
 def in_json(text: str, form: Form) -> tuple[str | None, str]:
-    """The value of the verdict fields of a reply's JSON objects, and the text that stands beside them.
+    """Return the value of the verdict fields in a reply's JSON objects, and the text beside the objects.
 
-    The value is "?" for fields that differ or say no verdict, and None if there is no such field.
+    The value is "?" for fields that differ or name no verdict, and None if there is no such field.
     """
     if "{" not in text:
         return None, text
@@ -38,7 +38,7 @@ def in_json(text: str, form: Form) -> tuple[str | None, str]:
 
 
 def _objects(text: str) -> tuple[list[Any], str]:
-    """The JSON objects of a text, and the text without them and without Markdown fences."""
+    """Return the JSON objects of a text, and the text without objects and Markdown fences."""
     found: list[Any] = []
     rest, place = [], 0
     text = _FENCE.sub(lambda match: match[1], text)
@@ -51,7 +51,7 @@ def _objects(text: str) -> tuple[list[Any], str]:
 
 
 def _values(found: Any, form: Form, depth: int) -> Iterator[str]:
-    """The values of the verdict fields of an object and of those inside it."""
+    """Yield the values of the verdict fields of an object and of nested ones."""
     if depth > _DEPTH:
         return
     if isinstance(found, list):
@@ -73,7 +73,7 @@ def _values(found: Any, form: Form, depth: int) -> Iterator[str]:
 
 
 def _value(value: Any, form: Form) -> str | None:
-    """The form's value that a field's value says."""
+    """Return the form's value for a field's value."""
     if isinstance(value, bool):
         return form.of_worth(float(value))
     if isinstance(value, int | float):
@@ -93,12 +93,12 @@ def _words(form_name: str, words: tuple[str, ...], nouns: tuple[str, ...]) -> st
 
 
 def _alone(form: Form) -> re.Pattern[str]:
-    """A text that is nothing but a word of the form."""
+    """Return the pattern of a text that is only a word of the form."""
     return _compiled(rf"[\s*_`\"'#]*{_words(form.name, tuple(form.value_of), form.nouns)}[\s.!*_`\"']*")
 
 
 def _pairs(form: Form) -> re.Pattern[str]:
-    """A field of something like JSON, with a whole value."""
+    """Return the pattern of a field in malformed JSON, with a complete value."""
     names = "|".join(sorted(_SURE | (_RATING if form.name == "rating" else frozenset())))
     said = _words(form.name, tuple(form.value_of), form.nouns)
     return _compiled(rf"(?<![\\\w])([\"']?)(?:final_?)?(?:{names})\1\s*:\s*([\"']?){said}\2\s*(?=[,}}\n])")

@@ -1,1 +1,1 @@
-"""What a reference of known triples says about a candidate: counts, neighbours, a learned score, and their sum."""
+"""The knowledge-base critic: a reference of true triples as evidence about candidates."""

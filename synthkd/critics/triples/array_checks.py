@@ -1,4 +1,4 @@
-"""Arrays of a knowledge-base critic as they must be: places that exist, trees that end."""
+"""Checks of a knowledge-base critic's arrays: indices that exist, trees that end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LAYERS = len(LAYERS) + 1
 
 
 def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
-    """Refuse arrays that no training gives. ``vectors``: of the encoder, if the critic has one."""
+    """Refuse arrays that no training produces. ``vectors``: of the encoder, if the critic has one."""
     layers = [f"{part}{number}" for number in range(_LAYERS) for part in ("scorer_w", "scorer_b")]
     own = {name: array for name, array in arrays.items() if name not in layers}
     sizes = check_arrays(path, own, _SHAPES, CRITIC_ARTIFACT)
@@ -79,7 +79,7 @@ def _check_places(path: Path, arrays: Arrays, sizes: dict[str, int]) -> None:
 
 
 def _check_trees(path: Path, arrays: Arrays, nodes: int) -> None:
-    """Each inner node leads further on, so that every walk ends."""
+    """Refuse trees in which an inner node does not lead to a later one, so that every walk ends."""
     inner = np.flatnonzero(arrays["trees_feature"] >= 0)
     for name in ("trees_left", "trees_right"):
         to = arrays[name][inner]

@@ -1,6 +1,6 @@
-"""What counting says: how often slots, words and pairs of words of a candidate meet in the reference.
+"""Count features: how often slots, words and word pairs of a candidate co-occur in the reference.
 
-Shares are pulled towards what would be expected by chance, so one meeting by accident says little.
+Shares are shrunk towards their expectation under chance, so a single co-occurrence counts little.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from synthkd.critics.triples.phrases import IndexedTriples, Ints, Vocabulary
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-#: Imagined meetings by chance that each share is mixed with.
+#: Pseudo-counts with which each share is shrunk towards chance.
 _PRIOR, _PAIR_PRIOR = 2.0, 3.0
 
 
 @dataclass(frozen=True)
 class KeyCounts:
-    """How often each key was met; keys are sorted."""
+    """Counts of sorted keys."""
 
     keys: Ints
     counts: Ints
@@ -30,7 +30,7 @@ class KeyCounts:
         return cls(*np.unique(keys, return_counts=True))
 
     def __call__(self, keys: Ints) -> Floats:
-        """(n,) counts; 0 for a key that was never met."""
+        """Return the counts of keys (n,); 0 for an unknown key."""
         if not len(self.keys):
             return np.zeros(len(keys))
         place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -38,16 +38,16 @@ class KeyCounts:
 
 
 class CountFeatures:
-    """Tallies of a reference; `features` reads candidates that share its vocabulary."""
+    """Counts of a reference; `features` reads candidates that share its vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary, reference: IndexedTriples) -> None:
-        # One number more than the vocabulary has stands for everything unknown.
+        # One number above the vocabulary's stands for everything unknown.
         self.n_phrases, self.n_words = len(vocabulary.phrases) + 1, len(vocabulary.words) + 1
         self.n_relations, self.rows = len(vocabulary.relations) + 1, len(reference)
-        self.tally = {name: KeyCounts.of(keys) for name, keys in self._keys(reference).items()}
+        self.counts = {name: KeyCounts.of(keys) for name, keys in self._keys(reference).items()}
 
     def _keys(self, rows: IndexedTriples) -> dict[str, Ints]:
-        """The keys that each row, each of its words and each of its pairs of words is counted under."""
+        """Return the keys of rows, of their words and of their word pairs."""
         phrases, relation, size = rows.phrases, rows.relation, self.n_relations
         head, tail = phrases.known[rows.head], phrases.known[rows.tail]
         keys = {
@@ -70,9 +70,9 @@ class CountFeatures:
         return keys
 
     def features(self, rows: IndexedTriples) -> dict[str, Floats]:
-        """Named features, (n,) each."""
+        """Return named features, (n,) each."""
         keys = self._keys(rows)
-        count = {name: self.tally[name](found) for name, found in keys.items()}
+        count = {name: self.counts[name](found) for name, found in keys.items()}
         chance = (count["r"] + 1) / (self.rows + self.n_relations)
         found = {"relation": np.log(chance)}
         found |= {f"n_{name}": np.log1p(count[name]) for name in ("h", "t", "hr", "tr", "ht", "ff", "ll")}
@@ -86,9 +86,9 @@ class CountFeatures:
         return found | self._pairs(rows, count, chance)
 
     def _turned(self, rows: IndexedTriples) -> dict[str, Floats]:
-        """What is known of the candidate with head and tail exchanged."""
+        """Return features of the candidate with head and tail exchanged."""
         known, size = rows.phrases.known, self.n_relations
-        head, tail, tally = known[rows.head], known[rows.tail], self.tally
+        head, tail, tally = known[rows.head], known[rows.tail], self.counts
         turned = tail * self.n_phrases + head
         return {
             "turned_ht": tally["ht"](turned),
@@ -115,9 +115,9 @@ class CountFeatures:
         n, size = len(rows), self.n_relations
         row, left, right = rows.phrases.pairs_of(rows.head, rows.tail)
         relation = rows.relation[row]
-        expected = (self.tally["h_w"](left) + 0.5) * (self.tally["t_w"](right) + 0.5) / max(self.rows, 1)
-        in_relation = self.tally["h_wr"](left * size + relation) + 0.5
-        in_relation *= (self.tally["t_wr"](right * size + relation) + 0.5) / (count["r"][row] + 1)
+        expected = (self.counts["h_w"](left) + 0.5) * (self.counts["t_w"](right) + 0.5) / max(self.rows, 1)
+        in_relation = self.counts["h_wr"](left * size + relation) + 0.5
+        in_relation *= (self.counts["t_wr"](right * size + relation) + 0.5) / (count["r"][row] + 1)
         same = np.bincount(row, (left == right) & (left < self.n_words - 1), n)
         shorter = np.minimum(rows.phrases.lengths(rows.head), rows.phrases.lengths(rows.tail))
         return {
@@ -131,12 +131,12 @@ class CountFeatures:
 
 
 def _lift(part: Floats, whole: Floats, chance: Floats, prior: float) -> Floats:
-    """log of a smoothed share over the share that chance gives."""
+    """Return the log of a smoothed share over the share under chance."""
     return np.log((part + prior * chance) / (whole + prior) / chance)
 
 
 def _spread(row: Ints, values: Floats, n: int, name: str) -> dict[str, Floats]:
-    """Mean, greatest and least of the values of each row; each row has one at least."""
+    """Return mean, greatest and least of the values of each row; each row has at least one."""
     start = np.flatnonzero(np.diff(row, prepend=-1))
     sums, sizes = np.add.reduceat(values, start), np.diff(np.append(start, len(row)))
     return {

@@ -1,8 +1,8 @@
-"""The knowledge-base critic: what a reference of triples known to be true says about a candidate.
+"""The knowledge-base critic: a reference of true triples as evidence about candidates.
 
-Counts of slots, words and pairs of words; neighbours in the space of word or sentence vectors; a learned score; and
-boosted trees over all of them, trained on corrupted triples and on labelled rows where there are any. A candidate
-that is in the reference itself counts itself, and so scores high.
+Its features are counts of slots, words and word pairs; neighbours by word or sentence vectors; and a learned score.
+Boosted trees over all features are trained on corrupted triples and on labelled rows, if there are any. A candidate
+that is in the reference counts itself, and so scores high.
 """
 
 from __future__ import annotations
@@ -43,21 +43,22 @@ from synthkd.errors import CriticError, require_extra
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 
+#: The last training set, by the hash of its inputs.
 _LAST: dict[str, ReferenceTrainingSet] = {}
 
 
 def cached_training_set(
-    known: list[Triple], told: LabelledTriples, vectors: Any, seed: int, hard: float
+    known: list[Triple], labelled: LabelledTriples, vectors: Any, seed: int, hard: float
 ) -> ReferenceTrainingSet:
-    """As `prepare`, which is not run again for what it ran for last. ``vectors``: the encoder's, if any."""
-    encoder_content = getattr(vectors, "content", None)
-    key = content_hash([known, told.triples, list(told.groups), encoder_content, seed, hard])
+    """Return `make_training_set` of these inputs, or the cached result; ``vectors``: the encoder's, if any."""
+    encoder_content = None if vectors is None else vectors.content
+    key = content_hash([known, labelled.triples, list(labelled.groups), encoder_content, seed, hard])
     if key not in _LAST:
         _LAST.clear()
         encoder = None
         if vectors is not None:
             encoder = EncoderVectors.learn(vectors, Vocabulary.of(known).read(known).phrases)
-        _LAST[key] = make_training_set(known, told, encoder, seed, hard)
+        _LAST[key] = make_training_set(known, labelled, encoder, seed, hard)
     return _LAST[key]
 
 
@@ -67,7 +68,7 @@ _LICENCE_NOTE = (
 )
 #: Rows scored at a time.
 _SLICE = 2048
-#: What all labelled rows together weigh beside all made ones, and the most that one may weigh: no more than a made one.
+#: Share of the weight of all labelled rows beside generated ones, and the largest weight of one: that of a generated row.
 _LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
 
 
@@ -83,9 +84,14 @@ class _Settings(CriticSettings):
 
 
 class KnowledgeBaseCritic(Critic):
-    """``reference``: a file of true triples (default: the accepted rows). ``embedder``: folder or hub name of an
-    encoder for neighbours by meaning (default: none, words alone). ``hard``: share of the made negatives' heads and
-    tails that are drawn from phrases near to the true one.
+    """Boosted trees on features of a reference of true triples.
+
+    Args:
+        kind: Kind of the candidates; needs head, relation and tail.
+        reference: File of true triples; None takes the accepted training rows.
+        embedder: Folder or hub name of an encoder for neighbours by meaning; None uses words alone.
+        seed: Seed of negatives and models.
+        hard: Share of the negatives' heads and tails that are drawn from phrases near to the true one.
     """
 
     name: ClassVar[str] = "knowledge-base"
@@ -111,11 +117,11 @@ class KnowledgeBaseCritic(Critic):
             raise CriticError(f"the knowledge-base critic: `hard` is {hard}; it is a share, from 0 to 1")
         self.embedder, self.hard, self.seed = embedder, hard, seed
         self._vectors = load_phrase_encoder(embedder) if embedder else None
-        self._evidence: ReferenceFeatures | None = None
+        self._reference_features: ReferenceFeatures | None = None
         self._trees: Trees | None = None
-        self._told: LabelledTriples | None = None
+        self._labelled: LabelledTriples | None = None
         self._slope, self._shift = 1.0, 0.0
-        #: Scores of the labelled rows of `fit`, each by trees that did not see its fold; none where all are valid.
+        #: Out-of-fold scores of the labelled rows of `fit`; None if all verdicts are the same.
         self.out_of_fold: Scores | None = None
 
     @property
@@ -123,8 +129,8 @@ class KnowledgeBaseCritic(Critic):
         return _LICENCE_NOTE
 
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
-        """What the reference says is then worked out once for all trainings on some of these rows."""
-        self._told = LabelledTriples(triples_of(rows), groups)
+        """Compute reference features once for all trainings on some of these rows."""
+        self._labelled = LabelledTriples(triples_of(rows), groups)
 
     def fit(
         self,
@@ -133,39 +139,41 @@ class KnowledgeBaseCritic(Critic):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Labels may be few, or all positive: then made negatives are all that stands against them."""
+        """Train on labelled rows and generated negatives. Labels may be few, or all positive."""
         triples, labels = triples_of(rows), np.asarray(labels, dtype=bool)
         groups = groups or [head for head, _, _ in triples]
-        prepared, said = self._prepared(LabelledTriples(triples, groups), labels)
+        generated, labelled = self._training_set(LabelledTriples(triples, groups), labels)
         features, verdicts = (
-            np.concatenate([prepared.features, said]),
-            np.concatenate([prepared.labels, labels]),
+            np.concatenate([generated.features, labelled]),
+            np.concatenate([generated.labels, labels]),
         )
-        weight = _weights(prepared.labels, len(labels), weights)
-        self._evidence = prepared.evidence
+        weight = _weights(generated.labels, len(labels), weights)
+        self._reference_features = generated.reference
         self._trees = Trees.grow(features, verdicts, weight, self.seed)
-        fold = np.concatenate([np.full(len(prepared.labels), -1), [fold_of_group(group) for group in groups]])
+        fold = np.concatenate(
+            [np.full(len(generated.labels), -1), [fold_of_group(group) for group in groups]]
+        )
         self._scale(features, verdicts, weight, fold)
 
-    def _prepared(self, mine: LabelledTriples, labels: Labels) -> tuple[ReferenceTrainingSet, Scores]:
-        """What the reference says of made rows, and of the rows of `fit` (m, d)."""
+    def _training_set(self, mine: LabelledTriples, labels: Labels) -> tuple[ReferenceTrainingSet, Scores]:
+        """Return the training set of the reference, and the features of the rows of `fit` (m, d)."""
         if self.reference is None:
             accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
-            known, told = check_reference_size(distinct_triples(accepted), "the accepted rows"), mine
+            known, labelled = check_reference_size(distinct_triples(accepted), "the accepted rows"), mine
         else:
-            known, told = (
+            known, labelled = (
                 check_reference_size(read_true_triples(Path(self.reference)), self.reference),
-                self._told or mine,
+                self._labelled or mine,
             )
-        place = {row: i for i, row in enumerate(zip(told.triples, told.groups, strict=True))}
-        asked = list(zip(mine.triples, mine.groups, strict=True))
-        if any(row not in place for row in asked):
-            told, place = mine, {row: i for i, row in enumerate(asked)}
-        evidence = cached_training_set(known, told, self._vectors, self.seed, self.hard)
-        return evidence, evidence.told[[place[row] for row in asked]]
+        place = {row: i for i, row in enumerate(zip(labelled.triples, labelled.groups, strict=True))}
+        wanted = list(zip(mine.triples, mine.groups, strict=True))
+        if any(row not in place for row in wanted):
+            labelled, place = mine, {row: i for i, row in enumerate(wanted)}
+        training = cached_training_set(known, labelled, self._vectors, self.seed, self.hard)
+        return training, training.labelled_features[[place[row] for row in wanted]]
 
     def _scale(self, features: Scores, labels: Labels, weight: Scores, fold: Any) -> None:
-        """Platt scaling on logits of trees that did not see the labelled row, where labels are of both sorts."""
+        """Fit Platt scaling on out-of-fold logits, if there are labels of both verdicts."""
         from sklearn.linear_model import LogisticRegression
 
         self._slope, self._shift, self.out_of_fold = 1.0, 0.0, None
@@ -185,15 +193,17 @@ class KnowledgeBaseCritic(Critic):
         return sigmoid(logits * self._slope + self._shift)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        if self._evidence is None or self._trees is None:
+        if self._reference_features is None or self._trees is None:
             raise CriticError("this critic was not trained yet")
         parts = [self._score(batch.slice(start, _SLICE)) for start in range(0, batch.num_rows, _SLICE)]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _score(self, rows: pa.RecordBatch | pa.Table) -> Scores:
-        assert self._evidence is not None
+        assert self._reference_features is not None
         assert self._trees is not None
-        features = self._evidence.features(self._evidence.vocabulary.read(triples_of(rows)))
+        features = self._reference_features.features(
+            self._reference_features.vocabulary.read(triples_of(rows))
+        )
         return self._probability(self._trees.logits(features))
 
     def _encoder_name(self, folder: Path) -> dict[str, Any] | None:
@@ -202,20 +212,20 @@ class KnowledgeBaseCritic(Critic):
         return EncoderReference.of(self.embedder, self._vectors.content, folder).model_dump()
 
     def save(self, folder: Path) -> None:
-        assert self._evidence is not None
+        assert self._reference_features is not None
         assert self._trees is not None
         config: dict[str, Any] = {
             "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(COLUMNS),
             "encoder": self._encoder_name(folder),
-            "known_triples": len(self._evidence.rows), "folds": FOLDS, "hard": self.hard, "seed": self.seed,
+            "known_triples": len(self._reference_features.rows), "folds": FOLDS, "hard": self.hard, "seed": self.seed,
             "slope": self._slope, "shift": self._shift,
             "note": self.note,
         }  # fmt: skip
-        write_files(folder, self._evidence.arrays() | self._trees.arrays("trees"), config)
+        write_files(folder, self._reference_features.arrays() | self._trees.arrays("trees"), config)
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> KnowledgeBaseCritic:
-        """``encoder``: folder or hub name of its encoder, if it has one that is not found by itself."""
+        """Load a critic; ``encoder``: folder or hub name of its encoder, if that is not found by itself."""
         arrays, settings = read_files(folder, cls.name, 1, _Settings)
         critic = cls(kind)
         given = options.get("encoder")
@@ -225,9 +235,9 @@ class KnowledgeBaseCritic(Critic):
         elif given is not None:
             raise CriticError(f"{folder}: it was trained without an encoder; leave `encoder` out")
         check_reference_arrays(folder / ARRAYS, arrays, critic._vectors)
-        critic._evidence = ReferenceFeatures.from_arrays(arrays, critic._vectors)
+        critic._reference_features = ReferenceFeatures.from_arrays(arrays, critic._vectors)
         critic._trees = Trees.from_arrays(arrays, "trees")
-        if critic._trees.feature.max(initial=-1) >= critic._evidence.width:
+        if critic._trees.feature.max(initial=-1) >= critic._reference_features.width:
             raise CRITIC_ARTIFACT.refuse(
                 folder / ARRAYS, "trees_feature: a feature that the reference does not give"
             )
@@ -236,7 +246,7 @@ class KnowledgeBaseCritic(Critic):
 
 
 def _weights(made: Labels, labelled: int, weights: Scores | None) -> Scores:
-    """Made rows: both verdicts weigh alike. Labelled rows: a share of the whole, divided by their own weights."""
+    """Weight generated rows equally by verdict, and labelled rows by a share of the whole and their own weights."""
     weight = np.ones(len(made))
     for verdict in (True, False):
         part = made == verdict

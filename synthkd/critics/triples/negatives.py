@@ -1,7 +1,7 @@
-"""Invalid triples for those who have valid ones only: one slot of a known triple is replaced.
+"""Negative triples from true ones: one slot of a true triple is replaced.
 
-What is drawn for a slot comes from the same slot of other known triples, so common phrases are drawn often, as
-they occur often. A negative that is known to be true, or says nearly the same as a known triple, is drawn again.
+Replacements come from the same slot of other true triples, so frequent phrases are drawn often. A negative that is known
+to be true, or nearly equals a true triple, is drawn again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,20 @@ from synthkd.errors import CriticError, require_extra
 from synthkd.reporting.safe_text import csv_line, to_cell
 from synthkd.storage import check_file, has_text, write_text
 
-#: How many of the nearest are drawn from, and among how many phrases they are looked for.
+#: Number of nearest phrases to draw from, and of phrases searched for them.
 NEAREST, POOL = 20, 10_000
-#: A phrase nearer than this may mean the same, so what it makes may be true: it is never named.
+#: A phrase more similar than this may mean the same, so its negative may be true: it is never drawn.
 ALIKE = 0.9
 
 
 class Similar:
-    """``similar(phrase, slot)``: up to `NEAREST` phrases, the nearest first, that fill the slot (0: head, 2: tail) of other triples.
+    """Similar phrases of a slot: calling it returns up to `NEAREST` phrases of other triples, the nearest first.
 
-    ``vectors``: a source of unit vectors of phrases, such as word vectors or an encoder (`kb.vectors`).
+    Args:
+        known: True triples.
+        vectors: Source of unit vectors of phrases: word vectors or an encoder (`triples.vectors`).
+        vocabulary: Vocabulary of the triples.
+        seed: Seed of the draw of phrases.
     """
 
     def __init__(self, known: Sequence[Triple], vectors: Any, vocabulary: Vocabulary, seed: int = 0) -> None:
@@ -45,7 +49,7 @@ class Similar:
 
     @classmethod
     def of(cls, known: Sequence[Triple], seed: int = 0) -> Similar:
-        """By word vectors that are learned from the triples themselves."""
+        """Find similar phrases by word vectors learned from the triples themselves."""
         vocabulary = Vocabulary.of(known)
         return cls(known, WordVectors.learn(vocabulary, vocabulary.read(known), seed), vocabulary, seed)
 
@@ -65,9 +69,9 @@ class Similar:
 
 
 SLOTS = ("head", "relation", "tail")
-#: Draws for one negative before it is given up.
+#: Draws for one negative before giving up.
 TRIES = 20
-#: Words that change nothing in what a phrase names.
+#: Words that do not change the meaning of a phrase.
 _EMPTY = frozenset(
     [
         "a",
@@ -92,14 +96,14 @@ _EMPTY = frozenset(
 
 
 def gist(phrase: str) -> frozenset[str]:
-    """The words that carry a phrase; phrases of equal gist say nearly the same."""
+    """Return the content words of a phrase; phrases of equal gist mean nearly the same."""
     words = re.findall(r"\w+", phrase.casefold())
     return frozenset(word for word in words if word not in _EMPTY) or frozenset(words)
 
 
 @dataclass
 class TrueTriples:
-    """Triples that are true. ``triple in known`` holds for these and for those that say nearly the same."""
+    """True triples; ``triple in true_triples`` also holds for triples that nearly equal one."""
 
     triples: Collection[Triple]
     _gists: set[tuple[frozenset[str], str, frozenset[str]]] = field(init=False)
@@ -123,7 +127,7 @@ class TrueTriples:
 
 @dataclass(frozen=True)
 class NegativeTriples:
-    """Negatives, the place of the positive that each was made from, and the slot (0, 1, 2) that was replaced."""
+    """Negatives, the index of each one's positive, and the replaced slot (0, 1, 2)."""
 
     triples: list[Triple]
     source: list[int]
@@ -139,10 +143,18 @@ def corrupt(
     similar: Callable[[str, int], Sequence[str]] | None = None,
     hard: float = 0.0,
 ) -> NegativeTriples:
-    """``each`` negatives of each positive, one slot replaced, the slots equally often.
+    """Make negatives from positives by replacing one slot.
 
-    ``similar(phrase, slot)`` names phrases near to one (`kb.similar.Similar`); a share ``hard`` of the head and tail swaps draws from these. A positive
-    for which `TRIES` draws found nothing false gets fewer negatives.
+    A positive for which `TRIES` draws find no negative gets fewer.
+
+    Args:
+        positives: True triples.
+        known: Triples that no negative may equal.
+        each: Negatives of each positive.
+        seed: Seed of the draws.
+        slots: Slots to replace, equally often.
+        similar: Returns phrases near to one in a slot (0: head, 2: tail), such as `Similar`.
+        hard: Share of replaced heads and tails that are drawn from similar phrases.
     """
     unknown = [slot for slot in slots if slot not in SLOTS]
     if unknown or not slots:
@@ -182,7 +194,7 @@ def _replaced(triple: Triple, slot: int, drawn: str) -> Triple:
 
 @dataclass(frozen=True)
 class SheetCounts:
-    """Distinct true triples and negatives, and how many negatives no draw gave: all was known to be true or drawn."""
+    """Numbers of distinct true triples, of negatives, and of negatives that no draw found."""
 
     true: int
     made: int
@@ -198,11 +210,16 @@ def write_negatives(
     known: Path | None = None,
     formulas: bool = False,
 ) -> SheetCounts:
-    """Write a CSV: head, relation, tail, label, and in ``made`` which slot was replaced.
+    """Write a label sheet of true triples and negatives: head, relation, tail, label, and the replaced slot in ``made``.
 
-    ``known``: more true triples, none of which may be made a negative. ``hard``: share of the replaced heads and
-    tails that are drawn from phrases near to the true one. ``formulas``: texts that a spreadsheet takes for formulas
-    stay as they are.
+    Args:
+        positives: File of true triples.
+        out: CSV file to write.
+        each: Negatives of each true triple.
+        hard: Share of replaced heads and tails that are drawn from similar phrases.
+        seed: Seed of the draws.
+        known: File of more true triples, none of which may be a negative.
+        formulas: Keep texts that a spreadsheet takes for formulas as they are.
     """
     if each < 1 or not 0 <= hard <= 1:
         raise CriticError(

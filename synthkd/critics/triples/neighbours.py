@@ -1,4 +1,4 @@
-"""What neighbours say: known triples whose head and tail lie near the candidate's, in its relation and in others.
+"""Neighbour features: true triples whose head and tail lie near the candidate's, in its relation and in others.
 
 With unit vectors, a known triple (h', r', t') is as near as cos(h, h') + cos(t, t'). Sums of exp(sharpness *
 (nearness - 2)) over the known triples of each relation are kernel densities: of the pair, of the head alone and
@@ -33,7 +33,7 @@ class Neighbours:
         self.sizes = np.array([heads.shape[1] + 1 for heads, _ in self.sides] + [1])
 
     def features(self, head: Floats, relation: Ints, tail: Floats) -> dict[str, Any]:
-        """Named features, (n,) each, of candidates (n, d), (n,), (n, d)."""
+        """Return named features, (n,) each, of candidates (n, d), (n,), (n, d)."""
         parts = [
             self._part(*(_padded(values[start : start + ROWS]) for values in (head, relation, tail)))
             for start in range(0, max(len(head), 1), ROWS)
@@ -86,7 +86,7 @@ class Neighbours:
 
 
 def _own(own: dict[str, Any], here: Ints, a: Floats, b: Floats, near: Floats) -> None:
-    """What the known triples of the candidate's own relation say."""
+    """Fill in the features of the candidate's own relation."""
     for name, sharpness in zip(("soft", "sharp"), _OWN, strict=True):
         own[name][here] = np.exp(sharpness * (near - 2)).sum(1)
     weaker = np.minimum(a, b)

@@ -16,23 +16,23 @@ from synthkd.text.normal_forms import normal_phrase
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 #: Head, relation, tail.
 Triple = tuple[str, str, str]
-#: Words of a phrase that are looked at.
+#: Words read of a phrase.
 LONGEST = 24
 
 
 @lru_cache(maxsize=1 << 18)
 def phrase_hash(text: str) -> int:
-    """The first 64 bits of blake2b, as a signed number."""
+    """Return the first 64 bits of blake2b as a signed integer."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 def phrase_words(phrase: str) -> list[str]:
-    """The distinct words of a phrase in order; a phrase without any is a word of its own."""
+    """Return the distinct words of a phrase in order; a phrase without any is its own word."""
     return list(dict.fromkeys(re.findall(r"[\w']+", phrase)))[:LONGEST] or [phrase]
 
 
 def lookup(table: Ints, hashes: Ints) -> Ints:
-    """Place of each hash in a sorted table; ``len(table)`` for one that is not there."""
+    """Return the index of each hash in a sorted table; ``len(table)`` for an unknown one."""
     place = np.searchsorted(table, hashes)
     held = place < len(table)
     held[held] = table[place[held]] == hashes[held]
@@ -49,7 +49,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, triples: Iterable[tuple[str, str, str]]) -> Vocabulary:
-        """The vocabulary of some triples."""
+        """Collect the vocabulary of triples."""
         phrases, relations = set(), set()
         for head, relation, tail in triples:
             phrases |= {normal_phrase(head), normal_phrase(tail)}
@@ -58,7 +58,7 @@ class Vocabulary:
         return cls(_table(phrases), _table(found), _table(relations))
 
     def read(self, triples: Sequence[tuple[str, str, str]]) -> IndexedTriples:
-        """Triples as numbers. What the vocabulary lacks has the number after the last."""
+        """Index triples by the vocabulary; unknown phrases and words have the number after the last."""
         memory: dict[str, str] = {}
         texts: list[str] = []
         rows = np.empty((len(triples), 2), dtype=np.int64)
@@ -92,17 +92,17 @@ class Phrases:
     flat: Ints
 
     def lengths(self, which: Ints) -> Ints:
-        """How many words each has."""
+        """Return the number of words of each phrase."""
         return self.start[which + 1] - self.start[which]
 
     def words_of(self, which: Ints) -> tuple[Ints, Ints]:
-        """(row, word) for each word of each phrase in ``which``."""
+        """Return (row, word) for each word of the phrases in ``which``."""
         length = self.lengths(which)
         row = np.repeat(np.arange(len(which)), length)
         return row, self.flat[np.repeat(self.start[which], length) + _within(length)]
 
     def pairs_of(self, left: Ints, right: Ints) -> tuple[Ints, Ints, Ints]:
-        """(row, word of left, word of right) for each pair of words of two phrases."""
+        """Return (row, word of left, word of right) for each word pair of two phrases."""
         n, m = self.lengths(left), self.lengths(right)
         row = np.repeat(np.arange(len(left)), n * m)
         step, wide = _within(n * m), np.repeat(m, n * m)
@@ -110,7 +110,7 @@ class Phrases:
         return row, first, self.flat[self.start[right][row] + step % wide]
 
     def edge(self, which: Ints, last: bool) -> Ints:
-        """The first or the last word of each."""
+        """Return the first or the last word of each phrase."""
         return self.flat[self.start[which + 1] - 1] if last else self.flat[self.start[which]]
 
 
@@ -127,12 +127,12 @@ class IndexedTriples:
         return len(self.head)
 
     def take(self, which: Any) -> IndexedTriples:
-        """Some of the rows."""
+        """Return some of the rows."""
         return IndexedTriples(self.head[which], self.relation[which], self.tail[which], self.phrases)
 
 
 def _within(lengths: Ints) -> Ints:
-    """0, 1, .. within each run of so many."""
+    """Return 0, 1, … within each run of these lengths."""
     ends = np.cumsum(lengths)
     return np.arange(int(lengths.sum())) - np.repeat(ends - lengths, lengths)
 

@@ -1,4 +1,4 @@
-"""Known triples from a file or a table: complete, and each once."""
+"""True triples from a file or a table: complete, and each once."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from synthkd.rows import read_tables, text_cell
 from synthkd.text.normal_forms import normal_phrase
 
 COLUMNS = ("head", "relation", "tail")
-#: Columns of a label sheet, by which a row may say that it is not true.
+#: Verdict columns of a label sheet, which mark rows that are not true.
 _VERDICTS = ("label", "verdict")
 _READ = frozenset([*COLUMNS, *_VERDICTS])
-#: Fewest distinct known triples that say anything.
+#: Fewest distinct true triples of a reference.
 FEWEST = 20
 _phrase = lru_cache(maxsize=1 << 18)(normal_phrase)
 
 
 def normal_triple(triple: Triple) -> Triple:
-    """What two triples share that differ in case, articles or edge punctuation alone."""
+    """Normalise a triple: triples that differ in case, articles or edge punctuation alone become equal."""
     head, relation, tail = triple
     return _phrase(head), relation, _phrase(tail)
 
 
 def distinct_triples(triples: Iterable[Triple]) -> list[Triple]:
-    """The first triple of each form.
+    """Return the first triple of each normal form.
 
-    Were a repetition left in, a held-out triple would still be known by its twin, and look too good.
+    With a repetition, a held-out triple would still be known by its duplicate.
     """
     found: dict[Triple, Triple] = {}
     for triple in triples:
@@ -55,7 +55,7 @@ def read_true_triples(path: Path) -> list[Triple]:
 
 
 def check_reference_size(known: list[Triple], where: str) -> list[Triple]:
-    """The triples, if they are not too few to say anything."""
+    """Return the triples; refuse too few."""
     if len(known) < FEWEST:
         raise CriticError(
             f"{where}: {len(known)} distinct true triples, {FEWEST} are needed at least; add more"
@@ -64,7 +64,7 @@ def check_reference_size(known: list[Triple], where: str) -> list[Triple]:
 
 
 def triples_of(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
-    """Candidates as they are; a missing part is an empty phrase."""
+    """Return candidates as triples; a missing part is an empty phrase."""
     missing = [column for column in COLUMNS if column not in rows.schema.names]
     if missing:
         raise CriticError(f"the rows have no column {missing[0]!r}; the knowledge-base critic reads it")

@@ -1,4 +1,4 @@
-"""A reference made ready to be asked: its counts, its neighbours and what was learned from it, as one row of features."""
+"""Features of candidates from a reference: counts, neighbours and a learned score."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from synthkd.critics.triples.scorer import Scorer
 from synthkd.critics.triples.vectors import EncoderVectors, WordVectors
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-#: Fewest known triples for the network to be trained on.
+#: Fewest true triples to train the network on.
 ENOUGH = 500
 
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """What is trained on known triples: vectors of phrases, and a score (none where the triples are few)."""
+    """Models trained on true triples: vectors of phrases, and a score if there are enough triples."""
 
     words: WordVectors
     encoder: EncoderVectors | None
@@ -41,17 +41,17 @@ class ReferenceModel:
         return cls(words, encoder, scorer)
 
     def near(self, phrases: Phrases) -> Any:
-        """(phrases, d) vectors by which neighbours are found: the encoder's where there is one."""
+        """Return vectors (phrases, d) for neighbours: the encoder's if there is one, else the words'."""
         return (self.encoder or self.words).of(phrases)
 
     def joined(self, phrases: Phrases) -> Any:
-        """(phrases, d) vectors that the score reads: the words' and the encoder's."""
+        """Return vectors (phrases, d) for the score: the words' and the encoder's."""
         parts = [source.of(phrases) for source in (self.words, self.encoder) if source is not None]
         return np.concatenate(parts, axis=1)
 
 
 class ReferenceFeatures:
-    """Features of candidates: what ``rows`` (the known triples) and what was learned say of them."""
+    """Features of candidates from true triples (``rows``) and the models trained on them."""
 
     def __init__(
         self, vocabulary: Vocabulary, rows: IndexedTriples, learned: ReferenceModel, near: Any = None
@@ -59,7 +59,7 @@ class ReferenceFeatures:
         self.vocabulary, self.learned, self.rows = vocabulary, learned, rows
         self.counts = CountFeatures(vocabulary, rows)
         near = learned.near(rows.phrases) if near is None else near
-        # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one did.
+        # Rounded as in the critic's file, so that a loaded critic scores like the trained one.
         self.near = near.astype(np.float16)
         near = self.near.astype(np.float32)
         self.neighbours = Neighbours(
@@ -67,7 +67,7 @@ class ReferenceFeatures:
         )
 
     def features(self, rows: IndexedTriples, vectors: tuple[Any, Any] | None = None) -> Floats:
-        """(n, d) features. ``vectors``: `Learned.near` and `Learned.joined` of the phrases, where they are at hand."""
+        """Return features (n, d). ``vectors``: `ReferenceModel.near` and `ReferenceModel.joined` of the phrases, if known."""
         learned = self.learned
         near, joined = vectors or (learned.near(rows.phrases), learned.joined(rows.phrases))
         found = self.counts.features(rows)
@@ -78,11 +78,11 @@ class ReferenceFeatures:
 
     @property
     def width(self) -> int:
-        """How many features there are."""
+        """Number of features."""
         return int(self.features(self.vocabulary.read([("a", "b", "c")])).shape[1])
 
     def arrays(self) -> Arrays:
-        """Named arrays for a critic's file: hashes, numbers and vectors, no text."""
+        """Return named arrays for a critic's file: hashes, numbers and vectors, no text."""
         phrases, vocabulary, learned = self.rows.phrases, self.vocabulary, self.learned
         arrays: Arrays = {
             "phrases": vocabulary.phrases, "words": vocabulary.words, "relations": vocabulary.relations,
@@ -96,7 +96,7 @@ class ReferenceFeatures:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, vectors: Any) -> ReferenceFeatures:
-        """What `arrays` gave; ``vectors`` of the encoder it was trained with, if any."""
+        """Restore from `arrays`, with the vectors of the encoder used in training, if any."""
         vocabulary = Vocabulary(arrays["phrases"], arrays["words"], arrays["relations"])
         phrases = Phrases([], arrays["known"], arrays["start"], arrays["flat"])
         rows = IndexedTriples(arrays["head"], arrays["relation"], arrays["tail"], phrases)

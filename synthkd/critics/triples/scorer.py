@@ -33,7 +33,7 @@ class Scorer:
     def learn(
         cls, head: Floats, relation: Ints, tail: Floats, relations: int, seed: int = 0, epochs: int = EPOCHS
     ) -> Scorer:
-        """From known triples: vectors (n, d), relations (n,), vectors (n, d)."""
+        """Train on true triples: vectors (n, d), relations (n,), vectors (n, d)."""
         from sklearn.neural_network import MLPClassifier
 
         rng, n = np.random.default_rng(seed), len(relation)
@@ -49,20 +49,20 @@ class Scorer:
         return cls(weights, [np.asarray(b, dtype=np.float32) for b in model.intercepts_], relations)
 
     def __call__(self, head: Floats, relation: Ints, tail: Floats) -> Any:
-        """(n,) logits."""
+        """Return logits (n,)."""
         x = _inputs(head, relation, tail, self.relations)
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = np.maximum(row_products(x, weight) + bias, 0)
         return (row_products(x, self.weights[-1]) + self.biases[-1])[:, 0].astype(np.float64)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Named arrays for a critic's file."""
+        """Return named arrays for a critic's file."""
         named = {f"scorer_w{i}": weight for i, weight in enumerate(self.weights)}
         return named | {f"scorer_b{i}": bias for i, bias in enumerate(self.biases)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray[Any, Any]], relations: int) -> Scorer:
-        """What `arrays` gave."""
+        """Restore from `arrays`."""
         layers = range(len(LAYERS) + 1)
         weights, biases = ([arrays[f"scorer_{what}{i}"] for i in layers] for what in "wb")
         return cls(weights, biases, relations)

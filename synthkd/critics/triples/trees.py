@@ -1,4 +1,4 @@
-"""Boosted trees as arrays: scikit-learn grows them, numpy walks them, and no file holds an object."""
+"""Boosted trees as plain arrays: grown by scikit-learn, evaluated by numpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINS = 255
 
 @dataclass(frozen=True)
 class Trees:
-    """All nodes of all trees in a row: a leaf has ``feature`` -1; ``left`` and ``right`` are places of nodes."""
+    """Nodes of all trees in one array each: a leaf has ``feature`` -1; ``left`` and ``right`` are indices of nodes."""
 
     feature: Ints
     threshold: Floats
@@ -50,7 +50,7 @@ class Trees:
         return trees._unbinned(edges)
 
     def _unbinned(self, edges: list[Floats]) -> Trees:
-        """The same trees for features that are not binned: a threshold between two bins is the edge between them."""
+        """Return the trees for unbinned features: a threshold between two bins becomes their edge."""
         threshold = self.threshold.copy()
         for node in np.flatnonzero(self.feature >= 0):
             threshold[node] = edges[self.feature[node]][int(threshold[node])]
@@ -74,7 +74,7 @@ class Trees:
         )
 
     def logits(self, features: Floats) -> Floats:
-        """(n,) sums over the trees."""
+        """Return logits (n,): sums over the trees."""
         rows = np.arange(len(features))
         total = np.full(len(features), self.baseline)
         for root in self.roots:
@@ -91,7 +91,7 @@ class Trees:
         return total
 
     def arrays(self, prefix: str) -> dict[str, np.ndarray[Any, Any]]:
-        """Named arrays for a critic's file."""
+        """Return named arrays for a critic's file."""
         return {
             f"{prefix}_feature": self.feature.astype(np.int32),
             f"{prefix}_threshold": self.threshold,
@@ -104,7 +104,7 @@ class Trees:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray[Any, Any]], prefix: str) -> Trees:
-        """What `arrays` gave."""
+        """Restore from `arrays`."""
 
         def ints(name: str) -> Ints:
             return arrays[f"{prefix}_{name}"].astype(np.int64)
@@ -116,7 +116,7 @@ class Trees:
 
 
 def _edges(values: Floats) -> Floats:
-    """Ascending edges of at most `BINS` bins that hold about equally many values; a value is at most its bin's edge."""
+    """Return ascending edges of at most `BINS` bins of about equal size; a value is at most its bin's edge."""
     distinct = np.unique(values)
     if len(distinct) > BINS:
         shares = np.arange(1, BINS) / BINS
@@ -125,7 +125,7 @@ def _edges(values: Floats) -> Floats:
 
 
 def _binned(features: Floats, edges: list[Floats]) -> Floats:
-    """The place of each value's bin."""
+    """Return the bin of each value."""
     return np.stack(
         [np.searchsorted(edge, values) for edge, values in zip(edges, features.T, strict=True)], axis=1
     ).astype(np.float64)

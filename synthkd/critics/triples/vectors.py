@@ -1,6 +1,6 @@
 """Phrases as unit vectors: from words of the reference, or from a frozen encoder.
 
-Word vectors: words that stand in the same slots of the same relations beside the same words are alike. Positive
+Word vectors: words in the same slots of the same relations beside the same words are similar. Positive
 pointwise mutual information of words and contexts, cut to its first singular vectors (Levy and Goldberg 2014).
 """
 
@@ -19,7 +19,7 @@ from synthkd.encoders.reference import EncoderReference
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 SIZE = 128
-#: Tokens of a phrase that the encoder reads.
+#: Tokens of a phrase read by the encoder.
 MAX_TOKENS = 48
 
 
@@ -31,12 +31,12 @@ class WordVectors:
 
     @classmethod
     def learn(cls, vocabulary: Vocabulary, rows: IndexedTriples, seed: int = 0) -> WordVectors:
-        """From triples that share the vocabulary."""
+        """Learn from triples that share the vocabulary."""
         from scipy.sparse import coo_matrix
         from sklearn.utils.extmath import randomized_svd
 
         words = len(vocabulary.words) + 1
-        word, context = _meetings(rows, words, len(vocabulary.relations) + 1)
+        word, context = _cooccurrences(rows, words, len(vocabulary.relations) + 1)
         names, context = np.unique(context, return_inverse=True)
         counts = coo_matrix((np.ones(len(word)), (word, context)), (words, len(names))).tocsr().tocoo()
         matrix = _ppmi(counts)
@@ -47,7 +47,7 @@ class WordVectors:
         return cls(np.ascontiguousarray(_unit(left * np.sqrt(strength)) * rarity[:, None], dtype=np.float32))
 
     def of(self, phrases: Phrases) -> Floats:
-        """(phrases, d) unit vectors: the sum over the words."""
+        """Return unit vectors (phrases, d): sums over the words."""
         sums = np.add.reduceat(self.vectors[phrases.flat], phrases.start[:-1], axis=0)
         return _unit(sums)
 
@@ -62,20 +62,20 @@ class EncoderVectors:
 
     @classmethod
     def learn(cls, vectors: Any, phrases: Phrases) -> EncoderVectors:
-        """``vectors.of(texts)`` gives (n, D); the axes are those of the most variance."""
+        """Find the axes of most variance of ``vectors.of(texts)`` (n, D)."""
         found = np.asarray(vectors.of(phrases.texts), dtype=np.float32)
         mean = found.mean(0)
         _, axes = np.linalg.eigh(np.cov((found - mean).T.astype(np.float64)))
         return cls(vectors, mean, np.ascontiguousarray(axes[:, ::-1][:, :SIZE], dtype=np.float32))
 
     def of(self, phrases: Phrases) -> Floats:
-        """(phrases, d) unit vectors."""
+        """Return unit vectors (phrases, d)."""
         found = np.asarray(self.vectors.of(phrases.texts), dtype=np.float32)
         return _unit(row_products(found - self.mean, self.axes))
 
 
 def load_phrase_encoder(name: str) -> Any:
-    """Sentence vectors of the encoder in a folder or on a hub, by text."""
+    """Load the encoder of a folder or hub name."""
     from synthkd.encoders import load as models
     from synthkd.encoders.frozen import FrozenEncoder
 
@@ -87,7 +87,7 @@ def load_phrase_encoder(name: str) -> Any:
 
 
 def load_named_phrase_encoder(encoder: EncoderReference, folder: Path, given: str | None) -> tuple[Any, str]:
-    """Sentence vectors of the encoder that a critic's folder names, and where it was found."""
+    """Load the encoder that a critic's folder names; return it and its place."""
     from synthkd.encoders import load as models
     from synthkd.encoders.frozen import FrozenEncoder
 
@@ -97,8 +97,8 @@ def load_named_phrase_encoder(encoder: EncoderReference, folder: Path, given: st
     return FrozenEncoder(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
 
 
-def _meetings(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, Ints]:
-    """(word, context) of each meeting. A context is a word, or a word in the other slot of a relation."""
+def _cooccurrences(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, Ints]:
+    """Return (word, context) of each co-occurrence. A context is a word, or a word in the other slot of a relation."""
     phrases = rows.phrases
     row, left, right = phrases.pairs_of(rows.head, rows.tail)
     relation = rows.relation[row]
@@ -115,7 +115,7 @@ def _meetings(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, I
 
 
 def _ppmi(counts: Any) -> Any:
-    """Positive pointwise mutual information; common contexts are flattened by a power of 0.75."""
+    """Compute positive pointwise mutual information, with context counts to the power of 0.75."""
     from scipy.sparse import coo_matrix
 
     word = np.asarray(counts.sum(1)).ravel()
@@ -128,5 +128,5 @@ def _ppmi(counts: Any) -> Any:
 
 def _unit(vectors: Any) -> Floats:
     found = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
-    # In one layout, in memory and from a file: sums along rows depend on it.
+    # One layout in memory and from a file, since sums along rows depend on it.
     return np.ascontiguousarray(found, dtype=np.float32)

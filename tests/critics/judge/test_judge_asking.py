@@ -174,10 +174,10 @@ def test_pairs_are_asked_in_both_orders_and_averaged(tmp_path: Path) -> None:
         {"task": "say it", "first": "even", "second": "eve"},
     ]
     with FakeServer(answer=longer) as server:
-        asker = JudgeClient(
+        client = JudgeClient(
             {"backend": "openai", "model": "m", "base_url": server.url}, tmp_path / "judge.sqlite"
         )
-        verdicts, report = judge_pairs(asker, pairs)
+        verdicts, report = judge_pairs(client, pairs)
         assert server.requests == 4, (
             "the second pair is the first one turned: its questions are bought already"
         )
@@ -192,14 +192,14 @@ def test_a_pair_that_was_read_in_one_order_only_has_no_winner(tmp_path: Path) ->
         return "A" if "Answer A:\none" in prompt else "Both are good."
 
     with FakeServer(answer=half) as server:
-        asker = JudgeClient(
+        client = JudgeClient(
             {"backend": "openai", "model": "m", "base_url": server.url}, tmp_path / "judge.sqlite"
         )
         pairs = [
             {"task": "t", "first": "one", "second": "two"},
             {"task": "u", "first": "one", "second": "one"},
         ]
-        verdicts, report = judge_pairs(asker, pairs)
+        verdicts, report = judge_pairs(client, pairs)
     assert [verdict.winner for verdict in verdicts] == [None, "tie"]
     assert (report.pairs, report.read) == (2, 1)
 

@@ -114,11 +114,11 @@ def test_recorded_replies_go_through_the_whole_way_of_a_judging(
         if (row["judge"], row["prompt"]) == (judge, prompt) and row["is_final"]
     ]
     write_csv(tmp_path / "replies.csv", replies)
-    asker = JudgeClient(
+    client = JudgeClient(
         {"backend": "recorded", "path": str(tmp_path / "replies.csv")}, tmp_path / "judge.sqlite"
     )
     rows = pairs(data)
-    verdicts, order = judge_pairs(asker, rows)
+    verdicts, order = judge_pairs(client, rows)
     assert order.consistent == pytest.approx(consistent)
     said = [
         "first" if v == "a" else "second" for pair in verdicts for v in (pair.original.readings[0].value,)

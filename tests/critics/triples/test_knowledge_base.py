@@ -138,8 +138,8 @@ def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known(
 
 def test_a_labelled_row_of_the_reference_is_held_out_of_it() -> None:
     found = make_training_set(KNOWN, LabelledTriples(KNOWN[:10], [head for head, _, _ in KNOWN[:10]]), None)
-    whole = found.evidence.features(found.evidence.vocabulary.read(KNOWN[:10]))
-    assert (found.told != whole).any(axis=1).all()
+    whole = found.reference.features(found.reference.vocabulary.read(KNOWN[:10]))
+    assert (found.labelled_features != whole).any(axis=1).all()
 
 
 def test_trees_of_arrays_say_what_scikit_learn_says() -> None:

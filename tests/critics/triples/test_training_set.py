@@ -47,7 +47,7 @@ def test_the_folds_of_a_cross_fitting_share_what_the_reference_says(reference: s
         return made[-1]
 
     crossfit(make, table(ROWS), LABELS, GROUPS, folds=2)
-    assert len({id(critic._evidence) for critic in made}) == 1
+    assert len({id(critic._reference_features) for critic in made}) == 1
 
 
 def test_the_members_of_a_stack_share_it_too(reference: str) -> None:
@@ -56,7 +56,7 @@ def test_the_members_of_a_stack_share_it_too(reference: str) -> None:
     last = next(iter(shared._LAST.values()))
     (member,) = stack.members[0].critics
     assert isinstance(member, KnowledgeBaseCritic)
-    assert member._evidence is last.evidence
+    assert member._reference_features is last.reference
     assert last is shared.cached_training_set(KNOWN, LabelledTriples(ROWS, GROUPS), None, 0, 0.0)
 
 
@@ -82,7 +82,7 @@ def test_a_judged_row_of_another_case_is_held_out_of_the_reference_too() -> None
     loud = [(head.upper(), relation, f"a {tail}") for head, relation, tail in KNOWN[:20]]
     plain = make_training_set(KNOWN, LabelledTriples(KNOWN[:20], GROUPS[:20]), None)
     np.testing.assert_allclose(
-        make_training_set(KNOWN, LabelledTriples(loud, GROUPS[:20]), None).told, plain.told
+        make_training_set(KNOWN, LabelledTriples(loud, GROUPS[:20]), None).labelled_features, plain.labelled_features
     )
 
 
