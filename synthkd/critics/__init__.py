@@ -1,31 +1,55 @@
-"""Critics: models trained on labelled rows that give a candidate a probability of being valid."""
+"""Critics: models trained on labelled rows that give a candidate a probability of being valid.
+
+from synthkd.critics import read_labels, train_critic
+
+trained = train_critic(kind, read_labels("labels.csv", kind))
+print(trained.threshold(0.9).sentence())
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthkd.critics.base import Critic, Missing
     from synthkd.critics.calibration import Curve, Threshold, ThresholdPlan, Unreachable, choose_by_group
     from synthkd.critics.crossfit import crossfit
+    from synthkd.critics.encoder.critic import EncoderCritic
     from synthkd.critics.evaluate import compare_critics, evaluate_critic, recalibrate
     from synthkd.critics.folder import load_critic, save_critic
+    from synthkd.critics.judge.agreement import judge_agreement
+    from synthkd.critics.judge.client import JudgeClient
+    from synthkd.critics.judge.critic import JudgeCritic
+    from synthkd.critics.judge.pairwise import judge_pairs
+    from synthkd.critics.judge.preference import keep_by_margin, preference_margin, self_preference
     from synthkd.critics.judge.verdict import read_verdict
     from synthkd.critics.labels import LabelSheet, read_labels
+    from synthkd.critics.linear import LinearCritic
     from synthkd.critics.score import score_file
     from synthkd.critics.shift import detect_shift, detect_shift_of_numbers
+    from synthkd.critics.stack import StackCritic
+    from synthkd.critics.text.critic import TextCritic
     from synthkd.critics.text.siblings import with_siblings
     from synthkd.critics.train import train_critic
     from synthkd.critics.trained_critic import TrainedCritic
+    from synthkd.critics.triples.critic import KnowledgeBaseCritic
     from synthkd.critics.triples.negatives import Similar, TrueTriples, corrupt
 
-#: Public name -> its module, imported on first use: the numerical libraries are slow to import.
+#: Public name -> its module, imported on first use: numerical libraries are slow to import.
 _HOMES = {
     "Critic": "base",
     "Curve": "calibration",
+    "EncoderCritic": "encoder.critic",
+    "JudgeClient": "judge.client",
+    "JudgeCritic": "judge.critic",
+    "KnowledgeBaseCritic": "triples.critic",
     "LabelSheet": "labels",
+    "LinearCritic": "linear",
     "Missing": "base",
     "Similar": "triples.negatives",
+    "StackCritic": "stack",
+    "TextCritic": "text.critic",
     "Threshold": "calibration",
     "ThresholdPlan": "calibration",
     "TrainedCritic": "trained_critic",
@@ -38,12 +62,17 @@ _HOMES = {
     "detect_shift": "shift",
     "detect_shift_of_numbers": "shift",
     "evaluate_critic": "evaluate",
+    "judge_agreement": "judge.agreement",
+    "judge_pairs": "judge.pairwise",
+    "keep_by_margin": "judge.preference",
     "load_critic": "folder",
+    "preference_margin": "judge.preference",
     "read_labels": "labels",
     "read_verdict": "judge.verdict",
     "recalibrate": "evaluate",
     "save_critic": "folder",
     "score_file": "score",
+    "self_preference": "judge.preference",
     "train_critic": "train",
     "with_siblings": "text.siblings",
 }
@@ -51,9 +80,16 @@ _HOMES = {
 __all__ = [
     "Critic",
     "Curve",
+    "EncoderCritic",
+    "JudgeClient",
+    "JudgeCritic",
+    "KnowledgeBaseCritic",
     "LabelSheet",
+    "LinearCritic",
     "Missing",
     "Similar",
+    "StackCritic",
+    "TextCritic",
     "Threshold",
     "ThresholdPlan",
     "TrainedCritic",
@@ -66,20 +102,23 @@ __all__ = [
     "detect_shift",
     "detect_shift_of_numbers",
     "evaluate_critic",
+    "judge_agreement",
+    "judge_pairs",
+    "keep_by_margin",
     "load_critic",
+    "preference_margin",
     "read_labels",
     "read_verdict",
     "recalibrate",
     "save_critic",
     "score_file",
+    "self_preference",
     "train_critic",
     "with_siblings",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
