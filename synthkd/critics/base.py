@@ -1,4 +1,4 @@
-"""The contract of a critic: trained on labels, it gives a candidate a probability of being valid."""
+"""The contract of critics, which give candidates a probability of being valid."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ class Missing(NamedTuple):
 class Critic(ABC):
     """Base class of critics.
 
-    A critic reads the kind's columns and, if present, ``logprob``, ``tokens`` and ``recurrence``. Options are keyword
-    arguments of the constructor, which refuses wrong ones.
+    A critic reads the kind's columns and, if present, ``logprob``, ``tokens`` and ``recurrence``.
+    Options are keyword arguments of the constructor, which refuses wrong ones.
     """
 
     name: ClassVar[str]
-    #: Options of `load`: what a folder does not hold, such as a judge's teacher or the place of an encoder.
+    #: Options of `load`: what a folder does not hold, such as a judge's teacher or the place of an
+    #: encoder.
     load_options: ClassVar[frozenset[str]] = frozenset()
-    #: Whether `score` asks a language model, which may cost money; such a critic may leave rows without a score.
+    #: Whether `score` asks a language model, which may cost money; such a critic may leave rows
+    #: without a score.
     asks: bool = False
 
     @property
@@ -45,13 +47,17 @@ class Critic(ABC):
         self.kind = kind
 
     def work(self, rows: int) -> int:
-        """Estimate the cost of a training, in rows that an encoder is trained on once; for the progress display."""
+        """Estimate the cost of a training, in rows that an encoder is trained on once.
+
+        For the progress display.
+        """
         return rows
 
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:  # noqa: B027
         """Prepare for several calls of `fit` on parts of these rows, as in cross-fitting.
 
-        A critic may compute here, once for all parts, what needs no verdict. By default nothing is done.
+        A critic may compute here, once for all parts, what needs no verdict. By default nothing is
+        done.
         """
 
     @abstractmethod
@@ -68,12 +74,16 @@ class Critic(ABC):
             rows: Candidates.
             labels: Whether each row is valid (rows,).
             groups: Group of each row; folds of a cross-validation never divide a group.
-            weights: Number of rows of the population that each row represents (rows,); None for a uniform sample.
+            weights: Number of rows of the population that each row represents (rows,); None for a
+                uniform sample.
         """
 
     @abstractmethod
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
-        """Return each row's probability of being valid; NaN for a row without a score, which `missing` explains."""
+        """Return each row's probability of being valid.
+
+        NaN for a row without a score, which `missing` explains.
+        """
 
     def missing(self, rows: pa.Table) -> list[Missing]:
         """Explain rows whose score is NaN. Only a critic that `asks` has such rows."""
@@ -81,16 +91,19 @@ class Critic(ABC):
 
     @classmethod
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:
-        """Return what a saved critic lacks in these options of `load` to reach its language model; None if nothing."""
+        """Return what a saved critic lacks in these options of `load` to reach its language model.
+
+        None if nothing.
+        """
         return None
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        """Return the number columns that scores depend on, and those ignored since training rows did not differ in them."""
+        """Return the number columns that scores depend on, and those ignored as constant."""
         return [], []
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write arrays and JSON into an existing folder (`critics.files`), nothing that can run code."""
+        """Write arrays and JSON into an existing folder, nothing that can run code."""
 
     @classmethod
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The critic's card: training data, guarantees, curves, weak spots, and the command that makes it again."""
+"""The critic's card: training data, guarantees, curves, weak spots and command."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _guarantees(trained: TrainedCritic) -> str:
 
 
 def _weakest(trained: TrainedCritic) -> str:
-    """Tabulate the AUC within each class (relation, label) or value of the first column, worst first."""
+    """Tabulate the AUC within each class or value of the first column, worst first."""
     columns = [
         name
         for name in trained.held_out.schema.names
@@ -179,7 +179,10 @@ def _weakest(trained: TrainedCritic) -> str:
 
 
 def _new(trained: TrainedCritic) -> str:
-    """Tabulate the AUC by how much of a row the training part had; empty if that part is unknown."""
+    """Tabulate the AUC by how much of a row the training part had.
+
+    Empty if that part is unknown.
+    """
     if "novelty" not in trained.held_out.schema.names:
         return ""
     rows = list(_by(trained, "novelty", BUCKETS))

@@ -1,4 +1,4 @@
-"""Cast columns as every critic reads them, in training, runs and files: texts as strings, numbers as floats."""
+"""Cast columns as every critic reads them: texts as strings, numbers as floats."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from synthkd.rows import text_cell
 
 
 def cast_columns(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) -> pa.Table:
-    """Cast the kind's columns to strings and the numbers to float64; other columns stay as they are.
+    """Cast the kind's columns to strings and the numbers to float64.
 
-    `synthkd.rows` defines the text of other types. An empty cell, NaN or an infinite number becomes null.
+    Other columns stay as they are.
+
+    `synthkd.rows` defines the text of other types. An empty cell, NaN or an infinite number becomes
+    null.
 
     Args:
         rows: Candidates.

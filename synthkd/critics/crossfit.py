@@ -16,8 +16,8 @@ from synthkd.keys import fraction
 def group_folds(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Assign a fold to each row; rows of one group share a fold.
 
-    Groups, the largest first, go to the smallest fold, so folds are of nearly equal size. A hash orders groups of one
-    size, so the order of rows never matters.
+    Groups, the largest first, go to the smallest fold, so folds are of nearly equal size. A hash
+    orders groups of one size, so the order of rows never matters.
     """
     names, places, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
     if folds < 2:
@@ -42,10 +42,10 @@ def crossfit(
     seed: int = 0,
     weights: Scores | None = None,
 ) -> Scores:
-    """Return out-of-fold scores (rows,): each row by a critic trained on the folds without its group.
+    """Return out-of-fold scores (rows,), by critics trained without each row's group.
 
-    The scores are of several critics: use them to plan a calibration (`ThresholdPlan.from_labels`), to stack critics or
-    to report figures. A guarantee needs rows that no training used.
+    The scores are of several critics: use them to plan a calibration (`ThresholdPlan.from_labels`),
+    to stack critics or to report figures. A guarantee needs rows that no training used.
     """
     labels = np.asarray(labels, dtype=bool)
     if not rows.num_rows == len(labels) == len(groups):

@@ -20,7 +20,7 @@ _MAX_LOGIT = 12.0
 
 
 class Ensemble:
-    """An ensemble scores by the mean of its critics' logits, in which errors of single trainings partly cancel."""
+    """Copies of one critic that score by the mean of their logits."""
 
     def __init__(self, critics: Sequence[Critic]) -> None:
         self.critics = list(critics)
@@ -36,7 +36,10 @@ class Ensemble:
         return sigmoid(self.logits(rows))
 
     def missing(self, rows: pa.Table) -> list[Missing | None]:
-        """Explain rows without a score, by the first critic without one; None for a row with a score."""
+        """Explain rows without a score, by the first critic without one.
+
+        None for a row with a score.
+        """
         found: list[Missing | None] = [None] * rows.num_rows
         for critic in self.critics:
             if critic.asks:
@@ -67,7 +70,10 @@ class Ensemble:
 
 
 def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
-    """Return the log-odds of a critic's scores (n,); NaN for a row without a score, if the critic `asks`."""
+    """Return the log-odds of a critic's scores (n,).
+
+    NaN for a row without a score, if the critic `asks`.
+    """
     scores = np.asarray(critic.score(rows), dtype=np.float64)
     if np.isnan(scores).any() and not critic.asks:
         raise CriticError(

@@ -27,11 +27,12 @@ class CriticEvaluation:
     name: str
     curve: Curve
     left_out: int = 0
-    #: Rows without a score, such as those with an unreadable reply of a judge; they are in no figure.
+    #: Rows without a score, such as those with an unreadable reply of a judge; they are in no
+    #: figure.
     without_score: int = 0
 
     def figures(self, confidence: float = 0.95) -> dict[str, Any]:
-        """Return AUC and interval, calibration error, precision at recall, and the share kept at target precisions."""
+        """Return AUC, calibration error, precision at recall, and shares kept at targets."""
         low, high = auc_interval(self.curve, confidence)
         found: dict[str, Any] = {
             "rows": len(self.curve.labels),
@@ -73,7 +74,7 @@ def compare_critics(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> 
 
 
 def recalibrate(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
-    """Return the critic with a sheet's held-out rows, without its training groups, as its calibration part."""
+    """Return the critic with a sheet's held-out rows as its calibration part."""
     fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
     facts = {**trained.training, "calibrated_on": sheet.source, "calibration_unsure_left_out": sheet.unsure}
@@ -96,7 +97,7 @@ def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:
 
 
 def unseen_rows(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelSheet:
-    """Return the held-out part of a sheet without the groups that any of the critics was trained on."""
+    """Return the held-out part of a sheet without training groups of the critics."""
     fresh = sheet.held_out.copy()
     for critic in critics:
         names = _named_by(critic, sheet)

@@ -1,6 +1,7 @@
-"""Files that every critic writes: arrays (safetensors), settings (JSON), and hashes of all files of the folder.
+"""Files that every critic writes: arrays, settings, and hashes of all files.
 
-Nothing in them can run code. Altered or damaged files are refused, and a schema bounds their contents.
+Nothing in them can run code. Altered or damaged files are refused, and a schema bounds their
+contents.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
 
 
 def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tuple[Arrays, S]:
-    """Read arrays and settings, the latter as a model; refuse another critic, another version or altered files."""
+    """Read arrays and settings, the latter as a model.
+
+    Refuse another critic, another version or altered files.
+    """
     if not (folder / CONFIG).is_file():
         raise CriticError(f"{folder}: no critic here (no {CONFIG})")
     check_hashes(folder, CRITIC_ARTIFACT)

@@ -31,8 +31,8 @@ from synthkd.storage import CRITIC_FOLDER, replaced_folder, write_json, write_te
 HELD_OUT, FACTS, SEEN = "held_out.parquet", "facts.json", "trained_on.parquet"
 #: Held-out rows that a loaded critic scores again.
 _PROBES = 16
-#: Largest median difference of these scores. Single rows may differ by more on another machine, since a number on the
-#: edge of a bin is rounded to one side or the other.
+#: Largest median difference of these scores. Single rows may differ by more on another machine,
+#: since a number on the edge of a bin is rounded to one side or the other.
 _TOLERANCE = 0.02
 #: Columns of the held-out rows that are not the kind's.
 _NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "weight", NOVELTY, GROUP}
@@ -40,7 +40,7 @@ _Names = Annotated[list[Annotated[str, Field(max_length=1 << 20)]], Field(max_le
 
 
 class Numbers(Settings):
-    """Number columns that a critic reads, and those that were missing or constant in its training rows."""
+    """Number columns that a critic reads, and those that it ignores."""
 
     read: _Names = Field(default_factory=list)
     ignored: _Names = Field(default_factory=list)
@@ -97,8 +97,8 @@ def load_critic(
     Args:
         folder: Folder that `save_critic` wrote.
         kind: Kind that the critic was trained for.
-        options: Options of the critic's `load` that a folder does not hold: ``teacher``, ``journal`` and ``limits`` of
-            a judge, ``encoder`` of a frozen encoder.
+        options: Options of the critic's `load` that a folder does not hold: ``teacher``,
+            ``journal`` and ``limits`` of a judge, ``encoder`` of a frozen encoder.
         base: Start of relative paths in the options of a judge.
 
     Raises:
@@ -141,7 +141,7 @@ def read_facts(folder: Path) -> Facts:
 
 
 def _check_held_out(path: Path, rows: pa.Table, verdict: str) -> None:
-    """Refuse held-out rows without a probability, a verdict or a positive weight: every guarantee rests on them."""
+    """Refuse held-out rows without a probability, a verdict or a positive weight."""
     for name in ("score", verdict, *(name for name in ("weight",) if name in rows.schema.names)):
         if name not in rows.schema.names:
             raise CRITIC_ARTIFACT.refuse(path, f"no column {name!r}")
@@ -158,7 +158,7 @@ def _check_held_out(path: Path, rows: pa.Table, verdict: str) -> None:
 
 
 def _check_scores(trained: TrainedCritic, folder: Path) -> None:
-    """Refuse a critic whose scores of held-out rows differ from the saved ones, on which its threshold rests."""
+    """Refuse a critic that does not reproduce its saved held-out scores."""
     probe = trained.held_out.slice(0, _PROBES)
     with CRITIC_ARTIFACT.fitting(folder), np.errstate(all="ignore"):
         scores = checked_scores(trained.critic, probe.drop_columns(["score"]))

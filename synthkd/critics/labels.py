@@ -47,16 +47,19 @@ class LabelSheet:
         conflicts: Rows left out since one annotator, or an unnamed one, labelled them both ways.
         repeated: Number of repeated rows of one annotator, which were joined.
         source: Name of the sheet.
-        weights: Rows of the population that each row represents (inverse inclusion probability); None if all are alike.
-            Held-out rows always have known weights.
-        uniform: Whether each row is part of a simple random sample; None if the sheet does not say how rows were chosen.
+        weights: Rows of the population that each row represents (inverse inclusion probability);
+            None if all are alike. Held-out rows always have known weights.
+        uniform: Whether each row is part of a simple random sample; None if the sheet does not say
+            how rows were chosen.
         unsure: Number of rows left out as unsure, or with annotators in a tie.
         unlabelled: Number of rows without a verdict.
-        unweighed: Number of rows left out since they have no known weight and share a group with held-out rows.
+        unweighed: Number of rows left out since they have no known weight and share a group with
+            held-out rows.
         leaks: Rows left out since they are near-duplicates of a held-out row.
         annotators: Names of the annotators.
         agreement: Krippendorff's alpha of the annotators.
-        how: Options of `synthkd critic train` with which the sheet was read, to make the same split again.
+        how: Options of `synthkd critic train` with which the sheet was read, to make the same split
+            again.
     """
 
     rows: pa.Table
@@ -101,7 +104,7 @@ class _Read:
 
 
 def verdict_column(kind: Kind) -> str:
-    """Return the verdict column of a critic's rows: ``label``, or ``verdict`` if the kind has a column ``label``."""
+    """Return the verdict column: ``label``, or ``verdict`` if the kind has a ``label``."""
     return "verdict" if "label" in kind.columns else "label"
 
 
@@ -118,17 +121,19 @@ def read_labels(
 ) -> LabelSheet:
     """Read and check a label sheet.
 
-    The split is the sheet's own ``split`` column (train / held_out), or else a hash of the group, so that no group is on
-    both sides and the order of rows never matters.
+    The split is the sheet's own ``split`` column (train / held_out), or else a hash of the group,
+    so that no group is on both sides and the order of rows never matters.
 
     Args:
         path: CSV, JSONL or Parquet file.
         kind: Kind of the rows.
-        label: Column of the verdicts; `verdict` if a sheet of `synthkd label` has no such column or the kind has it.
+        label: Column of the verdicts; `verdict` if a sheet of `synthkd label` has no such column or
+            the kind has it.
         columns: Columns of the sheet, by the kind's column that each is renamed to.
-        held_out: Share of groups to hold out. 1 holds out all rows, to evaluate or calibrate an existing critic; 0
-            none, to train on all.
-        group: Column of the groups, compared in the kind's normal form; `none` makes each row its own group.
+        held_out: Share of groups to hold out. 1 holds out all rows, to evaluate or calibrate an
+            existing critic; 0 none, to train on all.
+        group: Column of the groups, compared in the kind's normal form; `none` makes each row its
+            own group.
         seed: Seed of the split.
         merge: How several annotators are merged: ``majority`` or ``dawid-skene``.
 
@@ -225,7 +230,10 @@ def _check_names(path: Path, raw: list[str], names: list[str], rename: dict[str,
 
 
 def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
-    """Return an empty input column, or the last answer column if all answers are empty; None if there is neither."""
+    """Return an empty input column, or the last answer column if all answers are empty.
+
+    None if there is neither.
+    """
     asked = [name for name in kind.columns if name in kind.input_columns]
     empty = [name for name in asked if not row[name].strip()]
     answered = [name for name in kind.columns if name not in asked]

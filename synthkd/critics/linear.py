@@ -1,8 +1,9 @@
 """The linear critic: hashed n-grams weighted by rarity, the teacher's numbers, logistic regression.
 
-Each block of n-grams has unit length in every row (`ngrams.BLOCKS`). If all blocks are scaled together, the up to 64
-pairs of words across columns leave the words themselves little of the length: on CSKB-Population the AUC then is 0.018
-lower, and below that of TF-IDF on words and characters.
+Each block of n-grams has unit length in every row (`ngrams.BLOCKS`). If all blocks are scaled
+together, the up to 64 pairs of words across columns leave the words themselves little of the
+length: on CSKB-Population the AUC then is 0.018 lower, and below that of TF-IDF on words and
+characters.
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class LinearCritic(Critic):
         strength = choose_regularisation(_regression, matrix, labels, groups, weights, _CHOICES, default=1.0)
         fitted = _regression(strength).fit(matrix, labels, weights)
         sparse = np.zeros(1 << BITS)
-        # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one does.
+        # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one
+        # does.
         sparse[used] = fitted.coef_[0][: len(used)].astype(np.float32)
         dense = fitted.coef_[0][len(used) :]
         self._model = LinearModel(used, sparse, rarity, dense, float(fitted.intercept_[0]), scales, strength)
@@ -166,7 +168,7 @@ class LinearModel:
         return self.rarity**2
 
     def score(self, rows: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Scores:
-        """Return the probabilities of rows: blocks of features as unit vectors, and numbers, times their weights."""
+        """Return the probabilities of rows."""
         found, count = hashed_ngrams(rows, columns), rows.num_rows
         logits = row_sums(self.scales.dense(teacher_numbers(rows, columns)), self.dense) + self.bias
         for block in found.blocks:
@@ -177,7 +179,7 @@ class LinearModel:
 
 
 def _rarity(found: HashedNgrams, count: int) -> Floats:
-    """Return the smoothed inverse document frequency of each feature, rounded as in the critic's file."""
+    """Return smoothed inverse document frequencies, rounded as in the critic's file."""
     distinct = np.unique(found.rows * (1 << BITS) + found.columns) & (1 << BITS) - 1
     seen = np.bincount(distinct, minlength=1 << BITS)
     rarity: Floats = (np.log((1 + count) / (1 + seen)) + 1).astype(np.float32).astype(np.float64)
@@ -205,7 +207,7 @@ def _matrix(found: HashedNgrams, rarity: Floats, used: np.ndarray[Any, Any], den
 
 
 def _drop_constant(matrix: Any) -> None:
-    """Set columns to 0 that are the same in every row, such as that of the only relation: they act as a bias."""
+    """Set columns to 0 that are the same in every row: they act as a bias."""
     count = matrix.shape[0]
     for column in np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]) == count):
         here = np.flatnonzero(matrix.indices == column)

@@ -80,10 +80,11 @@ def row_sums(matrix: Scores, weights: Scores) -> Scores:
 
 
 def row_products(matrix: Any, weights: Any) -> Any:
-    """Return the products (n, m) of rows (n, d) with weights (d, m), independent of the batch, in their precision.
+    """Return products (n, m) of rows (n, d) and weights (d, m), independent of the batch.
 
-    Products are computed of `_BLOCK` rows at a time, padded, in double precision, and rounded: the order of sums in a
-    matrix product depends on its shape, and in single precision on a row's place too.
+    Products are computed of `_BLOCK` rows at a time, padded, in double precision, and rounded: the
+    order of sums in a matrix product depends on its shape, and in single precision on a row's place
+    too.
     """
     double = weights.astype(np.float64)
     products = np.empty((len(matrix), weights.shape[1]), dtype=np.result_type(matrix, weights))

@@ -1,11 +1,11 @@
 """Rows to hashed n-grams, words and pairs of words of their columns.
 
-All rows of a batch are hashed at once. With ``P`` the running sum of ``byte[i] * A**i``, the hash of any piece of text is
-``(P[end] - P[start]) * A**-start`` (Rabin and Karp's, modulo 2**64), so that n-grams, words and whole texts are
-differences of one array.
+All rows of a batch are hashed at once. With ``P`` the running sum of ``byte[i] * A**i``, the hash
+of any piece of text is ``(P[end] - P[start]) * A**-start`` (Rabin and Karp's, modulo 2**64), so
+that n-grams, words and whole texts are differences of one array.
 
-Features fall into blocks (`BLOCKS`). A model scales each block of a row to unit length, so that the many pairs of words
-across columns do not outweigh the few words themselves.
+Features fall into blocks (`BLOCKS`). A model scales each block of a row to unit length, so that the
+many pairs of words across columns do not outweigh the few words themselves.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow as pa
 
 #: Number of columns of the feature matrix, as a power of two.
 BITS = 18
-#: Blocks of hashed features: the relation; whole texts; words and pairs of neighbours; words under the relation; character
-#: n-grams; whole texts and words across columns.
+#: Blocks of hashed features: the relation; whole texts; words and pairs of neighbours; words under
+#: the relation; character n-grams; whole texts and words across columns.
 BLOCKS = 6
 _RELATION, _WHOLE, _WORDS, _RELATED, _GRAMS, _ACROSS = range(BLOCKS)
 #: Sizes of character n-grams, in bytes of UTF-8.
@@ -150,7 +150,7 @@ def _crossed(left: HashedColumn, right: HashedColumn) -> tuple[Ints, Ints, Ints]
 
 
 def _texts(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Normalise texts: NFKC, lower case, single blanks, no punctuation at the edges, a blank on each side."""
+    """Normalise texts: NFKC, lower case, single blanks, bare edges, a blank on each side."""
     import pyarrow.compute as pc
 
     if isinstance(column, pa.ChunkedArray):

@@ -15,7 +15,7 @@ _LINE, _DARK, _LIGHT, _DIAGONAL = "#1f5fa8", "#9dbfe3", "#cfe0f2", "#bbb"
 
 
 def precision_picture(curve: Curve, confidence: float = 0.9) -> str:
-    """Plot precision over the share of rows kept, with pointwise (dark) and simultaneous (light) bands."""
+    """Plot precision over the share of rows kept, with two bands."""
     bands = precision_bands(curve, confidence, places=40)
     low = min(band.simultaneous[0] for band in bands)
     plot = unit_plot("share of rows kept", "precision", floor=next(f for f in _FLOORS if f <= low))
@@ -27,7 +27,10 @@ def precision_picture(curve: Curve, confidence: float = 0.9) -> str:
 
 
 def reliability_picture(curve: Curve) -> str:
-    """Plot the share valid over the score, in bins of equal mass with 95 % intervals; the diagonal is perfect."""
+    """Plot the share valid over the score, in bins of equal mass with 95 % intervals.
+
+    The diagonal is perfect.
+    """
     plot = unit_plot("score", "share valid")
     plot.line([(0, 0), (1, 1)], _DIAGONAL)
     for bin_ in reliability(curve):

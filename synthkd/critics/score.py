@@ -1,4 +1,7 @@
-"""Score a file of rows with a critic, part by part; an interrupted scoring resumes with the next part."""
+"""Score a file of rows with a critic, part by part.
+
+An interrupted scoring resumes with the next part.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,8 @@ def score_file(
 ) -> int:
     """Write rows and their ``score`` to a Parquet file.
 
-    Finished parts lie beside ``out`` until all are, and are reused for the same critic and rows only.
+    Finished parts lie beside ``out`` until all are, and are reused for the same critic and rows
+    only.
 
     Args:
         critic: Folder of the critic.

@@ -1,17 +1,20 @@
-"""Tests of distribution shift between calibration rows and scored rows, which withdraws a guarantee.
+"""Tests of distribution shift between calibration rows and scored rows.
 
-Numbers of the rows, their scores among them, are compared one by one: by the two-sample Kolmogorov-Smirnov test, and by
-Fisher's exact test of how many rows have the number. Two tests look at vectors of the rows:
+Numbers of the rows, their scores among them, are compared one by one: by the two-sample
+Kolmogorov-Smirnov test, and by Fisher's exact test of how many rows have the number. Two tests look
+at vectors of the rows:
 
-- *classifier* (Lopez-Paz & Oquab 2017, arXiv 1610.06545): a logistic regression learns to tell the two apart. Each
-  fold is ranked by a classifier trained on the folds before it, so given those, its AUC is a Mann-Whitney statistic
-  with a known null distribution, and the sum over folds is one of a martingale: no permutations are needed. (With
-  ordinary cross-fitting the folds train on each other and the pooled AUC has no such distribution.)
-- *depth* (Seegmiller & Preum 2023, arXiv 2310.15010): depth(x) = 2 - mean cosine distance to the calibration rows;
-  scored rows that lie further out have lower depths, by a one-sided rank-sum test; ``both_sides`` also sees rows
-  that lie further in. It sees nothing of a move around the middle. Half of the calibration rows are the reference
-  and the other half is compared: given the reference, both sides are independent draws, which depths of the
-  reference rows themselves are not.
+- *classifier* (Lopez-Paz & Oquab 2017, arXiv 1610.06545): a logistic regression learns to tell the
+  two apart. Each fold is ranked by a classifier trained on the folds before it, so given those, its
+  AUC is a Mann-Whitney statistic with a known null distribution, and the sum over folds is one of a
+  martingale: no permutations are needed. (With ordinary cross-fitting the folds train on each other
+  and the pooled AUC has no such distribution.)
+- *depth* (Seegmiller & Preum 2023, arXiv 2310.15010): depth(x) = 2 - mean cosine distance to the
+  calibration rows; scored rows that lie further out have lower depths, by a one-sided rank-sum
+  test; ``both_sides`` also sees rows that lie further in. It sees nothing of a move around the
+  middle. Half of the calibration rows are the reference and the other half is compared: given the
+  reference, both sides are independent draws, which depths of the reference rows themselves are
+  not.
 """
 
 from __future__ import annotations
@@ -36,8 +39,9 @@ _FOLDS = 6
 class Shift:
     """Result of one test or several.
 
-    ``statistic``: the AUC (0.5: alike), Q (0.5: alike; 0: far outside), the greatest distance between the distribution
-    functions of the number ``of`` (0: alike), or the difference between the shares of rows that have it.
+    ``statistic``: the AUC (0.5: alike), Q (0.5: alike; 0: far outside), the greatest distance
+    between the distribution functions of the number ``of`` (0: alike), or the difference between
+    the shares of rows that have it.
     """
 
     shifted: bool
@@ -80,9 +84,12 @@ def detect_shift(
     scored_groups: Sequence[str] = (),
     seed: int = 0,
 ) -> Shift:
-    """Run both tests on vectors (rows, dimensions), each at half the level; return the one with the smaller p-value.
+    """Run both tests on vectors (rows, dimensions), each at half the level.
 
-    Clustered rows (of one head or item) are not independent draws: name their groups, and one row of each is compared.
+    Return the one with the smaller p-value.
+
+    Clustered rows (of one head or item) are not independent draws: name their groups, and one row
+    of each is compared.
     """
     rng = np.random.default_rng(seed)
     here, there = _one_each(calibration, calibration_groups, rng), _one_each(scored, scored_groups, rng)
@@ -112,7 +119,9 @@ def detect_shift_of_numbers(
     scored_groups: Sequence[str] = (),
     seed: int = 0,
 ) -> Shift:
-    """Compare each number, and how many rows have it; return the test with the smallest p-value, corrected for all.
+    """Compare each number, and how many rows have it.
+
+    Return the test with the smallest p-value, corrected for all.
 
     Args:
         calibration: Values by the number's name; None or NaN for a row without the number.
@@ -183,7 +192,7 @@ def classifier_test(calibration: Any, scored: Any, *, level: float = 0.05, seed:
 def depth_test(
     calibration: Any, scored: Any, *, level: float = 0.05, seed: int = 0, both_sides: bool = False
 ) -> Shift:
-    """Test whether scored rows lie further out than calibration rows, or, with ``both_sides``, further in."""
+    """Test whether scored rows lie further out than calibration rows, or further in."""
     from scipy.stats import norm
 
     here, there = _checked(calibration, scored)
@@ -213,7 +222,7 @@ def depths(rows: Any, reference: Any, *, among: bool = False) -> Floats:
 
 
 def depth_q(calibration: Any, scored: Any) -> float:
-    """Return the paper's Q: chance that a calibration row is no deeper than a scored one, ties half; 0.5 for no shift."""
+    """Return the paper's Q, 0.5 for no shift."""
     inner, outer = depths(calibration, calibration, among=True), depths(scored, calibration)
     u, mean, _ = _mann_whitney(outer, inner)
     return u / (2 * mean)
@@ -222,7 +231,7 @@ def depth_q(calibration: Any, scored: Any) -> float:
 def text_vectors(
     calibration: Sequence[str], scored: Sequence[str], dimensions: int = 32, seed: int = 0
 ) -> tuple[Floats, Floats]:
-    """Embed both sides cheaply: hashed words and character n-grams, TF-IDF, truncated SVD of both together."""
+    """Embed both sides cheaply, by TF-IDF of hashed n-grams and truncated SVD."""
     from scipy.sparse import hstack
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -241,7 +250,7 @@ def text_vectors(
 
 
 def _mann_whitney(upper: Floats, lower: Floats) -> tuple[float, float, float]:
-    """Return U (pairs in which ``upper`` is larger, ties half), its mean and its variance under no shift."""
+    """Return U, its mean and its variance under no shift; ties count half."""
     from scipy.stats import rankdata
 
     m, n = len(upper), len(lower)

@@ -1,4 +1,4 @@
-"""Group labelled rows, split them into training and held-out part, and find near-duplicates across the split."""
+"""Group labelled rows, and split them without near-duplicates across the split."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ UNGROUPED = "none"
 
 
 def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str]:
-    """Name the group of each row: the normal form of ``column``; with `UNGROUPED`, or in an empty cell, the row itself."""
+    """Name the group of each row: the normal form of ``column``.
+
+    With `UNGROUPED`, or in an empty cell, the row itself.
+    """
     alone = [column == UNGROUPED or row.get(column) in (None, "") for row in rows]
     return [
         "\0".join(kind.normalize(row)) if one else kind.group(row, column)
@@ -53,7 +56,7 @@ def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str
 
 
 def assign_split(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
-    """Return which rows are held out: by their ``split`` column if it names both sides, else by a hash of the group.
+    """Return which rows are held out: by their ``split`` column, or by a hash of the group.
 
     A share of 1 holds out all rows, 0 none, whatever the column says.
     """
@@ -81,7 +84,7 @@ def split_side(split: Any) -> bool | None:
 
 
 def find_leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
-    """Find training rows that are near-duplicates of a held-out row, which would bias held-out figures upwards."""
+    """Find training rows that are near-duplicates of a held-out row."""
     train, rest = np.flatnonzero(~held & kept), np.flatnonzero(held & kept)
     found = twins([texts[i] for i in train], [texts[j] for j in rest])
     return {int(train[i]): int(rest[j]) for i, j in found}
@@ -131,9 +134,9 @@ _WORD = re.compile(r"\w+")
 def novelty(train: pa.Table, held_out: pa.Table, columns: Sequence[str], group: str) -> list[str]:
     """Assign a novelty bucket to each held-out row.
 
-    ``the rest was seen``: a training row is equal in all columns but the ``group`` one (for triples: relation and
-    tail with another head). ``its words were seen``: each word of these columns occurs in some training row.
-    ``new words``: one does not.
+    ``the rest was seen``: a training row is equal in all columns but the ``group`` one (for
+    triples: relation and tail with another head). ``its words were seen``: each word of these
+    columns occurs in some training row. ``new words``: one does not.
     """
     rest = [name for name in columns if name != group] or list(columns)
     known = list(_texts(train, rest))

@@ -1,8 +1,8 @@
 """The stack: a logistic regression on the logits of any critics, cross-fitted.
 
-A critic's scores on its own training rows are too good, so the combination learns from scores of rows that the
-critic did not see, divided by group. Each critic is then trained on all rows, or the critics of the folds stay as an
-ensemble.
+A critic's scores on its own training rows are too good, so the combination learns from scores of
+rows that the critic did not see, divided by group. Each critic is then trained on all rows, or the
+critics of the folds stay as an ensemble.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ class StackCritic(Critic):
     Args:
         kind: Kind of the candidates.
         critics: Names of critics, or ``{name: options}``.
-        folds: Trainings of each member for the scores that the combination learns from. With 1, members are trained once,
-            without a share ``held_out`` of the groups, from which the combination learns: for expensive members.
+        folds: Trainings of each member for the scores that the combination learns from. With 1,
+            members are trained once, without a share ``held_out`` of the groups, from which the
+            combination learns: for expensive members.
         held_out: Share of groups for the combination if ``folds`` is 1.
-        refit: Train each member once more on all rows. False keeps the members of all folds as an ensemble: better for
-            members whose trainings vary (a fine-tuned encoder), one training less, ``folds`` times the cost of scoring.
+        refit: Train each member once more on all rows. False keeps the members of all folds as an
+            ensemble: better for members whose trainings vary (a fine-tuned encoder), one training
+            less, ``folds`` times the cost of scoring.
         seed: Seed of the folds.
     """
 
@@ -87,7 +89,8 @@ class StackCritic(Critic):
         self.members = [Ensemble([_made(name, kind, options)]) for name, options in self.specs]
         self._mean = self._scale = self._weights = np.zeros(0)
         self._bias = 0.0
-        #: Out-of-fold logits of the rows of `fit` (n, members); NaN for rows that all members were trained on.
+        #: Out-of-fold logits of the rows of `fit` (n, members); NaN for rows that all members were
+        #: trained on.
         self.unseen: Scores | None = None
 
     def work(self, rows: int) -> int:
@@ -106,7 +109,7 @@ class StackCritic(Critic):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Score each row by members that did not see its group, learn the combination, train the members."""
+        """Learn the combination from out-of-fold scores, and train the members."""
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
         unseen = np.full((rows.num_rows, len(self.specs)), np.nan)
         trained: list[list[Critic]] = [[] for _ in self.specs]
@@ -240,7 +243,7 @@ class StackCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> StackCritic:
-        """Load a stack; ``options`` go to each member that takes them, ``{0-judge: {...}}`` to that member alone."""
+        """Load a stack; ``options`` go to each member that takes them."""
         require_extra("the stack of critics", "critics", "sklearn", "safetensors")
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)

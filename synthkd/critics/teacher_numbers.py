@@ -66,10 +66,10 @@ def column_values(rows: pa.Table | pa.RecordBatch, name: str, count: int) -> Flo
 
 @dataclass(frozen=True)
 class Scales:
-    """Training statistics of the numbers: mean and deviation (4,), edges (4, BINS - 1), centre (WIDTH,).
+    """Training statistics of the numbers.
 
-    A number that is constant or missing in all training rows has a deviation of 0 and no part in `dense`, whatever its
-    value in later rows: a weight for it could only be a share of the bias.
+    A number that is constant or missing in all training rows has a deviation of 0 and no part in
+    `dense`, whatever its value in later rows: a weight for it could only be a share of the bias.
     """
 
     mean: Floats
@@ -108,8 +108,8 @@ class Scales:
     def dense(self, values: Floats) -> Floats:
         """Return centred columns (rows, WIDTH): standardised numbers, missing flags, one-hot bins.
 
-        A number's columns are 0, as in an average row, if training rows do not differ in the number, and for a row
-        without a number that every training row had.
+        A number's columns are 0, as in an average row, if training rows do not differ in the
+        number, and for a row without a number that every training row had.
         """
         found = self._columns(values) - self.centre
         unread = ~self.used | (np.isnan(values) & (self._missing == 0))

@@ -38,7 +38,8 @@ def train_critic(
 
     Args:
         kind: Kind of the rows.
-        sheet: Labelled rows. A sheet without a held-out part trains on all rows; no precision is guaranteed then.
+        sheet: Labelled rows. A sheet without a held-out part trains on all rows; no precision is
+            guaranteed then.
         name: Critic plug-in.
         out: Folder to save the critic in; None keeps it in memory.
         options: Options of the critic.
@@ -79,7 +80,10 @@ def train_critic(
 
 
 def _left_out(sheet: LabelSheet) -> dict[str, Any]:
-    """Count rows of a sheet that are in neither part or were joined; name the first `_NAMED` wrong ones."""
+    """Count rows of a sheet that are in neither part or were joined.
+
+    Name the first `_NAMED` wrong ones.
+    """
     return {
         "conflicts_left_out": len(sheet.conflicts),
         "conflicts": sheet.conflicts[:_NAMED],

@@ -1,4 +1,4 @@
-"""A trained critic with its held-out rows, from which a threshold for any target precision is computed."""
+"""A trained critic with its held-out rows, from which thresholds are computed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class TrainedCritic:
 
     Attributes:
         critic: The critic itself.
-        held_out: Rows with the kind's columns, ``score``, the verdict and, if rows differ in it, ``weight``.
+        held_out: Rows with the kind's columns, ``score``, the verdict and, if rows differ in it,
+            ``weight``.
         training: Facts for `facts.json`, the manifest and the card.
         seen: Hashes of the groups of the training rows.
     """
@@ -81,7 +82,10 @@ class TrainedCritic:
         return self.curve.threshold(precision, confidence)
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
-        """Return each row's probability of being valid; NaN for a row without a score (`Critic.missing`)."""
+        """Return each row's probability of being valid.
+
+        NaN for a row without a score (`Critic.missing`).
+        """
         return checked_scores(self.critic, cast_columns(rows, self.critic.kind))
 
     def facts(self) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def checked_scores(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
 
 
 def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
-    """Return a sheet's held-out part with scores, verdicts, group hashes and, if rows differ in it, weights."""
+    """Return a sheet's held-out part with scores, verdicts, group hashes and weights."""
     rows, labels, groups = sheet.part(held_out=True)
     rows = rows.append_column("score", pa.array(critic.score(rows), pa.float64()))
     rows = rows.append_column(verdict_column(critic.kind), pa.array(labels))
@@ -132,5 +136,5 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
 
 
 def group_hash(group: str) -> int:
-    """Hash a group's name, so that a critic's folder recognises its training groups without naming them."""
+    """Hash a group's name, to recognise training groups without naming them."""
     return int(fraction(f"group|{group}") * 2**62)

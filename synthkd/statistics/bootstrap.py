@@ -1,4 +1,4 @@
-"""Percentile bootstrap over rows that are counted in cells: memory follows the cells, not the rows."""
+"""Percentile bootstrap over rows that are counted in cells."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def draw_counts(counts: Any, draws: int, seed: int) -> Iterator[Floats]:
 
 
 def percentile_interval(values: Any, confidence: float = CONFIDENCE) -> Interval:
-    """Return the central interval of bootstrapped values; values that are not finite are left out."""
+    """Return the central interval of bootstrapped values.
+
+    Values that are not finite are left out.
+    """
     values = np.asarray(values, dtype=np.float64)
     finite = values[np.isfinite(values)]
     if not len(finite):

@@ -29,9 +29,9 @@ def calibration_error(
         weights: Weight of each row (n,); None if all are alike.
         bins: Number of bins.
         equal_width: Bins of equal width on [0, 1] instead of equal mass.
-        debiased: Root mean squared distance less its expectation under perfect calibration (Kumar, Liang & Ma
-            2019, arXiv 1909.10155): without this, a perfectly calibrated model has an error above 0 by chance.
-            Unweighted rows only.
+        debiased: Root mean squared distance less its expectation under perfect calibration (Kumar,
+            Liang & Ma 2019, arXiv 1909.10155): without this, a perfectly calibrated model has an
+            error above 0 by chance. Unweighted rows only.
     """
     probabilities, outcomes = np.asarray(probabilities, np.float64), np.asarray(outcomes, bool)
     weights = np.ones(len(probabilities)) if weights is None else np.asarray(weights, np.float64)

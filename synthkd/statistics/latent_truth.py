@@ -1,7 +1,8 @@
 """Expectation maximisation for the unknown true answers of items, after Dawid and Skene (1979).
 
-The model of the annotators (a confusion matrix each, or one reliability each) is the caller's; the loop over posteriors
-is the same for all. crowd-kit, which has it too, needs transformers, pandas and nltk.
+The model of the annotators (a confusion matrix each, or one reliability each) is the caller's; the
+loop over posteriors is the same for all. crowd-kit, which has it too, needs transformers, pandas
+and nltk.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ def expectation_maximisation(
     """Alternate M-steps and E-steps without end; the caller stops when it has converged.
 
     Args:
-        items: Item of each hypothesis (rows,). A hypothesis is one possible true answer of one item.
+        items: Item of each hypothesis (rows,). A hypothesis is one possible true answer of one
+            item.
         posterior: Probability of each hypothesis to begin with (rows,); sums to 1 over an item.
-        maximise: The M-step: parameters fitted to a posterior, and the log-likelihood of each hypothesis (rows,).
+        maximise: The M-step: parameters fitted to a posterior, and the log-likelihood of each
+            hypothesis (rows,).
 
     Yields:
         Parameters, the posterior under them, and the log-likelihood of each item.

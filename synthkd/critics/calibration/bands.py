@@ -1,6 +1,7 @@
 """Uncertainty of a curve: bands around precision, an interval around the AUC.
 
-Sources: Clopper & Pearson 1934; DeLong, DeLong & Clarke-Pearson 1988, with the mid-ranks of Sun & Xu 2014.
+Sources: Clopper & Pearson 1934; DeLong, DeLong & Clarke-Pearson 1988, with the mid-ranks of Sun &
+Xu 2014.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from synthkd.statistics import draw_counts, percentile_interval
 
 @dataclass(frozen=True)
 class Band:
-    """One place of a precision band: share kept, threshold, precision, recall of valid rows, and intervals."""
+    """One place of a precision band: share kept, figures and intervals."""
 
     kept: float
     threshold: float
@@ -32,10 +33,10 @@ class Band:
 
 
 def precision_bands(curve: Curve, confidence: float = 0.9, places: int = 20) -> list[Band]:
-    """Return the precision-yield curve at up to ``places`` evenly spread shares, with exact intervals.
+    """Return the precision-yield curve at evenly spread shares, with exact intervals.
 
-    The simultaneous band holds at all its places at once (Bonferroni over the places). With weights, Kish's
-    effective number of rows stands for the number: approximate.
+    The simultaneous band holds at all its places at once (Bonferroni over the places). With
+    weights, Kish's effective number of rows stands for the number: approximate.
     """
     evidence, n = curve.evidence(), len(curve.scores)
     ranks = sorted({math.ceil(n * (i + 1) / places) for i in range(places)})
@@ -68,7 +69,10 @@ def _effective(curve: Curve, count: int, precision: float) -> tuple[int, int]:
 
 
 def auc_interval(curve: Curve, confidence: float = 0.95) -> tuple[float, float]:
-    """Return DeLong's interval for the AUC on the logit scale; a bootstrap interval for weighted rows."""
+    """Return DeLong's interval for the AUC on the logit scale.
+
+    A bootstrap interval for weighted rows.
+    """
     from scipy.stats import norm
 
     if curve.weights is not None:

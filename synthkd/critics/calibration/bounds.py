@@ -1,7 +1,8 @@
 """P-values and bounds for the hypothesis that the precision of accepted rows is below p.
 
-Sources: Clopper & Pearson 1934 (exact binomial); Waudby-Smith & Ramdas 2023, arXiv 2010.09686 (betting), with
-Ville's inequality: a product of fair bets exceeds 1/alpha with a probability of at most alpha.
+Sources: Clopper & Pearson 1934 (exact binomial); Waudby-Smith & Ramdas 2023, arXiv 2010.09686
+(betting), with Ville's inequality: a product of fair bets exceeds 1/alpha with a probability of at
+most alpha.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ def betainc_p(valid: Any, accepted: Any, precision: float) -> Floats:
 
 
 def corpus_p(valid: int, accepted: int, precision: float, decided: int) -> float:
-    """Return the p-value for a finite corpus: fewer than ``precision`` of its ``decided`` accepted rows are valid.
+    """Return the p-value for a corpus of ``decided`` accepted rows instead of the population.
 
     Calibration and corpus rows are draws from one population, so which of the valid ones are in the
-    calibration part is hypergeometric. The worst corpus that breaks the guarantee has one valid row too few; with
-    more valid rows in all, so good a calibration part beside so bad a corpus is less likely. As ``decided`` grows
-    this becomes `binomial_p`.
+    calibration part is hypergeometric. The worst corpus that breaks the guarantee has one valid row
+    too few; with more valid rows in all, so good a calibration part beside so bad a corpus is less
+    likely. As ``decided`` grows this becomes `binomial_p`.
     """
     from scipy.special import betaln
 
@@ -80,10 +81,11 @@ def corpus_p(valid: int, accepted: int, precision: float, decided: int) -> float
 def betting_p(labels: Bools, weights: Floats, precision: float, level: float) -> float:
     """Return a p-value from bets on accepted rows, in an order that must not depend on labels.
 
-    Weights are in (0, 1], 1 the largest of the design. Under the null hypothesis ``w * (valid - p)`` has a mean of
-    at most 0, so each bet ``1 + stake * w * (valid - p)`` is fair at best, whatever was staked before; the inverse
-    of the largest wealth reached is a p-value (Ville). The stake is the best one for a normal mean at ``level``; it
-    looks at the weights of the rows before only.
+    Weights are in (0, 1], 1 the largest of the design. Under the null hypothesis ``w * (valid -
+    p)`` has a mean of at most 0, so each bet ``1 + stake * w * (valid - p)`` is fair at best,
+    whatever was staked before; the inverse of the largest wealth reached is a p-value (Ville). The
+    stake is the best one for a normal mean at ``level``; it looks at the weights of the rows before
+    only.
     """
     if not len(labels):
         return 1.0

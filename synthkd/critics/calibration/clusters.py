@@ -1,31 +1,33 @@
 """Clustered rows (of one head, document or item): how many independent rows they are worth.
 
-The precision of ``n`` accepted rows in groups of sizes ``m`` has the variance of ``n / effect`` independent rows, with
-the design effect ``1 + correlation * (sum(m**2) / n - 1)`` (Kish 1965). ``correlation`` is the intraclass correlation of
-the verdicts given the score. It lies between 0 and 1, so accepted rows are never worth fewer than
-``sum(m)**2 / sum(m**2)``: each group wholly of one verdict. Rows over design effect go into the exact binomial (Korn &
-Graubard 1998).
+The precision of ``n`` accepted rows in groups of sizes ``m`` has the variance of ``n / effect``
+independent rows, with the design effect ``1 + correlation * (sum(m**2) / n - 1)`` (Kish 1965).
+``correlation`` is the intraclass correlation of the verdicts given the score. It lies between 0 and
+1, so accepted rows are never worth fewer than ``sum(m)**2 / sum(m**2)``: each group wholly of one
+verdict. Rows over design effect go into the exact binomial (Korn & Graubard 1998).
 
 The correlation is the larger of two figures:
 
-- *An upper confidence limit from all held-out rows* (`Correlation.limit`), so that rows on both sides of a threshold tell.
-  Residuals of the verdict after a logistic curve of the score (Platt 1999) enter a one-way analysis of variance with
-  unequal group sizes, and its F ratio is inverted (Searle 1971; Donner 1986, Int. Stat. Rev. 54). Where groups are many
-  the limit lies near the estimate and costs little. Three changes, since verdicts are not normal:
-  1. Groups count by the squared residuals that they hold (Kish's effective number). A few errors in few groups say
-     little of correlation, though the groups are many. So 2 % of wrong labels make a sheet worth less, not more.
-  2. The plain variation of the verdicts enters with the weight of one wrong row. Of a critic that makes no errors the
-     residuals say nothing; then the verdicts themselves tell whether groups matter.
-  3. A ratio below 1 counts as 1: a negative correlation is never claimed.
-- *The correlation seen in the accepted rows alone* (`Sums.accepted_correlation`), without a margin: groups may matter more
-  among the best-scored rows than elsewhere.
+- *An upper confidence limit from all held-out rows* (`Correlation.limit`), so that rows on both
+  sides of a threshold tell. Residuals of the verdict after a logistic curve of the score (Platt
+  1999) enter a one-way analysis of variance with unequal group sizes, and its F ratio is inverted
+  (Searle 1971; Donner 1986, Int. Stat. Rev. 54). Where groups are many the limit lies near the
+  estimate and costs little. Three changes, since verdicts are not normal: 1. Groups count by the
+  squared residuals that they hold (Kish's effective number). A few errors in few groups say little
+  of correlation, though the groups are many. So 2 % of wrong labels make a sheet worth less, not
+  more. 2. The plain variation of the verdicts enters with the weight of one wrong row. Of a critic
+  that makes no errors the residuals say nothing; then the verdicts themselves tell whether groups
+  matter. 3. A ratio below 1 counts as 1: a negative correlation is never claimed.
+- *The correlation seen in the accepted rows alone* (`Sums.accepted_correlation`), without a margin:
+  groups may matter more among the best-scored rows than elsewhere.
 
-The limit's confidence was chosen by simulation (`benchmarks/critics/guarantee_simulation.py`): of 0.7, 0.8, 0.85, 0.9 and
-0.95, 0.8 is the largest at which a critic with an AUC of 0.99 reaches a precision of 0.9 with 200 rows in 20 groups in
-nine draws of ten. This is an approximation, not an exact bound: no bound that holds for every correlation can accept
-20 groups without an error at a precision of 0.9, since 0.9**20 = 0.12. It is too hopeful if only the best-scored rows are
-correlated and no error shows among them. The exact way, one row drawn from each group, answers another question if
-groups differ in size, and discards most labels if groups are large.
+The limit's confidence was chosen by simulation (`benchmarks/critics/guarantee_simulation.py`): of
+0.7, 0.8, 0.85, 0.9 and 0.95, 0.8 is the largest at which a critic with an AUC of 0.99 reaches a
+precision of 0.9 with 200 rows in 20 groups in nine draws of ten. This is an approximation, not an
+exact bound: no bound that holds for every correlation can accept 20 groups without an error at a
+precision of 0.9, since 0.9**20 = 0.12. It is too hopeful if only the best-scored rows are
+correlated and no error shows among them. The exact way, one row drawn from each group, answers
+another question if groups differ in size, and discards most labels if groups are large.
 """
 
 from __future__ import annotations
@@ -54,9 +56,10 @@ def number_groups(groups: Any) -> Ints | None:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Analysis of variance of residuals: F ratio, degrees of freedom between and within groups, mean group size.
+    """Analysis of variance of residuals within and between groups.
 
-    ``ratio`` is infinite if nothing varies within groups, or at all: then any correlation is possible.
+    ``ratio`` is infinite if nothing varies within groups, or at all: then any correlation is
+    possible.
     """
 
     ratio: float
@@ -65,7 +68,7 @@ class Correlation:
     size: float
 
     def limit(self, growth: Floats | float = 1.0) -> Any:
-        """Return the upper confidence limit in [0, 1], with ``growth`` times as many groups like these."""
+        """Return the upper confidence limit, with ``growth`` times as many groups like these."""
         if not math.isfinite(self.ratio):
             return np.ones_like(growth)
         from scipy.special import fdtri
@@ -109,7 +112,7 @@ def intraclass_correlation(scores: Floats, labels: Bools, groups: Ints) -> Corre
 
 
 def _expected(scores: Floats, labels: Bools) -> Floats:
-    """Return the chance of being valid by the score, shrunk a little towards the share of all rows."""
+    """Return the chance of being valid by the score, shrunk towards the share of all rows."""
     from synthkd.critics.calibration.probability import Platt
 
     share = float(labels.mean())
@@ -120,7 +123,7 @@ def _expected(scores: Floats, labels: Bools) -> Floats:
 
 @dataclass(frozen=True)
 class GroupSums:
-    """Sums over groups of the first k rows, k = 1 … n: squared sizes, squared valid rows, their product."""
+    """Sums over groups of the first k rows, for k = 1 … n, from which effects follow."""
 
     sizes: Floats
     valid: Floats
@@ -146,12 +149,18 @@ class GroupSums:
         )
 
     def largest(self, counts: Ints) -> Floats:
-        """Return the design effect of the first ``counts`` rows if each group has one verdict. Reads no label."""
+        """Return the design effect of the first ``counts`` rows if each group has one verdict.
+
+        Reads no label.
+        """
         effect: Floats = self.sizes[counts - 1] / counts
         return effect
 
     def accepted_correlation(self, counts: Ints) -> Floats:
-        """Return the correlation observed in the first ``counts`` rows, at least 0; 0 if undefined."""
+        """Return the correlation observed in the first ``counts`` rows, at least 0.
+
+        0 if undefined.
+        """
         share, sizes = self.total[counts - 1] / counts, self.sizes[counts - 1]
         variation = counts * share * (1 - share)
         groups = self.valid[counts - 1] - 2 * share * self.both[counts - 1] + share**2 * sizes
@@ -161,7 +170,7 @@ class GroupSums:
         return found
 
     def effect(self, counts: Ints, limit: Any) -> Floats:
-        """Return the design effect, at least 1, of the first ``counts`` rows, by the larger of limit and observation."""
+        """Return the design effect of the first ``counts`` rows, at least 1."""
         seen = np.maximum(limit, self.accepted_correlation(counts))
         effect: Floats = 1 + seen * (self.largest(counts) - 1)
         return effect

@@ -26,8 +26,9 @@ class Curve:
     Attributes:
         scores: Scores (n,).
         labels: Verdicts (n,).
-        weights: Rows of the population that each row represents (n,): the inverse of the chance with which it was
-            drawn, up to a factor; None if all had the same chance. The largest must be the largest of the design.
+        weights: Rows of the population that each row represents (n,): the inverse of the chance
+            with which it was drawn, up to a factor; None if all had the same chance. The largest
+            must be the largest of the design.
         groups: Number of each row's cluster (n,), such as its head; None if rows are not clustered.
     """
 
@@ -40,7 +41,8 @@ class Curve:
     def of(cls, scores: Any, labels: Any, weights: Any = None, groups: Sequence[str] | None = None) -> Curve:
         """Check and sort rows; equal scores are one step of the curve, equal weights are dropped.
 
-        ``groups`` name the cluster of each row. Without them each row counts as an independent draw.
+        ``groups`` name the cluster of each row. Without them each row counts as an independent
+        draw.
         """
         scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
         _check(scores, labels)
@@ -56,7 +58,10 @@ class Curve:
 
     @cached_property
     def steps(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Accepted and valid rows at each distinct score, from strict to loose; weighted if rows have weights."""
+        """Accepted and valid rows at each distinct score, from strict to loose.
+
+        Weighted if rows have weights.
+        """
         ends = np.flatnonzero(np.append(self.scores[1:] != self.scores[:-1], True))
         if self.weights is None:
             return ends + 1, np.cumsum(self.labels)[ends]
@@ -77,13 +82,16 @@ class Curve:
         return calibration_error(self.scores, self.labels, self.weights, bins=10, equal_width=True)
 
     def precision_at_recall(self, recall: float) -> float:
-        """Return the precision at the strictest threshold that keeps this share of the valid rows."""
+        """Return the precision at the strictest threshold with this recall."""
         accepted, valid = self.steps
         place = int(np.searchsorted(valid, recall * valid[-1]))
         return float(valid[place] / accepted[place])
 
     def oracle_yield(self, precision: float) -> float:
-        """Return the largest share of rows that a threshold chosen on these labels would keep; 0 if none."""
+        """Return the largest share of rows that a threshold chosen on these labels would keep.
+
+        0 if none.
+        """
         accepted, valid = self.steps
         enough = np.flatnonzero(valid >= precision * accepted - 1e-9)
         return float(accepted[enough[-1]] / accepted[-1]) if len(enough) else 0.0
@@ -100,7 +108,10 @@ class Curve:
         plan: ThresholdPlan | None = None,
         decided: int | None = None,
     ) -> Threshold | Unreachable:
-        """Return the loosest threshold that passes, or why there is none. ``plan``: see `ThresholdPlan.joined`."""
+        """Return the loosest threshold that passes, or why there is none.
+
+        ``plan``: see `ThresholdPlan.joined`.
+        """
         return choose_threshold(self.evidence(decided), precision, confidence, plan)
 
 

@@ -1,4 +1,4 @@
-"""Labelled rows as evidence against the hypothesis that the precision above a threshold is too low."""
+"""Labelled rows as evidence against a too low precision above a threshold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from synthkd.critics.calibration.bounds import (
 )
 from synthkd.critics.calibration.clusters import INDEPENDENT, Correlation, GroupSums, intraclass_correlation
 
-#: Bets pay from this ratio of effective to thinned rows on (simulated); below it thinning has more power.
+#: Bets pay from this ratio of effective to thinned rows on (simulated); below it thinning has more
+#: power.
 _BETS_PAY = 1.4
 
 
@@ -62,7 +63,7 @@ class Evidence:
         return int(np.searchsorted(-self.scores, -threshold, side="right"))
 
     def p_values(self, thresholds: Floats, precision: float) -> Floats | None:
-        """Return p-values of the hypotheses that the precision above each threshold is below ``precision``.
+        """Return p-values of a precision below ``precision`` above each threshold.
 
         None if each must be computed alone: with weights, and for a corpus.
         """
@@ -90,7 +91,10 @@ class Evidence:
         return None if self.groups is None else GroupSums.of(self.labels, self.groups)
 
     def p_value(self, threshold: float, precision: float, level: float) -> float:
-        """Return the p-value of one hypothesis; with weights, by the test with the most power at ``level``."""
+        """Return the p-value of one hypothesis.
+
+        With weights, by the test with the most power at ``level``.
+        """
         count = self.accepted(threshold)
         if not count or not 0 < precision < 1:
             return float(precision > 0)
@@ -106,7 +110,7 @@ class Evidence:
         return betting_p(self.labels[:count][order], weights[order], precision, level)
 
     def _exact(self, kept: Bools, precision: float, share: float, level: float) -> float:
-        """Return the exact p-value from the ``kept`` accepted rows, which are a uniform sample of the accepted rows."""
+        """Return the exact p-value from ``kept`` rows, a uniform sample of the accepted ones."""
         labels = self.labels[: len(kept)][kept]
         if not len(labels):
             return 1.0
@@ -118,7 +122,8 @@ class Evidence:
             return float(binomial_p(int(labels.sum()), len(labels), precision))
         # Fewer rows with the same precision, none of them gained by rounding.
         valid, count = math.floor(size * share_valid + 1e-9), max(math.ceil(size - 1e-9), 1)
-        # The held-out rows estimate well enough what share of the decided rows is accepted; these are clustered alike.
+        # The held-out rows estimate well enough what share of the decided rows is accepted; these
+        # are clustered alike.
         return corpus_p(valid, count, precision, round(self.decided * share / effect))
 
     def _effect(self, kept: Bools) -> float:

@@ -31,9 +31,9 @@ class GroupThresholds:
     """Thresholds by group, and their guarantee.
 
     Attributes:
-        guarantee: ``each``: all thresholds keep the target precision at once, with the confidence; in the pool, for its
-            rows together and not for each of its groups. ``overall``: one threshold for the precision of all accepted
-            rows together; a group may lie below.
+        guarantee: ``each``: all thresholds keep the target precision at once, with the confidence;
+            in the pool, for its rows together and not for each of its groups. ``overall``: one
+            threshold for the precision of all accepted rows together; a group may lie below.
         target_precision: The precision to keep.
         confidence: Confidence of the guarantee.
         own: Result by group.
@@ -49,13 +49,16 @@ class GroupThresholds:
     pool: tuple[str, ...]
 
     def of(self, group: str) -> Found | None:
-        """Return the result for a group; None for a group without labels, for which nothing is guaranteed."""
+        """Return the result for a group.
+
+        None for a group without labels, for which nothing is guaranteed.
+        """
         if self.guarantee == "overall" or group in self.pool:
             return self.pooled
         return self.own.get(group)
 
     def accept(self, scores: Floats, groups: Sequence[str]) -> Bools:
-        """Decide which rows are accepted: none of a group that cannot reach the precision or has no labels."""
+        """Accept rows by their groups' thresholds; no row of a group without one."""
         limits = {group: self.of(group) for group in set(groups)}
         values = {g: t.threshold if isinstance(t, Threshold) else np.inf for g, t in limits.items()}
         accepted: Bools = np.asarray(scores) >= np.array([values[group] for group in groups])
@@ -101,14 +104,15 @@ def choose_by_group(
     plans: Mapping[str, ThresholdPlan] | None = None,
     decided: Mapping[str, int] | None = None,
 ) -> GroupThresholds:
-    """Choose thresholds by group from held-out scores, verdicts, groups and sampling weights of equal length.
+    """Choose thresholds by group from held-out scores, verdicts, groups and weights.
 
-    The allowed error is divided equally; a group whose chain of tests passes to the end, so that all its rows
-    are accepted, hands its part on to the others (a graphical procedure: Bretz et al. 2009, as Holm's). Which
-    groups share the pool is decided by their numbers of rows alone.
+    The allowed error is divided equally; a group whose chain of tests passes to the end, so that
+    all its rows are accepted, hands its part on to the others (a graphical procedure: Bretz et al.
+    2009, as Holm's). Which groups share the pool is decided by their numbers of rows alone.
 
-    ``clusters`` name the cluster of each row, such as its head; ``plans`` by group come from labels elsewhere
-    (`ThresholdPlan.from_labels`); ``decided`` are the numbers of rows by group that the guarantee is about.
+    ``clusters`` name the cluster of each row, such as its head; ``plans`` by group come from labels
+    elsewhere (`ThresholdPlan.from_labels`); ``decided`` are the numbers of rows by group that the
+    guarantee is about.
     """
     check_target(precision, confidence)
     whole = Curve.of(scores, labels, weights, clusters)

@@ -1,4 +1,4 @@
-"""The order in which thresholds are tested and the places at which the allowed error enters, fixed before labels."""
+"""Plans of threshold tests: their order, and the places at which the error enters."""
 
 from __future__ import annotations
 
@@ -10,26 +10,32 @@ import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats, corpus_p
 
-#: Testing by ranks starts at each of these shares of the rows, or at the fewest with which a test can pass. A start
-#: at a few rows whatever their number ends by chance on its way, and at ever purer a top as labels grow. Chosen among
-#: eight by simulated critics alone (`benchmarks/critics/threshold_plans.py`).
+#: Testing by ranks starts at each of these shares of the rows, or at the fewest with which a test
+#: can pass. A start at a few rows whatever their number ends by chance on its way, and at ever
+#: purer a top as labels grow. Chosen among eight by simulated critics alone
+#: (`benchmarks/critics/threshold_plans.py`).
 RANK_STARTS = (0.1, 0.3)
 SECOND_START = RANK_STARTS[-1]
 STARTS = len(RANK_STARTS)
 #: Share of the error for planned places when they are joined with those by ranks.
 PLANNED = 0.9
-#: A small corpus is a matter of luck: the first start for one lies at so many times the fewest rows.
+#: A small corpus is a matter of luck: the first start for one lies at so many times the fewest
+#: rows.
 CORPUS_START = 4
 #: Steps of the grid of accepted shares. Finer is better: fewer rows are lost between two steps.
 GRID = 150
-#: Margins of the first tests of a plan made from other labels, in standard deviations, and their shares of the error.
-#: The place with the largest margin comes first: it saves a plan whose labels were too optimistic.
+#: Margins of the first tests of a plan made from other labels, in standard deviations, and their
+#: shares of the error. The place with the largest margin comes first: it saves a plan whose labels
+#: were too optimistic.
 SURE = ((math.inf, 0.3), (3.0, 0.7))
 
 
 @dataclass(frozen=True)
 class ThresholdPlan:
-    """``thresholds`` from strict to loose; ``shares`` of the allowed error that enter at each, 1 in all."""
+    """``thresholds`` from strict to loose.
+
+    ``shares`` of the allowed error that enter at each, 1 in all.
+    """
 
     thresholds: Floats
     shares: Floats
@@ -40,8 +46,8 @@ class ThresholdPlan:
     ) -> ThresholdPlan:
         """Plan by the ranks of the held-out scores themselves, sorted from the highest.
 
-        The threshold for the r best rows lies just above the score of the next row, so that the r rows are draws
-        from what lies above the threshold, whatever the next row's label is.
+        The threshold for the r best rows lies just above the score of the next row, so that the r
+        rows are draws from what lies above the threshold, whatever the next row's label is.
         """
         n = len(scores)
         fewest = min(_first(precision, alpha / STARTS, n, decided) / n, 1.0)
@@ -53,7 +59,7 @@ class ThresholdPlan:
         return cls._merged(values, entering)._from(scores, round(fewest * n))
 
     def _from(self, scores: Floats, fewest: int) -> ThresholdPlan:
-        """Drop thresholds above which too few rows lie for a test to pass, as happens with tied scores.
+        """Drop thresholds above which too few rows lie for a test to pass.
 
         Their share of the error enters at the next one. Scores alone decide.
         """
@@ -67,9 +73,10 @@ class ThresholdPlan:
     def from_labels(
         cls, scores: Floats, labels: Bools, rows: int, precision: float, alpha: float
     ) -> ThresholdPlan:
-        """Plan from labelled rows that are not among the ``rows`` held-out ones, such as the training part, cross-fitted.
+        """Plan from labelled rows elsewhere, such as the cross-fitted training part.
 
-        The first threshold is the loosest that passes with a wide margin if these rows are representative.
+        The first threshold is the loosest that passes with a wide margin if these rows are
+        representative.
         """
         from scipy.stats import norm
 
@@ -92,11 +99,11 @@ class ThresholdPlan:
 
     @classmethod
     def joined(cls, planned: ThresholdPlan, ranks: ThresholdPlan, share: float = PLANNED) -> ThresholdPlan:
-        """Join two plans: ``share`` of the error enters at the places of ``planned``, the remainder at those of ``ranks``.
+        """Join a plan from other labels with one by ranks.
 
-        One order of all thresholds, so what passes at a start by ranks adds its error to the planned tests on its
-        way, and the other way round. A plan that misleads leaves the starts by ranks; one that is right costs
-        a tenth of the error.
+        One order of all thresholds, so what passes at a start by ranks adds its error to the
+        planned tests on its way, and the other way round. A plan that misleads leaves the starts by
+        ranks; one that is right costs a tenth of the error.
         """
         return cls._merged(
             np.concatenate([planned.thresholds, ranks.thresholds]),
@@ -117,7 +124,7 @@ def fewest_rows(precision: float, alpha: float) -> int:
 
 
 def _first(precision: float, level: float, n: int, decided: int | None) -> int:
-    """Return `fewest_rows`, or several times as many as a corpus needs with as large a share accepted."""
+    """Return `fewest_rows`, or several times as many for a small corpus."""
     if decided is None:
         return fewest_rows(precision, level)
     rows = fewest_rows(precision, level)

@@ -1,7 +1,7 @@
 """Calibrate scores to probabilities: Platt's sigmoid and isotonic regression, kept as plain arrays.
 
-Neither changes the order of rows (isotonic steps may tie some), so a guarantee needs neither; they make scores of
-different critics comparable. Fit them on rows that the critic was not trained on.
+Neither changes the order of rows (isotonic steps may tie some), so a guarantee needs neither; they
+make scores of different critics comparable. Fit them on rows that the critic was not trained on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Calibrator(ABC):
 
 @dataclass(frozen=True)
 class Platt(Calibrator):
-    """1 / (1 + exp(-(slope * x + bias))); x is the log-odds of scores in [0, 1], or the score itself."""
+    """1 / (1 + exp(-(slope * x + bias))).
+
+    X is the log-odds of scores in [0, 1], or the score itself.
+    """
 
     slope: float
     bias: float
@@ -41,7 +44,7 @@ class Platt(Calibrator):
 
     @classmethod
     def fit(cls, scores: Floats, labels: Bools, weights: Floats | None = None) -> Platt:
-        """Fit by maximum likelihood on Platt's smoothed targets (Platt 1999), which keep separable rows finite."""
+        """Fit by maximum likelihood on Platt's smoothed targets (Platt 1999)."""
         from sklearn.linear_model import LogisticRegression
 
         log_odds = bool(scores.min() >= 0 and scores.max() <= 1)
@@ -72,7 +75,7 @@ class Platt(Calibrator):
 
 @dataclass(frozen=True)
 class Isotonic(Calibrator):
-    """Steps that never fall, straight lines between them: knots (k,) of scores and their probabilities."""
+    """A rising piecewise linear map: knots (k,) of scores and their probabilities."""
 
     scores: Floats
     values: Floats
@@ -107,7 +110,7 @@ def calibrator_from(arrays: Mapping[str, Floats]) -> Calibrator:
 
 
 def fit_calibrator(method: str, scores: Any, labels: Any, weights: Floats | None = None) -> Platt | Isotonic:
-    """Fit ``platt`` (two numbers, for few rows) or ``isotonic`` (for about a thousand rows and more)."""
+    """Fit ``platt``, for few rows, or ``isotonic``, for about a thousand and more."""
     if method not in _METHODS:
         raise CriticError(f"probability calibration {method!r} is unknown; known: {', '.join(_METHODS)}")
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
@@ -119,7 +122,7 @@ def fit_calibrator(method: str, scores: Any, labels: Any, weights: Floats | None
 def crossfit_probabilities(
     method: str, scores: Any, labels: Any, groups: Sequence[str] = (), folds: int = 5, seed: int = 0
 ) -> Floats:
-    """Return probabilities of rows by calibrators that were not fitted on them, so that their error can be measured."""
+    """Return out-of-fold probabilities, so that their calibration error can be measured."""
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names = list(groups) or [str(i) for i in range(len(scores))]
     fold, found = group_folds(names, folds, seed), np.zeros(len(scores))

@@ -23,7 +23,10 @@ class Bin:
 
 
 def reliability(curve: Curve, bins: int = 15) -> list[Bin]:
-    """Return bins with equal numbers of rows, from the lowest scores to the highest; equal scores share a bin."""
+    """Return bins with equal numbers of rows, from the lowest scores to the highest.
+
+    Equal scores share a bin.
+    """
     scores, labels = curve.scores[::-1], curve.labels[::-1]
     weights = np.ones(len(scores)) if curve.weights is None else curve.weights[::-1]
     places = equal_mass_bins(scores, bins)

@@ -14,12 +14,14 @@ class Threshold:
         target_precision: The guaranteed precision, which allows for the many thresholds tested.
         confidence: Confidence of the guarantee.
         lower_bound: Bound on the precision at this threshold alone.
-        precision: Precision of the held-out rows, weighted if they have weights; likewise ``kept`` and ``recall``.
+        precision: Precision of the held-out rows, weighted if they have weights; likewise ``kept``
+            and ``recall``.
         kept: Share of rows kept.
         recall: Share of valid rows kept.
         held_out: Number of held-out labels.
         decided: Number of rows whose accepted part the guarantee is about; None for the population.
-        effective: Number of independent labels that clustered ones are worth; None if rows are not clustered.
+        effective: Number of independent labels that clustered ones are worth; None if rows are not
+            clustered.
     """
 
     threshold: float
@@ -50,12 +52,14 @@ class Unreachable:
     Attributes:
         target_precision: The precision that cannot be guaranteed.
         confidence: Confidence of the tests.
-        best_precision: Highest precision observed at a cut that keeps a twentieth of the rows or a multiple of it,
-            whatever the target.
+        best_precision: Highest precision observed at a cut that keeps a twentieth of the rows or a
+            multiple of it, whatever the target.
         best_kept: Share of rows that this cut keeps.
-        labels_needed: Held-out labels in all that would probably suffice, if the observed figures are true.
+        labels_needed: Held-out labels in all that would probably suffice, if the observed figures
+            are true.
         held_out: Number of held-out labels.
-        effective: Number of independent labels that clustered ones are worth; None if rows are not clustered.
+        effective: Number of independent labels that clustered ones are worth; None if rows are not
+            clustered.
         best_threshold: Threshold of the best cut.
         labels_safe: Like ``labels_needed``, if one more row of each verdict had been observed.
     """

@@ -21,7 +21,7 @@ LIKELY = 0.8
 
 @dataclass(frozen=True)
 class PassedTest:
-    """The loosest place of a plan that passed, the level of its test, and whether it is the plan's last."""
+    """The loosest place that passed, its level, and whether it is the plan's last."""
 
     place: int
     level: float
@@ -31,7 +31,7 @@ class PassedTest:
 def fallback_test(
     evidence: Evidence, plan: ThresholdPlan, precision: float, alpha: float
 ) -> PassedTest | None:
-    """Run the fallback procedure: a passed test hands its error to the next looser threshold, a failed one ends the chain.
+    """Run the fallback procedure and return the loosest place that passed.
 
     A new chain starts at the next place at which a share of the error enters.
     """
@@ -52,7 +52,7 @@ def fallback_test(
 def choose_threshold(
     evidence: Evidence, precision: float, confidence: float, plan: ThresholdPlan | None = None
 ) -> Threshold | Unreachable:
-    """Return the loosest threshold that passes, by ranks and, if given, by a plan from other labels."""
+    """Return the loosest threshold that passes, by ranks and an optional plan."""
     check_target(precision, confidence)
     alpha = 1 - confidence
     plan = plan_for(evidence, precision, alpha, plan)
@@ -71,7 +71,10 @@ def plan_for(
 
 
 def effective_labels(evidence: Evidence) -> int | None:
-    """Return how many independent labels the held-out ones are worth; None if rows are not clustered."""
+    """Return how many independent labels the held-out ones are worth.
+
+    None if rows are not clustered.
+    """
     if evidence.groups is None:
         return None
     return max(int(len(evidence.labels) / evidence.effect(float(evidence.scores[-1]))), 1)
@@ -106,7 +109,7 @@ def _at_a_row(evidence: Evidence, threshold: float) -> float:
 def explain_unreachable(
     evidence: Evidence, plan: ThresholdPlan, precision: float, confidence: float, alpha: float
 ) -> Unreachable:
-    """Explain why no test passed: the best cut observed, and how many labels would suffice if its precision is true."""
+    """Explain why no test passed, and how many labels would suffice."""
     best, places = best_observed_cut(evidence)
     seen, kept, _ = evidence.rate(best)
     return Unreachable(
@@ -123,7 +126,7 @@ def explain_unreachable(
 
 
 def best_observed_cut(evidence: Evidence) -> tuple[float, list[int]]:
-    """Return the threshold with the highest observed precision, the looser of equals, and all places compared, in rows.
+    """Return the threshold with the highest observed precision, and all places compared.
 
     There is a place at each twentieth of the rows that has enough rows. No target enters.
     """
@@ -138,11 +141,13 @@ def best_observed_cut(evidence: Evidence) -> tuple[float, list[int]]:
 def _labels_needed(
     evidence: Evidence, places: list[int], precision: float, alpha: float, prior: int = 0
 ) -> int | None:
-    """Return the fewest held-out labels in all with which a start by ranks would probably pass; None beyond a million.
+    """Return the fewest held-out labels in all with which a start by ranks would probably pass.
 
-    The present labels stay. New ones are assumed to come from further groups like theirs, with the same precision above
-    a score, which never falls as the score rises. ``prior`` rows of each verdict are added to the present ones: the
-    best of many places looks too good.
+    None beyond a million.
+
+    The present labels stay. New ones are assumed to come from further groups like theirs, with the
+    same precision above a score, which never falls as the score rises. ``prior`` rows of each
+    verdict are added to the present ones: the best of many places looks too good.
     """
     from scipy.stats import binom
 

@@ -1,4 +1,4 @@
-"""The encoder critic: a transformers encoder, fine-tuned as a cross-encoder or frozen under a linear head."""
+"""The encoder critic: a fine-tuned cross-encoder, or a linear head on a frozen one."""
 
 from synthkd.critics.encoder.critic import EncoderCritic
 

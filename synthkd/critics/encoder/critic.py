@@ -1,4 +1,4 @@
-"""The encoder critic: fine-tuned on verbalised candidates, or frozen under a linear head for small machines."""
+"""The encoder critic: a fine-tuned cross-encoder, or a linear head on a frozen one."""
 
 from __future__ import annotations
 
@@ -58,13 +58,15 @@ class _Settings(CriticSettings):
 
 
 class EncoderCritic(Critic):
-    """A transformers encoder with safetensors; a column ``source`` in the training rows is read beside the candidate.
+    """A transformers encoder with safetensors.
+
+    A column ``source`` in the training rows is read beside the candidate.
 
     Args:
         kind: Kind of the candidates.
         model: Folder or hub name of the encoder.
-        frozen: Encode each text once and train a linear head on the vectors and the teacher's numbers, instead of
-            fine-tuning the encoder.
+        frozen: Encode each text once and train a linear head on the vectors and the teacher's
+            numbers, instead of fine-tuning the encoder.
         max_length: Tokens read of a text.
         device: Device of torch; None picks the fastest.
         schedule: Options of `FineTuningSchedule`.
@@ -108,7 +110,10 @@ class EncoderCritic(Critic):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Fine-tune the encoder, or fit the head of a frozen one; without groups, each row is its own."""
+        """Fine-tune the encoder, or fit the head of a frozen one.
+
+        Without groups, each row is its own.
+        """
         import torch
 
         if len(set(labels.tolist())) < 2:
@@ -158,7 +163,7 @@ class EncoderCritic(Critic):
         )
 
     def _features(self, rows: pa.RecordBatch | pa.Table) -> Any:
-        """Return features (n, d): vectors of the candidate and of its two sides, and the teacher's numbers."""
+        """Return features (n, d): vectors of texts, and the teacher's numbers."""
         assert self._vectors is not None
         assert self._scales is not None
         blocks = [self._vectors.of(texts.sentences(rows, self.kind))]
@@ -169,7 +174,10 @@ class EncoderCritic(Critic):
         return np.concatenate(blocks, axis=1)
 
     def save(self, folder: Path) -> None:
-        """Save the critic with a fine-tuned encoder; a frozen encoder is named by its content, not copied."""
+        """Save the critic with a fine-tuned encoder.
+
+        A frozen encoder is named by its content, not copied.
+        """
         if self._model is None:
             raise CriticError("this critic was not trained yet")
         config: dict[str, Any] = {
@@ -192,7 +200,7 @@ class EncoderCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> EncoderCritic:
-        """Load a critic; ``encoder`` names a frozen encoder that is not found by itself, ``device`` is as in the constructor."""
+        """Load a critic; ``encoder`` names a frozen encoder that is not found by itself."""
         models.require_encoder_extras("the encoder critic")
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)
@@ -276,7 +284,10 @@ def _head(arrays: dict[str, Any]) -> tuple[LogisticHead, Scales]:
 
 
 def _schedule(options: dict[str, Any]) -> FineTuningSchedule:
-    """Read the options of a fine-tuning. Raises `CriticError` for an unknown option or a wrong type."""
+    """Read the options of a fine-tuning.
+
+    Raises `CriticError` for an unknown option or a wrong type.
+    """
     known = [field.name for field in fields(FineTuningSchedule)]
     for name in options:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Cross-encoders and their fine-tuning: an encoder, the mean over its last layer's tokens, one output."""
+"""Cross-encoders and their fine-tuning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class CrossEncoder:
         return self.head(mean)[:, 0]
 
     def exact_logits(self, fields: Mapping[str, Any]) -> Floats:
-        """Return logits (n,) without dropout, independent of a row's place in the batch, unlike sums of torch."""
+        """Return logits (n,) without dropout, independent of the batch."""
         mean = self._means(fields).double().cpu().numpy()
         mean = mean - mean.mean(axis=1, keepdims=True)
         mean /= np.sqrt((mean * mean).mean(axis=1, keepdims=True) + _EPSILON)
@@ -116,10 +116,11 @@ class FineTuningSchedule:
 
     Attributes:
         validation: Share of the groups that decides when to stop; 0 runs every epoch.
-        trained_layers: Number of upper layers to train, without the embeddings, in less memory and time; None trains
-            everything.
-        bf16: Train in half precision; None does on accelerators that support it. A CPU with AVX512-BF16 is about three
-            times as fast with it, others are slower. Scores are computed in fp32.
+        trained_layers: Number of upper layers to train, without the embeddings, in less memory and
+            time; None trains everything.
+        bf16: Train in half precision; None does on accelerators that support it. A CPU with
+            AVX512-BF16 is about three times as fast with it, others are slower. Scores are computed
+            in fp32.
     """
 
     epochs: int = 4
@@ -148,7 +149,10 @@ class FineTuningHistory:
 def validation_split(
     groups: Sequence[str], labels: Labels, schedule: FineTuningSchedule
 ) -> tuple[Ints, Ints]:
-    """Return training and validation rows that share no group; all rows train if validation would be too small."""
+    """Return training and validation rows that share no group.
+
+    All rows train if validation would be too small.
+    """
     held = np.array(
         [fraction(f"{schedule.seed}:{group}") < schedule.validation for group in groups], dtype=bool
     )
@@ -199,7 +203,10 @@ def fine_tune(
 
 
 class _Steps:
-    """The optimiser: the encoder at the given rate; the head, which starts at random, at a multiple of it."""
+    """The optimiser: the encoder at the given rate.
+
+    The head, which starts at random, at a multiple of it.
+    """
 
     def __init__(self, model: CrossEncoder, schedule: FineTuningSchedule, total: int) -> None:
         import torch
@@ -241,7 +248,7 @@ def logits_of(model: CrossEncoder, encoded: TokenizedTexts, chosen: Ints | None 
 
 
 def cross_entropy_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
-    """Return weights (n,): sampling weight times class weight, with mean 1 over the training rows."""
+    """Return sampling weight times class weight (n,), with mean 1 over training rows."""
     weight = np.ones(len(labels)) if weights is None else np.array(weights, dtype=np.float64)
     if balanced:
         for value in (False, True):

@@ -25,7 +25,7 @@ def comparison_features(left: Floats, right: Floats) -> Floats:
 
 @dataclass
 class LogisticHead:
-    """Logistic regression on standardised features: mean, scale and weight (d,), bias, and the chosen C."""
+    """Logistic regression on standardised features (d,)."""
 
     mean: Floats
     scale: Floats

@@ -17,7 +17,10 @@ SOURCE = "source"
 
 
 def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[TextPair]:
-    """Return source and candidate of each row for a cross-encoder; the candidate alone if not grounded."""
+    """Return source and candidate of each row for a cross-encoder.
+
+    The candidate alone if not grounded.
+    """
     return [
         (source, sentence) if grounded else (sentence, None)
         for source, sentence in zip(_sources(rows, grounded), sentences(rows, kind), strict=True)
@@ -32,7 +35,7 @@ def sentences(rows: pa.Table | pa.RecordBatch, kind: Kind) -> list[str]:
 def compared_texts(
     rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool
 ) -> tuple[list[str], list[str]] | None:
-    """Return the two texts that a frozen encoder compares: source and candidate, or first and last column.
+    """Return the texts that a frozen encoder compares: source and candidate, or two columns.
 
     None for a kind with one column.
     """

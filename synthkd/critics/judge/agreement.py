@@ -1,4 +1,4 @@
-"""Agreement of a judge with people: accuracy and Cohen's kappa, with bootstrap intervals over groups."""
+"""Agreement of a judge with people: accuracy and Cohen's kappa."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class JudgeAgreement:
-    """Agreement with people; ``unreadable`` rows count as wrong in ``accuracy``, as a value of their own in ``kappa``."""
+    """Agreement with people; unreadable rows count as wrong in ``accuracy``."""
 
     rows: int
     unreadable: int
@@ -33,7 +33,10 @@ def judge_agreement(
     draws: int = 2_000,
     seed: int = 0,
 ) -> JudgeAgreement:
-    """Compare a judge's verdicts with those of people. Rows of one group (a prompt, a pair) are drawn together."""
+    """Compare a judge's verdicts with those of people.
+
+    Rows of one group (a prompt, a pair) are drawn together.
+    """
     if len(verdicts) != len(people) or not verdicts:
         raise CriticError(f"{len(verdicts)} verdicts and {len(people)} labels: give as many, and some")
     values = {value: place for place, value in enumerate(dict.fromkeys([*people, *verdicts]))}

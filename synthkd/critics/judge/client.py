@@ -1,11 +1,13 @@
-"""The client of a judge: a teacher of any backend, through a journal, so that a reply is bought once.
+"""The client of a judge: any backend through a journal, so that replies are bought once.
 
-    requests ──► not in the journal? ──► reserved (committed, with its cost) ──► backend ──► answered (committed)
+    requests ──► not in the journal? ──► reserved (committed, with its cost) ──► backend ──►
+    answered (committed)
                                                                                                   │
     replies  ◄───────────────────────────────── read from the journal ◄───────────────────────────┘
 
-The key of a reply is that of any completion: another template, model or sampling buys again, another parser or
-calibration does not. A killed process loses what was in flight, and the next one resumes.
+The key of a reply is that of any completion: another template, model or sampling buys again,
+another parser or calibration does not. A killed process loses what was in flight, and the next one
+resumes.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ class JudgeQuestion:
 class JudgeClient:
     """Sends questions to a judge.
 
-    A second process with the same run waits for the first, and reads the replies that the first bought.
+    A second process with the same run waits for the first, and reads the replies that the first
+    bought.
 
     Args:
         teacher: A recipe's teacher part as a mapping.
@@ -58,8 +61,8 @@ class JudgeClient:
         limits: A recipe's limits.
         folder: Start of relative paths.
         run: Name under which costs are counted, over all processes and resumptions.
-        announce: Log the destination of texts as a warning instead of information, since the prompt comes from a folder
-            that may be somebody else's.
+        announce: Log the destination of texts as a warning instead of information, since the prompt
+            comes from a folder that may be somebody else's.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class JudgeClient:
             raise CriticError(str(error)) from None
 
     def _sampling(self, chat: bool) -> Sampling:
-        """Return the sampling with the most likely first tokens requested, as the protocol names them."""
+        """Return the sampling with first-token probabilities requested."""
         sampling = Sampling(**self.recipe.teacher.sampling.model_dump())
         sampling = replace(sampling, stop=tuple(sampling.stop))
         if not sampling.logprobs:

@@ -61,8 +61,8 @@ class Verdict:
     """The verdict of a judge on one row.
 
     Attributes:
-        outcome: `READ`; `UNREADABLE` if no reply can be read; `WITHHELD` if the server refused the row for good, for
-            instance since its prompt is too long.
+        outcome: `READ`; `UNREADABLE` if no reply can be read; `WITHHELD` if the server refused the
+            row for good, for instance since its prompt is too long.
         raw: Mean worth of the readable replies; None if there is none.
         readings: Each reply as it was read.
         reason: Why there is no verdict.
@@ -77,8 +77,9 @@ class Verdict:
 class JudgeCritic(Critic):
     """A language model's verdicts on candidates, calibrated on labels.
 
-    `score` requests only replies that the journal lacks: scoring a row again costs nothing. A row without a readable
-    verdict has no score but an outcome of its own, `UNREADABLE` or `WITHHELD`, with its reason (`missing`).
+    `score` requests only replies that the journal lacks: scoring a row again costs nothing. A row
+    without a readable verdict has no score but an outcome of its own, `UNREADABLE` or `WITHHELD`,
+    with its reason (`missing`).
 
     Args:
         kind: Kind of the candidates.
@@ -135,7 +136,10 @@ class JudgeCritic(Critic):
 
     @property
     def client(self) -> JudgeClient:
-        """Client of the judge's model. Raises `CriticError` for a loaded judge without a teacher part."""
+        """Client of the judge's model.
+
+        Raises `CriticError` for a loaded judge without a teacher part.
+        """
         if self._client is None:
             assert self._settings is not None
             raise CriticError(self._settings.unnamed())
@@ -194,8 +198,7 @@ class JudgeCritic(Critic):
         groups: Sequence[str] = (),
         weights: Scores | None = None,
     ) -> None:
-        """Request verdicts on the labelled rows and calibrate them. ``groups`` are not needed: only two numbers or a
-        rising curve are fitted."""
+        """Request verdicts on the labelled rows and calibrate them, without need of groups."""
         labels = np.asarray(labels, dtype=bool)
         verdicts = self.verdicts(rows)
         raw = _raws(verdicts)
@@ -262,9 +265,12 @@ class JudgeCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> JudgeCritic:
-        """Load a judge. A folder names model and identity; without ``teacher``, which names the server, nothing is sent.
+        """Load a judge. A folder names model and identity.
 
-        ``journal``, ``limits`` and ``folder`` are as in the constructor, and never come from the critic's folder.
+        Without ``teacher``, which names the server, nothing is sent.
+
+        ``journal``, ``limits`` and ``folder`` are as in the constructor, and never come from the
+        critic's folder.
         """
         arrays, settings = read_files(folder, cls.name, VERSION, JudgeSettings)
         if settings.kind != kind.name:

@@ -31,8 +31,10 @@ class PairVerdict:
 
     @property
     def worth(self) -> float | None:
-        """Preference for ``first`` in [0, 1], over both orders; None if one of them has no verdict, since the other alone
-        contains the effect of the order."""
+        """Preference for ``first`` in [0, 1], over both orders.
+
+        None if one order has no verdict, since the other alone contains the effect of the order.
+        """
         if self.original.raw is None or self.swapped.raw is None:
             return None
         return (self.original.raw + 1 - self.swapped.raw) / 2
@@ -48,7 +50,8 @@ class OrderReport:
     """Effect of the order on a judge.
 
     ``consistent``: share of pairs, of those read in both orders, whose verdict survives the swap.
-    ``position_bias``: share of replies for place A minus share for place B; 0 where the place says nothing.
+    ``position_bias``: share of replies for place A minus share for place B; 0 where the place says
+    nothing.
     """
 
     pairs: int
@@ -62,7 +65,7 @@ class OrderReport:
 def order_report(
     original: Sequence[str | None], swapped: Sequence[str | None], draws: int = 2_000, seed: int = 0
 ) -> OrderReport:
-    """Compute the effect of the order from verdicts in both orders: ``a``, ``b``, ``tie`` (places), or None."""
+    """Compute the effect of the order from verdicts in both orders."""
     if len(original) != len(swapped):
         raise CriticError(f"{len(original)} verdicts in one order and {len(swapped)} in the other")
     both = [(a, b) for a, b in zip(original, swapped, strict=True) if a is not None and b is not None]
@@ -90,8 +93,8 @@ def judge_pairs(
 
     Args:
         client: Client of the judge.
-        rows: Pairs with ``first``, ``second`` and the other variables of the template. ``id`` names a row for the
-            recorded backend, which finds the swapped question as ``<id>~swapped``.
+        rows: Pairs with ``first``, ``second`` and the other variables of the template. ``id`` names
+            a row for the recorded backend, which finds the swapped question as ``<id>~swapped``.
         template: Template of the prompt.
     """
     prompt, form = load_prompt(template), FORMS["pair"]

@@ -1,7 +1,8 @@
 """Self-preference of judges, and the margin filter of AGDe-Judge.
 
-Self-preference is the difference between how often a judge accepts its own rows and those of others, among rows to
-which people gave the same verdict. Without that, a judge that writes better than others would look partial.
+Self-preference is the difference between how often a judge accepts its own rows and those of
+others, among rows to which people gave the same verdict. Without that, a judge that writes better
+than others would look partial.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MARGIN = 5.0
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows with one verdict of people: how many are the judge's own, and the share that it accepts."""
+    """Rows with one verdict of people: the judge's own and others', with shares accepted."""
 
     human: str
     own: int
@@ -35,10 +36,12 @@ class Stratum:
 
 @dataclass(frozen=True)
 class SelfPreference:
-    """Self-preference over all strata by Mantel and Haenszel's weights; above 0, the judge favours itself.
+    """Self-preference over all strata by Mantel and Haenszel's weights.
 
-    ``difference`` of acceptance rates, own minus others, and ``log_odds`` of acceptance, own against others, with 95 %
-    bootstrap intervals.
+    Above 0, the judge favours itself.
+
+    ``difference`` of acceptance rates, own minus others, and ``log_odds`` of acceptance, own
+    against others, with 95 % bootstrap intervals.
     """
 
     strata: tuple[Stratum, ...]
@@ -58,8 +61,8 @@ def self_preference(
 ) -> SelfPreference:
     """Compare rows that the judge wrote with rows of others, at equal verdicts of people.
 
-    ``accepted`` is 0 or 1, or a probability. Rows of one group (an input) are drawn together. A stratum that has rows
-    of one side only says nothing, and is left out.
+    ``accepted`` is 0 or 1, or a probability. Rows of one group (an input) are drawn together. A
+    stratum that has rows of one side only says nothing, and is left out.
     """
     mine, took = np.asarray(own, dtype=bool), np.asarray(accepted, dtype=np.float64)
     if not len(mine) == len(took) == len(human):
@@ -76,7 +79,8 @@ def self_preference(
         raise CriticError(
             "no verdict of people has rows of the judge and rows of others; nothing can be compared"
         )
-    # Cells of a row: own accepted, own rejected, others accepted, others rejected, for each stratum.
+    # Cells of a row: own accepted, own rejected, others accepted, others rejected, for each
+    # stratum.
     cells = np.zeros((len(mine), len(names), 4))
     for place, name in enumerate(names):
         here = labels == name
@@ -112,8 +116,8 @@ def _difference(cells: Floats) -> Floats:
 def _log_odds(cells: Floats) -> Floats:
     """Return the log of the Mantel-Haenszel odds ratio of tables (n, strata, 4).
 
-    One row more is dealt to accepted and to rejected, between the two sides as their sizes are: finite where a judge
-    accepts all of one side, and 0 where it treats both alike.
+    One row more is dealt to accepted and to rejected, between the two sides as their sizes are:
+    finite where a judge accepts all of one side, and 0 where it treats both alike.
     """
     a, b, c, d = np.moveaxis(cells, -1, 0)
     total = np.maximum(a + b + c + d, 1e-12)
@@ -130,11 +134,12 @@ def preference_margin(
     reference_chosen: Sequence[float],
     reference_rejected: Sequence[float],
 ) -> Floats:
-    """Return how much more a model trained on the labels (such as by DPO) prefers the chosen text than its reference:
+    """Return how much more a model trained on the labels prefers the chosen text than its reference:
 
         m = [log p(chosen | x) - log p(rejected | x)] - [log r(chosen | x) - log r(rejected | x)]
 
-    of log-probabilities of whole texts, in nats; shapes (n,). A label with a low margin was hard to learn from the others.
+    of log-probabilities of whole texts, in nats; shapes (n,). A label with a low margin was hard to
+    learn from the others.
     """
     parts = [
         np.asarray(part, dtype=np.float64)
@@ -151,7 +156,10 @@ def preference_margin(
 
 
 def keep_by_margin(margin: Sequence[float] | Floats, above: float = MARGIN) -> Bools:
-    """Keep labels whose margin is above the threshold; apply separately to the teacher's and the assistant's labels."""
+    """Keep labels whose margin is above the threshold.
+
+    Apply separately to the teacher's and the assistant's labels.
+    """
     kept: Bools = np.asarray(margin, dtype=np.float64) > above
     return kept
 
@@ -163,7 +171,7 @@ def labels_kept_by_both(
     assistant_margin: Sequence[float] | Floats,
     above: float = MARGIN,
 ) -> Bools:
-    """Return which labels are kept for both and equal: there the assistant's critique refines the feedback."""
+    """Return which labels are kept for both and equal."""
     same = np.asarray(list(teacher)) == np.asarray(list(assistant))
     both: Bools = same & keep_by_margin(teacher_margin, above) & keep_by_margin(assistant_margin, above)
     return both

@@ -19,7 +19,7 @@ Message = dict[str, str]
 
 
 class _AsTheyStand:
-    """Context of rows that need no rewording: a judge reads the candidate, not the teacher's input."""
+    """Context of rows that need no rewording."""
 
     group_column: ClassVar[str] = "text"
 
@@ -34,8 +34,11 @@ _ROWS = _AsTheyStand()
 
 @dataclass(frozen=True)
 class JudgePrompt:
-    """A template and its variables: the kind's columns, ``text`` (the verbalised candidate) and other ``columns``, such as
-    the source of a grounded kind."""
+    """A template and its variables.
+
+    Variables are the kind's columns, ``text`` (the verbalised candidate) and other ``columns``,
+    such as the source of a grounded kind.
+    """
 
     prompt: Prompt
     kind: Kind
@@ -45,7 +48,10 @@ class JudgePrompt:
     def load(
         cls, template: str, kind: Kind, columns: Sequence[str] = (), folder: Path | None = None
     ) -> JudgePrompt:
-        """Load a shipped template (``judge/yes-no``) or a file; refuse variables that are no column."""
+        """Load a shipped template (``judge/yes-no``) or a file.
+
+        Refuse variables that are no column.
+        """
         prompt = load_prompt(template, folder)
         if prompt.head.kind and prompt.head.kind != kind.name:
             raise PromptError(
@@ -87,5 +93,5 @@ class JudgePrompt:
 
 
 def render_pair(prompt: Prompt, row: Mapping[str, Any]) -> tuple[Message, ...]:
-    """Render the messages about two texts: ``first`` and ``second`` of the row, and its other columns."""
+    """Render the messages about the texts ``first`` and ``second`` of a row."""
     return prompt.render(dict(row), _ROWS, "", 0)

@@ -1,7 +1,9 @@
-"""Settings of a saved judge: model, identity, sampling. Never an address, a key, a journal or a program.
+"""Settings of a saved judge: model, identity, sampling.
 
-Server and credentials come from the user who scores. A folder may be a stranger's, so no row is sent before the user has
-named the server.
+Never an address, a key, a journal or a program.
+
+Server and credentials come from the user who scores. A folder may be a stranger's, so no row is
+sent before the user has named the server.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ _SOME = Annotated[float, Field(ge=-100, le=100)]
 
 
 class JudgeSampling(Settings):
-    """Sampling parameters that a folder may hold. Others (`extra_body`, a grammar …) are given again by the user."""
+    """Sampling parameters that a folder may hold.
+
+    Others (`extra_body`, a grammar …) are given again by the user.
+    """
 
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -42,7 +47,7 @@ class JudgeSampling(Settings):
 
 
 class JudgeSettings(CriticSettings):
-    """`critic.json` of a judge. ``other``: hash of sampling parameters that it does not hold, if there were any."""
+    """`critic.json` of a judge; ``other`` is a hash of sampling parameters outside the file."""
 
     backend: PluginName
     model: Name | None
@@ -103,7 +108,7 @@ def client_for_saved_judge(
     limits: Mapping[str, Any],
     folder: str | Path,
 ) -> JudgeClient:
-    """Make the client of a loaded judge: the user's teacher part, with the model and sampling of the calibration.
+    """Make the client of a loaded judge from the user's teacher part.
 
     Raises:
         CriticError: The user's part names no server, another model or other sampling.

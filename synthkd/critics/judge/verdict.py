@@ -3,15 +3,19 @@
 The thoughts of a reasoning model are no part of its reply. In the reply, a verdict is
 
 1. the first word, standing alone, or a last line that is nothing but the word;
-2. a line ``verdict: …``, ``[RESULT] …`` or ``## Verdict`` with the word below; ``<verdict>…</verdict>``; ``\\boxed{…}``;
-3. a field such as ``verdict`` of a JSON object, in a Markdown fence or beside text, with trailing commas or without;
+2. a line ``verdict: …``, ``[RESULT] …`` or ``## Verdict`` with the word below;
+   ``<verdict>…</verdict>``; ``\\boxed{…}``;
+3. a field such as ``verdict`` of a JSON object, in a Markdown fence or beside text, with trailing
+   commas or without;
 4. for pairs, a sentence ``Output (a) is better``.
 
-A word inside another, or inside a phrase (``Norway``, ``not``, ``no one``, ``nothing wrong, yes``), has no meaning, nor does a
-number that is not on the scale. If two places of a reply contradict each other, neither counts. An unreadable reply is an
-outcome with reason and text; a verdict is never guessed.
+A word inside another, or inside a phrase (``Norway``, ``not``, ``no one``, ``nothing wrong, yes``),
+has no meaning, nor does a number that is not on the scale. If two places of a reply contradict each
+other, neither counts. An unreadable reply is an outcome with reason and text; a verdict is never
+guessed.
 
-If the most likely first tokens are known and the first word is the verdict, its probability comes from them.
+If the most likely first tokens are known and the first word is the verdict, its probability comes
+from them.
 """
 
 from __future__ import annotations
@@ -28,7 +32,8 @@ from synthkd.critics.judge.verdict_json import in_json
 from synthkd.text.thoughts import split_thoughts
 
 UNREADABLE = "unreadable"
-#: Least share of first tokens that name a verdict; below, the reply began with something else, such as ``**``.
+#: Least share of first tokens that name a verdict; below, the reply began with something else, such
+#: as ``**``.
 _LEAST = 0.1
 #: Characters read at the beginning of a reply, and of a line.
 _HEAD, _LINE = 200, 300
@@ -73,7 +78,10 @@ class Reading:
 
 
 def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -> Reading:
-    """Read the verdict of a reply; ``first_tokens`` is `Completion.first_tokens`. Never raises, whatever the text."""
+    """Read the verdict of a reply.
+
+    ``first_tokens`` is `Completion.first_tokens`. Never raises, whatever the text.
+    """
     form = FORMS[form] if isinstance(form, str) else form
     parts = split_thoughts(text)
     answer, thought = parts.text, bool(parts.thoughts)
@@ -120,8 +128,9 @@ def _match(text: str, form: Form) -> re.Match[str] | None:
     return _first(form.name, form.nouns, tuple(form.value_of)).match(text)
 
 
-#: Text that may follow a word that is a verdict by itself. One letter or digit may also be a list's mark or an
-#: article, and a noun with its letter the subject of a sentence: these are verdicts only at the end of a line.
+#: Text that may follow a word that is a verdict by itself. One letter or digit may also be a list's
+#: mark or an article, and a noun with its letter the subject of a sentence: these are verdicts only
+#: at the end of a line.
 _AFTER_WORD = re.compile(r"\s*$|[^\S\n]*\n|[.,;:!]+(?=[\s\"')*_\]]|$)|\s+[-–—]+\s|[–—]|\s+\((?!s\))")
 _AFTER_MARK = re.compile(r"\s*$|[^\S\n]*[.!]?[^\S\n]*(?:\n|$)")
 _AFTER_NOUN = re.compile(r"\s*$|[^\S\n]*\n|[.!](?=\s|$)")
@@ -179,7 +188,10 @@ _AFTER_LINE = re.compile(r"[.!]*\s*$|[.,;:!]+[)*_\"']*\s+|\s+[-–—]\s+|\s+\("
 
 
 def _line(text: str, form: Form) -> str | None:
-    """Return the value of the verdict lines; "?" if they differ. Inside a reply, a line with a reason is none."""
+    """Return the value of the verdict lines.
+
+    "?" if they differ. Inside a reply, a line with a reason is none.
+    """
     if not _HAS_KEY.search(text):
         return None
     words = tuple(form.value_of)
@@ -242,7 +254,7 @@ def _better(nouns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _sentence(text: str, form: Form) -> str | None:
-    """Return the value of the last sentence, or else the value that all sentences with one agree on."""
+    """Return the value of the last sentence, or the value that all sentences agree on."""
     sentences = [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
     said = [_of_sentence(sentence, form) for sentence in sentences]
     if said and said[-1]:
@@ -262,10 +274,11 @@ def _of_sentence(sentence: str, form: Form) -> str | None:
 
 
 def _shares(first_tokens: str, form: Form, answer: str) -> dict[str, float] | None:
-    """Return the probability of each value among the tokens that name one, whatever their case and leading space.
+    """Return the probability of each value among the first tokens that name one.
 
-    None if no token begins the answer: the tokens belong to another text. A value that none of the most likely tokens names
-    gets the most that it can have: the smallest listed share, or the remainder. So a likely value never becomes certain.
+    None if no token begins the answer: the tokens belong to another text. A value that none of the
+    most likely tokens names gets the most that it can have: the smallest listed share, or the
+    remainder. So a likely value never becomes certain.
     """
     mass = dict.fromkeys(form.words, 0.0)
     listed: list[float] = []

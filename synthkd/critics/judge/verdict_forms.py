@@ -17,10 +17,10 @@ class Form:
         words: The words of each value.
         worth: How far each value speaks for acceptance, in [0, 1].
         nouns: Nouns that may precede a word (``Output (a)``).
-        sentences: Whether a reply with neither a first word nor a verdict line may state its verdict in a sentence, such
-            as ``Therefore, Output (a) is better.``
-        synonyms: Other words of each value, such as ``valid`` for ``yes``. They count in the text of a reply, not among
-            its first tokens.
+        sentences: Whether a reply with neither a first word nor a verdict line may state its
+            verdict in a sentence, such as ``Therefore, Output (a) is better.``
+        synonyms: Other words of each value, such as ``valid`` for ``yes``. They count in the text
+            of a reply, not among its first tokens.
         value_of: Value of each word and synonym.
         token_of: Value of each word.
     """

@@ -1,4 +1,4 @@
-"""Verdicts in JSON, such as ``{"reason": …, "verdict": "yes"}``, in a Markdown fence or beside text."""
+"""Verdicts in JSON, in a Markdown fence or beside text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from synthkd.text.json_values import json_objects
 _FENCE = re.compile(r"```[a-zA-Z]*[^\S\n]*\n?(.*?)(?:```|$)", re.DOTALL)
 #: Most objects read, and greatest depth of a verdict in them.
 _OBJECTS, _DEPTH = 20, 4
-#: Names of fields that hold a verdict and nothing else, and of those that may: the latter count if they can be read.
+#: Names of fields that hold a verdict and nothing else, and of those that may: the latter count if
+#: they can be read.
 _SURE = frozenset({"verdict", "judgment", "judgement", "decision"})
 _ALSO = frozenset({"answer", "label", "result", "valid", "correct", "accept", "accepted", "true"})
 _RATING = frozenset({"rating", "score", "grade"})
@@ -22,7 +23,7 @@ _BEFORE = re.compile(r"^(?:final|overall|my|the|is)(?=[a-z]{4})")
 
 
 def in_json(text: str, form: Form) -> tuple[str | None, str]:
-    """Return the value of the verdict fields in a reply's JSON objects, and the text beside the objects.
+    """Return the value of a reply's verdict fields in JSON, and the text beside.
 
     The value is "?" for fields that differ or name no verdict, and None if there is no such field.
     """

@@ -1,4 +1,4 @@
-"""The text critic: an answer's form, words, overlap with its sources, and rank among its siblings."""
+"""The text critic: form, words and overlap of answers, and their rank among siblings."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class _Settings(CriticSettings):
 
 
 class TextCritic(Critic):
-    """Logistic regression on features of texts: form, commonest words, overlap with the input, the teacher's numbers.
+    """Logistic regression on features of texts.
 
-    A column of few values, such as a label, is a category with weights of its own. Columns of `with_siblings` are read
-    if the training rows have them.
+    A column of few values, such as a label, is a category with weights of its own. Columns of
+    `with_siblings` are read if the training rows have them.
 
     Args:
         kind: Kind of the candidates.
@@ -110,7 +110,10 @@ class TextCritic(Critic):
         return sigmoid(logits)
 
     def numbers(self) -> tuple[list[str], list[str]]:
-        """Return number columns read and ignored; columns of siblings are not among them, since they are required."""
+        """Return number columns read and ignored.
+
+        Columns of siblings are not among them, since they are required.
+        """
         plain = self._weights[: len(self.features.mean) + len(self.features.common)]
         rest = self._weights[len(plain) :].reshape(-1, 1 + len(plain))[:, 1:]
         used = (np.vstack([plain, rest])[:, : len(NUMERIC)] != 0).any(axis=0)

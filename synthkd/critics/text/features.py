@@ -1,8 +1,8 @@
 """Features of texts: form, overlap with sources, words.
 
-Words are compared by their first letters (`_STEM` bytes), so that `painted` and `painting` meet; each weighs by how rare
-it is among the training rows, so that no list of common words of a language is needed. A batch is hashed at once, as
-in `critics.features`.
+Words are compared by their first letters (`_STEM` bytes), so that `painted` and `painting` meet;
+each weighs by how rare it is among the training rows, so that no list of common words of a language
+is needed. A batch is hashed at once, as in `critics.features`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class ColumnWords:
         start, end = blanks[:-1] + 1, blanks[1:]
         inside = (part.byte_rows[blanks[:-1]] == part.byte_rows[blanks[1:]]) & (end > start)
         self._start, self._end = start[inside], end[inside]
-        #: Of each word: its row, its hash, that of its first letters, and whether it begins with a digit.
+        #: Of each word: its row, its hash, that of its first letters, and whether it begins with a
+        #: digit.
         self.rows, self.whole = part.word_rows, part.words
         self.stems = part.hashes(self._start, np.minimum(self._end, self._start + _STEM))
         first = part.data[self._start]
@@ -49,7 +50,8 @@ class ColumnWords:
     def distinct(self) -> tuple[Hashes, Ints, Ints]:
         """Return keys of the distinct words of each row, their rows, and their first places."""
         keys, place = np.unique(_in_row(self.stems, self.rows), return_index=True)
-        # In the order of the text: sums over the words of a row must not depend on its place in the batch.
+        # In the order of the text: sums over the words of a row must not depend on its place in the
+        # batch.
         order = np.argsort(place)
         keys, place = keys[order], place[order]
         return keys, self.rows[place], place
@@ -61,7 +63,7 @@ class ColumnWords:
         return _in_row(joined_hashes(self.stems[near], self.stems[near + 1], 1), rows), rows
 
     def holding(self, other: ColumnWords) -> Ints:
-        """Return places of words at which the whole text of the same row in the other column begins."""
+        """Return places at which the other column's whole text of the same row begins."""
         last = np.arange(len(self.rows)) + other.count[self.rows] - 1
         fits = (other.count[self.rows] > 0) & (last < len(self.rows))
         fits[fits] &= self.rows[last[fits]] == self.rows[fits]
@@ -187,7 +189,8 @@ def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.binary_join_element_wise("", plain, "", " ")
 
 
-#: A column with at most so many values in the training rows is a category: a feature may mean another thing in each.
+#: A column with at most so many values in the training rows is a category: a feature may mean
+#: another thing in each.
 CATEGORIES = 8
 #: Numbers are clipped at so many deviations from the mean.
 _FARTHEST = 4.0
@@ -257,7 +260,7 @@ class TextFeatures:
         return np.stack(list(found.values()), axis=1)
 
     def matrix(self, rows: pa.Table | pa.RecordBatch) -> Floats:
-        """Return the features (rows, d): standardised numbers and common words, alone and in each category."""
+        """Return the features (rows, d), alone and in each category."""
         answer = _answer_words(rows, self.answers)
         values = (self.numbers(rows, answer) - self.mean) / self.deviation
         values = np.nan_to_num(values, nan=0.0).clip(-_FARTHEST, _FARTHEST)

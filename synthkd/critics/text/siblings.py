@@ -1,10 +1,11 @@
 """Numbers of a candidate among its siblings, the candidates of the same input.
 
-A critic scores rows in batches and may not look across them, so these numbers are columns, computed while all candidates
-of an input are together. A critic that was trained with them requires them.
+A critic scores rows in batches and may not look across them, so these numbers are columns, computed
+while all candidates of an input are together. A critic that was trained with them requires them.
 
-For each candidate: the share of its siblings with a higher likelihood per token, its likelihood less the mean of all, its
-similarity to siblings (mean, greatest, mean weighted by likelihood), and the mean similarity among all of the input.
+For each candidate: the share of its siblings with a higher likelihood per token, its likelihood
+less the mean of all, its similarity to siblings (mean, greatest, mean weighted by likelihood), and
+the mean similarity among all of the input.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> 
     Args:
         rows: All candidates of their inputs.
         kind: Their kind.
-        vectors: Unit vectors of the answers (rows, d), such as an encoder's; by default similarity is of rare shared
-            words.
+        vectors: Unit vectors of the answers (rows, d), such as an encoder's; by default similarity
+            is of rare shared words.
     """
     groups = _inputs(rows, kind)
     alike = vectors if vectors is not None else _word_vectors(rows, kind)

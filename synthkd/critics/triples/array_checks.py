@@ -12,7 +12,8 @@ from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.critics.triples.scorer import LAYERS
 
 _MOST = 1 << 62
-#: Shapes by the sizes of the vocabulary (phrases, words, relations), of the reference (rows) and of its vectors.
+#: Shapes by the sizes of the vocabulary (phrases, words, relations), of the reference (rows) and of
+#: its vectors.
 _SHAPES = {
     "phrases": Array("int64", ("phrases",), -(1 << 63), 1 << 63),
     "words": Array("int64", ("words",), -(1 << 63), 1 << 63),
@@ -39,7 +40,10 @@ _LAYERS = len(LAYERS) + 1
 
 
 def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
-    """Refuse arrays that no training produces. ``vectors``: of the encoder, if the critic has one."""
+    """Refuse arrays that no training produces.
+
+    ``vectors``: of the encoder, if the critic has one.
+    """
     layers = [f"{part}{number}" for number in range(_LAYERS) for part in ("scorer_w", "scorer_b")]
     own = {name: array for name, array in arrays.items() if name not in layers}
     sizes = check_arrays(path, own, _SHAPES, CRITIC_ARTIFACT)

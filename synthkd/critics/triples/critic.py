@@ -1,8 +1,8 @@
 """The knowledge-base critic: a reference of true triples as evidence about candidates.
 
-Its features are counts of slots, words and word pairs; neighbours by word or sentence vectors; and a learned score.
-Boosted trees over all features are trained on corrupted triples and on labelled rows, if there are any. A candidate
-that is in the reference counts itself, and so scores high.
+Its features are counts of slots, words and word pairs; neighbours by word or sentence vectors; and
+a learned score. Boosted trees over all features are trained on corrupted triples and on labelled
+rows, if there are any. A candidate that is in the reference counts itself, and so scores high.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ _LAST: dict[str, ReferenceTrainingSet] = {}
 def cached_training_set(
     known: list[Triple], labelled: LabelledTriples, vectors: Any, seed: int, hard: float
 ) -> ReferenceTrainingSet:
-    """Return `make_training_set` of these inputs, or the cached result; ``vectors``: the encoder's, if any."""
+    """Return `make_training_set` of these inputs, or the cached result.
+
+    ``vectors``: the encoder's, if any.
+    """
     encoder_content = None if vectors is None else vectors.content
     key = content_hash([known, labelled.triples, list(labelled.groups), encoder_content, seed, hard])
     if key not in _LAST:
@@ -68,7 +71,8 @@ _LICENCE_NOTE = (
 )
 #: Rows scored at a time.
 _SLICE = 2048
-#: Share of the weight of all labelled rows beside generated ones, and the largest weight of one: that of a generated row.
+#: Share of the weight of all labelled rows beside generated ones, and the largest weight of one:
+#: that of a generated row.
 _LABELLED_SHARE, _HEAVIEST = 0.3, 1.0
 
 
@@ -91,7 +95,8 @@ class KnowledgeBaseCritic(Critic):
         reference: File of true triples; None takes the accepted training rows.
         embedder: Folder or hub name of an encoder for neighbours by meaning; None uses words alone.
         seed: Seed of negatives and models.
-        hard: Share of the negatives' heads and tails that are drawn from phrases near to the true one.
+        hard: Share of the negatives' heads and tails that are drawn from phrases near to the true
+            one.
     """
 
     name: ClassVar[str] = "knowledge-base"
@@ -156,7 +161,7 @@ class KnowledgeBaseCritic(Critic):
         self._scale(features, verdicts, weight, fold)
 
     def _training_set(self, mine: LabelledTriples, labels: Labels) -> tuple[ReferenceTrainingSet, Scores]:
-        """Return the training set of the reference, and the features of the rows of `fit` (m, d)."""
+        """Return the training set, and the features of the rows of `fit` (m, d)."""
         if self.reference is None:
             accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
             known, labelled = check_reference_size(distinct_triples(accepted), "the accepted rows"), mine
@@ -225,7 +230,7 @@ class KnowledgeBaseCritic(Critic):
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> KnowledgeBaseCritic:
-        """Load a critic; ``encoder``: folder or hub name of its encoder, if that is not found by itself."""
+        """Load a critic; ``encoder`` names its encoder if that is not found by itself."""
         arrays, settings = read_files(folder, cls.name, 1, _Settings)
         critic = cls(kind)
         given = options.get("encoder")
@@ -246,7 +251,7 @@ class KnowledgeBaseCritic(Critic):
 
 
 def _weights(made: Labels, labelled: int, weights: Scores | None) -> Scores:
-    """Weight generated rows equally by verdict, and labelled rows by a share of the whole and their own weights."""
+    """Weight generated rows equally by verdict, and labelled rows by a share of the whole."""
     weight = np.ones(len(made))
     for verdict in (True, False):
         part = made == verdict

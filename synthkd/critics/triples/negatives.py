@@ -1,7 +1,7 @@
 """Negative triples from true ones: one slot of a true triple is replaced.
 
-Replacements come from the same slot of other true triples, so frequent phrases are drawn often. A negative that is known
-to be true, or nearly equals a true triple, is drawn again.
+Replacements come from the same slot of other true triples, so frequent phrases are drawn often. A
+negative that is known to be true, or nearly equals a true triple, is drawn again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from synthkd.storage import check_file, has_text, write_text
 
 #: Number of nearest phrases to draw from, and of phrases searched for them.
 NEAREST, POOL = 20, 10_000
-#: A phrase more similar than this may mean the same, so its negative may be true: it is never drawn.
+#: A phrase more similar than this may mean the same, so its negative may be true: it is never
+#: drawn.
 ALIKE = 0.9
 
 
 class Similar:
-    """Similar phrases of a slot: calling it returns up to `NEAREST` phrases of other triples, the nearest first.
+    """Finds up to `NEAREST` phrases similar to one in a slot, the nearest first.
 
     Args:
         known: True triples.
@@ -210,7 +211,7 @@ def write_negatives(
     known: Path | None = None,
     formulas: bool = False,
 ) -> SheetCounts:
-    """Write a label sheet of true triples and negatives: head, relation, tail, label, and the replaced slot in ``made``.
+    """Write a label sheet of true triples and negatives.
 
     Args:
         positives: File of true triples.

@@ -1,8 +1,8 @@
-"""Neighbour features: true triples whose head and tail lie near the candidate's, in its relation and in others.
+"""Neighbour features: true triples near the candidate, in its relation and others.
 
-With unit vectors, a known triple (h', r', t') is as near as cos(h, h') + cos(t, t'). Sums of exp(sharpness *
-(nearness - 2)) over the known triples of each relation are kernel densities: of the pair, of the head alone and
-of the tail alone.
+With unit vectors, a known triple (h', r', t') is as near as cos(h, h') + cos(t, t'). Sums of
+exp(sharpness * (nearness - 2)) over the known triples of each relation are kernel densities: of the
+pair, of the head alone and of the tail alone.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from synthkd.critics.logistic import row_products
 
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-#: Sharpness for pairs across relations, for one slot alone, and two more for pairs in the candidate's relation.
+#: Sharpness for pairs across relations, for one slot alone, and two more for pairs in the
+#: candidate's relation.
 _PAIR, _SLOT, _OWN = 10.0, 12.0, (8.0, 16.0)
-#: Rows at a time, always so many: the last part is padded, so that a row's sums do not depend on its batch.
+#: Rows at a time, always so many: the last part is padded, so that a row's sums do not depend on
+#: its batch.
 ROWS = 256
 _TINY = 1e-6
 

@@ -1,4 +1,7 @@
-"""Phrases and words as numbers. A critic's files hold 64-bit hashes of them, never the reference's text."""
+"""Phrases and words as numbers.
+
+A critic's files hold 64-bit hashes of them, never the reference's text.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def lookup(table: Ints, hashes: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Sorted hashes of the phrases, words and relations of a reference; the place in each is the number."""
+    """Sorted hashes of the phrases, words and relations of a reference.
+
+    The place in each is the number.
+    """
 
     phrases: Ints
     words: Ints
@@ -58,7 +64,10 @@ class Vocabulary:
         return cls(_table(phrases), _table(found), _table(relations))
 
     def read(self, triples: Sequence[tuple[str, str, str]]) -> IndexedTriples:
-        """Index triples by the vocabulary; unknown phrases and words have the number after the last."""
+        """Index triples by the vocabulary.
+
+        Unknown phrases and words have the number after the last.
+        """
         memory: dict[str, str] = {}
         texts: list[str] = []
         rows = np.empty((len(triples), 2), dtype=np.int64)
@@ -84,7 +93,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Phrases:
-    """Distinct phrases: ``known`` their numbers in the vocabulary, words ``flat[start[i]:start[i + 1]]``."""
+    """Distinct phrases: numbers ``known``, words ``flat[start[i]:start[i + 1]]``."""
 
     texts: list[str]
     known: Ints
@@ -116,7 +125,7 @@ class Phrases:
 
 @dataclass(frozen=True)
 class IndexedTriples:
-    """Rows of triples: ``head`` and ``tail`` are places in ``phrases``, ``relation`` a number (n,)."""
+    """Triples: ``head`` and ``tail`` are places in ``phrases``, ``relation`` a number."""
 
     head: Ints
     relation: Ints

@@ -25,7 +25,7 @@ _phrase = lru_cache(maxsize=1 << 18)(normal_phrase)
 
 
 def normal_triple(triple: Triple) -> Triple:
-    """Normalise a triple: triples that differ in case, articles or edge punctuation alone become equal."""
+    """Normalise a triple's case, articles and edge punctuation."""
     head, relation, tail = triple
     return _phrase(head), relation, _phrase(tail)
 
@@ -44,7 +44,8 @@ def distinct_triples(triples: Iterable[Triple]) -> list[Triple]:
 def read_true_triples(path: Path) -> list[Triple]:
     """Read the distinct triples of a file of true ones.
 
-    A row without head, relation or tail is refused, and so is one that a verdict says not to be true.
+    A row without head, relation or tail is refused, and so is one that a verdict says not to be
+    true.
     """
     rows = (
         row

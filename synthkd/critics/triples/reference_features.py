@@ -21,7 +21,7 @@ ENOUGH = 500
 
 @dataclass(frozen=True)
 class ReferenceModel:
-    """Models trained on true triples: vectors of phrases, and a score if there are enough triples."""
+    """Models trained on true triples: vectors of phrases, and a score if possible."""
 
     words: WordVectors
     encoder: EncoderVectors | None
@@ -41,7 +41,7 @@ class ReferenceModel:
         return cls(words, encoder, scorer)
 
     def near(self, phrases: Phrases) -> Any:
-        """Return vectors (phrases, d) for neighbours: the encoder's if there is one, else the words'."""
+        """Return vectors (phrases, d) for neighbours, of the encoder or else the words."""
         return (self.encoder or self.words).of(phrases)
 
     def joined(self, phrases: Phrases) -> Any:
@@ -67,7 +67,7 @@ class ReferenceFeatures:
         )
 
     def features(self, rows: IndexedTriples, vectors: tuple[Any, Any] | None = None) -> Floats:
-        """Return features (n, d). ``vectors``: `ReferenceModel.near` and `ReferenceModel.joined` of the phrases, if known."""
+        """Return features (n, d); ``vectors`` of the phrases, near and joined, if known."""
         learned = self.learned
         near, joined = vectors or (learned.near(rows.phrases), learned.joined(rows.phrases))
         found = self.counts.features(rows)

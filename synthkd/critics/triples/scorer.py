@@ -1,8 +1,9 @@
-"""A learned score of a triple: a small network over the vectors of head and tail, their product and the relation.
+"""A learned score of a triple: a small network over its vectors and relation.
 
-In the place of Li et al.'s (2016) Bilinear AVG: the product of the two vectors and the relation meet in a hidden
-layer, where theirs meet in one matrix for each relation. It is trained to tell known triples from corrupted ones,
-new ones in each epoch. scikit-learn trains it; numpy evaluates what is kept.
+In the place of Li et al.'s (2016) Bilinear AVG: the product of the two vectors and the relation
+meet in a hidden layer, where theirs meet in one matrix for each relation. It is trained to tell
+known triples from corrupted ones, new ones in each epoch. scikit-learn trains it; numpy evaluates
+what is kept.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Scorer:
 
 
 def _with_negatives(part: Ints, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Rows (3, m) to take head, relation and tail from, and labels: each row as it is, then with one slot drawn."""
+    """Return rows (3, m) of each slot, and labels: rows as they are, then corrupted ones."""
     known = np.stack([part] * 3)
     false = np.repeat(known, NEGATIVES, axis=1)
     columns = np.arange(false.shape[1])

@@ -1,9 +1,10 @@
-"""Training set of the knowledge-base critic: features of triples that were held out of the reference.
+"""Training set of the knowledge-base critic, from triples held out of the reference.
 
-A true triple counts itself, and a corrupted one its source, so features from the whole reference would leak the answer.
-Therefore true triples are held out in folds: features of the fold, of its corruptions and of the labelled rows in the
-fold come from a reference without them. Models that serve all folds (vectors and score of a large reference) are trained
-on no fold. No verdict enters, so one training set serves all trainings of a cross-fitting.
+A true triple counts itself, and a corrupted one its source, so features from the whole reference
+would leak the answer. Therefore true triples are held out in folds: features of the fold, of its
+corruptions and of the labelled rows in the fold come from a reference without them. Models that
+serve all folds (vectors and score of a large reference) are trained on no fold. No verdict enters,
+so one training set serves all trainings of a cross-fitting.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from synthkd.critics.triples.vectors import EncoderVectors
 from synthkd.keys import fraction
 
 FOLDS = 5
-#: Most true triples held out in all. A reference larger than `_SHARE` times as many is learned from once.
+#: Most true triples held out in all. A reference larger than `_SHARE` times as many is learned from
+#: once.
 MOST, NEGATIVES = 12_000, 2
 _SHARE = 4
 
@@ -41,7 +43,8 @@ class ReferenceTrainingSet:
 
     Attributes:
         reference: Features of the whole reference.
-        features: Features of generated rows (n, d): true and corrupted triples, none of them labelled.
+        features: Features of generated rows (n, d): true and corrupted triples, none of them
+            labelled.
         labels: Verdicts of generated rows (n,).
         labelled_features: Features of labelled triples (m, d).
     """
@@ -111,7 +114,10 @@ class _Generator:
 
 
 def _folds(reference: list[Triple], labelled: LabelledTriples, seed: int) -> Ints:
-    """Assign folds to true triples, -1 for those never held out. A labelled triple gets the fold of its group."""
+    """Assign folds to true triples, -1 for those never held out.
+
+    A labelled triple gets the fold of its group.
+    """
     rng, count = np.random.default_rng(seed), len(reference)
     folds = np.full(count, -1)
     chosen = rng.permutation(count)[: min(MOST, count)]
@@ -125,7 +131,10 @@ def _folds(reference: list[Triple], labelled: LabelledTriples, seed: int) -> Int
 
 
 def _labelled_folds(labelled: LabelledTriples) -> Ints:
-    """Assign folds to labelled triples by group. Triples of one normal form share a fold, since one reveals all."""
+    """Assign folds to labelled triples by group.
+
+    Triples of one normal form share a fold, since one reveals all.
+    """
     first: dict[Triple, int] = {}
     for triple, group in zip(labelled.triples, labelled.groups, strict=True):
         first.setdefault(normal_triple(triple), fold_of_group(group))

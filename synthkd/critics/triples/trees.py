@@ -17,7 +17,10 @@ BINS = 255
 
 @dataclass(frozen=True)
 class Trees:
-    """Nodes of all trees in one array each: a leaf has ``feature`` -1; ``left`` and ``right`` are indices of nodes."""
+    """Nodes of all trees in one array each: a leaf has ``feature`` -1.
+
+    ``left`` and ``right`` are indices of nodes.
+    """
 
     feature: Ints
     threshold: Floats
@@ -31,7 +34,8 @@ class Trees:
     def grow(cls, features: Floats, labels: Any, weights: Floats, seed: int = 0, rounds: int = 250) -> Trees:
         """Fit on features (n, d) without NaN.
 
-        Features are binned here: scikit-learn bins weighted rows so slowly that it takes longer than the trees.
+        Features are binned here: scikit-learn bins weighted rows so slowly that it takes longer
+        than the trees.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -50,7 +54,7 @@ class Trees:
         return trees._unbinned(edges)
 
     def _unbinned(self, edges: list[Floats]) -> Trees:
-        """Return the trees for unbinned features: a threshold between two bins becomes their edge."""
+        """Return the trees for unbinned features, with bin edges as thresholds."""
         threshold = self.threshold.copy()
         for node in np.flatnonzero(self.feature >= 0):
             threshold[node] = edges[self.feature[node]][int(threshold[node])]
@@ -116,7 +120,10 @@ class Trees:
 
 
 def _edges(values: Floats) -> Floats:
-    """Return ascending edges of at most `BINS` bins of about equal size; a value is at most its bin's edge."""
+    """Return ascending edges of at most `BINS` bins of about equal size.
+
+    A value is at most its bin's edge.
+    """
     distinct = np.unique(values)
     if len(distinct) > BINS:
         shares = np.arange(1, BINS) / BINS

@@ -1,7 +1,8 @@
 """Phrases as unit vectors: from words of the reference, or from a frozen encoder.
 
-Word vectors: words in the same slots of the same relations beside the same words are similar. Positive
-pointwise mutual information of words and contexts, cut to its first singular vectors (Levy and Goldberg 2014).
+Word vectors: words in the same slots of the same relations beside the same words are similar.
+Positive pointwise mutual information of words and contexts, cut to its first singular vectors (Levy
+and Goldberg 2014).
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ MAX_TOKENS = 48
 
 @dataclass(frozen=True)
 class WordVectors:
-    """``vectors`` (words + 1, d), already weighted by rarity; the last row, of unknown words, is zero."""
+    """``vectors`` (words + 1, d), already weighted by rarity.
+
+    The last row, of unknown words, is zero.
+    """
 
     vectors: Floats
 
@@ -98,7 +102,10 @@ def load_named_phrase_encoder(encoder: EncoderReference, folder: Path, given: st
 
 
 def _cooccurrences(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, Ints]:
-    """Return (word, context) of each co-occurrence. A context is a word, or a word in the other slot of a relation."""
+    """Return (word, context) of each co-occurrence.
+
+    A context is a word, or a word in the other slot of a relation.
+    """
     phrases = rows.phrases
     row, left, right = phrases.pairs_of(rows.head, rows.tail)
     relation = rows.relation[row]
