@@ -248,7 +248,7 @@ def test_held_out_rows_without_a_probability_or_a_verdict_are_refused(
 def test_a_table_that_says_it_has_billions_of_rows_is_not_read(
     critics: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthkd.artifacts.arrays.ROWS", 10)
+    monkeypatch.setattr("synthkd.artifacts.arrays._MOST_ROWS", 10)
     with pytest.raises(CriticError, match=r"rows, more than 10"):
         load_critic(critics["linear"], KIND)
 

@@ -261,7 +261,7 @@ def test_both_verdicts_of_one_annotator_clash_even_with_an_unsure_between(tmp_pa
 
 def test_a_split_that_is_neither_side_is_refused_with_the_nearest(tmp_path: Path) -> None:
     found = [row | {"split": "tset" if i < 60 else "train"} for i, row in enumerate(rows())]
-    with pytest.raises(CriticError, match=r"`split` says 'tset', .*did you mean 'test'"):
+    with pytest.raises(CriticError, match=r"`split` is 'tset', .*did you mean 'test'"):
         read(tmp_path, found)
 
 

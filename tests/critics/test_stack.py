@@ -291,7 +291,7 @@ def test_a_member_without_a_score_is_named() -> None:
 
 def test_a_fold_with_verdicts_of_one_sort_is_refused() -> None:
     rows, _, groups = drawn(40)
-    with pytest.raises(CriticError, match="one sort only"):
+    with pytest.raises(CriticError, match="one verdict only"):
         StackCritic(KIND, ["column"]).fit(rows, np.arange(40) == 0, groups)
 
 

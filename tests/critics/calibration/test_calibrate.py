@@ -333,4 +333,4 @@ def test_a_target_that_no_labels_can_guarantee_is_refused(precision: float, conf
 
 def test_the_sentence_tells_what_is_guaranteed_and_about_which_rows() -> None:
     found = Curve.of(np.linspace(0, 1, 200), np.ones(200, dtype=bool)).threshold(0.9, decided=5000)
-    assert "at least 0.90 with 95% confidence, in what is accepted of 5,000 rows" in found.sentence()
+    assert "at least 0.90 with 95% confidence, in the accepted part of 5,000 rows" in found.sentence()

@@ -152,7 +152,7 @@ def test_relations_with_few_labels_share_a_pool_and_say_so() -> None:
     assert set(found.own) == {"large"}
     assert len(found.pool) == 20
     assert isinstance(found.of("s3"), Threshold)
-    assert "kept by their rows together, not by each" in found.sentence()
+    assert "holds for their rows together, not for each" in found.sentence()
 
 
 @pytest.mark.slow

@@ -195,7 +195,7 @@ def test_a_template_that_names_what_no_row_has_is_found_before_anything_is_asked
     [
         ({"teacher": None}, "needs its option `teacher`"),
         ({"form": "yesno"}, "unknown form"),
-        ({"samples": 0}, "one at least"),
+        ({"samples": 0}, "at least one"),
         ({"samples": "two"}, "samples is 'two'"),
         ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://me:pw@h/v1"}}, "write .NAME"),
         ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://h/v1?key=pw"}}, "write .NAME"),

@@ -99,7 +99,7 @@ def test_a_folder_that_says_how_its_judge_is_reached_is_refused(critic: Path, na
     altered(critic, **{name: FOREIGN[name]})
     with (
         FakeServer(answer=sure) as server,
-        pytest.raises(CriticError, match=f"critic.json: {name}: a field that is not known"),
+        pytest.raises(CriticError, match=f"critic.json: {name}: an unknown field"),
     ):
         load_critic(critic, KIND, reached(server))
     assert server.requests == 0
@@ -192,7 +192,7 @@ def test_a_template_of_a_folder_that_reads_other_files_is_refused(critic: Path, 
 
 @pytest.mark.slow
 def test_a_judge_within_a_stack_asks_nobody_unless_it_is_told_whom(made: Path, tmp_path: Path) -> None:
-    with pytest.raises(CriticError, match="its folder does not say where"):
+    with pytest.raises(CriticError, match="its folder does not name the server"):
         load_critic(made / "stack", KIND).score(table(4))
     with FakeServer(answer=sure) as server:
         own = {"1-judge": reached(server), "journal": str(tmp_path / "j.sqlite")}
@@ -207,14 +207,14 @@ def test_a_judge_hidden_in_a_stack_cannot_name_an_address_either(made: Path, tmp
     folder = shutil.copytree(made / "stack", tmp_path / "stack")
     altered(folder / "member-1-judge", teacher=FOREIGN["teacher"])
     write_hashes(folder)
-    with pytest.raises(CriticError, match="teacher: a field that is not known"):
+    with pytest.raises(CriticError, match="teacher: an unknown field"):
         load_critic(folder, KIND)
     config = json.loads((made / "stack" / CONFIG).read_text())
     config["members"][1]["options"] = {"teacher": FOREIGN["teacher"], "journal": "/tmp/foreign.sqlite"}
     shutil.copy(made / "stack" / "member-1-judge" / CONFIG, folder / "member-1-judge" / CONFIG)
     write_hashes(folder / "member-1-judge")
     altered(folder, members=config["members"])
-    with pytest.raises(CriticError, match="its folder does not say where"):
+    with pytest.raises(CriticError, match="its folder does not name the server"):
         load_critic(folder, KIND).score(table(2))
     assert not os.path.lexists("/tmp/foreign.sqlite")
 
@@ -224,7 +224,7 @@ def test_facts_that_name_a_teacher_reach_nobody(critic: Path) -> None:
     facts["options"] = {"teacher": FOREIGN["teacher"]}
     (critic / FACTS).write_text(json.dumps(facts))
     write_hashes(critic)
-    with pytest.raises(CriticError, match="its folder does not say where"):
+    with pytest.raises(CriticError, match="its folder does not name the server"):
         load_critic(critic, KIND).score(table(2))
 
 

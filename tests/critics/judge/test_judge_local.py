@@ -66,7 +66,7 @@ def judge(model: Path | str, folder: Path, samples: int = 1, **sampling: Any) ->
 
 
 def test_the_embedded_teacher_is_no_judge_and_the_refusal_shows_what_it_says(tmp_path: Path) -> None:
-    with pytest.raises(CriticError, match=r"none of the 20 verdicts .* such as '.+'; mend the template"):
+    with pytest.raises(CriticError, match=r"none of the 20 verdicts .* such as '.+'; correct the template"):
         # Cold, it ends at once: a prompt of this kind is none that it knows.
         judge("synthkd/everyday", tmp_path, max_tokens=16, temperature=2.0).fit(
             table(20), np.arange(20) % 2 == 1

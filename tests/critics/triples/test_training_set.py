@@ -82,7 +82,8 @@ def test_a_judged_row_of_another_case_is_held_out_of_the_reference_too() -> None
     loud = [(head.upper(), relation, f"a {tail}") for head, relation, tail in KNOWN[:20]]
     plain = make_training_set(KNOWN, LabelledTriples(KNOWN[:20], GROUPS[:20]), None)
     np.testing.assert_allclose(
-        make_training_set(KNOWN, LabelledTriples(loud, GROUPS[:20]), None).labelled_features, plain.labelled_features
+        make_training_set(KNOWN, LabelledTriples(loud, GROUPS[:20]), None).labelled_features,
+        plain.labelled_features,
     )
 
 
