@@ -284,28 +284,28 @@ def load_options(
     encoder: str | None = None,
 ) -> dict[str, Any]:
     """Collect the options of a critic's `load`: server, journal, encoder."""
-    asked = _options(option or [])
+    options = _options(option or [])
     for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
         if value is not None:
-            asked.setdefault("teacher", {})[name] = value
-    asked |= {
+            options.setdefault("teacher", {})[name] = value
+    options |= {
         name: str(value) for name, value in (("journal", journal), ("encoder", encoder)) if value is not None
     }
-    return asked
+    return options
 
 
-def _taken(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
+def _taken(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Select, of the options for several critics, those that this one takes."""
     from synthkd import plugins
     from synthkd.critics.folder import read_facts
     from synthkd.critics.options import OF_MEMBERS
 
     takes = plugins.find("critics", read_facts(folder).critic).load_options
-    return {name: value for name, value in asked.items() if name in takes or OF_MEMBERS in takes}
+    return {name: value for name, value in options.items() if name in takes or OF_MEMBERS in takes}
 
 
 def _group(critic: Path, group: str | None = None) -> str | None:
-    """Choose the group column: the one that was asked for, or the one by which the critic's rows were divided."""
+    """Choose the group column: the given one, or the one by which the critic's rows were divided."""
     from synthkd.critics.folder import read_facts
 
     if group is None:

@@ -234,11 +234,11 @@ def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
 
     None if there is neither.
     """
-    asked = [name for name in kind.columns if name in kind.input_columns]
-    empty = [name for name in asked if not row[name].strip()]
-    answered = [name for name in kind.columns if name not in asked]
-    if answered and not any(row[name].strip() for name in answered):
-        empty.append(answered[-1])
+    inputs = [name for name in kind.columns if name in kind.input_columns]
+    empty = [name for name in inputs if not row[name].strip()]
+    answers = [name for name in kind.columns if name not in inputs]
+    if answers and not any(row[name].strip() for name in answers):
+        empty.append(answers[-1])
     return empty[0] if empty else None
 
 

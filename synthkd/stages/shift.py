@@ -19,7 +19,7 @@ SAMPLE = 500
 FEWEST = 50
 #: The column of the critic's scores, in held-out rows and here.
 SCORE = "score"
-#: Share of runs without a shift that are told of one.
+#: Share of false alarms: runs without a shift for which one is reported.
 LEVEL = 0.01
 
 
@@ -57,8 +57,8 @@ class Watch:
         Args:
             held_out: The calibration rows.
             kind: Their kind.
-            trained_on: Hashes of the groups that the critic was trained on. Its scores of their rows are surer than
-                others and tell nothing of a shift, so such rows are compared by their texts alone.
+            trained_on: Hashes of the groups that the critic was trained on. Its scores of their rows are more confident
+                than others and show nothing of a shift, so such rows are compared by their texts alone.
             grouped_by: Column of these groups, or `none`. Default: the kind's own. Those of another column are not known here.
         """
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
@@ -94,12 +94,12 @@ class Watch:
             found.append(
                 detect_shift_of_numbers(*sides, level=LEVEL / 2, calibration_groups=one, scored_groups=other)
             )
-        surest = min(found, key=lambda look: look.p_value)
-        p_value = min(1.0, len(found) * surest.p_value)
-        surest = replace(surest, p_value=p_value, level=LEVEL, shifted=p_value <= LEVEL)
+        strongest = min(found, key=lambda look: look.p_value)
+        p_value = min(1.0, len(found) * strongest.p_value)
+        strongest = replace(strongest, p_value=p_value, level=LEVEL, shifted=p_value <= LEVEL)
         return {
-            "shifted": surest.shifted, "tested": True, "test": surest.test, "p_value": round(p_value, 8), "level": LEVEL,
-            "sentence": surest.sentence(),
+            "shifted": strongest.shifted, "tested": True, "test": strongest.test, "p_value": round(p_value, 8), "level": LEVEL,
+            "sentence": strongest.sentence(),
         }  # fmt: skip
 
 

@@ -164,9 +164,9 @@ class GroupSums:
         share, sizes = self.total[counts - 1] / counts, self.sizes[counts - 1]
         variation = counts * share * (1 - share)
         groups = self.valid[counts - 1] - 2 * share * self.both[counts - 1] + share**2 * sizes
-        told = (variation > 0) & (sizes > counts)
-        pairs = np.where(told, (sizes - counts) * share * (1 - share), 1.0)
-        found: Floats = np.where(told, np.clip((groups - variation) / pairs, 0.0, 1.0), 0.0)
+        defined = (variation > 0) & (sizes > counts)
+        pairs = np.where(defined, (sizes - counts) * share * (1 - share), 1.0)
+        found: Floats = np.where(defined, np.clip((groups - variation) / pairs, 0.0, 1.0), 0.0)
         return found
 
     def effect(self, counts: Ints, limit: Any) -> Floats:

@@ -181,7 +181,7 @@ class JudgeClient:
                 elif failure is not None and failure.permanent:
                     found.append(failure)
                 else:
-                    reasons[failure.reason if failure else "not asked: the cap is reached"] += 1
+                    reasons[failure.reason if failure else "not sent: the cap is reached"] += 1
             replies.append(found)
         if reasons:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
