@@ -1,9 +1,8 @@
 """The client of a judge: any backend through a journal, so that replies are bought once.
 
-    requests ──► not in the journal? ──► reserved (committed, with its cost) ──► backend ──►
-    answered (committed)
-                                                                                                  │
-    replies  ◄───────────────────────────────── read from the journal ◄───────────────────────────┘
+    requests ──► not in the journal? ──► reserved with their cost ──► backend ──► answered
+                                                                                     │
+    replies  ◄──────────────────────── read from the journal ◄───────────────────────┘
 
 The key of a reply is that of any completion: another template, model or sampling buys again,
 another parser or calibration does not. A killed process loses what was in flight, and the next one
