@@ -363,5 +363,5 @@ def test_few_files_print_and_each_of_them_cleans() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert {name for name in printing if not name.startswith("testing/")} == {
-        "cli/app.py", "loops/loop.py", "progress.py",
+        "cli/app.py", "loops/engine.py", "progress.py",
     }  # fmt: skip

@@ -269,7 +269,14 @@ def work(url: str, path: Path, step: str) -> subprocess.CompletedProcess[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "step", ["after-intent", "after-upload", "after-create", "before-arrive", "before-collected"]
+    "step",
+    [
+        "after-record_intent",
+        "after-upload",
+        "after-create",
+        "before-store_answers",
+        "before-record_collection",
+    ],
 )
 def test_a_process_that_is_really_killed_goes_on_the_next_time(tmp_path: Path, step: str) -> None:
     fake = FakeBatches(script=["expired"])
