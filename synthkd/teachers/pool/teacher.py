@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
 from synthkd.requests import Answer, Completion, Failure, Request
-from synthkd.rows.cells import text_cell
-from synthkd.rows.read import read_rows
+from synthkd.rows import read_rows, text_cell
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.pool.request import PoolRequest, PoolRequestError, allocate_rows, parse_pool_request
 from synthkd.teachers.recorded import answer_in_groups
