@@ -148,7 +148,7 @@ def test_literal_headers_are_recorded_by_name_alone() -> None:
     ("place", "value"),
     [
         ("teacher.sampling.extra_body", {"api_key": SECRET}), ("teacher.sampling.extra_body", {"auth": {"password": SECRET}}),
-        ("prompt.variables", {"note": f"see https://me:{SECRET}@h/x"}), ("teacher.vllm.args", {"hf-token": SECRET}),
+        ("prompt.variables", {"note": f"see https://me:{SECRET}@h/x"}), ("teacher.options", {"args": {"hf-token": SECRET}}),
         ("kind.options", {"clientSecret": SECRET}), ("rules", [{"name": "empty", "options": {"password": SECRET}}]),
         ("critic", {"labels": "l.csv", "options": {"teacher": {"base_url": f"http://me:{SECRET}@127.0.0.1/v1"}}}),
         ("critic", {"labels": "l.csv", "options": {"teacher": {"headers": {"Authorization": f"Bearer {SECRET}"}}}}),
@@ -294,7 +294,7 @@ _POSITIONS = {
     "proxy-authorization": lambda s: {"headers": {"Proxy-Authorization": s}},
     "body": lambda s: {"sampling": {"extra_body": {"api_key": s}}},
     "deep in the body": lambda s: {"sampling": {"extra_body": {"a": [{"password": s}]}}},
-    "arguments": lambda s: {"vllm": {"args": {"api_key": s}}},
+    "arguments": lambda s: {"options": {"args": {"api_key": s}}},
     "no text": lambda s: {"base_url": {"password": s}, "proxy": [s], "headers": [s], "concurrency": s},
     "variable": lambda s: {"api_key_env": f"{s} "},
 }  # fmt: skip

@@ -58,7 +58,7 @@ def recipe(
             "teacher": {
                 "backend": "pool",
                 "path": "pool.parquet",
-                "pool": {**pool, "noise": noise, "seed": seed},
+                "options": {**pool, "noise": noise, "seed": seed},
             },
             "rules": ["empty", "label_known", *(["label_noise"] if rule else [])],
             "student": {"name": "linear", "options": options, "path": "out/student"},

@@ -18,17 +18,13 @@ from synthkd.recipe.parts import (
 from synthkd.recipe.recipe import Recipe
 from synthkd.recipe.student import LoopPart, MinePart, RowsPart, StudentPart
 from synthkd.recipe.teacher import (
-    BatchPart,
     LimitsPart,
-    PoolPart,
     PricePart,
     SamplingPart,
     TeacherPart,
-    VllmPart,
 )
 
 __all__ = [
-    "BatchPart",
     "CorpusPart",
     "CriticPart",
     "ExamplesPart",
@@ -37,7 +33,6 @@ __all__ = [
     "LimitsPart",
     "LoopPart",
     "MinePart",
-    "PoolPart",
     "PricePart",
     "PromptPart",
     "Recipe",
@@ -47,6 +42,5 @@ __all__ = [
     "SamplingPart",
     "StudentPart",
     "TeacherPart",
-    "VllmPart",
     "VotesPart",
 ]  # fmt: skip

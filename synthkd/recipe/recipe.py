@@ -250,8 +250,8 @@ def _without_typed(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _remedy(place: str) -> str:
     """Say where a secret belongs instead."""
-    if place.startswith("teacher.vllm"):
-        return "put it into the environment variable that vLLM reads for it (such as HF_TOKEN)"
+    if place.startswith("teacher.options"):
+        return "put it into the environment variable that the backend reads for it (such as HF_TOKEN)"
     if place.startswith("teacher.sampling"):
         return "put it into an environment variable, and send it as a header: teacher.headers with $NAME"
     return "keep it in an environment variable: teacher.api_key_env names one, and $NAME stands for one in addresses and headers"

@@ -101,64 +101,6 @@ class PricePart(RecipePart):
     )
 
 
-class VllmPart(RecipePart):
-    """For the backend `vllm`: in this process, or a server of its own that the run starts and stops."""
-
-    serve: bool = Field(
-        False, description="Start `vllm serve` for the run and stop it after; else in this process."
-    )
-    python: str | None = Field(
-        None, description="For `serve`: the Python of another environment that vLLM is installed in."
-    )
-    tensor_parallel_size: int = Field(1, ge=1, description="GPUs over which the model is split.")
-    startup: float = Field(600.0, gt=0, description="For `serve`: seconds until the server must be ready.")
-    args: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Further engine arguments by vLLM's names, such as `max_model_len: 4096`, passed as they stand.",
-    )
-
-
-class BatchPart(RecipePart):
-    """For the backend `openai-batch`: the provider's Batch API."""
-
-    requests: int = Field(50_000, ge=1, description="Requests in one batch at most; providers allow 50,000.")
-    megabytes: float = Field(190.0, gt=0, description="Size of one batch's file; providers allow 200 MB.")
-    result_megabytes: float | None = Field(
-        None,
-        gt=0,
-        description="Size of one batch's result at most. Default: from the number of rows and `max_tokens`.",
-    )
-    window: str = Field("24h", description="Completion window that is asked for.")
-    poll: float = Field(30.0, gt=0, description="Seconds between looks at a batch's state.")
-    discount: float = Field(0.5, ge=0, le=1, description="Share of the price that a batch costs.")
-
-
-class PoolPart(RecipePart):
-    """For the backend `pool`: how labelled rows are handed out."""
-
-    choose: Literal["typical", "nearest", "drawn"] = Field(
-        "typical",
-        description="Which rows of a class come first: those that stand for the rows which the student lacks (`typical`), those"
-        " nearest to the hard negatives of the request (`nearest`), or any (`drawn`).",
-    )
-    weight: float = Field(
-        1.0,
-        ge=0,
-        description="For `typical`: how much more a row near a hard negative counts, as exp(weight x cosine).",
-    )
-    noise: float = Field(
-        0.0, ge=0, lt=1, description="Share of the texts that belong to another class than the one asked for."
-    )
-    noise_from: Literal["any", "near"] = Field(
-        "any", description="Where they come from: any other class, or one of the three most like it."
-    )
-    encoder: str | None = Field(
-        None,
-        description="Frozen encoder (folder or hub name) that says how near texts are. Default: TF-IDF.",
-    )
-    seed: int = Field(0, description="Seed of all draws.")
-
-
 class TeacherPart(RecipePart):
     """The model that writes, and how it is reached."""
 
@@ -239,9 +181,10 @@ class TeacherPart(RecipePart):
         description="A field to the file's column. For `recorded`: `input_id`, `sample_index`, `text`, `logprob`, `model`; for"
         " `pool`: `text`, `label`.",
     )
-    pool: PoolPart = Field(default_factory=PoolPart, description="For `pool`: how rows are handed out.")
-    vllm: VllmPart = Field(default_factory=VllmPart, description="For `vllm`: how it is run.")
-    batch: BatchPart = Field(default_factory=BatchPart, description="For `openai-batch`: sizes and times.")
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Options of the backend; [its section](plugins.md#backends) lists them.",
+    )
     price: PricePart | None = Field(
         None, description="Prices, for the cost column. Unknown prices stay unknown."
     )

@@ -81,7 +81,9 @@ def resolve_components(recipe: Recipe) -> Components:
         UserError: An unknown name, an option that does not fit, or parts that exclude each other.
     """
     kind = _resolve_kind(recipe)
-    teacher: Teacher = plugins.find("backends", recipe.teacher.backend, recipe.folder).from_recipe(recipe)
+    backend: type[Teacher] = plugins.find("backends", recipe.teacher.backend, recipe.folder)
+    backend.checked(recipe.teacher.options, f"backend {recipe.teacher.backend!r}: teacher.options")
+    teacher = backend.from_recipe(recipe)
     prompt = resolve_prompt(recipe, kind, teacher)
     rules = _resolve_rules(recipe, kind, prompt)
     answer = _answer_model(recipe, kind)

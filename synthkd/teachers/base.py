@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from synthkd import plugins
+from synthkd.plugins import Plugin
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
 
@@ -34,7 +35,7 @@ class Account(Protocol):
         ...
 
 
-class Teacher(ABC):
+class Teacher(Plugin, ABC):
     """A backend: answers each (request, sample index) once, in any order, by key.
 
     A backend never retries what is permanent, raises `TeacherError` only if no request can succeed (no key, no

@@ -148,8 +148,6 @@ def test_filter_tells_of_repaired_answers(tmp_path: Path) -> None:
         ("teacher.concurrency=0", "teacher.concurrency: "),
         ("teacher.base_url=[http://127.0.0.1:9/v1, 3]", "teacher.base_url.1: "),
         ("teacher.price.inptu=1", "teacher.price.inptu: unknown key (did you mean 'input'?)"),
-        ("teacher.vllm.tensor_paralel_size=2", "(did you mean 'tensor_parallel_size'?)"),
-        ("teacher.batch.pol=2", "teacher.batch.pol: unknown key (did you mean 'poll'?)"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_the_file_and_the_field(
@@ -157,6 +155,25 @@ def test_a_wrong_value_is_one_line_with_the_file_and_the_field(
 ) -> None:
     recipe = write(tmp_path)
     one_line(synthkd("run", str(recipe), "--set", change, "--quiet"), 2, f"{recipe}: ", said)
+
+
+@pytest.mark.parametrize(
+    ("backend", "change", "said"),
+    [
+        (
+            "vllm",
+            "tensor_paralel_size=2",
+            "no option 'tensor_paralel_size' (did you mean 'tensor_parallel_size'?)",
+        ),
+        ("openai-batch", "poll=0", "teacher.options: poll: a number above 0 is needed, not 0"),
+        ("openai", "poll=2", "backend 'openai': teacher.options: no option 'poll'; it has none"),
+    ],
+)
+def test_a_wrong_option_of_a_backend_is_one_line(
+    tmp_path: Path, backend: str, change: str, said: str
+) -> None:
+    recipe = str(write(tmp_path, teacher=teacher("http://127.0.0.1:9/v1") | {"backend": backend}))
+    one_line(synthkd("run", recipe, "--set", f"teacher.options.{change}", "--quiet"), 2, said)
 
 
 @pytest.mark.parametrize(
@@ -213,4 +230,4 @@ def test_describe_lists_every_backend_in_a_line_and_the_recipe_of_its_part() -> 
         assert len(line.split()) > 3
     found = json.loads(synthkd("describe", "--json").stdout)
     assert {"openai-batch", "vllm"} <= set(found["backends"])
-    assert {"VllmPart", "BatchPart", "Limits"} <= set(found["recipe"]["$defs"])
+    assert {"TeacherPart", "SamplingPart", "LimitsPart"} <= set(found["recipe"]["$defs"])

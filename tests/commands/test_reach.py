@@ -73,7 +73,7 @@ def test_programs_that_would_be_started_are_listed(tmp_path: Path) -> None:
     teacher = {
         "backend": "vllm",
         "model": "synthkd/everyday",
-        "vllm": {"serve": True, "python": "/opt/other/bin/python"},
+        "options": {"serve": True, "python": "/opt/other/bin/python"},
     }
     made = reach_of(recipe(tmp_path, teacher))
     assert made.programs == [
@@ -146,7 +146,7 @@ def test_a_variable_that_is_not_set_ends_the_dry_run(tmp_path: Path) -> None:
 
 def test_nothing_is_loaded_or_started_for_the_list(tmp_path: Path) -> None:
     before = set(sys.modules)
-    reach_of(recipe(tmp_path, {"backend": "vllm", "model": "someone/model", "vllm": {"serve": True}}))
+    reach_of(recipe(tmp_path, {"backend": "vllm", "model": "someone/model", "options": {"serve": True}}))
     assert not {
         name for name in set(sys.modules) - before if name.split(".")[0] in ("torch", "vllm", "transformers")
     }

@@ -90,12 +90,12 @@ class Server:
         return 200, made
 
 
-def part(url: str | None, batch: dict[str, Any] | None = None, **more: Any) -> TeacherPart:
+def part(url: str | None, options: dict[str, Any] | None = None, **more: Any) -> TeacherPart:
     raw = {
         "backend": "openai-batch",
         "model": "fake",
         "base_url": url,
-        "batch": {"poll": 0.01} | (batch or {}),
+        "options": {"poll": 0.01} | (options or {}),
     }
     return TeacherPart.model_validate(raw | {"max_attempts": 3} | more)
 

@@ -12,7 +12,7 @@ import pytest
 
 from synthkd.errors import InputError, RecipeError
 from synthkd.keys import text_hash
-from synthkd.recipe import PoolPart, TeacherPart
+from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
 from synthkd.teachers.pool.request import allocate_rows, parse_pool_request
 from synthkd.teachers.pool.teacher import PoolTeacher
@@ -34,7 +34,7 @@ def path(tmp_path: Path) -> Path:
 
 def teacher(path: Path, **options: Any) -> PoolTeacher:
     columns = {"text": "query", "label": "intent"}
-    return PoolTeacher(TeacherPart(backend="pool", path=str(path), columns=columns, pool=PoolPart(**options)))
+    return PoolTeacher(TeacherPart(backend="pool", path=str(path), columns=columns, options=options))
 
 
 def asked(label: str = "late", texts: int = 3, **more: Any) -> str:

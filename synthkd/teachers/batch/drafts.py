@@ -14,6 +14,7 @@ from synthkd.errors import DiskFullError
 from synthkd.fastjson import dumps
 from synthkd.journal.batches import BatchRow
 from synthkd.requests import Request
+from synthkd.teachers.batch.options import batch_options
 from synthkd.teachers.openai.parameter_support import ParameterSupport
 from synthkd.teachers.openai.request_body import CHAT_PATH, COMPLETIONS_PATH, build_body, is_chat
 
@@ -60,7 +61,8 @@ class BatchDrafts:
 
     def __init__(self, part: TeacherPart, support: ParameterSupport | None = None) -> None:
         self._part, self._support = part, support or ParameterSupport()
-        self._max_bytes = int(part.batch.megabytes * 1e6)
+        options = batch_options(part)
+        self._max_bytes, self._max_rows = int(options.megabytes * 1e6), options.requests
         self.filling: BatchDraft | None = None
         self.ready: deque[BatchDraft] = deque()
 
@@ -81,7 +83,7 @@ class BatchDrafts:
         if self.filling is None:
             self.filling = BatchDraft(url)
         self.filling.add(row, line, origin)
-        if len(self.filling.rows) >= self._part.batch.requests:
+        if len(self.filling.rows) >= self._max_rows:
             self.finish_draft()
         return True
 

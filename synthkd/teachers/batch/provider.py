@@ -15,6 +15,7 @@ from synthkd.errors import RequestError, StorageError, TeacherError, Unreachable
 from synthkd.fastjson import dumps
 from synthkd.journal.batches import Batch
 from synthkd.teachers.batch.drafts import close_quietly, full_disk_errors
+from synthkd.teachers.batch.options import batch_options
 from synthkd.teachers.batch.status import ProviderBatch, object_id, parse_batch
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.client import openai_client
@@ -82,7 +83,7 @@ class Provider:
             batch = await once.batches.create(
                 input_file_id=file_id,
                 endpoint=cast(Any, url),
-                completion_window=cast(Any, self.part.batch.window),
+                completion_window=cast(Any, batch_options(self.part).window),
                 metadata=metadata,
             )
             return object_id(batch)
@@ -152,7 +153,7 @@ class Provider:
                     if size > max_bytes:
                         raise TeacherError(
                             f"{self.endpoint.public}: the file {file_id} is larger than {max_bytes / 1e6:,.0f} MB, more"
-                            " than this batch can come to; raise teacher.batch.result_megabytes if that is right"
+                            " than this batch can come to; raise teacher.options.result_megabytes if that is right"
                         )
                     file.write(data)
             # A full disk is noticed here, and not when the file is read.

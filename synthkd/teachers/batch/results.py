@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 from synthkd.errors import TeacherError
 from synthkd.fastjson import loads
 from synthkd.journal.batches import Batch, BatchRow
+from synthkd.teachers.batch.options import batch_options
 from synthkd.teachers.batch.status import ProviderBatch
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ def missing_row_error(batch: ProviderBatch) -> dict[str, Any]:
 
 def max_result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
     """Return the bytes that the result of a batch may have."""
-    if part.batch.result_megabytes is not None:
-        return int(part.batch.result_megabytes * 1e6)
+    megabytes = batch_options(part).result_megabytes
+    if megabytes is not None:
+        return int(megabytes * 1e6)
     sampling = part.sampling
     numbers = [value for value in sampling.extra_body.values() if type(value) is int and 0 < value <= 20]
     token = _TOKEN_BYTES

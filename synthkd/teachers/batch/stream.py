@@ -26,6 +26,7 @@ from synthkd.journal.batches import Batch, BatchRow, BatchStore
 from synthkd.requests import Answer, Failure, Request, Sampling
 from synthkd.teachers.batch.drafts import BatchDraft, BatchDrafts, close_quietly
 from synthkd.teachers.batch.earlier_batches import EarlierSamples
+from synthkd.teachers.batch.options import batch_options
 from synthkd.teachers.batch.provider import Provider
 from synthkd.teachers.batch.results import (
     FINAL_STATUSES,
@@ -187,7 +188,7 @@ class BatchStream:
             if origin:
                 self.waiting_rows[origin] += 1
         else:
-            detail = "this request alone is larger than teacher.batch.megabytes; raise it"
+            detail = "this request alone is larger than teacher.options.megabytes; raise it"
             self.ready_answers += failures_for(request, "too_large", detail, attempt, permanent=False)
         self.last_change = self.loop.time()
 
@@ -220,7 +221,7 @@ class BatchStream:
                 close_quietly(draft.file)
             if not self.open:
                 self.submitted_alone.add(batch.token)
-                self.next_poll = self.loop.time() + self.part.batch.poll
+                self.next_poll = self.loop.time() + batch_options(self.part).poll
             self.open[batch.token] = batch
             self.last_change = self.loop.time()
             self.room.set()
@@ -271,7 +272,7 @@ class BatchStream:
                     close_quietly(file)
             if result.fatal:
                 raise result.fatal
-        self.next_poll = self.loop.time() + self.part.batch.poll
+        self.next_poll = self.loop.time() + batch_options(self.part).poll
 
     def _tolerate(self, error: TransientError) -> None:
         """Raise an error if the provider has not answered for too long; a batch takes hours."""

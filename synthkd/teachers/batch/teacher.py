@@ -13,6 +13,7 @@ from synthkd.prices import price_of
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Teacher
+from synthkd.teachers.batch.options import BatchOptions, batch_options
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.endpoint import endpoint_urls, public_url, resolve_endpoint
 from synthkd.teachers.openai.request_body import top_logprobs
@@ -31,6 +32,8 @@ class BatchTeacher(Teacher):
     """
 
     name = "openai-batch"
+    Options = BatchOptions
+    options: BatchOptions
     is_remote = True
 
     def __init__(self, part: TeacherPart, patience: float = 300.0) -> None:
@@ -40,7 +43,8 @@ class BatchTeacher(Teacher):
         if len(urls) > 1:
             raise RecipeError("teacher.base_url: the backend openai-batch takes one address; name one")
         self.part, self.patience, self.base_urls = part, patience, urls
-        self.price = discounted(price_of(part, public_url(urls[0])), part.batch.discount)
+        self.options = batch_options(part)
+        self.price = discounted(price_of(part, public_url(urls[0])), self.options.discount)
         self._attached: tuple[BatchStore, str] | None = None
         self._provider: Provider | None = None
         self._stream: BatchStream | None = None

@@ -135,7 +135,7 @@ def _encoder(name: str) -> Any:
     try:
         model, tokenizer = models.load_transformer(name)
     except CriticError as error:
-        raise RecipeError(f"teacher.pool.encoder: {error}") from None
+        raise RecipeError(f"teacher.options.encoder: {error}") from None
     return FrozenEncoder(model, tokenizer, _MAX_LENGTH, device, models.encoder_hash(model, tokenizer)).of
 
 

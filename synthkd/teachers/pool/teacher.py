@@ -19,6 +19,7 @@ from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows, text_cell
 from synthkd.teachers.base import Teacher
+from synthkd.teachers.pool.options import PoolOptions, pool_options
 from synthkd.teachers.pool.request import PoolRequest, PoolRequestError, allocate_rows, parse_pool_request
 from synthkd.teachers.recorded import answer_in_groups
 
@@ -46,6 +47,8 @@ class PoolTeacher(Teacher):
     """Labelled rows of a file, each returned once."""
 
     name = "pool"
+    Options = PoolOptions
+    options: PoolOptions
 
     def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
         if not part.path:
@@ -53,7 +56,7 @@ class PoolTeacher(Teacher):
         for field in part.columns:
             if field not in FIELDS:
                 raise RecipeError(f"teacher.columns: unknown field {field!r}{nearest(field, list(FIELDS))}")
-        self.part, self.options = part, part.pool
+        self.part, self.options = part, pool_options(part)
         self.path = (folder / part.path).expanduser().resolve()
         if not self.path.is_file():
             raise InputError(f"{self.path}: no such file of labelled rows")
@@ -67,7 +70,8 @@ class PoolTeacher(Teacher):
 
     @classmethod
     def hub_models(cls, part: TeacherPart) -> list[str]:
-        return [part.pool.encoder] if part.pool.encoder else []
+        encoder = pool_options(part).encoder
+        return [encoder] if encoder else []
 
     @property
     def identity(self) -> str:

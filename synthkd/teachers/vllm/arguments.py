@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthkd.teachers.vllm.options import vllm_options
+
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
 
@@ -29,7 +31,7 @@ def engine_args(part: TeacherPart, model: Path | str) -> dict[str, Any]:
     """Return the engine's arguments by vLLM's names: our defaults, then those of the recipe."""
     args: dict[str, Any] = {
         "model": str(model),
-        "tensor_parallel_size": part.vllm.tensor_parallel_size,
+        "tensor_parallel_size": vllm_options(part).tensor_parallel_size,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
         # Otherwise the checkpoint's own temperature replaces a parameter that the recipe leaves out.
@@ -37,7 +39,7 @@ def engine_args(part: TeacherPart, model: Path | str) -> dict[str, Any]:
     }
     if part.revision:
         args |= {"revision": part.revision, "tokenizer_revision": part.revision}
-    return args | part.vllm.args | {"dtype": dtype_of(part)}
+    return args | vllm_options(part).args | {"dtype": dtype_of(part)}
 
 
 def dtype_of(part: TeacherPart) -> str:
@@ -46,7 +48,7 @@ def dtype_of(part: TeacherPart) -> str:
     The default of `teacher.dtype`, float32, is for small models on a CPU; vLLM's fast kernels do not have it.
     """
     named = part.dtype if "dtype" in part.model_fields_set else "auto"
-    return str(part.vllm.args.get("dtype", named))
+    return str(vllm_options(part).args.get("dtype", named))
 
 
 def identity_args(args: dict[str, Any]) -> dict[str, Any]:
@@ -55,9 +57,10 @@ def identity_args(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def python_of(part: TeacherPart, folder: Path) -> str | None:
-    """Return `teacher.vllm.python` as a path from the recipe's folder or a program's name; None if not given."""
-    if part.vllm.python is None:
+    """Return `teacher.options.python` as a path from the recipe's folder or a program's name; None if not given."""
+    named = vllm_options(part).python
+    if named is None:
         return None
-    python = os.path.expanduser(os.path.expandvars(part.vllm.python))
+    python = os.path.expanduser(os.path.expandvars(named))
     # Not resolved: the Python of a virtual environment is a link, and its place decides which packages it has.
     return str(folder.absolute() / python) if "/" in python else python

@@ -72,7 +72,7 @@ class VllmApi:
         except ImportError as error:
             raise TeacherError(
                 f"vllm is installed but cannot be imported ({error}); install a vllm that fits this machine, or set"
-                " teacher.vllm.serve and teacher.vllm.python to run it in an environment of its own"
+                " teacher.options.serve and teacher.options.python to run it in an environment of its own"
             ) from None
         return cls(
             AsyncEngineArgs,
@@ -127,7 +127,7 @@ class InProcessEngine:
         except Exception as error:
             raise TeacherError(
                 f"vLLM cannot load {self.part.model}: {_first_line(error)}; see the lines above. Correct"
-                " teacher.model or teacher.vllm.args; in a script of your own, call synthkd under"
+                " teacher.model or teacher.options.args; in a script of your own, call synthkd under"
                 " `if __name__ == '__main__':`"
             ) from error
         tokenizer = self._engine.get_tokenizer()
@@ -180,7 +180,7 @@ class EngineClient:
         except self.vllm.dead:
             raise TeacherError(
                 f"the vLLM engine of {self.part.model} has died; the lines above say why (often memory: lower"
-                " teacher.concurrency, or teacher.vllm.args.gpu_memory_utilization). The answers so far are kept"
+                " teacher.concurrency, or teacher.options.args.gpu_memory_utilization). The answers so far are kept"
             ) from None
         except self.vllm.failed as error:
             raise TransientError("engine", _first_line(error.__cause__ or error)) from None
@@ -246,7 +246,7 @@ class EngineClient:
             if name not in known:
                 raise TeacherError(
                     f"teacher.sampling.extra_body.{name}: vLLM's SamplingParams has no such field; in-process, only"
-                    " these and chat_template_kwargs can be passed on (teacher.vllm.serve passes on all)"
+                    " these and chat_template_kwargs can be passed on (teacher.options.serve passes on all)"
                 )
         return extra
 
@@ -349,7 +349,7 @@ def _checked(args: dict[str, Any], vllm: VllmApi) -> dict[str, Any]:
             close = get_close_matches(name, known, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise RecipeError(
-                f"teacher.vllm.args.{name}: the installed vLLM has no such engine argument{hint}"
+                f"teacher.options.args.{name}: the installed vLLM has no such engine argument{hint}"
             )
     if "use_tqdm_on_load" in known:
         args = {"use_tqdm_on_load": False} | args

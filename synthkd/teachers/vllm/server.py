@@ -22,6 +22,7 @@ from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai import OpenAITeacher
 from synthkd.teachers.vllm.arguments import NO_TELEMETRY, engine_args
+from synthkd.teachers.vllm.options import vllm_options
 from synthkd.teachers.vllm.process_guard import ProcessGuard
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class VllmServer:
         except OSError as error:
             self._guard.close()
             self.log.unlink()
-            raise RecipeError(f"teacher.vllm.python: {command[0]} cannot be run ({error.strerror})") from None
+            raise RecipeError(
+                f"teacher.options.python: {command[0]} cannot be run ({error.strerror})"
+            ) from None
         finally:
             os.close(file)
         self._guard.watch(-self.process.pid)
@@ -102,7 +105,7 @@ class VllmServer:
         port = _free_port()
         server = cls(server_command(part, model, port, python), port)
         try:
-            await server.ready(part.vllm.startup)
+            await server.ready(vllm_options(part).startup)
         except BaseException:
             await server.stop(keep_log=True)
             raise
@@ -136,7 +139,7 @@ class VllmServer:
                             return
                 await asyncio.sleep(_POLL)
         raise TeacherError(
-            f"the vLLM server was not ready in {seconds:g} s; raise teacher.vllm.startup, or see its log {self.log}, which"
+            f"the vLLM server was not ready in {seconds:g} s; raise teacher.options.startup, or see its log {self.log}, which"
             f" ends: {self._end_of_log()}"
         )
 
@@ -203,10 +206,11 @@ def server_environment() -> dict[str, str]:
 
 def client_part(part: TeacherPart, url: str) -> TeacherPart:
     """Return the teacher part with which the backend `openai` asks the server."""
-    served = part.vllm.args.get("served_model_name") or part.model
+    served = vllm_options(part).args.get("served_model_name") or part.model
     return part.model_copy(
         update={
             "backend": "openai",
+            "options": {},
             "model": served[0] if isinstance(served, list) else served,
             "base_url": url,
             # Never send the user's key for another provider to this server.

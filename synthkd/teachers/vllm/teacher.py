@@ -17,6 +17,7 @@ from synthkd.teachers.openai.request_body import top_logprobs
 from synthkd.teachers.openai.teacher import policy_of
 from synthkd.teachers.transformers.checkpoint import EMBEDDED, model_version, resolve_model
 from synthkd.teachers.vllm.arguments import dtype_of, identity_args, python_of
+from synthkd.teachers.vllm.options import VllmOptions, vllm_options
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
@@ -33,14 +34,16 @@ class VllmRuntime(Protocol):
 
 
 class VllmTeacher(Teacher):
-    """Answers from vLLM. Needs the extra ``vllm``, or another Python that has vLLM (`teacher.vllm.python`)."""
+    """Answers from vLLM. Needs the extra ``vllm``, or another Python that has vLLM (`teacher.options.python`)."""
 
     name = "vllm"
+    Options = VllmOptions
+    options: VllmOptions
 
     def __init__(
         self, part: TeacherPart, folder: Path = Path(), policy: DispatchPolicy | None = None
     ) -> None:
-        self.part = part
+        self.part, self.options = part, vllm_options(part)
         self.model = resolve_model(part.model, folder)
         # vLLM queues what exceeds its batch, and has no other clients: a search for the best concurrency is useless.
         self.policy = replace(policy or DispatchPolicy(part.concurrency, part.max_attempts), adaptive=False)
@@ -59,15 +62,16 @@ class VllmTeacher(Teacher):
 
     @classmethod
     def programs(cls, part: TeacherPart) -> dict[str, str]:
-        if not part.vllm.serve:
+        options = vllm_options(part)
+        if not options.serve:
             return {}
-        python = part.vllm.python or "this Python"
+        python = options.python or "this Python"
         return {
-            "teacher.vllm.python": f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)"
+            "teacher.options.python": f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)"
         }
 
     def __repr__(self) -> str:
-        return f"VllmTeacher({self.part.model!r}, {'served' if self.part.vllm.serve else 'in-process'})"
+        return f"VllmTeacher({self.part.model!r}, {'served' if self.options.serve else 'in-process'})"
 
     @property
     def identity(self) -> str:
@@ -75,12 +79,12 @@ class VllmTeacher(Teacher):
         if self._identity is None:
             version = model_version(self.model, self.part.revision)
             self._identity = f"vllm:{self.part.model}@{version}:{dtype_of(self.part)}"
-            if args := identity_args(self.part.vllm.args):
+            if args := identity_args(self.options.args):
                 self._identity += f":{content_hash(args, 8)}"
         return self._identity
 
     def top_logprobs(self, chat: bool) -> dict[str, int]:
-        return top_logprobs(chat) if self.part.vllm.serve else super().top_logprobs(chat)
+        return top_logprobs(chat) if self.options.serve else super().top_logprobs(chat)
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
         # If all completions are in the journal, no model is loaded.
@@ -93,7 +97,7 @@ class VllmTeacher(Teacher):
                 yield answers
 
     def _make_runtime(self) -> VllmRuntime:
-        if self.part.vllm.serve:
+        if self.options.serve:
             from synthkd.teachers.vllm.server import ServedEngine
 
             return ServedEngine(self.part, self.model, self.policy, python_of(self.part, self._folder))

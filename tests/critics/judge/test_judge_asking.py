@@ -86,7 +86,7 @@ def test_verdicts_that_did_not_come_are_no_rejects_but_an_error_and_come_the_nex
 @pytest.mark.slow
 def test_a_judge_can_be_asked_through_batches(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
-        critic = made(server.url, tmp_path, teacher={"backend": "openai-batch", "batch": {"poll": 0.05}})
+        critic = made(server.url, tmp_path, teacher={"backend": "openai-batch", "options": {"poll": 0.05}})
         raws = [verdict.raw for verdict in critic.verdicts(table(10))]
         assert server.requests == 0
         assert sorted({round(raw, 3) for raw in raws if raw is not None}) == [0.03, 0.97]

@@ -39,7 +39,7 @@ FOREIGN: dict[str, Any] = {
     "ca_file": "/etc/ssl/cert.pem",
     "journal": "/tmp/journal.sqlite",
     "limits": {"dollars": 1000},
-    "vllm": {"serve": True, "python": "./payload", "args": {"trust_remote_code": True}},
+    "options": {"serve": True, "python": "./payload", "args": {"trust_remote_code": True}},
     "device": "cuda",
 }
 

@@ -130,7 +130,7 @@ def test_a_batch_bears_its_token_and_its_run(journal: Journal) -> None:
 def test_batches_are_cut_at_the_number_of_requests(journal: Journal) -> None:
     fake = FakeBatches(limit=4)
     with Server(fake) as server:
-        completed(ask(server, journal, 10, batch={"requests": 4}))
+        completed(ask(server, journal, 10, options={"requests": 4}))
     assert [batch["request_counts"]["total"] for batch in fake.batches.values()] == [4, 4, 2]
 
 
@@ -138,7 +138,7 @@ def test_batches_are_cut_at_the_number_of_requests(journal: Journal) -> None:
 def test_batches_are_cut_at_the_size_of_a_file(journal: Journal) -> None:
     fake = FakeBatches()
     with Server(fake) as server:
-        completed(ask(server, journal, 10, batch={"megabytes": 0.001}))
+        completed(ask(server, journal, 10, options={"megabytes": 0.001}))
     assert len(fake.batches) > 2
     sizes = [len(fake.files[batch["input_file_id"]]) for batch in fake.batches.values()]
     assert max(sizes) <= 1000
@@ -146,7 +146,7 @@ def test_batches_are_cut_at_the_size_of_a_file(journal: Journal) -> None:
 
 def test_a_request_that_is_larger_than_a_file_fails_and_the_others_go_on(journal: Journal) -> None:
     with Server(FakeBatches()) as server:
-        who = BatchTeacher(part(server.url, batch={"megabytes": 0.001}))
+        who = BatchTeacher(part(server.url, options={"megabytes": 0.001}))
         asked = requests_of(who, 3)
         large = Request(
             who.identity, ({"role": "user", "content": "x" * 2000},), asked[0].sampling, (0,), "x"
@@ -223,7 +223,7 @@ def test_batches_are_looked_at_only_as_often_as_asked(journal: Journal) -> None:
     fake = FakeBatches(takes=3)
     with Server(fake) as server:
         start = asyncio.new_event_loop().time()
-        completed(ask(server, journal, 1, batch={"poll": 0.1}))
+        completed(ask(server, journal, 1, options={"poll": 0.1}))
         assert asyncio.new_event_loop().time() - start >= 0.3
     assert fake.looks == 3
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 def batch_recipe(make_recipe: Make, url: str, **parts: Any) -> Recipe:
     teacher = {
-        "backend": "openai-batch", "model": "fake", "base_url": url, "batch": {"poll": 0.01},
+        "backend": "openai-batch", "model": "fake", "base_url": url, "options": {"poll": 0.01},
         "sampling": {"n": 3}, "max_attempts": 3,
     }  # fmt: skip
     return make_recipe(heads=parts.pop("heads", 20), teacher=teacher | parts.pop("teacher", {}), **parts)
@@ -94,7 +94,7 @@ def write_recipe(folder: Path, url: str) -> Path:
                     "backend": "openai-batch",
                     "model": "fake",
                     "base_url": url,
-                    "batch": {"poll": 0.05},
+                    "options": {"poll": 0.05},
                 },
                 "corpus": {"path": "corpus"},
             }

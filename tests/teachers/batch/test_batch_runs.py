@@ -98,7 +98,7 @@ def test_a_run_that_is_stopped_leaves_its_batches_and_gives_back_what_was_not_su
         await who.close()
 
     with Server(fake) as server:
-        who = BatchTeacher(part(server.url, batch={"requests": 4, "poll": 60}))
+        who = BatchTeacher(part(server.url, options={"requests": 4, "poll": 60}))
         asked = requests_of(who, 6)
         journal.reserve(asked, RUN)
         asyncio.run(asyncio.wait_for(go(who, asked), 5))
@@ -224,9 +224,9 @@ def test_killed_at_any_step_it_neither_submits_twice_nor_forgets(
         with monkeypatch.context() as patch, Journal(tmp_path / "journal.sqlite") as journal:
             patch.setattr(owner, name, dying(owner, name, when, raise_died, nth))
             with pytest.raises(Died):
-                ask(server, journal, COUNT, (0, 1), batch={"requests": 4})
+                ask(server, journal, COUNT, (0, 1), options={"requests": 4})
         with Journal(tmp_path / "journal.sqlite") as journal:
-            ask(server, journal, COUNT, (0, 1), batch={"requests": 4})
+            ask(server, journal, COUNT, (0, 1), options={"requests": 4})
             assert_all_there_and_nothing_twice(journal, fake)
 
 
@@ -253,7 +253,7 @@ if sys.argv[3]:
 class At:
     url = sys.argv[1]
 with Journal(sys.argv[2]) as journal:
-    t.ask(At, journal, t.COUNT, (0, 1), batch={"requests": 4})
+    t.ask(At, journal, t.COUNT, (0, 1), options={"requests": 4})
 """
 
 

@@ -167,7 +167,7 @@ def test_after_a_batch_that_was_not_valid_the_next_run_submits_anew(journal: Jou
 def test_a_batch_for_which_the_provider_has_no_room_waits_for_another_to_end(journal: Journal) -> None:
     fake = FakeBatches(script=["completed", "full", "full"], takes=20)
     with Server(fake) as server:
-        assert len(completed(ask(server, journal, 9, batch={"requests": 3}))) == 9
+        assert len(completed(ask(server, journal, 9, options={"requests": 3}))) == 9
     assert all_collected(journal)
 
 

@@ -88,10 +88,10 @@ def test_a_result_larger_than_its_batch_can_come_to_ends_the_run_with_its_settin
     journal: Journal, content: Callable[[Peer], None]
 ) -> None:
     with Hostile(answering(content=content)) as server:
-        error = ended(server, journal, batch={"result_megabytes": 3})
+        error = ended(server, journal, options={"result_megabytes": 3})
     assert isinstance(error, TeacherError)
     assert "f2 is larger than 3 MB" in str(error)
-    assert "teacher.batch.result_megabytes" in str(error)
+    assert "teacher.options.result_megabytes" in str(error)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -257,7 +257,7 @@ def test_the_bound_of_a_result_grows_with_its_rows_and_what_each_may_hold() -> N
         < max_result_bytes(part(None), rows)
         < max_result_bytes(part(None, sampling={"logprobs": True}), rows)
     )
-    assert max_result_bytes(part(None, batch={"result_megabytes": 5}), rows) == 5_000_000
+    assert max_result_bytes(part(None, options={"result_megabytes": 5}), rows) == 5_000_000
 
 
 def test_a_list_of_batches_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ def test_a_missing_model_is_refused() -> None:
 
 
 def test_it_is_the_same_teacher_in_process_and_served() -> None:
-    served = VllmTeacher(part(vllm={"serve": True, "python": "/elsewhere/python", "startup": 5}))
+    served = VllmTeacher(part(options={"serve": True, "python": "/elsewhere/python", "startup": 5}))
     assert VllmTeacher(part()).identity == served.identity
     assert served.identity.startswith(f"vllm:{EMBEDDED}@")
     assert served.identity.endswith(":auto")
@@ -72,7 +72,7 @@ def test_it_is_the_same_teacher_in_process_and_served() -> None:
     ],
 )
 def test_arguments_that_change_what_is_said_are_part_of_who_answers(args: dict[str, Any], same: bool) -> None:
-    assert (VllmTeacher(part()).identity == VllmTeacher(part(vllm={"args": args})).identity) is same
+    assert (VllmTeacher(part()).identity == VllmTeacher(part(options={"args": args})).identity) is same
 
 
 def test_the_number_type_is_the_checkpoints_own_unless_one_is_named() -> None:
@@ -101,7 +101,7 @@ def no_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("served", [False, True])
 def test_a_missing_vllm_names_the_extra(served: bool) -> None:
     with pytest.raises(MissingExtraError, match=r"vllm backend.*synthkd\[vllm\]"):
-        ask(VllmTeacher(part(vllm={"serve": served})), request())
+        ask(VllmTeacher(part(options={"serve": served})), request())
 
 
 @pytest.mark.usefixtures("no_vllm")

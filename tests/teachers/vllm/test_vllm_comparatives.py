@@ -46,7 +46,7 @@ def test_every_answer_of_a_constrained_run_keeps_to_the_sets_and_is_read(
                 "model": EMBEDDED,
                 "dtype": "float32",
                 "constrained": True,
-                "vllm": {"args": {"max_model_len": 256, "enforce_eager": True}},
+                "options": {"args": {"max_model_len": 256, "enforce_eager": True}},
                 "sampling": {"n": 4, "max_tokens": 40, "seed": 0},
             },
             "corpus": {"path": "corpus"},

@@ -141,7 +141,7 @@ class TestReal:
     def test_a_recipe_ends_in_a_corpus(self, make_recipe: Make, machine: None, served: bool) -> None:
         teacher = {
             **{"backend": "vllm", "model": EMBEDDED, "dtype": "float32"},
-            "vllm": {"serve": served, "args": SMALL},
+            "options": {"serve": served, "args": SMALL},
             "sampling": {"n": 2, "logprobs": True},
         }
         result = pipeline.run(make_recipe(heads=20, teacher=teacher), quiet=True)
@@ -151,14 +151,14 @@ class TestReal:
 
     def test_an_unknown_engine_argument_is_named(self) -> None:
         with pytest.raises(RecipeError, match=r"max_model_lenght.*did you mean 'max_model_len'"):
-            ask(VllmTeacher(part(vllm={"args": {"max_model_lenght": 1}})), request(), seconds=120)
+            ask(VllmTeacher(part(options={"args": {"max_model_lenght": 1}})), request(), seconds=120)
 
     @pytest.mark.parametrize("served", [False, True])
     def test_nothing_is_left_of_an_engine_whose_parent_is_killed(self, machine: None, served: bool) -> None:
         code = (
             "import asyncio, sys; sys.path[:0] = sys.argv[1:3]; from support import vllm as t\n"
             "async def work():\n"
-            f"    who = t.VllmTeacher(t.part(dtype='float32', vllm={{'serve': {served}, 'args': {SMALL}}}))\n"
+            f"    who = t.VllmTeacher(t.part(dtype='float32', options={{'serve': {served}, 'args': {SMALL}}}))\n"
             "    await t.hear(who, t.request()); print('answered', flush=True); await asyncio.sleep(600)\n"
             "if __name__ == '__main__':\n"
             "    asyncio.run(work())"

@@ -26,7 +26,7 @@ def test_the_servers_command_line() -> None:
     chosen = part(
         model="who/what",
         revision="v2",
-        vllm={
+        options={
             "tensor_parallel_size": 2,
             "args": {
                 "max_model_len": 256,
@@ -68,7 +68,7 @@ def test_the_server_sends_no_usage_and_asks_no_key(monkeypatch: pytest.MonkeyPat
 
 def test_another_python_is_a_path_from_the_recipe_or_a_programs_name(tmp_path: Path) -> None:
     def found(python: str) -> str | None:
-        return python_of(part(vllm={"python": python}), tmp_path)
+        return python_of(part(options={"python": python}), tmp_path)
 
     assert found("env/bin/python") == str(tmp_path / "env/bin/python")
     assert found("/opt/env/bin/python") == "/opt/env/bin/python"
@@ -191,7 +191,7 @@ def test_a_server_that_is_not_ready_in_time_is_stopped(stand_in: StandIn, tmp_pa
 @pytest.mark.slow
 def test_a_python_that_is_not_there_is_named() -> None:
     with pytest.raises(RecipeError, match=r"teacher\.vllm\.python: /no/such/python cannot be run"):
-        ask(VllmTeacher(part(vllm={"serve": True, "python": "/no/such/python"})), request())
+        ask(VllmTeacher(part(options={"serve": True, "python": "/no/such/python"})), request())
 
 
 @pytest.mark.slow
@@ -213,14 +213,14 @@ def test_nothing_is_left_of_a_server_whose_parent_is_killed(
     teacher = stand_in("time.sleep(600)" if while_starting else "")
     code = (
         "import asyncio, sys; sys.path[:0] = sys.argv[1:3]; from support import vllm as t\n"
-        "who = t.VllmTeacher(t.part(vllm={'serve': True, 'python': sys.argv[3]}))\n"
+        "who = t.VllmTeacher(t.part(options={'serve': True, 'python': sys.argv[3]}))\n"
         "async def work():\n"
         "    await t.hear(who, t.request()); print('answered', flush=True); await asyncio.sleep(600)\n"
         "asyncio.run(work())"
     )
     folders = [str(ROOT / "tests"), str(ROOT / "tests" / "teachers")]
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, *folders, str(teacher.part.vllm.python)], stdout=subprocess.PIPE
+        [sys.executable, "-c", code, *folders, str(teacher.options.python)], stdout=subprocess.PIPE
     )
     assert parent.stdout is not None
     if not while_starting:
