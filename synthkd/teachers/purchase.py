@@ -87,7 +87,7 @@ class Purchase:
     # What subclasses replace.
 
     def is_ending(self) -> bool:
-        """Whether nothing more is to be sent."""
+        """Return True if nothing more is to be sent."""
         return False
 
     def on_pending(self, samples: int) -> None:

@@ -1,4 +1,4 @@
-"""What a run may spend: its caps, and the most that each request may cost."""
+"""Spending of a run: its caps, and bounds on the cost of each request."""
 
 from __future__ import annotations
 

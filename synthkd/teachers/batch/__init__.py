@@ -4,7 +4,7 @@ module            subject
 ----------------  ----------------------------------------------------------------------
 `teacher`         the backend
 `stream`          requests to batches, batches to answers
-`earlier_batches`  samples in batches that earlier runs submitted
+`earlier_batches` samples in batches that earlier runs submitted
 `submission`      submit one batch, without losing or doubling it
 `drafts`          requests as files within the provider's limits
 `provider`        files and batches over the `openai` package

@@ -56,7 +56,7 @@ _CROWDED = "token_limit_exceeded"
 
 @dataclass(frozen=True)
 class BatchSetup:
-    """What a stream needs of its teacher.
+    """Settings that a stream takes over from its teacher.
 
     Attributes:
         part: The recipe's teacher part.

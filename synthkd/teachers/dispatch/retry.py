@@ -59,7 +59,7 @@ class PartialAnswerError(TeacherError):
 
 @dataclass(frozen=True)
 class DispatchPolicy:
-    """How requests are sent and retried. Times are in seconds.
+    """Limits and retries of sending. Times are in seconds.
 
     Attributes:
         concurrency: Requests in flight at most.

@@ -22,7 +22,7 @@ _MAX_TOKEN = 256
 
 @dataclass(frozen=True, slots=True)
 class ChoiceLogprobs:
-    """What the log-probabilities of a choice tell; None if unknown.
+    """Summary of the log-probabilities of a choice; None for values that are unknown.
 
     Attributes:
         logprob: Sum over the answer's tokens, in nats.

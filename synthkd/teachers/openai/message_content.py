@@ -41,7 +41,7 @@ _TEXT_FIELDS = ("thinking", "reasoning", "reasoning_content", "text", "content",
 _MAX_DEPTH = 4
 
 
-class Refusal:
+class ModelRefusal:
     """A model's own refusal, which stands beside an empty content."""
 
     __slots__ = ("text",)
@@ -58,7 +58,7 @@ def choice_text(choice: dict[str, Any]) -> Any:
     elif type(message) is dict:
         content = message.get("content")
         if not content and type(refusal := message.get("refusal")) is str and refusal:
-            return Refusal(refusal)
+            return ModelRefusal(refusal)
     else:
         return message
     if content is None:
@@ -79,7 +79,7 @@ def _join_parts(parts: list[Any]) -> Any:
         elif _is_thought(part):
             continue
         elif part.get("type") == "refusal" and type(refusal := part.get("refusal")) is str:
-            return Refusal(refusal)
+            return ModelRefusal(refusal)
         elif part.get("type") in _TEXT_PARTS and type(part.get("text")) is str:
             texts.append(part["text"])
         elif "text" in part:

@@ -98,7 +98,7 @@ def remedy_for(parameter: str) -> str:
 
 @dataclass
 class ParameterSupport:
-    """What is known of one server.
+    """Knowledge of the parameters that one server takes.
 
     Attributes:
         token_limit: The field of the token limit; None if unknown.

@@ -40,7 +40,7 @@ from synthkd.teachers.openai.embedded_errors import embedded_error
 from synthkd.teachers.openai.logprobs import choice_logprobs
 from synthkd.teachers.openai.message_content import (
     Mask,
-    Refusal,
+    ModelRefusal,
     choice_finish_reason,
     choice_reasoning,
     choice_text,
@@ -244,7 +244,7 @@ def _choice_error(choice: dict[str, Any], mask: Mask, error_meaning: ErrorMeanin
 def _filtered(request: Request, index: int, reason: str, text: Any, mask: Mask) -> Failure:
     """Return the failure of a choice without a text."""
     request_id = request.request_id
-    if isinstance(text, Refusal):
+    if isinstance(text, ModelRefusal):
         return Failure(request_id, index, "refusal", mask(representable(text.text))[:_MAX_DETAIL])
     if meaning_of(reason) is Finish.FILTERED:
         named = "" if reason == "content_filter" else f" ({reason})"
