@@ -88,10 +88,8 @@ def read(data: Path, part: str, quick: bool) -> pa.Table:
 def vectors(texts: list[str], encoder: str) -> Any:
     """Unit vectors (n, d) of a frozen encoder."""
     from synthkd.encoders.frozen import FrozenEncoder
-    from synthkd.encoders.load import encoder_hash, load_transformer
 
-    model, tokenizer = load_transformer(encoder)
-    return FrozenEncoder(model, tokenizer, 128, "cpu", encoder_hash(model, tokenizer)).of(texts)
+    return FrozenEncoder.load(encoder, 128, "cpu").embed(texts)
 
 
 def cross_fitted(rows: pa.Table, kind: Kind, encoder: str | None) -> dict[str, Any]:

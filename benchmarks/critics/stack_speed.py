@@ -66,7 +66,7 @@ def figures(options: Options) -> Figures:
 
 def _seconds(work: Callable[[Any], Any], rows: Any) -> float:
     """Time one call, after forgetting the vectors that an encoder computed before."""
-    for known in frozen._SHARED.values():
+    for known in frozen._CACHE.values():
         known.clear()
     begin = time.process_time()
     work(rows)

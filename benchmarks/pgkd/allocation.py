@@ -200,9 +200,9 @@ def _read(file: Path) -> LabelledTexts:
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:
     """Unit vectors (n, d) of the encoder, or of hashed words without one."""
     if encoder:
-        from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
+        from synthkd.encoders.frozen import load_frozen_encoder
 
-        return embed_texts(load_frozen_encoder(encoder, None, None), texts)
+        return load_frozen_encoder(encoder, None, None).embed(texts)
     from sklearn.feature_extraction.text import HashingVectorizer
 
     return HashingVectorizer(n_features=1 << 12, ngram_range=(1, 2)).transform(texts).toarray()

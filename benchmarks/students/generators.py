@@ -100,7 +100,7 @@ def _bare(base: Path, examples: list[Any]) -> float:
             labels = torch.full((len(rows), width), -100)
             for place, i in enumerate(rows):
                 ids[place, : len(pieces[i])] = pieces[i]
-                labels[place, coded.given[i] : len(pieces[i])] = pieces[i][coded.given[i] :]
+                labels[place, coded.prompt_lengths[i] : len(pieces[i])] = pieces[i][coded.prompt_lengths[i] :]
             mask = (labels >= 0) | (ids > 0)
             model(input_ids=ids, attention_mask=mask.long(), labels=labels, use_cache=False).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

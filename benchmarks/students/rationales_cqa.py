@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmarks.base import Figures, Options
 from benchmarks.students.seeds import Floats, format_interval, interval, interval_figures
 from benchmarks.text_table import table
-from synthkd.encoders.frozen import embed_texts, load_frozen_encoder
+from synthkd.encoders.frozen import load_frozen_encoder
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
 
@@ -52,7 +52,7 @@ def _vectors(texts: list[str], encoder: str, kept: Path | None) -> Any:
     path = kept / "cqa.npy" if kept else None
     if path is not None and path.is_file() and len(found := np.load(path)) == len(texts):
         return found
-    found = embed_texts(load_frozen_encoder(encoder, 64, None), texts).astype(np.float32)
+    found = load_frozen_encoder(encoder, 64, None).embed(texts).astype(np.float32)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, found)

@@ -98,7 +98,7 @@ def forget() -> None:
     """Forget the vectors of texts, so that each turn computes them."""
     from synthkd.encoders import frozen
 
-    for known in frozen._SHARED.values():
+    for known in frozen._CACHE.values():
         known.clear()
 
 

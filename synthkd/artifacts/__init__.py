@@ -3,6 +3,7 @@
 folder       `hashes.json`: written with a folder, compared when the folder is read
 settings     JSON files read with pydantic models: types, bounds, finite numbers, no unknown field
 arrays       safetensors and Parquet: names, types, shapes, finite numbers, bounded memory
+model_files  settings and arrays of a trained model
 checkpoint   transformers checkpoints: safetensors only, and nothing that names code
 """
 

@@ -11,20 +11,14 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
-from synthkd.artifacts.arrays import Arrays, read_arrays, write_arrays
+from synthkd.artifacts.arrays import Arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT, check_hashes, write_hashes
-from synthkd.artifacts.settings import (
-    Columns,
-    Name,
-    PluginName,
-    Settings,
-    checked_settings,
-    read_object,
-)
+from synthkd.artifacts.model_files import ModelFiles
+from synthkd.artifacts.settings import Columns, Name, PluginName, Settings
 from synthkd.errors import CriticError
-from synthkd.storage import write_json
 
 ARRAYS, CONFIG = "critic.safetensors", "critic.json"
+_FILES = ModelFiles(CRITIC_ARTIFACT, "critic", CONFIG, ARRAYS)
 
 
 class CriticSettings(Settings):
@@ -41,8 +35,7 @@ S = TypeVar("S", bound=CriticSettings)
 
 def write_files(folder: Path, arrays: Arrays, config: dict[str, Any]) -> None:
     """Write arrays and settings into an existing folder, then the hashes of all its files."""
-    write_arrays(folder / ARRAYS, arrays)
-    write_json(folder / CONFIG, config)
+    _FILES.write(folder, config, arrays)
     write_hashes(folder)
 
 
@@ -54,11 +47,8 @@ def read_files(folder: Path, critic: str, version: int, settings: type[S]) -> tu
     if not (folder / CONFIG).is_file():
         raise CriticError(f"{folder}: no critic here (no {CONFIG})")
     check_hashes(folder, CRITIC_ARTIFACT)
-    found = read_object(folder / CONFIG, CRITIC_ARTIFACT)
-    if found.get("critic") != critic or found.get("version") != version:
-        raise CriticError(f"{folder / CONFIG}: not a critic `{critic}` of this version; train it again")
-    checked = checked_settings(folder / CONFIG, found, settings, CRITIC_ARTIFACT)
-    return read_arrays(folder / ARRAYS, CRITIC_ARTIFACT), checked
+    checked, arrays = _FILES.read(folder, critic, version, settings)
+    return arrays, checked
 
 
 def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:

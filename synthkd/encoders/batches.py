@@ -1,8 +1,8 @@
-"""Rows of like length together: padding is work that nobody reads."""
+"""Tokenise texts, and put texts of similar length into one batch, so that little is padded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,129 +10,115 @@ import numpy as np
 #: A text, and a second text that the encoder reads beside the first.
 TextPair = tuple[str, str | None]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
-#: Rows of a training bucket, in batches: long enough to find rows of like length, short enough to stay mixed.
+#: Batches that are sorted by length together: enough for little padding, few enough to stay mixed.
 _BUCKET = 40
-#: Rows of a batch of a scoring on a CPU: what is computed stays in its cache, and few rows are scored in vain at the end.
+#: Rows of a scoring batch on a CPU: the activations fit into its cache.
 ROWS = 8
-#: Places (rows times tokens) in such a batch on an accelerator.
-ACCELERATED = 16_384
-#: Widths of batches of a scoring are multiples of so many tokens.
-_STEP = 4
+#: Tokens, padding included, of a scoring batch on an accelerator.
+ACCELERATOR_TOKENS = 16_384
+#: Widths of scoring batches are multiples of this many tokens.
+_WIDTH_STEP = 4
+#: Tokenizer fields that the `forward` of a classifier takes.
+CLASSIFIER_FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class TokenizedTexts:
-    """Texts as token ids: ``fields`` holds the tokenizer's lists, ``lengths`` (n,) how many tokens each has."""
+    """Texts as token ids.
+
+    Attributes:
+        fields: The tokenizer's lists, by name.
+        lengths: (n,) tokens of each text.
+    """
 
     def __init__(self, tokenizer: Any, texts: Sequence[TextPair], max_length: int) -> None:
-        left = [first for first, _ in texts]
-        right = (
-            [second or "" for _, second in texts] if any(second is not None for _, second in texts) else None
-        )
+        first = [text for text, _ in texts]
+        second = [other or "" for _, other in texts] if any(other is not None for _, other in texts) else None
         self.tokenizer, self.max_length = tokenizer, max_length
-        # With padding before a text its tokens would have other positions in each batch.
+        # With padding on the left a token's position would depend on the batch.
         tokenizer.padding_side = "right"
         self.fields: dict[str, list[list[int]]] = dict(
-            tokenizer(left, right, truncation=True, max_length=max_length) if left else {"input_ids": []}
+            tokenizer(first, second, truncation=True, max_length=max_length) if first else {"input_ids": []}
         )
         self.lengths: Ints = np.array([len(ids) for ids in self.fields["input_ids"]], dtype=np.int64)
 
-    def batch(self, chosen: Ints, device: str) -> dict[str, Any]:
-        """Tensors of the chosen rows, padded to the longest of them."""
-        return self._tensors(chosen, device)
-
-    def scoring(self, device: str, rows: Ints | None = None) -> Iterator[tuple[Ints, dict[str, Any]]]:
-        """Places among the rows, the longest first, and tensors whose first rows are theirs.
-
-        Batches of one width have one shape, filled with copies of a row: how a matrix product is summed depends on
-        its shape, and a row's score must not depend on the rows beside it.
-        """
-        rows = np.arange(len(self.lengths)) if rows is None else rows
-        widths = np.minimum(-(-self.lengths[rows] // _STEP) * _STEP, self.max_length)
-        for width in np.unique(widths)[::-1].tolist():
-            here, size = np.flatnonzero(widths == width), ROWS
-            if not device.startswith("cpu"):
-                size *= max(1, ACCELERATED // width // ROWS)
-            for start in range(0, len(here), size):
-                places = here[start : start + size]
-                filled = np.concatenate([places, np.repeat(places[:1], size - len(places))])
-                yield places, self._tensors(rows[filled], device, width)
-
-    def _tensors(self, chosen: Ints, device: str, width: int | None = None) -> dict[str, Any]:
-        part = {name: [values[i] for i in chosen] for name, values in self.fields.items()}
+    def tensors(self, rows: Ints, device: str, width: int | None = None) -> dict[str, Any]:
+        """Return the tensors of some rows, padded to the longest of them or to `width` tokens."""
+        part = {name: [values[row] for row in rows] for name, values in self.fields.items()}
         padding = "longest" if width is None else "max_length"
         return dict(
             self.tokenizer.pad(part, padding=padding, max_length=width, return_tensors="pt").to(device)
         )
 
+    def fixed_shape_batches(
+        self, device: str, rows: Ints | None = None
+    ) -> Iterator[tuple[Ints, dict[str, Any]]]:
+        """Yield batches whose shape depends on their width alone, the widest first.
 
-def training_batches(lengths: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
-    """Batches in random order; each is of like lengths, and which rows meet changes with every epoch."""
-    order = rng.permutation(len(lengths))
-    found: list[Ints] = []
-    for start in range(0, len(order), size * _BUCKET):
-        bucket = order[start : start + size * _BUCKET]
-        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
-        found += [bucket[at : at + size] for at in range(0, len(bucket), size)]
-    rng.shuffle(found)
-    return found
+        The order of summation in a matrix product depends on its shape, and a row's score must not
+        depend on the rows beside it: a batch that is not full is filled with copies of a row.
 
-
-def batches_by_tokens(lengths: Ints, places: int = 4096) -> Iterator[Ints]:
-    """Batches from the longest rows to the shortest, each as many rows as fit into so many places."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, places // max(1, int(lengths[order[start]])))
-        yield order[start : start + size]
-        start += size
-
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-#: What a module's `forward` takes.
-NAMES = ("input_ids", "attention_mask", "token_type_ids")
-
-
-def encodable_texts(texts: Sequence[str], bare: bool) -> list[str]:
-    """The texts with question marks for halves of characters; ``bare``: with a full stop for an empty one, where nothing is
-    put around a text, which would have no token then."""
-    found = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
-    return [text if text.strip() else "." for text in found] if bare else found
-
-
-def tokenizable_texts(tokenizer: Any, texts: Sequence[str]) -> list[str]:
-    """The texts as a tokenizer takes them."""
-    return encodable_texts(texts, not tokenizer("")["input_ids"])
+        Yields:
+            The indices of the batch among `rows`, and tensors whose first rows are these.
+        """
+        rows = np.arange(len(self.lengths)) if rows is None else rows
+        widths = np.minimum(-(-self.lengths[rows] // _WIDTH_STEP) * _WIDTH_STEP, self.max_length)
+        for width in np.unique(widths)[::-1].tolist():
+            members, size = np.flatnonzero(widths == width), ROWS
+            if not device.startswith("cpu"):
+                size *= max(1, ACCELERATOR_TOKENS // width // ROWS)
+            for start in range(0, len(members), size):
+                batch = members[start : start + size]
+                filled = np.concatenate([batch, np.repeat(batch[:1], size - len(batch))])
+                yield batch, self.tensors(rows[filled], device, width)
 
 
 def tokenize_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> TokenizedTexts:
-    """Token ids of texts, cut at ``max_length``; only the fields that the module takes."""
-    found = TokenizedTexts(
-        tokenizer, [(text, None) for text in tokenizable_texts(tokenizer, texts)], max_length
-    )
-    found.fields = {name: values for name, values in found.fields.items() if name in NAMES}
-    return found
+    """Tokenise texts for a classifier, cut at `max_length`; keep the fields of `CLASSIFIER_FIELDS`."""
+    pairs: list[TextPair] = [(text, None) for text in tokenizable_texts(tokenizer, texts)]
+    tokenized = TokenizedTexts(tokenizer, pairs, max_length)
+    tokenized.fields = {
+        name: values for name, values in tokenized.fields.items() if name in CLASSIFIER_FIELDS
+    }
+    return tokenized
 
 
-def forward_in_batches(
-    module: Any,
-    call: Callable[[Mapping[str, Any]], Any],
-    rows: TokenizedTexts,
-    device: str,
-    chosen: Ints | None = None,
-) -> Floats:
-    """(n, width) what ``call`` gives for the fields of the chosen rows, in their order; computed in fp32."""
-    import torch
+def tokenizable_texts(tokenizer: Any, texts: Sequence[str]) -> list[str]:
+    """Replace what a tokenizer cannot take (see `encodable_texts`)."""
+    return encodable_texts(texts, fill_empty=not tokenizer("")["input_ids"])
 
-    places = np.arange(len(rows.lengths)) if chosen is None else chosen
-    found: list[Any] = [None] * len(places)
-    was = module.training
-    module.train(False)
-    try:
-        with torch.inference_mode():
-            for batch in batches_by_tokens(rows.lengths[places]):
-                values = call(rows.batch(places[batch], device)).double().cpu().numpy()
-                for place, value in zip(batch, values, strict=True):
-                    found[place] = value
-    finally:
-        module.train(was)
-    return np.array(found, dtype=np.float64)
+
+def encodable_texts(texts: Sequence[str], fill_empty: bool) -> list[str]:
+    """Replace lone surrogates by question marks.
+
+    Args:
+        texts: The texts.
+        fill_empty: Write a full stop for a blank text: a tokenizer without special tokens would give
+            no token.
+    """
+    encodable = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+    return [text if text.strip() else "." for text in encodable] if fill_empty else encodable
+
+
+def training_batches(lengths: Ints, size: int, rng: np.random.Generator) -> list[Ints]:
+    """Return an epoch's batches in random order, each of rows of similar length.
+
+    Rows are drawn into buckets first, so that other rows meet in every epoch.
+    """
+    order = rng.permutation(len(lengths))
+    batches: list[Ints] = []
+    for start in range(0, len(order), size * _BUCKET):
+        bucket = order[start : start + size * _BUCKET]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += [bucket[at : at + size] for at in range(0, len(bucket), size)]
+    rng.shuffle(batches)
+    return batches
+
+
+def batches_by_tokens(lengths: Ints, tokens: int = 4096) -> Iterator[Ints]:
+    """Yield batches of at most so many tokens, padding included, from the longest rows to the shortest."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, tokens // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size

@@ -9,91 +9,120 @@ from typing import Any
 import numpy as np
 
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
-from synthkd.encoders import load as models
-from synthkd.encoders.batches import TokenizedTexts, tokenizable_texts
-from synthkd.encoders.load import load_classifier_encoder, max_text_length
+from synthkd.encoders.batches import TextPair, TokenizedTexts, tokenizable_texts
+from synthkd.encoders.device import pick_device
+from synthkd.encoders.forward import Floats, mean_pool
+from synthkd.encoders.load import (
+    encoder_hash,
+    load_classifier_encoder,
+    load_transformer,
+    max_text_length,
+    usable_length,
+)
 from synthkd.encoders.reference import EncoderReference
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-#: Texts whose vectors are kept in memory; what is not needed goes when there are more.
-KEPT = 100_000
-#: Vectors by encoder: cross-fitting trains many heads on one encoder, and each text is encoded once for all.
-_SHARED: dict[str, dict[str, Any]] = {}
+#: Texts whose vectors stay in memory. Above this, vectors that a call does not need are dropped.
+CACHED_TEXTS = 100_000
+#: Vectors by encoder, length and device: cross-fitting trains many heads on one encoder.
+_CACHE: dict[str, dict[str, Any]] = {}
 
 
 class FrozenEncoder:
-    """Texts to unit vectors: the mean of the last layer over a text's tokens."""
+    """A frozen encoder that gives texts unit vectors: the normalised mean of the last layer.
 
-    def __init__(self, model: Any, tokenizer: Any, max_length: int, device: str, content: str) -> None:
+    Attributes:
+        model: The transformers model, on `device`.
+        tokenizer: Its tokenizer.
+        max_length: Tokens that are read of a text.
+        device: The device.
+        sha256: The hash of weights and tokenizer (`encoder_hash`).
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, max_length: int, device: str, sha256: str) -> None:
         self.model, self.tokenizer = model.to(device), tokenizer
-        self.max_length, self.device, self.content = max_length, device, content
-        self._known = _SHARED.setdefault(f"{content}:{max_length}:{device}", {})
+        self.max_length, self.device, self.sha256 = max_length, device, sha256
+        self._vectors = _CACHE.setdefault(f"{sha256}:{max_length}:{device}", {})
 
-    def of(self, texts: Sequence[str]) -> Floats:
-        """(n, d) vectors; a text that was met before is not encoded again."""
-        new = sorted({text for text in texts if text not in self._known})
-        if len(self._known) + len(new) > KEPT:
-            for text in set(self._known) - set(texts):
-                del self._known[text]
-        self._known.update(zip(new, self._encode(new), strict=True))
-        return np.array([self._known[text] for text in texts], dtype=np.float64)
+    @classmethod
+    def load(cls, name: str, max_length: int, device: str | None = None) -> FrozenEncoder:
+        """Load an encoder by folder or hub name; `max_length` is cut to what the encoder reads.
 
-    def _encode(self, texts: list[str]) -> Any:
+        Raises:
+            CriticError: The checkpoint cannot be loaded.
+        """
+        model, tokenizer = load_transformer(name)
+        length = usable_length(model, tokenizer, max_length)
+        return cls(model, tokenizer, length, pick_device(device), encoder_hash(model, tokenizer))
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return (n, d) unit vectors; encode only texts without a vector in memory."""
+        texts = tokenizable_texts(self.tokenizer, texts)
+        new = sorted({text for text in texts if text not in self._vectors})
+        if len(self._vectors) + len(new) > CACHED_TEXTS:
+            for text in set(self._vectors) - set(texts):
+                del self._vectors[text]
+        self._vectors.update(zip(new, self._encode(new), strict=True))
+        return np.array([self._vectors[text] for text in texts], dtype=np.float64)
+
+    def _encode(self, texts: list[str]) -> list[Any]:
         import torch
 
-        encoded = TokenizedTexts(self.tokenizer, [(text, None) for text in texts], self.max_length)
-        found: list[Any] = [None] * len(texts)
+        pairs: list[TextPair] = [(text, None) for text in texts]
+        tokenized = TokenizedTexts(self.tokenizer, pairs, self.max_length)
+        vectors: list[Any] = [None] * len(texts)
         with torch.inference_mode():
-            for batch, fields in encoded.scoring(self.device):
-                states = self.model(**fields).last_hidden_state
-                mask = fields["attention_mask"][..., None].to(states.dtype)
-                mean = (states * mask).sum(1) / mask.sum(1)
+            for batch, fields in tokenized.fixed_shape_batches(self.device):
+                mean = mean_pool(self.model, fields)
                 unit = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
-                for place, vector in zip(batch, unit[: len(batch)], strict=True):
-                    found[place] = vector
-        return found
+                for row, vector in zip(batch, unit[: len(batch)], strict=True):
+                    vectors[row] = vector
+        return vectors
 
 
-#: By name, state of its files, length and device.
+#: The encoder that was loaded last, by name, state of its files, length and device.
 _LOADED: dict[tuple[Any, ...], FrozenEncoder] = {}
-
-
-def load_referenced_encoder(
-    reference: EncoderReference, folder: Path, given: str | None, max_length: int | None, device: str | None
-) -> tuple[FrozenEncoder, str]:
-    """The vectors of the encoder that a student's folder names, compared by content, and where it was found."""
-    for place in reference.candidates(folder, given, STUDENT_ARTIFACT):
-        vectors = load_frozen_encoder(place, max_length, device, local=given is None)
-        if vectors.content == reference.sha256:
-            return vectors, place
-    raise AssertionError("candidates end with an error")
 
 
 def load_frozen_encoder(
     name: str, max_length: int | None, device: str | None, local: bool = False
 ) -> FrozenEncoder:
-    """The vectors of an encoder by folder or hub name. Raises `StudentError` for what is no encoder with safetensors.
+    """Load the frozen encoder of a student, or return the loaded one if its files are unchanged.
 
-    ``local``: a hub name is read from the cache of this machine and not looked up.
+    Args:
+        name: A folder, or a model of the hub.
+        max_length: Tokens of a text (see `max_text_length`).
+        device: The device (see `pick_device`).
+        local: Read a hub model from this machine's cache only.
+
+    Raises:
+        StudentError: The checkpoint is no encoder with safetensors.
     """
-    device = models.pick_device(device)
-    key = (name, _state(Path(name)), max_length, device)
+    device = pick_device(device)
+    key = (name, _file_times(Path(name)), max_length, device)
     if key not in _LOADED:
         model, tokenizer = load_classifier_encoder(name, local=local)
         _LOADED.clear()  # one encoder at a time is in memory
         length = max_text_length(model, tokenizer, max_length)
-        content = models.encoder_hash(model, tokenizer)
-        _LOADED[key] = FrozenEncoder(model, tokenizer, length, device, content)
+        _LOADED[key] = FrozenEncoder(model, tokenizer, length, device, encoder_hash(model, tokenizer))
     return _LOADED[key]
 
 
-def embed_texts(vectors: FrozenEncoder, texts: Sequence[str]) -> Floats:
-    """(n, d) unit vectors, each text encoded once in a process."""
-    return vectors.of(tokenizable_texts(vectors.tokenizer, texts))
+def load_referenced_encoder(
+    reference: EncoderReference, folder: Path, given: str | None, max_length: int | None, device: str | None
+) -> tuple[FrozenEncoder, str]:
+    """Load the frozen encoder that a student's folder names, and return where it was found.
+
+    The arguments are those of `load_referenced` and `load_frozen_encoder`.
+    """
+    for place in reference.candidates(folder, given, STUDENT_ARTIFACT):
+        encoder = load_frozen_encoder(place, max_length, device, local=given is None)
+        if encoder.sha256 == reference.sha256:
+            return encoder, place
+    raise AssertionError("candidates end with an error")
 
 
-def _state(folder: Path) -> tuple[Any, ...]:
-    """Which files of which time a folder has: an encoder that was trained again is another."""
+def _file_times(folder: Path) -> tuple[Any, ...]:
+    """Names and times of a folder's weights: an encoder that was trained again is another one."""
     if not folder.is_dir():
         return ()
     return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.safetensors")))

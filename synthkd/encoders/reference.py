@@ -1,4 +1,4 @@
-"""A frozen encoder that an artefact was trained on: named by its content, not copied, and found again after a move."""
+"""References to frozen encoders: named by their content, not copied, and found again after a move."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from synthkd.artifacts.folder import ENCODER, Artifact
 from synthkd.artifacts.settings import Settings, Sha256
 from synthkd.storage import place_of
 
-#: Folders above the artefact's in which an encoder of that name is looked for: it may be a fold of a member of a stack.
+#: Folders above the artefact's in which the encoder is looked for: a fold of a stack's member is deep.
 _ABOVE = 3
 
 
 class EncoderReference(Settings):
-    """Name of an encoder in an artefact's folder, without an absolute path: nothing of the machine is published.
+    """What an artefact's folder records of its frozen encoder: no absolute path, nothing of the machine.
 
-    ``name`` of the folder, or on the hub (``hub``); ``path`` from the artefact's folder to it, unless that would lead
-    through the root or above the home folder.
+    Attributes:
+        name: The name of the encoder's folder, or its name on the hub.
+        path: The relative path from the artefact's folder, unless it leads through the root or above
+            the home folder.
+        hub: The name is one of the hub.
+        sha256: The hash of weights and tokenizer.
     """
 
     name: Annotated[str, Field(pattern=r"^[^\\:\x00]{1,200}$")]
@@ -31,16 +35,20 @@ class EncoderReference(Settings):
 
     @classmethod
     def of(cls, given: str, sha256: str, folder: Path) -> EncoderReference:
-        """Name an encoder that was given as a folder or hub name, for an artefact that is written to ``folder``."""
+        """Refer to an encoder, given as a folder or hub name, from an artefact in `folder`."""
         place = Path(given).expanduser()
         if not place.is_dir():
             return cls(name=given, hub=True, sha256=sha256)
         return cls(name=place.resolve().name, path=_between(folder, place), sha256=sha256)
 
     def candidates(self, folder: Path, given: str | None, artifact: Artifact) -> Iterator[str]:
-        """Where it may be: where the user says, in the artefact's folder, beside it, or along its relative path.
+        """Yield the places where the encoder may be, for the caller to compare by hash.
 
-        Raises the artefact's error at the end: what was tried was not the encoder of the training.
+        These are the user's own (`given`) alone, or else the artefact's folder, the folders above it,
+        the recorded path, and the hub's cache.
+
+        Raises:
+            UserError: The artefact's error, after the last place: none had the encoder of the training.
         """
         if given is not None:
             yield resolve_encoder_path(given)
@@ -66,13 +74,13 @@ class EncoderReference(Settings):
 
 
 def resolve_encoder_path(given: str) -> str:
-    """The absolute path of an encoder's folder, so that the working folder may change; a hub name as it is."""
+    """Return the absolute path of an encoder's folder, or a hub name unchanged."""
     place = Path(given).expanduser()
     return str(place.resolve()) if place.is_dir() else given
 
 
 def _between(folder: Path, place: Path) -> str | None:
-    """The relative path from a folder to a place; None if it would name what lies above the project or the home folder."""
+    """Return the relative path to a place; None if it leads through the root or above the home folder."""
     here, there = place_of(folder.resolve()), place.resolve()
     try:
         common = Path(os.path.commonpath([here, there]))

@@ -1,4 +1,4 @@
-"""What a student is."""
+"""The contract of students: `Student`, and the two sorts `Classifier` and `TextStudent`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from synthkd.errors import StudentError, nearest
 from synthkd.students.training_hashes import text_hashes
 
-#: Characters of a name that no reader sees and no spelling needs.
-_UNSEEN = dict.fromkeys([0x00AD, 0x200B, 0x2060, 0xFEFF])
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from synthkd.kinds.base import Kind, Row
+
+    Rows = Iterable[Row]
+
+#: Invisible characters that no spelling needs.
+_INVISIBLE = dict.fromkeys([0x00AD, 0x200B, 0x2060, 0xFEFF])
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Labelled texts to train on or to judge by; all of equal length n.
+    """Labelled texts; all parts have the same length n.
 
-    ``weights`` (n,): how much a row counts; None for 1 each. ``soft`` (n, C): a teacher's probabilities in the order of the
-    classes that the student was made with, for the objectives that learn from them.
+    Attributes:
+        texts: The texts.
+        labels: Their labels.
+        weights: (n,) weights; None for 1 each.
+        soft: (n, C) probabilities of a teacher, in the order of the student's classes, for objectives
+            that learn from them.
     """
 
     texts: tuple[str, ...]
@@ -43,117 +54,155 @@ class LabelledTexts:
         return len(self.texts)
 
     def take(self, rows: Sequence[int] | Ints) -> LabelledTexts:
-        """These rows, in this order."""
-        places = [int(row) for row in rows]
+        """Return some rows, in the given order."""
+        indices = [int(row) for row in rows]
         return replace(
             self,
-            texts=tuple(self.texts[i] for i in places),
-            labels=tuple(self.labels[i] for i in places),
-            weights=None if self.weights is None else self.weights[places],
-            soft=None if self.soft is None else self.soft[places],
+            texts=tuple(self.texts[i] for i in indices),
+            labels=tuple(self.labels[i] for i in indices),
+            weights=None if self.weights is None else self.weights[indices],
+            soft=None if self.soft is None else self.soft[indices],
         )
 
 
 def normal_class_name(text: str) -> str:
-    """The name of a class as all readers take it: NFC, single blanks, none at the ends, no characters without a width.
+    """Return the name of a class in NFC, with single blanks, and without invisible characters.
 
-    Names with commas or quotes, numbers, and names such as ``NA`` or ``None`` are names like any.
+    Names with commas or quotes, numbers, and names such as `NA` or `None` are names like any other.
     """
-    return " ".join(unicodedata.normalize("NFC", text.translate(_UNSEEN)).split())
+    return " ".join(unicodedata.normalize("NFC", text.translate(_INVISIBLE)).split())
 
 
 def check_known_labels(
-    labels: Sequence[str], classes: Sequence[str], where: str = "", remedy: str = ""
+    labels: Sequence[str], classes: Sequence[str], source: str = "", remedy: str = ""
 ) -> None:
-    """Refuse a label that is none of the classes; ``where`` the labels stand, and what to do: ``remedy``."""
+    """Refuse a label that is no class.
+
+    Args:
+        labels: The labels.
+        classes: The student's classes.
+        source: The file of the labels, for the message.
+        remedy: What to do, for the message.
+    """
     known = set(classes)
     for number, label in enumerate(labels, 1):
         if label not in known:
             hint = nearest(str(label), sorted(known)) if len(known) <= 20 else ""
-            said = f"row {number}: {label!r} is none of the {len(known)} classes of the student{hint}{remedy}"
-            raise StudentError(f"{where} {said}" if where else said)
+            problem = (
+                f"row {number}: {label!r} is none of the {len(known)} classes of the student{hint}{remedy}"
+            )
+            raise StudentError(f"{source} {problem}" if source else problem)
 
 
 def check_distinct_names(classes: Sequence[str]) -> None:
-    """Refuse classes whose names differ in blanks or Unicode form alone (`class_name`)."""
+    """Refuse classes whose names are equal but for blanks or Unicode form (`normal_class_name`)."""
     known: dict[str, str] = {}
     for name in classes:
         if (other := known.setdefault(normal_class_name(name), name)) != name:
             raise StudentError(
-                f"the class {name!r} reads the same as {other!r}; write the labels alike (`students.rows.read_texts` does)"
+                f"the class {name!r} reads the same as {other!r}; write the labels alike"
+                " (`read_labelled_texts` does)"
             )
 
 
 def label_indices(labels: Sequence[str], classes: Sequence[str]) -> Ints:
-    """(n,) place of each label among the classes."""
-    known = {label: place for place, label in enumerate(classes)}
+    """Return the (n,) index of each label among the classes."""
+    known = {label: index for index, label in enumerate(classes)}
     return np.fromiter((known[label] for label in labels), np.int64, len(labels))
 
 
-def text_list(given: Iterable[Any]) -> list[str]:
-    """The texts of a list, an array or a column; a string is one text. Raises `StudentError` for what is no text."""
-    if isinstance(given, Mapping | bytes) or hasattr(given, "columns") or not hasattr(given, "__iter__"):
-        # A table would give the names of its columns.
+def text_list(texts: Iterable[Any]) -> list[str]:
+    """Return the texts of a list, an array or a column; a string is one text.
+
+    Raises:
+        StudentError: An item is no text, or the texts are a table.
+    """
+    if isinstance(texts, Mapping | bytes) or hasattr(texts, "columns") or not hasattr(texts, "__iter__"):
+        # Iterating a table would give the names of its columns.
         raise StudentError(
-            f"texts: a {type(given).__name__} was given; give a text, a list of texts or one column of a table"
+            f"texts: a {type(texts).__name__} was given; give a text, a list of texts or one column of a table"
         )
-    texts = [given] if isinstance(given, str) else list(given)
-    for number, text in enumerate(texts, 1):
+    items = [texts] if isinstance(texts, str) else list(texts)
+    for number, text in enumerate(items, 1):
         if not isinstance(text, str):
-            said = "empty" if text is None or text != text else f"a {type(text).__name__}"
-            raise StudentError(f"text {number:,} of {len(texts):,} is {said}, where a text is needed")
-    return texts
+            problem = "empty" if text is None or text != text else f"a {type(text).__name__}"
+            raise StudentError(f"text {number:,} of {len(items):,} is {problem}; a text is needed")
+    return items
 
 
 def validated_seed(seed: Any) -> int:
-    """The seed, where it is one that every generator of random numbers takes."""
+    """Return the seed if all generators of random numbers take it."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 32:
         raise StudentError(f"seed: a whole number from 0 to {(1 << 32) - 1} is needed, not {seed!r}")
     return int(seed)
 
 
-def check_option_names(given: Iterable[Any], known: Sequence[str], what: str) -> None:
-    """Raise `StudentError` for the first option that ``what`` does not have, with the nearest one that it has."""
-    for name in given:
+def check_option_names(names: Iterable[Any], known: Sequence[str], owner: str) -> None:
+    """Refuse the first name that is no option of `owner`, and tell the nearest option."""
+    for name in names:
         if name not in known:
-            raise StudentError(f"{what}: no option {name!r}{nearest(str(name), list(known))}")
+            raise StudentError(f"{owner}: no option {name!r}{nearest(str(name), list(known))}")
 
 
 class Student(ABC):
-    """What classifiers and generators share. Options are keyword arguments of the constructor; a wrong one is refused
-    there, before anything is read."""
+    """A small model that is trained on a corpus.
+
+    Options are keyword arguments of the constructor, which refuses a wrong one before anything is read.
+    """
 
     name: ClassVar[str]
-    #: Options that `load` takes, for what a folder does not say.
+    #: Options of `load`, for what a folder does not record.
     load_options: ClassVar[frozenset[str]] = frozenset()
-    #: Hashes of its training rows (`students.training_hashes`); they are kept in its folder.
-    training_hashes: frozenset[int] = frozenset()
-    #: What it learns: labels of texts, or knowledge of a kind as text.
+    #: What it learns: labels of texts, or texts.
     learns: ClassVar[Literal["labels", "text"]]
+    #: Whether `export_onnx` exports it: it then has `model`, `tokenizer`, `max_length` and `temperature`.
+    exports_onnx: ClassVar[bool] = False
+    #: Hashes of its training rows (`students.training_hashes`), which are kept in its folder.
+    training_hashes: frozenset[int] = frozenset()
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch or step whose weights the student has; 0 if none ended, or if it has no epochs."""
+        return 0
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write safetensors, arrays and JSON into an existing empty folder; nothing that can run code."""
+        """Write safetensors and JSON into an existing empty folder; nothing that can run code."""
 
     @classmethod
     @abstractmethod
     def load(cls, folder: Path, **options: Any) -> Self:
-        """Read what `save` wrote; ``options`` are some of `load_options`. Raises `StudentError` for what is missing, cut, altered or of another version."""
+        """Read what `save` wrote.
+
+        Args:
+            folder: The student's folder.
+            options: Some of `load_options`.
+
+        Raises:
+            StudentError: A file is missing, altered, or of another version.
+        """
 
 
 class Classifier(Student):
-    """Texts to one of C classes."""
+    """A student that maps texts to one of C classes."""
 
     learns = "labels"
 
     def __init__(self, classes: Sequence[str] = (), seed: int = 0) -> None:
-        """``classes``: all that there are, also those without a training row; none: those of the training rows, sorted."""
+        """Name the classes.
+
+        Args:
+            classes: All classes, also those without a training row; by default those of the training
+                rows, sorted.
+            seed: The same rows and seed give the same student.
+        """
         if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
             raise StudentError(
-                f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for another value, such as 'no'"
+                f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for another"
+                " value, such as 'no'"
             )
         if len(set(classes)) != len(classes):
-            raise StudentError("a class stands twice among the classes")
+            raise StudentError("classes: a name stands twice; give each class its own name")
         check_distinct_names(classes)
         self.classes: tuple[str, ...] = tuple(classes)
         self.seed = validated_seed(seed)
@@ -163,26 +212,35 @@ class Classifier(Student):
 
     @abstractmethod
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
-        """Train from nothing, also when it was trained before; the same rows and seed give the same student.
+        """Train anew, also if the student was trained before.
 
-        ``validation`` decides when to stop and calibrates the probabilities; without it a part of ``train`` does, or nothing.
-        Raises `StudentError` for rows that cannot train (one class, an unknown label) and `TrainingError` for a loss that
-        is no number.
+        Args:
+            train: Training rows.
+            validation: Rows that decide when to stop and calibrate the probabilities; without them a
+                part of `train` does, or nothing.
+
+        Raises:
+            StudentError: The rows cannot train a classifier: one class, an unknown label.
+            TrainingError: The loss is not finite.
         """
 
     @abstractmethod
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
-        """(n, C) calibrated probabilities, in the order of ``classes``; each row sums to 1. A string is one text."""
+        """Return (n, C) calibrated probabilities, in the order of `classes`; a string is one text."""
 
     def predict(self, texts: Sequence[str] | str) -> list[str]:
-        """The likeliest class of each text; a string is one text."""
+        """Return the most likely class of each text; a string is one text."""
         texts = text_list(texts)
         if not texts:
             return []
-        return [self.classes[place] for place in self.probabilities(texts).argmax(1)]
+        return [self.classes[index] for index in self.probabilities(texts).argmax(1)]
 
     def check_training_rows(self, rows: LabelledTexts, what: str = "training rows") -> None:
-        """Take the classes from the rows if none were given, and note the rows; refuse what no training can come from."""
+        """Check training rows, take the classes from them if none were given, and record their hashes.
+
+        Raises:
+            StudentError: A label is unknown, or fewer than two classes have rows.
+        """
         present = sorted(set(rows.labels))
         check_distinct_names(present)
         if not self.classes:
@@ -194,9 +252,38 @@ class Classifier(Student):
             raise StudentError(f"{what} {has}; a classifier needs rows of two classes at least")
 
     def check_labels(self, rows: LabelledTexts, what: str = "validation rows") -> None:
-        """Refuse a label that is none of the classes."""
+        """Refuse a label that is no class."""
         check_known_labels(rows.labels, self.classes, f"{what},")
 
     def label_indices(self, labels: Sequence[str]) -> Ints:
-        """(n,) place of each label among the classes."""
+        """Return the (n,) index of each label among the classes."""
         return label_indices(labels, self.classes)
+
+
+class TextStudent(Student):
+    """A student that learns to write the rows of a kind."""
+
+    learns = "text"
+    #: What was done in training.
+    record: dict[str, Any]
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """The kind that it was trained on."""
+
+    @abstractmethod
+    def fit_rows(self, rows: Rows | pa.Table, kind: Kind, validation: Rows | pa.Table | None = None) -> Self:
+        """Train on rows of a kind; `validation` decides when to stop."""
+
+    @abstractmethod
+    def fit_corpus(self, corpus: str | Path, validation: str | Path | Rows | pa.Table | None = None) -> Self:
+        """Train on the accepted rows of a corpus; `validation` decides when to stop."""
+
+    @abstractmethod
+    def loss(self, rows: Rows | pa.Table) -> Floats:
+        """Return the (n,) mean cross-entropy of each row's completion, in nats a token.
+
+        Each row is the only answer to its question. NaN for a row that no completion expresses, or that
+        is too long for the model.
+        """

@@ -1,4 +1,4 @@
-"""The read-me of a student's folder."""
+"""The card of a student: the README of its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synthkd.reporting.safe_text import markdown_block, markdown_code
 
 
 def student_card(manifest: dict[str, Any], folder: Path) -> str:
-    """Markdown: what it is, what it was trained on, how good it is, how to use it."""
+    """Return the card as Markdown: training, figures, use."""
     parts = [
         f"# Student {markdown_code(manifest['student'])}",
         _trained(manifest),
@@ -25,7 +25,7 @@ def student_card(manifest: dict[str, Any], folder: Path) -> str:
 
 def _trained(manifest: dict[str, Any]) -> str:
     source = manifest["source"]
-    of = (
+    corpus = (
         f"the corpus {markdown_code(source['path'])} (hash {markdown_code(source['corpus_hash'][:12])})"
         if "corpus_hash" in source
         else markdown_code(source["path"])
@@ -33,7 +33,7 @@ def _trained(manifest: dict[str, Any]) -> str:
     classes = f" of {len(manifest['classes'])} classes" if "classes" in manifest else ""
     what = "examples" if "kind" in manifest else "rows"
     lines = [
-        f"Trained on {manifest['rows']:,} {what}{classes} from {of} in {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
+        f"Trained on {manifest['rows']:,} {what}{classes} from {corpus} in {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
     ]
     if source.get("teacher"):
         lines.append(f"The corpus was written by {markdown_code(source['teacher'])}.")
@@ -44,7 +44,7 @@ def _trained(manifest: dict[str, Any]) -> str:
 
 def _figures(figures: dict[str, Any]) -> str:
     if not figures:
-        return "Judged on no rows yet: `synthkd student eval` does it."
+        return "Not evaluated yet: `synthkd student eval` does it."
     head = f"## On the {figures['on']} rows ({figures['rows']:,})"
     if "accuracy" not in figures:
         return f"{head}\n\nLoss {figures['loss']:.3f} nats a token."
@@ -61,7 +61,7 @@ def _figures(figures: dict[str, Any]) -> str:
     note = (
         ""
         if figures["on"] == "test"
-        else "\n\nThese rows also decided when to stop or how to calibrate: a test would say a little less."
+        else "\n\nThese rows also decided when to stop or how to calibrate: figures of a test split would be a little lower."
     )
     return f"{head}\n\n" + "\n".join(lines) + f"\n\nWeakest classes by F1: {named}.{note}"
 
@@ -74,7 +74,7 @@ def _use(manifest: dict[str, Any], folder: Path) -> str:
         }
         part = yaml.safe_dump(recipe, default_flow_style=None, sort_keys=False, width=1000)
         return (
-            "## Use it\n\nIt is a transformers checkpoint, and a teacher for the next run:\n\n"
+            "## Use it\n\nThe folder is a transformers checkpoint, which can be the teacher of the next run:\n\n"
             + markdown_block(part.rstrip("\n"), "yaml")
         )
     code = (

@@ -1,4 +1,4 @@
-"""Make a student by its name and options, and say what it was made from."""
+"""Make a student by name and options; record the source of its rows and the versions of packages."""
 
 from __future__ import annotations
 
@@ -25,23 +25,27 @@ _PACKAGES = {
 
 
 def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Student:
-    """An untrained student. Raises `StudentError` for an unknown name or option."""
-    made = plugins.find("students", name)
-    known = inspect.signature(made).parameters
+    """Make an untrained student.
+
+    Raises:
+        StudentError: The name or an option is unknown.
+    """
+    student_class = plugins.find("students", name)
+    known = inspect.signature(student_class).parameters
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
     for option in options:
         if option not in known and not takes_all:
             names = [one for one in known if one not in ("classes", "seed")]
             raise StudentError(f"student {name!r}: unknown option {option!r}{nearest(option, names)}")
     try:
-        student: Student = made(**{"seed": seed, **options})
+        student: Student = student_class(**{"seed": seed, **options})
     except TypeError as error:
         raise StudentError(f"student {name!r}: {str(error).split('__init__() ')[-1]}") from None
     return student
 
 
 def source_of(path: Path | None) -> dict[str, Any] | None:
-    """What rows were read: of a corpus its hashes, kind and teacher; of files their hash."""
+    """Return the hashes of a source of rows; of a corpus also kind and teacher."""
     if path is None:
         return None
     shown = published_path(str(path), Path.cwd())
@@ -65,12 +69,12 @@ def source_of(path: Path | None) -> dict[str, Any] | None:
 
 
 def package_versions() -> dict[str, str]:
-    """Of Python, synthkd, and what was loaded to train."""
-    found = {"python": platform.python_version()}
+    """Return the versions of Python, synthkd and the imported packages that can change a student."""
+    versions = {"python": platform.python_version()}
     for module, package in {"synthkd": "synthkd", **_PACKAGES}.items():
         if module in sys.modules:
             try:
-                found[package] = version(package)
+                versions[package] = version(package)
             except PackageNotFoundError:
                 continue
-    return found
+    return versions

@@ -1,7 +1,4 @@
-"""A student's folder: its own files, `student.json` that names the student, and the hashes of all of them.
-
-What is written is whole or not there; what is read is what was written, or is refused.
-"""
+"""A student's folder: the files of the student, `student.json` that names it, and the hashes of all files."""
 
 from __future__ import annotations
 
@@ -33,9 +30,18 @@ class _Card(Settings):
 
 
 def save_student(student: Student, folder: Path | str, manifest: Mapping[str, Any] | None = None) -> Path:
-    """Write a student, replacing one that is there. ``manifest``: what it was trained on, for `read_manifest`.
+    """Write a student, over an earlier one.
 
-    Raises `StorageError` where the folder holds something else than a student.
+    Args:
+        student: The student.
+        folder: Its folder.
+        manifest: What it was trained on, for `read_manifest`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StorageError: The folder holds something other than a student.
     """
     folder = Path(folder)
     with replaced_folder(folder, STUDENT_FOLDER) as new:
@@ -48,22 +54,28 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
 
 
 def load_student(folder: Path | str, encoder: str | Path | None = None) -> Student:
-    """The student that stands in a folder. Raises `StudentError` for what is missing, cut, altered or of another version.
+    """Load the student of a folder.
 
-    ``encoder``: folder or hub name of the frozen encoder of a student on embeddings, if it is not found by itself.
+    Args:
+        folder: The folder.
+        encoder: Folder or hub name of the frozen encoder of a student on embeddings, if it is not found
+            by itself.
+
+    Raises:
+        StudentError: A file is missing, altered, or of another version.
     """
     folder = Path(folder)
     card = read_card(folder)
     check_hashes(folder, STUDENT_ARTIFACT)
-    made: type[Student] = plugins.find("students", card["student"])
+    student_class: type[Student] = plugins.find("students", card["student"])
     options: dict[str, Any] = {} if encoder is None else {"encoder": str(encoder)}
     for name in options:
-        if name not in made.load_options:
+        if name not in student_class.load_options:
             raise StudentError(
-                f"{folder}: the student {made.name!r} has no frozen encoder; leave `{name}` out"
+                f"{folder}: the student {student_class.name!r} has no frozen encoder; leave `{name}` out"
             )
     with STUDENT_ARTIFACT.fitting(folder):
-        student = made.load(folder, **options)
+        student = student_class.load(folder, **options)
     if not isinstance(student, Student) or student.learns != card["learns"]:
         raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
     student.training_hashes = read_training_hashes(folder, STUDENT_ARTIFACT)
@@ -71,7 +83,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
 
 
 def read_card(folder: Path | str) -> dict[str, Any]:
-    """`student.json`: format, student, learns, synthkd (version), manifest."""
+    """Read `student.json`: format, student, learns, synthkd (version), manifest."""
     path = Path(folder) / CARD
     if not path.is_file():
         raise StudentError(f"{folder}: no student here (no {CARD})")
@@ -86,6 +98,6 @@ def read_card(folder: Path | str) -> dict[str, Any]:
 
 
 def read_manifest(folder: Path | str) -> dict[str, Any]:
-    """What `save_student` was told of the student's making."""
+    """Read the manifest that was given to `save_student`."""
     manifest: dict[str, Any] = read_card(folder)["manifest"]
     return manifest

@@ -1,18 +1,22 @@
-"""Losses as pure functions of tensors: shapes, units and sources stand in each docstring.
+"""Training losses as pure functions of tensors.
 
-| objective | needs of the teacher |
+| loss | needs of the teacher |
 |---|---|
 | `soft_cross_entropy` | probabilities of classes: votes, a judge, any model |
 | `kl`, `reverse_kl`, `jensen_shannon`, `distillation`, `dist`, `sinkhorn` | logits of the same classes or tokens |
 | `margin_mse`, `contrastively_weighted_kl` | a score for each text of a list |
-| `dse`, `mixkd` | logits; MixKD's on embeddings that it is given |
+| `dse`, `mixkd` | logits; those of MixKD on embeddings that the teacher is given |
 | `qcrd` | texts alone: rationales that won and lost a vote |
+| `supervised_contrastive` | labels alone |
 
 Logits come from a local `transformers` checkpoint; servers give at most the log-probabilities of some tokens.
+Shapes: B rows, C classes, N texts of a list, T tokens, V tokens of the vocabulary, d dimensions. All losses are in
+nats and are scalars, the mean over the batch, unless the docstring says otherwise.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,83 +24,106 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, softmax
 
+# Cross-entropy and divergences
+
 
 def soft_cross_entropy(student: Tensor, targets: Tensor) -> Tensor:
-    """-sum_c p_c ln q_c with probabilities ``targets`` of the same shape as the student's logits."""
-    _same_shape(student, targets)
+    """Compute -sum_c p_c ln q_c with a teacher's probabilities.
+
+    Args:
+        student: (..., C) logits.
+        targets: (..., C) probabilities.
+    """
+    _check_same_shape(student, targets)
     return -(targets * log_softmax(student, -1)).sum(-1).mean()
 
 
 def kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """Forward KL(teacher || student): the student must be wherever the teacher is. 0 at equality."""
-    log_q, log_p = _soft(student, temperature), _soft(teacher, temperature)
-    _same_shape(student, teacher)
-    return temperature**2 * _kl(log_p, log_q)
+    """Compute tau^2 KL(teacher || student): the student must cover all that the teacher finds likely.
+
+    Args:
+        student: (..., C) logits.
+        teacher: (..., C) logits; a masked token is minus infinity.
+        temperature: tau, of both sides.
+
+    Source: Hinton et al. 2015, arXiv 1503.02531.
+    """
+    log_q, log_p = _log_probabilities(student, temperature), _log_probabilities(teacher, temperature)
+    _check_same_shape(student, teacher)
+    return temperature**2 * _divergence(log_p, log_q)
 
 
 def reverse_kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """Reverse KL(student || teacher): the student must not be where the teacher is not. 0 at equality."""
+    """Compute tau^2 KL(student || teacher): the student must avoid what the teacher finds unlikely.
+
+    Arguments are those of `kl`. Source: Gu et al. 2024 (MiniLLM), arXiv 2306.08543.
+    """
     return kl(teacher, student, temperature)
 
 
 def jensen_shannon(student: Tensor, teacher: Tensor, temperature: float = 1.0, weight: float = 0.5) -> Tensor:
-    """w KL(p || m) + (1-w) KL(q || m), m = w p + (1-w) q, p the teacher; symmetric at w = 0.5, then at most ln 2
-    (generalised as in Agarwal et al. 2024, arXiv 2306.13649)."""
-    _same_shape(student, teacher)
+    """Compute tau^2 (w KL(p || m) + (1-w) KL(q || m)) with m = w p + (1-w) q, p the teacher's.
+
+    Symmetric at w = 0.5, and then at most ln 2.
+
+    Args:
+        student: (..., C) logits.
+        teacher: (..., C) logits.
+        temperature: tau, of both sides.
+        weight: w, between 0 and 1.
+
+    Source: the generalised form of Agarwal et al. 2024, arXiv 2306.13649.
+    """
+    _check_same_shape(student, teacher)
     if not 0 < weight < 1:
         raise ValueError(f"weight must lie between 0 and 1, not {weight}")
-    log_q, log_p = _soft(student, temperature), _soft(teacher, temperature)
-    both = torch.stack([log_p + _log(weight, log_p), log_q + _log(1 - weight, log_q)])
+    log_q, log_p = _log_probabilities(student, temperature), _log_probabilities(teacher, temperature)
+    both = torch.stack([log_p + math.log(weight), log_q + math.log(1 - weight)])
     log_m = torch.logsumexp(both, 0)
-    return temperature**2 * (weight * _kl(log_p, log_m) + (1 - weight) * _kl(log_q, log_m))
+    return temperature**2 * (weight * _divergence(log_p, log_m) + (1 - weight) * _divergence(log_q, log_m))
 
 
 def distillation(
     student: Tensor, teacher: Tensor, labels: Tensor, alpha: float = 0.5, temperature: float = 2.0
 ) -> Tensor:
-    """(1-alpha) CE(labels, student) + alpha tau^2 KL(teacher || student); logits (B, C), labels (B,)."""
-    hard = torch.nn.functional.cross_entropy(student, labels)
+    """Compute (1-alpha) CE(labels, student) + alpha tau^2 KL(teacher || student).
+
+    Args:
+        student: (B, C) logits.
+        teacher: (B, C) logits.
+        labels: (B,) class indices.
+        alpha: The share of the teacher.
+        temperature: tau, of the second term.
+
+    Source: Hinton et al. 2015, arXiv 1503.02531.
+    """
+    hard = cross_entropy(student, labels)
     return (1 - alpha) * hard + alpha * kl(student, teacher, temperature)
 
 
-def _soft(logits: Tensor, temperature: float) -> Tensor:
-    if temperature <= 0:
-        raise ValueError(f"temperature must be above 0, not {temperature}")
-    return log_softmax(logits / temperature, -1)
-
-
-def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Where p is 0 (a masked token) a term and its gradient are 0, whatever q."""
-    p = log_p.exp()
-    return (p * torch.where(p > 0, log_p - log_q, torch.zeros_like(p))).sum(-1).mean()
-
-
-def _log(number: float, like: Tensor) -> Tensor:
-    return torch.log(torch.tensor(number, dtype=like.dtype, device=like.device))
-
-
-def _same_shape(student: Tensor, teacher: Tensor) -> None:
-    if student.shape != teacher.shape:
-        raise ValueError(
-            f"student is {tuple(student.shape)}, teacher {tuple(teacher.shape)}: they must agree"
-        )
-
-
-_EPSILON = 1e-8
+# DIST: correlations in place of divergences
 
 
 def dist(
     student: Tensor, teacher: Tensor, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0
 ) -> Tensor:
-    """DIST (Huang et al. 2022, arXiv 2205.10536): beta (1 - mean_i r(s_i, t_i)) + gamma (1 - mean_c r(s_:c, t_:c)).
+    """Compute tau^2 (beta (1 - mean_i r(s_i, t_i)) + gamma (1 - mean_c r(s_:c, t_:c))).
 
     r is Pearson's correlation of probabilities, along the classes of each row and along the rows of each
-    class; logits (B, C). 0 at equality, and whatever shift and scale the student's probabilities have; a row or class
-    without spread correlates with nothing and costs 1. With one row the second term is left out. The cross-entropy with labels is the caller's to add; the paper has
-    beta = gamma = 2 for classification.
+    class. The loss is 0 at equality, and does not change with shift and scale of the student's
+    probabilities. A row or class without variance has correlation 0. With one row the second term is left
+    out. The cross-entropy with labels is the caller's to add.
+
+    Args:
+        student: (B, C) logits.
+        teacher: (B, C) logits.
+        beta: Weight of the first term; the paper has beta = gamma = 2 for classification.
+        gamma: Weight of the second term.
+        temperature: tau, of both sides.
+
+    Source: Huang et al. 2022, arXiv 2205.10536.
     """
-    if student.shape != teacher.shape or student.dim() != 2:
-        raise ValueError(f"(B, C) twice, not {tuple(student.shape)} and {tuple(teacher.shape)}")
+    _check_matrices(student, teacher)
     s, t = softmax(student / temperature, -1), softmax(teacher / temperature, -1)
     loss = beta * (1 - _pearson(s, t).mean())
     if len(s) > 1:
@@ -104,17 +131,38 @@ def dist(
     return temperature**2 * loss
 
 
+#: Keeps Pearson's correlation finite without variance.
+_EPSILON = 1e-8
+
+
+def _pearson(a: Tensor, b: Tensor) -> Tensor:
+    a, b = a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True)
+    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + _EPSILON)
+
+
+# SinKD: optimal transport between batches
+
+
 def sinkhorn(
     student: Tensor, teacher: Tensor, temperature: float = 2.0, epsilon: float = 0.1, steps: int = 20
 ) -> Tensor:
-    """SinKD (Cui et al. 2024, arXiv 2402.17110): transport cost between a batch of student and of teacher outputs, over B.
+    """Compute the transport cost between the outputs of a batch by student and by teacher, over B.
 
-    W_ij = |p_s,i - p_t,j|_1 (B, B); P = exp(-W / epsilon), rows and then columns normalised ``steps`` times, in log
-    space; the result is sum_ij P_ij W_ij / B. (The published code does not divide, so that it grows with
-    B; it weighs the sum by 0.001.) It is **not** 0 at equality, as epsilon is above 0. Gradients flow through the steps.
+    W_ij = |p_s,i - p_t,j|_1; P = exp(-W / epsilon), whose rows and then columns are normalised `steps`
+    times, in log space; the result is sum_ij P_ij W_ij / B. (The published code does not divide by B, and
+    multiplies the sum by 0.001.) As epsilon is above 0, the loss is **not** 0 at equality. Gradients flow
+    through the steps.
+
+    Args:
+        student: (B, C) logits.
+        teacher: (B, C) logits.
+        temperature: Of both sides.
+        epsilon: Entropic regularisation.
+        steps: Sinkhorn iterations.
+
+    Source: Cui et al. 2024, arXiv 2402.17110.
     """
-    if student.shape != teacher.shape or student.dim() != 2:
-        raise ValueError(f"(B, C) twice, not {tuple(student.shape)} and {tuple(teacher.shape)}")
+    _check_matrices(student, teacher)
     s, t = softmax(student / temperature, -1), softmax(teacher / temperature, -1)
     # Not torch.cdist: its gradient at distance zero is that of another norm.
     cost = (s[:, None, :] - t[None, :, :]).abs().sum(-1)
@@ -125,17 +173,23 @@ def sinkhorn(
     return (log_plan.exp() * cost).sum() / len(cost)
 
 
-def _pearson(a: Tensor, b: Tensor) -> Tensor:
-    a, b = a - a.mean(-1, keepdim=True), b - b.mean(-1, keepdim=True)
-    return (a * b).sum(-1) / (a.norm(dim=-1) * b.norm(dim=-1) + _EPSILON)
+# Rankers: margins and lists
 
 
 def margin_mse(
     positive: Tensor, negative: Tensor, teacher_positive: Tensor, teacher_negative: Tensor
 ) -> Tensor:
-    """Margin-MSE (Hofstätter et al. 2020, arXiv 2010.02666): mean_i ((s+ - s-) - (t+ - t-))^2; raw scores (B,), no softmax.
+    """Compute mean_i ((s+ - s-) - (t+ - t-))^2.
 
-    Only margins count: whatever is added to both scores of a query changes nothing.
+    Only margins count: adding a number to both scores of a query changes nothing.
+
+    Args:
+        positive: (B,) scores of the student, without softmax.
+        negative: (B,) scores of the student.
+        teacher_positive: (B,) scores of the teacher.
+        teacher_negative: (B,) scores of the teacher.
+
+    Source: Hofstätter et al. 2020, arXiv 2010.02666.
     """
     shapes = {tuple(x.shape) for x in (positive, negative, teacher_positive, teacher_negative)}
     if len(shapes) > 1:
@@ -146,13 +200,20 @@ def margin_mse(
 def contrastively_weighted_kl(
     student: Tensor, teacher: Tensor, positive: Tensor, gamma: float = 2.0, beta: Tensor | float = 0.0
 ) -> Tensor:
-    """CKL (arXiv 2406.05977; form reconstructed, its gamma and beta were not recovered): KL over a list of candidates,
-    each term weighed by how far the student still has to go.
+    """Compute a KL divergence over lists, each term weighted by how far the student is from its goal.
 
-    sum over positives (1-q)^gamma p ln(p/q) + sum over negatives q^(gamma-beta) p ln(p/q); p teacher, q student by
-    softmax over the list; logits (B, N), ``positive`` (B, N) bool, ``beta`` a number or (B, N), by rank say. Weighs down
-    positives that are high and, where gamma > beta, negatives that are low. May be below 0: it is not clamped. Sum over the
-    list, mean over the batch.
+    sum over positives (1-q)^gamma p ln(p/q) + sum over negatives q^(gamma-beta) p ln(p/q), with p of the
+    teacher and q of the student by softmax over the list. Positives with a high q have a low weight, and,
+    if gamma > beta, negatives with a low q. The loss may be negative: it is not clamped.
+
+    Args:
+        student: (B, N) logits.
+        teacher: (B, N) logits.
+        positive: (B, N) bool.
+        gamma: The exponent.
+        beta: A number or (B, N), by rank for instance.
+
+    Source: CKL, arXiv 2406.05977; the form is reconstructed, its gamma and beta were not recovered.
     """
     if not student.shape == teacher.shape == positive.shape:
         raise ValueError(f"three of (B, N), not {[tuple(x.shape) for x in (student, teacher, positive)]}")
@@ -162,27 +223,48 @@ def contrastively_weighted_kl(
     return (weight * p * (log_p - log_q)).sum(-1).mean()
 
 
+# DSE: pairs of embeddings
+
+
 def pair_features(first: Tensor, second: Tensor) -> Tensor:
-    """[u, v, u v, |u - v|] of two embeddings (B, d): (B, 4d), the input of DSE's head (Barkan et al. 2020, arXiv 1908.05161)."""
+    """Return (B, 4d) features [u, v, u v, |u - v|] of two embeddings (B, d), the input of DSE's head.
+
+    Source: Barkan et al. 2020, arXiv 1908.05161.
+    """
     return torch.cat([first, second, first * second, (first - second).abs()], -1)
 
 
 def dse(student: Tensor, teacher: Tensor, labels: Tensor | None = None, weight: float = 0.5) -> Tensor:
-    """(1-w) CE(labels, student) + w mean_B sum_c (s_c - t_c)^2 (Barkan et al. 2020); logits (B, C), labels (B,).
+    """Compute (1-w) CE(labels, student) + w mean_B sum_c (s_c - t_c)^2.
 
-    Without labels only the second term, whole.
+    Args:
+        student: (B, C) logits.
+        teacher: (B, C) logits.
+        labels: (B,) class indices; without labels the loss is the second term, with weight 1.
+        weight: w.
+
+    Source: Barkan et al. 2020, arXiv 1908.05161.
     """
-    if student.shape != teacher.shape:
-        raise ValueError(
-            f"student is {tuple(student.shape)}, teacher {tuple(teacher.shape)}: they must agree"
-        )
-    far = (student - teacher).square().sum(-1).mean()
-    return far if labels is None else (1 - weight) * cross_entropy(student, labels) + weight * far
+    _check_same_shape(student, teacher)
+    distance = (student - teacher).square().sum(-1).mean()
+    if labels is None:
+        return distance
+    return (1 - weight) * cross_entropy(student, labels) + weight * distance
+
+
+# MixKD: mixed embeddings
 
 
 @dataclass(frozen=True)
 class MixedRows:
-    """Mixed embeddings (B, T, d) and labels (B, C); ``share`` (B,) is lambda, ``partner`` (B,) the other row of each."""
+    """Rows that are mixed with others.
+
+    Attributes:
+        embeddings: (B, T, d) mixed embeddings.
+        labels: (B, C) mixed labels.
+        share: (B,) lambda, the share of a row in its own mixture.
+        partner: (B,) the other row of each mixture.
+    """
 
     embeddings: Tensor
     labels: Tensor
@@ -193,8 +275,16 @@ class MixedRows:
 def mix(
     embeddings: Tensor, labels: Tensor, concentration: float = 0.4, generator: torch.Generator | None = None
 ) -> MixedRows:
-    """x' = lambda e_i + (1-lambda) e_j, y' likewise, lambda ~ Beta(a, a), j a random order (Liang et al. 2021,
-    arXiv 2011.00593; the form is from memory). ``embeddings`` (B, T, d), ``labels`` (B, C) one-hot or soft."""
+    """Mix each row with another: x' = lambda x_i + (1-lambda) x_j, y' likewise, lambda ~ Beta(a, a).
+
+    Args:
+        embeddings: (B, T, d).
+        labels: (B, C), one-hot or soft.
+        concentration: a.
+        generator: Draws lambda and the partners.
+
+    Source: Liang et al. 2021, arXiv 2011.00593; the form is from memory.
+    """
     rows = len(embeddings)
     if len(labels) != rows or labels.dim() != 2:
         raise ValueError(f"labels (B, C) with B = {rows}, not {tuple(labels.shape)}")
@@ -217,7 +307,19 @@ def mixkd(
     on_labels: float = 1.0,
     on_teacher: float = 1.0,
 ) -> Tensor:
-    """CE(labels, s(x)) + a CE(s(x'), y') + b mean (t(x') - s(x'))^2; logits (B, C), labels (B,), mixed labels (B, C)."""
+    """Compute CE(labels, s(x)) + a CE(s(x'), y') + b mean (t(x') - s(x'))^2.
+
+    Args:
+        student: (B, C) logits of the rows.
+        labels: (B,) class indices.
+        mixed_student: (B, C) logits of the mixed rows.
+        mixed_teacher: (B, C) logits of the mixed rows.
+        mixed_labels: (B, C) mixed labels.
+        on_labels: a.
+        on_teacher: b.
+
+    Source: Liang et al. 2021, arXiv 2011.00593.
+    """
     return (
         cross_entropy(student, labels)
         + on_labels * soft_cross_entropy(mixed_student, mixed_labels)
@@ -231,7 +333,7 @@ def _between(values: Tensor, partner: Tensor, share: Tensor) -> Tensor:
 
 
 def _beta(rows: int, concentration: float, generator: torch.Generator | None) -> Tensor:
-    """Draws of Beta(a, a) as a share of two gammas: torch's own Beta takes no generator."""
+    """Draw Beta(a, a) as a share of two gammas: torch's own Beta takes no generator."""
     if concentration <= 0:
         raise ValueError(f"concentration must be above 0, not {concentration}")
     both = torch._standard_gamma(
@@ -240,18 +342,47 @@ def _beta(rows: int, concentration: float, generator: torch.Generator | None) ->
     return both[0] / both.sum(0).clamp_min(torch.finfo(torch.float64).tiny)
 
 
+# Supervised contrastive: texts of one class are drawn together
+
+
+def supervised_contrastive(vectors: Tensor, labels: Tensor, weights: Tensor, tau: float = 0.1) -> Tensor:
+    """Draw texts of one class together, and those of others apart.
+
+    Weighted mean, over the texts i that have others P(i) of their class in the batch, of
+    -1/|P(i)| sum_p ln( exp(u_i u_p / tau) / sum_{a != i} exp(u_i u_a / tau) ); 0 if no class has two texts.
+
+    Args:
+        vectors: (B, d) vectors of length 1.
+        labels: (B,) class indices.
+        weights: (B,) weights.
+        tau: Divides the cosines.
+
+    Source: Khosla et al. 2020, arXiv 2004.11362, equation 2.
+    """
+    itself = torch.eye(len(labels), dtype=torch.bool, device=vectors.device)
+    cosines = (vectors @ vectors.T / tau).masked_fill(itself, -math.inf)
+    logs = log_softmax(cosines, 1).masked_fill(itself, 0.0)
+    same = (labels[:, None] == labels[None, :]) & ~itself
+    others = same.sum(1)
+    each = -(logs * same).sum(1) / others.clamp_min(1)
+    weight = weights * (others > 0)
+    return (each * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+# QCRD: rationales that won and lost a vote
+
 Pick = Literal["nearest", "farthest"]
 
 
 def token_cross_entropy(logits: Tensor, tokens: Tensor, ignore: int = -100) -> Tensor:
-    """Mean cross-entropy of each rationale, in nats a token; logits (N, T, V), tokens (N, T); result (N,).
+    """Return (N,) mean cross-entropies of rationales, in nats a token.
 
-    ``logits[:, t]`` must already stand for ``tokens[:, t]``. Tokens equal to ``ignore`` do not count; a rationale of
-    none of the others gives 0.
+    Args:
+        logits: (N, T, V); `logits[:, t]` must already predict `tokens[:, t]`.
+        tokens: (N, T).
+        ignore: Tokens that do not count. A rationale with no other token gives 0.
     """
-    each = torch.nn.functional.cross_entropy(
-        logits.transpose(1, 2), tokens, ignore_index=ignore, reduction="none"
-    )
+    each = cross_entropy(logits.transpose(1, 2), tokens, ignore_index=ignore, reduction="none")
     counted = (tokens != ignore).sum(1)
     return each.sum(1) / counted.clamp_min(1)
 
@@ -265,13 +396,23 @@ def qcrd(
     delta: float = 3.0,
     pick: Pick = "nearest",
 ) -> Tensor:
-    """QCRD's contrastive loss (arXiv 2405.13014; form reconstructed): mean_i [s+ l+ - beta (1 - s-) l-].
+    """Compute mean_i [s+ l+ - beta (1 - s-) l-], the contrastive loss of QCRD.
 
-    l+ = min_j CE+ over the question's positives, l- = min(CE- - delta, 0) for one negative, the nearest (the least CE) or the
-    farthest: the paper's text says both. ``positive`` (B, P), ``negative`` (B, N): cross-entropies of `token_cross_entropy`,
-    NaN or inf where a question has fewer; ``positive_quality`` (B, P) and ``negative_quality`` (B, N): the discriminator's s
-    in [0, 1]. The second term pushes a negative's cross-entropy up to ``delta``; beyond it no gradient comes from it. A
-    question without negatives has the first term alone, one without positives the second.
+    l+ = min_j CE+ over the question's positives; l- = min(CE- - delta, 0) for one negative. The second
+    term raises a negative's cross-entropy up to `delta`, and has no gradient beyond. A question without
+    negatives has the first term alone, one without positives the second.
+
+    Args:
+        positive: (B, P) cross-entropies of `token_cross_entropy`; NaN or inf pads.
+        negative: (B, N) cross-entropies; NaN or inf pads.
+        positive_quality: (B, P) s+ in [0, 1], of the discriminator.
+        negative_quality: (B, N) s- in [0, 1].
+        beta: Weight of the negatives.
+        delta: The margin, in nats a token.
+        pick: The negative: that of the least cross-entropy (`nearest`) or of the greatest; the paper's
+            text says both.
+
+    Source: arXiv 2405.13014; the form is reconstructed.
     """
     has_positive, near = _extreme(positive, "nearest")
     has_negative, chosen = _extreme(negative, pick)
@@ -284,18 +425,45 @@ def qcrd(
 
 
 def _extreme(values: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
-    """Whether a row has a finite value, and the place of its least or greatest one."""
-    there = torch.isfinite(values)
+    """Return whether a row has a finite value, and the place of its least or greatest one."""
+    finite = torch.isfinite(values)
     if pick == "nearest":
-        place = values.masked_fill(~there, float("inf")).argmin(1)
+        place = values.masked_fill(~finite, float("inf")).argmin(1)
     elif pick == "farthest":
-        place = values.masked_fill(~there, float("-inf")).argmax(1)
+        place = values.masked_fill(~finite, float("-inf")).argmax(1)
     else:
         raise ValueError(f"pick must be nearest or farthest, not {pick!r}")
-    return there.any(1), place
+    return finite.any(1), place
 
 
 def _at(values: Tensor, place: Tensor) -> Tensor:
-    """One value of each row, 0 in place of what is not finite: no NaN may reach a gradient."""
-    found = values.gather(1, place[:, None]).squeeze(1)
-    return torch.where(torch.isfinite(found), found, torch.zeros_like(found))
+    """Return one value of each row, 0 if it is not finite: no NaN may reach a gradient."""
+    chosen = values.gather(1, place[:, None]).squeeze(1)
+    return torch.where(torch.isfinite(chosen), chosen, torch.zeros_like(chosen))
+
+
+# Shared by several losses
+
+
+def _log_probabilities(logits: Tensor, temperature: float) -> Tensor:
+    if temperature <= 0:
+        raise ValueError(f"temperature must be above 0, not {temperature}")
+    return log_softmax(logits / temperature, -1)
+
+
+def _divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Return KL(p || q); a term with p = 0 (a masked token) and its gradient are 0, whatever q."""
+    p = log_p.exp()
+    return (p * torch.where(p > 0, log_p - log_q, torch.zeros_like(p))).sum(-1).mean()
+
+
+def _check_same_shape(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape:
+        raise ValueError(
+            f"student is {tuple(student.shape)}, teacher {tuple(teacher.shape)}: they must agree"
+        )
+
+
+def _check_matrices(student: Tensor, teacher: Tensor) -> None:
+    if student.shape != teacher.shape or student.dim() != 2:
+        raise ValueError(f"(B, C) twice, not {tuple(student.shape)} and {tuple(teacher.shape)}")

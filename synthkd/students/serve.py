@@ -1,4 +1,4 @@
-"""Open a classifier for use, and label a file of rows with it, a batch at a time."""
+"""Open a classifier, and label a file of rows with it, a batch at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Placed = list[tuple[str, dict[str, Any]]]
 
 
 class LabelModel(Protocol):
-    """What gives texts probabilities of classes."""
+    """A classifier or an exported one."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
@@ -39,7 +39,16 @@ class LabelModel(Protocol):
 
 
 def open_classifier(folder: Path, threads: int | None = None, encoder: str | None = None) -> LabelModel:
-    """A classifier's folder, or one that was exported to ONNX. ``threads``: of the latter; ``encoder``: see `load_student`."""
+    """Open the folder of a classifier, or of one that was exported to ONNX.
+
+    Args:
+        folder: The folder.
+        threads: Threads of an exported classifier.
+        encoder: As in `load_student`.
+
+    Raises:
+        StudentError: The folder holds no classifier.
+    """
     from synthkd.students.classifiers.onnx import SETTINGS, OnnxClassifier
 
     if (folder / SETTINGS).is_file():
@@ -57,16 +66,26 @@ def open_classifier(folder: Path, threads: int | None = None, encoder: str | Non
 def predict_file(
     model: LabelModel, rows: Path, out: Path, text: str = "text", every: bool = False, formulas: bool = False
 ) -> int:
-    """Write each row's key, text, likeliest label and its probability; ``every``: the probability of each class too.
+    """Write key, text, most likely label and its probability of each row.
 
-    The key is the row's `id`, or else the hash of its text. In a `.txt`, each line that is not blank is a row, and `line` is its
-    number. The format is that of the suffix of ``out``. In CSV, a text that a
-    spreadsheet would take for a formula is marked unless ``formulas``. Returns how many.
+    The key is the row's `id`, or else the hash of its text. In a `.txt` file each line that is not blank is a row,
+    and `line` is its number. The format is that of the suffix of `out`.
+
+    Args:
+        model: The classifier.
+        rows: A file of rows, or a corpus.
+        out: The file to write.
+        text: Column of the texts.
+        every: Write the probability of each class too.
+        formulas: In CSV, do not mark texts that a spreadsheet would read as formulas.
+
+    Returns:
+        The number of rows.
     """
     _check(rows, out)
     count = 0
     with replaced_file(out) as temporary:
-        with _Writer(temporary, out.suffix.lower(), formulas) as writer:
+        with _PredictionWriter(temporary, out.suffix.lower(), formulas) as writer:
             for batch in _batches(located_rows(rows, BATCH)):
                 writer.write(_predicted(model, batch, text, rows, count, every))
                 count += len(batch)
@@ -114,50 +133,51 @@ def _predicted(model: LabelModel, batch: Placed, text: str, path: Path, before: 
 
 
 def _key(row: dict[str, Any], text: str, where: str) -> Any:
-    """The `id` of a row: a number stays one. Without one, the hash of its text."""
+    """Return the `id` of a row, a number as a number; without one, the hash of its text."""
     given = row.get("id")
     if is_empty(given):
         return content_hash([text])
     return given if type(given) is int else text_cell(given, where, "id")
 
 
-class _Writer:
-    """Rows to CSV, JSON lines or Parquet, a batch at a time."""
+class _PredictionWriter:
+    """Writes rows as CSV, JSON lines or Parquet, a batch at a time."""
 
     def __init__(self, path: Path, suffix: str, formulas: bool) -> None:
         self._path, self._suffix, self._formulas = path, suffix, formulas
         self._file: Any = None
-        self._table: Any = None
+        self._csv: Any = None
+        self._parquet: Any = None
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> _PredictionWriter:
         if self._suffix != ".parquet":
             self._file = self._path.open("w", encoding="utf-8", newline="")
         return self
 
     def __exit__(self, *_: object) -> None:
-        for one in (self._file, self._table):
-            if one is not None and hasattr(one, "close"):
-                one.close()
+        for output in (self._file, self._parquet):
+            if output is not None:
+                output.close()
 
     def write(self, rows: Rows) -> None:
         if self._suffix == ".jsonl":
             self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         elif self._suffix == ".csv":
-            if self._table is None:
-                self._table = csv.DictWriter(self._file, list(rows[0]))
-                self._table.writeheader()
-            self._table.writerows(
+            if self._csv is None:
+                self._csv = csv.DictWriter(self._file, list(rows[0]))
+                self._csv.writeheader()
+            self._csv.writerows(
                 {name: to_cell(value, self._formulas) for name, value in row.items()} for row in rows
             )
         else:
-            self._parquet(rows)
+            self._write_parquet(rows)
 
-    def _parquet(self, rows: Rows) -> None:
+    def _write_parquet(self, rows: Rows) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         # Keys may be numbers in one batch and texts in the next.
         table = pa.Table.from_pylist([{**row, "id": str(row["id"])} for row in rows])
-        if self._table is None:
-            self._table = pq.ParquetWriter(self._path, table.schema, compression="zstd")
-        self._table.write_table(table)
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(self._path, table.schema, compression="zstd")
+        self._parquet.write_table(table)

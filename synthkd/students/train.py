@@ -1,4 +1,4 @@
-"""Train a student on a corpus or on a table, and write its folder: the student, what it was made from, a short card."""
+"""Train a student on a corpus or a table, evaluate it, and write its folder with manifest and card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synthkd.errors import StudentError, TrainingError
 from synthkd.recipe.published_values import published
 from synthkd.rows import read_rows
 from synthkd.storage import STUDENT_FOLDER, check_output, write_text
-from synthkd.students.base import Classifier, LabelledTexts, Student, check_known_labels
+from synthkd.students.base import Classifier, LabelledTexts, Student, TextStudent, check_known_labels
 from synthkd.students.factory import make_student, package_versions, source_of
 from synthkd.students.folders import save_student
 from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
@@ -28,8 +28,20 @@ README = "README.md"
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What to train on, and how. ``text`` and ``label`` are columns; ``kind`` is what a table of rows for a student that
-    writes text is of."""
+    """What a student is trained on, and how.
+
+    Attributes:
+        source: A corpus, or a file of rows.
+        out: The student's folder.
+        student: The name of the student.
+        options: Its options.
+        validation: Rows that decide when to stop, and calibrate.
+        test: Rows that are only measured.
+        text: Column of the texts, for classifiers.
+        label: Column of the labels, for classifiers.
+        kind: The kind of a file of rows, for students that write text.
+        seed: Seed of the training.
+    """
 
     source: Path
     out: Path
@@ -45,52 +57,63 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class TrainedStudent:
-    """A student, its manifest, and what it did on the test rows, or else on the validation rows, where there are any."""
+    """A trained student.
+
+    Attributes:
+        student: The student.
+        manifest: What it was made from.
+        evaluation: Figures on the test rows, or else on the validation rows.
+        repeated: Test or validation rows that are training rows too, by name of the part.
+    """
 
     student: Student
     manifest: dict[str, Any]
     evaluation: ClassifierEvaluation | None = None
-    #: Test or validation rows that stand in the training rows too.
     repeated: dict[str, int] = field(default_factory=dict)
 
 
-def train_student(asked: TrainingRequest) -> TrainedStudent:
-    """Train, judge and write. All that can be wrong with what was asked for is said before anything is trained."""
-    student = make_student(asked.student, asked.options, asked.seed)
-    check_output(asked.out, STUDENT_FOLDER)
+def train_student(request: TrainingRequest) -> TrainedStudent:
+    """Train, evaluate and write a student. Options and rows are checked before training starts.
+
+    Raises:
+        StudentError: An option or the rows do not fit.
+        TrainingError: The loss is not finite; the folder has the best weights before, if an epoch ended.
+    """
+    student = make_student(request.student, request.options, request.seed)
+    check_output(request.out, STUDENT_FOLDER)
     try:
-        done = _classifier(student, asked) if isinstance(student, Classifier) else _generator(student, asked)
+        trained = (
+            _train_classifier(student, request)
+            if isinstance(student, Classifier)
+            else _train_generator(student, request)
+        )
     except TrainingError as error:
-        if not _has_good_epoch(student):
+        if not student.kept_epoch:
             raise
-        save_student(student, asked.out, _manifest(asked, 0.0, {}) | {"broken": str(error)})
-        raise TrainingError(f"{error}; it stands in {asked.out}") from None
-    save_student(done.student, asked.out, done.manifest)
+        save_student(student, request.out, _manifest(request, 0.0, {}) | {"broken": str(error)})
+        raise TrainingError(f"{error}; the best weights before are in {request.out}") from None
+    save_student(trained.student, request.out, trained.manifest)
     from synthkd.students.card import student_card
 
-    write_text(asked.out / README, student_card(done.manifest, Path(asked.out.name)))
-    return done
+    write_text(request.out / README, student_card(trained.manifest, Path(request.out.name)))
+    return trained
 
 
-def _has_good_epoch(student: Student) -> bool:
-    """Does a student whose training broke hold the weights of an epoch before?"""
-    record, history = getattr(student, "record", {}), getattr(student, "history", {})
-    return bool(record.get("best") or history.get("kept"))
-
-
-def _classifier(student: Classifier, asked: TrainingRequest) -> TrainedStudent:
-    train = _texts(asked.source, asked)
-    validation = _texts(asked.validation, asked) if asked.validation else None
-    test = _texts(asked.test, asked) if asked.test else None
-    if asked.kind is not None:
+def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedStudent:
+    train = _texts(request.source, request)
+    validation = _texts(request.validation, request) if request.validation else None
+    test = _texts(request.test, request) if request.test else None
+    if request.kind is not None:
         raise StudentError(
-            f"kind {asked.kind!r}: the student {asked.student!r} learns labels of texts and takes no kind; leave it out, or"
+            f"kind {request.kind!r}: the student {request.student!r} learns labels of texts and takes no kind; leave it out, or"
             " take --student generator"
         )
-    for path, rows in ((asked.validation, validation), (asked.test, test)):
+    for path, rows in ((request.validation, validation), (request.test, test)):
         if rows is not None:  # before the training
-            of = student.classes or train.labels
-            check_known_labels(rows.labels, of, str(path), "; add training rows of it, or leave this row out")
+            classes = student.classes or train.labels
+            check_known_labels(
+                rows.labels, classes, str(path), "; add training rows of it, or leave this row out"
+            )
     seen = {normal_text(text) for text in train.texts}
     repeated = {
         name: count
@@ -100,79 +123,81 @@ def _classifier(student: Classifier, asked: TrainingRequest) -> TrainedStudent:
     began = time.perf_counter()
     student.fit(train, validation)
     seconds = time.perf_counter() - began
-    judged = (
+    measured = (
         {"test": test} if test is not None else {"validation": validation} if validation is not None else {}
     )
     figures: dict[str, Any] = {}
     evaluation = None
-    for name, rows in judged.items():
+    for name, rows in measured.items():
         assert rows is not None
         evaluation = evaluate_classifier(
-            student.probabilities(rows.texts), rows.labels, student.classes, seed=asked.seed
+            student.probabilities(rows.texts), rows.labels, student.classes, seed=request.seed
         )
         figures = {"on": name, **evaluation.as_dict()}
-    manifest = _manifest(asked, seconds, figures) | {
+    manifest = _manifest(request, seconds, figures) | {
         "rows": len(train), "classes": list(student.classes), "repeated": repeated,
     }  # fmt: skip
     return TrainedStudent(student, manifest, evaluation, repeated)
 
 
-def _generator(student: Any, asked: TrainingRequest) -> TrainedStudent:
-    """A student that writes text learns from a corpus, whose manifest says the kind, or from rows of a kind that is named."""
-    is_corpus = (asked.source / MANIFEST).is_file()
-    if not is_corpus and asked.kind is None:
+def _train_generator(student: Student, request: TrainingRequest) -> TrainedStudent:
+    """Train on a corpus, whose manifest names the kind, or on rows of a named kind."""
+    if not isinstance(student, TextStudent):
+        raise StudentError(f"the student {request.student!r} learns neither labels nor texts")
+    is_corpus = (request.source / MANIFEST).is_file()
+    if not is_corpus and request.kind is None:
         raise StudentError(
-            f"{asked.source}: rows of which kind? The student {asked.student!r} learns to write a kind of knowledge:"
+            f"{request.source}: rows of which kind? The student {request.student!r} learns to write a kind of knowledge:"
             " give a corpus, or name the kind with --kind"
         )
-    if is_corpus and asked.kind not in (None, name := load_corpus(asked.source).manifest["kind"]["name"]):
+    if is_corpus and request.kind not in (None, name := load_corpus(request.source).manifest["kind"]["name"]):
         raise StudentError(
-            f"{asked.source}: a corpus of the kind {name!r}, not {asked.kind!r}; leave --kind out"
+            f"{request.source}: a corpus of the kind {name!r}, not {request.kind!r}; leave --kind out"
         )
-    if (asked.text, asked.label) != (TrainingRequest.text, TrainingRequest.label):
+    if (request.text, request.label) != (TrainingRequest.text, TrainingRequest.label):
         raise StudentError(
-            f"the student {asked.student!r} reads the columns of its kind; leave --text and --label out, and name the columns"
+            f"the student {request.student!r} reads the columns of its kind; leave --text and --label out, and name the columns"
             " of the rows as the kind does"
         )
-    validation = read_row_list(asked.validation) if asked.validation else None
+    validation = read_row_list(request.validation) if request.validation else None
     began = time.perf_counter()
     if is_corpus:
-        student.fit_corpus(asked.source, validation=validation)
+        student.fit_corpus(request.source, validation=validation)
     else:
         student.fit_rows(
-            read_row_list(asked.source), plugins.find("kinds", str(asked.kind))(), validation=validation
+            read_row_list(request.source), plugins.find("kinds", str(request.kind))(), validation=validation
         )
     seconds = time.perf_counter() - began
-    student.training_hashes = frozenset(kind_row_hashes(read_row_list(asked.source), student.kind))
+    student.training_hashes = frozenset(kind_row_hashes(read_row_list(request.source), student.kind))
     figures: dict[str, Any] = {}
-    for name, path in (("test", asked.test), ("validation", asked.validation)):
+    for name, path in (("test", request.test), ("validation", request.validation)):
         if path is not None and not figures:
             figures = {"on": name, **generator_figures(student, read_row_list(path))}
-    manifest = _manifest(asked, seconds, figures) | {
+    manifest = _manifest(request, seconds, figures) | {
         "kind": student.kind.name, "rows": int(student.record.get("examples", 0)),
     }  # fmt: skip
     return TrainedStudent(student, manifest)
 
 
-def generator_figures(student: Any, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean cross-entropy, in nats a token, of a student that writes text; rows that no answer can say are counted."""
+def generator_figures(student: TextStudent, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean cross-entropy of rows in nats a token, and the count of rows without a completion."""
     import numpy as np
 
     losses = student.loss(rows)
-    said = np.isfinite(losses)
-    if not said.any():
+    finite = np.isfinite(losses)
+    if not finite.any():
         raise StudentError("none of these rows can be an answer of this student; are they of its kind?")
-    return {"rows": int(said.sum()), "left_out": int((~said).sum()), "loss": float(losses[said].mean())}
+    return {"rows": int(finite.sum()), "left_out": int((~finite).sum()), "loss": float(losses[finite].mean())}
 
 
 def read_row_list(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table, or the accepted ones of a corpus."""
+    """Return the rows of a table, or the accepted rows of a corpus."""
     return [row for rows in read_rows(path) for row in rows]
 
 
-def _texts(path: Path, asked: TrainingRequest) -> LabelledTexts:
-    _refuse_other_kinds(path, asked.student)
-    return read_labelled_texts(path, asked.text, asked.label)
+def _texts(path: Path, request: TrainingRequest) -> LabelledTexts:
+    _refuse_other_kinds(path, request.student)
+    return read_labelled_texts(path, request.text, request.label)
 
 
 def _refuse_other_kinds(path: Path, student: str) -> None:
@@ -186,11 +211,11 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
         )
 
 
-def _manifest(asked: TrainingRequest, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(request: TrainingRequest, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "student": asked.student, "options": published(dict(asked.options), Path.cwd()), "seed": asked.seed,
-        "columns": {"text": asked.text, "label": asked.label},
-        "source": source_of(asked.source),
-        "validation": source_of(asked.validation), "test": source_of(asked.test),
+        "student": request.student, "options": published(dict(request.options), Path.cwd()), "seed": request.seed,
+        "columns": {"text": request.text, "label": request.label},
+        "source": source_of(request.source),
+        "validation": source_of(request.validation), "test": source_of(request.test),
         "training_seconds": round(seconds, 3), "figures": dict(figures), "versions": package_versions(),
     }  # fmt: skip

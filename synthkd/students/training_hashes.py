@@ -1,4 +1,4 @@
-"""What a student was trained on, as hashes: enough to know a row again, and not the row itself."""
+"""Hashes of training rows: they recognise a row again, and do not reveal it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 from synthkd.text.normal_forms import normal_text
 
-#: File of the hashes in a student's folder, or in that of its export.
+#: File of the hashes in the folder of a student or of its export.
 FILE = "trained_on.parquet"
 _SCHEMA = pa.schema([("row", pa.int64())])
 
 
 def text_hashes(texts: Iterable[str]) -> list[int]:
-    """A hash of each text in its normal form."""
+    """Return a hash of each text in normal form."""
     return [_hash(normal_text(text)) for text in texts]
 
 
 def kind_row_hashes(rows: Iterable[Mapping[str, Any]], kind: Kind) -> list[int]:
-    """A hash of what each row of a kind says."""
+    """Return a hash of the identity of each row of a kind."""
     return [_hash(kind.identity(row)) for row in rows]
 
 
@@ -34,14 +34,14 @@ def _hash(text: str) -> int:
     return int(fraction(f"trained on|{text}") * 2**62)
 
 
-def write_training_hashes(folder: Path, seen: Iterable[int]) -> None:
-    """Write the hashes into an artefact's folder, if there are some."""
-    if found := sorted(set(seen)):
-        pq.write_table(pa.table({"row": pa.array(found, pa.int64())}), folder / FILE, compression="zstd")
+def write_training_hashes(folder: Path, hashes: Iterable[int]) -> None:
+    """Write the hashes into an artefact's folder, unless there are none."""
+    if distinct := sorted(set(hashes)):
+        pq.write_table(pa.table({"row": pa.array(distinct, pa.int64())}), folder / FILE, compression="zstd")
 
 
 def read_training_hashes(folder: Path, artifact: Artifact) -> frozenset[int]:
-    """Read what `write` wrote; empty for a folder without it, whose training rows are not known."""
+    """Read the hashes of an artefact's folder; empty if the training rows are unknown."""
     path = folder / FILE
     if not path.is_file():
         return frozenset()

@@ -13,13 +13,12 @@ import pyarrow as pa
 import pytest
 from support.tiny_encoder import write_bert
 
-from synthkd.critics.encoder import EncoderCritic
-from synthkd.critics.encoder import cross_encoder as training
-from synthkd.critics.encoder.cross_encoder import FineTuningSchedule
+from synthkd.critics.encoder import EncoderCritic, training
 from synthkd.critics.encoder.head import comparison_features
+from synthkd.critics.encoder.training import FineTuningSchedule
 from synthkd.critics.files import ARRAYS, CONFIG
 from synthkd.encoders import batches
-from synthkd.encoders import load as models
+from synthkd.encoders.device import autocast_bf16
 from synthkd.errors import CriticError, MissingExtraError
 from synthkd.kinds.triple import TripleKind
 from synthkd.storage import HASHES
@@ -184,7 +183,7 @@ def test_half_precision_is_left_alone_on_a_cpu_unless_it_is_asked_for() -> None:
     import torch
 
     for asked, used in ((None, False), (False, False), (True, True)):
-        with models.autocast_bf16("cpu", asked):
+        with autocast_bf16("cpu", asked):
             assert torch.is_autocast_enabled("cpu") is used
 
 
@@ -198,7 +197,7 @@ def test_rows_of_a_training_batch_are_of_like_length_and_none_is_lost() -> None:
 
 def test_a_scoring_batch_holds_no_more_places_than_allowed() -> None:
     lengths = np.random.default_rng(0).integers(3, 90, 3000)
-    found = list(batches.batches_by_tokens(lengths, places=512))
+    found = list(batches.batches_by_tokens(lengths, tokens=512))
     assert sorted(np.concatenate(found)) == list(range(3000))
     assert max(len(batch) * lengths[batch].max() for batch in found) <= 512
 

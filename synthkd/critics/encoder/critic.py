@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,24 +16,26 @@ from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Name
 from synthkd.critics.base import Critic, Labels, Scores
 from synthkd.critics.encoder import texts
-from synthkd.critics.encoder.cross_encoder import (
-    CrossEncoder,
+from synthkd.critics.encoder.head import LogisticHead, comparison_features
+from synthkd.critics.encoder.training import (
     FineTuningHistory,
     FineTuningSchedule,
-    fine_tune,
-    logits_of,
+    fine_tune_cross_encoder,
 )
-from synthkd.critics.encoder.head import LogisticHead, comparison_features
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.logistic import sigmoid
 from synthkd.critics.teacher_numbers import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.encoders import load as models
 from synthkd.encoders.batches import TokenizedTexts
+from synthkd.encoders.device import pick_device, quiet_transformers
 from synthkd.encoders.frozen import FrozenEncoder
 from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.recipe.published_values import public_name
+
+if TYPE_CHECKING:
+    from synthkd.critics.encoder.cross_encoder import CrossEncoder
 
 #: Rows sorted by length together and held in memory at a time.
 WINDOW = 16_384
@@ -90,7 +92,7 @@ class EncoderCritic(Critic):
         self.model_name, self.frozen, self.max_length = str(model), frozen, max_length
         self.schedule = _schedule(schedule)
         _check(self.schedule, max_length)
-        self.device = models.pick_device(device)
+        self.device = pick_device(device)
         self.grounded = False
         self.history = FineTuningHistory()
         self._model: Any = None
@@ -128,9 +130,13 @@ class EncoderCritic(Critic):
             if self.frozen:
                 self._fit_head(rows, labels, groups, weights)
             else:
+                from synthkd.critics.encoder.cross_encoder import CrossEncoder
+
                 self._cross = CrossEncoder(self._model, self.device)
                 encoded = self._encoded(rows)
-                self.history = fine_tune(self._cross, encoded, labels, groups, weights, self.schedule)
+                self.history = fine_tune_cross_encoder(
+                    self._cross, encoded, labels, groups, weights, self.schedule
+                )
 
     def _fit_head(
         self, rows: pa.Table, labels: Labels, groups: Sequence[str], weights: Scores | None
@@ -154,6 +160,8 @@ class EncoderCritic(Critic):
     def _logits(self, rows: pa.RecordBatch | pa.Table) -> Scores:
         if self._head is not None:
             return self._head.logits(self._features(rows))
+        from synthkd.critics.encoder.cross_encoder import logits_of
+
         assert self._cross is not None
         return logits_of(self._cross, self._encoded(rows))
 
@@ -166,10 +174,10 @@ class EncoderCritic(Critic):
         """Return features (n, d): vectors of texts, and the teacher's numbers."""
         assert self._vectors is not None
         assert self._scales is not None
-        blocks = [self._vectors.of(texts.sentences(rows, self.kind))]
+        blocks = [self._vectors.embed(texts.sentences(rows, self.kind))]
         sides = texts.compared_texts(rows, self.kind, self.grounded)
         if sides is not None:
-            blocks.append(comparison_features(self._vectors.of(sides[0]), self._vectors.of(sides[1])))
+            blocks.append(comparison_features(self._vectors.embed(sides[0]), self._vectors.embed(sides[1])))
         blocks.append(self._scales.dense(teacher_numbers(rows, self.kind.columns)))
         return np.concatenate(blocks, axis=1)
 
@@ -189,11 +197,11 @@ class EncoderCritic(Critic):
         if self._vectors is not None and self._head is not None and self._scales is not None:
             arrays = _arrays(self._head, self._scales)
             config["encoder"] = EncoderReference.of(
-                self.model_name, self._vectors.content, folder
+                self.model_name, self._vectors.sha256, folder
             ).model_dump()
         elif self._cross is not None:
             arrays = {name: value.cpu().numpy() for name, value in self._cross.head.state_dict().items()}
-            with models.quiet_transformers():
+            with quiet_transformers():
                 self._model.save_pretrained(folder / MODEL)
                 self._tokenizer.save_pretrained(folder / MODEL)
         write_files(folder, arrays, config)
@@ -226,6 +234,8 @@ class EncoderCritic(Critic):
 
     def _load_tuned(self, folder: Path, arrays: dict[str, Any]) -> None:
         import torch
+
+        from synthkd.critics.encoder.cross_encoder import CrossEncoder
 
         if not (folder / MODEL).is_dir():
             raise CRITIC_ARTIFACT.refuse(folder / MODEL, "missing")

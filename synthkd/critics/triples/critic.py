@@ -214,7 +214,7 @@ class KnowledgeBaseCritic(Critic):
     def _encoder_name(self, folder: Path) -> dict[str, Any] | None:
         if self._vectors is None or self.embedder is None:
             return None
-        return EncoderReference.of(self.embedder, self._vectors.content, folder).model_dump()
+        return EncoderReference.of(self.embedder, self._vectors.sha256, folder).model_dump()
 
     def save(self, folder: Path) -> None:
         assert self._reference_features is not None

@@ -66,15 +66,15 @@ class EncoderVectors:
 
     @classmethod
     def learn(cls, vectors: Any, phrases: Phrases) -> EncoderVectors:
-        """Find the axes of most variance of ``vectors.of(texts)`` (n, D)."""
-        found = np.asarray(vectors.of(phrases.texts), dtype=np.float32)
+        """Find the axes of most variance of ``vectors.embed(texts)`` (n, D)."""
+        found = np.asarray(vectors.embed(phrases.texts), dtype=np.float32)
         mean = found.mean(0)
         _, axes = np.linalg.eigh(np.cov((found - mean).T.astype(np.float64)))
         return cls(vectors, mean, np.ascontiguousarray(axes[:, ::-1][:, :SIZE], dtype=np.float32))
 
     def of(self, phrases: Phrases) -> Floats:
         """Return unit vectors (phrases, d)."""
-        found = np.asarray(self.vectors.of(phrases.texts), dtype=np.float32)
+        found = np.asarray(self.vectors.embed(phrases.texts), dtype=np.float32)
         return _unit(row_products(found - self.mean, self.axes))
 
 
@@ -84,21 +84,19 @@ def load_phrase_encoder(name: str) -> Any:
     from synthkd.encoders.frozen import FrozenEncoder
 
     models.require_encoder_extras("an encoder of sentences")
-    model, tokenizer = models.load_transformer(name)
-    content = models.encoder_hash(model, tokenizer)
-    length = models.usable_length(model, tokenizer, MAX_TOKENS)
-    return FrozenEncoder(model, tokenizer, length, models.pick_device(None), content)
+    return FrozenEncoder.load(name, MAX_TOKENS)
 
 
 def load_named_phrase_encoder(encoder: EncoderReference, folder: Path, given: str | None) -> tuple[Any, str]:
     """Load the encoder that a critic's folder names; return it and its place."""
     from synthkd.encoders import load as models
+    from synthkd.encoders.device import pick_device
     from synthkd.encoders.frozen import FrozenEncoder
 
     models.require_encoder_extras("an encoder of sentences")
     model, tokenizer, place = models.load_referenced(encoder, folder, given, CRITIC_ARTIFACT)
     length = models.usable_length(model, tokenizer, MAX_TOKENS)
-    return FrozenEncoder(model, tokenizer, length, models.pick_device(None), encoder.sha256), place
+    return FrozenEncoder(model, tokenizer, length, pick_device(None), encoder.sha256), place
 
 
 def _cooccurrences(rows: IndexedTriples, words: int, relations: int) -> tuple[Ints, Ints]:

@@ -1,1 +1,1 @@
-"""Classifiers: a linear baseline and any encoder, fine-tuned."""
+"""Classifiers: linear models on words or vectors, and fine-tuned encoders."""

@@ -1,4 +1,4 @@
-"""The name of a class as a row of it: `card_arrival` says what its texts are about before there are any."""
+"""Names of classes as training rows: `card_arrival` says what its texts are about."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _JOINTS = re.compile(r"[_\-./:]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def class_name_words(name: str) -> str:
-    """A class's name as words: `card_arrival` and `CardArrival` are "card arrival"."""
+    """Return the words of a name: `card_arrival` and `CardArrival` are "card arrival"."""
     return " ".join(_JOINTS.sub(" ", name).lower().split())
 
 
 def add_class_name_rows(rows: LabelledTexts, classes: Sequence[str], weight: float) -> LabelledTexts:
-    """The rows, and after them the name of each class as a row that counts as ``weight``; 0 adds none."""
+    """Append the name of each class as a row of `weight` times the mean weight; 0 adds none."""
     if not weight:
         return rows
     weights = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, dtype=np.float64)
@@ -33,22 +33,22 @@ def add_class_name_rows(rows: LabelledTexts, classes: Sequence[str], weight: flo
 
 
 def are_descriptive(classes: Sequence[str]) -> bool:
-    """Do the names say something: a word of three letters at least in each, and not the same one with other numbers?"""
+    """Return True if each name has a word of three letters, and names differ in more than a number."""
     bare = [re.sub(r"[\d\W_]+", " ", class_name_words(name)).strip() for name in classes]
     return len(set(bare)) == len(bare) and all(any(len(word) > 2 for word in name.split()) for name in bare)
 
 
 def is_number(value: Any) -> bool:
-    """Is an option a number? True and False are none."""
+    """Return True for a number; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_whole(value: Any) -> bool:
-    """Is it a whole number?"""
+    """Return True for an integer; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_name_weight(student: str, weight: Any) -> None:
-    """Refuse a weight that is none."""
+    """Refuse a weight of class names that is negative, infinite or no number."""
     if not is_number(weight) or not 0 <= weight < float("inf"):
         raise StudentError(f"student {student!r}: `class_names` must be 0 or above, not {weight!r}")

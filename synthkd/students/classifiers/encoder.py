@@ -1,4 +1,4 @@
-"""The encoder student: any transformers encoder, fine-tuned, or tuned by comparing texts where there are few rows."""
+"""The encoder student: any transformers encoder, fine-tuned, or tuned by comparing texts if rows are few."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 from synthkd.students.base import Classifier, Floats, LabelledTexts, text_list
-from synthkd.students.classifiers import files
 from synthkd.students.classifiers.class_names import add_class_name_rows
+from synthkd.students.classifiers.files import (
+    ARRAYS,
+    CLASSIFIER_FILES,
+    SETTINGS,
+    ClassifierSettings,
+    read_classifier,
+)
 from synthkd.students.classifiers.heads import training_weights
 from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import class_folds, softmax_at
@@ -24,28 +30,41 @@ from synthkd.students.classifiers.temperature import class_folds, softmax_at
 if TYPE_CHECKING:
     from synthkd.students.classifiers.training import LabelledRows, TrainedEncoder
 
-#: The folder of the tuned encoder in the student's.
+#: Folder of the tuned encoder in the student's folder.
 MODEL = "encoder"
 #: Texts that are in memory as token ids at a time.
 _WINDOW = 16_384
-#: One row in so many is held out of a first training where no validation rows are given.
+#: Without validation rows, one of this many folds is held out of a first training.
 _FOLDS = 5
 _VERSION = 1
 
 
-class _Settings(files.ClassifierSettings):
+class _Settings(ClassifierSettings):
     max_length: Annotated[int, Field(ge=1, le=1_000_000)]
     history: dict[str, Any]
 
 
 class EncoderStudent(Classifier):
-    """``base``: folder or hub name of a transformers encoder with safetensors. The options are those of `EncoderOptions`.
+    """A classifier on a transformers encoder with safetensors.
 
-    Once it is trained it has ``model`` (a torch module: token ids to logits before the temperature), ``tokenizer``,
-    ``max_length``, ``temperature`` and ``history`` (losses of the epochs, the one that was kept, rows that were cut).
+    Args:
+        classes: As in `Classifier`.
+        seed: As in `Classifier`.
+        base: Folder or hub name of the encoder.
+        start: `none` or `contrastive`.
+        device: The device; an accelerator by default.
+        options: See `EncoderOptions`.
+
+    Attributes:
+        model: After training, a torch module from token ids to logits, before the temperature.
+        tokenizer: Its tokenizer.
+        max_length: Tokens that are read of a text.
+        temperature: The calibrating temperature.
+        history: Losses of the epochs, the epoch that was kept, rows that were cut.
     """
 
     name: ClassVar[str] = "encoder"
+    exports_onnx: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -58,10 +77,8 @@ class EncoderStudent(Classifier):
         **options: Any,
     ) -> None:
         super().__init__(classes, seed)
-        require_extra(
-            "the encoder student", "students", "torch", "transformers", "accelerate", "sklearn", "safetensors"
-        )
-        from synthkd.encoders.load import pick_device
+        require_extra("the encoder student", "students", "torch", "transformers", "sklearn", "safetensors")
+        from synthkd.encoders.device import pick_device
 
         self.base, self.settings = str(base), EncoderOptions.of(start=start, **options)
         self.device = pick_device(device)
@@ -69,67 +86,77 @@ class EncoderStudent(Classifier):
         self.tokenizer: Any = None
         self.max_length, self.temperature = 0, 1.0
         self.history: dict[str, Any] = {}
-        self._asked = self.classes
+        self._given_classes = self.classes
+
+    @property
+    def kept_epoch(self) -> int:
+        return int(self.history.get("kept", 0))
 
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
-        """As `Classifier.fit`. After a `TrainingError` the student is that of the best epoch before it, or what it was."""
-        before, self.classes = self.classes, self._asked
+        """Train from the base encoder (see `Classifier.fit`).
+
+        After a `TrainingError` the student has the weights of the best epoch before the error, or is
+        unchanged if no epoch ended.
+        """
+        before, self.classes = self.classes, self._given_classes
         try:
             self.check_training_rows(train)
             if validation is not None and len(validation):
                 self.check_labels(validation)
-                made = self._train(self.settings, self._named(train), self._labelled(validation, False))
+                trained = self._train(
+                    self.settings, self._with_class_names(train), self._labelled_rows(validation, False)
+                )
             elif self.settings.calibrate:
-                made = self._twice(train)
+                trained = self._train_twice(train)
             else:
-                made = self._train(self.settings, self._named(train), None)
+                trained = self._train(self.settings, self._with_class_names(train), None)
         except BaseException:
             self.classes = before
             raise
-        self._take(made)
-        if made.error is not None:
-            raise made.error
+        self._adopt(trained)
+        if trained.error is not None:
+            raise trained.error
         return self
 
-    def _labelled(self, rows: LabelledTexts, balanced: bool) -> LabelledRows:
+    def _labelled_rows(self, rows: LabelledTexts, balanced: bool) -> LabelledRows:
         from synthkd.students.classifiers.training import LabelledRows
 
-        places = self.label_indices(rows.labels)
+        labels = self.label_indices(rows.labels)
         if balanced or rows.weights is not None:
-            return LabelledRows(rows, places, training_weights(rows, places, len(self.classes), balanced))
-        return LabelledRows(rows, places, np.ones(len(rows)))
+            return LabelledRows(rows, labels, training_weights(rows, labels, balanced))
+        return LabelledRows(rows, labels, np.ones(len(rows)))
 
     def _train(
-        self, options: EncoderOptions, rows: LabelledRows, held: LabelledRows | None
+        self, options: EncoderOptions, rows: LabelledRows, validation: LabelledRows | None
     ) -> TrainedEncoder:
         from synthkd.students.classifiers.training import train_encoder
 
-        return train_encoder(self.base, options, len(self.classes), rows, held, self.seed, self.device)
+        return train_encoder(self.base, options, len(self.classes), rows, validation, self.seed, self.device)
 
-    def _named(self, train: LabelledTexts) -> LabelledRows:
-        """Training rows with the names of the classes, as the options ask."""
+    def _with_class_names(self, train: LabelledTexts) -> LabelledRows:
         rows = add_class_name_rows(train, self.classes, self.settings.names_for(self.classes))
-        return self._labelled(rows, self.settings.class_weights == "balanced")
+        return self._labelled_rows(rows, self.settings.class_weights == "balanced")
 
-    def _twice(self, train: LabelledTexts) -> TrainedEncoder:
-        """Once on most rows, to see how long to train and how sure to be; then on all."""
+    def _train_twice(self, train: LabelledTexts) -> TrainedEncoder:
+        """Train on four fifths of the rows, to find epochs and temperature; then on all rows."""
         split = next(class_folds(self.label_indices(train.labels), _FOLDS, self.seed), None)
         if split is None:  # too few rows for two parts
-            return self._train(self.settings, self._named(train), None)
-        part, held = (train.take(chosen) for chosen in split)
-        first = self._train(self.settings, self._named(part), self._labelled(held, False))
+            return self._train(self.settings, self._with_class_names(train), None)
+        part, held_out = (train.take(rows) for rows in split)
+        first = self._train(self.settings, self._with_class_names(part), self._labelled_rows(held_out, False))
         if first.error is not None:
             return first
-        made = self._train(self.settings.with_epochs(first.history.kept), self._named(train), None)
-        made.temperature, made.history.validation = first.temperature, first.history.validation
-        return made
+        options = self.settings.with_epochs(first.history.kept)
+        trained = self._train(options, self._with_class_names(train), None)
+        trained.temperature, trained.history.validation = first.temperature, first.history.validation
+        return trained
 
-    def _take(self, made: TrainedEncoder) -> None:
-        self.model, self.tokenizer, self.max_length = made.module, made.tokenizer, made.max_length
-        self.temperature, self.history = made.temperature, asdict(made.history)
+    def _adopt(self, trained: TrainedEncoder) -> None:
+        self.model, self.tokenizer = trained.module, trained.tokenizer
+        self.max_length, self.temperature = trained.max_length, trained.temperature
+        self.history = asdict(trained.history)
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
-        """(n, C) in windows of texts; which texts stand together changes nothing but the last digits."""
         texts = text_list(texts)
         parts = [
             softmax_at(self.logits(texts[at : at + _WINDOW]), self.temperature)
@@ -138,8 +165,9 @@ class EncoderStudent(Classifier):
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)))
 
     def logits(self, texts: Sequence[str]) -> Floats:
-        """(n, C) before the temperature."""
-        from synthkd.encoders.batches import forward_in_batches, tokenize_texts
+        """Return (n, C) logits, before the temperature."""
+        from synthkd.encoders.batches import tokenize_texts
+        from synthkd.encoders.forward import forward_in_batches
 
         if self.model is None:
             raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
@@ -147,12 +175,12 @@ class EncoderStudent(Classifier):
         return forward_in_batches(self.model, lambda fields: self.model(**fields), rows, self.device)
 
     def options(self) -> dict[str, Any]:
-        """The keyword arguments that it was made with, defaults filled in."""
+        """Return the keyword arguments of the constructor, with defaults."""
         return {"base": self.base, **asdict(self.settings)}
 
     def save(self, folder: Path) -> None:
-        """The tuned encoder as an ordinary checkpoint (safetensors), the head as arrays, the rest as JSON."""
-        from synthkd.encoders.load import quiet_transformers
+        """Write the tuned encoder as a checkpoint (safetensors), the head as arrays, settings as JSON."""
+        from synthkd.encoders.device import quiet_transformers
 
         if self.model is None:
             raise StudentError("this student was not trained yet: nothing to save")
@@ -161,25 +189,25 @@ class EncoderStudent(Classifier):
             self.tokenizer.save_pretrained(folder / MODEL)
         head = {name: value.cpu().numpy() for name, value in self.model.head.state_dict().items()}
         settings = {
-            "classes": list(self.classes), "seed": self.seed,
+            "student": self.name, "version": _VERSION, "classes": list(self.classes), "seed": self.seed,
             "options": {**self.options(), "base": public_name(self.base)}, "max_length": self.max_length,
             "temperature": self.temperature, "history": self.history,
         }  # fmt: skip
-        files.write(folder, self.name, _VERSION, settings, head)
+        CLASSIFIER_FILES.write(folder, settings, head)
 
     @classmethod
     def load(cls, folder: Path, **options: Any) -> Self:
-        settings, arrays = files.read(folder, cls.name, _VERSION, _Settings)
+        settings, arrays = read_classifier(folder, cls.name, _VERSION, _Settings)
         try:
             student = cls(tuple(settings.classes), settings.seed, **settings.options)
         except TypeError as error:
-            raise STUDENT_ARTIFACT.refuse(folder / files.SETTINGS, f"options: {error}") from None
+            raise STUDENT_ARTIFACT.refuse(folder / SETTINGS, f"options: {error}") from None
         student.max_length, student.temperature = settings.max_length, settings.temperature
         student.history = settings.history
-        student._stand(folder, arrays)
+        student._load_module(folder, arrays)
         return student
 
-    def _stand(self, folder: Path, head: dict[str, Any]) -> None:
+    def _load_module(self, folder: Path, head: dict[str, Any]) -> None:
         import torch
 
         from synthkd.encoders.load import load_classifier_encoder, usable_length
@@ -190,10 +218,10 @@ class EncoderStudent(Classifier):
         encoder, self.tokenizer = load_classifier_encoder(str(folder / MODEL), own=True)
         count, width = len(self.classes), int(encoder.config.hidden_size)
         shapes = {"weight": Array("float32", (count, width)), "bias": Array("float32", (count,))}
-        check_arrays(folder / files.ARRAYS, head, shapes, STUDENT_ARTIFACT)
+        check_arrays(folder / ARRAYS, head, shapes, STUDENT_ARTIFACT)
         if usable_length(encoder, self.tokenizer, self.max_length) != self.max_length:
             raise STUDENT_ARTIFACT.refuse(
-                folder / files.SETTINGS, f"max_length: {self.max_length} is more than the encoder reads"
+                folder / SETTINGS, f"max_length: {self.max_length} is more than the encoder reads"
             )
         unit = self.settings.start == "contrastive"
         self.model = EncoderClassifier(encoder, len(self.classes), unit, self.settings.dropout)

@@ -1,4 +1,4 @@
-"""The linear student: TF-IDF, hashed or embedded text under a logistic regression. Trained in about a second."""
+"""The linear student: logistic regression on words or on vectors of a frozen encoder. Trains in about a second."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name
-from synthkd.encoders.reference import EncoderReference, resolve_encoder_path
+from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import StudentError, nearest, require_extra
-from synthkd.students.base import Classifier, Floats, Ints, LabelledTexts, text_list
-from synthkd.students.classifiers import files
+from synthkd.students.base import Classifier, Floats, LabelledTexts, text_list
 from synthkd.students.classifiers.class_names import (
     add_class_name_rows,
     check_name_weight,
     is_number,
     is_whole,
+)
+from synthkd.students.classifiers.encoder_features import EncoderFeatures
+from synthkd.students.classifiers.files import (
+    ARRAYS,
+    CLASSIFIER_FILES,
+    SETTINGS,
+    ClassifierSettings,
+    read_classifier,
 )
 from synthkd.students.classifiers.heads import (
     MultinomialHead,
@@ -31,16 +38,19 @@ from synthkd.students.classifiers.heads import (
 from synthkd.students.classifiers.temperature import fit_temperature
 from synthkd.students.classifiers.tfidf import WordFeatures
 
-#: C of the logistic regression where none is given; chosen on parts of BANKING77's training rows.
+#: Default C of the logistic regression by features, chosen on parts of BANKING77's training rows.
 STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
 #: Texts that are in memory as features at a time.
 _WINDOW = 4096
 _VERSION = 2
-#: Numbers in a matrix of weights at most: 4 GB.
-_MOST = 1 << 30
+#: Entries of a matrix of weights at most: 4 GB.
+_MAX_WEIGHTS = 1 << 30
+_OPTIONS = (
+    "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length", "calibrate",
+)  # fmt: skip
 
 
-class _Settings(files.ClassifierSettings):
+class _Settings(ClassifierSettings):
     rows: Annotated[int, Field(ge=1, le=1 << 40)]
     vocabularies: list[list[Name]] | None = None
     encoder: EncoderReference | None = None
@@ -49,12 +59,20 @@ class _Settings(files.ClassifierSettings):
 class LinearStudent(Classifier):
     """Logistic regression on features of a text.
 
-    ``features``: `tfidf` (words, pairs of words, pieces of words; the vocabulary comes from the training rows), `hashing`
-    (the same in 2**``bits`` columns each, without a vocabulary), or `embeddings` (mean vectors of the frozen ``encoder``, a
-    folder or hub name of a transformers model with safetensors). ``strength``: C of scikit-learn. ``class_weights``:
-    `balanced` lets each class weigh the same. ``class_names``: the name of each class is a training row that counts as
-    so many. ``calibrate``: fit a temperature on the validation rows, or out of fold
-    where there are none.
+    Args:
+        classes: As in `Classifier`.
+        seed: As in `Classifier`.
+        features: `tfidf` (words, pairs of words and n-grams, with a vocabulary from the training rows),
+            `hashing` (the same features in 2**`bits` columns each, without a vocabulary) or `embeddings`
+            (mean vectors of the frozen `encoder`).
+        encoder: Folder or hub name of a transformers encoder with safetensors.
+        strength: C of scikit-learn; the default depends on the features (`STRENGTHS`).
+        class_weights: `balanced` gives each class the same weight.
+        class_names: Weight of the name of each class as a training row.
+        bits: The logarithm of the columns of `hashing`.
+        max_length: Tokens of a text that the encoder reads.
+        calibrate: Fit a temperature, on the validation rows or else out of fold.
+        device: The device of the encoder.
     """
 
     name: ClassVar[str] = "linear"
@@ -78,48 +96,52 @@ class LinearStudent(Classifier):
         super().__init__(classes, seed)
         _require_packages(features == "embeddings")
         _check(features, encoder, strength, class_weights, bits, max_length, calibrate)
-        self.features, self.encoder = features, None if encoder is None else str(encoder)
-        # The working folder may be another one when it is read.
-        self._encoder_place = None if encoder is None else resolve_encoder_path(str(encoder))
-        self.strength = STRENGTHS[features] if strength is None else float(strength)
         check_name_weight(self.name, class_names)
+        self.features = features
+        self.strength = STRENGTHS[features] if strength is None else float(strength)
         self.class_names = float(class_names)
         self.class_weights, self.bits, self.max_length = class_weights, bits, max_length
-        self.calibrate, self.device, self.temperature = calibrate, device, 1.0
-        self._asked = self.classes
-        self._words = WordFeatures(bits if features == "hashing" else None)
+        self.calibrate, self.temperature = calibrate, 1.0
+        self._given_classes = self.classes
+        self._features: WordFeatures | EncoderFeatures = (
+            WordFeatures(bits if features == "hashing" else None)
+            if encoder is None
+            else EncoderFeatures(str(encoder), max_length, device)
+        )
         self._head: MultinomialHead | None = None
-        self._encoder_hash = ""
-        #: Of a loaded student on embeddings: what its folder says of the encoder, the folder, and what the user says.
-        self._named: tuple[EncoderReference, Path, str | None] | None = None
+
+    @property
+    def encoder(self) -> str | None:
+        """Folder or hub name of the frozen encoder."""
+        return self._features.encoder if isinstance(self._features, EncoderFeatures) else None
 
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
-        self.classes = self._asked
+        self.classes = self._given_classes
         self.check_training_rows(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
-        self._head, self._encoder_hash, self._named = None, "", None
         rows, train = len(train), add_class_name_rows(train, self.classes, self.class_names)
-        places, count = self.label_indices(train.labels), len(self.classes)
-        weights = training_weights(train, places, count, self.class_weights == "balanced")
-        matrix = self._words.fit(train.texts) if self.features != "embeddings" else self._matrix(train.texts)
+        labels, count = self.label_indices(train.labels), len(self.classes)
+        weights = training_weights(train, labels, self.class_weights == "balanced")
+        self._head = None
+        matrix = self._features.fit(train.texts)
         if not isinstance(matrix, np.ndarray) and not matrix.nnz:
             raise StudentError(
                 "no training row has a word or a sign in it; a student on words has nothing to learn from"
             )
-        self._head = MultinomialHead.fit(matrix, places, count, weights, self.strength)
+        self._head = MultinomialHead.fit(matrix, labels, count, weights, self.strength)
         self.temperature = 1.0
         if not self.calibrate:
             return self
         if validation is not None and len(validation):
-            logits = self._head.logits(self._matrix(validation.texts))
+            logits = self._logits(validation.texts)
             self.temperature = fit_temperature(
                 logits, self.label_indices(validation.labels), validation.weights
             )
         else:
             self.temperature = out_of_fold_temperature(
-                lambda known, new: self._apart(train.texts, matrix, known, new),
-                places, count, weights, self.strength, self.seed, rows,
+                lambda part, held_out: self._features.fold(train.texts, matrix, part, held_out),
+                labels, count, weights, self.strength, self.seed, rows,
             )  # fmt: skip
         return self
 
@@ -137,144 +159,96 @@ class LinearStudent(Classifier):
 
     def _logits(self, texts: Sequence[str]) -> Floats:
         assert self._head is not None
-        return self._head.logits(self._matrix(texts))
+        return self._head.logits(self._features.transform(texts))
 
-    def _matrix(self, texts: Sequence[str]) -> Any:
-        """(n, d) features: CSR of words, or an array of vectors."""
-        if self.features != "embeddings":
-            return self._words.of(texts)
-        from synthkd.encoders.frozen import embed_texts, load_frozen_encoder, load_referenced_encoder
-
-        if self._named is not None:
-            reference, folder, given = self._named
-            vectors, self.encoder = load_referenced_encoder(
-                reference, folder, given, self.max_length, self.device
-            )
-            self._encoder_place = self.encoder
-            self._named = None
-            width = int(vectors.model.config.hidden_size)
-            if self._head is not None and len(self._head.weight) != width:
-                raise STUDENT_ARTIFACT.refuse(
-                    folder / files.ARRAYS, f"weight: {width} rows are needed for this encoder"
-                )
-            return embed_texts(vectors, texts)
-        assert self._encoder_place is not None
-        vectors = load_frozen_encoder(self._encoder_place, self.max_length, self.device)
-        if self._encoder_hash not in ("", vectors.content) and self._head is not None:
-            raise StudentError(
-                f"the encoder {self.encoder!r} is another one now than at training; put the right one there, or train again"
-            )
-        self._encoder_hash = vectors.content
-        return embed_texts(vectors, texts)
-
-    def _apart(self, texts: Sequence[str], matrix: Any, known: Ints, new: Ints) -> tuple[Any, Any]:
-        """Features of two parts of the training rows; a vocabulary is that of the first part alone."""
-        if self.features == "embeddings":
-            return matrix[known], matrix[new]
-        words = WordFeatures(self._words.blocks[0].bits)
-        return words.fit([texts[row] for row in known]), words.of([texts[row] for row in new])
+    def options(self) -> dict[str, Any]:
+        """Return the keyword arguments of the constructor, with defaults; without the device."""
+        return {name: getattr(self, name) for name in _OPTIONS}
 
     def save(self, folder: Path) -> None:
-        """Arrays and JSON. An encoder is named by its content and not copied."""
+        """Write arrays and JSON; the encoder is named by its content and not copied."""
         if self._head is None:
             raise StudentError("this student was not trained yet: nothing to save")
         arrays: dict[str, Any] = {"bias": self._head.bias, "weight": self._head.weight}
         settings: dict[str, Any] = {
-            "classes": list(self.classes), "seed": self.seed, "options": self.options(),
-            "temperature": self.temperature, "rows": self._head.rows,
+            "student": self.name, "version": _VERSION, "classes": list(self.classes), "seed": self.seed,
+            "options": self.options(), "temperature": self.temperature, "rows": self._head.rows,
         }  # fmt: skip
-        if self.encoder is not None:
-            named = (
-                self._named[0]
-                if self._named
-                else EncoderReference.of(self._encoder_place or self.encoder, self._encoder_hash, folder)
-            )
-            settings["encoder"] = named.model_dump()
-            settings["options"]["encoder"] = named.name
-        if self.features != "embeddings":
-            arrays |= {f"idf_{number}": block.idf for number, block in enumerate(self._words.blocks)}
-        if self.features == "tfidf":
-            settings["vocabularies"] = [list(block.vocabulary) for block in self._words.blocks]
-        if self.features == "hashing":  # most columns were never met
-            used = np.flatnonzero(self._head.weight.any(1))
-            arrays |= {"weight": self._head.weight[used], "columns": used}
-        files.write(folder, self.name, _VERSION, settings, arrays)
-
-    def options(self) -> dict[str, Any]:
-        """The keyword arguments that it was made with, defaults filled in."""
-        return {
-            "features": self.features, "encoder": self.encoder, "strength": self.strength,
-            "class_weights": self.class_weights, "class_names": self.class_names, "bits": self.bits, "max_length": self.max_length,
-            "calibrate": self.calibrate,
-        }  # fmt: skip
+        if isinstance(self._features, EncoderFeatures):
+            reference = self._features.reference(folder)
+            settings["encoder"] = reference.model_dump()
+            settings["options"]["encoder"] = reference.name
+        else:
+            arrays |= {f"idf_{number}": block.idf for number, block in enumerate(self._features.blocks)}
+            if self.features == "tfidf":
+                settings["vocabularies"] = [list(block.vocabulary) for block in self._features.blocks]
+            else:  # most of the hashed columns have no entry
+                used = np.flatnonzero(self._head.weight.any(1))
+                arrays |= {"weight": self._head.weight[used], "columns": used}
+        CLASSIFIER_FILES.write(folder, settings, arrays)
 
     @classmethod
     def load(cls, folder: Path, **options: Any) -> Self:
-        """``encoder``: folder or hub name of its encoder, if it has one that is not found by itself."""
-        settings, arrays = files.read(folder, cls.name, _VERSION, _Settings)
-        student = cls(tuple(settings.classes), settings.seed, **_options(folder, settings))
+        """Read what `save` wrote.
+
+        Args:
+            folder: The student's folder.
+            options: `encoder`: folder or hub name of the encoder, if it is not found by itself.
+        """
+        settings, arrays = read_classifier(folder, cls.name, _VERSION, _Settings)
+        if set(settings.options) != set(_OPTIONS):
+            raise STUDENT_ARTIFACT.refuse(
+                folder / SETTINGS, f"options: {', '.join(sorted(_OPTIONS))} are needed, and no other"
+            )
+        student = cls(tuple(settings.classes), settings.seed, **settings.options)
         student.temperature = settings.temperature
         given = options.get("encoder")
-        if (student.features == "embeddings") != (settings.encoder is not None):
+        if isinstance(student._features, EncoderFeatures) != (settings.encoder is not None):
             raise STUDENT_ARTIFACT.refuse(
-                folder / files.SETTINGS, "encoder: needed for `features: embeddings`, and for no other"
+                folder / SETTINGS, "encoder: needed for `features: embeddings`, and for no other"
             )
-        if settings.encoder is not None:
-            student._encoder_hash = settings.encoder.sha256
-            given = None if given is None else resolve_encoder_path(str(given))
-            student._named = (settings.encoder, folder.resolve(), given)
-        elif given is not None:
+        if settings.encoder is None and given is not None:
             raise StudentError(f"{folder}: it was trained without an encoder; leave `encoder` out")
         student._head = student._read_head(folder, settings, arrays)
+        if isinstance(student._features, EncoderFeatures) and settings.encoder is not None:
+            width = len(student._head.weight)
+            student._features.restore(settings.encoder, folder, None if given is None else str(given), width)
         return student
 
     def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> MultinomialHead:
-        """Weights, and what the features learnt, checked against each other."""
-        path, count = folder / files.ARRAYS, len(self.classes)
-        widths: list[int] = []
+        """Check weights and learnt features against each other, and restore the features."""
+        path, count = folder / ARRAYS, len(self.classes)
+        blocks = self._features.blocks if isinstance(self._features, WordFeatures) else ()
         if self.features == "tfidf":
             vocabularies = settings.vocabularies or []
             if len(vocabularies) != 2 or any(len(set(words)) != len(words) for words in vocabularies):
                 raise STUDENT_ARTIFACT.refuse(
-                    folder / files.SETTINGS, "vocabularies: two lists of distinct words are needed"
+                    folder / SETTINGS, "vocabularies: two lists of distinct words are needed"
                 )
-            widths = [len(words) for words in vocabularies]
-            for block, words in zip(self._words.blocks, vocabularies, strict=True):
-                block.vocabulary = {word: at for at, word in enumerate(words)}
-        elif self.features == "hashing":
-            widths = [1 << self.bits] * 2
+            for block, words in zip(blocks, vocabularies, strict=True):
+                block.vocabulary = {word: column for column, word in enumerate(words)}
+        widths = [block.width for block in blocks]
+        hashed = self.features == "hashing"
         shapes = {
             "bias": Array("float64", (count,), infinite=True),
-            "weight": Array("float32", ("used" if self.features == "hashing" else "width", count)),
+            "weight": Array("float32", ("used" if hashed else "width", count)),
         } | {f"idf_{number}": Array("float64", (width,), 0, 100) for number, width in enumerate(widths)}
-        if self.features == "hashing":
+        if hashed:
             shapes["columns"] = Array("int64", ("used",), 0, sum(widths) - 1)
         check_arrays(path, arrays, shapes, STUDENT_ARTIFACT, **({"width": sum(widths)} if widths else {}))
         if not np.isfinite(arrays["bias"]).any():
             raise STUDENT_ARTIFACT.refuse(path, "bias: no class has one")
-        for number, block in enumerate(self._words.blocks if widths else ()):
+        for number, block in enumerate(blocks):
             block.idf = arrays[f"idf_{number}"]
         weight = arrays["weight"]
-        if self.features == "hashing":
-            if sum(widths) * count > _MOST:
+        if hashed:
+            if sum(widths) * count > _MAX_WEIGHTS:
                 raise STUDENT_ARTIFACT.refuse(
-                    folder / files.SETTINGS, f"bits: {sum(widths):,} columns of {count:,} classes"
+                    folder / SETTINGS, f"bits: {sum(widths):,} columns of {count:,} classes"
                 )
             weight = np.zeros((sum(widths), count), dtype=np.float32)
             weight[arrays["columns"]] = arrays["weight"]
         return MultinomialHead(weight, arrays["bias"], settings.rows)
-
-
-def _options(folder: Path, settings: _Settings) -> dict[str, Any]:
-    """The options as the constructor takes them: those that it knows, of its folder's."""
-    known = {
-        "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length", "calibrate",
-    }  # fmt: skip
-    if set(settings.options) != known:
-        raise STUDENT_ARTIFACT.refuse(
-            folder / files.SETTINGS, f"options: {', '.join(sorted(known))} are needed, and no other"
-        )
-    return settings.options
 
 
 def _require_packages(embeddings: bool) -> None:

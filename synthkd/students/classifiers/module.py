@@ -1,4 +1,4 @@
-"""The torch module of an encoder student: encoder, mean of the last layer, linear head."""
+"""The torch module of an encoder student, and its loss: labels, and a teacher's probabilities."""
 
 from __future__ import annotations
 
@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, normalize
+from torch.nn.functional import cross_entropy, dropout, normalize
 
+from synthkd.encoders.forward import mean_pool
 from synthkd.errors import StudentError
+from synthkd.students import losses
 from synthkd.students.base import Floats, LabelledTexts
+from synthkd.students.classifiers.options import SOFT_OBJECTIVES
+
+#: Teacher probabilities are raised to this before their logarithm is taken.
+_LEAST_PROBABILITY = 1e-8
 
 
 class EncoderClassifier(torch.nn.Module):  # type: ignore[misc]
-    """Token ids (B, T) to logits (B, C), before any temperature.
+    """An encoder, the mean of its last layer and a linear head: token ids (B, T) to logits (B, C).
 
-    ``unit``: the mean vector is scaled to length 1, as sentence encoders are read; the head of a contrastive start stands
-    on such vectors.
+    Attributes:
+        unit: The mean vector is scaled to length 1, as sentence encoders are read; the head of a
+            contrastive start is fitted on such vectors.
     """
 
     def __init__(self, encoder: Any, classes: int, unit: bool, drop: float = 0.1) -> None:
@@ -31,77 +38,82 @@ class EncoderClassifier(torch.nn.Module):  # type: ignore[misc]
     def vectors(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:
-        """(B, d): the mean of the last layer over a text's tokens."""
-        fields = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **fields).last_hidden_state
-        mask = attention_mask[..., None].to(states.dtype)
-        mean = (states * mask).sum(1) / mask.sum(1)
+        """Return (B, d) vectors of the texts."""
+        fields = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            fields["token_type_ids"] = token_type_ids
+        mean: Tensor = mean_pool(self.encoder, fields)
         return normalize(mean, dim=1) if self.unit else mean
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
     ) -> Tensor:
+        """Return (B, C) logits, before the temperature."""
         vectors = self.vectors(input_ids, attention_mask, token_type_ids)
         if self.drop:
             vectors = dropout(vectors, self.drop, training=self.training)
-        found: Tensor = self.head(vectors)
-        return found
-
-
-#: Names of `soft`: does the objective see rows one by one, so that each can have a weight?
-SOFT = {"ce": True, "kl": True, "reverse_kl": True, "jsd": True, "dist": False, "sinkhorn": False}
-#: Probabilities below this are taken for it where their logarithm is needed.
-_LEAST = 1e-8
+        logits: Tensor = self.head(vectors)
+        return logits
 
 
 @dataclass(frozen=True)
 class ClassificationLoss:
-    """(1 - share) * cross-entropy with the labels + share * the objective ``soft`` with a teacher's probabilities.
+    """(1 - share) * cross-entropy with the labels + share * an objective on teacher probabilities.
 
-    ``temperature`` softens both sides of those objectives that take one.
+    Attributes:
+        soft: The name of the objective (`options.SOFT_OBJECTIVES`); None for the labels alone.
+        share: The share of the objective.
+        temperature: The temperature of both sides, in the objectives that have one.
     """
 
     soft: str | None = None
     share: float = 0.5
     temperature: float = 1.0
 
-    def __call__(self, logits: Any, places: Any, weights: Any, targets: Any) -> Any:
-        """Weighted mean over a batch: logits (B, C), places (B,), weights (B,) with mean 1 over all rows, targets (B, C)
-        probabilities or None."""
-        from torch.nn.functional import cross_entropy
+    def __call__(self, logits: Any, labels: Any, weights: Any, targets: Any) -> Any:
+        """Return the weighted mean over a batch.
 
+        Args:
+            logits: (B, C) of the student.
+            labels: (B,) class indices.
+            weights: (B,) weights, with mean 1 over all rows.
+            targets: (B, C) probabilities of the teacher, or None.
+        """
         logits = logits.float()
-        hard = (cross_entropy(logits, places, reduction="none") * weights).mean()
+        hard = (cross_entropy(logits, labels, reduction="none") * weights).mean()
         if self.soft is None:
             return hard
         objective = self._objective()
-        if not SOFT[self.soft] or bool((weights == weights[0]).all()):
+        if not SOFT_OBJECTIVES[self.soft] or bool((weights == weights[0]).all()):
             soft = objective(logits, targets) * weights.mean()
         else:
-            parts = [objective(logits[i : i + 1], targets[i : i + 1]) for i in range(len(places))]
-            soft = sum(part * weight for part, weight in zip(parts, weights, strict=True)) / len(places)
+            parts = [objective(logits[i : i + 1], targets[i : i + 1]) for i in range(len(labels))]
+            soft = sum(part * weight for part, weight in zip(parts, weights, strict=True)) / len(labels)
         return (1 - self.share) * hard + self.share * soft
 
     def _objective(self) -> Callable[[Any, Any], Any]:
-        from synthkd.students import losses as of
-
         def logs(targets: Any) -> Any:
-            return targets.clamp_min(_LEAST).log()
+            return targets.clamp_min(_LEAST_PROBABILITY).log()
 
         tau = self.temperature
-        found: dict[str, Callable[[Any, Any], Any]] = {
-            "ce": of.soft_cross_entropy,
-            "kl": lambda student, targets: of.kl(student, logs(targets), tau),
-            "reverse_kl": lambda student, targets: of.reverse_kl(student, logs(targets), tau),
-            "jsd": lambda student, targets: of.jensen_shannon(student, logs(targets), tau),
-            "dist": lambda student, targets: of.dist(student, logs(targets)),
-            "sinkhorn": lambda student, targets: of.sinkhorn(student, logs(targets)),
+        objectives: dict[str, Callable[[Any, Any], Any]] = {
+            "ce": losses.soft_cross_entropy,
+            "kl": lambda student, targets: losses.kl(student, logs(targets), tau),
+            "reverse_kl": lambda student, targets: losses.reverse_kl(student, logs(targets), tau),
+            "jsd": lambda student, targets: losses.jensen_shannon(student, logs(targets), tau),
+            "dist": lambda student, targets: losses.dist(student, logs(targets)),
+            "sinkhorn": lambda student, targets: losses.sinkhorn(student, logs(targets)),
         }
-        return found[self.soft or "ce"]
+        return objectives[self.soft or "ce"]
 
 
 def check_soft(rows: LabelledTexts, loss: ClassificationLoss, classes: int, weighted: bool) -> Floats | None:
-    """The soft labels (n, C) where the loss reads them; refuses those that are no probabilities of the classes."""
+    """Return the soft labels (n, C) if the loss needs them.
+
+    Raises:
+        StudentError: There are none, they are no probabilities of the classes, or the objective knows
+            no weights and the rows have some.
+    """
     if loss.soft is None:
         return None
     if rows.soft is None:
@@ -119,8 +131,9 @@ def check_soft(rows: LabelledTexts, loss: ClassificationLoss, classes: int, weig
         raise StudentError(
             f"training row {row + 1}: its soft label sums to {soft[row].sum():.4g}; probabilities sum to 1"
         )
-    if weighted and not SOFT[loss.soft]:
+    if weighted and not SOFT_OBJECTIVES[loss.soft]:
         raise StudentError(
-            f"`soft: {loss.soft}` compares the rows of a batch with each other and knows no weights; leave these out"
+            f"`soft: {loss.soft}` compares the rows of a batch with each other and knows no weights;"
+            " leave the weights out"
         )
     return soft

@@ -1,4 +1,4 @@
-"""An encoder student as an ONNX model: written with torch, read with onnxruntime, numpy and a tokenizer alone.
+"""Exported encoder students: ONNX models that need onnxruntime, numpy and a tokenizer alone.
 
 export_onnx(load_student(folder), out)
 OnnxClassifier.load(out).probabilities(texts)
@@ -6,7 +6,7 @@ OnnxClassifier.load(out).probabilities(texts)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import ONNX_ARTIFACT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
-from synthkd.encoders.batches import encodable_texts
+from synthkd.encoders.batches import batches_by_tokens, encodable_texts
 from synthkd.errors import StudentError, require_extra
 from synthkd.students.base import Floats, Ints, text_list
 from synthkd.students.classifiers.files import Classes, Temperature
@@ -25,8 +25,8 @@ from synthkd.students.training_hashes import read_training_hashes
 
 MODEL, TOKENIZER, SETTINGS = "model.onnx", "tokenizer.json", "onnx.json"
 VERSION = 2
-#: Places (rows times the longest row's tokens) of one batch.
-PLACES = 512
+#: Tokens of a batch, padding included.
+TOKENS = 512
 #: Texts that are in memory as tokens at a time.
 _WINDOW = 8192
 
@@ -42,24 +42,39 @@ class _Settings(Settings):
 
 @dataclass
 class OnnxClassifier:
-    """A classifier that needs neither torch nor transformers. ``classes``: in the order of the probabilities."""
+    """A classifier that needs neither torch nor transformers.
+
+    Attributes:
+        classes: The classes, in the order of the probabilities.
+        temperature: The calibrating temperature.
+        int8: The weights are 8-bit integers.
+        batch_tokens: Tokens of a batch, padding included.
+        training_hashes: Hashes of the student's training rows (`students.training_hashes`).
+    """
 
     classes: tuple[str, ...]
     temperature: float
     int8: bool
-    places: int
+    batch_tokens: int
     _session: Any
     _tokenizer: Any
     _inputs: tuple[str, ...]
     _pad: int
-    #: Hashes of the student's training rows (`students.training_hashes`).
     training_hashes: frozenset[int] = frozenset()
 
     @classmethod
-    def load(cls, folder: str | Path, threads: int | None = None, places: int = PLACES) -> OnnxClassifier:
-        """Read what `export_onnx` wrote. ``threads``: of onnxruntime; default: as many as there are cores.
+    def load(
+        cls, folder: str | Path, threads: int | None = None, batch_tokens: int = TOKENS
+    ) -> OnnxClassifier:
+        """Read what `export_onnx` wrote.
 
-        Raises `StudentError` for what is missing, altered or of another version.
+        Args:
+            folder: The folder of the export.
+            threads: Threads of onnxruntime; by default as many as there are cores.
+            batch_tokens: Tokens of a batch, padding included.
+
+        Raises:
+            StudentError: A file is missing, altered, or of another version.
         """
         folder = Path(folder)
         settings = _settings(folder)
@@ -77,7 +92,7 @@ class OnnxClassifier:
                 str(folder / MODEL), options, providers=["CPUExecutionProvider"]
             )
             tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        except Exception as error:  # noqa: BLE001 (both raise what is nowhere declared)
+        except Exception as error:  # noqa: BLE001 (both raise undeclared errors)
             raise StudentError(
                 f"{folder}: cannot be read ({_line(error)}); export the student again"
             ) from None
@@ -87,7 +102,7 @@ class OnnxClassifier:
             classes=tuple(settings.classes),
             temperature=settings.temperature,
             int8=settings.int8,
-            places=places,
+            batch_tokens=batch_tokens,
             _session=session,
             _tokenizer=tokenizer,
             _inputs=tuple(one.name for one in session.get_inputs()),
@@ -96,7 +111,7 @@ class OnnxClassifier:
         )
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
-        """(n, C) calibrated probabilities; each row sums to 1. A string is one text."""
+        """Return (n, C) calibrated probabilities; a string is one text."""
         texts = text_list(texts)
         parts = [self._logits(texts[at : at + _WINDOW]) for at in range(0, len(texts), _WINDOW)]
         if not parts:
@@ -104,7 +119,7 @@ class OnnxClassifier:
         return softmax_at(np.concatenate(parts).astype(np.float64), self.temperature)
 
     def predict(self, texts: Sequence[str] | str) -> list[str]:
-        """The likeliest class of each text; a string is one text."""
+        """Return the most likely class of each text; a string is one text."""
         texts = text_list(texts)
         return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if texts else []
 
@@ -112,14 +127,14 @@ class OnnxClassifier:
         tokens = self._tokenizer.encode_batch_fast(encodable_texts(texts, not self._tokenizer.encode("").ids))
         ids = [one.ids for one in tokens]
         types = [one.type_ids for one in tokens] if "token_type_ids" in self._inputs else ids
-        found = np.empty((len(ids), len(self.classes)), dtype=np.float32)
-        for chosen in _batches(np.fromiter(map(len, ids), np.int64, len(ids)), self.places):
+        logits = np.empty((len(ids), len(self.classes)), dtype=np.float32)
+        for chosen in batches_by_tokens(np.fromiter(map(len, ids), np.int64, len(ids)), self.batch_tokens):
             fields = self._batch(ids, types, chosen)
-            found[chosen] = self._session.run(None, {name: fields[name] for name in self._inputs})[0]
-        return found
+            logits[chosen] = self._session.run(None, {name: fields[name] for name in self._inputs})[0]
+        return logits
 
     def _batch(self, ids: list[list[int]], types: list[list[int]], chosen: Ints) -> dict[str, Any]:
-        """Arrays (b, longest) of the chosen rows."""
+        """Return arrays (b, longest) of the chosen rows, the longest first."""
         longest = len(ids[chosen[0]])
         fields = {
             "input_ids": np.full((len(chosen), longest), self._pad, dtype=np.int64),
@@ -135,18 +150,8 @@ class OnnxClassifier:
         return fields
 
 
-def _batches(lengths: Ints, places: int) -> Iterator[Ints]:
-    """From the longest rows to the shortest, each as many as fit into so many places."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, places // max(1, int(lengths[order[start]])))
-        yield order[start : start + size]
-        start += size
-
-
 def _settings(folder: Path) -> _Settings:
-    """Read what `export_onnx` wrote down, after the files were compared with their hashes."""
+    """Read the settings of an export, and check the hashes of its files."""
     if not (folder / SETTINGS).is_file():
         raise StudentError(
             f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export` writes one"

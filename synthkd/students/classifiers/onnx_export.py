@@ -1,4 +1,4 @@
-"""Write an encoder student as an ONNX model, and see that it says the same."""
+"""Export an encoder student as an ONNX model, and compare its probabilities with the student's."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from synthkd.storage import ONNX_FOLDER, check_output, replaced_folder, write_js
 from synthkd.students.classifiers.onnx import MODEL, SETTINGS, TOKENIZER, VERSION, OnnxClassifier
 from synthkd.students.training_hashes import write_training_hashes
 
-#: Largest difference of a probability from the student's that an export in float32 may have.
+#: Largest difference of a probability from the student's in an export in float32.
 TOLERANCE = 1e-4
-#: Texts of unlike lengths, on which both are compared.
+#: Texts of different lengths, on which both are compared.
 _PROBES = ("a", "where is it?", "my card has not come yet and I need it by Friday", "Zürich 100 %, " * 9)
-#: Only these may be inputs of the model.
+#: Possible inputs of the model.
 _FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -74,34 +74,31 @@ def export_onnx(student: Any, out: Path, int8: bool = False) -> float:
         )
         if not int8 and not difference <= TOLERANCE:
             raise StudentError(
-                f"the exported model says other probabilities than the student (by {difference:.2g}); it was not written"
+                f"the exported model gives other probabilities than the student (by {difference:.2g}); it was not written"
             )
     return difference
 
 
 def _check(student: Any) -> None:
-    missing = [
-        name for name in ("model", "tokenizer", "max_length", "temperature") if not hasattr(student, name)
-    ]
-    if getattr(student, "learns", "labels") != "labels":
+    if student.learns != "labels":
         raise StudentError(
-            f"the student {student.name!r} writes text: its folder is a transformers checkpoint already; only classifiers"
-            " are exported to ONNX"
+            f"the student {student.name!r} writes text: its folder is a transformers checkpoint already; only"
+            " classifiers are exported to ONNX"
         )
-    if missing:
+    if not student.exports_onnx:
         raise StudentError(
             f"the student {student.name!r} is no encoder and needs no ONNX: its probabilities are plain numpy already"
         )
     if student.model is None:
         raise StudentError("this student was not trained yet: nothing to export")
-    if not hasattr(student.tokenizer, "backend_tokenizer"):
+    if not student.tokenizer.is_fast:
         raise StudentError(
             "the tokenizer of this student has no fast form (tokenizer.json); nothing can be exported"
         )
 
 
 def _write_model(student: Any, path: Path) -> None:
-    """Trace the module on a small batch; rows and tokens stay free."""
+    """Trace the module on a small batch; the numbers of rows and tokens stay dynamic."""
     import torch
 
     wanted = set(inspect.signature(student.model.forward).parameters)
@@ -129,7 +126,7 @@ def _write_model(student: Any, path: Path) -> None:
 
 
 def _logits_of(inner: Any, names: list[str]) -> Any:
-    """A module from fields, in the order of their names, to logits (b, C)."""
+    """Return a module from fields, in the order of their names, to logits (B, C)."""
     import torch
 
     class Logits(torch.nn.Module):  # type: ignore[misc]
@@ -138,8 +135,8 @@ def _logits_of(inner: Any, names: list[str]) -> Any:
             self.inner = inner
 
         def forward(self, *fields: Any) -> Any:
-            said = self.inner(**dict(zip(names, fields, strict=True)))
-            return getattr(said, "logits", said)
+            output = self.inner(**dict(zip(names, fields, strict=True)))
+            return getattr(output, "logits", output)
 
     return Logits()
 
@@ -149,18 +146,18 @@ def _quantise(path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load(path)
-    # Shapes that the exporter wrote down: quantisation replaces what they speak of, and infers its own.
+    # Quantisation replaces the tensors of the exporter's shapes, and infers its own.
     del model.graph.value_info[:]
     small = path.with_suffix(".int8")
     with _silence():
-        # Seven bits of a weight: products of eight overflow on processors without VNNI.
+        # Seven bits: products of eight-bit weights overflow on processors without VNNI.
         quantize_dynamic(model, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
     small.replace(path)
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Exporters print and warn of their own progress."""
+    """Silence what exporters print and log."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Options of the encoder student: what they may be, and what they are where nothing is said."""
+"""Options of the encoder student: bounds and defaults."""
 
 from __future__ import annotations
 
@@ -9,24 +9,49 @@ from typing import Any
 from synthkd.errors import StudentError, nearest
 from synthkd.students.classifiers.class_names import are_descriptive, check_name_weight, is_number, is_whole
 
-#: start -> what is chosen for it where nothing is said; found on parts of BANKING77's training rows.
+#: start -> its defaults, chosen on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {
     "none": {"epochs": 20, "lr": 5e-5, "batch_size": 32},
     "contrastive": {"epochs": 5, "lr": 3e-5, "batch_size": 32},
 }
-SOFT = ("ce", "kl", "reverse_kl", "jsd", "dist", "sinkhorn")
+#: Objectives on teacher probabilities -> whether the rows of a batch are compared one by one, so that each
+#: may have a weight.
+SOFT_OBJECTIVES = {
+    "ce": True,
+    "kl": True,
+    "reverse_kl": True,
+    "jsd": True,
+    "dist": False,
+    "sinkhorn": False,
+}
 
 
 @dataclass(frozen=True)
 class EncoderOptions:
-    """``start``: `none` fine-tunes encoder and head with cross-entropy; `contrastive` tunes the encoder by comparing texts and
-    puts a logistic head on its vectors. ``patience``: epochs without a better validation loss after which it stops.
-    ``calibrate``: without validation rows, train once on four fifths of the rows to find the temperature and the number of
-    epochs, then on all. ``soft``: an objective that learns from a teacher's probabilities (`Texts.soft`), with
-    ``soft_share`` of the loss and ``soft_temperature``. ``head_factor``: the head learns at so many times ``lr``.
-    ``strength``: C of the logistic head. ``class_names``: the name of each class is a training row that counts as so many; None for 1
-    with a contrastive start where the names say something, else 0. ``bf16``: half precision in training; None where an accelerator or CPU is faster
-    with it. ``max_length``: tokens of a text; None for 128, or fewer where the checkpoint reads fewer.
+    """Options of the encoder student.
+
+    Attributes:
+        start: `none` fine-tunes encoder and head with cross-entropy; `contrastive` tunes the encoder by
+            comparing texts and fits a logistic head on its vectors.
+        epochs: Epochs at most.
+        lr: Learning rate of the encoder.
+        batch_size: Rows of a batch.
+        max_length: Tokens of a text; None for 128, or fewer if the checkpoint reads fewer.
+        patience: Epochs without a lower validation loss after which training stops.
+        warmup: Share of the steps in which the learning rate rises.
+        weight_decay: Weight decay of AdamW.
+        dropout: Dropout before the head.
+        head_factor: The head learns at this multiple of `lr`.
+        strength: C of the logistic head of a contrastive start.
+        class_weights: `balanced` gives each class the same weight.
+        class_names: Weight of the name of each class as a training row; None for 1 with a contrastive
+            start and descriptive names, else 0.
+        calibrate: Without validation rows, train first on four fifths of the rows, to find temperature
+            and number of epochs, then on all.
+        soft: An objective on a teacher's probabilities (`LabelledTexts.soft`).
+        soft_share: The share of `soft` in the loss.
+        soft_temperature: The temperature of `soft`.
+        bf16: Train in half precision; None does if the hardware is faster with it.
     """
 
     start: str = "none"
@@ -49,18 +74,22 @@ class EncoderOptions:
     bf16: bool | None = None
 
     @classmethod
-    def of(cls, **said: Any) -> EncoderOptions:
-        """The options with their defaults. Raises `StudentError` for one that is unknown or cannot be."""
+    def of(cls, **given: Any) -> EncoderOptions:
+        """Return the options with their defaults.
+
+        Raises:
+            StudentError: An option is unknown or out of its range.
+        """
         known = [field.name for field in fields(cls)]
-        for name in said:
+        for name in given:
             if name not in known:
                 raise StudentError(f"student 'encoder': unknown option {name!r}{nearest(name, known)}")
-        start = said.get("start", cls.start)
+        start = given.get("start", cls.start)
         if start not in DEFAULTS:
             raise StudentError(f"student 'encoder': `start` is `none` or `contrastive`, not {start!r}")
-        given = {name: value for name, value in said.items() if value is not None}
-        check_name_weight("encoder", said.get("class_names") or 0.0)
-        options = cls(**{**DEFAULTS[start], **given})
+        chosen = {name: value for name, value in given.items() if value is not None}
+        check_name_weight("encoder", given.get("class_names") or 0.0)
+        options = cls(**{**DEFAULTS[start], **chosen})
         options._check()
         return options
 
@@ -83,7 +112,11 @@ class EncoderOptions:
             ("class_weights", self.class_weights in (None, "balanced"), "`balanced`, or left out"),
             ("calibrate", isinstance(self.calibrate, bool), "true or false"),
             ("bf16", self.bf16 in (None, True, False), "true or false, or left out"),
-            ("soft", self.soft in (None, *SOFT), f"one of {', '.join(SOFT)}, or left out"),
+            (
+                "soft",
+                self.soft in (None, *SOFT_OBJECTIVES),
+                f"one of {', '.join(SOFT_OBJECTIVES)}, or left out",
+            ),
             ("soft_share", is_number(self.soft_share) and 0 < self.soft_share <= 1, "above 0 and 1 at most"),
             ("soft_temperature", is_number(self.soft_temperature) and self.soft_temperature > 0, "above 0"),
         ):
@@ -96,11 +129,11 @@ class EncoderOptions:
             )
 
     def names_for(self, classes: Sequence[str]) -> float:
-        """What the names of these classes count as."""
+        """Return the weight of the names of these classes as training rows."""
         if self.class_names is not None:
             return self.class_names
         return 1.0 if self.start == "contrastive" and are_descriptive(classes) else 0.0
 
     def with_epochs(self, epochs: int) -> EncoderOptions:
-        """The same, for so many epochs."""
+        """Return the same options with another number of epochs."""
         return replace(self, epochs=epochs)

@@ -1,8 +1,8 @@
-"""Texts to a sparse matrix: words and pairs of neighbours in one block, pieces of words in another.
+"""TF-IDF features: words and pairs of neighbouring words in one block, n-grams of words in another.
 
-A text is in lower case, cut into words (runs of letters and digits) and signs. A word's pieces are its n-grams with a blank
-on both sides, so that they know where a word starts and ends; they see through typing errors and endings. Each block is
-weighted by TF-IDF (1 + ln tf, smoothed idf) and has length 1 in each row.
+A text is lower-cased and split into words (runs of letters and digits) and signs. The n-grams of a word
+include a blank on either side, so that they mark its start and end; they are robust to typing errors and
+endings. Each block is weighted by TF-IDF (1 + ln tf, smoothed idf) and has length 1 in each row.
 """
 
 from __future__ import annotations
@@ -18,39 +18,42 @@ import numpy as np
 
 from synthkd.students.base import Floats
 
-#: Sizes of the pieces of words.
+#: Sizes of n-grams.
 SIZES = (2, 3, 4)
 Ints = np.ndarray[Any, np.dtype[np.int32]]
-_NONE: Ints = np.zeros(0, dtype=np.int32)
-#: Texts that are cut into features at a time.
-_LOT = 8192
-#: Words whose columns are kept in memory.
-_KEPT = 200_000
-#: Halves of characters, which no file can hold, are left out.
+_NO_COLUMNS: Ints = np.zeros(0, dtype=np.int32)
+#: Texts that are split at a time.
+_CHUNK = 8192
+#: Words whose n-gram columns are cached.
+_CACHED_WORDS = 200_000
+#: Lone surrogates, which no file can hold, are left out.
 _WORD = re.compile("\\w+|[^\\w\\s\ud800-\udfff]")
 
 
 def split_words(text: str) -> list[str]:
-    """The words and signs of a text, in lower case."""
+    """Return the words and signs of a text, in lower case."""
     return _WORD.findall(text.lower())
 
 
 def word_ngrams(word: str) -> list[str]:
-    """The n-grams of a word between blanks."""
+    """Return the n-grams of a word between blanks."""
     padded = f" {word} "
     return [padded[at : at + size] for size in SIZES for at in range(len(padded) - size + 1)]
 
 
-def word_pairs(found: list[str]) -> list[str]:
-    """Neighbours, as one feature each."""
-    return [f"{left} {right}" for left, right in pairwise(found)]
+def word_pairs(words: list[str]) -> list[str]:
+    """Return neighbouring words, each pair as one feature."""
+    return [f"{left} {right}" for left, right in pairwise(words)]
 
 
 @dataclass
 class FeatureBlock:
-    """The columns of one kind of feature: a vocabulary that the training rows gave, or ``bits`` for hashing.
+    """The columns of one sort of feature: a learnt vocabulary, or hashed features.
 
-    ``idf`` (columns,): what each is worth, once it was learnt.
+    Attributes:
+        bits: Hash features into 2**bits columns; None for a vocabulary.
+        vocabulary: Feature -> column.
+        idf: (columns,) weights, once they are learnt.
     """
 
     bits: int | None = None
@@ -59,10 +62,11 @@ class FeatureBlock:
 
     @property
     def width(self) -> int:
+        """The number of columns."""
         return 1 << self.bits if self.bits is not None else len(self.vocabulary)
 
-    def place(self, learn: bool) -> Callable[[str], int]:
-        """Feature to column; -1 for one that is unknown."""
+    def column_of(self, learn: bool) -> Callable[[str], int]:
+        """Return a function from feature to column; -1 for an unknown feature, unless `learn`."""
         if self.bits is not None:
             mask = (1 << self.bits) - 1
             return lambda feature: crc32(feature.encode("utf-8", "replace")) & mask
@@ -71,16 +75,16 @@ class FeatureBlock:
             return lambda feature: known.setdefault(feature, len(known))
         return lambda feature: known.get(feature, -1)
 
-    def weigh(self, at: Ints, to: Ints, size: int, learn: bool) -> Any:
-        """(size, width) CSR matrix from one entry for each occurrence: its row and its column."""
+    def weigh(self, rows: Ints, columns: Ints, size: int, learn: bool) -> Any:
+        """Return a (size, width) CSR matrix from the row and column of each occurrence."""
         from scipy.sparse import csr_matrix
 
-        known = to >= 0
+        known = columns >= 0
         ones = np.ones(int(known.sum()))
-        counts = csr_matrix((ones, (at[known], to[known])), shape=(size, self.width))
+        counts = csr_matrix((ones, (rows[known], columns[known])), shape=(size, self.width))
         if learn:
-            having = np.bincount(counts.indices, minlength=self.width)
-            self.idf = np.log((1 + size) / (1 + having)) + 1
+            document_counts = np.bincount(counts.indices, minlength=self.width)
+            self.idf = np.log((1 + size) / (1 + document_counts)) + 1
         counts.data = 1 + np.log(counts.data)
         if self.idf is not None:
             counts.data *= self.idf[counts.indices]
@@ -90,52 +94,67 @@ class FeatureBlock:
 
 
 class WordFeatures:
-    """The two blocks. ``bits``: hash features into 2**bits columns each instead of keeping a vocabulary."""
+    """TF-IDF of words and of n-grams.
+
+    Attributes:
+        blocks: The columns of words, and those of n-grams.
+    """
 
     def __init__(self, bits: int | None = None) -> None:
+        """Hash features into 2**bits columns in each block; None learns a vocabulary."""
+        self.bits = bits
         self.blocks = (FeatureBlock(bits), FeatureBlock(bits))
-        self._seen: dict[str, tuple[int, ...]] = {}
+        self._ngram_columns: dict[str, tuple[int, ...]] = {}
 
     def fit(self, texts: Sequence[str]) -> Any:
-        """Learn the vocabulary, and give the (n, columns) matrix of these texts."""
-        self.blocks = (FeatureBlock(self.blocks[0].bits), FeatureBlock(self.blocks[1].bits))
-        self._seen = {}
+        """Learn vocabulary and weights, and return the (n, columns) CSR matrix of the texts."""
+        self.blocks = (FeatureBlock(self.bits), FeatureBlock(self.bits))
+        self._ngram_columns = {}
         return self._matrix(texts, learn=True)
 
-    def of(self, texts: Sequence[str]) -> Any:
-        """(n, columns) CSR matrix; a text without a known feature is a row of zeros."""
+    def transform(self, texts: Sequence[str]) -> Any:
+        """Return an (n, columns) CSR matrix; a text without a known feature is a row of zeros."""
         return self._matrix(texts, learn=False)
+
+    def fold(self, texts: Sequence[str], matrix: Any, train: Any, held_out: Any) -> tuple[Any, Any]:
+        """Return the features of training and held-out rows, with the vocabulary of the former alone."""
+        features = WordFeatures(self.bits)
+        return features.fit([texts[row] for row in train]), features.transform(
+            [texts[row] for row in held_out]
+        )
 
     def _matrix(self, texts: Sequence[str], learn: bool) -> Any:
         from scipy.sparse import hstack
 
-        lots = [self._entries(texts[at : at + _LOT], at, learn) for at in range(0, len(texts), _LOT)]
+        chunks = [self._entries(texts[at : at + _CHUNK], at, learn) for at in range(0, len(texts), _CHUNK)]
         blocks = []
         for number, block in enumerate(self.blocks):
-            at, to = (np.concatenate([_NONE, *(lot[2 * number + side] for lot in lots)]) for side in (0, 1))
-            blocks.append(block.weigh(at, to, len(texts), learn))
+            rows, columns = (
+                np.concatenate([_NO_COLUMNS, *(chunk[2 * number + side] for chunk in chunks)])
+                for side in (0, 1)
+            )
+            blocks.append(block.weigh(rows, columns, len(texts), learn))
         return hstack(blocks, format="csr")
 
     def _entries(self, texts: Sequence[str], first: int, learn: bool) -> list[Ints]:
-        """Rows and columns of the occurrences of each block, some texts at a time: a list takes ten times an array's room."""
-        whole, part = (block.place(learn) for block in self.blocks)
+        """Return rows and columns of the occurrences in each block; lists take ten times as much memory."""
+        word_column, ngram_column = (block.column_of(learn) for block in self.blocks)
         entries: tuple[list[int], ...] = ([], [], [], [])
         for row, text in enumerate(texts, first):
-            found = split_words(text)
-            here = [whole(feature) for feature in (*found, *word_pairs(found))]
-            inside = [column for word in found for column in self._pieces(word, part)]
-            for place, columns in ((0, here), (2, inside)):
+            words = split_words(text)
+            of_words = [word_column(feature) for feature in (*words, *word_pairs(words))]
+            of_ngrams = [column for word in words for column in self._columns_of(word, ngram_column)]
+            for place, columns in ((0, of_words), (2, of_ngrams)):
                 entries[place].extend([row] * len(columns))
                 entries[place + 1].extend(columns)
         return [np.array(numbers, dtype=np.int32) for numbers in entries]
 
-    def _pieces(self, word: str, part: Callable[[str], int]) -> tuple[int, ...]:
-        """Columns of a word's pieces; most words come again."""
-        columns = self._seen.get(word)
+    def _columns_of(self, word: str, ngram_column: Callable[[str], int]) -> tuple[int, ...]:
+        columns = self._ngram_columns.get(word)
         if columns is None:
-            if len(self._seen) >= _KEPT:
-                self._seen.clear()
-            columns = self._seen[word] = tuple(
-                column for piece in word_ngrams(word) if (column := part(piece)) >= 0
+            if len(self._ngram_columns) >= _CACHED_WORDS:
+                self._ngram_columns.clear()
+            columns = self._ngram_columns[word] = tuple(
+                column for ngram in word_ngrams(word) if (column := ngram_column(ngram)) >= 0
             )
         return columns

@@ -1,40 +1,68 @@
-"""One training of an encoder student, from the checkpoint to calibrated logits."""
+"""Train an encoder classifier, from the checkpoint to calibrated logits."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.special import logsumexp
 
-from synthkd.encoders.batches import TokenizedTexts, forward_in_batches, tokenize_texts
+from synthkd.encoders.batches import Ints, TokenizedTexts, tokenize_texts, training_batches
+from synthkd.encoders.device import autocast_bf16, has_fast_bf16, seeded
+from synthkd.encoders.fine_tuning import REMEDY, BestEpoch, TuningSchedule, fine_tune, parameter_groups
+from synthkd.encoders.forward import Floats, forward_in_batches
 from synthkd.encoders.load import load_classifier_encoder, max_text_length
 from synthkd.errors import TrainingError
-from synthkd.students.base import Floats, Ints, LabelledTexts
-from synthkd.students.classifiers.contrastive import contrastive_start
+from synthkd.students.base import LabelledTexts
+from synthkd.students.classifiers.contrastive import class_batches
 from synthkd.students.classifiers.heads import MultinomialHead
 from synthkd.students.classifiers.module import ClassificationLoss, EncoderClassifier, check_soft
 from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import fit_temperature, softmax_at
-from synthkd.students.classifiers.tuning import BestEpoch, TuningHistory, TuningRows, TuningSchedule, tune
-from synthkd.students.device import has_bf16, seeded
+from synthkd.students.losses import supervised_contrastive
 
-#: Validation rows that judge an epoch: so many, or as many as there are training rows.
-_JUDGES = 500
+#: Validation rows that judge an epoch: this many, or as many as there are training rows.
+_VALIDATION_ROWS = 500
+_LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows with the places of their labels (n,) and weights (n,)."""
+    """Texts with the indices of their labels (n,) and their weights (n,)."""
 
-    rows: LabelledTexts
-    places: Ints
+    texts: LabelledTexts
+    labels: Ints
     weights: Floats
 
 
 @dataclass
+class TuningHistory:
+    """The course of a training.
+
+    Attributes:
+        losses: The mean training loss of each epoch.
+        validation: The validation loss of each epoch.
+        kept: The epoch, from 1, whose weights were kept.
+        cut: Training rows longer than `max_length`.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    kept: int = 0
+    cut: int = 0
+
+
+@dataclass
 class TrainedEncoder:
-    """What a training left. ``error``: why it ended before its time; the rest is then the best epoch before that."""
+    """The result of a training.
+
+    Attributes:
+        error: Why training ended early; the module then has the weights of the best epoch before.
+    """
 
     module: Any
     tokenizer: Any
@@ -49,148 +77,207 @@ def train_encoder(
     options: EncoderOptions,
     classes: int,
     rows: LabelledRows,
-    held: LabelledRows | None,
+    validation: LabelledRows | None,
     seed: int,
     device: str,
 ) -> TrainedEncoder:
-    """Train on ``rows``; ``held`` decides when to stop, and gives the temperature.
+    """Train a classifier on an encoder.
 
-    Raises `StudentError` for a checkpoint that does not fit, `TrainingError` for a loss that is no number before any epoch
-    was done.
+    Args:
+        base: Folder or hub name of the encoder.
+        options: Options of the encoder student.
+        classes: The number of classes.
+        rows: Training rows.
+        validation: Rows that decide when to stop, and on which the temperature is fitted.
+        seed: Seed of the head, the dropout and the batches.
+        device: The device.
+
+    Raises:
+        StudentError: The checkpoint or the soft labels do not fit.
+        TrainingError: The loss is not finite before any epoch ended.
     """
     weighted = bool((rows.weights != rows.weights[0]).any())
     loss = ClassificationLoss(options.soft, options.soft_share, options.soft_temperature)
-    soft = check_soft(rows.rows, loss, classes, weighted)
+    soft = check_soft(rows.texts, loss, classes, weighted)
+    contrastive = options.start == "contrastive"
     with seeded(seed):
         encoder, tokenizer = load_classifier_encoder(base)
         length = max_text_length(encoder, tokenizer, options.max_length)
-        module = EncoderClassifier(encoder, classes, options.start == "contrastive", options.dropout).to(
-            device
-        )
-        run = _Run(options, classes, rows, held, TrainedEncoder(module, tokenizer, length), seed, device)
+        module = EncoderClassifier(encoder, classes, contrastive, options.dropout).to(device)
+        trained = TrainedEncoder(module, tokenizer, length)
+        training = _Training(options, classes, rows, validation, trained, seed, device)
         try:
-            if options.start == "contrastive":
-                run.compare()
+            if contrastive:
+                training.tune_contrastively()
             else:
-                run.tune(loss, soft)
+                training.tune(loss, soft)
         except TrainingError as error:
-            if not run.made.history.kept:
+            if not trained.history.kept:
                 raise
-            run.made.error = error
-        run.finish()
-    return run.made
+            trained.error = error
+        training.finish()
+    return trained
 
 
-class _Run:
-    """A training under way."""
+class _Training:
+    """One training of an encoder classifier."""
 
     def __init__(
         self,
         options: EncoderOptions,
         classes: int,
         rows: LabelledRows,
-        held: LabelledRows | None,
-        made: TrainedEncoder,
+        validation: LabelledRows | None,
+        trained: TrainedEncoder,
         seed: int,
         device: str,
     ) -> None:
-        self.options, self.classes, self.rows, self.made, self.device = options, classes, rows, made, device
-        self.ids = tokenize_texts(made.tokenizer, rows.rows.texts, made.max_length)
-        made.history.cut = int((self.ids.lengths >= made.max_length).sum())
-        self.present = np.unique(rows.places)
-        self.held: LabelledRows | None = None
-        self.held_ids: TokenizedTexts | None = None
-        self.judges: Ints = np.zeros(0, np.int64)
-        if held is not None:
-            # Rows of a class without a training row say nothing of an epoch; are there no others, none is judged.
-            telling = np.flatnonzero(np.isin(held.places, self.present) & (held.weights > 0))
-            self.judges = np.random.default_rng(seed).permutation(telling)[: max(_JUDGES, len(rows.places))]
-        if held is not None and len(self.judges):
-            self.held, self.held_ids = held, tokenize_texts(made.tokenizer, held.rows.texts, made.max_length)
+        self.options, self.classes, self.rows, self.trained = options, classes, rows, trained
+        self.seed, self.device = seed, device
+        self.tokenized = tokenize_texts(trained.tokenizer, rows.texts.texts, trained.max_length)
+        trained.history.cut = int((self.tokenized.lengths >= trained.max_length).sum())
+        self.present = np.unique(rows.labels)
+        self.validation: LabelledRows | None = None
+        self.validation_tokens: TokenizedTexts | None = None
+        self.judging: Ints = np.zeros(0, np.int64)
+        if validation is not None:
+            # A row of a class without a training row cannot judge an epoch.
+            usable = np.flatnonzero(np.isin(validation.labels, self.present) & (validation.weights > 0))
+            most = max(_VALIDATION_ROWS, len(rows.labels))
+            self.judging = np.random.default_rng(seed).permutation(usable)[:most]
+        if validation is not None and len(self.judging):
+            self.validation = validation
+            self.validation_tokens = tokenize_texts(
+                trained.tokenizer, validation.texts.texts, trained.max_length
+            )
         self.schedule = TuningSchedule(
-            options.epochs, options.lr, options.batch_size, options.warmup, options.weight_decay, options.head_factor,
-            options.patience, has_bf16(device) if options.bf16 is None else options.bf16, seed,
-        )  # fmt: skip
+            options.epochs, options.lr, options.warmup, options.weight_decay, options.head_factor
+        )
+        self.bf16 = has_fast_bf16(device) if options.bf16 is None else options.bf16
+        self.labels = torch.from_numpy(rows.labels).to(device)
+        self.weights = torch.from_numpy(rows.weights).float().to(device)
 
     def tune(self, loss: ClassificationLoss, soft: Floats | None) -> None:
-        rows = TuningRows(self.ids, self.rows.places, self.rows.weights, soft)
-        best = BestEpoch(
-            self.made.module, self._judge if self.held else None, self.options.patience, self.made.history
-        )
-        tune(self.made.module, rows, loss, self.schedule, self.device, best)
+        """Fine-tune encoder and head."""
+        module, size = self.trained.module, self.options.batch_size
+        rng = np.random.default_rng(self.seed)
+        targets = None if soft is None else torch.from_numpy(soft).float().to(self.device)
 
-    def compare(self) -> None:
-        def judge() -> float:
-            self._stand_head()
-            return self._judge()
+        def batch_loss(rows: Ints) -> Any:
+            with autocast_bf16(self.device, self.bf16):
+                logits = module(**self.tokenized.tensors(rows, self.device))
+            chosen = None if targets is None else targets[rows]
+            return loss(logits, self.labels[rows], self.weights[rows], chosen)
 
-        rows = TuningRows(self.ids, self.rows.places, self.rows.weights)
-        best = BestEpoch(
-            self.made.module, judge if self.held else None, self.options.patience, self.made.history
-        )
-        contrastive_start(self.made.module, rows, self.schedule, self.device, best)
+        best = BestEpoch(module, self._score if self.validation else None, self.options.patience)
+        steps = math.ceil(len(self.rows.labels) / size) * self.schedule.epochs
+
+        def batches() -> Iterable[Ints]:
+            return training_batches(self.tokenized.lengths, size, rng)
+
+        try:
+            fine_tune(
+                best, batches, batch_loss, parameter_groups(module, self.schedule), self.schedule, steps
+            )
+        finally:
+            self._record(best)
+
+    def tune_contrastively(self) -> None:
+        """Tune the encoder with the contrastive loss; the head is fitted to its vectors."""
+        module, size = self.trained.module, self.options.batch_size
+        rng = np.random.default_rng(self.seed)
+        schedule = replace(self.schedule, head_factor=1.0)
+
+        def batch_loss(rows: Ints) -> Any:
+            with autocast_bf16(self.device, self.bf16):
+                vectors = module.vectors(**self.tokenized.tensors(rows, self.device))
+            return supervised_contrastive(vectors.float(), self.labels[rows], self.weights[rows])
+
+        def score() -> float:
+            self._fit_head()
+            return self._score()
+
+        best = BestEpoch(module, score if self.validation else None, self.options.patience)
+        batches = sum(1 for _ in class_batches(self.rows.labels, size, np.random.default_rng(0)))
+        try:
+            fine_tune(
+                best, lambda: class_batches(self.rows.labels, size, rng), batch_loss,
+                parameter_groups(module.encoder, schedule, undecayed=()), schedule,
+                batches * schedule.epochs, objective="contrastive",
+            )  # fmt: skip
+        finally:
+            self._record(best)
 
     def finish(self) -> None:
-        """Head, temperature, and a floor for classes that no row was of."""
+        """Fit the head of a contrastive start, the temperature, and the floor of absent classes."""
         if self.options.start == "contrastive":
-            self._stand_head()
-        if self.held is not None and self.held_ids is not None:
-            logits = self._masked(self._logits(self.held_ids))
-            self.made.temperature = fit_temperature(logits, self.held.places, self.held.weights)
-        self._floor()
+            self._fit_head()
+        if self.validation is not None and self.validation_tokens is not None:
+            logits = self._mask_absent(self._logits(self.validation_tokens))
+            self.trained.temperature = fit_temperature(
+                logits, self.validation.labels, self.validation.weights
+            )
+        self._set_floor()
 
-    def _stand_head(self) -> None:
-        """A logistic regression on the vectors of the training rows, as the module's last layer."""
-        import torch
+    def _record(self, best: BestEpoch) -> None:
+        self.trained.history.losses, self.trained.history.kept = best.losses, best.kept
 
-        module = self.made.module
-        vectors = forward_in_batches(module, lambda fields: module.vectors(**fields), self.ids, self.device)
+    def _fit_head(self) -> None:
+        """Fit a logistic regression on the vectors of the training rows, as the module's last layer."""
+        module = self.trained.module
+        vectors = forward_in_batches(
+            module, lambda fields: module.vectors(**fields), self.tokenized, self.device
+        )
         head = MultinomialHead.fit(
-            vectors, self.rows.places, self.classes, self.rows.weights, self.options.strength
+            vectors, self.rows.labels, self.classes, self.rows.weights, self.options.strength
         )
         with torch.no_grad():
             module.head.weight.copy_(torch.from_numpy(head.weight.T.copy()))
             module.head.bias.copy_(torch.from_numpy(np.where(np.isfinite(head.bias), head.bias, 0.0)))
 
-    def _logits(self, rows: TokenizedTexts, chosen: Ints | None = None) -> Floats:
-        module = self.made.module
-        return forward_in_batches(module, lambda fields: module(**fields), rows, self.device, chosen)
+    def _logits(self, texts: TokenizedTexts, rows: Ints | None = None) -> Floats:
+        module = self.trained.module
+        return forward_in_batches(module, lambda fields: module(**fields), texts, self.device, rows)
 
-    def _masked(self, logits: Floats) -> Floats:
-        """Without the classes that no training row is of."""
+    def _mask_absent(self, logits: Floats) -> Floats:
+        """Set the logits of classes without a training row to minus infinity."""
         masked = np.full_like(logits, -np.inf)
         masked[:, self.present] = logits[:, self.present]
         return masked
 
-    def _judge(self) -> float:
-        """Mean cross-entropy on the validation rows, at the temperature that suits them best: a head that is too sure
-        of itself is mended later."""
-        assert self.held is not None
-        assert self.held_ids is not None
-        logits = self._masked(self._logits(self.held_ids, self.judges))
-        if not np.isfinite(logits[:, self.present]).all():
-            return float("nan")
-        places, weights = self.held.places[self.judges], self.held.weights[self.judges]
-        found = softmax_at(logits, fit_temperature(logits, places, weights))[np.arange(len(places)), places]
-        return float(np.average(-np.log(np.maximum(found, 1e-12)), weights=weights))
+    def _score(self) -> float:
+        """Return minus the cross-entropy on the validation rows, and record the cross-entropy.
 
-    def _floor(self) -> None:
-        """A class without a training row has one logit, whatever the text: a probability of 1 / (rows + C) at most on every
-        training row, and a small one on texts such as these."""
-        import torch
+        The temperature is the best one for these rows: an overconfident head is corrected later.
+        """
+        assert self.validation is not None
+        assert self.validation_tokens is not None
+        losses = self.trained.history.validation
+        logits = self._mask_absent(self._logits(self.validation_tokens, self.judging))
+        loss = math.nan
+        if np.isfinite(logits[:, self.present]).all():
+            labels, weights = self.validation.labels[self.judging], self.validation.weights[self.judging]
+            temperature = fit_temperature(logits, labels, weights)
+            likelihoods = softmax_at(logits, temperature)[np.arange(len(labels)), labels]
+            loss = float(np.average(-np.log(np.maximum(likelihoods, _LEAST_PROBABILITY)), weights=weights))
+        losses.append(loss)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"epoch {len(losses)}: the loss on the validation rows is not finite; {REMEDY}"
+            )
+        return -loss
 
+    def _set_floor(self) -> None:
+        """Give absent classes a constant logit.
+
+        Its probability is 1 / (rows + classes) at most on every training row.
+        """
         absent = np.setdiff1d(np.arange(self.classes), self.present)
         if not len(absent):
             return
-        scaled = self._logits(self.ids)[:, self.present] / self.made.temperature
-        top = scaled.max(1)
-        least = (top + np.log(np.exp(scaled - top[:, None]).sum(1))).min()
-        floor = self.made.temperature * (least - np.log(len(self.ids.lengths) + self.classes))
+        temperature = self.trained.temperature
+        least = logsumexp(self._logits(self.tokenized)[:, self.present] / temperature, axis=1).min()
+        floor = temperature * (least - np.log(len(self.tokenized.lengths) + self.classes))
         with torch.no_grad():
-            self.made.module.head.weight[absent] = 0.0
-            self.made.module.head.bias[absent] = float(floor)
-
-
-def summary(history: TuningHistory) -> dict[str, Any]:
-    """The history as JSON."""
-    return asdict(history)
+            self.trained.module.head.weight[absent] = 0.0
+            self.trained.module.head.bias[absent] = float(floor)

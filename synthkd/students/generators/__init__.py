@@ -1,1 +1,1 @@
-"""Students that write: any causal or sequence-to-sequence checkpoint, trained on the rows of a kind."""
+"""Generators: causal or sequence-to-sequence checkpoints, trained to write the rows of a kind."""

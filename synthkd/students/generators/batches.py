@@ -1,4 +1,4 @@
-"""Batches of coded examples, of about equal length, and what a model makes of them."""
+"""Batches of tokenised examples of similar length, and their tensors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ import numpy as np
 from synthkd.students.base import Ints
 from synthkd.students.generators.tokens import TokenizedExamples
 
-#: Batches whose examples are sorted by length together: enough for little padding, few enough to stay mixed.
-_TOGETHER = 64
+#: Batches that are sorted by length together: enough for little padding, few enough to stay mixed.
+_BUCKET = 64
+#: Label of tokens that the loss ignores.
 IGNORE = -100
 
 
 class EpochBatches:
-    """Batches of an epoch; each epoch has its own order, drawn from the seed.
+    """The batches of an epoch; each epoch has its own order, drawn from the seed.
 
-    ``groups`` (n,): examples of one number come in one batch (a question with its positives and negatives), and ``size``
-    counts groups.
+    Args:
+        lengths: (n,) tokens of the examples.
+        size: Examples of a batch, or groups.
+        seed: Draws the orders.
+        groups: (n,) numbers; examples of one number stay together (a question with its positives and
+            negatives).
     """
 
     def __init__(self, lengths: Ints, size: int, seed: int = 0, groups: Ints | None = None) -> None:
@@ -35,16 +40,18 @@ class EpochBatches:
         return -(-len(self._longest) // self.size)
 
     def set_epoch(self, epoch: int) -> None:
-        """The next pass is this one."""
+        """Set the number of the next epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         self.epoch += 1
-        mixed = rng.permutation(len(self._longest))
-        window = self.size * _TOGETHER
-        parts = [mixed[i : i + window] for i in range(0, len(mixed), window)]
-        ordered = np.concatenate([part[np.argsort(self._longest[part], kind="stable")] for part in parts])
+        order = rng.permutation(len(self._longest))
+        window = self.size * _BUCKET
+        buckets = [order[i : i + window] for i in range(0, len(order), window)]
+        ordered = np.concatenate(
+            [bucket[np.argsort(self._longest[bucket], kind="stable")] for bucket in buckets]
+        )
         batches = [ordered[i : i + self.size] for i in range(0, len(ordered), self.size)]
         for place in rng.permutation(len(batches)):
             members = batches[place]
@@ -56,29 +63,36 @@ class EpochBatches:
 
 
 def batches_by_length(lengths: Sequence[int] | Ints, size: int) -> list[Ints]:
-    """Places in batches of at most ``size``, shortest first."""
+    """Return indices in batches of at most `size`, the shortest first."""
     order = np.argsort(np.asarray(lengths), kind="stable")
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
 def collate(coded: TokenizedExamples, rows: Sequence[int] | Ints, pad: int, seq2seq: bool) -> dict[str, Any]:
-    """Tensors of a batch, padded on the right.
+    """Return the tensors of a batch, padded on the right.
 
-    ``input_ids``, ``attention_mask`` (B, T) and ``labels``: for a decoder (B, T), of what is read minus 100; for an
-    encoder-decoder (B, U), what is written. ``rows`` (B,): places in ``coded``. ``weights`` (B,).
+    Args:
+        coded: Tokenised examples.
+        rows: (B,) indices in `coded`.
+        pad: The padding token.
+        seq2seq: The model has an encoder of its own for the prompt.
+
+    Returns:
+        `input_ids` and `attention_mask` (B, T); `labels`, for a decoder (B, T) with `IGNORE` at the
+        prompt, for an encoder-decoder (B, U) the completion; `rows` (B,); `weights` (B,).
     """
     import torch
 
     part = coded.take(rows)
-    written = part.lengths - part.given
+    written = part.lengths - part.prompt_lengths
     if seq2seq:
-        read = _padded(part, np.zeros(len(part), np.int64), part.given, pad)
-        labels = _padded(part, part.given, written, IGNORE)
+        read = _padded(part, np.zeros(len(part), np.int64), part.prompt_lengths, pad)
+        labels = _padded(part, part.prompt_lengths, written, IGNORE)
     else:
         read = _padded(part, np.zeros(len(part), np.int64), part.lengths, pad)
-        labels = np.where(np.arange(read.shape[1])[None] < part.given[:, None], IGNORE, read)
+        labels = np.where(np.arange(read.shape[1])[None] < part.prompt_lengths[:, None], IGNORE, read)
         labels[np.arange(read.shape[1])[None] >= part.lengths[:, None]] = IGNORE
-    sizes = part.given if seq2seq else part.lengths
+    sizes = part.prompt_lengths if seq2seq else part.lengths
     mask = (np.arange(read.shape[1])[None] < sizes[:, None]).astype(np.int64)
     return {
         "input_ids": torch.from_numpy(read),
@@ -90,7 +104,7 @@ def collate(coded: TokenizedExamples, rows: Sequence[int] | Ints, pad: int, seq2
 
 
 def _padded(part: TokenizedExamples, offsets: Ints, sizes: Ints, fill: int) -> Ints:
-    """(n, longest): of each example so many tokens from an offset on."""
+    """Return (n, longest): `sizes` tokens of each example, from an offset on."""
     width = int(sizes.max(initial=1))
     places = np.arange(width)[None]
     found = np.full((len(part), width), fill, np.int64)

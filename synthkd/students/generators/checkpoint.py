@@ -1,4 +1,4 @@
-"""Checkpoints that a generator student starts from: found, checked, dressed with LoRA, written."""
+"""Load, check and write the checkpoint of a generator; add and keep LoRA adapters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.encoders.load import pick_device, quiet_transformers
+from synthkd.encoders.device import pick_device, quiet_transformers
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 
@@ -25,10 +25,17 @@ def require_students_extra() -> None:
 def load_checkpoint(
     name: str, dtype: str = "float32", device: str | None = None, own: bool = False
 ) -> tuple[Any, Any]:
-    """Model, on its device, and tokenizer by folder or hub name: safetensors only, and never code that comes with them. ``own``: it stands in a student's folder, in which nothing may name code.
+    """Load model, on its device, and tokenizer: safetensors only, without code that comes with them.
 
-    Raises `StudentError` for what cannot write text: no such folder, other weights, an encoder, a tokenizer that does not
-    belong to the model or has no end token.
+    Args:
+        name: A folder, a model of the hub, or `synthkd/everyday`.
+        dtype: The type of the weights.
+        device: The device; an accelerator by default.
+        own: The checkpoint is part of a student's folder: no file may name code.
+
+    Raises:
+        StudentError: The checkpoint cannot write text: no such folder, other weights, an encoder, a
+            tokenizer that does not belong to the model or has no end token.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
@@ -52,23 +59,23 @@ def load_checkpoint(
             seq2seq = type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
             if not seq2seq and not _decodes(config, MODEL_FOR_CAUSAL_LM_MAPPING):
                 raise StudentError(
-                    f"checkpoint {name!r} is a {config.model_type!r} that reads and cannot write; name a causal or a"
+                    f"checkpoint {name!r} is a {config.model_type!r} that cannot write text; name a causal or a"
                     " sequence-to-sequence model"
                 )
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-            made = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
-            model, told = made.from_pretrained(
+            auto_class = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
+            model, loading = auto_class.from_pretrained(
                 name, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, dtype),
                 output_loading_info=True,
             )  # fmt: skip
     except StudentError:
         raise
-    except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
+    except Exception as error:  # noqa: BLE001 (a broken checkpoint raises undeclared errors)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StudentError(
             f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
         ) from None
-    if missing := sorted(told["missing_keys"]):  # they would be random numbers
+    if missing := sorted(loading["missing_keys"]):  # these would be random numbers
         raise StudentError(
             f"checkpoint {name!r}: {len(missing)} of its weights are not there, {missing[0]} first; its config and weights"
             " do not belong together"
@@ -78,8 +85,10 @@ def load_checkpoint(
 
 
 def _decodes(config: Any, causal: Any) -> bool:
-    """Whether a model of this configuration goes on with a text. Encoders such as BERT have a causal class too, which is
-    of use as a decoder of another model alone."""
+    """Return True if a model of this configuration continues a text.
+
+    Encoders such as BERT have a causal class too, which serves only as the decoder of another model.
+    """
     if type(config) not in causal:
         return False
     names = [*(config.architectures or [])]
@@ -101,7 +110,7 @@ def _decodes(config: Any, causal: Any) -> bool:
 
 
 def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
-    """Refuse a tokenizer with tokens that the model does not know, or without an end; give it a token to pad with."""
+    """Refuse a tokenizer with more tokens than the model, or without an end token; set its padding token."""
     rows = int(model.get_input_embeddings().weight.shape[0])
     if len(tokenizer) > rows:
         raise StudentError(
@@ -117,7 +126,7 @@ def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
 
 
 def context_length(model: Any) -> int | None:
-    """Most tokens that a model reads and writes; None where it sets no bound."""
+    """Return the tokens that a model reads and writes at most; None if it has no bound."""
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     if getattr(config, "relative_attention_num_buckets", None):
         return None
@@ -135,7 +144,7 @@ def _refuse_unreadable(folder: Path, own: bool) -> None:
 
 
 def add_lora(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
-    """A model whose own weights are frozen, with a LoRA adapter to be trained."""
+    """Freeze a model's weights and add a LoRA adapter that is trained."""
     require_extra("LoRA", "lora", "peft")
     from peft import LoraConfig, TaskType, get_peft_model
 
@@ -151,22 +160,22 @@ def add_lora(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> A
 
 
 class LoraAdapter:
-    """A LoRA adapter, kept after it was merged into the weights."""
+    """The configuration and weights of a LoRA adapter, which outlive its merging."""
 
-    def __init__(self, dressed_model: Any) -> None:
+    def __init__(self, model: Any) -> None:
         from peft import get_peft_model_state_dict
 
-        self.config = dressed_model.peft_config["default"]
+        self.config = model.peft_config["default"]
         if self.config.base_model_name_or_path:
-            # A folder of this machine is named by its last part alone: the student may be published.
+            # Keep only the last part of a path: the student may be published.
             self.config.base_model_name_or_path = public_name(self.config.base_model_name_or_path)
         self.tensors = {
             name: tensor.detach().cpu().clone().contiguous()
-            for name, tensor in get_peft_model_state_dict(dressed_model).items()
+            for name, tensor in get_peft_model_state_dict(model).items()
         }
 
     def save(self, folder: Path) -> None:
-        """`adapter_config.json` and `adapter_model.safetensors`, as peft reads them."""
+        """Write `adapter_config.json` and `adapter_model.safetensors`, as peft reads them."""
         from safetensors.torch import save_file
 
         folder.mkdir()
@@ -175,7 +184,7 @@ class LoraAdapter:
 
 
 def write_checkpoint(model: Any, tokenizer: Any, folder: Path) -> None:
-    """An ordinary checkpoint: config, safetensors, tokenizer, generation_config."""
+    """Write config, safetensors, tokenizer and generation config."""
     with quiet_transformers():
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -1,10 +1,8 @@
-"""Positives and negatives of one question, for training that contrasts them (as in QCRD, arXiv 2405.13014).
+"""Group the positives and negatives of a corpus by question, for contrastive training (QCRD, arXiv 2405.13014).
 
-A positive is an accepted rationale, with the share of votes that its answer has. A negative is one that lost the vote or
-failed a check, with the reason. What was said several times stands there once; texts in which no answer was found are
-neither.
-
-Rows of a question are brought together in a temporary file, so memory does not grow with the corpus.
+A positive is an accepted rationale, with the share of votes of its answer. A negative lost the vote or failed a
+check, with the reason. A text that was given several times comes once; texts without an answer are neither. Rows are
+grouped in a temporary file, so that memory does not grow with the corpus.
 """
 
 from __future__ import annotations
@@ -20,14 +18,19 @@ from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import InputError
 from synthkd.storage import TemporaryFolder
 
-#: Rejected rows that say nothing about whether a rationale is good.
+#: Rejecting steps that tell nothing of the quality of a rationale.
 NOT_NEGATIVES = ("duplicate", "malformed")
 
 
 @dataclass(frozen=True)
 class ContrastGroup:
-    """A question with its rows. Positives have ``agreement`` (None without votes), negatives ``why``: what rejected
-    them, and its reason."""
+    """A question with its rows.
+
+    Attributes:
+        question: The question.
+        positives: Accepted rows, with `agreement` (None without votes).
+        negatives: Rejected rows, with `why`: the rejecting step and its reason.
+    """
 
     question: str
     positives: list[dict[str, Any]]
@@ -37,10 +40,15 @@ class ContrastGroup:
 def contrastive_pairs(
     corpus: Corpus | str | Path, both: bool = True, without: Sequence[str] = NOT_NEGATIVES
 ) -> Iterator[ContrastGroup]:
-    """One `Contrast` for each question, in the order of questions.
+    """Yield a `ContrastGroup` for each question, in alphabetical order.
 
-    ``both`` leaves out questions that lack a positive or a negative; ``without`` names what rejected rows that are no
-    negatives.
+    Args:
+        corpus: A corpus with a column `question`, or its folder.
+        both: Leave out questions without a positive or without a negative.
+        without: Steps whose rejected rows are no negatives.
+
+    Raises:
+        InputError: The corpus has no questions.
     """
     corpus = corpus if isinstance(corpus, Corpus) else load_corpus(corpus)
     columns = _columns(corpus)
@@ -48,9 +56,9 @@ def contrastive_pairs(
         rows = sqlite3.connect(Path(folder) / "rows.sqlite", isolation_level=None)
         try:
             _fill(rows, corpus, columns, set(without))
-            for found in _grouped(rows):
-                if not both or (found.positives and found.negatives):
-                    yield found
+            for group in _grouped(rows):
+                if not both or (group.positives and group.negatives):
+                    yield group
         finally:
             rows.close()
 
@@ -89,7 +97,7 @@ def _records(batch: Any, negative: int, without: set[str]) -> Iterator[tuple[str
 
 def _grouped(rows: sqlite3.Connection) -> Iterator[ContrastGroup]:
     found: ContrastGroup | None = None
-    said: set[str] = set()
+    seen: set[str] = set()
     for question, negative, name, text in rows.execute(
         "SELECT question, negative, id, row FROM rows ORDER BY question, negative, id"
     ):
@@ -97,11 +105,11 @@ def _grouped(rows: sqlite3.Connection) -> Iterator[ContrastGroup]:
             if found is not None:
                 yield found
             found = ContrastGroup(question, [], [])
-            said.clear()
+            seen.clear()
         # Votes and rules reject every copy, and one that was cut may say what an accepted one says.
-        if name in said:
+        if name in seen:
             continue
-        said.add(name)
+        seen.add(name)
         (found.negatives if negative else found.positives).append(json.loads(text))
     if found is not None:
         yield found

@@ -1,4 +1,4 @@
-"""What a student takes from a corpus: its kind, its rows, and its own template."""
+"""Read the kind, the rows and the template of a corpus for a generator."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ from synthkd.students.generators.options import GeneratorOptions
 
 
 def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
-    """A kind as the part `kind` of a recipe asks for it. Files that it names are looked for from the working folder, then
-    in ``where``, then beside it."""
+    """Make a kind from the part `kind` of a recipe.
+
+    Args:
+        record: The part.
+        where: A folder. Files that the part names are looked for in the working folder, in `where` and
+            beside it.
+
+    Raises:
+        StudentError: The kind cannot be made.
+    """
     made = plugins.find("kinds", record["name"])
     problem: Exception | None = None
     for folder in (Path(), where, where.parent):
@@ -41,7 +49,7 @@ def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
 
 
 def kind_record(kind: Kind) -> dict[str, Any] | None:
-    """The part of a recipe that asks for such a kind; None where that cannot be told from the kind itself."""
+    """Return the part `kind` of a recipe that makes an equal kind; None if there is none."""
     known = inspect.signature(type(kind).__init__).parameters
     options = {
         name: list(value) if isinstance(value, tuple) else value
@@ -69,7 +77,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two objects are made of equal parts."""
+    """Compare two objects by their attributes."""
     if type(one) is not type(other):
         return False
     if one == other:
@@ -79,13 +87,31 @@ def _same(one: Any, other: Any) -> bool:
     )  # fmt: skip
 
 
-#: Columns beside the kind's that grouping, ordering or weighing may need.
-_BESIDE = ("id", "rejected_by", "raw", "agreement", "votes", "recurrence", "score", "logprob", "weight")
+#: Columns beside the kind's that grouping, ordering or weighting may need.
+_EXTRA_COLUMNS = (
+    "id",
+    "rejected_by",
+    "raw",
+    "agreement",
+    "votes",
+    "recurrence",
+    "score",
+    "logprob",
+    "weight",
+)
 
 
 @dataclass(frozen=True)
 class CorpusRows:
-    """Rows of a corpus, and what they are."""
+    """The rows of a corpus for a generator.
+
+    Attributes:
+        kind: Their kind.
+        kind_record: The part `kind` of the corpus' recipe.
+        rows: Accepted rows.
+        negatives: Rejected rows, for objectives that learn from them.
+        prompt: The teacher's template, if the student reads it too.
+    """
 
     kind: Kind
     kind_record: dict[str, Any]
@@ -97,7 +123,7 @@ class CorpusRows:
 def read_corpus_rows(
     path: Path, options: GeneratorOptions, kind: Kind | None, limit: int | None
 ) -> CorpusRows:
-    """The accepted rows of a corpus; the rejected ones too where the objective learns from what is wrong."""
+    """Read the accepted rows of a corpus, and the rejected ones if the objective learns from them."""
     corpus = load_corpus(path)
     record = dict(corpus.manifest["recipe"]["kind"])
     kind = kind or kind_from_record(record, path)
@@ -111,16 +137,16 @@ def read_corpus_rows(
 
 
 def _rows(corpus: Corpus, split: str, kind: Kind, options: GeneratorOptions) -> list[Row]:
-    """Rows with the columns that are needed."""
+    """Read the columns that are needed."""
     data = corpus.dataset(split)
-    names = [*kind.columns, *kind.details, *_BESIDE, options.weight, options.quality]
+    names = [*kind.columns, *kind.details, *_EXTRA_COLUMNS, options.weight, options.quality]
     known = [name for name in dict.fromkeys(names) if name in data.schema.names]
     rows: list[Row] = data.to_table(columns=known).to_pylist()
     return rows
 
 
 def _negatives(corpus: Corpus, kind: Kind, options: GeneratorOptions) -> list[Row]:
-    """Rejected rows that say something wrong, each once: not those without an answer, nor copies."""
+    """Return distinct rejected rows with an answer."""
     found = {
         row["id"]: row
         for row in _rows(corpus, "rejected", kind, options)
@@ -130,7 +156,7 @@ def _negatives(corpus: Corpus, kind: Kind, options: GeneratorOptions) -> list[Ro
 
 
 def _prompt(corpus: Corpus, options: GeneratorOptions) -> Prompt | None:
-    """The template that the corpus' teacher read, where the student is to read it too."""
+    """Return the template of the corpus' teacher if the option `prompt` is `corpus`."""
     if options.prompt != "corpus":
         return None
     part = corpus.manifest["recipe"]["prompt"]

@@ -1,4 +1,4 @@
-"""Have a model write: greedy, or drawn from a seed."""
+"""Generate texts, greedily or by sampling from a seed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from synthkd.encoders.device import seeded
 from synthkd.errors import StudentError
-from synthkd.students.device import seeded
 from synthkd.students.generators.batches import batches_by_length
 from synthkd.students.generators.checkpoint import context_length
 from synthkd.students.generators.examples import Messages
@@ -27,7 +27,21 @@ def generate_texts(
     size: int,
     seed: int,
 ) -> list[list[str]]:
-    """``n`` texts for each prompt, in the order of the prompts. ``size``: texts that are written at a time."""
+    """Return `n` texts for each prompt, in the order of the prompts.
+
+    Args:
+        model: The model.
+        coder: Its tokenizer.
+        prompts: The prompts.
+        n: Texts for each prompt.
+        temperature: 0 decodes greedily.
+        max_tokens: Tokens of a text at most.
+        size: Texts that are generated at a time.
+        seed: Seed of the samples.
+
+    Raises:
+        StudentError: A prompt is longer than the model reads.
+    """
     coded, room = coder.prompts(prompts), context_length(model)
     for number, ids in enumerate(coded, 1):
         if room is not None and len(ids) + (not coder.seq2seq) > room:
@@ -52,8 +66,10 @@ def generate_batch(
     temperature: float,
     max_tokens: int,
 ) -> list[str]:
-    """``n`` texts for each prompt in turn. A decoder's prompts are padded on the left, so that all go on from their ends.
-    No text is longer than the model has room for."""
+    """Return `n` texts for each tokenised prompt in turn, no longer than the model's context.
+
+    A decoder's prompts are padded on the left, so that all texts continue at the same position.
+    """
     pad = coder.pad
     width = max(len(ids) for ids in prompts)
     if (room := context_length(model)) is not None:
@@ -65,17 +81,17 @@ def generate_batch(
     else:
         rows = [[pad] * gap + ids for ids, gap in zip(prompts, left, strict=True)]
         marks = [[0] * gap + [1] * len(ids) for ids, gap in zip(prompts, left, strict=True)]
-    drawn: dict[str, Any] = {"do_sample": False, "num_beams": 1}
+    sampling: dict[str, Any] = {"do_sample": False, "num_beams": 1}
     if temperature > 0:
-        drawn |= {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        sampling |= {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     out = model.generate(
         input_ids=torch.tensor(rows, device=model.device), attention_mask=torch.tensor(marks, device=model.device),
         max_new_tokens=max_tokens, num_return_sequences=n if temperature > 0 else 1,
-        pad_token_id=pad, eos_token_id=coder.end, **drawn,
+        pad_token_id=pad, eos_token_id=coder.end, **sampling,
     )  # fmt: skip
     begin = 1 if is_seq2seq(model) else width
     texts = [coder.decode(_until(ids, coder.end)) for ids in out[:, begin:].tolist()]
-    # Drawing nothing, each of the n is the same.
+    # Greedy decoding gives the same text n times.
     return texts if temperature > 0 else [text for text in texts for _ in range(n)]
 
 

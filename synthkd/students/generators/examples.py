@@ -1,9 +1,9 @@
-"""Rows of a kind as what a student reads and what it is to write.
+"""Turn rows of a kind into prompts and completions.
 
-    rows ── kind.grouped ──► question + candidates ── template ──► prompt
+    rows ── kind.group_by_input ──► question + candidates ── template ──► prompt
                                       └──── kind.completion ──────► completion ── kind.parse ──► the same candidates?
 
-A completion from which the kind does not read the same knowledge again teaches nothing, and is left out and counted.
+A completion from which the kind does not parse the same candidates again is left out and counted.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ Messages = tuple[Mapping[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One prompt and what is to be written after it.
+    """A prompt and the completion to learn.
 
-    ``weight``: how much it counts; ``task``: its name where there are several; ``question``: the number of its question,
-    which the examples of one question share; ``good``: False for a negative, ``quality`` in [0, 1]: how good it is held
-    to be, both for contrastive objectives.
+    Attributes:
+        messages: The prompt.
+        completion: The completion.
+        weight: Weight in the loss.
+        task: Name of the task, if there are several.
+        question: Number of the question, which the examples of one question share.
+        good: False for a negative of a contrastive objective.
+        quality: Quality in [0, 1], for contrastive objectives.
     """
 
     messages: Messages
@@ -40,13 +45,13 @@ class Example:
 
     @property
     def prompt(self) -> str:
-        """What is read, as one text."""
+        """The messages as one text."""
         return "\n\n".join(message["content"] for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question: its input row, its messages, and the candidates that answer it together."""
+    """An input row with its messages and the candidates that answer it together."""
 
     row: dict[str, Any]
     messages: Messages
@@ -55,24 +60,29 @@ class Question:
     good: bool = True
 
 
-#: Makes the examples of a question, in place of the one that says it all: several tasks, say.
+#: Makes the examples of a question from the one that has the whole answer: one for each task.
 TaskSplitter = Callable[[Question, Example], Iterable[Example]]
 
 
 @dataclass
 class SkippedRows:
-    """Candidates that no example was made of, by reason; ``rows`` were given."""
+    """Rows without an example.
+
+    Attributes:
+        rows: The rows that were given.
+        reasons: The rows that were left out, by reason.
+    """
 
     rows: int = 0
-    why: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.why.items()) if count)
-        return f"{sum(self.why.values()):,} of {self.rows:,} rows left out ({parts})"
+        parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.reasons.items()) if count)
+        return f"{sum(self.reasons.values()):,} of {self.rows:,} rows left out ({parts})"
 
 
 class ExampleBuilder:
-    """Puts questions and rows of a kind into a template, without few-shot examples."""
+    """Renders the rows of a kind with a template, without few-shot examples."""
 
     def __init__(self, kind: Kind, prompt: Prompt, tasks: TaskSplitter | None = None) -> None:
         if prompt.head.kind and prompt.head.kind != kind.name:
@@ -84,44 +94,52 @@ class ExampleBuilder:
         self.stop = tuple(prompt.head.stop)
 
     def messages(self, row: Row) -> Messages:
-        """What the student reads of an input row; the same as a run with this template and no shots sends."""
+        """Return the prompt of an input row, as a run with this template and no shots sends it."""
         return self.prompt.render(row, self.kind, "", 0)
 
     def cut(self, text: str) -> str:
-        """A text up to the first stop text of the template."""
+        """Cut a text at the first stop text of the template."""
         places = [text.find(stop) for stop in self.stop if stop in text]
         return text[: min(places)] if places else text
 
     def examples(
         self, rows: Iterable[Row], negatives: Iterable[Row] = (), weight: str = "weight", quality: str = ""
     ) -> tuple[list[Example], SkippedRows]:
-        """Examples of rows, and of ``negatives`` with ``good`` false. ``weight`` and ``quality`` name columns; rows without
-        them count 1. Rows of one question (equal messages) share its number."""
-        left, found = SkippedRows(), list[Example]()
+        """Return the examples of rows and of negatives, and the rows that were left out.
+
+        Rows of one question (equal messages) share its number.
+
+        Args:
+            rows: Rows of the kind.
+            negatives: Rows that are wrong: their examples have `good` false.
+            weight: Column of weights; a row without one has weight 1.
+            quality: Column of qualities; "" for 1.
+        """
+        skipped, examples = SkippedRows(), list[Example]()
         numbers: dict[Messages, int] = {}
         for given, good in ((list(rows), True), (list(negatives), False)):
-            left.rows += len(given)
-            for asked in self._asked(given, good, left):
-                key = tuple(tuple(sorted(message.items())) for message in asked.messages)
+            skipped.rows += len(given)
+            for question in self._questions(given, good, skipped):
+                key = tuple(tuple(sorted(message.items())) for message in question.messages)
                 number = numbers.setdefault(key, len(numbers))  # type: ignore[arg-type]
-                example = self._example(replace(asked, number=number), left, weight, quality)
+                numbered = replace(question, number=number)
+                example = self._example(numbered, skipped, weight, quality)
                 if example is not None:
-                    one = replace(asked, number=number)
-                    found += [example] if self.tasks is None else self.tasks(one, example)
-        return found, left
+                    examples += [example] if self.tasks is None else self.tasks(numbered, example)
+        return examples, skipped
 
-    def _asked(self, rows: Sequence[Row], good: bool, left: SkippedRows) -> Iterator[Question]:
-        """Questions; negatives stand each for itself, since together they would be no answer that anyone gave."""
-        whole = [row for row in rows if self._is_whole(row)]
-        left.why["with an empty column"] += len(rows) - len(whole)
+    def _questions(self, rows: Sequence[Row], good: bool, skipped: SkippedRows) -> Iterator[Question]:
+        """Group rows by question; each negative is a question by itself, as no teacher gave them together."""
+        complete = [row for row in rows if self._is_complete(row)]
+        skipped.reasons["with an empty column"] += len(rows) - len(complete)
         if good:
-            groups = self.kind.group_by_input(whole)
+            groups = self.kind.group_by_input(complete)
         else:
-            groups = [group for row in whole for group in self.kind.group_by_input([row])]
+            groups = [group for row in complete for group in self.kind.group_by_input([row])]
         for row, candidates in groups:
             yield Question(row, self.messages(row), candidates, good=good)
 
-    def _is_whole(self, row: Row) -> bool:
+    def _is_complete(self, row: Row) -> bool:
         missing = [column for column in self.kind.columns if column not in row]
         if missing:
             raise StudentError(
@@ -130,35 +148,37 @@ class ExampleBuilder:
             )
         return all(row[column] is not None for column in self.kind.columns)
 
-    def _example(self, asked: Question, left: SkippedRows, weight: str, quality: str) -> Example | None:
-        completion = self.kind.completion(asked.candidates, asked.row)
-        # What a negative says need not be readable: it only is what must not be said.
-        if asked.good and not self.reads_back(completion, asked.row, asked.candidates):
-            left.why["that no answer can say"] += len(asked.candidates)
+    def _example(self, question: Question, skipped: SkippedRows, weight: str, quality: str) -> Example | None:
+        completion = self.kind.completion(question.candidates, question.row)
+        # A negative need not be parsed again: it is only made unlikely.
+        if question.good and not self.parses_back(completion, question.row, question.candidates):
+            skipped.reasons["that no answer can say"] += len(question.candidates)
             return None
-        heavy = _mean(asked.candidates, weight)
-        if heavy <= 0:
-            left.why["of no weight"] += len(asked.candidates)
+        mean_weight = _mean(question.candidates, weight)
+        if mean_weight <= 0:
+            skipped.reasons["of no weight"] += len(question.candidates)
             return None
         return Example(
-            asked.messages,
+            question.messages,
             completion,
-            heavy,
-            question=asked.number,
-            good=asked.good,
-            quality=_mean(asked.candidates, quality),
+            mean_weight,
+            question=question.number,
+            good=question.good,
+            quality=_mean(question.candidates, quality),
         )
 
-    def reads_back(self, completion: str, row: Row, candidates: Sequence[Row]) -> bool:
-        """Whether the kind reads these candidates, and no others, in a completion as a run would cut it."""
-        found = self.kind.parse(self.cut(completion), row)
-        if isinstance(found, Malformed):
+    def parses_back(self, completion: str, row: Row, candidates: Sequence[Row]) -> bool:
+        """Return True if the kind parses exactly these candidates from the completion."""
+        parsed = self.kind.parse(self.cut(completion), row)
+        if isinstance(parsed, Malformed):
             return False
-        return {self.kind.normalize(one) for one in found} == {self.kind.normalize(one) for one in candidates}
+        return {self.kind.normalize(one) for one in parsed} == {
+            self.kind.normalize(one) for one in candidates
+        }
 
 
 def _mean(candidates: Sequence[Row], column: str) -> float:
-    """Mean of a column of numbers, 1 where a row has none."""
+    """Return the mean of a column of numbers; an empty cell counts as 1."""
     if not column:
         return 1.0
     values = [_number(one.get(column), column) for one in candidates]
@@ -166,7 +186,7 @@ def _mean(candidates: Sequence[Row], column: str) -> float:
 
 
 def _number(value: Any, column: str) -> float:
-    """A cell as a number; an empty one is 1."""
+    """Return a cell as a number; an empty one is 1."""
     if value is None or value == "":
         return 1.0
     try:

@@ -1,14 +1,15 @@
-"""The steps of a training: template, checkpoint, examples, tokens, training."""
+"""Train a generator: template, examples, checkpoint, tokens, training."""
 
 from __future__ import annotations
 
 import random
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import StudentError, nearest
+from synthkd.errors import StudentError, TrainingError, nearest
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts import Prompt, load_prompt, shipped_prompts
 from synthkd.storage import TemporaryFolder
@@ -24,92 +25,134 @@ from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, Generator
 
 if TYPE_CHECKING:
     from synthkd.students.generators.objective import Objective
-    from synthkd.students.generators.student import GeneratorStudent
     from synthkd.students.generators.tokens import ExampleTokenizer, TokenizedExamples
 
-#: Examples whose tokens are read back to see that the tokenizer can say them.
-_LOOKED_AT = 256
+#: Examples whose tokens are decoded again, to find a tokenizer that loses characters.
+_ROUND_TRIPS = 256
+#: Parameters below which a model is trained with the learning rate of small models.
+_SMALL = 20_000_000
+
+
+@dataclass
+class TrainedGenerator:
+    """The result of a training.
+
+    Attributes:
+        model: The transformers model, with the adapter merged.
+        tokenizer: Its tokenizer.
+        builder: Makes prompts from rows, with the student's template.
+        record: What was done: rows, what was left out and why, the curve by epochs.
+        max_tokens: Tokens of a completion at most.
+        adapter: The LoRA adapter, before it was merged.
+        seconds: Seconds of the training steps.
+        tokens: Tokens of the training steps, read and written.
+        error: Why training ended early; the model then has the best weights before.
+    """
+
+    model: Any
+    tokenizer: Any
+    builder: ExampleBuilder
+    record: dict[str, Any]
+    max_tokens: int | None
+    adapter: LoraAdapter | None = None
+    seconds: float = 0.0
+    tokens: int = 0
+    error: TrainingError | None = None
 
 
 def fit_generator(
-    student: GeneratorStudent,
+    options: GeneratorOptions,
     kind: Kind,
     rows: list[Row],
     validation: list[Row] | None,
     negatives: list[Row],
     prompt: Prompt | None = None,
-) -> None:
-    """Train a student; it holds the last good weights also where training ends with an error."""
+) -> TrainedGenerator:
+    """Train a generator from its base.
+
+    Args:
+        options: Options of the student.
+        kind: The kind of the rows.
+        rows: Rows to learn.
+        validation: Rows that decide when to stop.
+        negatives: Rows that are wrong, for objectives that learn from them.
+        prompt: The template; by default that of the options.
+
+    Raises:
+        StudentError: Rows, template or checkpoint do not fit.
+    """
     require_students_extra()
     from synthkd.students.generators.objective import is_seq2seq
     from synthkd.students.generators.tokens import ExampleTokenizer
 
-    options = student.options
-    writer = ExampleBuilder(kind, prompt or student_template(kind, options), task_splitter(options, kind))
-    examples, held, left = make_examples(writer, options, rows, validation, negatives)
-    model, tokenizer = load_base(options, [*examples, *held])
+    builder = ExampleBuilder(kind, prompt or student_template(kind, options), task_splitter(options, kind))
+    examples, held_out, skipped = make_examples(builder, options, rows, validation, negatives)
+    model, tokenizer = load_base(options, [*examples, *held_out])
     coder = ExampleTokenizer(tokenizer, is_seq2seq(model))
-    most = example_token_limit(model, options)
-    coded, checked = (
-        _coded(coder, found, most, what) for found, what in ((examples, ""), (held, "validation "))
+    limit = example_token_limit(model, options)
+    tokenized, held_out_tokens = (
+        _tokenized(coder, part, limit, what) for part, what in ((examples, ""), (held_out, "validation "))
     )
-    _look(coder, examples, coded)
+    _check_round_trip(coder, examples, tokenized)
     size = sum(parameter.numel() for parameter in model.parameters())
     record = {
-        "rows": left.rows, "left_out": {reason: count for reason, count in sorted(left.why.items()) if count},
-        "examples": len(coded), "too_long": len(examples) - len(coded), "negatives": len(negatives),
-        "validation": len(checked), "longest": most, "parameters": size,
+        "rows": skipped.rows,
+        "left_out": {reason: count for reason, count in sorted(skipped.reasons.items()) if count},
+        "examples": len(tokenized), "too_long": len(examples) - len(tokenized), "negatives": len(negatives),
+        "validation": len(held_out_tokens), "longest": limit, "parameters": size,
         "lr": options.lr if options.lr is not None else default_lr(size, bool(options.lora)),
     }  # fmt: skip
-    _tell(record, left)
-    student.record, student.tokenizer, student.writer, student.model = record, tokenizer, writer, model
-    student.max_tokens = options.max_tokens or int((coded.lengths - coded.given).max()) + 8
-    _train(student, coder, coded, examples, checked if held else None)
+    _warn_of_omissions(record, skipped)
+    longest = int((tokenized.lengths - tokenized.prompt_lengths).max())
+    trained = TrainedGenerator(model, tokenizer, builder, record, options.max_tokens or longest + 8)
+    _train(trained, options, coder, tokenized, examples, held_out_tokens if held_out else None)
+    return trained
 
 
 def _train(
-    student: GeneratorStudent,
+    trained: TrainedGenerator,
+    options: GeneratorOptions,
     coder: ExampleTokenizer,
-    coded: TokenizedExamples,
+    tokenized: TokenizedExamples,
     examples: list[Example],
-    held: TokenizedExamples | None,
+    held_out: TokenizedExamples | None,
 ) -> None:
-    """The steps; LoRA is merged after them, whatever ended them."""
+    """Run the training steps, and merge LoRA after them, also after a broken loss."""
     from synthkd.students.generators.training import GeneratorTraining
 
-    options, record = student.options, student.record
-    objective = make_objective(options, examples, coder, student.kind)
-    trainee = student.model
+    record = trained.record
+    objective = make_objective(options, examples, coder, trained.builder.kind)
+    trainee = trained.model
     if options.lora:
         trainee = add_lora(trainee, options.lora, coder.seq2seq, str(options.base))
-    work = GeneratorTraining(trainee, coder.pad, coded, examples, options, objective, held)
+    training = GeneratorTraining(trainee, coder.pad, tokenized, examples, options, objective, held_out)
     try:
-        work.run(record["lr"])
-    finally:
-        done = work.trained
-        student.seconds, student.tokens = done.seconds, done.tokens
-        record |= {"steps": done.steps, "best": done.best, "curve": done.curve}
-        if hasattr(objective, "record"):
-            record["objective"] = objective.record()
-        student.adapter = LoraAdapter(trainee) if options.lora else None
-        student.model = trainee.merge_and_unload() if options.lora else trainee
-        student.model.eval()
+        stats = training.run(record["lr"])
+    except TrainingError as error:
+        stats, trained.error = training.stats, error
+    trained.seconds, trained.tokens = stats.seconds, stats.tokens
+    record |= {"steps": stats.steps, "best": stats.best, "curve": stats.curve}
+    if summary := objective.record():
+        record["objective"] = summary
+    trained.adapter = LoraAdapter(trainee) if options.lora else None
+    trained.model = trainee.merge_and_unload() if options.lora else trainee
+    trained.model.eval()
 
 
 def make_examples(
-    writer: ExampleBuilder,
+    builder: ExampleBuilder,
     options: GeneratorOptions,
     rows: list[Row],
     validation: list[Row] | None,
     negatives: list[Row],
 ) -> tuple[list[Example], list[Example], SkippedRows]:
-    """Examples to train on, those that decide when to stop, and what was left out of the first."""
+    """Return training examples, validation examples, and the rows that the former leave out."""
     if not rows:
         raise StudentError("no rows to learn from")
     if negatives and options.objective != "qcrd":
         raise StudentError(
-            f"negatives: the objective {options.objective!r} would learn them as if they were good; leave them out, or take"
-            " the objective qcrd"
+            f"negatives: the objective {options.objective!r} would learn them as if they were good; leave"
+            " them out, or take the objective qcrd"
         )
     for column in {options.weight, options.quality} - {"", USUAL_WEIGHT}:
         if not any(column in row for row in rows):
@@ -117,56 +160,59 @@ def make_examples(
                 f"no row has a column {column!r}{nearest(column, [str(name) for name in rows[0]])}"
             )
     quality = options.quality or ("agreement" if options.objective == "qcrd" else "")
-    examples, left = writer.examples(rows, negatives, options.weight, quality)
+    examples, skipped = builder.examples(rows, negatives, options.weight, quality)
     if not any(example.good for example in examples):
-        raise StudentError(f"nothing to learn from: {left}")
+        raise StudentError(f"nothing to learn from: {skipped}")
     if validation is not None:
-        held, gone = writer.examples(validation, (), options.weight)
-        if not held:
-            raise StudentError(f"no validation row is of use: {gone}" if validation else "no validation rows")
-        if sum(gone.why.values()):
-            warnings.warn(f"generator: validation: {gone}", stacklevel=4)
-        return examples, held, left
+        held_out, unusable = builder.examples(validation, (), options.weight)
+        if not held_out:
+            raise StudentError(
+                f"no validation row can be used: {unusable}" if validation else "no validation rows"
+            )
+        if sum(unusable.reasons.values()):
+            warnings.warn(f"generator: validation: {unusable}", stacklevel=4)
+        return examples, held_out, skipped
     if options.validation:
-        return *split_by_question(examples, options.validation, options.seed), left
-    return examples, [], left
+        return *split_by_question(examples, options.validation, options.seed), skipped
+    return examples, [], skipped
 
 
 def example_token_limit(model: Any, options: GeneratorOptions) -> int:
-    """Most tokens of an example: the option `max_length`, and no more than the model holds."""
-    found = [one for one in (options.max_length, context_length(model)) if one is not None]
-    return min(found, default=1 << 20)
+    """Return the most tokens of an example: `max_length`, or the model's context if it is shorter."""
+    limits = [limit for limit in (options.max_length, context_length(model)) if limit is not None]
+    return min(limits, default=1 << 20)
 
 
-def _coded(coder: ExampleTokenizer, examples: list[Example], most: int, what: str) -> TokenizedExamples:
-    coded, longer = coder.examples(examples, most)
-    if examples and not len(coded):
+def _tokenized(coder: ExampleTokenizer, examples: list[Example], limit: int, what: str) -> TokenizedExamples:
+    tokenized, longer = coder.examples(examples, limit)
+    if examples and not len(tokenized):
         raise StudentError(
-            f"none of {len(examples):,} {what}examples has room in {most} tokens; raise max_length, or take a model with"
-            " a longer context"
+            f"none of {len(examples):,} {what}examples has room in {limit} tokens; raise max_length, or take"
+            " a model with a longer context"
         )
-    if what and longer:  # those to train on are told with what else was left out of them
+    if what and longer:  # for training examples `_warn_of_omissions` counts everything at once
         warnings.warn(
-            f"generator: {longer:,} of {len(examples):,} {what}examples are longer than {most} tokens and left out",
+            f"generator: {longer:,} of {len(examples):,} {what}examples are longer than {limit} tokens and"
+            " left out",
             stacklevel=4,
         )
-    return coded
+    return tokenized
 
 
-def _tell(record: dict[str, Any], left: SkippedRows) -> None:
-    """Say what is not learnt from."""
-    said = [str(left)] if record["left_out"] else []
+def _warn_of_omissions(record: dict[str, Any], skipped: SkippedRows) -> None:
+    omissions = [str(skipped)] if record["left_out"] else []
     if record["too_long"]:
-        every = record["examples"] + record["too_long"]
-        said.append(
-            f"{record['too_long']:,} of {every:,} examples are longer than {record['longest']} tokens and left out"
+        total = record["examples"] + record["too_long"]
+        omissions.append(
+            f"{record['too_long']:,} of {total:,} examples are longer than {record['longest']} tokens and"
+            " left out"
         )
-    if said:
-        warnings.warn(f"generator: {'; '.join(said)}", stacklevel=4)
+    if omissions:
+        warnings.warn(f"generator: {'; '.join(omissions)}", stacklevel=4)
 
 
 def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
-    """The template by name or path; by default that of the tasks, or the one that is shipped for students of the kind."""
+    """Return the template of the options, or else that of the tasks, or the one shipped for the kind."""
     if options.prompt == "corpus":
         raise StudentError(
             "prompt: `corpus` is the template of a corpus, and rows have none; name a template"
@@ -176,16 +222,16 @@ def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
     from synthkd.students.generators import multitask
 
     of_tasks = None if callable(options.tasks) else multitask.template_of_tasks(options.tasks)
-    usual = of_tasks or f"{kind.name}/student"
-    if usual not in shipped_prompts():
+    name = of_tasks or f"{kind.name}/student"
+    if name not in shipped_prompts():
         raise StudentError(
             f"no template is shipped for students of the kind {kind.name!r}; name one with the option prompt"
         )
-    return load_prompt(usual)
+    return load_prompt(name)
 
 
 def load_base(options: GeneratorOptions, examples: Sequence[Example]) -> tuple[Any, Any]:
-    """The checkpoint to start from: one that is there, or a new one with a tokenizer of these examples' texts."""
+    """Load the base checkpoint, or make a new one with a tokenizer of the examples' texts."""
     if options.base != SCRATCH and not isinstance(options.base, dict):
         return load_checkpoint(str(options.base), options.dtype, options.device)
     from synthkd.students.generators.untrained import new_checkpoint
@@ -194,37 +240,37 @@ def load_base(options: GeneratorOptions, examples: Sequence[Example]) -> tuple[A
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with TemporaryFolder() as folder:
         try:
-            made = new_checkpoint(Path(folder) / SCRATCH, texts, **{"seed": options.seed, **settings})
+            path = new_checkpoint(Path(folder) / SCRATCH, texts, **{"seed": options.seed, **settings})
         except TypeError as error:
-            said = str(error).replace("new_checkpoint() ", "")
-            raise StudentError(f"base: {said}") from None
-        return load_checkpoint(str(made), options.dtype, options.device)
+            problem = str(error).replace("new_checkpoint() ", "")
+            raise StudentError(f"base: {problem}") from None
+        return load_checkpoint(str(path), options.dtype, options.device)
 
 
 def split_by_question(
     examples: list[Example], share: float, seed: int
 ) -> tuple[list[Example], list[Example]]:
-    """Examples to train on, and those of a drawn share of the questions."""
+    """Return training examples, and the good examples of a drawn share of the questions."""
     questions = sorted({example.question for example in examples if example.good})
     count = max(1, round(share * len(questions)))
     if count >= len(questions):
         raise StudentError(
             f"{len(questions)} questions are too few to keep some for validation; give validation rows"
         )
-    kept = set(random.Random(seed).sample(questions, count))  # noqa: S311
-    held = [example for example in examples if example.question in kept and example.good]
-    return [example for example in examples if example.question not in kept], held
+    drawn = set(random.Random(seed).sample(questions, count))  # noqa: S311
+    held_out = [example for example in examples if example.question in drawn and example.good]
+    return [example for example in examples if example.question not in drawn], held_out
 
 
 def default_lr(parameters: int, lora: bool) -> float:
-    """Learning rate where none is given: 2e-4 for LoRA; 1e-3 for small models, 5e-5 for others."""
+    """Return the default learning rate: 2e-4 for LoRA, 1e-3 for small models, 5e-5 for others."""
     if lora:
         return 2e-4
-    return 1e-3 if parameters < 20_000_000 else 5e-5
+    return 1e-3 if parameters < _SMALL else 5e-5
 
 
 def task_splitter(options: GeneratorOptions, kind: Kind) -> Any:
-    """What makes several examples of a question; None for the one that says it all."""
+    """Return what makes several examples of a question; None for one example of each."""
     if options.tasks is None or callable(options.tasks):
         return options.tasks
     from synthkd.students.generators import multitask
@@ -235,7 +281,7 @@ def task_splitter(options: GeneratorOptions, kind: Kind) -> Any:
 def make_objective(
     options: GeneratorOptions, examples: Sequence[Example], coder: ExampleTokenizer, kind: Kind
 ) -> Objective:
-    """What is made small."""
+    """Return the training objective of the options."""
     from synthkd.students.generators.objective import CrossEntropy
 
     if options.objective == "qcrd":
@@ -249,23 +295,28 @@ def make_objective(
     return CrossEntropy()
 
 
-def _look(coder: ExampleTokenizer, examples: Sequence[Example], coded: TokenizedExamples) -> None:
-    """Refuse a tokenizer that cannot say what is to be written: one that loses line breaks, say; tell of a part that it loses."""
-    places = range(0, len(coded), max(1, len(coded) // _LOOKED_AT))
-    lost = []
+def _check_round_trip(
+    coder: ExampleTokenizer, examples: Sequence[Example], tokenized: TokenizedExamples
+) -> None:
+    """Refuse a tokenizer that loses characters of most completions; warn if it loses some of a few."""
+    places = range(0, len(tokenized), max(1, len(tokenized) // _ROUND_TRIPS))
+    changed = []
     for i in places:
-        wanted = examples[int(coded.places[i])].completion.strip()
-        said = coder.decode(coded.ids[coded.starts[i] + coded.given[i] : coded.starts[i + 1] - 1].tolist())
-        if said.strip() != wanted:
-            lost.append((wanted, said))
-    if not lost:
+        wanted = examples[int(tokenized.example_indices[i])].completion.strip()
+        start, end = tokenized.starts[i] + tokenized.prompt_lengths[i], tokenized.starts[i + 1] - 1
+        decoded = coder.decode(tokenized.ids[start:end].tolist())
+        if decoded.strip() != wanted:
+            changed.append((wanted, decoded))
+    if not changed:
         return
-    made = f"of {lost[0][0][:60]!r} it makes {lost[0][1][:60]!r}"
-    if len(lost) > len(places) // 2:
+    example = f"of {changed[0][0][:60]!r} it makes {changed[0][1][:60]!r}"
+    if len(changed) > len(places) // 2:
         raise StudentError(
-            f"the tokenizer loses what is to be written: {made}; take a checkpoint whose tokenizer keeps every character"
+            f"the tokenizer loses what is to be written: {example}; take a checkpoint whose tokenizer keeps"
+            " every character"
         )
     warnings.warn(
-        f"generator: the tokenizer changes {len(lost):,} of {len(places):,} completions that were looked at: {made}",
+        f"generator: the tokenizer changes {len(changed):,} of {len(places):,} completions that were looked"
+        f" at: {example}",
         stacklevel=4,
     )

@@ -1,9 +1,10 @@
-"""A generator student's folder: a transformers checkpoint, its template, and what was done."""
+"""A generator student's folder: a transformers checkpoint, its template, and its settings."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field
@@ -23,13 +24,9 @@ from synthkd.students.generators.checkpoint import (
 )
 from synthkd.students.generators.corpus import kind_from_record
 from synthkd.students.generators.examples import ExampleBuilder
-from synthkd.students.generators.fit import task_splitter
+from synthkd.students.generators.fit import TrainedGenerator, task_splitter
 from synthkd.students.generators.options import GeneratorOptions
 
-if TYPE_CHECKING:
-    from synthkd.students.generators.student import GeneratorStudent
-
-S = TypeVar("S", bound="GeneratorStudent")
 SETTINGS, TEMPLATE = "generator.json", "prompt.j2"
 FORMAT = 1
 
@@ -50,43 +47,60 @@ class _KindName(Settings):
     name: PluginName
 
 
-def write_folder(student: GeneratorStudent, folder: Path) -> None:
-    """Write into an existing folder."""
-    write_checkpoint(student.model, student.tokenizer, folder)
-    if student.adapter is not None:
-        student.adapter.save(folder / ADAPTER)
-    prompt = student.prompt
-    whole = not prompt.needs_files
-    if whole:
+@dataclass(frozen=True)
+class StoredGenerator:
+    """What a generator's folder holds.
+
+    Attributes:
+        options: Options of the student.
+        trained: The trained model with its template.
+        kind_record: The part `kind` of a recipe that makes the kind; None if the kind was made by hand.
+    """
+
+    options: GeneratorOptions
+    trained: TrainedGenerator
+    kind_record: dict[str, Any] | None
+
+
+def write_folder(folder: Path, generator: StoredGenerator) -> None:
+    """Write a generator into an existing folder."""
+    trained = generator.trained
+    write_checkpoint(trained.model, trained.tokenizer, folder)
+    if trained.adapter is not None:
+        trained.adapter.save(folder / ADAPTER)
+    prompt = trained.builder.prompt
+    standalone = not prompt.needs_files
+    if standalone:
         (folder / TEMPLATE).write_text(template_text(prompt), "utf-8")
     options = {
         name: public_name(value) if name in ("base", "prompt") and isinstance(value, str) else value
-        for name, value in student.options.record().items()
+        for name, value in generator.options.record().items()
         if not callable(value) and name != "device"
     }
     write_json(
         folder / SETTINGS,
         {
-            "student": student.name, "format": FORMAT, "options": options, "kind": _without_places(student._kind_record),
-            "prompt": TEMPLATE if whole else prompt.name, "variables": prompt.variables,
-            "max_tokens": student.max_tokens, "record": student.record,
+            "student": "generator", "format": FORMAT, "options": options,
+            "kind": _without_folders(generator.kind_record),
+            "prompt": TEMPLATE if standalone else prompt.name, "variables": prompt.variables,
+            "max_tokens": trained.max_tokens, "record": trained.record,
         },
     )  # fmt: skip
 
 
-def _without_places(record: Any) -> Any:
-    """A kind's record in which an absolute path is its last part: a file of that name beside the student serves."""
+def _without_folders(record: Any) -> Any:
+    """Cut the absolute paths of a kind's record to their last part: a file beside the student serves."""
     if isinstance(record, dict):
-        return {key: _without_places(value) for key, value in record.items()}
+        return {key: _without_folders(value) for key, value in record.items()}
     if isinstance(record, list):
-        return [_without_places(value) for value in record]
+        return [_without_folders(value) for value in record]
     if isinstance(record, str) and (record.startswith("~") or Path(record).is_absolute()):
         return Path(record).name
     return record
 
 
 def template_text(prompt: Prompt) -> str:
-    """A template with its head, without few-shot examples: a file that a recipe can name."""
+    """Return a template with its head, without few-shot examples, as a file that a recipe can name."""
     head = {
         name: value
         for name, value in prompt.head.model_dump().items()
@@ -95,39 +109,44 @@ def template_text(prompt: Prompt) -> str:
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n{prompt.source}"
 
 
-def read_folder(cls: type[S], folder: Path, kind: Kind | None) -> S:
-    """The student that `write_folder` wrote."""
+def read_folder(folder: Path, kind: Kind | None) -> StoredGenerator:
+    """Read what `write_folder` wrote.
+
+    Args:
+        folder: The student's folder.
+        kind: The kind, if the folder does not tell how to make it.
+
+    Raises:
+        StudentError: A file is missing or altered, or the kind cannot be made.
+    """
     require_students_extra()
     path = folder / SETTINGS
     if not path.is_file():
         raise StudentError(f"{folder}: no whole generator student here (no {SETTINGS}); train it again")
-    found = read_object(path, STUDENT_ARTIFACT)
-    if isinstance(found.get("format"), int) and found["format"] != FORMAT:
+    raw = read_object(path, STUDENT_ARTIFACT)
+    if isinstance(raw.get("format"), int) and raw["format"] != FORMAT:
         raise StudentError(
-            f"{folder}: of format {found['format']}; this version of synthkd reads {FORMAT}; train it again"
+            f"{folder}: of format {raw['format']}; this version of synthkd reads {FORMAT}; train it again"
         )
-    settings = checked_settings(path, found, _Settings, STUDENT_ARTIFACT)
+    settings = checked_settings(path, raw, _Settings, STUDENT_ARTIFACT)
     record = settings.kind
     if record is not None:
         checked_settings(path, {"name": record.get("name")}, _KindName, STUDENT_ARTIFACT)
-        if record != _without_places(record):
+        if record != _without_folders(record):
             raise STUDENT_ARTIFACT.refuse(path, "kind: it names a file by an absolute path")
-    name, variables, most, done = settings.prompt, settings.variables, settings.max_tokens, settings.record
     try:
-        student = cls(**GeneratorOptions.checked(settings.options).record())
+        options = GeneratorOptions.checked(settings.options)
     except TypeError as error:
         raise STUDENT_ARTIFACT.refuse(path, f"options: {error}") from None
-    student.model, student.tokenizer = load_checkpoint(
-        str(folder), student.options.dtype, student.options.device, own=True
-    )
-    student.model.eval()
+    model, tokenizer = load_checkpoint(str(folder), options.dtype, options.device, own=True)
+    model.eval()
     if kind is None and record is None:
         raise StudentError(
             f"{folder}: its kind was made by hand; give it: GeneratorStudent.load(folder, kind=...)"
         )
     kind = kind or kind_from_record(record or {}, folder)
-    prompt = load_prompt(name, folder)
-    prompt.variables.update(variables)
-    student.writer = ExampleBuilder(kind, prompt, task_splitter(student.options, kind))
-    student.record, student.max_tokens, student._kind_record = done, most, record
-    return student
+    prompt = load_prompt(settings.prompt, folder)
+    prompt.variables.update(settings.variables)
+    builder = ExampleBuilder(kind, prompt, task_splitter(options, kind))
+    trained = TrainedGenerator(model, tokenizer, builder, settings.record, settings.max_tokens)
+    return StoredGenerator(options, trained, record)

@@ -1,8 +1,8 @@
-"""What a student of rationales learns to write: steps and answer in one, the answer alone, or both as two tasks.
+"""Tasks of a student of rationales: steps and answer in one text, the answer alone, or both as two tasks.
 
-Two tasks are told apart by their prompts (`rationale/predict`, `rationale/explain`), as in distilling step by step (Hsieh et
-al. 2023, arXiv 2305.02301). Only the first is asked for later, so that an answer costs a few tokens; the second
-teaches what the answer follows from.
+Two tasks are told apart by their prompts (`rationale/predict`, `rationale/explain`), as in distilling step by step
+(Hsieh et al. 2023, arXiv 2305.02301). Only the first is used later, so that an answer costs few tokens; the second
+teaches the steps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ _NAMED = ("answer", "multitask")
 
 
 def task_shares(tasks: Any) -> dict[str, float] | None:
-    """Share of each task; None where ``tasks`` is `answer`. Raises `StudentError` for what is no such option."""
+    """Return the share of each task; None for `answer`.
+
+    Raises:
+        StudentError: The option cannot be read.
+    """
     if tasks == "answer":
         return None
     if tasks == "multitask":
@@ -50,28 +54,32 @@ def task_shares(tasks: Any) -> dict[str, float] | None:
 
 
 def template_of_tasks(tasks: Any) -> str | None:
-    """The template that a student of these tasks is asked with; None where that is the student's own."""
+    """Return the template of the task that the student is used for; None for the kind's own."""
     return None if tasks is None or task_shares(tasks) is None else TEMPLATES[PREDICT]
 
 
 def splitter_of_tasks(tasks: Any, kind: Kind) -> TaskSplitter:
-    """Makes the examples of a question. Raises `StudentError` for another kind than rationales."""
+    """Return what makes the examples of a question.
+
+    Raises:
+        StudentError: The kind has no rationales and answers.
+    """
     if not {"rationale", "answer"} <= set(kind.columns):
         raise StudentError(f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}")
-    return _answer_alone(kind) if task_shares(tasks) is None else _Two(kind)
+    return _answer_only(kind) if task_shares(tasks) is None else _TwoTasks(kind)
 
 
-def _answer_alone(kind: Kind) -> TaskSplitter:
-    def examples(asked: Question, example: Example) -> Iterator[Example]:
+def _answer_only(kind: Kind) -> TaskSplitter:
+    def examples(question: Question, example: Example) -> Iterator[Example]:
         # A negative has no answer to teach.
-        if asked.good:
-            yield replace(example, completion=answer_text(kind, asked))
+        if question.good:
+            yield replace(example, completion=answer_text(kind, question))
 
     return examples
 
 
-class _Two:
-    """Of each rationale its answer and its steps, each after the prompt of its task; of a negative the steps alone."""
+class _TwoTasks:
+    """Makes an example of the answer and one of the steps; of a negative, one of the steps."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -79,41 +87,41 @@ class _Two:
             name: replace(load_prompt(path), examples=(), shots=0) for name, path in TEMPLATES.items()
         }
 
-    def __call__(self, asked: Question, example: Example) -> Iterator[Example]:
-        if asked.good:
-            yield self._task(PREDICT, asked, example, answer_text(self.kind, asked))
-        steps = str(asked.candidates[0]["rationale"] or "").strip()
-        # A bare answer has no steps to learn.
+    def __call__(self, question: Question, example: Example) -> Iterator[Example]:
+        if question.good:
+            yield self._task(PREDICT, question, example, answer_text(self.kind, question))
+        steps = str(question.candidates[0]["rationale"] or "").strip()
+        # An answer without steps teaches none.
         if steps:
-            yield self._task(EXPLAIN, asked, example, f" {steps}")
+            yield self._task(EXPLAIN, question, example, f" {steps}")
 
-    def _task(self, name: str, asked: Question, example: Example, completion: str) -> Example:
-        messages = self.prompts[name].render(asked.row, self.kind, "", 0)
+    def _task(self, name: str, question: Question, example: Example, completion: str) -> Example:
+        messages = self.prompts[name].render(question.row, self.kind, "", 0)
         return replace(example, messages=messages, completion=completion, task=name)
 
 
-def answer_text(kind: Kind, asked: Question) -> str:
-    """A candidate's answer without its steps, as the kind writes it."""
-    return kind.completion([{**asked.candidates[0], "rationale": ""}], asked.row)
+def answer_text(kind: Kind, question: Question) -> str:
+    """Return a candidate's answer without its steps, as the kind writes it."""
+    return kind.completion([{**question.candidates[0], "rationale": ""}], question.row)
 
 
 class TaskMean:
-    """Sum over tasks of share x mean cross-entropy of the task's examples in the batch, in nats a token.
+    """The sum over tasks of share x mean cross-entropy of the task's examples, in nats a token.
 
-    L = alpha L_predict + (1 - alpha) L_explain (Hsieh et al. 2023); each example counts the same within its task, however
-    long. An objective of `training.Work`.
+    L = alpha L_predict + (1 - alpha) L_explain (Hsieh et al. 2023). Within its task each example counts the
+    same, however long.
     """
 
     def __init__(self, tasks: Any) -> None:
-        """``tasks``: the student's option; of one task, the plain mean."""
+        """Take the student's option `tasks`."""
         self.shares = task_shares(tasks) or {"": 1.0}
-        # A question's answer and its steps come in one batch, as the sum over tasks wants them.
+        # A question's answer and its steps belong into one batch.
         self.grouped = len(self.shares) > 1
 
     def __call__(
         self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
     ) -> Tensor:
-        """Summed cross-entropies (B,) in nats, tokens (B,), weights (B,); a scalar."""
+        """Return the loss of a batch (see `Objective`)."""
         each = sums / tokens.clamp_min(1)
         loss = each.new_zeros(())
         for name, share in self.shares.items():
@@ -121,17 +129,17 @@ class TaskMean:
         return loss
 
     def record(self) -> dict[str, Any]:
-        """Settings for the student's card."""
+        """Return the shares, for the student's card."""
         return {"tasks": self.shares}
 
 
 def rows_of_task(examples: Sequence[Example], task: str) -> list[int]:
-    """Places of a task's positives in a batch."""
+    """Return the indices of a task's positives in a batch."""
     return [i for i, example in enumerate(examples) if example.good and example.task == task]
 
 
 def weighted_mean(each: Tensor, weights: Tensor, places: Sequence[int]) -> Tensor:
-    """Weighted mean of some of the values (B,); 0 where there are none."""
+    """Return the weighted mean of some of the values (B,); 0 if there are none."""
     if not places:
         return each.new_zeros(())
     chosen = list(places)

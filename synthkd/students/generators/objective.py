@@ -1,4 +1,4 @@
-"""What the training of a generator student makes small."""
+"""Training objectives of a generator, and the cross-entropy of completions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,35 @@ from synthkd.students.generators.tokens import TokenizedExamples
 
 
 class Objective(Protocol):
-    """What is made small. ``grouped``: a batch holds whole questions."""
+    """A training objective.
+
+    Attributes:
+        grouped: A batch holds all examples of its questions.
+    """
 
     grouped: bool
 
     def __call__(
         self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
     ) -> Tensor:
-        """The loss of a batch (scalar), from summed cross-entropies (B,), tokens (B,), weights (B,) and the examples."""
+        """Return the loss of a batch, a scalar.
+
+        Args:
+            sums: (B,) summed cross-entropies, in nats.
+            tokens: (B,) tokens of the completions.
+            weights: (B,) weights.
+            examples: The examples, unless the objective is `CrossEntropy`.
+            model: The model that is trained.
+        """
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """Return settings and figures for the student's card."""
         ...
 
 
 class CrossEntropy:
-    """Mean cross-entropy of the tokens that are to be written, each weighted as its example; nats a token."""
+    """Mean cross-entropy of the completions' tokens, weighted as their examples; nats a token."""
 
     grouped = False
 
@@ -37,11 +53,17 @@ class CrossEntropy:
     ) -> Tensor:
         return (weights * sums).sum() / (weights * tokens).sum()
 
+    def record(self) -> dict[str, Any]:
+        return {}
 
-def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -> tuple[Tensor, Tensor]:
-    """Summed cross-entropy (B,) of each completion in nats, and its tokens (B,), the end among them.
 
-    ``picks``: the model can give logits at chosen places alone (`picks_places`), which spares those of the prompt.
+def completion_loss(model: Any, batch: dict[str, Tensor], select: bool = False) -> tuple[Tensor, Tensor]:
+    """Return (B,) summed cross-entropies of completions, in nats, and (B,) their tokens with the end token.
+
+    Args:
+        model: The model.
+        batch: The tensors of `collate`.
+        select: Compute logits at the completion only; the model must support that (`selects_logits`).
     """
     labels = batch["labels"]
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
@@ -51,10 +73,10 @@ def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -
         counted, after = labels != IGNORE, labels
         logits = logits[counted]
     else:
-        # The token at t + 1 is told by the logits at t.
+        # The logits at t predict the token at t + 1.
         after = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORE)
         counted = after != IGNORE
-        if picks:
+        if select:
             logits = model(**inputs, logits_to_keep=counted, use_cache=False).logits
             logits = logits.reshape(-1, logits.shape[-1])
         else:
@@ -65,18 +87,18 @@ def completion_loss(model: Any, batch: dict[str, Tensor], picks: bool = False) -
 
 
 def is_seq2seq(model: Any) -> bool:
-    """Whether what is read goes to an encoder of its own."""
+    """Return True if the model has an encoder of its own for the prompt."""
     return bool(_inner(model).config.is_encoder_decoder)
 
 
 def _inner(model: Any) -> Any:
-    """The model itself, should training on several devices have wrapped it."""
+    """Return the model within a wrapper of distributed training."""
     return getattr(model, "module", model)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def selects_logits(model: Any) -> bool:
-    """Whether a causal model gives logits at the places of a mask (B, T) alone: newer transformers do, for most."""
+    """Return True if a causal model computes logits at the True places of a mask (B, T) only."""
     if is_seq2seq(model):
         return False
     ids = torch.ones((2, 3), dtype=torch.long, device=model.device)
@@ -96,15 +118,15 @@ def selects_logits(model: Any) -> bool:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def row_losses(model: Any, coded: TokenizedExamples, pad: int, size: int, picks: bool) -> tuple[Any, Any]:
-    """(n,) summed cross-entropy of each example in nats, and (n,) its tokens."""
+def row_losses(model: Any, coded: TokenizedExamples, pad: int, size: int, select: bool) -> tuple[Any, Any]:
+    """Return (n,) summed cross-entropies of examples, in nats, and (n,) the tokens of their completions."""
     was = model.training
     model.eval()
     sums, tokens = np.zeros(len(coded)), np.zeros(len(coded))
     for rows in batches_by_length(coded.lengths, size):
         batch = collate(coded, rows, pad, is_seq2seq(model))
         batch = {name: value.to(model.device) for name, value in batch.items()}
-        found, many = completion_loss(model, batch, picks)
-        sums[rows], tokens[rows] = found.double().cpu().numpy(), many.cpu().numpy()
+        batch_sums, batch_tokens = completion_loss(model, batch, select)
+        sums[rows], tokens[rows] = batch_sums.double().cpu().numpy(), batch_tokens.cpu().numpy()
     model.train(was)
     return sums, tokens

@@ -10,9 +10,9 @@ from typing import Any
 from synthkd.errors import StudentError, nearest
 from synthkd.students.base import check_option_names, validated_seed
 
-#: Base that is made anew, with a tokenizer of the rows' own texts.
+#: The base that is a new checkpoint, with a tokenizer of the rows' texts.
 SCRATCH = "scratch"
-#: Column of weights that rows may have or not; any other that is named must be there.
+#: Column of weights that may be missing; any other that is named must exist.
 USUAL_WEIGHT = "weight"
 _LORA: dict[str, Any] = {"r": 16, "alpha": 32, "dropout": 0.05, "targets": "all-linear"}
 _OBJECTIVES = ("ce", "qcrd")
@@ -21,8 +21,34 @@ _SCHEDULES = ("linear", "cosine", "constant")
 
 @dataclass(frozen=True)
 class GeneratorOptions:
-    """``base``: checkpoint folder, hub name, `synthkd/everyday`, `scratch`, or options of `scratch.new_checkpoint` as a
-    mapping. The table in docs/students/generators.md says what the others are."""
+    """Options of the generator student.
+
+    Attributes:
+        base: A checkpoint folder, a hub name, `synthkd/everyday`, `scratch`, or options of
+            `new_checkpoint` as a mapping.
+        seed: Seed of the training.
+        prompt: Name or path of a template, or `corpus` for that of the corpus.
+        epochs: Epochs at most.
+        lr: The learning rate; None for one that suits the size.
+        batch_size: Examples of a batch.
+        accumulate: Batches of a step.
+        max_length: Tokens of an example at most; None for the model's context.
+        max_tokens: Tokens of a completion at most; None for the longest of the training, and some more.
+        lora: true, or r, alpha, dropout and targets of an adapter.
+        objective: `ce` or `qcrd`.
+        objective_options: Options of the objective (`QcrdOptions`).
+        tasks: `answer`, `multitask` or the share of each task, for rationales.
+        patience: Epochs without a lower validation loss after which training stops.
+        warmup: Share of the steps in which the learning rate rises.
+        schedule: `linear`, `cosine` or `constant`.
+        weight_decay: Weight decay of AdamW.
+        validation: Share of the questions that is held out, without validation rows.
+        weight: Column of weights.
+        quality: Column of qualities, for contrastive objectives.
+        dtype: Type of the weights.
+        half: Compute in bf16; None does if the hardware is faster with it.
+        device: The device; an accelerator by default.
+    """
 
     base: Any = SCRATCH
     seed: int = 0
@@ -82,12 +108,12 @@ class GeneratorOptions:
 
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> GeneratorOptions:
-        """Options from keyword arguments; an unknown one is named."""
+        """Return options from keyword arguments, and refuse unknown ones."""
         check_option_names(given, [one.name for one in fields(cls)], "generator")
         return cls(**given)
 
     def record(self) -> dict[str, Any]:
-        """Options as JSON can hold them."""
+        """Return the options as a mapping for JSON."""
         return asdict(self)
 
 
@@ -99,7 +125,7 @@ def _number(name: str, value: Any, least: float, whole: bool = False) -> None:
 
 
 def _lora(given: Any) -> dict[str, Any] | None:
-    """LoRA's settings with what was left out; None for full training."""
+    """Return the settings of LoRA with defaults; None for full training."""
     if given is None or given is False:
         return None
     if given is True:

@@ -1,11 +1,10 @@
-"""QCRD as an objective of the generator student (arXiv 2405.13014): rationales that won a vote are made likely, those that
-lost are kept at a distance, each by its quality.
+"""The objective QCRD (arXiv 2405.13014): rationales that won a vote are made likely, those that lost unlikely.
 
     L = a1 L_predict + a2 L_CL (+ a3 L_disc, which trains the discriminator alone)
 
-`objectives.qcrd` is L_CL. A rationale's quality is the share of votes of its answer, or what a discriminator says of
-it. Negatives are what the corpus rejected, and where it is asked for what the student itself wrote at a high
-temperature a while ago and that comes to another answer.
+`losses.qcrd` is L_CL. The quality of a rationale is the share of votes of its answer, or the score of a
+discriminator. Negatives are the rejected rows of the corpus and, with `sampled`, texts that an earlier copy of the
+student wrote at a high temperature and that reach another answer.
 """
 
 from __future__ import annotations
@@ -29,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class SampledNegatives:
-    """Samples one rationale for each question of a batch from a copy of the student; ``count``: negatives so far."""
+    """Samples negatives from a copy of the student: one rationale for each question of a batch.
+
+    Attributes:
+        count: Negatives so far.
+    """
 
     def __init__(
         self, examples: Sequence[Example], coder: ExampleTokenizer, kind: Kind, temperature: float
@@ -38,46 +41,46 @@ class SampledNegatives:
         self._copy: Any = None
         self.count = 0
         self._answers: dict[int, str] = {}
-        # The answer alone is read more surely than one at the end of steps, so it goes last and stays.
+        # Answers of the task `predict` come last and win: they are parsed more reliably than the end of steps.
         for example in sorted(examples, key=lambda example: example.task == PREDICT):
             if example.good and (answer := self._answer(example.prompt, example.completion)):
                 self._answers[example.question] = answer
 
     def keep(self, model: Any) -> None:
-        """Sample from the student as it is now, until the next call."""
+        """Copy the student; samples come from this copy until the next call."""
         self._copy = copy.deepcopy(model).eval().requires_grad_(False)
 
     def losses(self, model: Any, examples: Sequence[Example]) -> tuple[list[Example], Tensor]:
-        """Negatives for the questions of a batch, and the student's cross-entropy (n,) of each, in nats a token."""
+        """Return negatives for the questions of a batch, and (n,) their cross-entropies in nats a token."""
         import torch
 
         from synthkd.students.generators.batches import collate
         from synthkd.students.generators.objective import completion_loss, is_seq2seq
 
-        found = self._negatives(examples)
-        coded, _ = self._coder.examples(found, 1 << 20)
+        negatives = self._negatives(examples)
+        coded, _ = self._coder.examples(negatives, 1 << 20)
         if not len(coded):
             return [], torch.zeros(0)
-        self.count += len(found)
+        self.count += len(negatives)
         pad = self._coder.tokenizer.pad_token_id
         batch = collate(coded, list(range(len(coded))), pad, is_seq2seq(model))
         batch = {name: value.to(model.device) for name, value in batch.items()}
         sums, tokens = completion_loss(model, batch)
-        return found, sums / tokens.clamp_min(1)
+        return negatives, sums / tokens.clamp_min(1)
 
     def _negatives(self, examples: Sequence[Example]) -> list[Example]:
-        """What the copy says of each question that has a voted answer, where it comes to another one."""
-        asked = {e.question: e for e in reversed(examples) if e.good and e.question in self._answers}
-        texts = self._said(list(asked.values()))
-        found = []
-        for example, text in zip(asked.values(), texts, strict=True):
+        """Return samples that reach another answer than the voted one of their question."""
+        questions = {e.question: e for e in reversed(examples) if e.good and e.question in self._answers}
+        texts = self._sample(list(questions.values()))
+        negatives = []
+        for example, text in zip(questions.values(), texts, strict=True):
             answer = self._answer(example.prompt, text)
             if answer and answer != self._answers[example.question]:
-                found.append(replace(example, completion=text, good=False, quality=0.0, weight=1.0))
-        return found
+                negatives.append(replace(example, completion=text, good=False, quality=0.0, weight=1.0))
+        return negatives
 
-    def _said(self, examples: Sequence[Example]) -> list[str]:
-        """One sample for each, of at most half as many tokens again as the longest of them."""
+    def _sample(self, examples: Sequence[Example]) -> list[str]:
+        """Sample one text for each example, at most 1.5 times as long as the longest completion."""
         import torch
 
         from synthkd.students.generators.decode import generate_batch
@@ -85,30 +88,40 @@ class SampledNegatives:
         if not examples:
             return []
         prompts = self._coder.prompts([example.messages for example in examples])
-        heard, _ = self._coder.examples(examples, 1 << 20)
-        most = int((heard.lengths - heard.given).max() * 1.5) + 1
+        coded, _ = self._coder.examples(examples, 1 << 20)
+        limit = int((coded.lengths - coded.prompt_lengths).max() * 1.5) + 1
         with torch.no_grad():
-            return generate_batch(self._copy, self._coder, prompts, 1, self._temperature, most)
+            return generate_batch(self._copy, self._coder, prompts, 1, self._temperature, limit)
 
     def _answer(self, prompt: str, text: str) -> str:
-        """The answer of a text in normal form; "" where it has none."""
-        read = self._kind.parse(text, {"question": prompt})
-        return "" if isinstance(read, Malformed) or not read else self._kind.vote_for(read[0])
+        """Return the answer of a text in normal form; "" if it has none."""
+        parsed = self._kind.parse(text, {"question": prompt})
+        return "" if isinstance(parsed, Malformed) or not parsed else self._kind.vote_for(parsed[0])
 
 
 _QUALITIES = ("agreement", "discriminator", "none")
 _PICKS = ("nearest", "farthest")
-#: Steps of the discriminator at each of its later updates.
-_UPDATE = 20
+#: Steps of the discriminator at each update after the first.
+_UPDATE_STEPS = 20
 
 
 @dataclass(frozen=True)
 class QcrdOptions:
-    """``answer``, ``contrast``, ``discriminator``: a1, a2, a3; ``decay``: a3 is multiplied by it at each update.
+    """Options of the objective.
 
-    ``beta``, ``delta``, ``pick``: as in `objectives.qcrd`. ``quality``: `agreement`, `discriminator` or `none` (1 for
-    positives, 0 for negatives). ``sampled``: negatives of the student itself too, at ``temperature``. ``interval``: steps
-    between updates of the discriminator and between samples; ``pretrain``: its first steps.
+    Attributes:
+        answer: a1, the weight of the answers.
+        contrast: a2, the weight of the contrastive loss.
+        discriminator: a3, the weight of the discriminator's loss.
+        decay: a3 is multiplied by this at each update.
+        beta: As in `losses.qcrd`.
+        delta: As in `losses.qcrd`.
+        pick: As in `losses.qcrd`.
+        quality: `agreement`, `discriminator`, or `none` (1 for positives, 0 for negatives).
+        sampled: Sample negatives from the student too.
+        temperature: Temperature of the samples.
+        interval: Steps between updates of the discriminator and between copies of the student.
+        pretrain: Steps of the discriminator before the training.
     """
 
     answer: float = 0.5
@@ -142,7 +155,7 @@ class QcrdOptions:
 
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> QcrdOptions:
-        """Options from a mapping; an unknown one is named."""
+        """Return options from a mapping, and refuse unknown ones."""
         check_option_names(given, [one.name for one in fields(cls)], "qcrd")
         return cls(**given)
 
@@ -164,7 +177,11 @@ class QcrdObjective:
         kind: Kind,
         seed: int = 0,
     ) -> None:
-        """Raises `StudentError` for rows without a negative: nothing would be contrasted."""
+        """Prepare the negatives and, if the quality needs one, the discriminator.
+
+        Raises:
+            StudentError: There is no negative, so that nothing would be contrasted.
+        """
         self.options = QcrdOptions.checked(options)
         self.examples = [example for example in examples if example.task in ("", EXPLAIN)]
         self.negatives = sum(not example.good for example in self.examples)
@@ -175,8 +192,8 @@ class QcrdObjective:
             )
         self.steps = 0
         self._quality: dict[tuple[int, str], float] = {}
-        judged = self.options.quality == "discriminator"
-        self._judge = self._pretrained(coder, seed) if judged else None
+        discriminates = self.options.quality == "discriminator"
+        self._discriminator = self._pretrained(coder, seed) if discriminates else None
         self._sampled = (
             SampledNegatives(examples, coder, kind, self.options.temperature)
             if self.options.sampled
@@ -186,7 +203,7 @@ class QcrdObjective:
     def __call__(
         self, sums: Tensor, tokens: Tensor, weights: Tensor, examples: Sequence[Example], model: Any
     ) -> Tensor:
-        """Summed cross-entropies (B,) in nats, tokens (B,), weights (B,); a scalar."""
+        """Return the loss of a batch (see `Objective`)."""
         import torch
 
         if self.steps % self.options.interval == 0:
@@ -195,24 +212,24 @@ class QcrdObjective:
         each = sums / tokens.clamp_min(1)
         answers = rows_of_task(examples, PREDICT)
         loss = self.options.answer * weighted_mean(each, weights, answers)
-        told = [i for i, example in enumerate(examples) if example.task in ("", EXPLAIN)]
-        rationales = [examples[i] for i in told]
-        each, weights = each[told], weights[told]
+        rows = [i for i, example in enumerate(examples) if example.task in ("", EXPLAIN)]
+        rationales = [examples[i] for i in rows]
+        each, weights = each[rows], weights[rows]
         if self._sampled is not None:
-            more, losses = self._sampled.losses(model, rationales)
-            rationales, each = [*rationales, *more], torch.cat([each, losses.to(each)])
-            weights = torch.cat([weights, weights.new_ones(len(more))])
+            negatives, losses = self._sampled.losses(model, rationales)
+            rationales, each = [*rationales, *negatives], torch.cat([each, losses.to(each)])
+            weights = torch.cat([weights, weights.new_ones(len(negatives))])
         return loss + self.options.contrast * self._contrast(each, weights, rationales)
 
     def _contrast(self, each: Tensor, weights: Tensor, examples: Sequence[Example]) -> Tensor:
-        """L_CL of rationales: cross-entropies (R,) in nats a token, weights (R,)."""
+        """Return L_CL of rationales, from (R,) cross-entropies in nats a token and (R,) weights."""
         import torch
 
         from synthkd.students.losses import qcrd
 
-        quality = each.new_tensor([self._of(example) for example in examples])
+        quality = each.new_tensor([self._quality_of(example) for example in examples])
         good = [example.good for example in examples]
-        # A row's weight counts with its quality: both say how much its rationale is to be learnt.
+        # The weight of a positive multiplies its quality: both say how much it should be learnt.
         quality = torch.where(torch.tensor(good, device=each.device), quality * weights, quality)
         numbers = [example.question for example in examples]
         positive, s_positive = stack_by_question(each, quality, numbers, good)
@@ -223,14 +240,14 @@ class QcrdObjective:
             "nearest" if options.pick == "nearest" else "farthest",
         )  # fmt: skip
 
-    def _of(self, example: Example) -> float:
-        """s of a rationale."""
+    def _quality_of(self, example: Example) -> float:
+        """Return the quality s of a rationale."""
         if self.options.quality == "none":
             return float(example.good)
         if self.options.quality == "agreement":
-            # A negative whose answer has no share of votes (a rule took it away) has nothing in its favour.
+            # A negative without a share of votes (a rule rejected it) has quality 0.
             return example.quality if example.good or example.quality < 1 else 0.0
-        # A sampled one is not among those that were scored: it is a negative with nothing in its favour.
+        # Sampled negatives are not scored, and have quality 0.
         return self._quality.get((example.question, example.completion), 0.0)
 
     def _judged(self) -> list[RatedRationale]:
@@ -244,21 +261,21 @@ class QcrdObjective:
         def code(texts: list[str]) -> list[list[int]]:
             return [list(ids) for ids in coder.tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
-        found = Discriminator(code, len(coder.tokenizer), seed)
-        found.learn(self._judged(), self.options.pretrain)
-        return found
+        discriminator = Discriminator(code, len(coder.tokenizer), seed)
+        discriminator.learn(self._rated(), self.options.pretrain)
+        return discriminator
 
     def _update(self, model: Any) -> None:
-        """What is done at intervals: score the rationales anew, and keep a copy of the student to sample from."""
-        if self._judge is not None:
+        """Train the discriminator and score the rationales anew; copy the student to sample from."""
+        if self._discriminator is not None:
             if self.steps:
                 weight = (
                     self.options.discriminator
                     / 0.5
                     * self.options.decay ** (self.steps // self.options.interval)
                 )
-                self._judge.learn(self._judged(), _UPDATE, weight)
-            scores = self._judge.scores(self._judged())
+                self._discriminator.learn(self._rated(), _UPDATE_STEPS, weight)
+            scores = self._discriminator.scores(self._rated())
             self._quality = {
                 (example.question, example.completion): score
                 for example, score in zip(self.examples, scores, strict=True)
@@ -267,10 +284,10 @@ class QcrdObjective:
             self._sampled.keep(model)
 
     def record(self) -> dict[str, Any]:
-        """Settings and figures for the student's card."""
+        """Return settings and figures for the student's card."""
         found: dict[str, Any] = {"qcrd": asdict(self.options), "negatives": self.negatives}
-        if self._judge is not None:
-            found["discriminator"] = self._judge.record()
+        if self._discriminator is not None:
+            found["discriminator"] = self._discriminator.record()
         if self._sampled is not None:
             found["sampled_negatives"] = self._sampled.count
         return found
@@ -279,8 +296,17 @@ class QcrdObjective:
 def stack_by_question(
     each: Tensor, quality: Tensor, numbers: Sequence[int], chosen: Sequence[bool]
 ) -> tuple[Tensor, Tensor]:
-    """Values (R,) as (questions, most of one): cross-entropies with inf, and qualities with 0 where a question has fewer.
-    Questions stand in the order of their first row, also those of which none is chosen."""
+    """Stack values (R,) by question, as (questions, most of one).
+
+    Questions come in the order of their first row, also those without a chosen row. Cross-entropies are
+    padded with inf, qualities with 0.
+
+    Args:
+        each: (R,) cross-entropies.
+        quality: (R,) qualities.
+        numbers: (R,) numbers of the questions.
+        chosen: (R,) whether a row is stacked.
+    """
     import torch
 
     places = {number: [] for number in numbers}  # type: dict[int, list[int]]

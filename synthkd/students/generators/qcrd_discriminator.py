@@ -1,8 +1,8 @@
-"""QCRD's discriminator (arXiv 2405.13014): how good is a rationale of a question? An encoder, the maximum over its tokens,
-two linear layers, and a number in [0, 1].
+"""The discriminator of QCRD (arXiv 2405.13014): scores how good a rationale is for its question.
 
-It learns from rationales that won and lost a vote. Where there are fewer of one than of the other, negatives are made from
-positives: words are masked, or exchanged for words of other rationales.
+An encoder, the maximum over its tokens, two linear layers, and a number in [0, 1]. It learns from rationales that
+won and lost a vote. If negatives are fewer than positives, some are made from positives: words are masked, or
+replaced by words of other rationales.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from synthkd.errors import StudentError
 
-#: Share of the words of a positive that are masked or exchanged to make a negative of it; one at least.
-HARM = 0.2
+#: Share of a positive's words that are masked or replaced to make a negative; one word at least.
+CORRUPTED = 0.2
 _MASK = "_"
 
 
 @dataclass(frozen=True)
 class RatedRationale:
-    """A rationale with its question, and whether it won the vote."""
+    """A rationale with its question; `good` if it won the vote."""
 
     question: str
     rationale: str
@@ -33,7 +33,7 @@ class RatedRationale:
 
 
 class RationaleEncoder(nn.Module):  # type: ignore[misc, unused-ignore]
-    """Tokens (B, T) and mask (B, T) to a logit (B,): 2 layers, max-pool, 2 linear layers."""
+    """Token ids (B, T) and mask (B, T) to logits (B,)."""
 
     def __init__(self, vocabulary: int, width: int = 64, layers: int = 2, longest: int = 256) -> None:
         super().__init__()
@@ -52,8 +52,16 @@ class RationaleEncoder(nn.Module):  # type: ignore[misc, unused-ignore]
 
 
 class Discriminator:
-    """``code`` gives token ids of texts, below ``vocabulary``: the student's tokenizer. Trains itself on the CPU, with a
-    generator of its own, so that the student's draws stay the same."""
+    """Trains a `RationaleEncoder` on the CPU, with random numbers of its own.
+
+    Args:
+        code: Gives the token ids of texts: the student's tokenizer.
+        vocabulary: Token ids are below this.
+        seed: Seed of weights, dropout and batches.
+        lr: The learning rate.
+        batch: Rationales of a step.
+        width: Dimensions of the encoder.
+    """
 
     def __init__(
         self,
@@ -75,12 +83,19 @@ class Discriminator:
         self.losses: list[float] = []
 
     def learn(self, rows: Sequence[RatedRationale], steps: int, weight: float = 1.0) -> float:
-        """So many steps, each of as many positives as negatives; the mean loss of the last tenth, in nats.
+        """Train for some steps, each of as many positives as negatives.
 
-        ``weight``: how much this term of the loss counts. Adam's steps do not depend on a loss's size, so it is the rate that
-        is multiplied.
+        Args:
+            rows: Rated rationales.
+            steps: The number of steps.
+            weight: Weight of the loss. Adam's steps do not depend on the size of a loss, so the learning
+                rate is multiplied.
 
-        Raises `StudentError` where there is no positive: there is nothing to tell apart, nor to make a negative of.
+        Returns:
+            The mean loss of the last tenth of the steps, in nats.
+
+        Raises:
+            StudentError: There is no positive.
         """
         good = [row for row in rows if row.good]
         bad = [row for row in rows if not row.good]
@@ -105,7 +120,7 @@ class Discriminator:
     def _negative(
         self, bad: Sequence[RatedRationale], good: Sequence[RatedRationale], words: Sequence[str]
     ) -> RatedRationale:
-        """One that lost, or one that is made: as many of those as there are fewer negatives than positives."""
+        """Draw a negative, or make one: the fewer negatives there are, the more often."""
         if self._rng.random() * max(len(good), len(bad)) < len(bad):
             return self._rng.choice(bad)
         row = self._rng.choice(good)
@@ -122,17 +137,17 @@ class Discriminator:
         return float(loss.detach())
 
     def scores(self, rows: Sequence[RatedRationale], size: int = 128) -> list[float]:
-        """s in [0, 1] of each rationale."""
+        """Return the score in [0, 1] of each rationale."""
         self.model.eval()
-        found: list[float] = []
+        scores: list[float] = []
         with torch.no_grad():
             for start in range(0, len(rows), size):
                 ids, mask = self._tensors(rows[start : start + size])
-                found += torch.sigmoid(self.model(ids, mask)).tolist()
-        return found
+                scores += torch.sigmoid(self.model(ids, mask)).tolist()
+        return scores
 
     def _tensors(self, rows: Sequence[RatedRationale]) -> tuple[Tensor, Tensor]:
-        """Ids and mask (B, T). Of what is too long the end is kept: the steps stand there."""
+        """Return ids and mask (B, T). A text that is too long keeps its end, which has the steps."""
         coded = self._code([f"{row.question}\n{row.rationale}" for row in rows])
         coded = [ids[-self.model.longest :] or [0] for ids in coded]
         width = max(map(len, coded))
@@ -143,7 +158,7 @@ class Discriminator:
         return ids, mask
 
     def record(self) -> dict[str, Any]:
-        """Parameters, steps and losses, for the student's card."""
+        """Return parameters, steps and losses, for the student's card."""
         return {
             "parameters": sum(p.numel() for p in self.model.parameters()), "steps": self._steps,
             "losses": [round(loss, 4) for loss in self.losses],
@@ -151,11 +166,11 @@ class Discriminator:
 
 
 def corrupt_words(rationale: str, words: Sequence[str], rng: random.Random) -> str:
-    """A rationale some of whose words are masked or exchanged for others; never the same text, unless it has no word."""
+    """Mask or replace some words of a rationale; the result differs, unless there is no word."""
     own = rationale.split()
     if not own:
         return rationale
-    for place in rng.sample(range(len(own)), max(1, round(HARM * len(own)))):
+    for place in rng.sample(range(len(own)), max(1, round(CORRUPTED * len(own)))):
         other = [rng.choice(words) for _ in range(4)] if rng.random() < 0.5 else []
         own[place] = next((word for word in other if word != own[place]), _MASK)
     return " ".join(own)

@@ -8,7 +8,7 @@ What it writes is a plain transformers checkpoint, so it can be the teacher of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,43 +16,50 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.students.base import Floats, Student
+from synthkd.students.base import Floats, TextStudent
 from synthkd.students.generators.examples import Example, ExampleBuilder
 from synthkd.students.generators.options import SCRATCH, GeneratorOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from synthkd.students.base import Rows
+    from synthkd.students.generators.fit import TrainedGenerator
     from synthkd.students.generators.tokens import ExampleTokenizer
 
-Rows = Iterable[Row]
-#: Parameters below which a model counts as small: it is trained with a greater learning rate.
-_SMALL = 20_000_000
+#: Default tokens of a completion, for a student that was trained before the longest one was recorded.
+_DEFAULT_TOKENS = 64
 
 
-class GeneratorStudent(Student):
-    """Learns completions of a kind, prompt by prompt; see `options.Options` for all options.
+class GeneratorStudent(TextStudent):
+    """A language model that learns the completions of a kind, prompt by prompt.
 
-    After training: ``model`` (LoRA merged), ``tokenizer``, ``kind``, ``prompt`` (its template), ``record`` (what was done:
-    rows, what was left out and why, the curve by epochs), ``seconds`` and ``tokens`` of the training steps.
+    Args:
+        base: As in `GeneratorOptions`.
+        seed: As in `GeneratorOptions`.
+        options: See `GeneratorOptions`.
+
+    Attributes:
+        model: After training, the transformers model, with LoRA merged.
+        tokenizer: Its tokenizer.
+        record: What was done: rows, what was left out and why, the curve by epochs.
+        max_tokens: Tokens of a completion at most.
+        seconds: Seconds of the training steps.
+        tokens: Tokens of the training steps, read and written.
     """
 
     name = "generator"
-    learns = "text"
 
     def __init__(self, base: str | Path | Mapping[str, Any] = SCRATCH, seed: int = 0, **options: Any) -> None:
         self.options = GeneratorOptions.checked({"base": base, "seed": seed, **options})
         self.seed = seed
         self.model: Any = None
         self.tokenizer: Any = None
-        self.writer: ExampleBuilder | None = None
-        self.adapter: Any = None
         self.record: dict[str, Any] = {}
         self.max_tokens = self.options.max_tokens
         self.seconds, self.tokens = 0.0, 0
+        self._trained: TrainedGenerator | None = None
         self._kind_record: dict[str, Any] | None = None
-
-    # Training
 
     def fit_rows(
         self,
@@ -61,21 +68,25 @@ class GeneratorStudent(Student):
         validation: Rows | pa.Table | None = None,
         negatives: Rows | pa.Table = (),
     ) -> Self:
-        """Train from the base, also when it was trained before; the same rows and seed give the same student on a CPU.
+        """Train from the base; the same rows and seed give the same student on a CPU.
 
-        ``rows`` have the kind's columns, and a weight where the option `weight` names a column of theirs. ``validation``
-        decides when to stop and which epoch is kept; without it the share `validation` of the questions does, or the last
-        epoch is kept. ``negatives`` are for objectives that learn from what is wrong.
-        Raises `StudentError` for rows or a checkpoint that do not fit, and `TrainingError` for a loss that is no number;
-        the last good weights then stand.
+        Args:
+            rows: Rows with the kind's columns, and with a weight if the option `weight` names a column.
+            kind: Their kind.
+            validation: Rows that decide when to stop and which epoch is kept. Without them the share
+                `validation` of the questions decides; without both the last epoch is kept.
+            negatives: Rows that are wrong, for objectives that learn from them.
+
+        Raises:
+            StudentError: Rows or checkpoint do not fit.
+            TrainingError: The loss is not finite; the student has the best weights before.
         """
         from synthkd.students.generators.corpus import kind_record
         from synthkd.students.generators.fit import fit_generator
 
-        self._kind_record = kind_record(kind)
-        held = None if validation is None else _list(validation)
-        fit_generator(self, kind, _list(rows), held, _list(negatives))
-        return self
+        held_out = None if validation is None else _list(validation)
+        trained = fit_generator(self.options, kind, _list(rows), held_out, _list(negatives))
+        return self._take_up(trained, kind_record(kind))
 
     def fit_corpus(
         self,
@@ -84,41 +95,68 @@ class GeneratorStudent(Student):
         kind: Kind | None = None,
         limit: int | None = None,
     ) -> Self:
-        """Train on the accepted rows of a corpus; the rejected ones are negatives where the objective learns from them.
+        """Train on the accepted rows of a corpus; rejected rows are negatives if the objective uses some.
 
-        The kind is the one of the corpus' manifest, unless it is given. ``validation``: another corpus, or rows.
+        Args:
+            corpus: The corpus' folder.
+            validation: Another corpus, or rows.
+            kind: The kind; by default that of the corpus' manifest.
+            limit: Rows at most.
+
+        Raises:
+            StudentError: As in `fit_rows`.
+            TrainingError: As in `fit_rows`.
         """
         from synthkd.students.generators.corpus import read_corpus_rows
         from synthkd.students.generators.fit import fit_generator
 
-        found = read_corpus_rows(Path(corpus), self.options, kind, limit)
+        source = read_corpus_rows(Path(corpus), self.options, kind, limit)
         if isinstance(validation, (str, Path)):
-            validation = read_corpus_rows(Path(validation), self.options, found.kind, None).rows
-        self._kind_record = found.kind_record
-        held = None if validation is None else _list(validation)
-        fit_generator(self, found.kind, found.rows, held, found.negatives, found.prompt)
+            validation = read_corpus_rows(Path(validation), self.options, source.kind, None).rows
+        held_out = None if validation is None else _list(validation)
+        trained = fit_generator(
+            self.options, source.kind, source.rows, held_out, source.negatives, source.prompt
+        )
+        return self._take_up(trained, source.kind_record)
+
+    def _take_up(self, trained: TrainedGenerator, kind_record: dict[str, Any] | None) -> Self:
+        self._trained, self._kind_record = trained, kind_record
+        self.model, self.tokenizer = trained.model, trained.tokenizer
+        self.record, self.max_tokens = trained.record, trained.max_tokens
+        self.seconds, self.tokens = trained.seconds, trained.tokens
+        if trained.error is not None:
+            raise trained.error
         return self
 
-    # Use
+    @property
+    def kept_epoch(self) -> int:
+        return int(self.record.get("best", 0))
 
     @property
     def kind(self) -> Kind:
-        return self._ready.kind
+        return self.builder.kind
 
     @property
     def prompt(self) -> Any:
-        return self._ready.prompt
+        """The template."""
+        return self.builder.prompt
 
     @property
-    def _ready(self) -> ExampleBuilder:
-        if self.model is None or self.writer is None:
+    def builder(self) -> ExampleBuilder:
+        """Makes prompts from rows, with the student's template."""
+        return self._ready.builder
+
+    @property
+    def _ready(self) -> TrainedGenerator:
+        if self._trained is None:
             raise StudentError(
                 "the generator student is not trained; call fit_rows or fit_corpus, or load one"
             )
-        return self.writer
+        return self._trained
 
     @property
     def coder(self) -> ExampleTokenizer:
+        """Tokenises examples as in training."""
         from synthkd.students.generators.objective import is_seq2seq
         from synthkd.students.generators.tokens import ExampleTokenizer
 
@@ -133,78 +171,100 @@ class GeneratorStudent(Student):
         batch_size: int = 256,
         seed: int | None = None,
     ) -> list[list[str]]:
-        """``n`` texts for each input row, cut at the template's stop texts. ``temperature`` 0 is greedy: all n are equal."""
+        """Return `n` texts for each input row, cut at the stop texts of the template.
+
+        Args:
+            inputs: Input rows of the kind.
+            n: Texts of each row.
+            temperature: 0 decodes greedily: all `n` texts are equal.
+            max_tokens: Tokens of a text at most.
+            batch_size: Texts that are written at a time.
+            seed: Seed of the samples; by default the student's.
+        """
         from synthkd.students.generators.decode import generate_texts
 
-        writer = self._ready
+        builder = self.builder
         if n < 1 or temperature < 0:
             raise StudentError(f"n counts from 1 and temperature from 0; not {n!r} and {temperature!r}")
-        prompts = [writer.messages(_checked(writer.kind, row, i)) for i, row in enumerate(inputs, 1)]
-        most = max_tokens or self.max_tokens or 64
+        prompts = [builder.messages(_checked(builder.kind, row, i)) for i, row in enumerate(inputs, 1)]
+        limit = max_tokens or self.max_tokens or _DEFAULT_TOKENS
         seed = self.seed if seed is None else seed
-        texts = generate_texts(self.model, self.coder, prompts, n, temperature, most, batch_size, seed)
-        return [[writer.cut(text) for text in of_one] for of_one in texts]
+        texts = generate_texts(self.model, self.coder, prompts, n, temperature, limit, batch_size, seed)
+        return [[builder.cut(text) for text in texts_of_row] for texts_of_row in texts]
 
     def answers(
-        self, inputs: Sequence[Row], n: int = 1, temperature: float = 0.0, **rest: Any
+        self, inputs: Sequence[Row], n: int = 1, temperature: float = 0.0, **options: Any
     ) -> list[list[list[dict[str, Any]] | Malformed]]:
-        """What the kind reads in each of ``n`` texts for each input: candidates, or why there are none."""
-        texts = self.generate(inputs, n, temperature, **rest)
+        """Generate texts, and parse each into candidates or the reason why there are none.
+
+        The arguments are those of `generate`.
+        """
+        texts = self.generate(inputs, n, temperature, **options)
         kind = self.kind
-        return [[kind.parse(text, row) for text in said] for row, said in zip(inputs, texts, strict=True)]
+        return [
+            [kind.parse(text, row) for text in texts_of_row]
+            for row, texts_of_row in zip(inputs, texts, strict=True)
+        ]
 
     def loss(self, rows: Rows | pa.Table) -> Floats:
-        """(n,) mean cross-entropy of each row's completion, in nats a token, the end among them; each row as the only
-        answer to its question. NaN for a row that no answer can say, or that is too long for the model."""
         from synthkd.students.generators.fit import example_token_limit
         from synthkd.students.generators.objective import row_losses, selects_logits
 
-        given, writer = _list(rows), self._ready
-        result = np.full(len(given), np.nan)
-        places, examples = [], list[Example]()
-        for i, row in enumerate(given):
-            found, _ = writer.examples([row])
-            places += [i] * len(found)
-            examples += found
+        rows, builder = _list(rows), self.builder
+        losses = np.full(len(rows), np.nan)
+        numbers, examples = [], list[Example]()
+        for number, row in enumerate(rows):
+            of_row, _ = builder.examples([row])
+            numbers += [number] * len(of_row)
+            examples += of_row
         if not examples:
-            return result
-        coded, _ = self.coder.examples(examples, example_token_limit(self.model, self.options))
+            return losses
+        tokenized, _ = self.coder.examples(examples, example_token_limit(self.model, self.options))
         sums, tokens = row_losses(
             self.model,
-            coded,
+            tokenized,
             int(self.tokenizer.pad_token_id),
             2 * self.options.batch_size,
             selects_logits(self.model),
         )
-        where = np.array(places)[coded.places]
-        total = np.bincount(where, sums, len(given))
-        count = np.bincount(where, tokens, len(given))
-        result[count > 0] = (total / np.maximum(count, 1))[count > 0]
-        return result
-
-    # Files
+        row_numbers = np.array(numbers)[tokenized.example_indices]
+        total = np.bincount(row_numbers, sums, len(rows))
+        count = np.bincount(row_numbers, tokens, len(rows))
+        losses[count > 0] = (total / np.maximum(count, 1))[count > 0]
+        return losses
 
     def save(self, folder: Path) -> None:
-        """A transformers checkpoint with `prompt.j2` (the template), `generator.json` (settings and record) and, of LoRA,
-        the adapter by itself in `adapter/`."""
-        from synthkd.students.generators.folder import write_folder
+        """Write a transformers checkpoint, `prompt.j2` (the template) and `generator.json` (settings).
 
-        _ = self._ready
-        write_folder(self, Path(folder))
+        A LoRA adapter is written by itself into `adapter/` besides.
+        """
+        from synthkd.students.generators.folder import StoredGenerator, write_folder
+
+        write_folder(Path(folder), StoredGenerator(self.options, self._ready, self._kind_record))
 
     @classmethod
     def load(cls, folder: Path, kind: Kind | None = None, **options: Any) -> Self:
-        """Read what `save` wrote. ``kind``: where the student's own cannot be made from its record (relations or a taxonomy
-        in a file that is not there)."""
+        """Read what `save` wrote.
+
+        Args:
+            folder: The student's folder.
+            kind: The kind, if it cannot be made from the folder: relations or a taxonomy in a file that
+                is not there.
+            options: None are known.
+        """
         from synthkd.students.generators.folder import read_folder
 
-        return read_folder(cls, Path(folder), kind)
+        stored = read_folder(Path(folder), kind)
+        return cls(**stored.options.record())._take_up(stored.trained, stored.kind_record)
 
     def __repr__(self) -> str:
         if self.model is None:
             return f"<GeneratorStudent of {self.options.base!r}, not trained>"
         size = sum(parameter.numel() for parameter in self.model.parameters())
-        return f"<GeneratorStudent {self.kind.name}: {size:,} parameters, {self.record.get('examples', 0):,} examples>"
+        return (
+            f"<GeneratorStudent {self.kind.name}: {size:,} parameters,"
+            f" {self.record.get('examples', 0):,} examples>"
+        )
 
 
 def _list(rows: Rows | pa.Table) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Examples as token ids, all at once: what is read is coded exactly as a run of the checkpoint codes it."""
+"""Tokenise examples; prompts are tokenised as by the backend `transformers`."""
 
 from __future__ import annotations
 
@@ -11,69 +11,76 @@ import numpy as np
 from synthkd.students.base import Floats, Ints
 from synthkd.students.generators.examples import Example, Messages
 
-#: Texts that the tokenizer is given at a time.
-_MANY = 20_000
+#: Examples that are tokenised at a time.
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True)
 class TokenizedExamples:
-    """Examples as tokens, one after the other: ``ids`` (tokens,), ``starts`` (n + 1,), ``given`` (n,) how many of each are
-    read, ``weights`` (n,), ``places`` (n,) which example each is, since those that are too long are not among them."""
+    """Examples as tokens, one after another; examples that are too long are left out.
+
+    Attributes:
+        ids: (tokens,) token ids, of a prompt and then of its completion.
+        starts: (n + 1,) where each example starts in `ids`.
+        prompt_lengths: (n,) tokens of the prompt.
+        weights: (n,) weights.
+        example_indices: (n,) the index of each among all examples.
+    """
 
     ids: np.ndarray[Any, np.dtype[np.int32]]
     starts: Ints
-    given: Ints
+    prompt_lengths: Ints
     weights: Floats
-    places: Ints
+    example_indices: Ints
 
     def __len__(self) -> int:
-        return len(self.given)
+        return len(self.prompt_lengths)
 
     @property
     def lengths(self) -> Ints:
-        """(n,) tokens of each example, read and written."""
+        """(n,) tokens of each example, of prompt and completion."""
         return np.diff(self.starts)
 
-    @property
-    def said(self) -> int:
-        """Tokens that are to be written, over all."""
-        return int(len(self.ids) - self.given.sum())
-
     def take(self, rows: Sequence[int] | Ints) -> TokenizedExamples:
-        """These examples, in this order."""
+        """Return some examples, in the given order."""
         rows = np.asarray(rows, np.int64)
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], lengths.cumsum()]).astype(np.int64)
         inside = np.arange(int(starts[-1])) - np.repeat(starts[:-1], lengths)
         ids = self.ids[np.repeat(self.starts[rows], lengths) + inside]
-        return TokenizedExamples(ids, starts, self.given[rows], self.weights[rows], self.places[rows])
+        return TokenizedExamples(
+            ids, starts, self.prompt_lengths[rows], self.weights[rows], self.example_indices[rows]
+        )
 
 
 class ExampleTokenizer:
-    """Codes prompts as the `transformers` backend does, and completions as what goes on from them."""
+    """Tokenises prompts as the backend `transformers` does, and completions as their continuation."""
 
     def __init__(self, tokenizer: Any, seq2seq: bool) -> None:
         self.tokenizer, self.seq2seq = tokenizer, seq2seq
         self.end, self.pad = int(tokenizer.eos_token_id), int(tokenizer.pad_token_id)
 
     def text(self, messages: Messages) -> tuple[str, bool]:
-        """A prompt as one text, and whether the tokenizer adds its own marks: a chat's template has them already."""
+        """Return a prompt as one text, and whether the tokenizer adds special tokens.
+
+        The text of a chat template has its special tokens already.
+        """
         if messages[0]["role"] != "prompt" and self.tokenizer.chat_template:
             turns = [dict(message) for message in messages]
-            said = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-            return str(said), False
+            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            return str(text), False
         return "\n\n".join(message["content"] for message in messages), True
 
     def prompts(self, prompts: Sequence[Messages]) -> list[list[int]]:
-        """Token ids of what is read."""
+        """Return the token ids of prompts."""
         texts = [self.text(messages) for messages in prompts]
-        # Many rows answer one question.
+        # Many rows have the same prompt.
         distinct = list(dict.fromkeys(texts))
         coded = dict(zip(distinct, self._marked(distinct), strict=True))
         return [coded[text] for text in texts]
 
     def _marked(self, texts: Sequence[tuple[str, bool]]) -> list[list[int]]:
-        """Token ids of texts, with the tokenizer's own marks for those that want them."""
+        """Return the token ids of texts, each with or without special tokens."""
         found: list[list[int]] = [[] for _ in texts]
         for own in (True, False):
             members = [i for i, (_, marks) in enumerate(texts) if marks is own]
@@ -82,48 +89,48 @@ class ExampleTokenizer:
         return found
 
     def examples(self, examples: Sequence[Example], most: int) -> tuple[TokenizedExamples, int]:
-        """All examples of at most so many tokens, and how many were longer."""
+        """Tokenise the examples of at most `most` tokens; return also the number of longer ones."""
         pieces: list[list[int]] = []
-        given: list[int] = []
-        for start in range(0, len(examples), _MANY):
-            for read, said in self._pairs(examples[start : start + _MANY]):
-                pieces.append(read + said)
-                given.append(len(read))
-        fits = [i for i, piece in enumerate(pieces) if self._fits(len(piece), given[i], most)]
+        prompt_lengths: list[int] = []
+        for start in range(0, len(examples), _CHUNK):
+            for prompt, completion in self._pairs(examples[start : start + _CHUNK]):
+                pieces.append(prompt + completion)
+                prompt_lengths.append(len(prompt))
+        fits = [i for i, piece in enumerate(pieces) if self._fits(len(piece), prompt_lengths[i], most)]
         lengths = np.array([len(pieces[i]) for i in fits], np.int64)
         flat = [token for i in fits for token in pieces[i]]
         coded = TokenizedExamples(
             np.array(flat, np.int32),
             np.concatenate([[0], lengths.cumsum()]).astype(np.int64),
-            np.array([given[i] for i in fits], np.int64),
+            np.array([prompt_lengths[i] for i in fits], np.int64),
             np.array([examples[i].weight for i in fits], np.float64),
             np.array(fits, np.int64),
         )
         return coded, len(examples) - len(fits)
 
     def _fits(self, tokens: int, read: int, most: int) -> bool:
-        """What is read and written shares the context of a decoder; an encoder has one of its own."""
+        """Prompt and completion share the context of a decoder; an encoder has a context of its own."""
         return max(read, tokens - read) <= most if self.seq2seq else tokens <= most
 
     def _pairs(self, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
         read = self.prompts([example.messages for example in examples])
         if self.seq2seq:
-            said = self._ids([example.completion.strip() for example in examples], False)
-            return [(one, [*other, self.end]) for one, other in zip(read, said, strict=True)]
+            completions = self._ids([example.completion.strip() for example in examples], False)
+            return [(one, [*other, self.end]) for one, other in zip(read, completions, strict=True)]
         texts = [self.text(example.messages) for example in examples]
-        # A chat's template ends where the answer begins; a space there would be one that nobody writes.
-        heard = [
+        # A chat template ends where the answer begins: no space comes between them.
+        written = [
             example.completion if marks else example.completion.lstrip()
             for example, (_, marks) in zip(examples, texts, strict=True)
         ]
         joined = self._marked(
-            [(text + more, marks) for (text, marks), more in zip(texts, heard, strict=True)]
+            [(text + more, marks) for (text, marks), more in zip(texts, written, strict=True)]
         )
-        behind = [_behind(one, both, self.end) for one, both in zip(read, joined, strict=True)]
-        apart = [text for text, ids in zip(heard, behind, strict=True) if ids is None]
+        behind = [_continuation(one, both, self.end) for one, both in zip(read, joined, strict=True)]
+        apart = [text for text, ids in zip(written, behind, strict=True) if ids is None]
         alone = iter(self._ids(apart, False))
-        said = [next(alone) if ids is None else ids for ids in behind]
-        return [(one, [*ids, self.end]) for one, ids in zip(read, said, strict=True)]
+        completions = [next(alone) if ids is None else ids for ids in behind]
+        return [(one, [*ids, self.end]) for one, ids in zip(read, completions, strict=True)]
 
     def _ids(self, texts: list[str], marks: bool) -> list[list[int]]:
         if not texts:
@@ -133,15 +140,18 @@ class ExampleTokenizer:
         return found
 
     def decode(self, ids: Sequence[int]) -> str:
-        """A written text, as the `transformers` backend gives it."""
+        """Decode a completion, as the backend `transformers` does."""
         return str(
             self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
 
 
-def _behind(read: list[int], both: list[int], end: int) -> list[int] | None:
-    """The completion's tokens behind the prompt's, as they come in one text (some tokenizers treat the start of a text in
-    their own way); None where that text does not begin with the prompt's tokens: the completion is then coded alone."""
+def _continuation(read: list[int], both: list[int], end: int) -> list[int] | None:
+    """Return the completion's tokens within those of the joined text, after the prompt's.
+
+    Some tokenizers treat the start of a text differently. None if the joined text does not begin with the
+    prompt's tokens: the completion is then tokenised by itself.
+    """
     if both[-1:] == [end] and read[-1:] != [end]:
         both = both[:-1]
     return both[len(read) :] if both[: len(read)] == read and len(both) > len(read) else None

@@ -1,7 +1,8 @@
-"""Training with the transformers Trainer: completions alone count, the best state is kept, a broken loss ends it."""
+"""Train a generator with the transformers Trainer: batches by length, own objectives, the best weights kept."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from synthkd.encoders.load import quiet_transformers
+from synthkd.encoders.device import autocast_bf16, has_fast_bf16, quiet_transformers, seeded
+from synthkd.encoders.fine_tuning import BestEpoch
 from synthkd.errors import TrainingError
 from synthkd.storage import TemporaryFolder
-from synthkd.students.device import has_bf16, seeded
 from synthkd.students.generators.batches import EpochBatches, collate
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.objective import (
@@ -31,34 +32,17 @@ from synthkd.students.generators.options import GeneratorOptions
 from synthkd.students.generators.tokens import TokenizedExamples
 
 
-class State:
-    """The best weights so far, of those that are trained, on the CPU."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.keep()
-
-    def keep(self) -> None:
-        self.held = {
-            name: value.detach().to("cpu", copy=True)
-            for name, value in self.model.named_parameters()
-            if value.requires_grad
-        }
-
-    def restore(self) -> None:
-        with torch.no_grad():
-            for name, value in self.model.named_parameters():
-                if name in self.held:
-                    value.copy_(self.held[name])
-
-    def sound(self) -> bool:
-        """Whether every trained weight of the model is a number."""
-        return all(bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad)
-
-
 @dataclass
 class TrainingStats:
-    """How a training went. ``curve``: a point for each epoch; ``seconds`` and ``tokens`` (read and written) of the steps."""
+    """The course of a training.
+
+    Attributes:
+        steps: Steps that were done.
+        best: The step whose weights were kept; 0 if no epoch ended.
+        curve: A point for each epoch.
+        seconds: Seconds of the steps.
+        tokens: Tokens of the steps, read and written.
+    """
 
     steps: int = 0
     best: int = 0
@@ -67,75 +51,65 @@ class TrainingStats:
     tokens: int = 0
 
 
-class _Broken(Exception):
-    """A loss that is no number, at a step."""
+class _NotFinite(Exception):
+    """A loss or weight that is not finite."""
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """Batches by length, and an objective of its own."""
+    """A Trainer with batches by length and an own objective."""
 
-    def __init__(self, work: GeneratorTraining, **rest: Any) -> None:
-        super().__init__(**rest)
-        self.work = work
-        # The loss is a mean of its batch: the Trainer is to divide it by the batches of a step.
+    def __init__(self, training: GeneratorTraining, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.training = training
+        # The loss is the mean of a batch: the Trainer divides it by the batches of a step.
         self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> Any:
-        work = self.work
-        loader = DataLoader(range(len(work.coded)), batch_sampler=work.batches, collate_fn=work.collate)
+        training = self.training
+        loader = DataLoader(
+            range(len(training.tokenized)), batch_sampler=training.batches, collate_fn=training.collate
+        )
         return self.accelerator.prepare(loader) if self.args.world_size > 1 else loader
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-        work = self.work
+        training = self.training
         rows = inputs["rows"]
-        with work.half():
-            sums, tokens = completion_loss(model, inputs, work.picks)
-        examples = (
-            [work.examples[int(work.coded.places[i])] for i in rows.tolist()] if work.names_examples else []
-        )
-        loss = work.objective(sums, tokens, inputs["weights"], examples, model)
+        with training.half_precision():
+            sums, tokens = completion_loss(model, inputs, training.selects_logits)
+        loss = training.objective(sums, tokens, inputs["weights"], training.examples_of(rows), model)
         value = float(loss.detach())
-        if value != value or value in (float("inf"), float("-inf")):
-            raise _Broken(f"{value}")
-        work.losses.append(value)
-        work.trained.tokens += int(inputs["attention_mask"].sum())
+        if not math.isfinite(value):
+            raise _NotFinite(f"{value}")
+        training.losses.append(value)
+        training.stats.tokens += int(inputs["attention_mask"].sum())
         return loss
 
 
-class _Epochs(TrainerCallback):  # type: ignore[misc]
-    """After each epoch: measure, keep what is best, stop where it does not get better."""
+class _EpochEnd(TrainerCallback):  # type: ignore[misc]
+    """Measure after each epoch, keep the best weights, and stop early."""
 
-    def __init__(self, work: GeneratorTraining) -> None:
-        self.work, self.bad = work, 0
+    def __init__(self, training: GeneratorTraining) -> None:
+        self.training = training
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
-        work = self.work
-        if not work.state.sound():
-            raise _Broken("nan")
-        point = {
-            "epoch": round(float(state.epoch), 4),
-            "step": state.global_step,
-            "loss": _rounded(work.losses),
-        }
-        work.losses = []
-        if work.validation is None:
-            work.state.keep()
-            work.trained.best = state.global_step
-        else:
-            point["validation"] = round(work.measure(), 6)
-            before = min((old["validation"] for old in work.trained.curve), default=float("inf"))
-            if point["validation"] < before:
-                work.state.keep()
-                work.trained.best, self.bad = state.global_step, 0
-            else:
-                self.bad += 1
-                control.should_training_stop = self.bad >= work.options.patience
-        work.trained.curve.append(point)
-        work.trained.steps = state.global_step
+        training = self.training
+        training.check_weights()
+        stats, best = training.stats, training.best
+        loss = _rounded_mean(training.losses)
+        training.losses = []
+        if not best.end_epoch(loss):
+            control.should_training_stop = True
+        if best.kept == len(best.losses):
+            stats.best = state.global_step
+        point = {"epoch": round(float(state.epoch), 4), "step": state.global_step, "loss": loss}
+        if training.validation is not None:
+            point["validation"] = training.validation_losses[-1]
+        stats.curve.append(point)
+        stats.steps = state.global_step
         return control
 
 
-def _rounded(values: Sequence[float]) -> float:
+def _rounded_mean(values: Sequence[float]) -> float:
     return round(sum(values) / len(values), 6) if values else float("nan")
 
 
@@ -146,73 +120,91 @@ class GeneratorTraining:
         self,
         model: Any,
         pad: int,
-        coded: TokenizedExamples,
+        tokenized: TokenizedExamples,
         examples: Sequence[Example],
         options: GeneratorOptions,
         objective: Objective | None = None,
         validation: TokenizedExamples | None = None,
     ) -> None:
         self.model, self.pad, self.options = model, pad, options
-        self.coded, self.examples, self.validation = coded, examples, validation
+        self.tokenized, self.examples, self.validation = tokenized, examples, validation
         self.objective: Objective = objective or CrossEntropy()
-        self.names_examples = not isinstance(self.objective, CrossEntropy)
         groups = None
         if self.objective.grouped:
-            groups = np.array([examples[int(place)].question for place in coded.places], np.int64)
-        self.batches = EpochBatches(coded.lengths, options.batch_size, options.seed, groups)
-        self.seq2seq, self.picks = is_seq2seq(model), False
-        self.halves = has_bf16(model.device.type) if options.half is None else options.half
+            groups = np.array(
+                [examples[int(index)].question for index in tokenized.example_indices], np.int64
+            )
+        self.batches = EpochBatches(tokenized.lengths, options.batch_size, options.seed, groups)
+        self.seq2seq, self.selects_logits = is_seq2seq(model), False
+        self.bf16 = has_fast_bf16(model.device.type) if options.half is None else options.half
         self.losses: list[float] = []
-        self.trained = TrainingStats()
-        self.state = State(model)
+        self.validation_losses: list[float] = []
+        self.stats = TrainingStats()
+        self.best = BestEpoch(model, self._score if validation is not None else None, options.patience)
 
     def collate(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        return collate(self.coded, rows, self.pad, self.seq2seq)
+        """Return the tensors of a batch."""
+        return collate(self.tokenized, rows, self.pad, self.seq2seq)
+
+    def examples_of(self, rows: Tensor) -> list[Example]:
+        """Return the examples of a batch, for objectives that look at them."""
+        if isinstance(self.objective, CrossEntropy):
+            return []
+        return [self.examples[int(self.tokenized.example_indices[row])] for row in rows.tolist()]
 
     def run(self, lr: float) -> TrainingStats:
-        """Train; the model ends with the best weights. Raises `TrainingError`, and the last good ones stand."""
+        """Train; the model ends with the best weights, also after an error.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
         with TemporaryFolder() as folder, quiet_transformers(), seeded(self.options.seed):
             trainer = _Trainer(
-                self, model=self.model, args=self._arguments(lr, folder), callbacks=[_Epochs(self)],
-                train_dataset=range(len(self.coded)),
+                self, model=self.model, args=self._arguments(lr, folder), callbacks=[_EpochEnd(self)],
+                train_dataset=range(len(self.tokenized)),
             )  # fmt: skip
-            for plain in list(trainer.callback_handler.callbacks):
-                if type(plain).__name__ in ("PrinterCallback", "ProgressCallback"):
-                    trainer.remove_callback(plain)
-            self.picks = selects_logits(self.model)
-            attention = self._attention()
+            for callback in list(trainer.callback_handler.callbacks):
+                if type(callback).__name__ in ("PrinterCallback", "ProgressCallback"):
+                    trainer.remove_callback(callback)
+            self.selects_logits = selects_logits(self.model)
+            attention = self._use_plain_attention()
             start = time.perf_counter()
             try:
                 trainer.train()
-            except _Broken as broken:
-                self._broken(str(broken), trainer.state)
+            except _NotFinite as problem:
+                raise self._training_error(str(problem), trainer.state) from None
             finally:
-                self.trained.seconds = time.perf_counter() - start
-                self.state.restore()
+                self.stats.seconds = time.perf_counter() - start
+                self.best.restore()
                 self.model.eval()
                 if attention:
                     self.model.set_attn_implementation(attention)
-        return self.trained
+        return self.stats
 
-    def half(self) -> Any:
-        """A context that computes in bf16, weights and sums aside: where the option `half` or the hardware says so."""
-        return torch.autocast(self.model.device.type, dtype=torch.bfloat16, enabled=self.halves)
+    def half_precision(self) -> Any:
+        """Return a context that computes in bf16, if the option `half` or the hardware says so."""
+        return autocast_bf16(self.model.device.type, self.bf16)
 
-    def _attention(self) -> str | None:
-        """On a CPU in bf16 the plain attention is twice as fast as the fused one; what to put back after training."""
-        was = getattr(self.model.config, "_attn_implementation", None)
-        if self.model.device.type != "cpu" or not self.halves or was != "sdpa":
+    def check_weights(self) -> None:
+        """Refuse weights that are not finite."""
+        if not all(bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad):
+            raise _NotFinite("nan")
+
+    def _use_plain_attention(self) -> str | None:
+        """Take plain attention on a CPU in bf16, where it is twice as fast; return what to restore."""
+        before = getattr(self.model.config, "_attn_implementation", None)
+        if self.model.device.type != "cpu" or not self.bf16 or before != "sdpa":
             return None
         self.model.set_attn_implementation("eager")
-        return str(was)
+        return str(before)
 
-    def _broken(self, value: str, state: Any) -> None:
-        best = self.trained.best
-        kept = f"what was there after step {best}" if best else "what was there before training"
-        raise TrainingError(
-            f"the loss is {value} at step {state.global_step + 1} (epoch {int(state.epoch or 0) + 1}); {kept} is kept;"
+    def _training_error(self, value: str, state: Any) -> TrainingError:
+        best = self.stats.best
+        kept = f"the weights after step {best} are kept" if best else "the weights before training are kept"
+        return TrainingError(
+            f"the loss is {value} at step {state.global_step + 1} (epoch {int(state.epoch or 0) + 1}); {kept};"
             " take a smaller lr or more warmup"
-        ) from None
+        )
 
     def _arguments(self, lr: float, folder: str) -> TrainingArguments:
         options = self.options
@@ -225,16 +217,23 @@ class GeneratorTraining:
             logging_strategy="no", eval_strategy="no", disable_tqdm=True, remove_unused_columns=False,
             dataloader_pin_memory=False, average_tokens_across_devices=False,
         )  # fmt: skip
-        # Several GPUs are used where the program is started on each (torchrun); else one.
+        # Several GPUs are used if the program is started on each (torchrun), else one.
         arguments._n_gpu = min(1, arguments.n_gpu)
         return arguments
 
+    def _score(self) -> float:
+        """Return minus the validation loss, and record the loss."""
+        self.validation_losses.append(round(self.measure(), 6))
+        if not math.isfinite(self.validation_losses[-1]):
+            raise _NotFinite(f"{self.validation_losses[-1]} on the validation rows")
+        return -self.validation_losses[-1]
+
     def measure(self) -> float:
-        """Mean cross-entropy of the validation rows' tokens, weighted; nats a token."""
+        """Return the weighted mean cross-entropy of the validation rows, in nats a token."""
         assert self.validation is not None
-        with self.half():
+        with self.half_precision():
             sums, tokens = row_losses(
-                self.model, self.validation, self.pad, 2 * self.options.batch_size, self.picks
+                self.model, self.validation, self.pad, 2 * self.options.batch_size, self.selects_logits
             )
         weights = self.validation.weights
         return float((weights * sums).sum() / (weights * tokens).sum())

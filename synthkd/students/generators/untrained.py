@@ -1,6 +1,6 @@
-"""Small untrained checkpoints, for those who have none: a decoder shaped as Llama, or an encoder-decoder as T5.
+"""Make small untrained checkpoints: a decoder of the shape of Llama, or an encoder-decoder of the shape of T5.
 
-The tokenizer is a byte-level BPE of the texts that are given, so it can say every text.
+The tokenizer is a byte-level BPE of given texts, so that it encodes every text.
 """
 
 from __future__ import annotations
@@ -27,8 +27,19 @@ def new_checkpoint(
 ) -> Path:
     """Write an untrained checkpoint into a folder, and return the folder.
 
-    ``vocabulary``: tokens at most (256 bytes and 3 marks among them); ``heads``: a head for 32 dimensions where not given;
-    ``shape``: `llama` for a causal decoder, `t5` for an encoder-decoder of so many layers each.
+    Args:
+        folder: The folder.
+        texts: Texts that the tokenizer learns from.
+        layers: Layers, of encoder and decoder each.
+        width: Dimensions.
+        heads: Attention heads; by default one for 32 dimensions.
+        vocabulary: Tokens at most, 256 bytes and 3 special tokens among them.
+        context: Tokens that a decoder reads and writes at most.
+        shape: `llama` for a causal decoder, `t5` for an encoder-decoder.
+        seed: Seed of the weights.
+
+    Raises:
+        StudentError: The sizes do not fit.
     """
     import torch
 
@@ -54,8 +65,16 @@ def new_checkpoint(
 
 
 def byte_level_bpe(texts: Iterable[str], size: int, begin: bool = True) -> Any:
-    """A tokenizer of pad, begin and end marks (ids 0, 1, 2), all bytes, and the commonest pieces of texts. ``begin``: a
-    text begins with its mark; else it ends with the end mark, as encoders have it."""
+    """Return a tokenizer of padding, begin and end tokens (ids 0, 1, 2), all bytes, and frequent pieces.
+
+    Args:
+        texts: Texts to learn from.
+        size: Tokens at most.
+        begin: Texts begin with the begin token; else they end with the end token, as encoders expect.
+
+    Raises:
+        StudentError: `size` is below 259.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -82,7 +101,7 @@ def byte_level_bpe(texts: Iterable[str], size: int, begin: bool = True) -> Any:
 
 
 def llama(vocabulary: int, layers: int, width: int, heads: int, context: int) -> Any:
-    """An untrained decoder with tied embeddings; the MLP is 2.5 times as wide."""
+    """Return an untrained decoder with tied embeddings; its MLP is 2.5 times as wide."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(

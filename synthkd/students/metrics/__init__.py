@@ -1,4 +1,4 @@
-"""How good a classifier is: accuracy, macro-F1, loss, calibration error, every class, confusions, intervals.
+"""Metrics of classifiers: accuracy, macro-F1, loss, calibration error, classes, confusions, intervals.
 
 found = evaluate_classifier(student.probabilities(rows.texts), rows.labels, student.classes)
 print(found)

@@ -1,4 +1,4 @@
-"""Percentile bootstraps over rows, drawn from counts: as many cells as there are, not as many rows."""
+"""Percentile bootstraps over rows, drawn from counts of equal rows."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from synthkd.students.base import Floats, Ints
 
 
 def f1_of_classes(confusion: Ints) -> Floats:
-    """(C,) F1 of each class from counts (C, C), truth x predicted; 0 for a class that is neither there nor predicted."""
+    """Return the (C,) F1 of each class from counts (C, C), truth x predicted; 0 for an absent class."""
     total = confusion.sum(0) + confusion.sum(1)
-    found: Floats = 2 * confusion.diagonal() / np.maximum(total, 1)
-    return found
+    f1: Floats = 2 * confusion.diagonal() / np.maximum(total, 1)
+    return f1
 
 
 def intervals_of(confusion: Ints, draws: int, seed: int) -> dict[str, Interval]:
-    """95 % intervals of accuracy and macro-F1. In each draw, a class without a row is left out of macro-F1."""
+    """Return 95 % intervals of accuracy and macro-F1; a draw's macro-F1 leaves out classes without a row."""
     truths, predicted = np.nonzero(confusion)
     counts = confusion[truths, predicted]
     right = (truths == predicted).astype(np.float64)
@@ -39,10 +39,14 @@ def intervals_of(confusion: Ints, draws: int, seed: int) -> dict[str, Interval]:
 def paired_bootstrap(
     correct_a: Any, correct_b: Any, draws: int = 10_000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Difference a - b of the shares that are right on the same rows, with its 95 % interval.
+    """Return the difference a - b of two accuracies on the same rows, with its 95 % interval.
 
-    ``correct_a`` and ``correct_b``: (n,), or (s, n) for s trainings (seeds) judged on the same n rows; then trainings
-    and rows are both drawn anew.
+    Args:
+        correct_a: (n,) whether a is right, or (s, n) for s trainings (seeds) evaluated on the same rows;
+            then trainings and rows are both drawn.
+        correct_b: The same for b.
+        draws: Draws of the bootstrap.
+        seed: Seed of the draws.
     """
     a, b = (np.atleast_2d(np.asarray(each, dtype=np.float64)) for each in (correct_a, correct_b))
     if a.shape != b.shape or not a.size:

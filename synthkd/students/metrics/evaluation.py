@@ -1,4 +1,4 @@
-"""Figures of predicted probabilities against true labels."""
+"""Evaluate predicted probabilities against true labels, and show the figures as text and HTML."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from synthkd.statistics import Interval, calibration_error
 from synthkd.students.base import Floats, Ints, check_known_labels, label_indices
 from synthkd.students.metrics.bootstrap import f1_of_classes, intervals_of
 
-#: A probability below counts as this in the loss, so that one row cannot make it infinite.
+#: Least probability in the loss, so that no row makes it infinite.
 FLOOR = 1e-12
 
 
 class Confusion(NamedTuple):
-    """So many rows of class ``truth`` were taken for ``predicted``."""
+    """The number of rows of class `truth` that were predicted as `predicted`."""
 
     truth: str
     predicted: str
@@ -28,7 +28,10 @@ class Confusion(NamedTuple):
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class. All but ``rows`` are None where it has no row; precision is 0 where it is never predicted."""
+    """Figures of one class.
+
+    Without a row all but `rows` are None; precision is 0 for a class that is never predicted.
+    """
 
     label: str
     precision: float | None
@@ -40,8 +43,14 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class ClassifierEvaluation:
-    """What `evaluate` found. ``loss`` is the mean cross-entropy in nats; ``confusion`` (C, C) counts truth x predicted;
-    ``intervals`` holds 95 % intervals of ``accuracy`` and ``macro_f1``, or nothing where none were drawn."""
+    """The result of `evaluate_classifier`.
+
+    Attributes:
+        loss: Mean cross-entropy, in nats.
+        ece: Expected calibration error.
+        confusion: (C, C) counts, truth x predicted.
+        intervals: 95 % intervals of `accuracy` and `macro_f1`; empty without draws.
+    """
 
     rows: int
     accuracy: float
@@ -58,12 +67,12 @@ class ClassifierEvaluation:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Classes without a row: macro-F1 leaves them out."""
+        """Classes without a row, which macro-F1 leaves out."""
         return tuple(figures.label for figures in self.per_class if not figures.rows)
 
     @property
     def confusions(self) -> tuple[Confusion, ...]:
-        """Mistakes by pairs of classes, the most frequent first."""
+        """Confusions of two classes, the most frequent first."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
         truths, predicted = np.nonzero(wrong)
@@ -75,7 +84,7 @@ class ClassifierEvaluation:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: figures, classes, mistakes."""
+        """Return figures, classes and confusions for JSON."""
         return {
             "rows": self.rows,
             "accuracy": self.accuracy,
@@ -98,12 +107,20 @@ class ClassifierEvaluation:
 def evaluate_classifier(
     probabilities: Floats, labels: Sequence[str], classes: Sequence[str], draws: int = 1000, seed: int = 0
 ) -> ClassifierEvaluation:
-    """Judge ``probabilities`` (n, C) by the true ``labels`` (n).
+    """Evaluate a classifier.
 
-    Macro-F1 is the mean over the classes that have a row. The intervals are percentile bootstraps of ``draws`` over
-    rows; 0 draws leave them out. The calibration error compares the likeliest class' probability with how often it is
-    right, over 15 bins of equal mass (Naeini et al. 2015). Raises `StudentError` for a label that is no class, for
-    probabilities that are no numbers, and where there are no rows.
+    Macro-F1 is the mean over the classes that have a row. The calibration error compares the probability of the
+    predicted class with its accuracy, over 15 bins of equal mass (Naeini et al. 2015).
+
+    Args:
+        probabilities: (n, C) predicted probabilities.
+        labels: (n,) true labels.
+        classes: (C,) classes.
+        draws: Draws of the bootstraps over rows; 0 for no intervals.
+        seed: Seed of the draws.
+
+    Raises:
+        StudentError: A label is no class, a probability is not finite, or there are no rows.
     """
     probabilities = _checked(np.asarray(probabilities, dtype=np.float64), len(labels), len(classes))
     check_known_labels(labels, classes)
@@ -129,10 +146,10 @@ def _checked(probabilities: Floats, rows: int, classes: int) -> Floats:
     if probabilities.shape != (rows, classes):
         raise ValueError(f"probabilities are {probabilities.shape}; {(rows, classes)} are needed")
     if not rows:
-        raise StudentError("no rows to judge the student by")
+        raise StudentError("no rows to evaluate the student on")
     if not np.isfinite(probabilities).all():
         row = int(np.flatnonzero(~np.isfinite(probabilities).all(1))[0]) + 1
-        raise StudentError(f"row {row}: the student's probabilities are no numbers; train it again")
+        raise StudentError(f"row {row}: the student's probabilities are not finite; train it again")
     return probabilities
 
 
@@ -154,7 +171,7 @@ def _per_class(confusion: Ints, losses: Floats, classes: Sequence[str]) -> tuple
     )
 
 
-#: Classes and confusions that a table shows; it says how many more there are.
+#: Classes and confusions that a table shows; the rest is counted.
 SHOWN_CLASSES = 20
 SHOWN_CONFUSIONS = 8
 
@@ -162,13 +179,13 @@ Lines = list[list[str]]
 
 
 def evaluation_text(found: ClassifierEvaluation) -> str:
-    """Figures, the weakest classes and the most frequent confusions."""
+    """Return tables of figures, weakest classes and most frequent confusions."""
     parts = [_aligned(_figures(found)), _aligned(_classes(found)), _aligned(_confusions(found)), _left(found)]
     return "\n\n".join(part for part in parts if part)
 
 
 def evaluation_html(found: ClassifierEvaluation) -> str:
-    """The same tables for a notebook."""
+    """Return the tables of `evaluation_text` as HTML."""
     tables = (_figures(found), _classes(found), _confusions(found))
     note = f"<p>{html_lines(_left(found))}</p>" if _left(found) else ""
     return "".join(_table(lines) for lines in tables if lines) + note
@@ -209,16 +226,16 @@ def _confusions(found: ClassifierEvaluation) -> Lines:
 
 
 def _left(found: ClassifierEvaluation) -> str:
-    """What the tables do not show."""
-    said = []
+    """Count what the tables do not show."""
+    notes = []
     if (more := len(found.per_class) - len(found.missing) - SHOWN_CLASSES) > 0:
-        said.append(f"{more:,} stronger classes are not shown")
+        notes.append(f"{more:,} stronger classes are not shown")
     if (more := len(found.confusions) - SHOWN_CONFUSIONS) > 0:
-        said.append(f"{more:,} rarer confusions are not shown")
+        notes.append(f"{more:,} rarer confusions are not shown")
     if found.missing:
         names = ", ".join(map(clean, found.missing[:5])) + (", ..." if len(found.missing) > 5 else "")
-        said.append(f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}")
-    return "\n".join(said)
+        notes.append(f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}")
+    return "\n".join(notes)
 
 
 def _aligned(lines: Lines) -> str:

@@ -128,15 +128,12 @@ def _tf_idf(texts: Sequence[str]) -> Any:
 
 def _encoder(name: str) -> Any:
     require_extra("a pool that chooses by an encoder", "local", "torch", "transformers")
-    from synthkd.encoders import load as models
     from synthkd.encoders.frozen import FrozenEncoder
 
-    device = models.pick_device(None)
     try:
-        model, tokenizer = models.load_transformer(name)
+        return FrozenEncoder.load(name, _MAX_LENGTH).embed
     except CriticError as error:
         raise RecipeError(f"teacher.options.encoder: {error}") from None
-    return FrozenEncoder(model, tokenizer, _MAX_LENGTH, device, models.encoder_hash(model, tokenizer)).of
 
 
 @lru_cache(maxsize=2)

@@ -16,7 +16,8 @@ torch = pytest.importorskip("torch")
 
 from support.encoder_student import TEXTS, rows  # noqa: E402
 
-from synthkd.students.classifiers.contrastive import class_batches, supervised_contrastive  # noqa: E402
+from synthkd.students.classifiers.contrastive import class_batches  # noqa: E402
+from synthkd.students.losses import supervised_contrastive  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -113,5 +114,5 @@ def test_odd_rows_train_all_the_same(small: Path, train: LabelledTexts, start: A
 
 
 def test_a_start_that_goes_astray_ends_clearly(small: Path) -> None:
-    with pytest.raises(TrainingError, match=r"contrastive start.*lower `lr`"):
+    with pytest.raises(TrainingError, match=r"contrastive loss.*lower `lr`"):
         begun(small, lr=1e30).fit(rows())

@@ -29,6 +29,7 @@ class Trained:
     """What an export reads of an encoder student."""
 
     name = "encoder"
+    learns, exports_onnx = "labels", True
     classes = ("arrival", "money", "other")
     max_length, temperature = 24, 1.7
     training_hashes = frozenset({1, 2})
@@ -126,8 +127,8 @@ def test_a_model_without_token_types_is_exported_too(tmp_path: Path) -> None:
 def test_batches_and_order_do_not_change_what_is_said(exported: tuple[Trained, Path]) -> None:
     _, out = exported
     rows = texts()
-    whole = OnnxClassifier.load(out, threads=1, places=10_000).probabilities(rows)
-    small = OnnxClassifier.load(out, threads=1, places=30).probabilities(rows[::-1])[::-1]
+    whole = OnnxClassifier.load(out, threads=1, batch_tokens=10_000).probabilities(rows)
+    small = OnnxClassifier.load(out, threads=1, batch_tokens=30).probabilities(rows[::-1])[::-1]
     assert np.abs(whole - small).max() < 1e-5
 
 
@@ -192,7 +193,7 @@ def test_halves_of_characters_are_read_as_question_marks(exported: tuple[Trained
 
 def test_a_student_without_a_module_is_said_to_need_no_export(tmp_path: Path) -> None:
     student = bert()
-    del student.model
+    student.exports_onnx = False
     with pytest.raises(StudentError, match="plain numpy already"):
         export_onnx(student, tmp_path / "out")
 

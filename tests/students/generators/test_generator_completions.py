@@ -185,7 +185,7 @@ def test_several_tails_of_a_head_and_relation_are_one_answer() -> None:
     rows = [{"head": "a hammer", "relation": "UsedFor", "tail": tail} for tail in ("nails", "pulling")]
     (example,), left = ExampleBuilder(kind, load_prompt("triple/student")).examples(rows)
     assert example.completion == " nails\npulling" or example.completion == " nails\n pulling"
-    assert not sum(left.why.values())
+    assert not sum(left.reasons.values())
 
 
 def test_people_bear_the_same_names_in_what_is_read_and_what_is_written() -> None:
@@ -210,7 +210,7 @@ def test_what_stands_behind_a_stop_text_of_the_template_is_not_read() -> None:
     kind = TripleKind(several=True)
     rows = [{"head": "a", "relation": "HasA", "tail": tail} for tail in ("one", "two")]
     _, left = ExampleBuilder(kind, load_prompt("triple/everyday")).examples(rows)
-    assert left.why["that no answer can say"] == 2
+    assert left.reasons["that no answer can say"] == 2
 
 
 def test_rows_of_one_question_share_its_number_and_negatives_too() -> None:

@@ -140,7 +140,7 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
         tmp_path / "rows.jsonl", tmp_path / "student", "generator", {"base": TINY, **QUICK}, kind="triple"
     )
     with pytest.raises(
-        TrainingError, match=r"nan at step 8 \(epoch 2\); what was there after step 5 is kept.*stands in"
+        TrainingError, match=r"nan at step 8 \(epoch 2\); the weights after step 5 are kept.*stands in"
     ):
         train_student(asked)
     assert load_student(tmp_path / "student").learns == "text"
@@ -345,7 +345,7 @@ def test_the_template_of_the_corpus_can_be_the_students(tmp_path: Path) -> None:
     run(Recipe.from_dict(raw, tmp_path), quiet=True)
     student = GeneratorStudent(base=TINY, prompt="corpus", **{**QUICK, "epochs": 1})
     student.fit_corpus(tmp_path / "corpus")
-    messages = student.writer.messages({"head": "cat", "relation": "HasA"})  # type: ignore[union-attr]
+    messages = student.builder.messages({"head": "cat", "relation": "HasA"})
     assert messages[0]["content"].splitlines()[-1] == "cat has a part called"
     assert list(student.kind.relations) == list(  # type: ignore[attr-defined]
         load_student(save_student(student, tmp_path / "student")).kind.relations  # type: ignore[attr-defined]

@@ -46,9 +46,9 @@ def test_what_training_reads_is_what_a_run_sends(folder: Path, chat: bool) -> No
     coded, _ = coder.examples([Example(one, " yes, it is") for one in messages], 64)
     for i, one in enumerate(messages):
         ids = coded.ids[coded.starts[i] : coded.starts[i + 1]].tolist()
-        assert ids[: coded.given[i]] == sampler.encode(one)  # type: ignore[arg-type]
+        assert ids[: coded.prompt_lengths[i]] == sampler.encode(one)  # type: ignore[arg-type]
         assert ids[-1] == tokenizer.eos_token_id
-        assert coder.decode(ids[coded.given[i] : -1]).strip() == "yes, it is"
+        assert coder.decode(ids[coded.prompt_lengths[i] : -1]).strip() == "yes, it is"
 
 
 def test_a_tokenizer_that_puts_a_space_before_a_text_writes_none_twice() -> None:
@@ -71,7 +71,7 @@ def test_examples_that_are_too_long_are_left_out_by_number(folder: Path) -> None
     coder = ExampleTokenizer(tokenizer, bool(model.config.is_encoder_decoder))
     examples = [Example(PLAIN, " yes"), Example(PLAIN, " yes" * 80), Example(PLAIN, " no")]
     coded, long = coder.examples(examples, 40)
-    assert (coded.places.tolist(), long) == ([0, 2], 1)
+    assert (coded.example_indices.tolist(), long) == ([0, 2], 1)
 
 
 def coded(lengths: list[int], given: int = 1) -> TokenizedExamples:

@@ -98,8 +98,7 @@ def test_with_two_tasks_the_answer_is_learnt_beside_the_contrast() -> None:
 def test_a_student_of_two_tasks_is_read_back_with_the_prompt_of_the_first(tmp_path: Path) -> None:
     trained(tasks="multitask").save(tmp_path)
     student = GeneratorStudent.load(tmp_path)
-    assert student.writer is not None
-    assert student.writer.messages(ROWS[0])[0]["content"].startswith("Predict. Question: Tom has 1 pens.")
+    assert student.builder.messages(ROWS[0])[0]["content"].startswith("Predict. Question: Tom has 1 pens.")
 
 
 def test_a_discriminator_says_the_quality_and_is_recorded() -> None:
@@ -204,7 +203,7 @@ def test_what_a_student_wrote_is_a_negative_where_it_comes_to_another_answer(
     from synthkd.students.generators.qcrd import SampledNegatives
 
     student = trained("ce", 1)
-    examples, _ = student.writer.examples(ROWS[:1])  # type: ignore[union-attr]
+    examples, _ = student.builder.examples(ROWS[:1])
     texts = [example.completion if said is None else said for example in examples]
     monkeypatch.setattr(decode, "write_batch", lambda *_: texts)
     sampled = SampledNegatives(examples, student.coder, KIND, 1.5)
