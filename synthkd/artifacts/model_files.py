@@ -1,4 +1,4 @@
-"""The files of a trained model: its settings as JSON, its arrays as safetensors. Neither can run code."""
+"""The files of a trained model: settings as JSON, arrays as safetensors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ModelFiles:
     arrays: str
 
     def write(self, folder: Path, settings: Mapping[str, Any], arrays: Arrays) -> None:
-        """Write both files into an existing folder; `settings` has the plug-in's name and a version."""
+        """Write both files into an existing folder."""
         write_arrays(folder / self.arrays, arrays)
         write_json(folder / self.settings, dict(settings))
 

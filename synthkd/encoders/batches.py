@@ -73,7 +73,7 @@ class TokenizedTexts:
 
 
 def tokenize_texts(tokenizer: Any, texts: Sequence[str], max_length: int) -> TokenizedTexts:
-    """Tokenise texts for a classifier, cut at `max_length`; keep the fields of `CLASSIFIER_FIELDS`."""
+    """Tokenise texts for a classifier, cut at `max_length`."""
     pairs: list[TextPair] = [(text, None) for text in tokenizable_texts(tokenizer, texts)]
     tokenized = TokenizedTexts(tokenizer, pairs, max_length)
     tokenized.fields = {
@@ -92,8 +92,8 @@ def encodable_texts(texts: Sequence[str], fill_empty: bool) -> list[str]:
 
     Args:
         texts: The texts.
-        fill_empty: Write a full stop for a blank text: a tokenizer without special tokens would give
-            no token.
+        fill_empty: Write a full stop for a blank text: a tokenizer without special tokens would
+            give no token.
     """
     encodable = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
     return [text if text.strip() else "." for text in encodable] if fill_empty else encodable
@@ -115,7 +115,7 @@ def training_batches(lengths: Ints, size: int, rng: np.random.Generator) -> list
 
 
 def batches_by_tokens(lengths: Ints, tokens: int = 4096) -> Iterator[Ints]:
-    """Yield batches of at most so many tokens, padding included, from the longest rows to the shortest."""
+    """Yield batches of at most `tokens` tokens with padding, the longest rows first."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):

@@ -56,7 +56,7 @@ def autocast_bf16(device: str, enabled: bool | None = None) -> Any:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch within the context, and restore the states of torch, numpy and `random` after it."""
+    """Seed torch within the context; restore torch, numpy and `random` after it."""
     import torch
 
     python, arrays = random.getstate(), np.random.get_state()

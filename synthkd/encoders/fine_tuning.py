@@ -1,7 +1,7 @@
-"""The training loop of encoder critics and encoder students: warm-up, class weights, the best epoch.
+"""The training loop of encoder critics and encoder students.
 
-The `Trainer` of transformers is not used here: it needs accelerate, which critics do without, and its
-data loader, callbacks and checkpoints on disk are more code than the loop.
+The `Trainer` of transformers is not used here: it needs accelerate, which critics do without, and
+its data loader, callbacks and checkpoints on disk are more code than the loop.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class BestEpoch:
 
     Attributes:
         module: The module that is trained.
-        validate: Gives the score of the module after an epoch; a higher one is better. None keeps the
-            last epoch.
+        validate: Gives the score of the module after an epoch; a higher one is better. None keeps
+            the last epoch.
         patience: Epochs without a better score after which training stops.
         kept: The number of the best epoch, from 1; 0 before the first.
         losses: The mean training loss of each epoch.
@@ -117,7 +117,7 @@ def fine_tune(
     objective: str = "training",
     on_batch: Callable[[int], None] | None = None,
 ) -> None:
-    """Train the module of `best` in place with AdamW, and leave it with the weights of the best epoch.
+    """Train the module of `best` in place, and leave it with its best weights.
 
     Args:
         best: The module, its validation and its patience.
@@ -169,8 +169,8 @@ def fine_tune(
 def warmup_factor(step: int, steps: int, warmup: float) -> float:
     """Return the multiple of the learning rate at a step: linear up to 1, then linear down to 0.
 
-    Unlike `transformers.get_linear_schedule_with_warmup`, no step has a rate of 0: with few steps one
-    of them would be lost.
+    Unlike `transformers.get_linear_schedule_with_warmup`, no step has a rate of 0: with few steps
+    one of them would be lost.
     """
     rise = max(1.0, warmup * steps)
     return max(0.0, min((step + 1) / rise, (steps - step) / max(1.0, steps - rise)))

@@ -19,7 +19,7 @@ DEFAULT_LENGTH = 128
 
 
 def require_encoder_extras(feature: str) -> None:
-    """Raise MissingExtraError if a package is not installed that an encoder under a critic needs."""
+    """Raise MissingExtraError without the packages of an encoder under a critic."""
     require_extra(feature, "local", "torch", "transformers")
     require_extra(feature, "critics", "sklearn", "safetensors")
 
@@ -72,8 +72,8 @@ def load_classifier_encoder(name: str, own: bool = False, local: bool = False) -
     """Load a bidirectional encoder for a classifier; the arguments are those of `load_transformer`.
 
     Raises:
-        StudentError: Also for a decoder, an encoder-decoder, a tokenizer without a padding token, and
-            one with more tokens than the model has embeddings.
+        StudentError: Also for a decoder, an encoder-decoder, a tokenizer without a padding token,
+            and one with more tokens than the model has embeddings.
     """
     model, tokenizer = load_transformer(name, own, local, StudentError)
     if getattr(model.config, "is_encoder_decoder", False):
@@ -163,7 +163,7 @@ def encoder_hash(model: Any, tokenizer: Any) -> str:
 
 
 def _can_read(model: Any, tokenizer: Any, length: int) -> bool:
-    """Try a text of so many tokens on the CPU: on an accelerator an index error ends the process."""
+    """Try a text of so many tokens, on the CPU: on an accelerator it ends the process."""
     import torch
 
     pad = getattr(model.config, "pad_token_id", None)

@@ -1,4 +1,4 @@
-"""References to frozen encoders: named by their content, not copied, and found again after a move."""
+"""References to frozen encoders: named by content, found again after a move."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from synthkd.artifacts.folder import ENCODER, Artifact
 from synthkd.artifacts.settings import Settings, Sha256
 from synthkd.storage import place_of
 
-#: Folders above the artefact's in which the encoder is looked for: a fold of a stack's member is deep.
+#: Folders above the artefact's that are searched: folds of a stack's members are nested.
 _ABOVE = 3
 
 
 class EncoderReference(Settings):
-    """What an artefact's folder records of its frozen encoder: no absolute path, nothing of the machine.
+    """A reference to a frozen encoder, without an absolute path.
 
     Attributes:
         name: The name of the encoder's folder, or its name on the hub.
-        path: The relative path from the artefact's folder, unless it leads through the root or above
-            the home folder.
+        path: The relative path from the artefact's folder, unless it leads through the root or
+            above the home folder.
         hub: The name is one of the hub.
         sha256: The hash of weights and tokenizer.
     """
@@ -44,11 +44,12 @@ class EncoderReference(Settings):
     def candidates(self, folder: Path, given: str | None, artifact: Artifact) -> Iterator[str]:
         """Yield the places where the encoder may be, for the caller to compare by hash.
 
-        These are the user's own (`given`) alone, or else the artefact's folder, the folders above it,
-        the recorded path, and the hub's cache.
+        These are the user's own (`given`) alone, or else the artefact's folder, the folders above
+        it, the recorded path, and the hub's cache.
 
         Raises:
-            UserError: The artefact's error, after the last place: none had the encoder of the training.
+            UserError: The artefact's error, after the last place: none had the encoder of the
+                training.
         """
         if given is not None:
             yield resolve_encoder_path(given)
@@ -80,7 +81,7 @@ def resolve_encoder_path(given: str) -> str:
 
 
 def _between(folder: Path, place: Path) -> str | None:
-    """Return the relative path to a place; None if it leads through the root or above the home folder."""
+    """Return the relative path; None if it leads through the root or above the home."""
     here, there = place_of(folder.resolve()), place.resolve()
     try:
         common = Path(os.path.commonpath([here, there]))

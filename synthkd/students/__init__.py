@@ -1,7 +1,7 @@
 """Students: small models that are trained on a corpus.
 
-Classifiers learn labelled texts, generators learn to write the rows of any kind; the checkpoint of a
-generator is the teacher of the next run.
+Classifiers learn labelled texts, generators learn to write the rows of any kind; the checkpoint of
+a generator is the teacher of the next run.
 
     from synthkd.students import LinearStudent, evaluate_classifier, read_labelled_texts
 

@@ -36,8 +36,8 @@ class LabelledTexts:
         texts: The texts.
         labels: Their labels.
         weights: (n,) weights; None for 1 each.
-        soft: (n, C) probabilities of a teacher, in the order of the student's classes, for objectives
-            that learn from them.
+        soft: (n, C) probabilities of a teacher, in the order of the student's classes, for
+            objectives that learn from them.
     """
 
     texts: tuple[str, ...]
@@ -147,7 +147,8 @@ def check_option_names(names: Iterable[Any], known: Sequence[str], owner: str) -
 class Student(ABC):
     """A small model that is trained on a corpus.
 
-    Options are keyword arguments of the constructor, which refuses a wrong one before anything is read.
+    Options are keyword arguments of the constructor, which refuses a wrong one before anything is
+    read.
     """
 
     name: ClassVar[str]
@@ -155,14 +156,14 @@ class Student(ABC):
     load_options: ClassVar[frozenset[str]] = frozenset()
     #: What it learns: labels of texts, or texts.
     learns: ClassVar[Literal["labels", "text"]]
-    #: Whether `export_onnx` exports it: it then has `model`, `tokenizer`, `max_length` and `temperature`.
+    #: Whether `export_onnx` takes it, for its `model`, `tokenizer`, `max_length` and `temperature`.
     exports_onnx: ClassVar[bool] = False
     #: Hashes of its training rows (`students.training_hashes`), which are kept in its folder.
     training_hashes: frozenset[int] = frozenset()
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch or step whose weights the student has; 0 if none ended, or if it has no epochs."""
+        """The epoch or step whose weights the student has; 0 without one."""
         return 0
 
     @abstractmethod
@@ -192,8 +193,8 @@ class Classifier(Student):
         """Name the classes.
 
         Args:
-            classes: All classes, also those without a training row; by default those of the training
-                rows, sorted.
+            classes: All classes, also those without a training row; by default those of the
+                training rows, sorted.
             seed: The same rows and seed give the same student.
         """
         if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
@@ -216,8 +217,8 @@ class Classifier(Student):
 
         Args:
             train: Training rows.
-            validation: Rows that decide when to stop and calibrate the probabilities; without them a
-                part of `train` does, or nothing.
+            validation: Rows that decide when to stop and calibrate the probabilities; without them
+                a part of `train` does, or nothing.
 
         Raises:
             StudentError: The rows cannot train a classifier: one class, an unknown label.
@@ -226,7 +227,7 @@ class Classifier(Student):
 
     @abstractmethod
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
-        """Return (n, C) calibrated probabilities, in the order of `classes`; a string is one text."""
+        """Return (n, C) calibrated probabilities in the order of `classes`."""
 
     def predict(self, texts: Sequence[str] | str) -> list[str]:
         """Return the most likely class of each text; a string is one text."""
@@ -236,7 +237,7 @@ class Classifier(Student):
         return [self.classes[index] for index in self.probabilities(texts).argmax(1)]
 
     def check_training_rows(self, rows: LabelledTexts, what: str = "training rows") -> None:
-        """Check training rows, take the classes from them if none were given, and record their hashes.
+        """Check training rows, take the classes from them, and record their hashes.
 
         Raises:
             StudentError: A label is unknown, or fewer than two classes have rows.
@@ -284,6 +285,6 @@ class TextStudent(Student):
     def loss(self, rows: Rows | pa.Table) -> Floats:
         """Return the (n,) mean cross-entropy of each row's completion, in nats a token.
 
-        Each row is the only answer to its question. NaN for a row that no completion expresses, or that
-        is too long for the model.
+        Each row is the only answer to its question. NaN for a row that no completion expresses, or
+        that is too long for the model.
         """

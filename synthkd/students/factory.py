@@ -1,4 +1,4 @@
-"""Make a student by name and options; record the source of its rows and the versions of packages."""
+"""Make a student by name and options; record its sources and package versions."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def source_of(path: Path | None) -> dict[str, Any] | None:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python, synthkd and the imported packages that can change a student."""
+    """Return the versions of Python, synthkd and packages that can change a student."""
     versions = {"python": platform.python_version()}
     for module, package in {"synthkd": "synthkd", **_PACKAGES}.items():
         if module in sys.modules:

@@ -1,4 +1,4 @@
-"""A student's folder: the files of the student, `student.json` that names it, and the hashes of all files."""
+"""A student's folder: its files, `student.json`, and the hashes of all files."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
 
     Args:
         folder: The folder.
-        encoder: Folder or hub name of the frozen encoder of a student on embeddings, if it is not found
-            by itself.
+        encoder: Folder or hub name of the frozen encoder of a student on embeddings, if it is not
+            found by itself.
 
     Raises:
         StudentError: A file is missing, altered, or of another version.

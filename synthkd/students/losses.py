@@ -3,15 +3,17 @@
 | loss | needs of the teacher |
 |---|---|
 | `soft_cross_entropy` | probabilities of classes: votes, a judge, any model |
-| `kl`, `reverse_kl`, `jensen_shannon`, `distillation`, `dist`, `sinkhorn` | logits of the same classes or tokens |
+| `kl`, `reverse_kl`, `jensen_shannon`, `distillation` | logits of the same classes or tokens |
+| `dist`, `sinkhorn` | logits of the same classes |
 | `margin_mse`, `contrastively_weighted_kl` | a score for each text of a list |
 | `dse`, `mixkd` | logits; those of MixKD on embeddings that the teacher is given |
 | `qcrd` | texts alone: rationales that won and lost a vote |
 | `supervised_contrastive` | labels alone |
 
-Logits come from a local `transformers` checkpoint; servers give at most the log-probabilities of some tokens.
-Shapes: B rows, C classes, N texts of a list, T tokens, V tokens of the vocabulary, d dimensions. All losses are in
-nats and are scalars, the mean over the batch, unless the docstring says otherwise.
+Logits come from a local `transformers` checkpoint; servers give at most the log-probabilities of
+some tokens. Shapes: B rows, C classes, N texts of a list, T tokens, V tokens of the vocabulary, d
+dimensions. All losses are in nats and are scalars, the mean over the batch, unless the docstring
+says otherwise.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def soft_cross_entropy(student: Tensor, targets: Tensor) -> Tensor:
 
 
 def kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """Compute tau^2 KL(teacher || student): the student must cover all that the teacher finds likely.
+    """Compute tau^2 KL(teacher || student), which is large where the student is too low.
 
     Args:
         student: (..., C) logits.
@@ -54,7 +56,7 @@ def kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def reverse_kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
-    """Compute tau^2 KL(student || teacher): the student must avoid what the teacher finds unlikely.
+    """Compute tau^2 KL(student || teacher), which is large where the student is too high.
 
     Arguments are those of `kl`. Source: Gu et al. 2024 (MiniLLM), arXiv 2306.08543.
     """
@@ -109,10 +111,10 @@ def dist(
 ) -> Tensor:
     """Compute tau^2 (beta (1 - mean_i r(s_i, t_i)) + gamma (1 - mean_c r(s_:c, t_:c))).
 
-    r is Pearson's correlation of probabilities, along the classes of each row and along the rows of each
-    class. The loss is 0 at equality, and does not change with shift and scale of the student's
-    probabilities. A row or class without variance has correlation 0. With one row the second term is left
-    out. The cross-entropy with labels is the caller's to add.
+    r is Pearson's correlation of probabilities, along the classes of each row and along the rows of
+    each class. The loss is 0 at equality, and does not change with shift and scale of the student's
+    probabilities. A row or class without variance has correlation 0. With one row the second term
+    is left out. The cross-entropy with labels is the caller's to add.
 
     Args:
         student: (B, C) logits.
@@ -148,10 +150,10 @@ def sinkhorn(
 ) -> Tensor:
     """Compute the transport cost between the outputs of a batch by student and by teacher, over B.
 
-    W_ij = |p_s,i - p_t,j|_1; P = exp(-W / epsilon), whose rows and then columns are normalised `steps`
-    times, in log space; the result is sum_ij P_ij W_ij / B. (The published code does not divide by B, and
-    multiplies the sum by 0.001.) As epsilon is above 0, the loss is **not** 0 at equality. Gradients flow
-    through the steps.
+    W_ij = |p_s,i - p_t,j|_1; P = exp(-W / epsilon), whose rows and then columns are normalised
+    `steps` times, in log space; the result is sum_ij P_ij W_ij / B. (The published code does not
+    divide by B, and multiplies the sum by 0.001.) As epsilon is above 0, the loss is **not** 0 at
+    equality. Gradients flow through the steps.
 
     Args:
         student: (B, C) logits.
@@ -200,11 +202,12 @@ def margin_mse(
 def contrastively_weighted_kl(
     student: Tensor, teacher: Tensor, positive: Tensor, gamma: float = 2.0, beta: Tensor | float = 0.0
 ) -> Tensor:
-    """Compute a KL divergence over lists, each term weighted by how far the student is from its goal.
+    """Compute a KL divergence over lists, with weights by the student's progress.
 
-    sum over positives (1-q)^gamma p ln(p/q) + sum over negatives q^(gamma-beta) p ln(p/q), with p of the
-    teacher and q of the student by softmax over the list. Positives with a high q have a low weight, and,
-    if gamma > beta, negatives with a low q. The loss may be negative: it is not clamped.
+    sum over positives (1-q)^gamma p ln(p/q) + sum over negatives q^(gamma-beta) p ln(p/q), with p
+    of the teacher and q of the student by softmax over the list. Positives with a high q have a low
+    weight, and, if gamma > beta, negatives with a low q. The loss may be negative: it is not
+    clamped.
 
     Args:
         student: (B, N) logits.
@@ -227,7 +230,7 @@ def contrastively_weighted_kl(
 
 
 def pair_features(first: Tensor, second: Tensor) -> Tensor:
-    """Return (B, 4d) features [u, v, u v, |u - v|] of two embeddings (B, d), the input of DSE's head.
+    """Return (B, 4d) features [u, v, u v, |u - v|] of embeddings (B, d), for DSE's head.
 
     Source: Barkan et al. 2020, arXiv 1908.05161.
     """
@@ -275,7 +278,7 @@ class MixedRows:
 def mix(
     embeddings: Tensor, labels: Tensor, concentration: float = 0.4, generator: torch.Generator | None = None
 ) -> MixedRows:
-    """Mix each row with another: x' = lambda x_i + (1-lambda) x_j, y' likewise, lambda ~ Beta(a, a).
+    """Mix rows: x' = lambda x_i + (1-lambda) x_j, y' likewise, lambda ~ Beta(a, a).
 
     Args:
         embeddings: (B, T, d).
@@ -348,8 +351,8 @@ def _beta(rows: int, concentration: float, generator: torch.Generator | None) ->
 def supervised_contrastive(vectors: Tensor, labels: Tensor, weights: Tensor, tau: float = 0.1) -> Tensor:
     """Draw texts of one class together, and those of others apart.
 
-    Weighted mean, over the texts i that have others P(i) of their class in the batch, of
-    -1/|P(i)| sum_p ln( exp(u_i u_p / tau) / sum_{a != i} exp(u_i u_a / tau) ); 0 if no class has two texts.
+    Weighted mean, over the texts i that have others P(i) of their class in the batch, of -1/|P(i)|
+    sum_p ln( exp(u_i u_p / tau) / sum_{a != i} exp(u_i u_a / tau) ); 0 if no class has two texts.
 
     Args:
         vectors: (B, d) vectors of length 1.
@@ -398,9 +401,9 @@ def qcrd(
 ) -> Tensor:
     """Compute mean_i [s+ l+ - beta (1 - s-) l-], the contrastive loss of QCRD.
 
-    l+ = min_j CE+ over the question's positives; l- = min(CE- - delta, 0) for one negative. The second
-    term raises a negative's cross-entropy up to `delta`, and has no gradient beyond. A question without
-    negatives has the first term alone, one without positives the second.
+    l+ = min_j CE+ over the question's positives; l- = min(CE- - delta, 0) for one negative. The
+    second term raises a negative's cross-entropy up to `delta`, and has no gradient beyond. A
+    question without negatives has the first term alone, one without positives the second.
 
     Args:
         positive: (B, P) cross-entropies of `token_cross_entropy`; NaN or inf pads.
@@ -409,8 +412,8 @@ def qcrd(
         negative_quality: (B, N) s- in [0, 1].
         beta: Weight of the negatives.
         delta: The margin, in nats a token.
-        pick: The negative: that of the least cross-entropy (`nearest`) or of the greatest; the paper's
-            text says both.
+        pick: The negative: that of the least cross-entropy (`nearest`) or of the greatest; the
+            paper's text says both.
 
     Source: arXiv 2405.13014; the form is reconstructed.
     """

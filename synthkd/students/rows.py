@@ -1,4 +1,4 @@
-"""Read labelled texts: a corpus of the kind `labelled_text`, a table with text and label, or a text file."""
+"""Read labelled texts from corpora and tables, and texts from text files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SHOWN = 3
 def read_labelled_texts(path: Path | str, text: str = "text", label: str = "label") -> LabelledTexts:
     """Read the rows of a CSV, JSONL or Parquet file, or the accepted rows of a corpus.
 
-    Labels that differ in blanks or Unicode form alone are one class (`normal_class_name`), which is logged. Labels
-    that differ in case alone are two classes, which is logged too.
+    Labels that differ in blanks or Unicode form alone are one class (`normal_class_name`), which is
+    logged. Labels that differ in case alone are two classes, which is logged too.
 
     Args:
         path: The file or corpus.
@@ -56,7 +56,7 @@ def read_labelled_texts(path: Path | str, text: str = "text", label: str = "labe
 
 
 def _log_spellings(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]) -> None:
-    """Log labels that were read as another spelling, and classes that differ in case or width alone."""
+    """Log labels read as another spelling, and classes that differ in case alone."""
     log = logging.getLogger("synthkd")
     if spellings:
         rows = sum(spellings.values())

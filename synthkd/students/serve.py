@@ -68,8 +68,8 @@ def predict_file(
 ) -> int:
     """Write key, text, most likely label and its probability of each row.
 
-    The key is the row's `id`, or else the hash of its text. In a `.txt` file each line that is not blank is a row,
-    and `line` is its number. The format is that of the suffix of `out`.
+    The key is the row's `id`, or else the hash of its text. In a `.txt` file each line that is not
+    blank is a row, and `line` is its number. The format is that of the suffix of `out`.
 
     Args:
         model: The classifier.

@@ -1,4 +1,4 @@
-"""Train a student on a corpus or a table, evaluate it, and write its folder with manifest and card."""
+"""Train a student, evaluate it, and write its folder with manifest and card."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def train_student(request: TrainingRequest) -> TrainedStudent:
 
     Raises:
         StudentError: An option or the rows do not fit.
-        TrainingError: The loss is not finite; the folder has the best weights before, if an epoch ended.
+        TrainingError: The loss is not finite; the folder has the best weights before, if an epoch
+            ended.
     """
     student = make_student(request.student, request.options, request.seed)
     check_output(request.out, STUDENT_FOLDER)
@@ -180,7 +181,7 @@ def _train_generator(student: Student, request: TrainingRequest) -> TrainedStude
 
 
 def generator_figures(student: TextStudent, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean cross-entropy of rows in nats a token, and the count of rows without a completion."""
+    """Return the mean cross-entropy in nats a token, and counts of rows."""
     import numpy as np
 
     losses = student.loss(rows)

@@ -1,4 +1,4 @@
-"""A frozen encoder is found again after a move, by its content, and never looked up on a hub by itself."""
+"""A frozen encoder is found again after a move, by its content, and not looked up on a hub."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_it_is_found_beside_the_student_and_in_it(
         same(base / "student", place / "before.npy")
 
 
-def test_where_it_is_not_found_the_option_is_named_and_serves(
+def test_an_encoder_that_is_not_found_can_be_given_by_the_option(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from synthkd.students.folders import load_student

@@ -1,4 +1,4 @@
-"""Positives and negatives of a question, out of a corpus."""
+"""Positives and negatives of a question from a corpus."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def recipe(tmp_path: Path) -> Recipe:
 
 
 @pytest.mark.slow
-def test_a_question_has_its_winners_and_what_lost_or_failed_with_the_reason(recipe: Recipe) -> None:
+def test_a_question_has_positives_and_negatives_with_their_reason(recipe: Recipe) -> None:
     corpus = run(recipe, quiet=True).corpus
     (found,) = contrastive_pairs(corpus)
     assert found.question == "How many has tom?"
@@ -53,9 +53,7 @@ def test_a_question_has_its_winners_and_what_lost_or_failed_with_the_reason(reci
 
 
 @pytest.mark.slow
-def test_what_was_said_several_times_is_one_negative_and_never_also_a_positive(
-    recipe: Recipe, tmp_path: Path
-) -> None:
+def test_a_repeated_text_is_one_negative_and_never_also_a_positive(recipe: Recipe, tmp_path: Path) -> None:
     lines = []
     for line in (tmp_path / "said.jsonl").read_text().splitlines():
         row = json.loads(line)
@@ -71,7 +69,7 @@ def test_what_was_said_several_times_is_one_negative_and_never_also_a_positive(
     assert len(ids) == len(set(ids))
 
 
-def test_questions_without_negatives_come_where_they_are_asked_for(recipe: Recipe) -> None:
+def test_questions_without_negatives_come_on_request(recipe: Recipe) -> None:
     run(recipe, quiet=True)
     found = {pair.question: pair for pair in contrastive_pairs(recipe.corpus_path, both=False)}
     assert len(found) == 2

@@ -1,4 +1,4 @@
-"""Files of labelled texts: which labels are one class, which cells are no label, texts that stand one a line."""
+"""Files of labelled texts: equal labels, invalid cells, text files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_blanks_and_unicode_forms_make_no_other_class(name: str, blank: str) -> 
 @pytest.mark.parametrize(
     "other", ["refund ", " refund", "refund\u00a0", "\tref\u00adund", "ref\u200bund", "\ufeffrefund"]
 )
-def test_labels_that_differ_in_blanks_alone_are_one_class_and_it_is_said(
+def test_labels_that_differ_in_blanks_alone_are_one_class_with_a_warning(
     tmp_path: Path, other: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = labelled()
@@ -76,7 +76,7 @@ def test_labels_that_differ_in_unicode_form_are_one_class(tmp_path: Path) -> Non
     assert set(read_labelled_texts(write_csv(tmp_path / "l.csv", rows)).labels) == {"suivi é", "refund"}
 
 
-def test_labels_that_differ_in_case_are_two_and_it_is_said(
+def test_labels_that_differ_in_case_are_two_classes_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = labelled()
@@ -88,7 +88,7 @@ def test_labels_that_differ_in_case_are_two_and_it_is_said(
 @pytest.mark.parametrize(
     "name", ["NA", "None", "nan", "null", "N/A", 'say "no", please', "a,b", "7", "1.0", "-5", "=x"]
 )
-def test_a_name_is_a_name_on_the_way_from_file_to_prediction(tmp_path: Path, name: str) -> None:
+def test_unusual_class_names_survive_from_file_to_prediction(tmp_path: Path, name: str) -> None:
     path = write_csv(tmp_path / "l.csv", labelled({name: "", "other": ""}))
     train_student(TrainingRequest(path, tmp_path / "s"))
     predict_file(open_classifier(tmp_path / "s"), path, tmp_path / "out.csv", formulas=True)
@@ -150,9 +150,7 @@ def student() -> LinearStudent:
 
 
 @pytest.mark.parametrize("given", [{"text": "a"}, b"a", None, 5, pa.table({"text": ["a"]})])
-def test_what_is_no_list_of_texts_is_refused_and_no_column_name_is_labelled(
-    student: LinearStudent, given: Any
-) -> None:
+def test_tables_and_other_objects_are_refused_as_texts(student: LinearStudent, given: Any) -> None:
     with pytest.raises(StudentError, match="give a text, a list of texts or one column"):
         student.predict(given)
 
@@ -165,7 +163,7 @@ def test_one_string_is_one_text(student: LinearStudent) -> None:
 
 
 @pytest.mark.parametrize("wrong", [[None], ["a", 3], [b"a"], [["a"]], [float("nan")]])
-def test_what_is_no_text_is_refused_with_its_place(student: LinearStudent, wrong: list[Any]) -> None:
+def test_an_item_that_is_no_text_is_refused_with_its_place(student: LinearStudent, wrong: list[Any]) -> None:
     with pytest.raises(StudentError, match=rf"text {len(wrong)} of {len(wrong)} is"):
         student.predict(wrong)
 
@@ -181,7 +179,7 @@ def test_a_file_of_texts_has_one_on_each_line(tmp_path: Path) -> None:
     ]
 
 
-def test_few_rows_a_class_are_no_regression(recwarn: pytest.WarningsRecorder) -> None:
+def test_few_rows_of_a_class_give_no_warning(recwarn: pytest.WarningsRecorder) -> None:
     texts = tuple(f"word{c} thing{c * 7 + i} please" for c in range(40) for i in range(2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -191,7 +189,7 @@ def test_few_rows_a_class_are_no_regression(recwarn: pytest.WarningsRecorder) ->
 # Rows of the training
 
 
-def test_a_folder_knows_the_rows_of_its_training_again_and_holds_no_text(tmp_path: Path) -> None:
+def test_a_folder_has_hashes_of_the_training_rows_and_no_text(tmp_path: Path) -> None:
     train_student(TrainingRequest(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
     assert len(load_student(tmp_path / "s").training_hashes) == 8
     assert pq.read_schema(tmp_path / "s" / "trained_on.parquet").names == ["row"]

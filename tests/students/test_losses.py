@@ -1,4 +1,4 @@
-"""Each objective equals a value worked by hand from its formula, in float64, and its gradient is right."""
+"""Losses equal values worked by hand in float64, and have correct gradients."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_margin_mse_is_the_squared_difference_of_margins() -> None:
     assert o.margin_mse(a, b, c, d).item() == pytest.approx(((2 - 1) ** 2 + (-0.5 + 2) ** 2) / 2)
 
 
-def test_margin_mse_does_not_see_a_shift_of_a_querys_scores() -> None:
+def test_margin_mse_is_invariant_to_a_shift_of_a_querys_scores() -> None:
     a, b, c, d = torch.randn(4, 5, dtype=torch.float64)
     shift = torch.randn(5, dtype=torch.float64)
     assert o.margin_mse(a + shift, b + shift, c, d).item() == pytest.approx(o.margin_mse(a, b, c, d).item())
@@ -169,7 +169,7 @@ def test_dse_weighs_labels_and_squared_distance_of_logits() -> None:
     assert o.dse(Z, T, Y, weight=0.25).item() == pytest.approx(0.75 * hard + 0.25 * far)
 
 
-def test_pair_features_stand_in_the_order_of_the_paper() -> None:
+def test_pair_features_have_the_order_of_the_paper() -> None:
     u, v = torch.tensor([[1.0, -2.0]]), torch.tensor([[3.0, 1.0]])
     assert o.pair_features(u, v).tolist() == [[1, -2, 3, 1, 3, -2, 2, 3]]
 
@@ -219,7 +219,7 @@ GOOD = torch.tensor([[0.9, 0.8], [0.7, 0.1]], dtype=torch.float64)
 BAD = torch.tensor([[0.2, 0.3], [0.4, 0.6]], dtype=torch.float64)
 
 
-def test_qcrd_takes_the_likeliest_positive_and_the_nearest_negative() -> None:
+def test_qcrd_takes_the_most_likely_positive_and_the_nearest_negative() -> None:
     first = 0.8 * 1.0 - 0.2 * (1 - 0.2) * (2.5 - 3)
     second = 0.7 * 0.5 - 0.2 * (1 - 0.4) * (1.0 - 3)
     assert o.qcrd(POSITIVE, NEGATIVE, GOOD, BAD).item() == pytest.approx((first + second) / 2)

@@ -1,4 +1,4 @@
-"""Figures of classifiers: against scikit-learn, against hand-worked values, and what they do at the edges."""
+"""Metrics of classifiers: compared with scikit-learn and with hand-worked values; edge cases."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_loss_of_a_class_is_the_mean_over_its_rows() -> None:
     assert found.per_class[1].loss == pytest.approx(-np.log(0.9))
 
 
-def test_a_certain_mistake_costs_much_but_not_everything() -> None:
+def test_a_certain_mistake_has_a_finite_loss() -> None:
     found = evaluate_classifier(np.array([[1.0, 0.0], [1.0, 0.0]]), ["b", "a"], ("a", "b"), draws=0)
     assert np.isfinite(found.loss)
     assert found.loss > 10

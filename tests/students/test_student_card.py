@@ -1,4 +1,4 @@
-"""The read-me of a student: names of classes, files and models come from outside."""
+"""The card of a student: names of classes, files and models are escaped."""
 
 from __future__ import annotations
 

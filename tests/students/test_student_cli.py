@@ -1,4 +1,4 @@
-"""`synthkd student` as a person types it: train, judge, label and export, and what it says of a mistake."""
+"""`synthkd student`: train, evaluate, predict and export, and the messages of mistakes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def trained(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_rows_become_a_student_that_is_judged_and_labels_rows(folder: Path) -> None:
+def test_rows_train_a_student_that_is_evaluated_and_labels_rows(folder: Path) -> None:
     done = student(folder, "train", "rows.csv", "s", "--test", "test.csv", "--option", "strength=5")
     assert done.returncode == 0, done.stderr
     assert "macro_f1" in done.stdout
@@ -80,13 +80,13 @@ def test_the_folder_has_a_card_and_is_still_whole(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_test_rows_that_were_trained_on_are_told(folder: Path) -> None:
+def test_test_rows_among_the_training_rows_give_a_warning(folder: Path) -> None:
     done = student(folder, "train", "rows.csv", "s", "--test", "rows.csv")
     assert "test: 8 rows stand among the training rows too" in done.stderr
 
 
 @pytest.mark.slow
-def test_an_evaluation_on_rows_of_the_training_is_told(folder: Path) -> None:
+def test_an_evaluation_on_training_rows_gives_a_warning(folder: Path) -> None:
     trained(folder)
     write_csv(
         folder / "mixed.csv",
@@ -212,7 +212,7 @@ def test_an_empty_text_is_refused_with_its_row_and_nothing_is_written(folder: Pa
 
 
 @pytest.mark.slow
-def test_a_linear_student_is_said_to_need_no_export(folder: Path) -> None:
+def test_a_linear_student_is_not_exported(folder: Path) -> None:
     done = student(folder, "export", str(trained(folder)))
     assert done.returncode == 2
     assert "plain numpy already" in done.stderr
@@ -242,7 +242,7 @@ def test_a_corpus_of_another_kind_is_refused_and_says_what_fits(folder: Path) ->
     assert "--student generator" in done.stderr
 
 
-def test_a_folder_that_holds_something_of_others_is_refused_before_training(folder: Path) -> None:
+def test_a_foreign_folder_is_refused_before_training(folder: Path) -> None:
     done = student(folder, "train", "rows.csv", ".")
     assert done.returncode == 4
     assert "not a student" in done.stderr

@@ -1,4 +1,4 @@
-"""A student's folder: what was saved comes back, and what is not whole is refused."""
+"""A student's folder: saving, loading, and refusals of damaged folders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("features", ["tfidf", "hashing"])
-def test_a_loaded_student_says_what_the_saved_one_said(tmp_path: Path, features: Any) -> None:
+def test_a_loaded_student_gives_the_probabilities_of_the_saved_one(tmp_path: Path, features: Any) -> None:
     student = LinearStudent(("fruit", "vehicle", "other"), features=features).fit(ROWS)
     loaded = load_student(save_student(student, tmp_path / "s"))
     assert isinstance(loaded, LinearStudent)
@@ -58,14 +58,14 @@ def test_an_error_while_saving_leaves_the_old_student(folder: Path) -> None:
     assert load_student(folder)
 
 
-def test_other_files_beside_a_students_own_do_no_harm(folder: Path) -> None:
+def test_documents_beside_a_students_files_are_ignored(folder: Path) -> None:
     (folder / "README.md").write_text("hello")
     assert load_student(folder)
 
 
 @pytest.mark.parametrize("name", ["classifier.json", "classifier.safetensors"])
 @pytest.mark.parametrize("harm", ["gone", "cut", "altered"])
-def test_a_file_that_is_not_as_it_was_is_named(folder: Path, name: str, harm: str) -> None:
+def test_a_changed_file_is_refused_by_name(folder: Path, name: str, harm: str) -> None:
     path = folder / name
     data = path.read_bytes()
     if harm == "gone":
@@ -76,7 +76,7 @@ def test_a_file_that_is_not_as_it_was_is_named(folder: Path, name: str, harm: st
         load_student(folder)
 
 
-def test_no_student_is_not_a_traceback(tmp_path: Path) -> None:
+def test_a_folder_without_a_student_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudentError, match=r"no student here"):
         load_student(tmp_path)
 
@@ -98,7 +98,7 @@ def test_a_card_of_something_else_is_refused(folder: Path, change: dict[str, Any
         load_student(folder)
 
 
-def test_a_card_that_was_cut_is_said_to_be(folder: Path) -> None:
+def test_a_truncated_card_is_refused(folder: Path) -> None:
     (folder / "student.json").write_text('{"format": 1, "stud')
     with pytest.raises(StudentError, match="cut or altered"):
         load_student(folder)

@@ -1,4 +1,4 @@
-"""A student's folder under changed bytes, odd fields and odd arrays: refused in one line, or it gives probabilities."""
+"""A student's folder under changed bytes, fields and arrays: refused in one line, or usable."""
 
 from __future__ import annotations
 

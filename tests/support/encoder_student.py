@@ -1,4 +1,4 @@
-"""Helpers of the tests of encoder_student."""
+"""Labelled rows and a small encoder for tests of encoder students."""
 
 from __future__ import annotations
 

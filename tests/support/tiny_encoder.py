@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_bert(folder: Path, words: Sequence[str], positions: int) -> Path:
-    """Save one that knows ``words`` and spells all others, and reads so many tokens."""
+    """Save an encoder with a vocabulary of words and letters that reads `positions` tokens."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
 

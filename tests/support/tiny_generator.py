@@ -1,4 +1,4 @@
-"""A generator student that trains in a moment, for tests."""
+"""A generator student that trains in about a second."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ def fine_tune_cross_encoder(
 
 
 def cross_entropy_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
-    """Return (n,) float32 weights: sampling weight times class weight, with mean 1 over the training rows."""
+    """Return (n,) float32 weights with mean 1: sampling weight times class weight."""
     weight = np.ones(len(labels)) if weights is None else np.array(weights, dtype=np.float64)
     if balanced:
         weight = balance_classes(weight, labels.astype(np.int64), train)

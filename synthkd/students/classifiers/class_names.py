@@ -33,7 +33,7 @@ def add_class_name_rows(rows: LabelledTexts, classes: Sequence[str], weight: flo
 
 
 def are_descriptive(classes: Sequence[str]) -> bool:
-    """Return True if each name has a word of three letters, and names differ in more than a number."""
+    """Return True if names have words, and differ in more than a number."""
     bare = [re.sub(r"[\d\W_]+", " ", class_name_words(name)).strip() for name in classes]
     return len(set(bare)) == len(bare) and all(any(len(word) > 2 for word in name.split()) for name in bare)
 

@@ -1,8 +1,8 @@
 """Batches of a contrastive start: some texts of each of many classes.
 
 As in SetFit (Tunstall et al. 2022, arXiv 2209.11055) the encoder is tuned by comparing texts, and a
-logistic head learns from the tuned vectors. SetFit encodes two texts for each pair; here every pair of a
-batch counts, so that 32 texts are 496 pairs (`losses.supervised_contrastive`).
+logistic head learns from the tuned vectors. SetFit encodes two texts for each pair; here every pair
+of a batch counts, so that 32 texts are 496 pairs (`losses.supervised_contrastive`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ TEXTS_PER_CLASS = 2
 def class_batches(labels: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
     """Yield batches with some texts of each of size / 2 classes; every text comes once.
 
-    A class with an odd number of texts has one group of three; a class with one text is compared with
-    other classes alone.
+    A class with an odd number of texts has one group of three; a class with one text is compared
+    with other classes alone.
 
     Args:
         labels: (n,) class indices.

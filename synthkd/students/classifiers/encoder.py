@@ -1,4 +1,4 @@
-"""The encoder student: any transformers encoder, fine-tuned, or tuned by comparing texts if rows are few."""
+"""The encoder student: a transformers encoder, fine-tuned or tuned contrastively."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from synthkd.students.classifiers.options import EncoderOptions
 from synthkd.students.classifiers.temperature import class_folds, softmax_at
 
 if TYPE_CHECKING:
-    from synthkd.students.classifiers.training import LabelledRows, TrainedEncoder
+    from synthkd.students.classifiers.training import IndexedTexts, TrainedEncoder
 
 #: Folder of the tuned encoder in the student's folder.
 MODEL = "encoder"
@@ -95,8 +95,8 @@ class EncoderStudent(Classifier):
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
         """Train from the base encoder (see `Classifier.fit`).
 
-        After a `TrainingError` the student has the weights of the best epoch before the error, or is
-        unchanged if no epoch ended.
+        After a `TrainingError` the student has the weights of the best epoch before the error, or
+        is unchanged if no epoch ended.
         """
         before, self.classes = self.classes, self._given_classes
         try:
@@ -118,22 +118,22 @@ class EncoderStudent(Classifier):
             raise trained.error
         return self
 
-    def _labelled_rows(self, rows: LabelledTexts, balanced: bool) -> LabelledRows:
-        from synthkd.students.classifiers.training import LabelledRows
+    def _labelled_rows(self, rows: LabelledTexts, balanced: bool) -> IndexedTexts:
+        from synthkd.students.classifiers.training import IndexedTexts
 
         labels = self.label_indices(rows.labels)
         if balanced or rows.weights is not None:
-            return LabelledRows(rows, labels, training_weights(rows, labels, balanced))
-        return LabelledRows(rows, labels, np.ones(len(rows)))
+            return IndexedTexts(rows, labels, training_weights(rows, labels, balanced))
+        return IndexedTexts(rows, labels, np.ones(len(rows)))
 
     def _train(
-        self, options: EncoderOptions, rows: LabelledRows, validation: LabelledRows | None
+        self, options: EncoderOptions, rows: IndexedTexts, validation: IndexedTexts | None
     ) -> TrainedEncoder:
         from synthkd.students.classifiers.training import train_encoder
 
         return train_encoder(self.base, options, len(self.classes), rows, validation, self.seed, self.device)
 
-    def _with_class_names(self, train: LabelledTexts) -> LabelledRows:
+    def _with_class_names(self, train: LabelledTexts) -> IndexedTexts:
         rows = add_class_name_rows(train, self.classes, self.settings.names_for(self.classes))
         return self._labelled_rows(rows, self.settings.class_weights == "balanced")
 
@@ -179,7 +179,7 @@ class EncoderStudent(Classifier):
         return {"base": self.base, **asdict(self.settings)}
 
     def save(self, folder: Path) -> None:
-        """Write the tuned encoder as a checkpoint (safetensors), the head as arrays, settings as JSON."""
+        """Write the tuned encoder as a checkpoint, the head as arrays, settings as JSON."""
         from synthkd.encoders.device import quiet_transformers
 
         if self.model is None:

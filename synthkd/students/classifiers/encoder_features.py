@@ -25,11 +25,11 @@ class EncoderFeatures:
         self._path = resolve_encoder_path(encoder)
         self._sha256 = ""
         self._width: int | None = None
-        #: What the student's folder records of the encoder, the folder, and the user's own name of it.
+        #: The reference of a student's folder, the folder, and the user's own name of the encoder.
         self._stored: tuple[EncoderReference, Path, str | None] | None = None
 
     def restore(self, reference: EncoderReference, folder: Path, given: str | None, width: int) -> None:
-        """Take the encoder that a student's folder names; `given` is the user's own name of the encoder."""
+        """Take the encoder that a student's folder names, or the user's own (`given`)."""
         given = None if given is None else resolve_encoder_path(given)
         self._sha256, self._width = reference.sha256, width
         self._stored = (reference, folder.resolve(), given)

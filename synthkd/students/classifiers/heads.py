@@ -1,4 +1,4 @@
-"""Multinomial logistic regression over classes of which some may have no row; weights of training rows."""
+"""Multinomial logistic regression with absent classes; weights of training rows."""
 
 from __future__ import annotations
 
@@ -62,8 +62,9 @@ class MultinomialHead:
 class ReducedRows:
     """Rows X in as few columns as they span.
 
-    The penalty keeps the weights of the regression in the span of X. With X X' = L L', the rows of L have
-    the same inner products, hence the same loss and penalty, in n columns instead of tens of thousands.
+    The penalty keeps the weights of the regression in the span of X. With X X' = L L', the rows of
+    L have the same inner products, hence the same loss and penalty, in n columns instead of tens of
+    thousands.
     """
 
     matrix: Any
@@ -127,8 +128,8 @@ def out_of_fold_temperature(
     """Fit the temperature on logits of rows that the head of their fold was not trained on.
 
     Args:
-        matrices: Gives the features of training and of held-out rows; what features learn, they learn
-            from the training rows alone.
+        matrices: Gives the features of training and of held-out rows; what features learn, they
+            learn from the training rows alone.
         labels: (n,) class indices.
         classes: The number of classes.
         weights: (n,) weights.

@@ -1,4 +1,4 @@
-"""The linear student: logistic regression on words or on vectors of a frozen encoder. Trains in about a second."""
+"""The linear student: logistic regression on words or on vectors of an encoder."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class LinearStudent(Classifier):
     Args:
         classes: As in `Classifier`.
         seed: As in `Classifier`.
-        features: `tfidf` (words, pairs of words and n-grams, with a vocabulary from the training rows),
-            `hashing` (the same features in 2**`bits` columns each, without a vocabulary) or `embeddings`
-            (mean vectors of the frozen `encoder`).
+        features: `tfidf` (words, pairs of words and n-grams, with a vocabulary from the training
+            rows), `hashing` (the same features in 2**`bits` columns each, without a vocabulary) or
+            `embeddings` (mean vectors of the frozen `encoder`).
         encoder: Folder or hub name of a transformers encoder with safetensors.
         strength: C of scikit-learn; the default depends on the features (`STRENGTHS`).
         class_weights: `balanced` gives each class the same weight.

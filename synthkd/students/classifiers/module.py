@@ -111,8 +111,8 @@ def check_soft(rows: LabelledTexts, loss: ClassificationLoss, classes: int, weig
     """Return the soft labels (n, C) if the loss needs them.
 
     Raises:
-        StudentError: There are none, they are no probabilities of the classes, or the objective knows
-            no weights and the rows have some.
+        StudentError: There are none, they are no probabilities of the classes, or the objective
+            knows no weights and the rows have some.
     """
     if loss.soft is None:
         return None

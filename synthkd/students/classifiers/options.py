@@ -14,8 +14,7 @@ DEFAULTS: dict[str, dict[str, float]] = {
     "none": {"epochs": 20, "lr": 5e-5, "batch_size": 32},
     "contrastive": {"epochs": 5, "lr": 3e-5, "batch_size": 32},
 }
-#: Objectives on teacher probabilities -> whether the rows of a batch are compared one by one, so that each
-#: may have a weight.
+#: Objectives on teacher probabilities -> whether rows are compared one by one, and may have weights.
 SOFT_OBJECTIVES = {
     "ce": True,
     "kl": True,
@@ -31,8 +30,8 @@ class EncoderOptions:
     """Options of the encoder student.
 
     Attributes:
-        start: `none` fine-tunes encoder and head with cross-entropy; `contrastive` tunes the encoder by
-            comparing texts and fits a logistic head on its vectors.
+        start: `none` fine-tunes encoder and head with cross-entropy; `contrastive` tunes the
+            encoder by comparing texts and fits a logistic head on its vectors.
         epochs: Epochs at most.
         lr: Learning rate of the encoder.
         batch_size: Rows of a batch.
@@ -44,10 +43,10 @@ class EncoderOptions:
         head_factor: The head learns at this multiple of `lr`.
         strength: C of the logistic head of a contrastive start.
         class_weights: `balanced` gives each class the same weight.
-        class_names: Weight of the name of each class as a training row; None for 1 with a contrastive
-            start and descriptive names, else 0.
-        calibrate: Without validation rows, train first on four fifths of the rows, to find temperature
-            and number of epochs, then on all.
+        class_names: Weight of the name of each class as a training row; None for 1 with a
+            contrastive start and descriptive names, else 0.
+        calibrate: Without validation rows, train first on four fifths of the rows, to find
+            temperature and number of epochs, then on all.
         soft: An objective on a teacher's probabilities (`LabelledTexts.soft`).
         soft_share: The share of `soft` in the loss.
         soft_temperature: The temperature of `soft`.

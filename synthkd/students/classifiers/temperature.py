@@ -26,10 +26,10 @@ def softmax_at(logits: Floats, temperature: float) -> Floats:
 
 
 def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None) -> float:
-    """Return the temperature of the least cross-entropy on rows that the classifier did not train on.
+    """Return the temperature with the least cross-entropy on held-out rows.
 
-    A weak prior (the logarithm of the temperature is standard normal, against the sum over the rows)
-    bounds the confidence that a few rows, all of them right, would give.
+    A weak prior (the logarithm of the temperature is standard normal, against the sum over the
+    rows) bounds the confidence that a few rows, all of them right, would give.
 
     Args:
         logits: (n, C) logits. A row whose own class has no finite logit is left out.
@@ -64,8 +64,9 @@ def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None)
 def class_folds(labels: Ints, count: int, seed: int) -> Iterator[tuple[Ints, Ints]]:
     """Yield the training and held-out rows of `count` folds, with each class dealt to them in turn.
 
-    Unlike scikit-learn's `StratifiedKFold`, a class may have fewer rows than there are folds: a class
-    with one row is held out once. Folds that would train on fewer than two classes are left out.
+    Unlike scikit-learn's `StratifiedKFold`, a class may have fewer rows than there are folds: a
+    class with one row is held out once. Folds that would train on fewer than two classes are left
+    out.
     """
     rng = np.random.default_rng(seed)
     fold = np.zeros(len(labels), dtype=np.int64)

@@ -1,8 +1,9 @@
 """TF-IDF features: words and pairs of neighbouring words in one block, n-grams of words in another.
 
-A text is lower-cased and split into words (runs of letters and digits) and signs. The n-grams of a word
-include a blank on either side, so that they mark its start and end; they are robust to typing errors and
-endings. Each block is weighted by TF-IDF (1 + ln tf, smoothed idf) and has length 1 in each row.
+A text is lower-cased and split into words (runs of letters and digits) and signs. The n-grams of a
+word include a blank on either side, so that they mark its start and end; they are robust to typing
+errors and endings. Each block is weighted by TF-IDF (1 + ln tf, smoothed idf) and has length 1 in
+each row.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class WordFeatures:
         return self._matrix(texts, learn=False)
 
     def fold(self, texts: Sequence[str], matrix: Any, train: Any, held_out: Any) -> tuple[Any, Any]:
-        """Return the features of training and held-out rows, with the vocabulary of the former alone."""
+        """Return features of training and held-out rows; only the former are learnt from."""
         features = WordFeatures(self.bits)
         return features.fit([texts[row] for row in train]), features.transform(
             [texts[row] for row in held_out]
@@ -137,7 +138,7 @@ class WordFeatures:
         return hstack(blocks, format="csr")
 
     def _entries(self, texts: Sequence[str], first: int, learn: bool) -> list[Ints]:
-        """Return rows and columns of the occurrences in each block; lists take ten times as much memory."""
+        """Return rows and columns of the occurrences in each block, as arrays."""
         word_column, ngram_column = (block.column_of(learn) for block in self.blocks)
         entries: tuple[list[int], ...] = ([], [], [], [])
         for row, text in enumerate(texts, first):

@@ -31,8 +31,8 @@ _LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
-class LabelledRows:
-    """Texts with the indices of their labels (n,) and their weights (n,)."""
+class IndexedTexts:
+    """Labelled texts with the indices of their labels (n,) and their weights (n,)."""
 
     texts: LabelledTexts
     labels: Ints
@@ -76,8 +76,8 @@ def train_encoder(
     base: str,
     options: EncoderOptions,
     classes: int,
-    rows: LabelledRows,
-    validation: LabelledRows | None,
+    rows: IndexedTexts,
+    validation: IndexedTexts | None,
     seed: int,
     device: str,
 ) -> TrainedEncoder:
@@ -126,8 +126,8 @@ class _Training:
         self,
         options: EncoderOptions,
         classes: int,
-        rows: LabelledRows,
-        validation: LabelledRows | None,
+        rows: IndexedTexts,
+        validation: IndexedTexts | None,
         trained: TrainedEncoder,
         seed: int,
         device: str,
@@ -137,7 +137,7 @@ class _Training:
         self.tokenized = tokenize_texts(trained.tokenizer, rows.texts.texts, trained.max_length)
         trained.history.cut = int((self.tokenized.lengths >= trained.max_length).sum())
         self.present = np.unique(rows.labels)
-        self.validation: LabelledRows | None = None
+        self.validation: IndexedTexts | None = None
         self.validation_tokens: TokenizedTexts | None = None
         self.judging: Ints = np.zeros(0, np.int64)
         if validation is not None:
@@ -223,7 +223,7 @@ class _Training:
         self.trained.history.losses, self.trained.history.kept = best.losses, best.kept
 
     def _fit_head(self) -> None:
-        """Fit a logistic regression on the vectors of the training rows, as the module's last layer."""
+        """Fit the module's last layer as a logistic regression on its vectors."""
         module = self.trained.module
         vectors = forward_in_batches(
             module, lambda fields: module.vectors(**fields), self.tokenized, self.device

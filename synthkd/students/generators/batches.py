@@ -23,8 +23,8 @@ class EpochBatches:
         lengths: (n,) tokens of the examples.
         size: Examples of a batch, or groups.
         seed: Draws the orders.
-        groups: (n,) numbers; examples of one number stay together (a question with its positives and
-            negatives).
+        groups: (n,) numbers; examples of one number stay together (a question with its positives
+            and negatives).
     """
 
     def __init__(self, lengths: Ints, size: int, seed: int = 0, groups: Ints | None = None) -> None:

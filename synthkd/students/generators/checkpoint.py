@@ -25,7 +25,7 @@ def require_students_extra() -> None:
 def load_checkpoint(
     name: str, dtype: str = "float32", device: str | None = None, own: bool = False
 ) -> tuple[Any, Any]:
-    """Load model, on its device, and tokenizer: safetensors only, without code that comes with them.
+    """Load model and tokenizer from safetensors, without code that comes with them.
 
     Args:
         name: A folder, a model of the hub, or `synthkd/everyday`.
@@ -87,7 +87,8 @@ def load_checkpoint(
 def _decodes(config: Any, causal: Any) -> bool:
     """Return True if a model of this configuration continues a text.
 
-    Encoders such as BERT have a causal class too, which serves only as the decoder of another model.
+    Encoders such as BERT have a causal class too, which serves only as the decoder of another
+    model.
     """
     if type(config) not in causal:
         return False
@@ -110,7 +111,7 @@ def _decodes(config: Any, causal: Any) -> bool:
 
 
 def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
-    """Refuse a tokenizer with more tokens than the model, or without an end token; set its padding token."""
+    """Check that a tokenizer fits a model, and set its padding token."""
     rows = int(model.get_input_embeddings().weight.shape[0])
     if len(tokenizer) > rows:
         raise StudentError(

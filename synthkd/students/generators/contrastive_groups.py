@@ -1,8 +1,9 @@
-"""Group the positives and negatives of a corpus by question, for contrastive training (QCRD, arXiv 2405.13014).
+"""Group positives and negatives of a corpus by question, for contrastive training.
 
-A positive is an accepted rationale, with the share of votes of its answer. A negative lost the vote or failed a
-check, with the reason. A text that was given several times comes once; texts without an answer are neither. Rows are
-grouped in a temporary file, so that memory does not grow with the corpus.
+As in QCRD (arXiv 2405.13014), a positive is an accepted rationale, with the share of votes of its
+answer. A negative lost the vote or failed a check, with the reason. A text that was given several
+times comes once; texts without an answer are neither. Rows are grouped in a temporary file, so that
+memory does not grow with the corpus.
 """
 
 from __future__ import annotations

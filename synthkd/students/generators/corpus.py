@@ -22,8 +22,8 @@ def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
 
     Args:
         record: The part.
-        where: A folder. Files that the part names are looked for in the working folder, in `where` and
-            beside it.
+        where: A folder. Files that the part names are looked for in the working folder, in `where`
+            and beside it.
 
     Raises:
         StudentError: The kind cannot be made.
@@ -123,7 +123,7 @@ class CorpusRows:
 def read_corpus_rows(
     path: Path, options: GeneratorOptions, kind: Kind | None, limit: int | None
 ) -> CorpusRows:
-    """Read the accepted rows of a corpus, and the rejected ones if the objective learns from them."""
+    """Read the accepted rows of a corpus, and rejected ones for the objective."""
     corpus = load_corpus(path)
     record = dict(corpus.manifest["recipe"]["kind"])
     kind = kind or kind_from_record(record, path)

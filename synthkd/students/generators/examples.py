@@ -1,7 +1,8 @@
 """Turn rows of a kind into prompts and completions.
 
     rows ── kind.group_by_input ──► question + candidates ── template ──► prompt
-                                      └──── kind.completion ──────► completion ── kind.parse ──► the same candidates?
+                                      └──── kind.completion ──────► completion ── kind.parse ──► the
+                                      same candidates?
 
 A completion from which the kind does not parse the same candidates again is left out and counted.
 """
@@ -129,7 +130,7 @@ class ExampleBuilder:
         return examples, skipped
 
     def _questions(self, rows: Sequence[Row], good: bool, skipped: SkippedRows) -> Iterator[Question]:
-        """Group rows by question; each negative is a question by itself, as no teacher gave them together."""
+        """Group rows by question; each negative is a question by itself."""
         complete = [row for row in rows if self._is_complete(row)]
         skipped.reasons["with an empty column"] += len(rows) - len(complete)
         if good:

@@ -178,7 +178,7 @@ def make_examples(
 
 
 def example_token_limit(model: Any, options: GeneratorOptions) -> int:
-    """Return the most tokens of an example: `max_length`, or the model's context if it is shorter."""
+    """Return the tokens of an example at most: `max_length` or the model's context."""
     limits = [limit for limit in (options.max_length, context_length(model)) if limit is not None]
     return min(limits, default=1 << 20)
 
@@ -212,7 +212,7 @@ def _warn_of_omissions(record: dict[str, Any], skipped: SkippedRows) -> None:
 
 
 def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
-    """Return the template of the options, or else that of the tasks, or the one shipped for the kind."""
+    """Return the template of the options, of the tasks, or of the kind."""
     if options.prompt == "corpus":
         raise StudentError(
             "prompt: `corpus` is the template of a corpus, and rows have none; name a template"
@@ -298,7 +298,7 @@ def make_objective(
 def _check_round_trip(
     coder: ExampleTokenizer, examples: Sequence[Example], tokenized: TokenizedExamples
 ) -> None:
-    """Refuse a tokenizer that loses characters of most completions; warn if it loses some of a few."""
+    """Refuse a tokenizer that changes most completions; warn if it changes a few."""
     places = range(0, len(tokenized), max(1, len(tokenized) // _ROUND_TRIPS))
     changed = []
     for i in places:

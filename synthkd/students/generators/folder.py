@@ -54,7 +54,8 @@ class StoredGenerator:
     Attributes:
         options: Options of the student.
         trained: The trained model with its template.
-        kind_record: The part `kind` of a recipe that makes the kind; None if the kind was made by hand.
+        kind_record: The part `kind` of a recipe that makes the kind; None if the kind was made by
+            hand.
     """
 
     options: GeneratorOptions
@@ -89,7 +90,7 @@ def write_folder(folder: Path, generator: StoredGenerator) -> None:
 
 
 def _without_folders(record: Any) -> Any:
-    """Cut the absolute paths of a kind's record to their last part: a file beside the student serves."""
+    """Cut the absolute paths of a kind's record to their last part."""
     if isinstance(record, dict):
         return {key: _without_folders(value) for key, value in record.items()}
     if isinstance(record, list):
@@ -100,7 +101,7 @@ def _without_folders(record: Any) -> Any:
 
 
 def template_text(prompt: Prompt) -> str:
-    """Return a template with its head, without few-shot examples, as a file that a recipe can name."""
+    """Return a template with its head, without few-shot examples."""
     head = {
         name: value
         for name, value in prompt.head.model_dump().items()

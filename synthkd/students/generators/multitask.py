@@ -1,8 +1,8 @@
-"""Tasks of a student of rationales: steps and answer in one text, the answer alone, or both as two tasks.
+"""Tasks of a student of rationales: steps and answer together, alone, or as two tasks.
 
-Two tasks are told apart by their prompts (`rationale/predict`, `rationale/explain`), as in distilling step by step
-(Hsieh et al. 2023, arXiv 2305.02301). Only the first is used later, so that an answer costs few tokens; the second
-teaches the steps.
+Two tasks are told apart by their prompts (`rationale/predict`, `rationale/explain`), as in
+distilling step by step (Hsieh et al. 2023, arXiv 2305.02301). Only the first is used later, so that
+an answer costs few tokens; the second teaches the steps.
 """
 
 from __future__ import annotations
@@ -108,8 +108,8 @@ def answer_text(kind: Kind, question: Question) -> str:
 class TaskMean:
     """The sum over tasks of share x mean cross-entropy of the task's examples, in nats a token.
 
-    L = alpha L_predict + (1 - alpha) L_explain (Hsieh et al. 2023). Within its task each example counts the
-    same, however long.
+    L = alpha L_predict + (1 - alpha) L_explain (Hsieh et al. 2023). Within its task each example
+    counts the same, however long.
     """
 
     def __init__(self, tasks: Any) -> None:

@@ -58,12 +58,13 @@ class CrossEntropy:
 
 
 def completion_loss(model: Any, batch: dict[str, Tensor], select: bool = False) -> tuple[Tensor, Tensor]:
-    """Return (B,) summed cross-entropies of completions, in nats, and (B,) their tokens with the end token.
+    """Return (B,) summed cross-entropies in nats, and (B,) tokens of the completions.
 
     Args:
         model: The model.
         batch: The tensors of `collate`.
-        select: Compute logits at the completion only; the model must support that (`selects_logits`).
+        select: Compute logits at the completion only; the model must support that
+            (`selects_logits`).
     """
     labels = batch["labels"]
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
@@ -119,7 +120,7 @@ def selects_logits(model: Any) -> bool:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def row_losses(model: Any, coded: TokenizedExamples, pad: int, size: int, select: bool) -> tuple[Any, Any]:
-    """Return (n,) summed cross-entropies of examples, in nats, and (n,) the tokens of their completions."""
+    """Return (n,) summed cross-entropies in nats, and (n,) tokens of the completions."""
     was = model.training
     model.eval()
     sums, tokens = np.zeros(len(coded)), np.zeros(len(coded))

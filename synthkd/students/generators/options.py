@@ -33,7 +33,8 @@ class GeneratorOptions:
         batch_size: Examples of a batch.
         accumulate: Batches of a step.
         max_length: Tokens of an example at most; None for the model's context.
-        max_tokens: Tokens of a completion at most; None for the longest of the training, and some more.
+        max_tokens: Tokens of a completion at most; None for the longest of the training, and some
+            more.
         lora: true, or r, alpha, dropout and targets of an adapter.
         objective: `ce` or `qcrd`.
         objective_options: Options of the objective (`QcrdOptions`).

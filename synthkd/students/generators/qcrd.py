@@ -1,10 +1,10 @@
-"""The objective QCRD (arXiv 2405.13014): rationales that won a vote are made likely, those that lost unlikely.
+"""The objective QCRD (arXiv 2405.13014): contrast rationales that won and lost a vote.
 
     L = a1 L_predict + a2 L_CL (+ a3 L_disc, which trains the discriminator alone)
 
-`losses.qcrd` is L_CL. The quality of a rationale is the share of votes of its answer, or the score of a
-discriminator. Negatives are the rejected rows of the corpus and, with `sampled`, texts that an earlier copy of the
-student wrote at a high temperature and that reach another answer.
+`losses.qcrd` is L_CL. The quality of a rationale is the share of votes of its answer, or the score
+of a discriminator. Negatives are the rejected rows of the corpus and, with `sampled`, texts that an
+earlier copy of the student wrote at a high temperature and that reach another answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class SampledNegatives:
         self._copy: Any = None
         self.count = 0
         self._answers: dict[int, str] = {}
-        # Answers of the task `predict` come last and win: they are parsed more reliably than the end of steps.
+        # Answers of the task `predict` come last and win: they are parsed most reliably.
         for example in sorted(examples, key=lambda example: example.task == PREDICT):
             if example.good and (answer := self._answer(example.prompt, example.completion)):
                 self._answers[example.question] = answer
@@ -51,7 +51,7 @@ class SampledNegatives:
         self._copy = copy.deepcopy(model).eval().requires_grad_(False)
 
     def losses(self, model: Any, examples: Sequence[Example]) -> tuple[list[Example], Tensor]:
-        """Return negatives for the questions of a batch, and (n,) their cross-entropies in nats a token."""
+        """Return negatives for a batch, and (n,) their cross-entropies in nats a token."""
         import torch
 
         from synthkd.students.generators.batches import collate
@@ -161,10 +161,17 @@ class QcrdOptions:
 
 
 class QcrdObjective:
-    """An objective of `training.Work`. ``examples``: all that are trained on, negatives with ``good`` false.
+    """Contrastive training on positives and negatives of a question.
 
-    With two tasks, `explain` examples are the rationales and `predict` ones L_predict; with one, the completions (steps
-    and answer) are the rationales and L_predict is none.
+    With two tasks, `explain` examples are the rationales and `predict` ones give L_predict; with
+    one task the completions (steps and answer) are the rationales, and there is no L_predict.
+
+    Args:
+        options: See `QcrdOptions`.
+        examples: All training examples, negatives with `good` false.
+        coder: The student's tokenizer.
+        kind: The kind of rationales.
+        seed: Seed of the discriminator.
     """
 
     grouped = True
@@ -266,7 +273,7 @@ class QcrdObjective:
         return discriminator
 
     def _update(self, model: Any) -> None:
-        """Train the discriminator and score the rationales anew; copy the student to sample from."""
+        """Update the discriminator and its scores; copy the student to sample from."""
         if self._discriminator is not None:
             if self.steps:
                 weight = (
@@ -298,8 +305,8 @@ def stack_by_question(
 ) -> tuple[Tensor, Tensor]:
     """Stack values (R,) by question, as (questions, most of one).
 
-    Questions come in the order of their first row, also those without a chosen row. Cross-entropies are
-    padded with inf, qualities with 0.
+    Questions come in the order of their first row, also those without a chosen row. Cross-entropies
+    are padded with inf, qualities with 0.
 
     Args:
         each: (R,) cross-entropies.

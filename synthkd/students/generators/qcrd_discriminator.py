@@ -1,8 +1,8 @@
 """The discriminator of QCRD (arXiv 2405.13014): scores how good a rationale is for its question.
 
-An encoder, the maximum over its tokens, two linear layers, and a number in [0, 1]. It learns from rationales that
-won and lost a vote. If negatives are fewer than positives, some are made from positives: words are masked, or
-replaced by words of other rationales.
+An encoder, the maximum over its tokens, two linear layers, and a number in [0, 1]. It learns from
+rationales that won and lost a vote. If negatives are fewer than positives, some are made from
+positives: words are masked, or replaced by words of other rationales.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Discriminator:
         Args:
             rows: Rated rationales.
             steps: The number of steps.
-            weight: Weight of the loss. Adam's steps do not depend on the size of a loss, so the learning
-                rate is multiplied.
+            weight: Weight of the loss. Adam's steps do not depend on the size of a loss, so the
+                learning rate is multiplied.
 
         Returns:
             The mean loss of the last tenth of the steps, in nats.
@@ -147,7 +147,7 @@ class Discriminator:
         return scores
 
     def _tensors(self, rows: Sequence[RatedRationale]) -> tuple[Tensor, Tensor]:
-        """Return ids and mask (B, T). A text that is too long keeps its end, which has the steps."""
+        """Return ids and mask (B, T); a text that is too long keeps its end."""
         coded = self._code([f"{row.question}\n{row.rationale}" for row in rows])
         coded = [ids[-self.model.longest :] or [0] for ids in coded]
         width = max(map(len, coded))

@@ -1,6 +1,7 @@
-"""The generator student: a causal or sequence-to-sequence checkpoint that learns to write the rows of a kind.
+"""The generator student: a language model that learns to write the rows of a kind.
 
-What it writes is a plain transformers checkpoint, so it can be the teacher of the next run, with its own template:
+What it writes is a plain transformers checkpoint, so it can be the teacher of the next run, with
+its own template:
 
     prompt: {template: STUDENT/prompt.j2}
     teacher: {backend: transformers, model: STUDENT}
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from synthkd.students.generators.fit import TrainedGenerator
     from synthkd.students.generators.tokens import ExampleTokenizer
 
-#: Default tokens of a completion, for a student that was trained before the longest one was recorded.
+#: Tokens of a completion, if neither the options nor the training set them.
 _DEFAULT_TOKENS = 64
 
 
@@ -71,10 +72,11 @@ class GeneratorStudent(TextStudent):
         """Train from the base; the same rows and seed give the same student on a CPU.
 
         Args:
-            rows: Rows with the kind's columns, and with a weight if the option `weight` names a column.
+            rows: Rows with the kind's columns, and with a weight if the option `weight` names a
+                column.
             kind: Their kind.
-            validation: Rows that decide when to stop and which epoch is kept. Without them the share
-                `validation` of the questions decides; without both the last epoch is kept.
+            validation: Rows that decide when to stop and which epoch is kept. Without them the
+                share `validation` of the questions decides; without both the last epoch is kept.
             negatives: Rows that are wrong, for objectives that learn from them.
 
         Raises:
@@ -95,7 +97,7 @@ class GeneratorStudent(TextStudent):
         kind: Kind | None = None,
         limit: int | None = None,
     ) -> Self:
-        """Train on the accepted rows of a corpus; rejected rows are negatives if the objective uses some.
+        """Train on the accepted rows of a corpus, with rejected rows as negatives.
 
         Args:
             corpus: The corpus' folder.
@@ -234,7 +236,7 @@ class GeneratorStudent(TextStudent):
         return losses
 
     def save(self, folder: Path) -> None:
-        """Write a transformers checkpoint, `prompt.j2` (the template) and `generator.json` (settings).
+        """Write a transformers checkpoint, its template and its settings.
 
         A LoRA adapter is written by itself into `adapter/` besides.
         """
@@ -248,8 +250,8 @@ class GeneratorStudent(TextStudent):
 
         Args:
             folder: The student's folder.
-            kind: The kind, if it cannot be made from the folder: relations or a taxonomy in a file that
-                is not there.
+            kind: The kind, if it cannot be made from the folder: relations or a taxonomy in a file
+                that is not there.
             options: None are known.
         """
         from synthkd.students.generators.folder import read_folder

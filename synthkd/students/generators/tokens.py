@@ -54,7 +54,7 @@ class TokenizedExamples:
 
 
 class ExampleTokenizer:
-    """Tokenises prompts as the backend `transformers` does, and completions as their continuation."""
+    """Tokenises prompts as the backend `transformers`, and completions after them."""
 
     def __init__(self, tokenizer: Any, seq2seq: bool) -> None:
         self.tokenizer, self.seq2seq = tokenizer, seq2seq
@@ -109,7 +109,7 @@ class ExampleTokenizer:
         return coded, len(examples) - len(fits)
 
     def _fits(self, tokens: int, read: int, most: int) -> bool:
-        """Prompt and completion share the context of a decoder; an encoder has a context of its own."""
+        """Compare with the context, which a decoder's prompt and completion share."""
         return max(read, tokens - read) <= most if self.seq2seq else tokens <= most
 
     def _pairs(self, examples: Sequence[Example]) -> list[tuple[list[int], list[int]]]:
@@ -149,8 +149,8 @@ class ExampleTokenizer:
 def _continuation(read: list[int], both: list[int], end: int) -> list[int] | None:
     """Return the completion's tokens within those of the joined text, after the prompt's.
 
-    Some tokenizers treat the start of a text differently. None if the joined text does not begin with the
-    prompt's tokens: the completion is then tokenised by itself.
+    Some tokenizers treat the start of a text differently. None if the joined text does not begin
+    with the prompt's tokens: the completion is then tokenised by itself.
     """
     if both[-1:] == [end] and read[-1:] != [end]:
         both = both[:-1]

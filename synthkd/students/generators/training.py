@@ -1,4 +1,4 @@
-"""Train a generator with the transformers Trainer: batches by length, own objectives, the best weights kept."""
+"""Train a generator with the transformers Trainer, and keep the best weights."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class GeneratorTraining:
             raise _NotFinite("nan")
 
     def _use_plain_attention(self) -> str | None:
-        """Take plain attention on a CPU in bf16, where it is twice as fast; return what to restore."""
+        """Use plain attention on a CPU in bf16 (twice as fast); return what to restore."""
         before = getattr(self.model.config, "_attn_implementation", None)
         if self.model.device.type != "cpu" or not self.bf16 or before != "sdpa":
             return None

@@ -1,4 +1,4 @@
-"""Make small untrained checkpoints: a decoder of the shape of Llama, or an encoder-decoder of the shape of T5.
+"""Make small untrained checkpoints of the shape of Llama or T5.
 
 The tokenizer is a byte-level BPE of given texts, so that it encodes every text.
 """
@@ -65,12 +65,13 @@ def new_checkpoint(
 
 
 def byte_level_bpe(texts: Iterable[str], size: int, begin: bool = True) -> Any:
-    """Return a tokenizer of padding, begin and end tokens (ids 0, 1, 2), all bytes, and frequent pieces.
+    """Train a byte-level BPE with padding, begin and end tokens (ids 0, 1, 2).
 
     Args:
         texts: Texts to learn from.
         size: Tokens at most.
-        begin: Texts begin with the begin token; else they end with the end token, as encoders expect.
+        begin: Texts begin with the begin token; else they end with the end token, as encoders
+            expect.
 
     Raises:
         StudentError: `size` is below 259.

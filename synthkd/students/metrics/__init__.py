@@ -1,4 +1,4 @@
-"""Metrics of classifiers: accuracy, macro-F1, loss, calibration error, classes, confusions, intervals.
+"""Metrics of classifiers, with bootstrap intervals.
 
 found = evaluate_classifier(student.probabilities(rows.texts), rows.labels, student.classes)
 print(found)

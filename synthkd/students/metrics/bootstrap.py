@@ -11,14 +11,14 @@ from synthkd.students.base import Floats, Ints
 
 
 def f1_of_classes(confusion: Ints) -> Floats:
-    """Return the (C,) F1 of each class from counts (C, C), truth x predicted; 0 for an absent class."""
+    """Return the (C,) F1 of each class from counts (C, C), truth x predicted."""
     total = confusion.sum(0) + confusion.sum(1)
     f1: Floats = 2 * confusion.diagonal() / np.maximum(total, 1)
     return f1
 
 
 def intervals_of(confusion: Ints, draws: int, seed: int) -> dict[str, Interval]:
-    """Return 95 % intervals of accuracy and macro-F1; a draw's macro-F1 leaves out classes without a row."""
+    """Return 95 % intervals of accuracy and macro-F1."""
     truths, predicted = np.nonzero(confusion)
     counts = confusion[truths, predicted]
     right = (truths == predicted).astype(np.float64)
@@ -42,8 +42,8 @@ def paired_bootstrap(
     """Return the difference a - b of two accuracies on the same rows, with its 95 % interval.
 
     Args:
-        correct_a: (n,) whether a is right, or (s, n) for s trainings (seeds) evaluated on the same rows;
-            then trainings and rows are both drawn.
+        correct_a: (n,) whether a is right, or (s, n) for s trainings (seeds) evaluated on the same
+            rows; then trainings and rows are both drawn.
         correct_b: The same for b.
         draws: Draws of the bootstrap.
         seed: Seed of the draws.

@@ -109,8 +109,9 @@ def evaluate_classifier(
 ) -> ClassifierEvaluation:
     """Evaluate a classifier.
 
-    Macro-F1 is the mean over the classes that have a row. The calibration error compares the probability of the
-    predicted class with its accuracy, over 15 bins of equal mass (Naeini et al. 2015).
+    Macro-F1 is the mean over the classes that have a row. The calibration error compares the
+    probability of the predicted class with its accuracy, over 15 bins of equal mass (Naeini et al.
+    2015).
 
     Args:
         probabilities: (n, C) predicted probabilities.

@@ -1,4 +1,4 @@
-"""The contrastive start: its batches, its loss, and the head that stands on its vectors."""
+"""The contrastive start: its batches, its loss, and its logistic head."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_loss_has_the_gradient_that_differences_give() -> None:
     assert torch.autograd.gradcheck(lambda v: supervised_contrastive(v, places, weights), (vectors,))
 
 
-def test_texts_without_another_of_their_class_cost_nothing() -> None:
+def test_texts_without_another_of_their_class_have_no_loss() -> None:
     vectors = torch.eye(3, requires_grad=True)
     loss = supervised_contrastive(vectors, torch.tensor([0, 1, 2]), torch.ones(3))
     loss.backward()
@@ -84,7 +84,7 @@ def test_the_head_is_a_linear_layer_of_the_module(small: Path) -> None:
         (("a", "b"), False),
     ],
 )
-def test_names_are_rows_where_they_say_something(names: tuple[str, ...], expected: bool) -> None:
+def test_descriptive_class_names_are_training_rows(names: tuple[str, ...], expected: bool) -> None:
     options = EncoderStudent(names, base="any", start="contrastive").settings
     assert options.names_for(names) == float(expected)
     assert EncoderStudent(names, base="any").settings.names_for(names) == 0
@@ -113,6 +113,6 @@ def test_odd_rows_train_all_the_same(small: Path, train: LabelledTexts, start: A
     np.testing.assert_allclose(found.sum(1), 1)
 
 
-def test_a_start_that_goes_astray_ends_clearly(small: Path) -> None:
+def test_a_contrastive_loss_that_is_not_finite_ends_training(small: Path) -> None:
     with pytest.raises(TrainingError, match=r"contrastive loss.*lower `lr`"):
         begun(small, lr=1e30).fit(rows())

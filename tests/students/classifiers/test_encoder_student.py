@@ -1,4 +1,4 @@
-"""The encoder student: fine-tuning, early stop, seeds, soft labels, calibration, checkpoints that do not fit."""
+"""The encoder student: fine-tuning, early stopping, seeds, soft labels, calibration, checkpoints."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def test_one_seed_gives_one_student_and_leaves_other_random_numbers_alone(
     np.testing.assert_allclose(again.probabilities(TEXTS), trained.probabilities(TEXTS), atol=1e-6)
 
 
-def test_a_loaded_student_says_what_the_saved_one_said(tmp_path: Path, trained: EncoderStudent) -> None:
+def test_a_loaded_student_gives_the_probabilities_of_the_saved_one(
+    tmp_path: Path, trained: EncoderStudent
+) -> None:
     folder = save_student(trained, tmp_path / "s")
     loaded = load_student(folder)
     assert isinstance(loaded, EncoderStudent)
@@ -104,7 +106,7 @@ def test_a_class_without_a_training_row_is_unlikely(small: Path) -> None:
     assert (found[:3, 2] <= 1 / 19 + 1e-6).all()
 
 
-def test_soft_labels_teach_what_hard_ones_do_not_say(small: Path) -> None:
+def test_soft_labels_teach_more_than_hard_ones(small: Path) -> None:
     train = rows("card", "cash")
     soft = np.where(np.array(train.labels)[:, None] == "card", [[0.7, 0.3]], [[0.0, 1.0]])
     student = made(small, soft="ce", soft_share=1.0, epochs=30, calibrate=False).fit(
@@ -131,7 +133,7 @@ def test_every_objective_trains(small: Path, soft: str) -> None:
         (np.ones((16, 2)), "row 1: its soft label sums to 2"),
     ],
 )
-def test_soft_labels_that_are_none_are_refused(small: Path, soft: Any, message: str) -> None:
+def test_invalid_soft_labels_are_refused(small: Path, soft: Any, message: str) -> None:
     train = rows("card", "cash", soft=soft)
     with pytest.raises(StudentError, match=message):
         made(small, soft="kl").fit(train)
@@ -159,7 +161,7 @@ def test_balanced_classes_weigh_the_same(small: Path) -> None:
     assert balanced > plain
 
 
-def test_a_loss_that_is_no_number_ends_clearly_and_leaves_the_student_as_it_was(small: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_training_and_leaves_the_student_unchanged(small: Path) -> None:
     student = made(small, epochs=1, calibrate=False).fit(rows())
     before = student.probabilities(TEXTS)
     student.settings = student.settings.of(lr=1e30, epochs=3, batch_size=8, calibrate=False)
@@ -168,7 +170,7 @@ def test_a_loss_that_is_no_number_ends_clearly_and_leaves_the_student_as_it_was(
     np.testing.assert_array_equal(student.probabilities(TEXTS), before)
 
 
-def test_a_loss_that_turns_bad_after_an_epoch_leaves_the_best_one(
+def test_a_loss_that_is_not_finite_after_an_epoch_keeps_the_best_epoch(
     small: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from synthkd.students.classifiers.module import ClassificationLoss
@@ -256,7 +258,7 @@ def test_weights_that_can_run_code_are_refused(tmp_path: Path, small: Path) -> N
         made(tmp_path).fit(rows())
 
 
-def test_more_tokens_than_the_checkpoint_reads_are_refused_and_none_asked_is_what_it_reads(
+def test_max_length_is_bounded_by_the_checkpoint_and_defaults_to_it(
     small: Path,
 ) -> None:
     with pytest.raises(StudentError, match="reads 48 tokens"):
@@ -282,7 +284,7 @@ def test_more_tokens_than_the_checkpoint_reads_are_refused_and_none_asked_is_wha
         ({"seed": -1}, "seed"),
     ],
 )
-def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused_by_the_constructor(options: dict[str, Any], message: str) -> None:
     with pytest.raises(StudentError, match=message):
         EncoderStudent(base="anything", **options)
 

@@ -46,7 +46,7 @@ def test_the_same_rows_and_seed_give_the_same_student() -> None:
     np.testing.assert_array_equal(first.fit(rows()).probabilities(texts), again.probabilities(texts))
 
 
-def test_a_class_without_a_training_row_keeps_a_floor_and_is_never_the_likeliest() -> None:
+def test_a_class_without_a_training_row_has_the_floor_and_is_never_predicted() -> None:
     student = LinearStudent(classes=("card", "cash", "rate", "pin")).fit(rows())
     found = student.probabilities(["my card", "nothing known"])
     np.testing.assert_allclose(found[:, 3], 1 / (15 + 4))
@@ -80,7 +80,7 @@ def test_rows_of_more_weight_count_more() -> None:
     assert heavy.probabilities(text)[0, 0] > plain.probabilities(text)[0, 0]
 
 
-def test_balanced_classes_do_not_drown_in_a_large_one() -> None:
+def test_balanced_classes_are_predicted_beside_a_large_one() -> None:
     train = LabelledTexts(rows("card").texts * 6 + WORDS_CASH, ("card",) * 30 + ("cash",))
     plain, balanced = (
         LinearStudent(class_weights=weights, strength=0.05, calibrate=False).fit(train)
@@ -144,7 +144,7 @@ def test_a_validation_row_of_an_unknown_class_is_named() -> None:
         ({"classes": ("a", "a")}, "twice"),
     ],
 )
-def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused_by_the_constructor(options: dict[str, Any], message: str) -> None:
     with pytest.raises(StudentError, match=message):
         LinearStudent(**options)
 

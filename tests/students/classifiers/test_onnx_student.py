@@ -1,4 +1,4 @@
-"""An encoder student as an ONNX model: the same probabilities, whatever the order and length of the texts."""
+"""Exported encoder students: the same probabilities, in any order and batch."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_model_without_token_types_is_exported_too(tmp_path: Path) -> None:
     assert np.abs(said - student.probabilities(texts(20))).max() < 1e-4
 
 
-def test_batches_and_order_do_not_change_what_is_said(exported: tuple[Trained, Path]) -> None:
+def test_batches_and_order_do_not_change_probabilities(exported: tuple[Trained, Path]) -> None:
     _, out = exported
     rows = texts()
     whole = OnnxClassifier.load(out, threads=1, batch_tokens=10_000).probabilities(rows)
@@ -167,7 +167,7 @@ def test_a_folder_without_an_export_is_refused(tmp_path: Path) -> None:
         OnnxClassifier.load(tmp_path)
 
 
-def test_an_export_that_says_something_else_is_not_written(tmp_path: Path) -> None:
+def test_an_export_with_other_probabilities_is_not_written(tmp_path: Path) -> None:
     student = bert()
     student.probabilities = lambda texts: np.full((len(texts), 3), 1 / 3)  # type: ignore[method-assign]
     with pytest.raises(StudentError, match="other probabilities"):
@@ -191,7 +191,7 @@ def test_halves_of_characters_are_read_as_question_marks(exported: tuple[Trained
     np.testing.assert_array_equal(model.probabilities(["my \udcff card"]), model.probabilities(["my ? card"]))
 
 
-def test_a_student_without_a_module_is_said_to_need_no_export(tmp_path: Path) -> None:
+def test_a_student_that_exports_no_onnx_is_refused(tmp_path: Path) -> None:
     student = bert()
     student.exports_onnx = False
     with pytest.raises(StudentError, match="plain numpy already"):

@@ -1,4 +1,4 @@
-"""What a student is to write: for every kind, an answer from which the kind reads the same rows again."""
+"""Completions of every kind: the kind parses the same rows back."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def content(kind: Kind, candidates: list[dict[str, Any]]) -> list[tuple[Any, ...
 
 @pytest.mark.slow
 @given(HEADS, RELATIONS, LINES, st.booleans())
-def test_a_triples_tail_is_read_again(head: str, relation: str, text: str, several: bool) -> None:
+def test_a_triples_tail_is_parsed_back(head: str, relation: str, text: str, several: bool) -> None:
     kind = TripleKind(several=several)
     found = read(kind, text, {"head": head, "relation": relation})
     assert content(kind, again(kind, found)) == content(kind, found)
 
 
 @given(LINES)
-def test_an_event_is_read_again(text: str) -> None:
+def test_an_event_is_parsed_back(text: str) -> None:
     kind = EventKind()
     found = read(kind, text, {})
     assert content(kind, again(kind, found)) == content(kind, found)
@@ -74,7 +74,7 @@ SAID = st.builds(
 
 @pytest.mark.slow
 @given(SAID, st.sampled_from([(), ("are", "have", "can be", "were")]))
-def test_a_comparison_is_read_again(text: str, auxiliaries: tuple[str, ...]) -> None:
+def test_a_comparison_is_parsed_back(text: str, auxiliaries: tuple[str, ...]) -> None:
     kind = ComparativeKind(auxiliaries=auxiliaries)
     found = read(kind, text, {"left": "elephant", "right": "cat"})
     assert content(kind, again(kind, found)) == content(kind, found)
@@ -87,7 +87,7 @@ def test_a_comparison_of_the_other_way_round_is_asked_with_its_own_subject_first
     assert (row["left"], row["right"]) == ("cat", "elephant")
 
 
-def test_an_answer_to_which_is_heavier_is_the_name_of_the_one_that_is_more() -> None:
+def test_an_answer_to_which_is_heavier_is_a_name() -> None:
     kind = ComparativeKind(asked=["heavier"])
     found = read(kind, "An elephant", {"left": "cat", "right": "elephant", "comparative": "heavier"})
     ((row, together),) = kind.group_by_input(found)
@@ -100,14 +100,14 @@ ANSWERS = st.sampled_from(["The answer is 7.", "The answer is 3.5.", "#### 12", 
 
 
 @given(STEPS, ANSWERS)
-def test_steps_and_a_number_are_read_again(steps: str, answer: str) -> None:
+def test_steps_and_a_number_are_parsed_back(steps: str, answer: str) -> None:
     kind = RationaleKind(answer="number")
     found = read(kind, f"{steps} {answer}", {"question": "How many apples are left?"})
     assert content(kind, again(kind, found)) == content(kind, found)
 
 
 @given(STEPS, st.sampled_from(["(b)", "desert", "The answer is (a) sea.", "(a)"]))
-def test_a_choice_is_read_again(steps: str, answer: str) -> None:
+def test_a_choice_is_parsed_back(steps: str, answer: str) -> None:
     kind = RationaleKind()
     found = read(
         kind, f"{steps} The answer is {answer}", {"question": "Where?", "choices": ["sea", "desert"]}
@@ -115,7 +115,7 @@ def test_a_choice_is_read_again(steps: str, answer: str) -> None:
     assert content(kind, again(kind, found)) == content(kind, found)
 
 
-def test_an_expression_is_read_again() -> None:
+def test_an_expression_is_parsed_back() -> None:
     kind = RationaleKind(answer="expression")
     found = read(kind, "4 * 6 = 24\nAnswer: 4 * (8 - 2) = 24", {"question": "2 4 8"})
     assert found
@@ -123,7 +123,7 @@ def test_an_expression_is_read_again() -> None:
 
 
 @given(LINES, st.booleans())
-def test_a_text_for_a_class_is_read_again(text: str, several: bool) -> None:
+def test_a_text_for_a_class_is_parsed_back(text: str, several: bool) -> None:
     kind = LabelledTextKind(several=several)
     row = {"label": "refund", "style": "polite", "contrast": "cancel"}
     found = [one for one in read(kind, text, row) if one["text"]]
@@ -159,7 +159,7 @@ CLAIMS = st.lists(
 @pytest.mark.slow
 @settings(max_examples=50)
 @given(CLAIMS, CLAIMS)
-def test_propositions_of_a_chunk_are_read_again_together(
+def test_propositions_of_a_chunk_are_parsed_back_together(
     propositions: Kind, first: list[str], second: list[str]
 ) -> None:
     (row,) = propositions.expand({"document_id": "d", "text": DOCUMENT})
@@ -170,7 +170,7 @@ def test_propositions_of_a_chunk_are_read_again_together(
     assert set(content(propositions, again(propositions, found))) == set(content(propositions, found))
 
 
-def test_propositions_of_a_sentence_stand_in_the_order_of_its_words(propositions: Kind) -> None:
+def test_propositions_of_a_sentence_have_the_order_of_its_words(propositions: Kind) -> None:
     sentence = "An elephant is an animal that has a trunk and can swim."
     said = ["An elephant can swim.", "An elephant is an animal.", "An elephant has a trunk."]
     rows = [{"document_id": "d", "sentence": sentence, "proposition": one} for one in said]
@@ -188,14 +188,14 @@ def test_several_tails_of_a_head_and_relation_are_one_answer() -> None:
     assert not sum(left.reasons.values())
 
 
-def test_people_bear_the_same_names_in_what_is_read_and_what_is_written() -> None:
+def test_people_have_the_same_names_in_prompt_and_completion() -> None:
     rows = [{"head": "PersonX pays PersonY", "relation": "xWant", "tail": "to thank PersonY"}]
     (example,), _ = ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples(rows)
     assert example.prompt == "<head> Alex pays Chris </head> <relation> xWant </relation> [GEN]"
     assert example.completion == " to thank Chris"
 
 
-def test_a_row_that_no_answer_can_say_is_left_out_and_counted() -> None:
+def test_a_row_without_a_completion_is_left_out_and_counted() -> None:
     rows = [
         {"head": "a", "relation": "HasA", "tail": "two\nlines"},
         {"head": "a", "relation": "HasA", "tail": None},
@@ -206,7 +206,7 @@ def test_a_row_that_no_answer_can_say_is_left_out_and_counted() -> None:
     assert str(left) == "2 of 3 rows left out (1 that no answer can say, 1 with an empty column)"
 
 
-def test_what_stands_behind_a_stop_text_of_the_template_is_not_read() -> None:
+def test_text_after_a_stop_text_of_the_template_is_not_parsed() -> None:
     kind = TripleKind(several=True)
     rows = [{"head": "a", "relation": "HasA", "tail": tail} for tail in ("one", "two")]
     _, left = ExampleBuilder(kind, load_prompt("triple/everyday")).examples(rows)

@@ -1,4 +1,4 @@
-"""What a generator student refuses, and what it tells of."""
+"""Refusals and warnings of the generator student."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_an_unknown_option_is_named() -> None:
         ({"schedule": "steps"}, "schedule"),
     ],
 )
-def test_an_option_that_cannot_be_is_refused_at_once(option: dict[str, Any], said: str) -> None:
+def test_an_invalid_option_is_refused_by_the_constructor(option: dict[str, Any], said: str) -> None:
     with pytest.raises(StudentError, match=said):
         GeneratorStudent(**option)
 
 
-def test_no_rows_and_rows_without_use_are_told() -> None:
+def test_rows_that_are_missing_or_unusable_are_refused() -> None:
     with pytest.raises(StudentError, match="no rows"):
         tiny([])
     with pytest.raises(StudentError, match="nothing to learn from: 1 of 1 rows left out"):
@@ -103,7 +103,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(checkpoint: Path
         tiny(base=str(folder))
 
 
-def test_a_tokenizer_that_changes_some_completions_is_told(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_changes_some_completions_gives_a_warning(checkpoint: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "copy")
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["normalizer"] = {"type": "Replace", "pattern": {"String": "q"}, "content": ""}
@@ -113,7 +113,9 @@ def test_a_tokenizer_that_changes_some_completions_is_told(checkpoint: Path, tmp
         tiny(base=str(folder), rows=rows)
 
 
-def test_a_tokenizer_that_loses_what_is_to_be_written_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_loses_characters_of_completions_is_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "copy")
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["normalizer"] = {"type": "Replace", "pattern": {"String": "a"}, "content": ""}
@@ -122,7 +124,7 @@ def test_a_tokenizer_that_loses_what_is_to_be_written_is_refused(checkpoint: Pat
         tiny(base=str(folder))
 
 
-def test_heads_that_do_not_divide_the_width_are_told() -> None:
+def test_heads_that_do_not_divide_the_width_are_refused() -> None:
     with pytest.raises(StudentError, match="cannot be cut into 3 heads"):
         tiny(base={**TINY, "heads": 3})
     with pytest.raises(StudentError, match=r"base: .*'depth'"):

@@ -1,4 +1,4 @@
-"""The generator student: training, files, and its way back as a teacher."""
+"""The generator student: training, files, and its use as a teacher."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_student_learns_to_write_what_its_rows_say(trained: GeneratorStudent) 
     assert sum(tail == f"using a {thing}" for tail, thing in zip(said, THINGS, strict=True)) >= 4
 
 
-def test_the_loss_of_what_it_learnt_is_below_that_of_something_else(trained: GeneratorStudent) -> None:
+def test_the_loss_of_training_rows_is_below_that_of_other_rows(trained: GeneratorStudent) -> None:
     other = [{**row, "tail": "a thing of wood"} for row in ROWS[:10]]
     assert trained.loss(ROWS[:10]).mean() < trained.loss(other).mean()
 
@@ -108,7 +108,7 @@ def test_a_share_of_the_questions_can_be_kept_for_validation() -> None:
     assert (student.record["examples"], student.record["validation"]) == (54, 18)
 
 
-def test_a_loss_that_is_no_number_ends_training_and_the_last_good_weights_stand(
+def test_a_loss_that_is_not_finite_ends_training_and_keeps_the_best_weights(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     student = GeneratorStudent(base=str(checkpoint), **{**QUICK, "lr": 1e30, "warmup": 0.0})
@@ -146,7 +146,7 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
     assert load_student(tmp_path / "student").learns == "text"
 
 
-def test_rows_that_are_too_long_are_left_out_counted_and_told() -> None:
+def test_rows_that_are_too_long_are_left_out_with_a_warning() -> None:
     rows = [*ROWS[:10], {"head": "cat", "relation": "HasA", "tail": "long " * 40}]
     with pytest.warns(UserWarning, match="1 of 11 examples are longer than 64 tokens"):
         student = tiny(rows, epochs=1, max_length=64)
@@ -154,7 +154,7 @@ def test_rows_that_are_too_long_are_left_out_counted_and_told() -> None:
     assert np.isnan(student.loss(rows[-1:]))[0]
 
 
-def test_validation_rows_that_are_left_out_are_told() -> None:
+def test_validation_rows_that_are_left_out_give_a_warning() -> None:
     student = GeneratorStudent(base=TINY, **{**QUICK, "epochs": 1, "max_length": 64})
     long = {"head": "cat", "relation": "HasA", "tail": "long " * 40}
     with (
@@ -235,7 +235,7 @@ def test_texts_end_where_the_model_has_no_room_and_prompts_without_any_are_refus
         student.generate([ROWS[0], {"head": "cat" * 40, "relation": "UsedFor"}])
 
 
-def test_a_device_that_is_not_there_is_named() -> None:
+def test_an_unavailable_device_is_refused() -> None:
     with pytest.raises(UserError, match=r"device 'gpu': .*`cuda` or `cpu`"):
         tiny(ROWS[:4], device="gpu")
 

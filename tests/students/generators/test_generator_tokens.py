@@ -1,4 +1,4 @@
-"""Tokens and batches of generator students: what training reads is what a run sends."""
+"""Tokens and batches of the generator student: its prompts are those of a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("chat", [False, True])
-def test_what_training_reads_is_what_a_run_sends(folder: Path, chat: bool) -> None:
+def test_training_prompts_are_those_of_a_run(folder: Path, chat: bool) -> None:
     from synthkd.teachers.transformers.loading import load_sampler
 
     model, tokenizer = load_checkpoint(str(folder), device="cpu")
@@ -103,7 +103,7 @@ def test_the_examples_of_a_question_come_in_one_batch() -> None:
     )
 
 
-def test_what_is_read_and_what_fills_up_has_no_label() -> None:
+def test_prompt_and_padding_have_no_label() -> None:
     batch = collate(coded([3, 5], given=2), [1, 0], pad=99, seq2seq=False)
     assert batch["input_ids"].tolist() == [[3, 4, 5, 6, 7], [0, 1, 2, 99, 99]]
     assert batch["labels"].tolist() == [[IGNORE, IGNORE, 5, 6, 7], [IGNORE, IGNORE, 2, IGNORE, IGNORE]]
@@ -135,7 +135,7 @@ def test_steps_of_several_batches_are_steps_of_one_large_batch(tmp_path: Path) -
     assert all(np.allclose(value, after[1][name], atol=1e-5) for name, value in after[0].items())
 
 
-def test_a_new_tokenizer_says_every_text_again() -> None:
+def test_a_new_tokenizer_decodes_every_text() -> None:
     tokenizer = byte_level_bpe(TEXTS, 300)
     for text in (*TEXTS, "tabs\tand\nlines", "🙂 <s> </s>"):
         ids = tokenizer(text)["input_ids"]

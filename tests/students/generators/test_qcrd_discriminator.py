@@ -1,4 +1,4 @@
-"""QCRD's discriminator tells rationales that won a vote from those that lost it."""
+"""The discriminator of QCRD separates rationales that won and lost a vote."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows(good: int, bad: int) -> list[RatedRationale]:
     ]
 
 
-def test_it_learns_to_tell_them_apart() -> None:
+def test_the_discriminator_separates_positives_and_negatives() -> None:
     found = Discriminator(code, 128)
     found.learn(rows(12, 12), 60)
     scores = found.scores(rows(12, 12))
@@ -33,7 +33,7 @@ def test_it_learns_to_tell_them_apart() -> None:
     assert max(scores[12:]) < 0.2
 
 
-def test_where_there_is_no_negative_harmed_positives_stand_in() -> None:
+def test_without_negatives_corrupted_positives_are_used() -> None:
     found = Discriminator(code, 128)
     found.learn(rows(12, 0), 60)
     good = found.scores(rows(12, 0))
@@ -57,11 +57,11 @@ def test_the_same_seed_gives_the_same_scores_and_leaves_other_draws_alone() -> N
     assert scores() == first
 
 
-def test_without_a_positive_it_says_so() -> None:
+def test_a_discriminator_without_positives_is_refused() -> None:
     with pytest.raises(StudentError, match="no rationale won a vote"):
         Discriminator(code, 128).learn(rows(0, 3), 1)
 
 
-def test_a_harmed_rationale_is_never_the_same() -> None:
+def test_a_corrupted_rationale_differs() -> None:
     rng = random.Random(0)
     assert all(corrupt_words("a b c d e", ["a", "b"], rng) != "a b c d e" for _ in range(50))

@@ -74,7 +74,7 @@ def test_a_rows_weight_counts_for_its_positive() -> None:
     assert heavy == pytest.approx(3 * light)
 
 
-def test_rationales_are_laid_out_by_question_whatever_their_order() -> None:
+def test_rationales_are_stacked_by_question_in_any_order() -> None:
     values, quality = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.1, 0.2, 0.3])
     table, held = stack_by_question(values, quality, [5, 6, 5], [True, False, True])
     assert table.tolist() == [[1.0, 3.0], [math.inf, math.inf]]
@@ -101,19 +101,19 @@ def test_a_student_of_two_tasks_is_read_back_with_the_prompt_of_the_first(tmp_pa
     assert student.builder.messages(ROWS[0])[0]["content"].startswith("Predict. Question: Tom has 1 pens.")
 
 
-def test_a_discriminator_says_the_quality_and_is_recorded() -> None:
+def test_a_discriminator_gives_the_quality_and_is_recorded() -> None:
     student = trained(objective_options={"quality": "discriminator", "pretrain": 5, "interval": 2})
     found = student.record["objective"]["discriminator"]
     assert found["steps"] > 5
 
 
-def test_what_the_student_wrote_a_while_ago_can_be_the_negatives() -> None:
+def test_samples_of_an_earlier_copy_can_be_the_negatives() -> None:
     student = trained(objective_options={"sampled": True, "interval": 2})
     assert student.record["steps"] == 4
     assert "sampled_negatives" in student.record["objective"]
 
 
-def test_without_rejected_rationales_it_says_what_to_do() -> None:
+def test_qcrd_without_rejected_rationales_is_refused_with_a_remedy() -> None:
     student = GeneratorStudent(BASE, epochs=1, objective="qcrd")
     with pytest.raises(StudentError, match="no rejected rationale to contrast with"):
         student.fit_rows(ROWS, KIND)
@@ -181,7 +181,7 @@ def test_an_empty_weight_counts_as_one() -> None:
 
 
 @pytest.mark.parametrize("options", [{"epochs": math.inf}, {"seed": "x"}, {"prompt": 5}])
-def test_an_option_that_cannot_be_is_named(options: dict[str, Any]) -> None:
+def test_an_invalid_option_is_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(StudentError, match=next(iter(options))):
         GeneratorStudent(BASE, **options)
 
@@ -195,7 +195,7 @@ def test_a_column_that_no_row_has_is_named(option: str) -> None:
 @pytest.mark.parametrize(
     ("said", "negatives"), [(" 1 + 2 = 9. The answer is 99.", 1), (None, 0), (" no idea", 0)]
 )
-def test_what_a_student_wrote_is_a_negative_where_it_comes_to_another_answer(
+def test_a_sample_with_another_answer_is_a_negative(
     monkeypatch: pytest.MonkeyPatch, said: str | None, negatives: int
 ) -> None:
     """None: what the rows say."""
