@@ -19,6 +19,7 @@ from synthkd.artifacts.folder import (
     file_hashes,
     write_hashes,
 )
+from synthkd.artifacts.model_files import ModelFiles
 from synthkd.artifacts.settings import (
     Columns,
     Count,
@@ -42,6 +43,7 @@ __all__ = [
     "Artifact",
     "Columns",
     "Count",
+    "ModelFiles",
     "Name",
     "PluginName",
     "Settings",

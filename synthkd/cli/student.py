@@ -132,7 +132,7 @@ def student_eval(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Evaluate a student on labelled rows; a generator by the loss of rows of its kind."""
-    from synthkd.students.base import check_known_labels
+    from synthkd.students.base import TextStudent, check_known_labels
     from synthkd.students.folders import CARD, load_student, read_card
     from synthkd.students.metrics import evaluate_classifier
     from synthkd.students.rows import read_labelled_texts
@@ -141,11 +141,13 @@ def student_eval(
     from synthkd.students.training_hashes import kind_row_hashes, text_hashes
 
     if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
-        writer, held = load_student(folder, encoder), read_row_list(rows)
-        figures = generator_figures(writer, held)
-        figures["trained_on"] = _tell_seen(rows, kind_row_hashes(held, writer.kind), writer.training_hashes)  # type: ignore[attr-defined]
-        said = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
-        typer.echo(json_text(figures, indent=1) if as_json else said)
+        student, held_out = load_student(folder, encoder), read_row_list(rows)
+        assert isinstance(student, TextStudent)
+        figures = generator_figures(student, held_out)
+        hashes = kind_row_hashes(held_out, student.kind)
+        figures["trained_on"] = _tell_seen(rows, hashes, student.training_hashes)
+        summary = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
+        typer.echo(json_text(figures, indent=1) if as_json else summary)
         return
     model, given = open_classifier(folder, threads, encoder), read_labelled_texts(rows, text, label)
     check_known_labels(given.labels, model.classes, str(rows))

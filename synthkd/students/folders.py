@@ -14,7 +14,7 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT, check_hashes, write_hashe
 from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.storage import STUDENT_FOLDER, replaced_folder, write_json
-from synthkd.students.base import Student
+from synthkd.students.base import Classifier, Student, TextStudent
 from synthkd.students.training_hashes import read_training_hashes, write_training_hashes
 
 CARD = "student.json"
@@ -76,7 +76,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
             )
     with STUDENT_ARTIFACT.fitting(folder):
         student = student_class.load(folder, **options)
-    if not isinstance(student, Student) or student.learns != card["learns"]:
+    if not isinstance(student, Classifier if card["learns"] == "labels" else TextStudent):
         raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
     student.training_hashes = read_training_hashes(folder, STUDENT_ARTIFACT)
     return student

@@ -257,7 +257,7 @@ class QcrdObjective:
         # Sampled negatives are not scored, and have quality 0.
         return self._quality.get((example.question, example.completion), 0.0)
 
-    def _judged(self) -> list[RatedRationale]:
+    def _rated(self) -> list[RatedRationale]:
         from synthkd.students.generators.qcrd_discriminator import RatedRationale
 
         return [RatedRationale(example.prompt, example.completion, example.good) for example in self.examples]
