@@ -87,7 +87,7 @@ def test_a_folder_without_a_student_is_refused(tmp_path: Path) -> None:
         ({"format": 99}, "format 99"),
         ({"student": "nobody"}, "unknown student 'nobody'"),
         ({"student": "encoder"}, "not a student `encoder`"),
-        ({"files": {}}, "files: a field that is not known here"),
+        ({"files": {}}, "files: an unknown field"),
     ],
 )
 def test_a_card_of_something_else_is_refused(folder: Path, change: dict[str, Any], message: str) -> None:

@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_after_an_epoch_keeps_the_best_epoch(
     (tmp_path / "rows.jsonl").write_text("\n".join(lines))
     source, out = tmp_path / "rows.jsonl", tmp_path / "out"
     options = {"base": str(small), "lr": 3e-3, "epochs": 6, "batch_size": 8}
-    with pytest.raises(TrainingError, match=r"step 5.*stands in"):
+    with pytest.raises(TrainingError, match=r"step 5.*best weights before are in"):
         train_student(TrainingRequest(source, out, "encoder", options, validation=source))
     assert len(load_student(out).predict(TEXTS)) == 5  # type: ignore[attr-defined]
 

@@ -89,7 +89,7 @@ def test_an_encoder_is_refused(tmp_path: Path) -> None:
 
     config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     BertModel(config).save_pretrained(tmp_path / "bert")
-    with pytest.raises(StudentError, match="'bert' that reads and cannot write"):
+    with pytest.raises(StudentError, match="'bert' that cannot write text"):
         tiny(base=str(tmp_path / "bert"))
 
 
@@ -167,7 +167,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("kind", {"name": "triple", "relations": "/etc/passwd"}, "absolute path"),
         ("options", {"base": "x", "trust_remote_code": True}, "trust_remote_code"),
         ("variables", [], "generator.json: variables"),
-        ("more", 1, "generator.json: more: a field that is not known"),
+        ("more", 1, "generator.json: more: an unknown field"),
     ],
 )
 def test_an_odd_field_of_a_generators_folder_is_named(

@@ -205,7 +205,7 @@ def test_a_sample_with_another_answer_is_a_negative(
     student = trained("ce", 1)
     examples, _ = student.builder.examples(ROWS[:1])
     texts = [example.completion if said is None else said for example in examples]
-    monkeypatch.setattr(decode, "write_batch", lambda *_: texts)
+    monkeypatch.setattr(decode, "generate_batch", lambda *_: texts)
     sampled = SampledNegatives(examples, student.coder, KIND, 1.5)
     sampled.keep(student.model)
     found, losses = sampled.losses(student.model, examples)
