@@ -140,7 +140,8 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
         tmp_path / "rows.jsonl", tmp_path / "student", "generator", {"base": TINY, **QUICK}, kind="triple"
     )
     with pytest.raises(
-        TrainingError, match=r"nan at step 8 \(epoch 2\); the weights after step 5 are kept.*best weights before are in"
+        TrainingError,
+        match=r"nan at step 8 \(epoch 2\); the weights after step 5 are kept.*best weights before are in",
     ):
         train_student(asked)
     assert load_student(tmp_path / "student").learns == "text"
