@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,13 +49,7 @@ def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
 
 def kind_record(kind: Kind) -> dict[str, Any] | None:
     """Return the part `kind` of a recipe that makes an equal kind; None if there is none."""
-    known = inspect.signature(type(kind).__init__).parameters
-    options = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name in known
-        if name not in ("self", "relations", "several", "resolve", "seed")
-        and _is_plain(value := getattr(kind, name, None))
-    }
+    options = kind.options.model_dump(mode="json", exclude_unset=True)
     record: dict[str, Any] = {"name": kind.name, "several": bool(kind.several), "options": options}
     if kind.relations:
         record["relations"] = list(kind.relations)
@@ -68,12 +61,6 @@ def kind_record(kind: Kind) -> dict[str, Any] | None:
         except SynthKDError:
             continue
     return None
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return isinstance(value, str | int | float | bool)
 
 
 def _same(one: Any, other: Any) -> bool:
