@@ -14,8 +14,9 @@ def diversity(
     ],
 ) -> None:
     """Show how different the rows of a corpus are after each stage, and what the critic cost; or compare corpora."""
-    from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows, plain_table
+    from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows
     from synthkd.corpora.read import load_corpus
+    from synthkd.reporting.tables import text_table
 
     opened = [load_corpus(path) for path in corpora]
     if len(opened) == 1:
@@ -25,7 +26,7 @@ def diversity(
     if not found["rows_compared"]:
         typer.echo("nothing to compare: no row was " + ("parsed" if len(opened) == 1 else "accepted"))
         return
-    typer.echo(plain_table(diversity_rows(found)))
+    typer.echo(text_table(diversity_rows(found)))
     typer.echo(f"texts compared on {found['rows_compared']:,} rows of each")
     if cost := cost_sentence(found):
         typer.echo(cost)

@@ -8,6 +8,7 @@ import yaml
 
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
 from synthkd.reporting.safe_text import clean, markdown, markdown_code
+from synthkd.reporting.tables import markdown_table
 
 
 def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
@@ -34,7 +35,8 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
         f"# {markdown(title)}",
         _what(manifest),
-        "## Counts\n\n" + _table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
+        "## Counts\n\n"
+        + markdown_table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
         _precision(manifest.get("critic")),
         _unread(manifest.get("critic")),
         _diversity(manifest["diversity"]),
@@ -160,7 +162,7 @@ def _diversity(found: dict[str, Any]) -> str:
         f"Texts are compared on {found['rows_compared']:,} rows of each stage, drawn by hash. distinct-n, entropy and the"
         " soft-unique share are higher, self-BLEU and compression lower, where rows differ more."
     )
-    return "\n\n".join(part for part in ("## Diversity", _table(rows), said, cost) if part)
+    return "\n\n".join(part for part in ("## Diversity", markdown_table(rows), said, cost) if part)
 
 
 def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
@@ -171,7 +173,7 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     for row in sample[::step][:8]:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
         rows.append((*("" if row[column] is None else str(row[column]) for column in columns), score))
-    return "## Some accepted rows\n\n" + _table(rows)
+    return "## Some accepted rows\n\n" + markdown_table(rows, left=len(columns))
 
 
 def _columns(own: list[str]) -> str:
@@ -194,9 +196,4 @@ def _columns(own: list[str]) -> str:
         ("score", "the critic's probability of being valid"),
         ("rejected_by, reason", "the outcome: empty if accepted"),
     ]
-    return "## Columns\n\n" + _table([("column", "meaning"), *said])
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *body = ["| " + " | ".join(map(markdown, row)) + " |" for row in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+    return "## Columns\n\n" + markdown_table([("column", "meaning"), *said], left=2)

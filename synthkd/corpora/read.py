@@ -16,7 +16,8 @@ from synthkd.corpora.snapshot import CorpusSnapshot
 from synthkd.corpora.write import parquet_errors
 from synthkd.errors import InputError
 from synthkd.keys import file_hash
-from synthkd.reporting.safe_text import clean, html_text
+from synthkd.reporting.safe_text import clean
+from synthkd.reporting.tables import html_table
 
 
 @dataclass(frozen=True)
@@ -112,13 +113,8 @@ class Corpus:
 
     def _repr_html_(self) -> str:
         columns = [*self.manifest["kind"]["columns"], "score", "recurrence"]
-        rows = self.head(8, columns)
-        head = "".join(f"<th>{html_text(name)}</th>" for name in columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html_text(_short(row[name]))}</td>" for name in columns) + "</tr>"
-            for row in rows
-        )
-        return f"<p>{html_text(repr(self)[1:-1])}</p><table><tr>{head}</tr>{body}</table>"
+        rows = [[_short(row[name]) for name in columns] for row in self.head(8, columns)]
+        return html_table([columns, *rows], caption=repr(self)[1:-1])
 
     def __reduce__(self) -> tuple[type[Corpus], tuple[Path]]:
         return Corpus, (self.path,)

@@ -10,6 +10,7 @@ from synthkd.loops.summary import LIMITS, round_table
 from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import markdown, markdown_code
+from synthkd.reporting.tables import markdown_table
 
 #: Classes of a table, and classes that a line names.
 _CLASSES, _NAMED = 20, 12
@@ -26,12 +27,11 @@ def loop_report(
 ) -> str:
     """Markdown beside `curve.svg`. It holds no times: the same loop, the same report."""
     best = next(one for one in rounds if one.number == manifest["best"])
-    head, *lines = round_table(rounds, task.columns)
     parts = [
         f"# {markdown(recipe.corpus.title or recipe.name)}",
         f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
         "![learning curve by rounds](curve.svg)",
-        _table(head, lines, best=str(best.number)),
+        markdown_table(round_table(rounds, task.columns), bold=rounds.index(best) + 1),
         _rows(task, manifest),
         _classes(rounds[0], best),
         _asked(rounds),
@@ -50,14 +50,6 @@ def _fair(recipe: Recipe) -> str:
 def _metric(recipe: Recipe) -> str:
     metric = recipe.loop.metric if recipe.loop else None
     return f" {markdown_code(metric)}" if metric else " its figure"
-
-
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]], best: str | None = None) -> str:
-    """Rows of a Markdown table; the line that begins with ``best`` is marked."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    cells = [[markdown(cell) for cell in line] for line in (head, *lines)]
-    marked = [[f"**{line[0]}**" if line[0] == best else line[0], *line[1:]] for line in cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (marked[0], rule, *marked[1:]))
 
 
 def _rows(task: LoopTask[Any], manifest: Mapping[str, Any]) -> str:
@@ -89,7 +81,7 @@ def _classes(first: Round, best: Round) -> str:
     rest = len(changed) - len(lines)
     more = f"\n\n{rest} other classes changed less." if rest else ""
     head = ["class", "validation rows", "F1 of round 0", f"F1 of round {best.number}", "change"]
-    return f"## Classes\n\n{_table(head, lines)}{more}"
+    return f"## Classes\n\n{markdown_table([head, *lines])}{more}"
 
 
 def _per_class(one: Round) -> dict[str, Any]:
@@ -114,7 +106,9 @@ def _asked(rounds: Sequence[Round]) -> str:
         if one.record["wanted"]
     ]
     return (
-        f"## What was asked\n\n{_table(['round', 'asked', 'accepted', 'rejected'], lines)}" if lines else ""
+        f"## What was asked\n\n{markdown_table([['round', 'asked', 'accepted', 'rejected'], *lines], left=4)}"
+        if lines
+        else ""
     )
 
 
@@ -130,7 +124,7 @@ def _limits(rounds: Sequence[Round]) -> str:
         [label, _LIMITS[name], ", ".join(map(str, found[name, label]))] for name, label in order[:_CLASSES]
     ]
     more = f"\n\n{len(order) - _CLASSES} more lines are in `round.json`." if len(order) > _CLASSES else ""
-    table = _table(["class", "why it got fewer rows", "rounds"], lines)
+    table = markdown_table([["class", "why it got fewer rows", "rounds"], *lines], left=3)
     return f"## Classes that were held back\n\n{table}{more}" if lines else ""
 
 
@@ -162,7 +156,7 @@ def _hard(rounds: Sequence[Round]) -> str:
     ]
     if not lines:
         return ""
-    return f"## Hard negatives that the teacher was shown\n\n{_table(['round', 'text', 'label', 'the student said'], lines)}"
+    return f"## Hard negatives that the teacher was shown\n\n{markdown_table([['round', 'text', 'label', 'the student said'], *lines], left=4)}"
 
 
 def _cost(rounds: Sequence[Round]) -> str:
@@ -183,4 +177,4 @@ def _hashes(manifest: Mapping[str, Any]) -> str:
         ["teacher", manifest["teacher"]],
         *([name, digest] for name, digest in manifest["files"].items()),
     ]
-    return f"## Hashes\n\n{_table(['what', 'hash'], lines)}"
+    return f"## Hashes\n\n{markdown_table([['what', 'hash'], *lines], left=2)}"

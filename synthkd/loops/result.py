@@ -12,7 +12,8 @@ from synthkd.loops.learning_curve import curve
 from synthkd.loops.rounds import Round
 from synthkd.loops.summary import NAMES, round_table, round_table_text
 from synthkd.recipe import Recipe
-from synthkd.reporting.safe_text import clean, html_text
+from synthkd.reporting.safe_text import clean
+from synthkd.reporting.tables import html_table
 from synthkd.storage import read_json
 
 if TYPE_CHECKING:
@@ -75,17 +76,10 @@ class DistillResult:
         return f"<DistillResult {self.recipe.name}: {len(self.rounds) - 1} rounds, the best is {self.best}>"
 
     def _repr_html_(self) -> str:
-        head, *lines = round_table(self.rounds, self.columns, self.seconds)
-        top = "".join(f"<th>{html_text(cell)}</th>" for cell in head)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td>{'<b>' * bold}{html_text(cell)}{'</b>' * bold}</td>" for cell in line)
-            + "</tr>"
-            for line in lines
-            for bold in [int(line[0] == str(self.best))]
-        )
-        caption = html_text(f"{repr(self)[1:-1]}; ended: {self.ended}")
-        return f"{self.curve}<table><caption>{caption}</caption><tr>{top}</tr>{body}</table>"
+        rows = round_table(self.rounds, self.columns, self.seconds)
+        best = next(n for n, one in enumerate(self.rounds, 1) if one.number == self.best)
+        caption = f"{repr(self)[1:-1]}; ended: {self.ended}"
+        return self.curve + html_table(rows, bold=best, caption=caption)
 
 
 def loop_result(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthkd.loops.rounds import Round, best_round
-from synthkd.reporting.safe_text import clean
+from synthkd.reporting.tables import text_table
 
 #: Names of figures in tables; others stand as they are.
 NAMES = {
@@ -97,13 +97,6 @@ def round_table(
     return lines
 
 
-def round_table_text(lines: Sequence[Sequence[str]], best: int) -> str:
-    """The table in plain text; the best round is marked."""
-    lines = [[clean(cell) for cell in line] for line in lines]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    marked = [lines[0], *lines[1:]]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        + ("  best" if line[0] == str(best) else "")
-        for line in marked
-    )
+def round_table_text(rows: Sequence[Sequence[str]], best: int) -> str:
+    """Return the table of `round_table` as plain text; the best round is marked."""
+    return text_table([[*row, "best" if row[0] == str(best) else ""] for row in rows], left=0)

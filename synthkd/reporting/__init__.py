@@ -1,1 +1,1 @@
-"""Reporting."""
+"""Reporting: escaped text, and tables as text, Markdown and HTML."""

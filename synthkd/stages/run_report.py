@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synthkd.recipe import Recipe
-from synthkd.reporting.safe_text import clean, html_text
+from synthkd.reporting.tables import html_table, text_table
 from synthkd.stages.generate import GenerateReport
 
 Rows = list[tuple[str, str]]
@@ -117,17 +117,10 @@ def _guarantee(critic: dict[str, Any], auc: str) -> Rows:
 
 
 def report_text(rows: Rows) -> str:
-    """Two columns of plain text."""
-    rows = [(clean(name), value) for name, value in rows]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {clean(value)}" for name, value in rows)
+    """Return the report as two columns of plain text."""
+    return text_table(rows, left=2)
 
 
 def report_html(title: str, rows: Rows) -> str:
-    """The same for a notebook."""
-    body = "".join(
-        f"<tr><td style='text-align:left;white-space:pre'>{html_text(name)}</td>"
-        f"<td style='text-align:left'>{html_text(value)}</td></tr>"
-        for name, value in rows
-    )
-    return f"<table><caption>{html_text(title)}</caption>{body}</table>"
+    """Return the report as an HTML table, for a notebook."""
+    return html_table(rows, left=2, caption=title, header=False)

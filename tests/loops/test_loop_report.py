@@ -94,24 +94,6 @@ def test_a_curve_is_well_formed_whatever_a_figure_is_called() -> None:
     assert not [node for node in root.iter() if str(node.tag).endswith("img")]
 
 
-def test_classes_and_texts_of_a_report_are_no_markup() -> None:
-    from markdown_it import MarkdownIt
-
-    from synthkd.loops.report import _table
-
-    source = _table(["a", EVIL], [[EVIL, "1"], ["2", EVIL]], best="2")
-    tokens = [
-        token
-        for top in MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(source)
-        for token in (top, *(top.children or []))
-    ]
-    assert sum(token.type in ("td_open", "th_open") for token in tokens) == 6
-    assert {token.type for token in tokens if not token.type.startswith(("t", "i"))} == {
-        "code_inline", "strong_open", "strong_close",
-    }  # fmt: skip
-    assert not {token.type for token in tokens} & {"image", "html_inline"}
-
-
 @pytest.mark.slow
 def test_a_corpus_of_rounds_of_which_one_lost_its_guarantee_says_so(
     make_recipe: Make, server: FakeServer, tmp_path: Path

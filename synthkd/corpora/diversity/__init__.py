@@ -1,7 +1,7 @@
 """How different the rows of a corpus are from each other, after each stage, and what the critic cost of it."""
 
 from synthkd.corpora.diversity.stages import STAGES, compare_corpora, corpus_diversity, stage_diversity
-from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows, plain_table
+from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
 
 __all__ = [
     "STAGES",
@@ -9,6 +9,5 @@ __all__ = [
     "corpus_diversity",
     "cost_sentence",
     "diversity_rows",
-    "plain_table",
     "stage_diversity",
 ]  # fmt: skip

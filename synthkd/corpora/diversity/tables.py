@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthkd.reporting.safe_text import clean
-
 _NAMES = {
     "parsed": "parsed",
     "rules": "after the rules",
@@ -49,21 +47,6 @@ def cost_sentence(found: dict[str, Any]) -> str:
     if not told:
         return "At equal rows the critic changed no measure of diversity beyond chance."
     return f"At equal rows the critic changed, with 95 % intervals: {', '.join(told)}."
-
-
-def plain_table(rows: list[tuple[str, ...]]) -> str:
-    """A table for a terminal: numbers to the right."""
-    rows = [tuple(map(clean, row)) for row in rows]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in rows
-    )
 
 
 def _signed(value: float) -> str:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from synthkd.errors import StudentError
-from synthkd.reporting.safe_text import clean, html_lines, html_text
+from synthkd.reporting.safe_text import clean, html_lines
+from synthkd.reporting.tables import html_table, text_table
 from synthkd.statistics import Interval, calibration_error
 from synthkd.students.base import Floats, Ints, check_known_labels, label_indices
 from synthkd.students.metrics.bootstrap import f1_of_classes, intervals_of
@@ -181,7 +182,12 @@ Lines = list[list[str]]
 
 def evaluation_text(found: ClassifierEvaluation) -> str:
     """Return tables of figures, weakest classes and most frequent confusions."""
-    parts = [_aligned(_figures(found)), _aligned(_classes(found)), _aligned(_confusions(found)), _left(found)]
+    parts = [
+        text_table(_figures(found)),
+        text_table(_classes(found)),
+        text_table(_confusions(found)),
+        _left(found),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -189,7 +195,7 @@ def evaluation_html(found: ClassifierEvaluation) -> str:
     """Return the tables of `evaluation_text` as HTML."""
     tables = (_figures(found), _classes(found), _confusions(found))
     note = f"<p>{html_lines(_left(found))}</p>" if _left(found) else ""
-    return "".join(_table(lines) for lines in tables if lines) + note
+    return "".join(html_table(lines) for lines in tables if lines) + note
 
 
 def _figures(found: ClassifierEvaluation) -> Lines:
@@ -237,22 +243,3 @@ def _left(found: ClassifierEvaluation) -> str:
         names = ", ".join(map(clean, found.missing[:5])) + (", ..." if len(found.missing) > 5 else "")
         notes.append(f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}")
     return "\n".join(notes)
-
-
-def _aligned(lines: Lines) -> str:
-    if not lines:
-        return ""
-    lines = [[clean(cell) for cell in line] for line in lines]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i]) for i, cell in enumerate(line)).rstrip()
-        for line in lines
-    )  # fmt: skip
-
-
-def _table(lines: Lines) -> str:
-    head = "".join(f"<th>{html_text(cell)}</th>" for cell in lines[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html_text(cell)}</td>" for cell in line) + "</tr>" for line in lines[1:]
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
