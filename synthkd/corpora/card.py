@@ -1,4 +1,4 @@
-"""The dataset card: a README whose head makes ``datasets.load_dataset(path)`` work."""
+"""The dataset card: a README whose YAML head makes ``datasets.load_dataset(path)`` work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from synthkd.reporting.tables import markdown_table
 
 
 def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
-    """Markdown with the YAML head of the Hugging Face hub."""
+    """Return the card as Markdown, with a YAML head as the Hugging Face hub reads it.
+
+    Args:
+        manifest: The manifest of the corpus.
+        sample: Accepted rows, of which some are shown.
+    """
     counts, recipe = manifest["counts"], manifest["recipe"]
     title = recipe["corpus"].get("title") or recipe["name"]
     head: dict[str, Any] = {
@@ -21,7 +26,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         "configs": [
             {
                 "config_name": "default",
-                # `datasets` keeps what it loaded under the folder's last name and this head: it must differ with the rows.
+                # `datasets` caches by the folder's name and this head, which must change with the rows.
                 "description": f"corpus {manifest['corpus_hash']}",
                 "data_files": [
                     {"split": split, "path": f"data/{split}-*.parquet"} for split in _splits(counts)
@@ -34,11 +39,11 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
     parts = [
         f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
         f"# {markdown(title)}",
-        _what(manifest),
+        _description(manifest),
         "## Counts\n\n"
-        + markdown_table([("", "rows"), *[(name, f"{value:,}") for name, value in _flat(counts)]]),
+        + markdown_table([("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]),
         _precision(manifest.get("critic")),
-        _unread(manifest.get("critic")),
+        _unread_numbers(manifest.get("critic")),
         _diversity(manifest["diversity"]),
         _sample(sample, manifest["kind"]["columns"]),
         _columns(manifest["kind"]["columns"]),
@@ -49,7 +54,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
 
 
 def _splits(counts: dict[str, Any]) -> list[str]:
-    """The splits that have rows: `datasets` refuses to load a folder that names an empty one."""
+    """Return the splits with rows, as `datasets` cannot load a folder with an empty split."""
     rows = {
         "accepted": counts["accepted"],
         "rejected": sum(counts["rejected"].values()) + counts["malformed"],
@@ -57,7 +62,7 @@ def _splits(counts: dict[str, Any]) -> list[str]:
     return [name for name, count in rows.items() if count] or ["accepted"]
 
 
-def _what(manifest: dict[str, Any]) -> str:
+def _description(manifest: dict[str, Any]) -> str:
     teacher, prompt = manifest["teacher"], manifest["prompt"]
     template = f"the template {markdown_code(prompt['name'])}" if prompt else "no template (recorded rows)"
     return (
@@ -68,8 +73,8 @@ def _what(manifest: dict[str, Any]) -> str:
     )
 
 
-#: What the votes on questions came to, in the order of the card.
-_HELD = {
+#: Outcomes of votes, in the order of the card.
+_VOTES = {
     "questions": "that got an answer",
     "unanimous": "with one answer only",
     "led": "with a leading answer",
@@ -77,15 +82,15 @@ _HELD = {
 }
 
 
-def _flat(counts: dict[str, Any]) -> list[tuple[str, int]]:
+def _count_rows(counts: dict[str, Any]) -> list[tuple[str, int]]:
     rows = [(name, counts[name]) for name in ("asked", "completed", "failed", "candidates", "malformed")]
     rows += [(f"rejected by {name}", value) for name, value in counts["rejected"].items()]
     rows.append(("accepted", counts["accepted"]))
     votes = counts.get("votes") or {}
-    return rows + [(f"questions {_HELD[name]}", votes[name]) for name in _HELD if name in votes]
+    return rows + [(f"questions {_VOTES[name]}", votes[name]) for name in _VOTES if name in votes]
 
 
-def _unread(critic: dict[str, Any] | None) -> str:
+def _unread_numbers(critic: dict[str, Any] | None) -> str:
     names = (critic or {}).get("numbers_not_read")
     if not names:
         return ""
@@ -123,14 +128,14 @@ def _precision(critic: dict[str, Any] | None) -> str:
             f"## Precision\n\nAsked: {asked:.0%} in each {markdown(critic['each'])}:"
             f" {markdown(critic['sentence'])}.{_without(critic)}{tested}"
         )
-    found = (
+    figures = (
         f"threshold {critic['threshold']:.4f}, precision {critic['precision']:.1%} on"
         f" {critic['held_out']['held_out_rows']:,} held-out labels, AUC {critic['held_out']['auc']:.3f}"
     )
     tested = f"{sentence}." if shift else ""
     return (
         f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows is at"
-        f" least that ({found}). It holds for candidates that are drawn as the labelled ones were.{tested}"
+        f" least that ({figures}). It holds for candidates that are drawn as the labelled ones were.{tested}"
     )
 
 
@@ -154,15 +159,15 @@ def _without(critic: dict[str, Any]) -> str:
     )
 
 
-def _diversity(found: dict[str, Any]) -> str:
-    if not found.get("stages"):
+def _diversity(diversity: dict[str, Any]) -> str:
+    if not diversity.get("stages"):
         return ""
-    rows, cost = diversity_rows(found), cost_sentence(found)
-    said = (
-        f"Texts are compared on {found['rows_compared']:,} rows of each stage, drawn by hash. distinct-n, entropy and the"
+    rows, cost = diversity_rows(diversity), cost_sentence(diversity)
+    note = (
+        f"Texts are compared on {diversity['rows_compared']:,} rows of each stage, drawn by hash. distinct-n, entropy and the"
         " soft-unique share are higher, self-BLEU and compression lower, where rows differ more."
     )
-    return "\n\n".join(part for part in ("## Diversity", markdown_table(rows), said, cost) if part)
+    return "\n\n".join(part for part in ("## Diversity", markdown_table(rows), note, cost) if part)
 
 
 def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
@@ -176,18 +181,18 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     return "## Some accepted rows\n\n" + markdown_table(rows, left=len(columns))
 
 
-def _columns(own: list[str]) -> str:
-    said = [
-        *((name, "content of the candidate") for name in own),
+def _columns(columns: list[str]) -> str:
+    meanings = [
+        *((name, "content of the candidate") for name in columns),
         ("id", "content hash: equal for equal knowledge"),
         ("text", "the candidate as a sentence"),
         ("input_id", "which input it answers"),
         ("completion_key, sample_index", "which completion it was parsed from"),
         ("prompt, teacher", "template, and who wrote it"),
         ("logprob, tokens, finish_reason, raw", "of the completion; logprob is the sum in nats"),
-        ("recurrence", "how many completions say the same"),
-        ("votes", "how many completions of the question give this row's answer"),
-        ("agreement", "their share, by weight, of the completions that came for the question"),
+        ("recurrence", "number of completions with an equal candidate"),
+        ("votes", "number of completions of the question that give this row's answer"),
+        ("agreement", "their share, by weight, of the completions of the question"),
         (
             "margin",
             "lead over the next answer as a share; of another answer than the winner's: what it lacks, below zero",
@@ -196,4 +201,4 @@ def _columns(own: list[str]) -> str:
         ("score", "the critic's probability of being valid"),
         ("rejected_by, reason", "the outcome: empty if accepted"),
     ]
-    return "## Columns\n\n" + markdown_table([("column", "meaning"), *said], left=2)
+    return "## Columns\n\n" + markdown_table([("column", "meaning"), *meanings], left=2)

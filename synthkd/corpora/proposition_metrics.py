@@ -1,8 +1,11 @@
-"""Entailment by a transformers checkpoint for natural language inference."""
+"""Precision and recall of propositions by entailment: reference-free (RF) and reference-based (RB).
+
+Scorers of entailment are words in common, equality, or a checkpoint for natural language inference.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,23 +20,30 @@ from synthkd.text.normal_forms import normal_phrase
 
 
 def entailment_class(labels: Mapping[int, str]) -> int:
-    """Which class of a checkpoint is entailment, by its name. Raises `InputError` where no name says it."""
-    found = [
+    """Return the class of a checkpoint that is entailment, by its name.
+
+    Raises:
+        InputError: If not exactly one class is named so.
+    """
+    numbers_of_entailment = [
         number
         for number, name in labels.items()
         if "entail" in name.casefold()
         and not name.casefold().replace("-", "_").startswith(("not", "non", "no_"))
     ]
-    if len(found) != 1:
+    if len(numbers_of_entailment) != 1:
         raise InputError(
             f"no class of this checkpoint is named entailment (there are: {', '.join(labels.values())}); set id2label in"
             " its config.json"
         )
-    return found[0]
+    return numbers_of_entailment[0]
 
 
 class EntailmentModel:
-    """P(entailment) of (premise, hypothesis). A premise that is too long is cut at its end; ``cut`` counts those."""
+    """P(entailment) of (premise, hypothesis) by a transformers checkpoint.
+
+    Premises that are too long are truncated; ``truncated`` counts them.
+    """
 
     def __init__(self, folder: str, batch: int = 32, device: str | None = None) -> None:
         require_extra("an entailment model", "local", "torch", "transformers")
@@ -45,16 +55,16 @@ class EntailmentModel:
                 f"{folder}: no checkpoint here (config.json is missing), and no scorer of that name"
             )
         self.name = Path(folder).resolve().name
-        self.cut = 0
+        self.truncated = 0
         self._batch = batch
         self._torch: Any = torch
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        # Safetensors only, and never code that comes with a checkpoint: a pickle could run anything.
+        # Safetensors and no remote code: a pickle could run anything.
         if problem := unsafe_checkpoint(Path(folder)):
             raise InputError(f"{problem}; an entailment model is a transformers checkpoint with safetensors")
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            # Padding on the left would move the places of a pair's tokens, and so its score, with its neighbours.
+            # Padding on the left would shift positions, so that scores depended on the batch.
             self._tokenizer.padding_side = "right"
             model: Any = AutoModelForSequenceClassification.from_pretrained(
                 folder, trust_remote_code=False, use_safetensors=True
@@ -74,19 +84,19 @@ class EntailmentModel:
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
-        found = [0.0] * len(pairs)
+        all_scores = [0.0] * len(pairs)
         for start in range(0, len(order), self._batch):
             places = order[start : start + self._batch]
             for place, score in zip(places, self._scores([pairs[i] for i in places]), strict=True):
-                found[place] = score
-        return found
+                all_scores[place] = score
+        return all_scores
 
     def _scores(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         premises, hypotheses = zip(*pairs, strict=True)
         read = self._tokenizer(
             list(premises), list(hypotheses), padding=True, truncation="only_first", max_length=self._longest, return_tensors="pt"
         )  # fmt: skip
-        self.cut += int((read["attention_mask"].sum(dim=1) >= self._longest).sum())
+        self.truncated += int((read["attention_mask"].sum(dim=1) >= self._longest).sum())
         with self._torch.inference_mode():
             logits = self._model(**read.to(self._device)).logits
         scores: list[float] = logits.float().softmax(dim=1)[:, self._class].clamp(0, 1).tolist()
@@ -97,7 +107,7 @@ Pair = tuple[str, str]
 
 
 class EntailmentScorer(Protocol):
-    """A scorer: for each (premise, hypothesis) a number in [0, 1]. ``name`` is printed with what it scored."""
+    """A function from (premise, hypothesis) pairs to numbers in [0, 1]; scores name the scorer."""
 
     name: str
 
@@ -106,7 +116,7 @@ class EntailmentScorer(Protocol):
 
 @dataclass(frozen=True)
 class PropositionScores:
-    """Precision, recall and F1, with the name of the measure and of the scorer."""
+    """Precision, recall and F1, with the names of measure and scorer."""
 
     measure: str
     scorer: str
@@ -116,7 +126,7 @@ class PropositionScores:
 
     @property
     def f1(self) -> float:
-        """The harmonic mean."""
+        """Harmonic mean of precision and recall."""
         both = self.precision + self.recall
         return 2 * self.precision * self.recall / both if both else 0.0
 
@@ -127,32 +137,36 @@ class PropositionScores:
 def reference_free(
     text: str, sentences: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
 ) -> PropositionScores:
-    """RF: whether the text entails each proposition, and all propositions together each sentence."""
+    """Return RF: entailment of each proposition by the text, and of each sentence by all propositions."""
     if not predicted or not sentences:
         return PropositionScores("RF", scorer.name, 0.0, 0.0)
     whole = " ".join(predicted)
-    found = _asked(scorer, [*((text, one) for one in predicted), *((whole, one) for one in sentences)])
+    scores = _pair_scores(scorer, [*((text, one) for one in predicted), *((whole, one) for one in sentences)])
     return PropositionScores(
-        "RF", scorer.name, float(found[: len(predicted)].mean()), float(found[len(predicted) :].mean())
+        "RF", scorer.name, float(scores[: len(predicted)].mean()), float(scores[len(predicted) :].mean())
     )
 
 
 def reference_based(
     gold: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
 ) -> PropositionScores:
-    """RB: whether each proposition has a gold one that says the same, and the other way round."""
+    """Return RB: the share of propositions equivalent to a gold one, and of gold ones to a proposition."""
     if not predicted or not gold:
         return PropositionScores("RB", scorer.name, 0.0, 0.0)
-    there = [(p, q) for p in gold for q in predicted]
-    found = _asked(scorer, [*there, *((q, p) for p, q in there)])
-    both = np.minimum(found[: len(there)], found[len(there) :]).reshape(len(gold), len(predicted))
+    pairs = [(p, q) for p in gold for q in predicted]
+    scores = _pair_scores(scorer, [*pairs, *((q, p) for p, q in pairs)])
+    both = np.minimum(scores[: len(pairs)], scores[len(pairs) :]).reshape(len(gold), len(predicted))
     return PropositionScores(
         "RB", scorer.name, float(both.max(axis=0).mean()), float(both.max(axis=1).mean())
     )
 
 
 def mean_scores(scores: Iterable[PropositionScores]) -> PropositionScores:
-    """The mean over texts; all must be of one measure and one scorer."""
+    """Return the mean over texts.
+
+    Raises:
+        ValueError: For no scores, or scores of different measures or scorers.
+    """
     found = list(scores)
     if not found:
         raise ValueError("no scores to take the mean of")
@@ -167,8 +181,8 @@ def mean_scores(scores: Iterable[PropositionScores]) -> PropositionScores:
     )
 
 
-def _asked(scorer: EntailmentScorer, pairs: Sequence[Pair]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Scores of pairs; each distinct pair is asked once."""
+def _pair_scores(scorer: EntailmentScorer, pairs: Sequence[Pair]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the scores of pairs; each distinct pair is scored once."""
     distinct = list(dict.fromkeys(pairs))
     scores = np.asarray(list(scorer(distinct)), dtype=np.float64)
     if scores.shape != (len(distinct),):
@@ -180,7 +194,7 @@ def _asked(scorer: EntailmentScorer, pairs: Sequence[Pair]) -> np.ndarray[Any, n
 
 
 class ExactScorer:
-    """1 where both texts are the same but for case, articles and edge punctuation."""
+    """1 if both texts are equal except for case, articles and edge punctuation, else 0."""
 
     name = "exact"
 
@@ -189,8 +203,10 @@ class ExactScorer:
 
 
 class OverlapScorer:
-    """Share of the hypothesis's words that the premise has; a number counts by its value. Knows nothing of meaning:
-    it takes `the dog bit the man` for `the man bit the dog`."""
+    """Share of the hypothesis's words in the premise; numbers count by value.
+
+    Order and meaning are ignored: `the dog bit the man` equals `the man bit the dog`.
+    """
 
     name = "overlap"
 
@@ -215,13 +231,13 @@ class OverlapScorer:
         return known
 
 
-def entailment_model(folder: str, batch: int = 32, device: str | None = None) -> EntailmentScorer:
-    """A scorer from the folder of a transformers checkpoint for natural language inference. Needs the extra `local`."""
-
-    return EntailmentModel(folder, batch, device)
-
-
 def scorer_named(name: str) -> EntailmentScorer:
-    """`overlap`, `exact`, or the folder of an entailment model."""
-    known: dict[str, Callable[[], EntailmentScorer]] = {"overlap": OverlapScorer, "exact": ExactScorer}
-    return known[name]() if name in known else entailment_model(name)
+    """Return the scorer `overlap` or `exact`, or that of an entailment model's folder.
+
+    A model needs the extra `local`.
+    """
+    if name == "overlap":
+        return OverlapScorer()
+    if name == "exact":
+        return ExactScorer()
+    return EntailmentModel(name)

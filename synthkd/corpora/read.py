@@ -22,18 +22,18 @@ from synthkd.reporting.tables import html_table
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus on disk. Nothing is read until it is asked for."""
+    """A corpus on disk; rows are read when they are first used."""
 
     path: Path
 
     @cached_property
-    def _opened(self) -> CorpusSnapshot:
+    def _snapshot(self) -> CorpusSnapshot:
         return CorpusSnapshot(self.path)
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What was done, with hashes."""
-        return self._opened.manifest
+        """The manifest: recipe, counts, hashes."""
+        return self._snapshot.manifest
 
     @property
     def hash(self) -> str:
@@ -41,34 +41,38 @@ class Corpus:
         return str(self.manifest["corpus_hash"])
 
     def dataset(self, split: str = "accepted") -> Any:
-        """The rows of ``accepted`` or ``rejected`` as a pyarrow dataset: lazy, filterable.
+        """Return a split as a pyarrow dataset, which is lazy and can be filtered.
 
-        It reads the files that were there when the corpus was opened, also when the corpus is replaced meanwhile.
+        The dataset reads the files that existed when the corpus was opened, even if the corpus is replaced
+        later.
+
+        Args:
+            split: ``accepted`` or ``rejected``.
 
         Raises:
-            StorageError: If a file is missing, cut, or not of the manifest.
+            StorageError: If a file is missing, damaged, or not of the manifest.
         """
         if split not in ("accepted", "rejected"):
             raise InputError(f"no split {split!r} in a corpus; there are accepted and rejected")
-        return self._opened.dataset(split)
+        return self._snapshot.dataset(split)
 
     def table(self, split: str = "accepted") -> pa.Table:
-        """All rows of a split as a pyarrow table."""
+        """Return all rows of a split as a pyarrow table."""
         with self._reading():
             return self.dataset(split).to_table()
 
     def head(self, rows: int, columns: list[str]) -> list[dict[str, Any]]:
-        """The first accepted rows, these columns of them."""
+        """Return columns of the first accepted rows."""
         with self._reading():
-            found: list[dict[str, Any]] = self.dataset().head(rows, columns=columns).to_pylist()
-        return found
+            first: list[dict[str, Any]] = self.dataset().head(rows, columns=columns).to_pylist()
+        return first
 
     def _reading(self) -> AbstractContextManager[None]:
         return parquet_errors(self.path, "publish the corpus again")
 
     @cached_property
     def diversity(self) -> dict[str, Any]:
-        """Diversity after each stage, as the manifest has it; counted anew where a corpus is older than that."""
+        """Diversity after each stage, from the manifest; computed for corpora without it."""
         from synthkd.corpora.diversity import corpus_diversity
 
         found = self.manifest.get("diversity")
@@ -87,7 +91,7 @@ class Corpus:
         return self.table("rejected")
 
     def find(self, candidate: str) -> Iterator[dict[str, Any]]:
-        """Every row whose id begins with ``candidate``, accepted or not."""
+        """Yield the accepted and rejected rows whose id begins with ``candidate``."""
         import pyarrow.dataset as ds
 
         for split in ("accepted", "rejected"):
@@ -98,7 +102,11 @@ class Corpus:
             yield from rows.to_pylist()
 
     def verify(self) -> None:
-        """Check every file against the manifest; `InputError` names the first that differs."""
+        """Compare the hashes of all files with the manifest.
+
+        Raises:
+            InputError: With the first file that differs.
+        """
         for name, expected in self.manifest["files"].items():
             path = self.path / name
             if not path.is_file() or file_hash(path) != expected:
@@ -121,11 +129,11 @@ class Corpus:
 
 
 def load_corpus(path: str | Path) -> Corpus:
-    """Open a corpus folder. What it reads stays of one writing, also when the folder is replaced meanwhile.
+    """Open the folder of a corpus. Reads stay consistent even if the folder is replaced later.
 
     Raises:
         InputError: If there is no corpus.
-        StorageError: If its manifest was cut or altered.
+        StorageError: If its manifest is damaged.
     """
     corpus = Corpus(Path(path))
     _ = corpus.manifest

@@ -1,4 +1,4 @@
-"""The columns of a candidate, from the moment it is parsed to the corpus."""
+"""The columns of a candidate, from parsing to the corpus."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from synthkd.kinds.base import Kind
 
-#: Columns that every candidate bears, beside its kind's own.
+#: Columns of every candidate, besides those of its kind.
 COMMON_FIELDS = [
     pa.field("id", pa.string()),
     pa.field("kind", pa.string()),
@@ -21,9 +21,9 @@ COMMON_FIELDS = [
     pa.field("finish_reason", pa.string()),
     pa.field("raw", pa.string()),
 ]
-#: Columns that filtering adds. ``recurrence`` counts the completions that say the same; the four after it come from the
-#: votes: completions that vote for the row's answer, their share (by weight), its lead over the next answer, and the
-#: entropy of all answers to the question in nats.
+#: Columns that filtering adds. ``recurrence`` is the number of completions with an equal candidate; the next
+#: four come from the votes: completions that vote for the row's answer, their share by weight, its lead over
+#: the next answer, and the entropy of all answers to the question in nats.
 FILTER_FIELDS = [
     pa.field("recurrence", pa.int32()),
     pa.field("votes", pa.int32()),
@@ -37,9 +37,9 @@ FILTER_FIELDS = [
 
 
 def candidate_schema(kind: Kind) -> pa.Schema:
-    """Schema of filtered candidates: id and kind, the kind's columns and details, provenance, outcome."""
+    """Return the schema of filtered candidates: the kind's columns, provenance and outcome."""
     own = [pa.field(column, pa.string()) for column in kind.columns]
     own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
-    # A kind whose content is a `text` has it there, and not also as a sentence.
+    # A kind with a column `text` has no further sentence.
     rest = [field for field in COMMON_FIELDS[2:] if field.name not in kind.columns]
     return pa.schema([*COMMON_FIELDS[:2], *own, *rest, *FILTER_FIELDS])

@@ -1,8 +1,8 @@
-"""Hold the files of one corpus open, so that a replacement meanwhile cannot mix it with another.
+"""A snapshot of a corpus: its files stay open, so that a replaced corpus is not mixed with the new one.
 
-All files are opened through one descriptor of the folder: they are of one writing, whatever takes the folder's place in
-between, and can be read until the last reader is gone. Where a system has no such descriptors, or for a corpus of very
-many files, files are opened by their path, and each is checked against the manifest by the hash in its footer.
+All files are opened through one descriptor of the folder, so they belong together and can be read as long
+as needed. On systems without such descriptors, and for corpora of very many files, files are opened by
+path, and the hash in each footer is compared with the manifest.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from synthkd.corpora.write import MANIFEST, parquet_errors
 from synthkd.errors import InputError, StorageError
 from synthkd.storage import displaced_folder, parse_json, storage_errors
 
-#: Files that are held open at most.
+#: Maximum number of open files.
 _MOST = 256
-#: Times that opening begins anew because the folder was replaced meanwhile.
+#: Attempts to open a folder that is being replaced.
 _TRIES = 100
 _FDS = Path("/proc/self/fd")
-_CAN_HOLD = os.open in os.supports_dir_fd and _FDS.is_dir()
+_CAN_KEEP_OPEN = os.open in os.supports_dir_fd and _FDS.is_dir()
 _NAME = re.compile(r"data/(accepted|rejected)-\d{5,}\.parquet")
 _REMEDY = "publish the corpus again"
 
@@ -55,7 +55,7 @@ class _Recipe(BaseModel):
 
 
 class CorpusManifest(BaseModel):
-    """A corpus' manifest, as far as readers need it."""
+    """The fields of a manifest that readers need."""
 
     manifest_version: int
     kind: _Kind
@@ -75,28 +75,28 @@ class CorpusManifest(BaseModel):
 
 
 class CorpusSnapshot:
-    """A manifest and the files that it names, of one writing of a corpus."""
+    """The manifest and the open files of a corpus at one time."""
 
     def __init__(self, path: Path) -> None:
         """Open a corpus.
 
         Raises:
             InputError: If there is no corpus.
-            StorageError: If its manifest was cut or altered.
+            StorageError: If its manifest is damaged.
         """
         self.path = path
         self.manifest: dict[str, Any] = {}
-        self._held: dict[str, int] = {}
-        weakref.finalize(self, _close, self._held)
+        self._files: dict[str, int] = {}
+        weakref.finalize(self, _close, self._files)
         for _ in range(_TRIES):
             if self._open():
                 return
         raise StorageError(f"{path}: replaced again and again while it was opened; wait until that has ended")
 
     def _open(self) -> bool:
-        """Open manifest and files through the folder. Returns False if the folder was replaced meanwhile."""
+        """Open manifest and files. Returns False if the folder was replaced meanwhile."""
         path = self.path / MANIFEST
-        if not _CAN_HOLD:
+        if not _CAN_KEEP_OPEN:
             with storage_errors(path):
                 if not path.is_file():
                     raise InputError(_nothing(self.path))
@@ -115,42 +115,46 @@ class CorpusSnapshot:
                     return False
                 raise InputError(_nothing(self.path)) from None
             self.manifest = parse_json(path, data, CorpusManifest)
-            return self._hold(folder)
+            return self._open_files(folder)
         finally:
             os.close(folder)
 
-    def _hold(self, folder: int) -> bool:
+    def _open_files(self, folder: int) -> bool:
         names = self.manifest["files"]
         for name in names if len(names) <= _MOST else ():
             try:
-                self._held[name] = os.open(name, os.O_RDONLY, dir_fd=folder)
+                self._files[name] = os.open(name, os.O_RDONLY, dir_fd=folder)
             except FileNotFoundError:
                 if self._replaced(folder):
-                    _close(self._held)
+                    _close(self._files)
                     return False
             except OSError:
-                # Too many files are open: read by path.
-                _close(self._held)
+                # Too many open files: read by path.
+                _close(self._files)
                 break
         return True
 
     def _replaced(self, folder: int) -> bool:
         try:
-            now, held = os.stat(self.path), os.fstat(folder)
+            current, opened = os.stat(self.path), os.fstat(folder)
         except OSError:
             return False
-        return (now.st_dev, now.st_ino) != (held.st_dev, held.st_ino)
+        return (current.st_dev, current.st_ino) != (opened.st_dev, opened.st_ino)
 
     def names(self, split: str) -> list[str]:
-        """Names of a split's files, in order."""
+        """Return the names of a split's files, in order."""
         return sorted(name for name in self.manifest["files"] if name.startswith(f"data/{split}-"))
 
     def open_file(self, name: str) -> pa.NativeFile:
-        """A file of this writing of the corpus. Raises `StorageError` for one that is missing, cut or altered."""
+        """Open a file of the snapshot.
+
+        Raises:
+            StorageError: If the file is missing, damaged, or not of the manifest.
+        """
         path = self.path / name
         with parquet_errors(path, _REMEDY):
-            held = self._held.get(name)
-            file = pa.OSFile(str(path if held is None else _FDS / str(held)))
+            descriptor = self._files.get(name)
+            file = pa.OSFile(str(path if descriptor is None else _FDS / str(descriptor)))
             metadata = pq.read_metadata(file).metadata or {}
         expected = self.manifest.get("manifest_hash")
         if (
@@ -164,8 +168,8 @@ class CorpusSnapshot:
         return file
 
     def dataset(self, split: str) -> Any:
-        """A split's rows as a pyarrow dataset that reads this writing of the corpus only."""
-        # Imported here: it takes as long as all the rest of synthkd, and brings pandas where that is installed.
+        """Return a split as a pyarrow dataset that reads the files of the snapshot only."""
+        # Imported here, as it is slow to import, and imports pandas if that is installed.
         import pyarrow.dataset as ds
 
         names = self.names(split)
@@ -173,26 +177,26 @@ class CorpusSnapshot:
             raise StorageError(f"{self.path}: its manifest names no {split} files; it was altered")
         for name in names:
             self.open_file(name).close()
-        return ds.dataset(names, format="parquet", filesystem=fs.PyFileSystem(_Files(self)))
+        return ds.dataset(names, format="parquet", filesystem=fs.PyFileSystem(_SnapshotFiles(self)))
 
     def __reduce__(self) -> tuple[type[CorpusSnapshot], tuple[Path]]:
         return CorpusSnapshot, (self.path,)
 
 
-class _Files(fs.FileSystemHandler):  # type: ignore[misc]
-    """The files of an opened corpus, for pyarrow."""
+class _SnapshotFiles(fs.FileSystemHandler):  # type: ignore[misc]
+    """A file system of the files of a snapshot, for pyarrow."""
 
-    def __init__(self, opened: CorpusSnapshot) -> None:
-        self.opened = opened
+    def __init__(self, snapshot: CorpusSnapshot) -> None:
+        self.snapshot = snapshot
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Files) and other.opened is self.opened
+        return isinstance(other, _SnapshotFiles) and other.snapshot is self.snapshot
 
     def __hash__(self) -> int:
         return id(self.opened)
 
-    def __reduce__(self) -> tuple[type[_Files], tuple[CorpusSnapshot]]:
-        return _Files, (self.opened,)
+    def __reduce__(self) -> tuple[type[_SnapshotFiles], tuple[CorpusSnapshot]]:
+        return _SnapshotFiles, (self.snapshot,)
 
     def get_type_name(self) -> str:
         return "synthkd"
@@ -203,16 +207,16 @@ class _Files(fs.FileSystemHandler):  # type: ignore[misc]
     def get_file_info(self, paths: Sequence[str]) -> list[fs.FileInfo]:
         return [
             fs.FileInfo(
-                path, fs.FileType.File if path in self.opened.manifest["files"] else fs.FileType.NotFound
+                path, fs.FileType.File if path in self.snapshot.manifest["files"] else fs.FileType.NotFound
             )
             for path in paths
         ]
 
     def open_input_file(self, path: str) -> pa.NativeFile:
-        return self.opened.open_file(path)
+        return self.snapshot.open_file(path)
 
     def open_input_stream(self, path: str) -> pa.NativeFile:
-        return self.opened.open_file(path)
+        return self.snapshot.open_file(path)
 
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotImplementedError("a corpus is read only")
@@ -231,8 +235,8 @@ def _nothing(path: Path) -> str:
     return said
 
 
-def _close(held: dict[str, int]) -> None:
-    for descriptor in held.values():
+def _close(files: dict[str, int]) -> None:
+    for descriptor in files.values():
         with suppress(OSError):
             os.close(descriptor)
-    held.clear()
+    files.clear()

@@ -1,4 +1,4 @@
-"""Write a corpus: filtered rows into Parquet, with manifest and card, whole or not at all."""
+"""Write a corpus: filtered rows as Parquet, with manifest and dataset card, atomically."""
 
 from __future__ import annotations
 
@@ -24,14 +24,23 @@ _ROW_GROUP = 65_536
 def write_corpus(
     folder: Path, filtered: Path, schema: pa.Schema, manifest: dict[str, Any], rows_per_file: int
 ) -> dict[str, Any]:
-    """Replace ``folder`` by a corpus made of the ``part-*.parquet`` in ``filtered``.
+    """Replace a folder by a corpus of filtered rows.
 
-    Rows keep their order: in the order of their questions' hashes, then of their ids, so equal rows give
-    equal files. The footer of each file repeats
-    ``manifest_hash``. Returns the manifest with the files' hashes and the corpus hash.
+    Rows keep their order, by the hashes of their questions, then by their ids, so that equal rows give
+    equal files. The footer of each file repeats the manifest's hash.
+
+    Args:
+        folder: Folder of the corpus.
+        filtered: Folder of the filtered rows, ``part-*.parquet``.
+        schema: Schema of the rows.
+        manifest: The manifest, without hashes.
+        rows_per_file: Maximum rows of a file.
+
+    Returns:
+        The manifest with the hashes of files and corpus.
 
     Raises:
-        StorageError: If ``folder`` holds anything but a corpus, or a part is cut.
+        StorageError: If ``folder`` holds anything but a corpus, or a part is damaged.
     """
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
     footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
@@ -52,13 +61,13 @@ def write_corpus(
 
 @contextmanager
 def parquet_errors(path: Path, remedy: str) -> Iterator[None]:
-    """Name the Parquet file that cannot be read, and what to do."""
+    """Raise errors of a Parquet file as `StorageError`, with its path and a remedy."""
     try:
         yield
     except FileNotFoundError:
         raise StorageError(f"{path}: missing; {remedy}") from None
     except (OSError, pa.ArrowException, KeyError) as error:
-        # A full disk of the writer is an OSError as well, and is told as one.
+        # An OSError with a number is one of the system, such as a full disk.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -66,19 +75,19 @@ def parquet_errors(path: Path, remedy: str) -> Iterator[None]:
 
 
 def _rows(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
-    """Row groups of one size, so that how the rows were partitioned cannot be seen in the files."""
-    held: list[pa.RecordBatch] = []
+    """Yield row groups of equal size, so that files do not depend on the partitions."""
+    batches: list[pa.RecordBatch] = []
     count = 0
     for batch in _chosen(filtered, accepted):
-        held.append(batch)
+        batches.append(batch)
         count += batch.num_rows
         while count >= _ROW_GROUP:
-            table = pa.Table.from_batches(held).combine_chunks()
+            table = pa.Table.from_batches(batches).combine_chunks()
             yield table.slice(0, _ROW_GROUP)
-            held = table.slice(_ROW_GROUP).to_batches()
+            batches = table.slice(_ROW_GROUP).to_batches()
             count -= _ROW_GROUP
     if count:
-        yield pa.Table.from_batches(held).combine_chunks()
+        yield pa.Table.from_batches(batches).combine_chunks()
 
 
 def _chosen(filtered: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
@@ -99,7 +108,7 @@ def _write_split(
     schema: pa.Schema,
     rows_per_file: int,
 ) -> None:
-    """Files of at most ``rows_per_file`` rows; one file also where there is no row, so that readers find it."""
+    """Write files of at most ``rows_per_file`` rows; an empty split has one file too."""
     number, room, writer = 0, rows_per_file, _open(folder, name, 0, schema)
     try:
         for table in tables:

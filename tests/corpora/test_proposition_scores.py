@@ -147,7 +147,7 @@ def test_a_checkpoint_scores_between_nought_and_one(tmp_path: Path) -> None:
     scorer = scorer_named(str(tmp_path))
     scores = scorer([("a cat " * 20, "a cat can run"), ("a cat", "run")])
     assert all(0 < score < 1 for score in scores)
-    assert scorer.cut == 1  # type: ignore[attr-defined]
+    assert scorer.truncated == 1  # type: ignore[attr-defined]
     assert scorer.name == tmp_path.name
 
 

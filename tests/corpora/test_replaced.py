@@ -102,7 +102,7 @@ def test_an_open_corpus_is_read_as_it_was_opened(corpus: Path, tmp_path: Path) -
 def test_files_that_are_opened_by_path_are_refused_if_they_are_of_another_writing(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("synthkd.corpora.snapshot._CAN_HOLD", False)
+    monkeypatch.setattr("synthkd.corpora.snapshot._CAN_KEEP_OPEN", False)
     opened = load_corpus(corpus)
     assert names_read(opened) == {"a"}
     lazy = opened.dataset()

@@ -1,4 +1,4 @@
-"""How different the rows of a corpus are from each other, after each stage, and what the critic cost of it."""
+"""Diversity of the rows of a corpus after each stage, and what the critic costs of it."""
 
 from synthkd.corpora.diversity.stages import STAGES, compare_corpora, corpus_diversity, stage_diversity
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows

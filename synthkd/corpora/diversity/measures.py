@@ -1,7 +1,6 @@
-"""Measures of how different texts are, as pure functions of a list of texts. Higher is more diverse but for
-`self_bleu` and `compression`.
+"""Diversity measures of a list of texts. Higher is more diverse, except for `self_bleu` and `compression`.
 
-All of them depend on the number of texts: compare equal numbers only.
+All measures depend on the number of texts: compare equal numbers only.
 """
 
 from __future__ import annotations
@@ -20,12 +19,15 @@ Grams = Mapping[tuple[str, ...], int]
 
 
 def word_tokens(text: str) -> list[str]:
-    """Lower-case words, and marks by themselves."""
+    """Return lower-case words and single punctuation marks."""
     return _WORD.findall(text.lower())
 
 
 def distinct_n(texts: Sequence[Words], n: int) -> float:
-    """distinct-n (Li et al. 2016, arXiv 1510.03055): different n-grams over all n-grams; 0 where there is none."""
+    """Return distinct-n, different n-grams over all n-grams (Li et al. 2016, arXiv 1510.03055).
+
+    0 if there are no n-grams.
+    """
     seen: set[tuple[str, ...]] = set()
     total = 0
     for text in texts:
@@ -36,17 +38,20 @@ def distinct_n(texts: Sequence[Words], n: int) -> float:
 
 
 def compression(texts: Sequence[str]) -> float:
-    """Compression ratio (Shaib et al. 2024, arXiv 2403.00553): bytes of the texts, a line each, over their bytes after
-    zlib at level 6. Low where they differ, high where they repeat each other; 0 where there is nothing."""
+    """Return the compression ratio (Shaib et al. 2024, arXiv 2403.00553).
+
+    Bytes of the texts, a line each, over their bytes after zlib at level 6. High for repetitive texts; 0 for
+    no texts.
+    """
     plain = "\n".join(texts).encode("utf-8", "replace")
     return len(plain) / len(zlib.compress(plain, 6)) if plain else 0.0
 
 
 def self_bleu(texts: Sequence[Words], n: int = 4) -> float:
-    """Self-BLEU (Zhu et al. 2018, arXiv 1802.01886): mean BLEU-n of each text against all others as its references.
+    """Return self-BLEU, the mean BLEU-n of each text against all others (arXiv 1802.01886).
 
-    n-grams above the first are counted with one added to both sides (Lin and Och 2004), as most texts here are
-    shorter than a sentence; a text without words counts 0. 0 where there are fewer than two texts.
+    Counts of n-grams above the first have one added on both sides (Lin and Och 2004), as most texts are
+    shorter than a sentence. A text without words counts 0; 0 for fewer than two texts.
     """
     if len(texts) < 2:
         return 0.0
@@ -79,7 +84,7 @@ def _bleu_of(
 
 
 def _nearest_length(length: int, lengths: Counter[int]) -> int:
-    """The length of another text that is nearest, the shorter of two."""
+    """Return the nearest length of another text, the shorter of two."""
     if lengths[length] > 1:
         return length
     return min((other for other in lengths if other != length), key=lambda x: (abs(x - length), x))
@@ -90,7 +95,7 @@ def _grams(text: Words, n: int) -> Grams:
 
 
 def _two_greatest(all_grams: Iterable[Grams]) -> dict[tuple[str, ...], tuple[int, int, int]]:
-    """Of each n-gram: its greatest count in one text, which text that is, and the greatest count in the others."""
+    """Return, for each n-gram, its greatest count, that text, and the greatest count in other texts."""
     tops: dict[tuple[str, ...], tuple[int, int, int]] = {}
     for place, grams in enumerate(all_grams):
         for gram, count in grams.items():
@@ -103,8 +108,11 @@ def _two_greatest(all_grams: Iterable[Grams]) -> dict[tuple[str, ...], tuple[int
 
 
 def soft_unique(texts: Sequence[Words], limit: float = 0.5) -> float:
-    """Share of the texts that stay when each is kept only if its BLEU-2 against every kept one is below ``limit``: the
-    `size (div)` of symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178), over the number of texts."""
+    """Return the share of texts whose BLEU-2 against every text kept before is below ``limit``.
+
+    This is `size (div)` of symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178) over the
+    number of texts.
+    """
     kept: list[tuple[Words, Grams, Grams]] = []
     for text in texts:
         mine = (text, _grams(text, 1), _grams(text, 2))
@@ -114,7 +122,7 @@ def soft_unique(texts: Sequence[Words], limit: float = 0.5) -> float:
 
 
 def _bleu2(mine: tuple[Words, Grams, Grams], other: tuple[Words, Grams, Grams]) -> float:
-    """BLEU-2 against one reference, not smoothed; without two words on a side, BLEU-1."""
+    """Return BLEU-2 against one reference, unsmoothed; BLEU-1 if a side has a single word."""
     (text, *grams), (reference, *theirs) = mine, other
     if not text or not reference:
         return float(not text and not reference)
@@ -127,13 +135,13 @@ def _bleu2(mine: tuple[Words, Grams, Grams], other: tuple[Words, Grams, Grams]) 
 
 
 def entropy(counts: Iterable[int]) -> float:
-    """Shannon entropy in nats of a distribution given by counts."""
+    """Return the Shannon entropy, in nats, of a distribution given by counts."""
     values = [count for count in counts if count]
     total = sum(values)
     return -sum(count / total * math.log(count / total) for count in values) if total else 0.0
 
 
-#: What is measured on a sample of texts: name -> of plain texts and their words.
+#: Name -> measure of texts and their words.
 ON_TEXTS: dict[str, Callable[[Sequence[str], Sequence[Words]], float]] = {
     "distinct_1": lambda _, w: distinct_n(w, 1),
     "distinct_2": lambda _, w: distinct_n(w, 2),

@@ -1,5 +1,7 @@
-"""What is kept of a stream to measure it: a sample that does not depend on the order of rows, and the number of
-different values. Both are of bounded size."""
+"""Sketches of a stream, of bounded size: a uniform sample and the number of distinct values.
+
+Neither depends on the order of the rows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
 
 class TextSample:
-    """The ``size`` rows with the smallest hash of their (id, completion): uniform, and the same in any order."""
+    """A uniform sample: the rows with the smallest hash of id and completion."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -26,7 +28,7 @@ class TextSample:
         self._texts: list[str] = []
 
     def add(self, hashes: Hashes, texts: pa.Array) -> None:
-        """Take in the rows of a batch: ``hashes`` (rows,) and their texts."""
+        """Add the rows of a batch: (rows,) hashes and texts."""
         self.count += len(hashes)
         places = np.arange(len(hashes))
         if len(self._hashes) == self.size:
@@ -42,33 +44,36 @@ class TextSample:
         self._texts = [all_texts[i] for i in order]
 
     def first(self, rows: int) -> list[str]:
-        """So many of the sampled texts, in the order of their hashes: a smaller uniform sample."""
+        """Return the first texts of the sample: a smaller uniform sample."""
         return self._texts[:rows]
 
 
 class DistinctCounter:
-    """The number of different values: exact up to `EXACT`, then estimated from the smallest hashes (Bar-Yossef et al.
-    2002)."""
+    """The number of distinct values, exact up to `EXACT`.
+
+    Above, it is estimated from the smallest hashes (Bar-Yossef et al. 2002).
+    """
 
     def __init__(self) -> None:
         self._smallest: Hashes = np.zeros(0, np.uint64)
         self._cut = False
 
     def add(self, values: pa.Array) -> None:
-        """Take in a column."""
+        """Add a column."""
         unique = pc.unique(values).drop_null().to_pylist()
-        found = np.unique(np.concatenate([self._smallest, _hashes(unique)]))
-        self._cut = self._cut or len(found) > EXACT
-        self._smallest = found[:EXACT]
+        smallest = np.unique(np.concatenate([self._smallest, _hashes(unique)]))
+        self._cut = self._cut or len(smallest) > EXACT
+        self._smallest = smallest[:EXACT]
 
     def estimate(self) -> int:
+        """Return the number."""
         if not self._cut:
             return len(self._smallest)
         return round((EXACT - 1) / (float(self._smallest[-1]) / 2.0**64))
 
 
 def candidate_hashes(batch: pa.RecordBatch) -> Hashes:
-    """A hash of each row's id and completion key."""
+    """Return a hash of each row's id and completion key."""
     ids, keys = (_of_hex(batch.column(name)) for name in ("id", "completion_key"))
     with np.errstate(over="ignore"):
         mixed = (ids ^ (keys * _ODD)) * _ODD
@@ -76,7 +81,7 @@ def candidate_hashes(batch: pa.RecordBatch) -> Hashes:
 
 
 def _of_hex(column: pa.Array) -> Hashes:
-    """The first 16 hex digits of each value as a number; any other text by its hash."""
+    """Return the first 16 hex digits of each value as a number; other texts by their hash."""
     digits = "".join(pc.fill_null(pc.utf8_slice_codeunits(column, 0, 16), "").to_pylist())
     if len(digits) == 16 * len(column):
         try:

@@ -17,17 +17,17 @@ from synthkd.corpora.diversity.measures import ON_TEXTS, entropy, word_tokens
 from synthkd.corpora.diversity.sketch import DistinctCounter, TextSample, candidate_hashes
 from synthkd.kinds.base import Kind
 
-#: Stages in their order; a row is in a stage if nothing before the end of that stage rejected it.
+#: Stages in order; a row is in a stage unless that stage or an earlier one rejected it.
 STAGES = ("parsed", "rules", "votes", "accepted")
-#: Rows of the sample that texts are measured on; the slow measures take the first `SLOW_ROWS` of it.
+#: Rows of the sample of texts; slow measures use the first `SLOW_ROWS` of it.
 ROWS, SLOW_ROWS = 2000, 400
 SLOW = frozenset({"self_bleu", "soft_unique"})
-#: Disjoint parts of a sample, for the interval of a difference.
+#: Disjoint parts of a sample, for intervals of differences.
 PARTS = 10
-#: Different classes up to which their entropy is told.
+#: Maximum number of classes whose entropy is measured.
 CLASSES = 10_000
-#: Outcomes by the stage that gives them; any other is that of a rule. What looks at accepted rows together counts with votes
-#: and duplicates, wherever it stands: it is no cost of the critic.
+#: Outcomes of other stages than rules. Filters of whole corpora count with votes and duplicates, since they
+#: are no cost of the critic.
 _MALFORMED, _CRITIC = "malformed", "critic"
 #: Outcomes of rows that a critic has no score of (`Critic.missing`).
 _UNSCORED = frozenset({"unreadable", "withheld", "unscored"})
@@ -35,31 +35,36 @@ _TOGETHER = frozenset({"votes", "order", "duplicate", "near_duplicate", "label_n
 
 
 def stage_diversity(folder: Path, kind: Kind) -> dict[str, Any]:
-    """Diversity after each stage, from the ``part-*.parquet`` that filtering wrote. Deterministic; memory is bounded."""
+    """Return the diversity after each stage of the filtered rows, ``part-*.parquet``.
+
+    The result is deterministic, and memory is bounded.
+    """
     return _diversity(_batches(sorted(folder.glob("part-*.parquet")), kind), kind)
 
 
 def corpus_diversity(folder: Path, kind: Kind | type[Kind]) -> dict[str, Any]:
-    """The same from a corpus on disk."""
+    """Return the diversity after each stage of a corpus on disk."""
     return _diversity(_batches(sorted((folder / "data").glob("*.parquet")), kind), kind)
 
 
 def compare_corpora(folders: list[Path]) -> dict[str, Any]:
-    """The texts that corpora accepted, beside each other at equal numbers of rows; ``stages`` is by folder. One that
-    accepted nothing has no measures, and the others are compared without it."""
-    held = {str(folder): TextSample(ROWS) for folder in folders}
-    for name, sample in held.items():
+    """Return the diversity of the accepted texts of corpora, at equal numbers of rows.
+
+    ``stages`` of the result is by folder. A corpus without accepted rows has no measures.
+    """
+    samples = {str(folder): TextSample(ROWS) for folder in folders}
+    for name, sample in samples.items():
         folder = Path(name)
         for path in sorted((folder / "data").glob("accepted-*.parquet")):
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(65_536, columns=["id", "completion_key", "text"]):
                     sample.add(candidate_hashes(batch), batch.column("text"))
-    rows = min((min(sample.count, ROWS) for sample in held.values() if sample.count), default=0)
+    rows = min((min(sample.count, ROWS) for sample in samples.values() if sample.count), default=0)
     stages = {
         name: {
             "rows": sample.count, "unique": {}, **(_on_texts(sample.first(rows)) if sample.count else {}),
         }
-        for name, sample in held.items()
+        for name, sample in samples.items()
     }  # fmt: skip
     return {"rows_compared": rows, "stages": stages}
 
@@ -72,7 +77,7 @@ def _batches(files: Iterable[Path], kind: Kind | type[Kind]) -> Iterator[pa.Reco
 
 
 class _Stage:
-    """What is kept of the rows of one stage."""
+    """Sketches of the rows of one stage."""
 
     def __init__(self, kind: Kind | type[Kind]) -> None:
         self.sample = TextSample(ROWS)
@@ -104,12 +109,12 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
 
 
 def _levels(outcomes: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """For each row the number of the last stage that it is in; -1 for what could not be read."""
+    """Return the number of the last stage of each row; -1 for malformed completions."""
     places = {_MALFORMED: -1, _CRITIC: STAGES.index("votes"), None: STAGES.index("accepted")}
     places |= dict.fromkeys(_TOGETHER, STAGES.index("rules"))
     places |= dict.fromkeys(_UNSCORED, STAGES.index("votes"))
     coded = outcomes.dictionary_encode(null_encoding="encode")
-    # A rule's name may be anything: whatever is not named above is one.
+    # Any other outcome is the name of a rule.
     numbers = [places.get(name, STAGES.index("parsed")) for name in coded.dictionary.to_pylist()]
     return np.asarray(np.array(numbers, np.int8)[coded.indices.to_numpy(zero_copy_only=False)])
 
@@ -145,12 +150,14 @@ def _on_texts(texts: list[str]) -> dict[str, float]:
 
 
 def _cost(before: list[str], after: list[str]) -> dict[str, dict[str, float]]:
-    """After minus before, each the mean of `PARTS` disjoint parts of equal size, with a 95 % interval (Welch's, by the
-    normal quantile widened for so few parts). Nothing where parts would hold fewer than ten rows."""
+    """Return differences after minus before, with Welch's 95 % intervals over disjoint parts.
+
+    {} if parts had fewer than ten rows.
+    """
     size = min(len(before), len(after)) // PARTS
     if size < 10:
         return {}
-    found = {}
+    differences = {}
     values = [
         [_on_texts(texts[part * size : (part + 1) * size]) for part in range(PARTS)]
         for texts in (before, after)
@@ -160,12 +167,12 @@ def _cost(before: list[str], after: list[str]) -> dict[str, dict[str, float]]:
         difference = fmean(new) - fmean(old)
         # Student's quantile at 2 (PARTS - 1) = 18 degrees of freedom.
         half = 2.101 * ((stdev(old) ** 2 + stdev(new) ** 2) / PARTS) ** 0.5
-        found[name] = {
+        differences[name] = {
             "difference": _rounded(difference), "low": _rounded(difference - half), "high": _rounded(difference + half),
         }  # fmt: skip
-    return found
+    return differences
 
 
 def _rounded(value: float) -> float:
-    """Six digits: sums of floats may differ in the last ones between machines."""
+    """Round to six digits, as the last digits of sums differ between machines."""
     return round(value, 6) + 0.0

@@ -1,4 +1,4 @@
-"""Diversity in words and tables, for reports and cards."""
+"""Diversity as a table and as a sentence, for reports and cards."""
 
 from __future__ import annotations
 
@@ -21,32 +21,34 @@ _MEASURES = {
 }
 
 
-def diversity_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    """A table: a line for each measure, a column for each stage."""
-    stages = found["stages"]
+def diversity_rows(diversity: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a table with a row for each measure and a column for each stage."""
+    stages = diversity["stages"]
     columns = list(next(iter(stages.values()))["unique"]) if stages else []
     rows = [("", *(_NAMES.get(name, name) for name in stages))]
     rows.append(("rows", *(f"{stage['rows']:,}" for stage in stages.values())))
     rows += [(f"unique {c}", *(f"{stage['unique'][c]:,}" for stage in stages.values())) for c in columns]
-    for name, said in _MEASURES.items():
+    for name, title in _MEASURES.items():
         if any(name in stage for stage in stages.values()):
-            rows.append((said, *(f"{stage[name]:.3f}" if name in stage else "" for stage in stages.values())))
+            rows.append(
+                (title, *(f"{stage[name]:.3f}" if name in stage else "" for stage in stages.values()))
+            )
     return rows
 
 
-def cost_sentence(found: dict[str, Any]) -> str:
-    """What the critic cost in diversity, in one sentence; "" where there was none, or too few rows to tell."""
-    cost = found.get("critic_cost") or {}
-    told = [
+def cost_sentence(diversity: dict[str, Any]) -> str:
+    """Return what the critic costs in diversity; "" without a critic, or for too few rows."""
+    cost = diversity.get("critic_cost") or {}
+    changes = [
         f"{_MEASURES[name]} {_signed(at['difference'])} ({_signed(at['low'])} to {_signed(at['high'])})"
         for name, at in cost.items()
         if at["low"] > 0 or at["high"] < 0
     ]
     if not cost:
         return ""
-    if not told:
+    if not changes:
         return "At equal rows the critic changed no measure of diversity beyond chance."
-    return f"At equal rows the critic changed, with 95 % intervals: {', '.join(told)}."
+    return f"At equal rows the critic changed, with 95 % intervals: {', '.join(changes)}."
 
 
 def _signed(value: float) -> str:
