@@ -6,7 +6,7 @@
     rule        rejects rows, each with a reason             `synthkd.filters.base.Filter`
     critic      gives rows a probability of being valid      `synthkd.critics.base.Critic`
     student     learns from a corpus                         `synthkd.students.base.Student`
-    loop task   what a loop does with a kind                 `synthkd.loops.task.LoopTask`
+    loop task   rows, students and prompts of a loop         `synthkd.loops.task.LoopTask`
 
 A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same contract:
 

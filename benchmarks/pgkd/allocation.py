@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from benchmarks.pgkd.cuts import cut
 from benchmarks.pgkd.loops import gain
 from benchmarks.text_table import table
-from synthkd.loops.labelled.requests import RoundInputs
+from synthkd.loops.labelled.round_inputs import RoundInputs
 from synthkd.recipe import Recipe
 from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent

@@ -67,7 +67,7 @@ def run(task: Task, setting: Setting) -> Outcome:
         asked = recipe(task.arm, place, task.seed, task.student, task.noise, task.rule, setting.rounds)
         start = time.perf_counter()
         # The diversity of the corpus takes longer to measure than its students to train, and is not needed here.
-        with patch("synthkd.loops.final.stage_diversity", lambda *_: {}):
+        with patch("synthkd.loops.outputs.stage_diversity", lambda *_: {}):
             found = distill(asked, quiet=True)
         seconds = time.perf_counter() - start
     accuracy = tuple(float(one["test_accuracy"] or math.nan) for one in found.figures)

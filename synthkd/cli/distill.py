@@ -65,10 +65,10 @@ def distill_command(
         from synthkd.commands.dry_run import dry_run as dry
         from synthkd.loops.dry_run import first_round
 
-        with first_round(loaded) as asked:
-            typer.echo(asked.said)
-            if asked.recipe is not None:
-                typer.echo(str(dry(asked.recipe)))
+        with first_round(loaded) as first:
+            typer.echo(first.description)
+            if first.recipe is not None:
+                typer.echo(str(dry(first.recipe)))
         return
     from synthkd.loops.engine import distill as run
 

@@ -1,5 +1,7 @@
-"""Files that a recipe names: their content is part of what a round is, so that an edited template or list of classes makes
-the rounds anew, under the same recipe, too."""
+"""Hashes of the files that a recipe names.
+
+They are part of the key of a round, so that an edited template or list of classes invalidates the rounds.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +14,47 @@ from synthkd.prompts import load_prompt
 from synthkd.recipe import Recipe
 from synthkd.resources import resource
 
-#: Parts of a recipe whose files decide what a round asks, keeps and trains. Rows and teacher have hashes of their own.
+#: Parts of a recipe whose files affect a round. Rows and teacher have hashes of their own.
 _PARTS = ("prompt", "kind", "rules", "votes", "critic", "student", "loop")
-#: Of `loop`: rows, which the task hashes as it uses them.
+#: Keys of rows, which the task hashes.
 _ROWS = ("loop.start", "loop.validation", "loop.test", "loop.pool")
-#: Characters that a path has at most; a longer text is none.
+#: Maximum length of a path.
 _LONGEST = 255
 
 
 def named_files(recipe: Recipe) -> dict[str, str]:
-    """Key of the recipe, such as `kind.options.taxonomy`, and hash of the file that it names; `template` and its examples
-    likewise. Folders (encoders, checkpoints) count by their names alone."""
-    found: dict[str, str] = {}
+    """Return the hash of each file by its key in the recipe, such as `kind.options.taxonomy`.
+
+    The template and its examples are included. Folders (encoders, checkpoints) have no hash.
+    """
+    hashes: dict[str, str] = {}
     for key, text in _texts(recipe.model_dump(mode="json", include=set(_PARTS)), ""):
         if key.startswith(_ROWS) or len(text) > _LONGEST:
             continue
         try:
             path = recipe.resolve(text)
-        except RecipeError:  # A text with a dollar sign that is no path.
+        except RecipeError:  # not a path, but a text with a dollar sign
             continue
         if path.is_file():
-            found[key] = file_hash(path)
-    return found | _template(recipe)
+            hashes[key] = file_hash(path)
+    return hashes | _template(recipe)
 
 
 def _template(recipe: Recipe) -> dict[str, str]:
     if recipe.prompt.template is None:
         return {}
     prompt = load_prompt(recipe.prompt.template, recipe.folder)
-    found = {"template": content_hash([prompt.head.record(), prompt.source])}
-    found |= {f"template.included.{name}": value for name, value in prompt.included_files().items()}
+    hashes = {"template": content_hash([prompt.head.record(), prompt.source])}
+    hashes |= {f"template.included.{name}": value for name, value in prompt.included_files().items()}
     if prompt.head.examples:
         beside = prompt.folder / prompt.head.examples
         source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")
-        found["template.examples"] = file_hash(source)
-    return found
+        hashes["template.examples"] = file_hash(source)
+    return hashes
 
 
 def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    """Every text in a tree of mappings and lists, with its place."""
+    """Yield every text in a tree of mappings and lists, with its key."""
     if isinstance(value, str):
         if value and "\0" not in value:
             yield key, value

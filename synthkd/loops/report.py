@@ -1,4 +1,4 @@
-"""The report of a loop: curve, table, classes before and after, hard negatives, what was asked, cost, hashes."""
+"""The report of a loop in Markdown: curve, rounds, classes, requests, hard negatives, cost, hashes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from synthkd.loops.rounds import Round
-from synthkd.loops.summary import LIMITS, round_table
+from synthkd.loops.summary import ALLOCATION_LIMITS, round_table
 from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import markdown, markdown_code
 from synthkd.reporting.tables import markdown_table
 
-#: Classes of a table, and classes that a line names.
+#: Classes of a table, and classes that a line names, at most.
 _CLASSES, _NAMED = 20, 12
-#: Why a class was held back; its rows went to the others.
+#: Reasons that limited the rows of a class.
 _LIMITS = {
     "ended": "no more rows of it came",
     "short": "fewer rows of it came than were asked for",
@@ -25,13 +25,13 @@ _LIMITS = {
 def loop_report(
     recipe: Recipe, task: LoopTask[Any], rounds: Sequence[Round], manifest: Mapping[str, Any]
 ) -> str:
-    """Markdown beside `curve.svg`. It holds no times: the same loop, the same report."""
+    """Return the report, which lies beside `curve.svg`. It has no times, so it is reproducible."""
     best = next(one for one in rounds if one.number == manifest["best"])
     parts = [
         f"# {markdown(recipe.corpus.title or recipe.name)}",
         f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
         "![learning curve by rounds](curve.svg)",
-        markdown_table(round_table(rounds, task.columns), bold=rounds.index(best) + 1),
+        markdown_table(round_table(rounds, task.metrics), bold=rounds.index(best) + 1),
         _rows(task, manifest),
         _classes(rounds[0], best),
         _asked(rounds),
@@ -58,12 +58,12 @@ def _rows(task: LoopTask[Any], manifest: Mapping[str, Any]) -> str:
         for name, facts in manifest["rows"].items()
         if isinstance(facts, dict) and "rows" in facts
     ]
-    lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *map(markdown, task.said)]
+    lines = [f"Rows of people: {', '.join(sets)}." if sets else "", *map(markdown, task.notices)]
     return "\n\n".join(line for line in lines if line)
 
 
 def _classes(first: Round, best: Round) -> str:
-    """F1 of each class before and after: those that changed most."""
+    """Return the F1 of the classes that changed most, before and after."""
     before, after = _per_class(first), _per_class(best)
     if not before or first is best:
         return ""
@@ -78,8 +78,8 @@ def _classes(first: Round, best: Round) -> str:
         ]
         for label in changed[:_CLASSES]
     ]
-    rest = len(changed) - len(lines)
-    more = f"\n\n{rest} other classes changed less." if rest else ""
+    others = len(changed) - len(lines)
+    more = f"\n\n{others} other classes changed less." if others else ""
     head = ["class", "validation rows", "F1 of round 0", f"F1 of round {best.number}", "change"]
     return f"## Classes\n\n{markdown_table([head, *lines])}{more}"
 
@@ -94,7 +94,7 @@ def _f1(figures: Mapping[str, Any], label: str) -> float:
 
 
 def _asked(rounds: Sequence[Round]) -> str:
-    """What each round asked for, and got."""
+    """Return the rows that each round asked for, and got."""
     lines = [
         [
             str(one.number),
@@ -113,26 +113,26 @@ def _asked(rounds: Sequence[Round]) -> str:
 
 
 def _limits(rounds: Sequence[Round]) -> str:
-    """Classes that held the allocation back, each in the rounds in which it did."""
-    found: dict[tuple[str, str], list[int]] = {}
+    """Return the classes that got fewer rows than allocated to them, with the rounds."""
+    limits: dict[tuple[str, str], list[int]] = {}
     for one in rounds:
         for name, labels in (one.record["told"].get("allocation") or {}).items():
             for label in labels:
-                found.setdefault((name, label), []).append(one.number)
-    order = sorted(found, key=lambda key: (list(LIMITS).index(key[0]), -len(found[key]), key[1]))
+                limits.setdefault((name, label), []).append(one.number)
+    order = sorted(limits, key=lambda key: (list(ALLOCATION_LIMITS).index(key[0]), -len(limits[key]), key[1]))
     lines = [
-        [label, _LIMITS[name], ", ".join(map(str, found[name, label]))] for name, label in order[:_CLASSES]
+        [label, _LIMITS[name], ", ".join(map(str, limits[name, label]))] for name, label in order[:_CLASSES]
     ]
     more = f"\n\n{len(order) - _CLASSES} more lines are in `round.json`." if len(order) > _CLASSES else ""
     table = markdown_table([["class", "why it got fewer rows", "rounds"], *lines], left=3)
     return f"## Classes that were held back\n\n{table}{more}" if lines else ""
 
 
-def _numbers(found: Mapping[str, int]) -> str:
-    order = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+def _numbers(counts: Mapping[str, int]) -> str:
+    order = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
     shown = ", ".join(f"{name or 'any class'} {number:,}" for name, number in order[:_NAMED])
-    rest = sum(number for _, number in order[_NAMED:])
-    return shown + (f", {len(order) - _NAMED} others {rest:,}" if rest else "")
+    others = sum(number for _, number in order[_NAMED:])
+    return shown + (f", {len(order) - _NAMED} others {others:,}" if others else "")
 
 
 def _lost(one: Round) -> str:
@@ -146,7 +146,7 @@ def _lost(one: Round) -> str:
 
 
 def _hard(rounds: Sequence[Round]) -> str:
-    """Hard negatives that the teacher was shown: of the first round that had some, and of the last."""
+    """Return the hard negatives of the first and of the last round that showed some."""
     having = [one for one in rounds if one.record["told"].get("hard")]
     chosen = list({one.number: one for one in (*having[:1], *having[-1:])}.values())
     lines = [

@@ -1,4 +1,4 @@
-"""What a loop came to."""
+"""The result of a loop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import StorageError
 from synthkd.loops.learning_curve import curve
-from synthkd.loops.rounds import Round
-from synthkd.loops.summary import NAMES, round_table, round_table_text
+from synthkd.loops.rounds import SECONDS, Round
+from synthkd.loops.summary import METRIC_NAMES, round_table, round_table_text
+from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean
 from synthkd.reporting.tables import html_table
@@ -22,17 +23,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DistillResult:
-    """Rounds with their figures; ``ended`` says why there are no more, ``best`` is the number of the best one.
+    """The result of a loop.
 
-    ``seconds``: how long each round took when it was done, None where nobody knows.
+    Attributes:
+        rounds: The rounds with their records.
+        best: Number of the best round.
+        ended: Why the loop ended.
+        metrics: Names of the figures, in order.
+        lower_is_better: Metrics of which a lower value is better.
+        seconds: Duration of each round; None if unknown.
     """
 
     recipe: Recipe = field(repr=False)
     rounds: Sequence[Round] = field(repr=False)
     best: int
     ended: str
-    columns: Sequence[str] = field(repr=False)
-    falling: frozenset[str] = field(repr=False)
+    metrics: Sequence[str] = field(repr=False)
+    lower_is_better: frozenset[str] = field(repr=False)
     seconds: Sequence[float | None] = field(repr=False)
 
     @property
@@ -42,8 +49,8 @@ class DistillResult:
 
     @property
     def curve(self) -> str:
-        """The learning curve, an SVG."""
-        return rounds_curve(self.rounds, self.columns, self.falling, self.best)
+        """The learning curve as SVG."""
+        return rounds_curve(self.rounds, self.metrics, self.lower_is_better, self.best)
 
     @property
     def student(self) -> Student:
@@ -54,18 +61,18 @@ class DistillResult:
 
     @property
     def corpus(self) -> Corpus:
-        """Accepted and rejected rows of all rounds."""
+        """The accepted and rejected rows of all rounds."""
         return load_corpus(self.recipe.corpus_path)
 
     @property
     def cost(self) -> float | None:
-        """Dollars of all answers; None where no price is known."""
+        """Dollars of all completions; None if no price is known."""
         costs = [one.record["counts"]["cost"] for one in self.rounds]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known else None
 
     def __str__(self) -> str:
-        lines = round_table_text(round_table(self.rounds, self.columns, self.seconds), self.best)
+        lines = round_table_text(round_table(self.rounds, self.metrics, self.seconds), self.best)
         work = self.recipe.work_dir
         return (
             f"{lines}\nended: {clean(self.ended)}\nstudent of round {self.best}: {clean(self.recipe.student_path)}\n"
@@ -76,37 +83,37 @@ class DistillResult:
         return f"<DistillResult {self.recipe.name}: {len(self.rounds) - 1} rounds, the best is {self.best}>"
 
     def _repr_html_(self) -> str:
-        rows = round_table(self.rounds, self.columns, self.seconds)
+        rows = round_table(self.rounds, self.metrics, self.seconds)
         best = next(n for n, one in enumerate(self.rounds, 1) if one.number == self.best)
         caption = f"{repr(self)[1:-1]}; ended: {self.ended}"
         return self.curve + html_table(rows, bold=best, caption=caption)
 
 
 def loop_result(
-    recipe: Recipe,
-    rounds: Sequence[Round],
-    best: int,
-    ended: str,
-    columns: Sequence[str],
-    falling: frozenset[str],
+    recipe: Recipe, task: LoopTask[Any], rounds: Sequence[Round], best: int, ended: str
 ) -> DistillResult:
-    """With the seconds that stand beside the rounds."""
-    return DistillResult(
-        recipe, tuple(rounds), best, ended, columns, falling, [_seconds(one) for one in rounds]
-    )
+    """Return the result, with the durations beside the rounds."""
+    seconds = [_seconds(one) for one in rounds]
+    return DistillResult(recipe, tuple(rounds), best, ended, task.metrics, task.lower_is_better, seconds)
 
 
-def rounds_curve(rounds: Sequence[Round], columns: Sequence[str], falling: frozenset[str], best: int) -> str:
-    """Rates in one panel, what falls when it gets better in another."""
-    lines: list[dict[str, Any]] = [
-        {NAMES.get(name, name): [one.record["figures"]["shown"].get(name) for one in rounds] for name in columns if (name in falling) == low}
-        for low in (False, True)
-    ]  # fmt: skip
-    return curve(lines, [one.record["rows"] for one in rounds], best)
+def rounds_curve(
+    rounds: Sequence[Round], metrics: Sequence[str], lower_is_better: frozenset[str], best: int
+) -> str:
+    """Return the learning curve as SVG, with a panel for metrics of which a lower value is better."""
+    panels: list[dict[str, Any]] = [
+        {
+            METRIC_NAMES.get(name, name): [one.record["figures"]["shown"].get(name) for one in rounds]
+            for name in metrics
+            if (name in lower_is_better) == lower
+        }
+        for lower in (False, True)
+    ]
+    return curve(panels, [one.record["rows"] for one in rounds], best)
 
 
 def _seconds(one: Round) -> float | None:
     try:
-        return float(read_json(one.folder / "seconds.json"))
+        return float(read_json(one.folder / SECONDS))
     except (StorageError, TypeError, ValueError):
         return None

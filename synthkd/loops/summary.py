@@ -1,4 +1,4 @@
-"""A loop in words: the line of a round, and the table of all."""
+"""Rounds in words: the line of a round, and the table of all rounds."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from typing import Any
 from synthkd.loops.rounds import Round, best_round
 from synthkd.reporting.tables import text_table
 
-#: Names of figures in tables; others stand as they are.
-NAMES = {
+#: Names of metrics in tables; others are shown as they are.
+METRIC_NAMES = {
     "loss": "val loss", "accuracy": "val acc", "macro_f1": "macro-F1", "test_accuracy": "test acc",
     "accepted": "answers accepted", "test_validity": "test validity", "test_gold": "test gold",
 }  # fmt: skip
-#: What holds an allocation back, in words.
-LIMITS = {
+#: Reasons that limit the rows of a class.
+ALLOCATION_LIMITS = {
     "ended": "no more rows come, and none were asked for, of",
     "short": "few rows come, and fewer were asked for, of",
     "unmoved": "the loss did not fall with more rows, so no more than an equal share for",
 }
-#: Reasons and classes that a line names.
+#: Reasons and classes that a line names at most.
 _NAMED = 3
 
 
-def round_line(done: Round, before: Sequence[Round]) -> str:
-    """What a round asked, got and came to, in one line; ``before`` are the rounds before it."""
-    record, counts = done.record, done.record["counts"]
-    said = f"round {done.number}: "
+def round_line(one: Round, earlier: Sequence[Round]) -> str:
+    """Return a round's requests, rows and figures in one line."""
+    record, counts = one.record, one.record["counts"]
+    line = f"round {one.number}: "
     if record["wanted"]:
-        said += f"asked {record['wanted']:,}, accepted {counts['accepted']:,}{_lost(counts)}, "
-    aside = f" ({record['set_aside']:,} set aside)" if record["set_aside"] else ""
-    said += f"{record['rows']:,} rows{aside}; " + ", ".join(
-        f"{NAMES.get(name, name)} {value:.3f}"
+        line += f"asked {record['wanted']:,}, accepted {counts['accepted']:,}{_lost(counts)}, "
+    excluded = f" ({record['set_aside']:,} set aside)" if record["set_aside"] else ""
+    line += f"{record['rows']:,} rows{excluded}; " + ", ".join(
+        f"{METRIC_NAMES.get(name, name)} {value:.3f}"
         for name, value in record["figures"]["shown"].items()
         if value is not None
     )
     if other := record["told"].get("other_class"):
-        said += f"; {other:,} rows of another class than asked for"
-    if limits := limits_of(record["told"], before[-1].record["told"] if before else {}):
-        said += f"; {limits}"
-    if all(done.score > one.score for one in before):
-        return said + ("; the best so far" if before else "")
-    return said + f"; no better than round {best_round(before)}"
+        line += f"; {other:,} rows of another class than asked for"
+    if limits := new_limits(record["told"], earlier[-1].record["told"] if earlier else {}):
+        line += f"; {limits}"
+    if all(one.score > other.score for other in earlier):
+        return line + ("; the best so far" if earlier else "")
+    return line + f"; no better than round {best_round(earlier)}"
 
 
-def limits_of(told: Mapping[str, Any], before: Mapping[str, Any]) -> str:
-    """What held a round's allocation back and did not hold back the one before it, in words; "" where nothing did."""
-    new, old = (one.get("allocation") or {} for one in (told, before))
+def new_limits(facts: Mapping[str, Any], previous: Mapping[str, Any]) -> str:
+    """Return the limits of a round's allocation that the previous round did not have, in words."""
+    new, old = (one.get("allocation") or {} for one in (facts, previous))
     parts = [
-        f"{said} {_classes(labels)}"
-        for name, said in LIMITS.items()
+        f"{reason} {_classes(labels)}"
+        for name, reason in ALLOCATION_LIMITS.items()
         if (labels := [label for label in new.get(name, ()) if label not in old.get(name, ())])
     ]
     return "; ".join(parts)
@@ -61,25 +61,25 @@ def _classes(labels: Sequence[str]) -> str:
 
 
 def _lost(counts: dict[str, Any]) -> str:
-    """What took the others, in brackets."""
+    """Return the most frequent reasons of lost rows, in brackets."""
     reasons = {name: number for name, number in counts["rejected"].items() if number}
     reasons |= {f"failed: {name}": number for name, number in counts["failures"].items()}
     if counts["malformed"]:
         reasons["malformed"] = counts["malformed"]
-    found = sorted(reasons.items(), key=lambda one: -one[1])
-    return f" ({', '.join(f'{name} {number:,}' for name, number in found[:_NAMED])})" if found else ""
+    frequent = sorted(reasons.items(), key=lambda one: -one[1])[:_NAMED]
+    return f" ({', '.join(f'{name} {number:,}' for name, number in frequent)})" if frequent else ""
 
 
 def round_table(
-    rounds: Sequence[Round], columns: Sequence[str], seconds: Sequence[float | None] | None = None
+    rounds: Sequence[Round], metrics: Sequence[str], seconds: Sequence[float | None] | None = None
 ) -> list[list[str]]:
-    """A head and a line for each round. ``seconds``: how long each took, where it is known."""
+    """Return a header and a row for each round. ``seconds`` are the durations of the rounds."""
     shown = [
         name
-        for name in columns
+        for name in metrics
         if any(one.record["figures"]["shown"].get(name) is not None for one in rounds)
     ]
-    head = ["round", "asked", "accepted", "rows", *(NAMES.get(name, name) for name in shown), "cost"]
+    head = ["round", "asked", "accepted", "rows", *(METRIC_NAMES.get(name, name) for name in shown), "cost"]
     lines = [head + (["seconds"] if seconds is not None else [])]
     for place, one in enumerate(rounds):
         counts, figures = one.record["counts"], one.record["figures"]["shown"]

@@ -1,10 +1,12 @@
-"""What a loop needs to know of a kind of knowledge: the contract between the rounds (`rounds`) and what they are about.
+"""The contract of a loop task: what the loop needs to know of a kind of knowledge.
 
-    start() ─► first(…) ─► train ─► validate ─► ask ─► check ─► prepare ─► [an ordinary run] ─► read ─► train ─► …
+    initial_rows ─► initial_inputs ─► train ─► validate ─► next_inputs ─► check_inputs
+                                        ▲                                      │
+                                        └── read_rows ◄─ [a run] ◄─ prepare_recipe
 
-The loop numbers, records and resumes rounds, counts what they cost, compares them and stops; a task knows rows, students and
-prompts. One for classifiers is `labelled.Labelled`. Whatever a task draws follows from the recipe's seed and the number of
-the round, so that a loop that was killed comes to the same rows.
+The loop numbers, records, compares and resumes rounds, and stops; a task knows rows, students and prompts. It
+is found by the name of its kind in the entry-point group `synthkd.loop_tasks`. All that a task draws follows
+from the recipe's seed and the number of the round, so that a loop that was killed repeats the same rows.
 """
 
 from __future__ import annotations
@@ -19,108 +21,140 @@ if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
     from synthkd.recipe import Recipe
 
-#: A row to learn from: the kind's columns, as JSON can hold them.
+#: A training row, or an input row: columns with values that JSON can hold.
 Row = dict[str, Any]
 S = TypeVar("S")
 
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """How good a student is. ``score``: rounds are compared by it, higher is better, and it must be a number. ``shown``: a
-    number for each of the task's `columns`, in the table and on the curve; None where there is none. ``details``: JSON, kept
-    in `round.json`. ``held``: what `ask` needs again and no file holds."""
+    """A student's figures on validation and test rows.
+
+    Attributes:
+        score: The finite number by which rounds are compared; higher is better.
+        metrics: A value for each of the task's `metrics`, for tables and curves; None if undefined.
+        details: JSON that is kept in `round.json`.
+        evaluation: What `LoopTask.next_inputs` needs and no file holds.
+    """
 
     score: float
-    shown: Mapping[str, float | None]
+    metrics: Mapping[str, float | None]
     details: Mapping[str, Any] = field(default_factory=dict)
-    held: Any = None
+    evaluation: Any = None
 
 
 class LoopTask(ABC, Generic[S]):
-    """A kind of knowledge in a loop. Made from a recipe; making one reads and checks its rows, and sends nothing."""
+    """A kind of knowledge in a loop, with students of type S.
 
-    #: The kind that it is for.
-    kind: ClassVar[str]
-    #: Names of the figures in the table and on the curve, in their order; the first are on validation rows.
-    columns: ClassVar[tuple[str, ...]]
-    #: Figures of which more is worse, for the curve.
-    falling: ClassVar[frozenset[str]] = frozenset()
-    #: Names of files that `prepare` writes into a round's folder.
-    files: ClassVar[frozenset[str]] = frozenset()
-    #: Whether an equal prompt is answered anew in each round: its sampling seed is moved on by the number of the round.
-    anew: ClassVar[bool] = True
+    Attributes:
+        name: Name of the kind.
+        metrics: Names of the figures in tables and curves, in order; first those on validation rows.
+        lower_is_better: Metrics of which a lower value is better.
+        round_files: Names of files that `prepare_recipe` writes into the folder of a round.
+        resamples: Whether each round moves the sampling seed on, so that an equal prompt is answered anew.
+    """
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    lower_is_better: ClassVar[frozenset[str]] = frozenset()
+    round_files: ClassVar[frozenset[str]] = frozenset()
+    resamples: ClassVar[bool] = True
 
     @abstractmethod
     def __init__(self, recipe: Recipe) -> None:
-        """Read and check what the loop starts from. Raises `UserError` for what cannot be used."""
+        """Read and check the rows of the recipe's loop; nothing is sent.
+
+        Raises:
+            UserError: If a row or an option of the recipe cannot be used.
+        """
 
     @property
-    def said(self) -> Sequence[str]:
-        """Lines for the person who runs it: rows that were left out, say."""
+    def notices(self) -> Sequence[str]:
+        """Lines for the user, such as the rows that were left out."""
         return ()
 
     @abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """What rows there are, by number and content hash: part of what a round is, and of the manifest. JSON."""
+    def row_facts(self) -> dict[str, Any]:
+        """Return numbers and hashes of the rows, as JSON: part of a round's key and of the manifest."""
 
     @abstractmethod
-    def start(self) -> list[Row]:
-        """The rows that are there before anything is asked."""
+    def initial_rows(self) -> list[Row]:
+        """Return the training rows before anything is asked."""
 
     @abstractmethod
-    def first(self, rows: Sequence[Row], attempt: int, asked: Sequence[Row]) -> list[Row]:
-        """Inputs of round 0, which knows no student; [] where none are needed. Called again with what came of them
-        (``attempt`` 1, 2) while something is `lacking`; ``asked`` are the inputs so far."""
+    def initial_inputs(self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]) -> list[Row]:
+        """Return inputs of round 0, before there is a student; [] if none are needed.
+
+        Called again, with the rows so far, while there is a `training_problem`.
+
+        Args:
+            rows: Training rows so far.
+            attempt: Number of the call, from 0.
+            earlier: Inputs of the earlier calls.
+        """
 
     @abstractmethod
-    def lacking(self, rows: Sequence[Row]) -> str:
-        """Why no student can be trained on these rows, in words; "" where one can."""
+    def training_problem(self, rows: Sequence[Row]) -> str:
+        """Return why no student can be trained on these rows; "" if one can."""
 
     @abstractmethod
     def train(self, rows: Sequence[Row], folder: Path) -> S:
-        """Train from nothing and save into ``folder``, whole or not at all. Raises `TrainingError`, `StudentError`."""
+        """Train a student from scratch and save it into ``folder``, whole or not at all.
+
+        Raises:
+            StudentError: If the rows cannot train a student.
+            TrainingError: If the training fails.
+        """
 
     @abstractmethod
     def load(self, folder: Path) -> S:
-        """What `train` saved."""
+        """Load a student that `train` saved."""
 
-    def aside(self, folder: Path) -> frozenset[str]:
-        """Ids of accepted rows that a saved student was not trained on."""
+    def excluded_ids(self, folder: Path) -> frozenset[str]:
+        """Return ids of accepted rows that a saved student was not trained on."""
         return frozenset()
 
     @abstractmethod
     def validate(self, student: S) -> ValidationResult:
-        """The student on validation and test rows."""
+        """Evaluate the student on validation and test rows."""
 
     @abstractmethod
-    def ask(
+    def next_inputs(
         self,
         number: int,
         student: S,
-        figures: ValidationResult,
+        result: ValidationResult,
         rows: Sequence[Row],
-        asked: Sequence[Row],
-        before: Sequence[Mapping[str, Any]] = (),
+        earlier: Sequence[Row],
+        records: Sequence[Mapping[str, Any]] = (),
     ) -> list[Row]:
-        """Inputs of round ``number``, from the last student, all rows, and the inputs and records (``before``) of all rounds so
-        far; [] where there is nothing more to ask for, which ends the loop."""
+        """Return inputs of a round; [] ends the loop.
 
-    def check(self, inputs: Sequence[Row]) -> None:
-        """A last look before anything is sent. Raises where an input shows what no teacher may see."""
+        Args:
+            number: Number of the round, from 1.
+            student: The last student.
+            result: Its figures.
+            rows: All training rows so far.
+            earlier: Inputs of all earlier rounds.
+            records: Records of all earlier rounds.
+        """
+
+    def check_inputs(self, inputs: Sequence[Row]) -> None:
+        """Raise if an input shows something that no teacher may see. Called before anything is sent."""
         return
 
-    def wanted(self, inputs: Sequence[Row]) -> int:
-        """How many rows these inputs ask for."""
+    def requested_rows(self, inputs: Sequence[Row]) -> int:
+        """Return the number of rows that these inputs request."""
         return len(inputs)
 
     @abstractmethod
-    def prepare(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
-        """The recipe of a round's run, with the options that this kind needs there; may write files into ``folder``."""
+    def prepare_recipe(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
+        """Return the recipe of a round's run with this kind's options; may write `round_files`."""
 
     @abstractmethod
-    def read(self, corpus: Corpus) -> list[Row]:
-        """The accepted rows of a round, in an order that depends on nothing but them. Further columns (`id`) may be in them."""
+    def read_rows(self, corpus: Corpus) -> list[Row]:
+        """Return the accepted rows of a round, in an order that depends on their content alone."""
 
-    def told(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
-        """What was asked and what came, for the report: JSON."""
+    def round_facts(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
+        """Return what a round asked for and got, as JSON for its record and the report."""
         return {}

@@ -128,6 +128,6 @@ def test_a_loop_of_which_a_round_lost_its_guarantee_ends_with_the_status_of_that
         "held_out": {"held_out_rows": 100, "auc": 0.9}, "guarantee": "withdrawn",
         "shift": {"shifted": True, "tested": True, "sentence": "the rows are others"},
     }  # fmt: skip
-    monkeypatch.setattr("synthkd.loops.final._critic", lambda records: critic)
+    monkeypatch.setattr("synthkd.loops.outputs._critic", lambda records: critic)
     with pytest.raises(WithdrawnError, match="the rows are others"):
         call(recipe, "-q", "--rounds", 1)

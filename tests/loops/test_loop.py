@@ -69,7 +69,7 @@ def test_prompts_of_a_round_show_the_report_and_what_the_student_got_right_and_s
 
 def test_no_text_is_shown_twice_in_a_prompt(done: Done) -> None:
     for one in done[0].rounds[1:]:
-        for row in one.asked:
+        for row in one.inputs:
             texts = [
                 shown["text"] for name in ("shots", "correct", "incorrect", "hard") for shown in row[name]
             ]
@@ -281,7 +281,7 @@ def test_a_prompt_asks_for_no_more_texts_than_it_may(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         loop = {"rounds": 1, "allocate": "uniform", "rows": 15, "texts": 2}
         result = distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
-        texts = [row["texts"] for row in result.rounds[1].asked]
+        texts = [row["texts"] for row in result.rounds[1].inputs]
         assert sorted(texts) == [1, 1, 1, 2, 2, 2, 2, 2, 2]
 
 
@@ -333,7 +333,7 @@ def test_rows_kept_aside_are_mined_and_never_trained_on(tmp_path: Path) -> None:
         rows = pq.read_table(result.recipe.work_dir / "rows.parquet").column("text").to_pylist()
         pool = {row["text"] for row in rows_of(5, 9)}
         assert not pool & set(rows)
-        shown = {one["text"] for row in result.rounds[1].asked for one in (*row["correct"], *row["hard"])}
+        shown = {one["text"] for row in result.rounds[1].inputs for one in (*row["correct"], *row["hard"])}
         assert shown <= pool
 
 
@@ -345,7 +345,7 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
         write_csv(tmp_path / "b" / "test.csv", [{**row, "label": "refund"} for row in rows_of(8, 3)])
         other = distill(recipe, quiet=True)
         assert other.best == one.best
-        assert [done.asked for done in other.rounds] == [done.asked for done in one.rounds]
+        assert [done.inputs for done in other.rounds] == [done.inputs for done in one.rounds]
 
 
 def test_a_result_shows_its_table_and_its_curve(done: Done) -> None:
@@ -390,7 +390,7 @@ def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_conf
             tmp_path, server.url, kind=kind, prompt={"template": "labelled_text/chat"}, loop=loop
         )
         result = distill(recipe, quiet=True)
-    asked = result.rounds[1].asked
+    asked = result.rounds[1].inputs
     assert [row["texts"] for row in asked] == [1] * 12
     assert {row["style"] for row in asked} == {"short", "polite"}
     assert {row["contrast"] for row in asked} > {""}
@@ -408,7 +408,7 @@ def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
         sampling = recipe.teacher.sampling.model_copy(update={"n": 3})
         recipe = recipe.with_parts(teacher=recipe.teacher.model_copy(update={"sampling": sampling}))
         result = distill(recipe, quiet=True)
-    assert len(result.rounds[1].asked) == 6
+    assert len(result.rounds[1].inputs) == 6
     assert result.rounds[1].record["wanted"] == 18
 
 

@@ -13,8 +13,8 @@ from support.recipes import Make
 
 from synthkd import distill, run
 from synthkd.loops import DistillResult
-from synthkd.loops.final import join_corpora
 from synthkd.loops.learning_curve import curve
+from synthkd.loops.outputs import join_corpora
 from synthkd.loops.rounds import Round
 from synthkd.testing import FakeServer
 
@@ -78,12 +78,6 @@ def test_a_report_tells_which_figures_stand_on_rows_that_decided(done: DistillRe
 @pytest.mark.slow
 def test_a_report_marks_the_best_round(done: DistillResult) -> None:
     assert f"| **{done.best}** |" in report(done)
-
-
-def test_a_cell_of_a_report_stays_one_cell(tmp_path: Path) -> None:
-    from synthkd.loops.report import _table
-
-    assert _table(["a"], [["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
 
 
 EVIL = "<img src=x> [a](https://p.example) `b` **c** a|b\r\x1b]52;c;eA==\x07\u202e\ufffe\ud800"

@@ -117,7 +117,7 @@ def test_axes_that_are_none_are_refused(tmp_path: Path, axes: Any) -> None:
 
 
 def test_a_student_that_learns_no_labels_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, RecipeError, "learns no labels", student={"name": "generator"})
+    refused(tmp_path, RecipeError, "needs a student that learns labels", student={"name": "generator"})
 
 
 def test_without_start_rows_validation_rows_must_be_named(tmp_path: Path) -> None:

@@ -47,6 +47,10 @@ def test_cells_of_a_markdown_table_are_no_markup() -> None:
     assert not {token.type for token in tokens} & {"image", "html_inline"}
 
 
+def test_a_cell_of_a_markdown_table_stays_one_cell() -> None:
+    assert markdown_table([["a"], ["x | y\nz"]]).splitlines()[-1] == "| x \\| y z |"
+
+
 class Tags(HTMLParser):
     """Collect the tags of a page."""
 

@@ -14,7 +14,8 @@ from support.recipes import Make
 
 from synthkd import pipeline
 from synthkd.errors import RecipeError, StorageError, SynthKDError
-from synthkd.loops.rounds import begin_round, round_folder_kind, write_inputs
+from synthkd.loops.round_folders import begin_round, round_folder_kind
+from synthkd.loops.round_run import write_inputs
 from synthkd.recipe import Recipe
 from synthkd.storage import MARK, remove_folder, replaced_folder, write_temporary_mark
 from synthkd.testing import FakeServer

@@ -1,4 +1,4 @@
-"""The recipe of a round over labelled text: what its answers are compared with, and by which rules."""
+"""The recipe of a round over labelled text: the rows that its answers must not copy, and its rules."""
 
 from __future__ import annotations
 
@@ -9,47 +9,54 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synthkd.loops.labelled.sets import LoopSplits
-from synthkd.loops.rounds import recipe_path
+from synthkd.loops.labelled.splits import LoopSplits
+from synthkd.loops.round_run import recipe_path
 from synthkd.loops.task import Row
 from synthkd.recipe import Recipe, RulePart
 
-#: Rows so far, in a round's folder: what its answers must not repeat.
+#: File of the training rows so far, which answers must not repeat.
 HAD = "had.parquet"
-#: Texts of validation and test rows, there too: what they must not copy.
+#: File of the validation and test texts, which answers must not copy.
 HELD = "held.parquet"
-#: Rules of a round where the recipe names none.
+#: Default rules.
 RULES = ("empty", "label_known", "near_duplicate", "label_noise")
-#: Similarity from which a row counts as the same as an earlier one, where the recipe's rules do not look for copies.
+#: Similarity from which rows are equal, if the recipe's rules do not search near-duplicates.
 _SAME = 0.99
 
 
 def labelled_round_recipe(
-    recipe: Recipe, folder: Path, rows: Sequence[Row], sets: LoopSplits, axes: Sequence[str]
+    recipe: Recipe, folder: Path, rows: Sequence[Row], splits: LoopSplits, axes: Sequence[str]
 ) -> Recipe:
-    """A round's recipe with validation and test rows as its evaluation set and all rows so far as its real ones; files of both
-    are written into ``folder``. ``axes``: names of the kind's axes, whose values the inputs have."""
+    """Return the recipe with the rows so far as real rows and those of evaluation as forbidden ones.
+
+    Args:
+        recipe: The recipe of a round.
+        folder: Folder of the round; files of both sets are written into it.
+        rows: Training rows so far.
+        splits: The rows of the loop.
+        axes: Names of the kind's axes, whose values the inputs have.
+    """
     assert recipe.loop is not None
     given = recipe.kind.options
     options = {**given, "axes": list(axes), "contrast": 0, "per_class": None, "zero_shot": True}
     if "taxonomy" not in given:
-        options["taxonomy"] = list(sets.classes)
-    held = _written(recipe, folder / HELD, [{"text": text} for text in sets.held.texts])
-    options["evaluation"] = [*_listed(given.get("evaluation")), held]
-    options["real"] = _written(recipe, folder / HAD, rows) if rows else None
+        options["taxonomy"] = list(splits.classes)
+    evaluation = _write_rows(recipe, folder / HELD, [{"text": text} for text in splits.evaluation.texts])
+    options["evaluation"] = [*_as_list(given.get("evaluation")), evaluation]
+    options["real"] = _write_rows(recipe, folder / HAD, rows) if rows else None
     kind = recipe.kind.model_copy(update={"options": options})
     return recipe.with_parts(kind=kind, rules=_rules(recipe, recipe.loop.near))
 
 
-def _written(recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
-    """Write rows into a file; returns its path as the recipe has it."""
+def _write_rows(recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
+    """Write rows into a file. Returns its path relative to the recipe."""
     columns = {name: [row[name] for row in rows] for name in ("text", "label") if name in rows[0]}
     pq.write_table(pa.table(columns), path, compression="zstd")
     return recipe_path(recipe, path)
 
 
 def _rules(recipe: Recipe, near: float) -> list[RulePart]:
-    """The recipe's, and always those that keep copies out."""
+    """Return the recipe's rules, and those that reject copies."""
     chosen = list(recipe.rules) if recipe.rules is not None else [RulePart(name=name) for name in RULES]
     named = {rule.name for rule in chosen}
     if "contaminated" not in named:
@@ -60,6 +67,6 @@ def _rules(recipe: Recipe, near: float) -> list[RulePart]:
     return chosen
 
 
-def _listed(given: Any) -> list[Any]:
-    """One or several, as a list."""
+def _as_list(given: Any) -> list[Any]:
+    """Return one value or several as a list."""
     return given if isinstance(given, list) else [given] if given else []

@@ -1,8 +1,8 @@
-"""What earlier rounds say about each class: whether its rows still come, and whether they helped.
+"""The supply of each class, estimated from earlier rounds: whether its rows still come, and helped.
 
-A class falls short where the teacher brings it fewer rows than it was asked for, round after round, and significantly fewer
-than it brings the others: a pool that is used up, a language model that repeats itself and is rejected as a duplicate. One bad
-round proves nothing, since all rows of a class may stand in one answer that cannot be read.
+A class falls short if it gets fewer rows than requested, round after round, and significantly fewer than
+the other classes: a pool is used up, or a language model repeats itself and its rows are duplicates. A
+single bad round is no evidence, since all rows of a class may be in one malformed completion.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Rounds in a row that fall short before a class is limited.
+#: Consecutive short rounds after which a class is limited.
 _ROUNDS = 2
-#: Chance, at the other classes' rate, below which a shortfall counts; and the highest rate that is assumed, so that two missing
-#: rows are the least that tell.
+#: Probability of a shortfall, at the rate of the other classes, below which it counts; and the highest
+#: rate that is assumed, so that two missing rows are the smallest evidence.
 _CHANCE, _HIGHEST = 0.02, 0.9
-#: A class that brings nothing is tried again with one row after so many rounds.
+#: Rounds after which a class without supply is requested again, with one row.
 _AGAIN = 4
 
 Counts = Mapping[str, int]
@@ -26,54 +26,61 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Supply:
-    """Classes that fall short. ``room``: rows that each may be asked for in the next round, 0 where nothing came lately."""
+    """The classes that fall short, with the rows to request in the next round; 0 if none came."""
 
     room: Mapping[str, int]
 
     @property
     def ended(self) -> list[str]:
-        """Classes that brought nothing in their last round."""
+        """Classes without any row in their last round."""
         return [label for label, rows in self.room.items() if not rows]
 
-    def of(self, classes: Sequence[str], again: Sequence[str] = ()) -> list[float]:
-        """(C,) room of each class, one row for those that are tried ``again``; infinite for classes that do not fall short."""
-        return [max(self.room.get(label, math.inf), float(label in set(again))) for label in classes]
+    def limits(self, classes: Sequence[str], retried: Sequence[str] = ()) -> list[float]:
+        """Return (C,) maximum rows: infinite for classes that do not fall short, 1 for ``retried``."""
+        return [max(self.room.get(label, math.inf), float(label in set(retried))) for label in classes]
 
 
-def estimate_supply(asked: Sequence[Counts], came: Sequence[Counts], classes: Sequence[str]) -> Supply:
+def estimate_supply(
+    requested: Sequence[Counts], accepted: Sequence[Counts], classes: Sequence[str]
+) -> Supply:
     """Find the classes that fall short.
 
     Args:
-        asked: for each round, the rows that were asked for by class; the key "" (any class) is left out.
-        came: for each round, the rows that were accepted by class.
-        classes: the classes, in their order.
+        requested: Rows requested by class, for each round; the key "" (any class) is ignored.
+        accepted: Rows accepted by class, for each round.
+        classes: The classes, in order.
     """
     short: dict[str, int] = {}
-    # Twice, so that classes without supply do not lower the rate that the others are held to.
+    # Twice, so that classes without supply do not lower the expected rate of the others.
     for _ in range(2):
-        rate = _rate(asked, came, [label for label in classes if label not in short] or classes)
-        short = {
-            label: room
-            for label in classes
-            if (room := _room([(a[label], c.get(label, 0)) for a, c in zip(asked, came, strict=True) if a.get(label)], rate))
-            is not None
-        }  # fmt: skip
+        rate = _rate(requested, accepted, [one for one in classes if one not in short] or classes)
+        short = {}
+        for label in classes:
+            rounds = [
+                (wanted[label], got.get(label, 0))
+                for wanted, got in zip(requested, accepted, strict=True)
+                if wanted.get(label)
+            ]
+            if (room := _room(rounds, rate)) is not None:
+                short[label] = room
     return Supply(short)
 
 
-def _rate(asked: Sequence[Counts], came: Sequence[Counts], classes: Sequence[str]) -> float:
-    """Rows that come for each row asked for, of classes of which any came; no class counts for more than it was asked."""
-    some = {label for one in came for label, rows in one.items() if rows}
+def _rate(requested: Sequence[Counts], accepted: Sequence[Counts], classes: Sequence[str]) -> float:
+    """Return accepted over requested rows of classes with any; surplus rows do not count."""
+    some = {label for counts in accepted for label, rows in counts.items() if rows}
     classes = [label for label in classes if label in some]
-    wanted = sum(a.get(label, 0) for a in asked for label in classes)
+    wanted = sum(counts.get(label, 0) for counts in requested for label in classes)
     got = sum(
-        min(a.get(label, 0), c.get(label, 0)) for a, c in zip(asked, came, strict=True) for label in classes
+        min(r.get(label, 0), a.get(label, 0))
+        for r, a in zip(requested, accepted, strict=True)
+        for label in classes
     )
     return min(_HIGHEST, got / wanted) if wanted else 0.0
 
 
 def _room(rounds: Sequence[tuple[int, int]], rate: float) -> int | None:
-    """Rows that a class may be asked for after rounds of (asked, came); None where it does not fall short."""
+    """Return the rows to request after rounds of (requested, accepted); None without a shortfall."""
     from scipy.special import bdtr
 
     streak: list[tuple[int, int]] = []
@@ -87,27 +94,31 @@ def _room(rounds: Sequence[tuple[int, int]], rate: float) -> int | None:
     return 2 * streak[0][1] if bdtr(got, wanted, rate) < _CHANCE else None
 
 
-def classes_to_retry(asked: Sequence[Counts], labels: Sequence[str]) -> list[str]:
-    """Those of the classes that were not asked for in the last rounds, and are tried again."""
-    return [label for label in labels if not any(one.get(label) for one in asked[1 - _AGAIN :])]
+def classes_to_retry(requested: Sequence[Counts], labels: Sequence[str]) -> list[str]:
+    """Return the classes that were not requested in the last rounds, and are due again."""
+    recent = requested[1 - _AGAIN :]
+    return [label for label in labels if not any(counts.get(label) for counts in recent)]
 
 
 def unresponsive_classes(
-    losses: Sequence[Mapping[str, float | None]], asked: Sequence[Counts], classes: Sequence[str], rounds: int
+    losses: Sequence[Mapping[str, float | None]],
+    requested: Sequence[Counts],
+    classes: Sequence[str],
+    rounds: int,
 ) -> list[str]:
-    """Find classes that got more than an equal share for so many rounds, while their loss did not fall.
+    """Find classes that got more than an equal share in recent rounds without a lower loss.
 
     Args:
-        losses: validation losses by class, of round 0 and of each round since.
-        asked: for the same rounds, the rows that were asked for by class.
-        classes: the classes, in their order.
-        rounds: how many of the last rounds are looked at.
+        losses: Validation losses by class, of round 0 and of each round since.
+        requested: Rows requested by class, for the same rounds.
+        classes: The classes, in order.
+        rounds: Number of recent rounds.
     """
     if len(losses) <= rounds:
         return []
-    recent = asked[-rounds:]
+    recent = requested[-rounds:]
     equal = sum(sum(one.values()) for one in recent) / max(1, len(classes))
-    found = []
+    unresponsive = []
     for label in classes:
         before, now = losses[-1 - rounds].get(label), losses[-1].get(label)
         more = sum(one.get(label, 0) for one in recent) > math.ceil(equal)
@@ -118,5 +129,5 @@ def unresponsive_classes(
             and np.isfinite([before, now]).all()
             and now >= before
         ):
-            found.append(label)
-    return found
+            unresponsive.append(label)
+    return unresponsive

@@ -1,5 +1,7 @@
-"""The report that a teacher reads: figures of the student on validation rows, in plain text. Numbers and names of classes
-only; no text of a validation row can be in it, since none comes in."""
+"""The report on the student that the teacher reads, in plain text.
+
+It has figures on validation rows and names of classes, but no texts: its input has none.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 
-class Figures(Protocol):
-    """Of one class."""
+class ClassMetrics(Protocol):
+    """Figures of one class."""
 
     @property
     def label(self) -> str: ...
@@ -25,9 +27,11 @@ class Figures(Protocol):
     def rows(self) -> int: ...
 
 
-class Measured(Protocol):
-    """What `synthkd.students.metrics.evaluate_classifier` gives. ``confusion`` (C, C): truth by prediction, in the order of
-    ``per_class``."""
+class ClassifierMetrics(Protocol):
+    """Figures of a classifier, such as `ClassifierEvaluation`.
+
+    ``confusion`` is (C, C), truth by prediction, in the order of ``per_class``.
+    """
 
     @property
     def rows(self) -> int: ...
@@ -42,27 +46,30 @@ class Measured(Protocol):
 
 
 def validation_report(
-    measured: Measured, most: int = 30, confusions: int = 20, focus: str | None = None
+    metrics: ClassifierMetrics, most: int = 30, confusions: int = 20, focus: str | None = None
 ) -> str:
-    """Accuracy, the classes of lowest F1 with their figures, and the largest confusions; the other classes in one line.
+    """Return accuracy, the classes of lowest F1, and the largest confusions.
 
-    ``focus``: a class that is asked for; of the confusions only its own, and its figures first. The length is bounded by
-    ``most`` and ``confusions``, however many classes there are.
+    Args:
+        metrics: Figures on validation rows.
+        most: Maximum number of classes; the others are summarised in one line.
+        confusions: Maximum number of confusions.
+        focus: A class to which classes and confusions are restricted.
     """
     lines = [
-        f"Accuracy {measured.accuracy:.3f}, macro-F1 {measured.macro_f1:.3f} on {measured.rows} validation rows.",
+        f"Accuracy {metrics.accuracy:.3f}, macro-F1 {metrics.macro_f1:.3f} on {metrics.rows} validation rows.",
         "Classes, the weakest first:",
     ]
-    order = sorted(measured.per_class, key=lambda one: (one.label != focus, _number(one.f1, 2.0), one.label))
+    order = sorted(metrics.per_class, key=lambda one: (one.label != focus, _number(one.f1, 2.0), one.label))
     shown = order[:1] if focus is not None else order[:most]
     lines += [_line(one) for one in shown]
-    lines += _rest(order[len(shown) :])
-    pairs = _pairs(measured, focus)
+    lines += _summary(order[len(shown) :])
+    pairs = _pairs(metrics, focus)
     if pairs:
         lines.append("Largest confusions:")
         lines += [
-            f"- {count} of {rows} rows of {truth} were taken for {said}"
-            for count, rows, truth, said in pairs[:confusions]
+            f"- {count} of {rows} rows of {truth} were taken for {predicted}"
+            for count, rows, truth, predicted in pairs[:confusions]
         ]
     if len(pairs) > confusions:
         wrong = sum(pair[0] for pair in pairs[confusions:])
@@ -70,7 +77,7 @@ def validation_report(
     return "\n".join(lines)
 
 
-def _line(one: Figures) -> str:
+def _line(one: ClassMetrics) -> str:
     figures = ", ".join(
         f"{name} {_shown(value)}"
         for name, value in (("precision", one.precision), ("recall", one.recall), ("F1", one.f1))
@@ -78,7 +85,7 @@ def _line(one: Figures) -> str:
     return f"- {one.label}: {figures} ({one.rows} rows)"
 
 
-def _rest(others: Sequence[Figures]) -> list[str]:
+def _summary(others: Sequence[ClassMetrics]) -> list[str]:
     values = [value for one in others if not math.isnan(value := _number(one.f1, math.nan))]
     if not others:
         return []
@@ -89,16 +96,16 @@ def _rest(others: Sequence[Figures]) -> list[str]:
     ]
 
 
-def _pairs(measured: Measured, focus: str | None) -> list[tuple[int, int, str, str]]:
-    """(rows, rows of the true class, truth, prediction), the largest first."""
-    labels = [one.label for one in measured.per_class]
-    matrix = np.asarray(measured.confusion)
-    found = [
+def _pairs(metrics: ClassifierMetrics, focus: str | None) -> list[tuple[int, int, str, str]]:
+    """Return (rows, rows of the true class, truth, prediction) of each confusion, largest first."""
+    labels = [one.label for one in metrics.per_class]
+    matrix = np.asarray(metrics.confusion)
+    pairs = [
         (int(matrix[i, j]), int(matrix[i].sum()), labels[i], labels[j])
         for i, j in zip(*np.nonzero(matrix), strict=True)
         if i != j and (focus is None or focus in (labels[i], labels[j]))
     ]
-    return sorted(found, key=lambda pair: (-pair[0], pair[2], pair[3]))
+    return sorted(pairs, key=lambda pair: (-pair[0], pair[2], pair[3]))
 
 
 def _number(value: float | None, otherwise: float) -> float:

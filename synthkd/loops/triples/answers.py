@@ -1,4 +1,8 @@
-"""What a student answers to questions, and what rules, critic and examiner say of it. No truth is needed."""
+"""Scores of a student's answers by rules, critic and examiner, without known answers.
+
+The examiner is a critic that is trained on a critic's held-out rows and on corruptions of them, since a
+student makes mistakes that no teacher made.
+"""
 
 from __future__ import annotations
 
@@ -25,45 +29,58 @@ from synthkd.students.base import Floats
 
 @dataclass(frozen=True)
 class StudentAnswer:
-    """One candidate of an answer. ``score`` is the examiner's (the critic's where there is none), 0 for what cannot be read or a
-    rule refused; ``refused_by`` names the rule or critic that refused it, None where it was accepted."""
+    """One candidate of an answer.
+
+    Attributes:
+        row: The candidate; None for a malformed answer.
+        score: The examiner's score, or the critic's if there is none; 0 if malformed or rejected by a rule.
+        rejected_by: The rule or critic that rejected it; None if accepted.
+    """
 
     question: TripleQuestion
     row: Mapping[str, Any] | None
     score: float
-    refused_by: str | None
+    rejected_by: str | None
     id: str = ""
 
 
 def score_answers(
     plan: RunPlan,
     decision: Decision,
-    asked: Sequence[TripleQuestion],
+    questions: Sequence[TripleQuestion],
     texts: Sequence[Sequence[str]],
     examiner: Critic | None = None,
 ) -> list[StudentAnswer]:
-    """Every candidate in the texts that answer each question, judged as those of the teacher are."""
+    """Parse and filter answers as those of the teacher, and score them.
+
+    Args:
+        plan: The plan of the run, with kind and rules.
+        decision: The critic's decision.
+        questions: The questions.
+        texts: The texts that answer each question.
+        examiner: Scores the answers; default: the critic.
+    """
     kind = plan.kind
-    found: list[tuple[TripleQuestion, dict[str, Any] | None]] = []
-    for one, said in zip(asked, texts, strict=True):
-        for text in said:
+    parsed: list[tuple[TripleQuestion, dict[str, Any] | None]] = []
+    for one, texts_of_question in zip(questions, texts, strict=True):
+        for text in texts_of_question:
             candidates = kind.parse(text, one.row)
             if isinstance(candidates, Malformed) or not candidates:
-                found.append((one, None))
+                parsed.append((one, None))
             else:
-                found += [(one, row) for row in candidates]
-    rows = [row for _, row in found if row is not None]
-    judged = iter(_judged(plan, decision, rows, examiner))
+                parsed += [(one, row) for row in candidates]
+    rows = [row for _, row in parsed if row is not None]
+    outcomes = iter(_outcomes(plan, decision, rows, examiner))
     return [
-        StudentAnswer(one, None, 0.0, MALFORMED) if row is None else StudentAnswer(one, row, *next(judged))
-        for one, row in found
+        StudentAnswer(one, None, 0.0, MALFORMED) if row is None else StudentAnswer(one, row, *next(outcomes))
+        for one, row in parsed
     ]
 
 
-def _judged(
+def _outcomes(
     plan: RunPlan, decision: Decision, rows: Sequence[Row], examiner: Critic | None
 ) -> list[tuple[float, str | None, str]]:
-    """Score, what refused it, and id of each row."""
+    """Return score, rejecting rule or critic, and id of each row."""
     if not rows:
         return []
     batch = apply_rules(_batch(plan.kind, rows), plan.kind, plan.components.rules)
@@ -86,7 +103,7 @@ def _judged(
 
 
 def _batch(kind: Kind, rows: Sequence[Row]) -> pa.RecordBatch:
-    """The rows as candidates: what a completion brings beside its text is not there."""
+    """Return the rows as candidates; columns of a completion are null."""
     values: dict[str, list[Any]] = {
         name: [row.get(name) for row in rows] for name in (*kind.columns, *kind.details)
     }
@@ -102,9 +119,15 @@ def _batch(kind: Kind, rows: Sequence[Row]) -> pa.RecordBatch:
 
 @dataclass(frozen=True)
 class AnswerMetrics:
-    """Figures of answers, each question counting once. ``validity``: mean score of the examiner; ``accepted``: share that
-    the critic accepts; ``distinct``: distinct answers among the accepted ones, as a share of them, heads left out: a student that says
-    the same of every head has little; ``gold``: share that is among the known answers, where those were given."""
+    """Figures of answers; each question counts once.
+
+    Attributes:
+        validity: Mean score.
+        accepted: Accepted share.
+        distinct: Distinct accepted answers, without heads, as a share of the accepted ones; low for a
+            student that gives every head the same answer.
+        gold: Share among the known answers; None if none are given.
+    """
 
     questions: int
     validity: float
@@ -113,43 +136,43 @@ class AnswerMetrics:
     gold: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return {name: _short(value) for name, value in vars(self).items()}
+        """Return the figures as JSON."""
+        return {name: _rounded(value) for name, value in vars(self).items()}
 
 
 def answer_metrics(
-    kind: Kind, found: Sequence[StudentAnswer], gold: frozenset[str] | None = None
+    kind: Kind, answers: Sequence[StudentAnswer], gold: frozenset[str] | None = None
 ) -> AnswerMetrics:
-    """The figures of all these answers. ``gold``: ids of the known answers."""
-    per = _per_question(found, gold)
-    if not len(per):
+    """Return the figures of answers. ``gold``: ids of the known answers."""
+    means = _per_question(answers, gold)
+    if not len(means):
         return AnswerMetrics(0, 0.0, 0.0, 0.0, None if gold is None else 0.0)
-    validity, accepted, known = per.mean(0)
-    said = [_without_head(kind, one) for one in found if one.refused_by is None]
+    validity, accepted, known = means.mean(0)
+    contents = [_without_head(kind, one) for one in answers if one.rejected_by is None]
     return AnswerMetrics(
-        len(per),
+        len(means),
         float(validity),
         float(accepted),
-        len(set(said)) / len(said) if said else 0.0,
+        len(set(contents)) / len(contents) if contents else 0.0,
         None if gold is None else float(known),
     )
 
 
 def metrics_by_relation(
-    kind: Kind, found: Sequence[StudentAnswer], relations: Sequence[str]
+    kind: Kind, answers: Sequence[StudentAnswer], relations: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """The figures of each relation's answers."""
+    """Return the figures of each relation's answers."""
     groups: dict[str, list[StudentAnswer]] = {relation: [] for relation in relations}
-    for one in found:
+    for one in answers:
         groups[one.question.relation].append(one)
     return {relation: answer_metrics(kind, group).as_dict() for relation, group in groups.items()}
 
 
-def _per_question(found: Sequence[StudentAnswer], gold: frozenset[str] | None) -> Floats:
-    """(Q, 3) of each question: mean score, accepted share, share among the gold of its candidates."""
+def _per_question(answers: Sequence[StudentAnswer], gold: frozenset[str] | None) -> Floats:
+    """Return (Q, 3) means of each question: score, accepted share, share of known answers."""
     rows: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
-    for one in found:
-        values = (one.score, float(one.refused_by is None), float(gold is not None and one.id in gold))
+    for one in answers:
+        values = (one.score, float(one.rejected_by is None), float(gold is not None and one.id in gold))
         rows.setdefault(one.question.key, []).append(values)
     return np.array([np.mean(values, axis=0) for values in rows.values()])
 
@@ -160,21 +183,21 @@ def _without_head(kind: Kind, one: StudentAnswer) -> tuple[str, ...]:
     return tuple(part for column, part in parts if column != kind.group_column)
 
 
-def _short(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     return round(value, 6) if isinstance(value, float) else value
 
 
-#: Labelled rows of each verdict, at least.
+#: Minimum labelled rows of each verdict.
 LEAST = 50
 #: Corrupted rows for each valid one.
 EACH = 1
 
 
 def can_examine(trained: TrainedCritic) -> bool:
-    """Whether a critic keeps enough labelled rows, of the columns head, relation and tail."""
+    """Return whether a critic has enough held-out rows of the columns head, relation and tail."""
     verdicts = _verdicts(trained)
-    few = min(verdicts.sum(), (~verdicts).sum())
-    return tuple(trained.critic.kind.columns) == SLOTS and int(few) >= LEAST
+    fewer = min(verdicts.sum(), (~verdicts).sum())
+    return tuple(trained.critic.kind.columns) == SLOTS and int(fewer) >= LEAST
 
 
 def _verdicts(trained: TrainedCritic) -> Labels:
@@ -183,11 +206,11 @@ def _verdicts(trained: TrainedCritic) -> Labels:
 
 
 def train_examiner(trained: TrainedCritic, seed: int) -> Critic:
-    """Train one from a critic's held-out rows. The same rows and seed give the same examiner."""
-    kind, held, labels = trained.critic.kind, trained.held_out, _verdicts(trained)
+    """Train an examiner from a critic's held-out rows; equal rows and seed give an equal one."""
+    kind, held_out, labels = trained.critic.kind, trained.held_out, _verdicts(trained)
     from synthkd.critics.linear import LinearCritic
 
-    rows = [tuple(str(row[slot]) for slot in SLOTS) for row in held.select(SLOTS).to_pylist()]
+    rows = [tuple(str(row[slot]) for slot in SLOTS) for row in held_out.select(SLOTS).to_pylist()]
     valid: Any = [row for row, good in zip(rows, labels.tolist(), strict=True) if good]
     known = set(rows)
     made = [

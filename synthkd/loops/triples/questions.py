@@ -1,7 +1,6 @@
-"""The questions that a loop may ask, and the heads that it keeps apart.
+"""Questions of a head and a relation, and their split by heads.
 
-A question is what an input says: a head and a relation. Heads are parted by a hash, so that no order and no other head
-changes on which side one stands. Equal questions count once.
+A head's side of the split is decided by its hash, so neither the order nor other heads change it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from synthkd.text.normal_forms import normal_phrase
 
 @dataclass(frozen=True)
 class TripleQuestion:
-    """An input row, the normal form of its head, its relation, and a number in [0, 1) by which questions are drawn."""
+    """An input row, the normal form of its head, its relation, and its order of being drawn, in [0, 1)."""
 
     row: dict[str, Any]
     head: str
@@ -27,12 +26,16 @@ class TripleQuestion:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Equal for equal questions."""
+        """Normalised head and relation."""
         return (self.head, self.relation)
 
 
 def check_kind(kind: Kind) -> tuple[str, str]:
-    """The columns of heads and relations. Raises `RecipeError` for a kind whose inputs do not have both."""
+    """Return the columns of heads and relations.
+
+    Raises:
+        RecipeError: If the kind's inputs do not have both.
+    """
     head, relation = kind.group_column, kind.class_column
     if relation is None or not {head, relation} <= set(kind.input_columns):
         raise RecipeError(
@@ -43,28 +46,28 @@ def check_kind(kind: Kind) -> tuple[str, str]:
 
 
 def head_of(kind: Kind, row: Row) -> str:
-    """The head of a row, in the form under which two are the same."""
+    """Return the normal form of a row's head."""
     return normal_phrase(str(row[kind.group_column]))
 
 
 def triple_question(kind: Kind, row: Row, seed: int) -> TripleQuestion:
-    """The question that a row asks; columns that only say an answer are left out."""
+    """Return the question of a row, without columns of the answer."""
     head, relation = head_of(kind, row), str(row[str(kind.class_column)])
-    asked = {name: value for name, value in row.items() if name not in kind.answer_columns}
-    return TripleQuestion(asked, head, relation, fraction(f"{seed}|question|{relation}|{head}"))
+    columns = {name: value for name, value in row.items() if name not in kind.answer_columns}
+    return TripleQuestion(columns, head, relation, fraction(f"{seed}|question|{relation}|{head}"))
 
 
 def distinct_questions(kind: Kind, rows: Iterable[Row], seed: int) -> list[TripleQuestion]:
-    """The distinct questions of these rows, in the order in which they are drawn."""
-    found: dict[tuple[str, str], TripleQuestion] = {}
+    """Return the distinct questions of rows, in the order in which they are drawn."""
+    questions: dict[tuple[str, str], TripleQuestion] = {}
     for row in rows:
         one = triple_question(kind, row, seed)
-        found.setdefault(one.key, one)
-    return sorted(found.values(), key=lambda one: (one.draw, one.key))
+        questions.setdefault(one.key, one)
+    return sorted(questions.values(), key=lambda one: (one.draw, one.key))
 
 
 def held_out_heads(heads: Iterable[str], share: float, seed: int) -> frozenset[str]:
-    """The heads that are kept for validation: those whose hash falls below the share. At least one on each side."""
+    """Return the heads held out for validation, by hash; at least one head is on each side."""
     drawn = sorted({head: fraction(f"{seed}|held|{head}") for head in heads}.items(), key=lambda one: one[1])
     if len(drawn) < 2:
         raise InputError(
@@ -77,13 +80,5 @@ def held_out_heads(heads: Iterable[str], share: float, seed: int) -> frozenset[s
 def split_by_heads(
     pool: Sequence[TripleQuestion], heads: frozenset[str]
 ) -> tuple[list[TripleQuestion], list[TripleQuestion]]:
-    """Those with another head, and those with one of these heads."""
+    """Return the questions of other heads, and those of these heads."""
     return [q for q in pool if q.head not in heads], [q for q in pool if q.head in heads]
-
-
-def by_relation(pool: Iterable[TripleQuestion], relations: Sequence[str]) -> dict[str, list[TripleQuestion]]:
-    """The questions of each of these relations, in their order."""
-    found: dict[str, list[TripleQuestion]] = {relation: [] for relation in relations}
-    for one in pool:
-        found[one.relation].append(one)
-    return found

@@ -1,15 +1,18 @@
-"""What of a recipe means something in a loop for triples; the rest is refused, so that nobody waits for what cannot be."""
+"""Checks of the recipe of a loop for triples; options without a meaning there are refused."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
-from synthkd import plugins
 from synthkd.errors import RecipeError, nearest
+from synthkd.kinds.base import Kind
+from synthkd.loops.students import student_factory
 from synthkd.recipe import Recipe
 from synthkd.recipe.student import LoopPart, RowsPart, StudentPart
+from synthkd.students.base import Floats
 
-#: Fields of `loop` that speak of labelled text, and why they mean nothing here.
+#: Fields of `loop` for labelled text alone, and why they have no meaning for triples.
 _MEANINGLESS = {
     "pool": "the pool of questions is `inputs`",
     "minimum": "no relation needs rows before a student is trained",
@@ -20,11 +23,30 @@ _MEANINGLESS = {
     "near": "heads are kept apart whole, not by likeness",
     "allocation": "relations are allocated by yield and need",
 }
+#: Metrics by which rounds may be compared.
 METRICS = ("validity", "accepted", "loss")
 
 
+@runtime_checkable
+class TextStudent(Protocol):
+    """A student that a loop for triples can train: it learns rows, writes answers and scores them."""
+
+    def fit_rows(self, rows: Any, kind: Kind) -> Any:
+        """Train on rows."""
+
+    def generate(self, inputs: Any, n: int = 1, temperature: float = 0.0) -> list[list[str]]:
+        """Return n answers to each input."""
+
+    def loss(self, rows: Any) -> Floats:
+        """Return (n,) losses of rows."""
+
+
 def check_loop(recipe: Recipe) -> LoopPart:
-    """The recipe's loop. Raises `RecipeError` for what triples cannot have."""
+    """Return the recipe's loop.
+
+    Raises:
+        RecipeError: If a part of the recipe does not fit triples.
+    """
     loop = recipe.loop or LoopPart()
     for name in sorted(loop.model_fields_set & set(_MEANINGLESS)):
         raise RecipeError(f"loop.{name} means nothing for triples: {_MEANINGLESS[name]}; leave it out")
@@ -47,7 +69,7 @@ def check_loop(recipe: Recipe) -> LoopPart:
 
 
 def selection_metric(loop: LoopPart, gold: bool) -> str:
-    """The figure by which rounds are compared; ``gold``: known answers of validation questions are given."""
+    """Return the metric by which rounds are compared; ``gold``: validation questions have known answers."""
     metric = loop.metric or METRICS[0]
     if metric not in METRICS:
         raise RecipeError(
@@ -60,20 +82,16 @@ def selection_metric(loop: LoopPart, gold: bool) -> str:
     return metric
 
 
-def loop_student(recipe: Recipe) -> tuple[type[Any], dict[str, Any]]:
-    """The student's class and options, made once to try them. Raises for a student that writes no text."""
+def text_student_factory(recipe: Recipe) -> Callable[[], Any]:
+    """Return a function that makes the recipe's student.
+
+    Raises:
+        RecipeError: If the student does not write text, or lacks a method of `TextStudent`.
+    """
     part = recipe.student or StudentPart(name="generator")
-    made = plugins.find("students", part.name)
-    if made.learns != "text":
+    make = student_factory(recipe, part, "text")
+    if not isinstance(make(), TextStudent):
         raise RecipeError(
-            f"student.name: {part.name!r} learns labels; triples need one that writes text, such as generator"
+            f"student.name: {part.name!r} lacks fit_rows, generate or loss, which a loop for triples calls"
         )
-    if missing := [name for name in ("fit_rows", "generate", "loss") if not hasattr(made, name)]:
-        raise RecipeError(f"student.name: {part.name!r} has no {missing[0]}, which a loop for triples calls")
-    options = dict(part.options)
-    base = options.get("base")
-    if isinstance(base, str) and (found := recipe.resolve(base)).is_dir():
-        options["base"] = str(found)
-    options.setdefault("seed", recipe.seed)
-    made(**options)
-    return made, options
+    return make

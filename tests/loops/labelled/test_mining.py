@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from synthkd.errors import StudentError
-from synthkd.loops.labelled.mining import grouped_folds, mine_examples, out_of_fold_probabilities
+from synthkd.loops.labelled.cross_validation import grouped_folds, out_of_fold_probabilities
+from synthkd.loops.labelled.mining import mine_examples
 from synthkd.recipe.student import MinePart
 from synthkd.students.base import Classifier, Floats, LabelledTexts
 

@@ -12,7 +12,7 @@ from support.loops import loop_recipe, write
 
 from synthkd import distill
 from synthkd.keys import fraction
-from synthkd.loops.labelled.out_of_fold import find_contradictions
+from synthkd.loops.labelled.cross_validation import find_contradictions
 from synthkd.testing import FakeServer
 
 P = np.array([[0.9, 0.1], [0.1, 0.9], [0.2, 0.8], [0.6, 0.4], [np.nan, np.nan]])

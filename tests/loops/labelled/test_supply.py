@@ -73,8 +73,8 @@ def test_classes_without_supply_are_tried_again_after_some_rounds() -> None:
 
 def test_room_is_infinite_but_for_classes_that_fall_short() -> None:
     found = estimate_supply([{"a": 5, "b": 10, "c": 10}] * 2, [{"b": 10, "c": 10}] * 2, CLASSES)
-    assert found.of(CLASSES) == [0, math.inf, math.inf]
-    assert found.of(CLASSES, ["a"]) == [1, math.inf, math.inf]
+    assert found.limits(CLASSES) == [0, math.inf, math.inf]
+    assert found.limits(CLASSES, ["a"]) == [1, math.inf, math.inf]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from synthkd import Recipe, load_corpus
-from synthkd.errors import CriticError, InputError, RecipeError, StudentError
+from synthkd.errors import CriticError, InputError, RecipeError
 from synthkd.loops import DistillResult, distill
 from synthkd.loops.rounds import folder_hash
 from synthkd.loops.task import ValidationResult
@@ -112,7 +112,7 @@ def test_a_pool_that_is_asked_out_ends_the_loop(tmp_path: Path) -> None:
     result = distill(recipe, quiet=True)
     assert "nothing more to ask" in result.ended
     task = TripleTask(recipe)
-    assert sorted(asked(recipe)) == sorted((q.row["head"], q.relation) for q in task.pool)
+    assert sorted(asked(recipe)) == sorted((q.row["head"], q.relation) for q in task.questions)
 
 
 def test_known_answers_give_a_loss_and_a_share_of_right_answers(tmp_path: Path) -> None:
@@ -133,29 +133,29 @@ def test_rows_to_start_from_lose_the_heads_that_measure(tmp_path: Path) -> None:
         rows = [{k: row[k] for k in ("head", "relation", "tail")} for row in csv.DictReader(file)][:300]
     start = write_csv(tmp_path / "start.csv", rows)
     task = TripleTask(recipe_in(tmp_path, f"loop.start={{path: {start}}}"))
-    kept = {head_of(task.plan.kind, row) for row in task.start()}
+    kept = {head_of(task.plan.kind, row) for row in task.initial_rows()}
     assert kept
-    assert not kept & task.held
-    assert any("left out" in line for line in task.said)
-    assert task.first(task.start(), 0, []) == []
+    assert not kept & task.held_out_heads
+    assert any("left out" in line for line in task.notices)
+    assert task.initial_inputs(task.initial_rows(), 0, []) == []
 
 
 def test_an_input_with_a_held_head_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     task = TripleTask(recipe_in(tmp_path))
     with pytest.raises(InputError, match="never asked about"):
-        task.check([task.validation.questions[0].row])
+        task.check_inputs([task.validation.questions[0].row])
 
 
 def test_the_student_s_weak_relations_are_asked_for_more_often(tmp_path: Path) -> None:
     task = TripleTask(recipe_in(tmp_path, "inputs.limit=3000", "loop.rows=80"))
     weak = {
-        name: {"questions": 50, "validity": 0.1 if name == "HasA" else 0.9} for name in task.asking.relations
+        name: {"questions": 50, "validity": 0.1 if name == "HasA" else 0.9} for name in task.pool.relations
     }
     figures = ValidationResult(0.5, {}, {"relations": weak})
-    first = task.first([], 0, [])
-    rows = [{"id": f"{i}", "relation": name} for name in task.asking.relations for i in range(20)]
-    inputs = task.ask(1, None, figures, rows, first)  # type: ignore[arg-type]
-    counts = {name: sum(row["relation"] == name for row in inputs) for name in task.asking.relations}
+    first = task.initial_inputs([], 0, [])
+    rows = [{"id": f"{i}", "relation": name} for name in task.pool.relations for i in range(20)]
+    inputs = task.next_inputs(1, None, figures, rows, first)  # type: ignore[arg-type]
+    counts = {name: sum(row["relation"] == name for row in inputs) for name in task.pool.relations}
     assert max(counts, key=lambda name: counts[name]) == "HasA"
     assert min(counts.values()) > 0
 
@@ -182,7 +182,7 @@ def test_the_examiner_knows_mistakes_that_no_teacher_made(tmp_path: Path) -> Non
         ("critic.precision=0.999", Exception, "nothing is published"),
         ("critic.path=nowhere", CriticError, "no critic here"),
         ("student.name=linear", RecipeError, "learns labels"),
-        ("student.options={bese: x}", StudentError, "no option 'bese'"),
+        ("student.options={bese: x}", RecipeError, "no option 'bese'"),
         ("loop.mine={hard: 0}", RecipeError, "loop.mine means nothing for triples"),
         ("loop.minimum=3", RecipeError, "loop.minimum means nothing"),
         ("loop.report=false", RecipeError, "loop.report means nothing"),

@@ -85,7 +85,7 @@ def test_each_answer_has_a_score_and_who_refused_it(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row("cup"), row("dog"), row("pen"), row("saw")], 0)
     said = {"cup": "tea", "dog": "guarding houses", "pen": "", "saw": "saw"}
     found = score_answers(plan, DECISION, asked, [[said[one.head]] for one in asked])
-    assert {one.question.head: one.refused_by for one in found} == {
+    assert {one.question.head: one.rejected_by for one in found} == {
         "cup": None, "dog": "critic", "pen": "malformed", "saw": "self_loop",
     }  # fmt: skip
     assert {one.question.head: one.score for one in found} == {

@@ -1,5 +1,7 @@
-"""What a loop leaves when it ends, however it ends: the best student, the corpus of all rounds, the table of all rows, the
-report, and `distill.json`, which joins them and is written last."""
+"""The outputs of a loop: best student, corpus and rows of all rounds, report, curve and manifest.
+
+They are written whenever a loop ends, also early; the manifest `distill.json` last.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from synthkd.corpora.write import write_corpus
 from synthkd.keys import content_hash, file_hash
 from synthkd.loops.report import loop_report
 from synthkd.loops.result import rounds_curve
-from synthkd.loops.rounds import Round, folder_hash, total_counts
+from synthkd.loops.round_run import total_counts
+from synthkd.loops.rounds import Round, folder_hash
 from synthkd.loops.task import LoopTask
 from synthkd.recipe import Recipe
 from synthkd.storage import (
@@ -41,19 +44,28 @@ _FORMAT = 1
 def write_results(
     recipe: Recipe, task: LoopTask[Any], facts: dict[str, Any], rounds: Sequence[Round], best: int, ended: str
 ) -> dict[str, Any]:
-    """Write everything into the run's folder, the student's and the corpus'. Returns the manifest."""
+    """Write all outputs of a loop.
+
+    Args:
+        facts: The facts that determine the rounds, for the manifest.
+        best: Number of the best round.
+        ended: Why the loop ended.
+
+    Returns:
+        The manifest.
+    """
     work = recipe.work_dir
     copy_student(rounds[best].student, recipe.student_path)
     corpus = join_corpora(recipe, rounds)
     write_row_table(work / ROWS, task, rounds, best)
-    write_text(work / CURVE, rounds_curve(rounds, task.columns, task.falling, best))
+    write_text(work / CURVE, rounds_curve(rounds, task.metrics, task.lower_is_better, best))
     manifest: dict[str, Any] = {
         "format": _FORMAT,
         "synthkd": __version__,
         **facts,
         "ended": recipe.published(ended),
         "best": best,
-        "rounds": [_short(one) for one in rounds],
+        "rounds": [_short_record(one) for one in rounds],
         "kept": {"round": best, "student": folder_hash(recipe.student_path)},
         "corpus": None
         if corpus is None
@@ -66,14 +78,14 @@ def write_results(
     return manifest
 
 
-def _short(one: Round) -> dict[str, Any]:
-    """A round's record without the details of its figures, which stand in `round.json`."""
+def _short_record(one: Round) -> dict[str, Any]:
+    """Return a round's record without what `round.json` alone holds."""
     figures = {name: one.record["figures"][name] for name in ("score", "shown")}
     return {**{name: value for name, value in one.record.items() if name != "told"}, "figures": figures}
 
 
 def check_output_files(work: Path) -> None:
-    """Refuse, before anything is bought, to replace files in a run's folder that a loop did not write."""
+    """Refuse to replace files that a loop did not write, before anything is bought."""
     check_file(work / ROWS, has_columns("round", "origin", "in_best"), "the rows of a loop")
     check_file(work / REPORT, has_text("(curve.svg)"), "the report of a loop")
     check_file(work / CURVE, has_text("<svg"), "the curve of a loop")
@@ -81,13 +93,13 @@ def check_output_files(work: Path) -> None:
 
 
 def copy_student(source: Path, place: Path) -> None:
-    """Put a copy of a round's student where the recipe has it."""
+    """Copy the student of a round to the student folder of the recipe."""
     with replaced_folder(place, STUDENT_FOLDER) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True)
 
 
 def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | None:
-    """Write one corpus of all rounds to `corpus.path`; None where nothing ever came. Returns its manifest."""
+    """Write one corpus of all rounds to `corpus.path`. Returns its manifest; None without any rows."""
     folders = [folder for one in rounds for folder in one.corpora]
     if not folders:
         return None
@@ -115,15 +127,18 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
 
 
 def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """What is said of the critic: of rounds of which one has lost its guarantee, what that one says."""
-    lost = (one for one in records if one and one.get("guarantee") == "withdrawn")
-    return next(lost, records[-1])
+    """Return the first record with a withdrawn guarantee, else the last record."""
+    withdrawn = (one for one in records if one and one.get("guarantee") == "withdrawn")
+    return next(withdrawn, records[-1])
 
 
 def write_row_table(path: Path, task: LoopTask[Any], rounds: Sequence[Round], best: int) -> None:
-    """The table of all rows, wherever they came from: `round`, `origin` (start, teacher), the kind's columns, `id`,
-    `rejected_by` and `reason` (null where it was accepted), `in_best` (whether the best student was trained on it)."""
-    columns = list(plugins.find("kinds", task.kind).columns)
+    """Write the table of the rows of all rounds.
+
+    Its columns: `round`, `origin` (start or teacher), the kind's columns, `id`, `rejected_by` and `reason`
+    (null for accepted rows), and `in_best`: whether the best student was trained on the row.
+    """
+    columns = list(plugins.find("kinds", task.name).columns)
     text = [pa.field(name, pa.string()) for name in (*columns, "id", "rejected_by", "reason")]
     schema = pa.schema(
         [
@@ -134,18 +149,18 @@ def write_row_table(path: Path, task: LoopTask[Any], rounds: Sequence[Round], be
         ]
     )
     with replaced_file(path) as new, pq.ParquetWriter(new, schema, compression="zstd") as out:
-        aside = task.aside(rounds[best].student)
+        excluded = task.excluded_ids(rounds[best].student)
         for rows in _rows(task, rounds, columns):
             for row in rows:
                 trained = row["rejected_by"] is None and row["round"] <= best
-                row["in_best"] = trained and row.get("id") not in aside
+                row["in_best"] = trained and row.get("id") not in excluded
             out.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
 def _rows(task: LoopTask[Any], rounds: Sequence[Round], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
     yield [
         {**{c: row.get(c) for c in columns}, "round": 0, "origin": "start", "rejected_by": None}
-        for row in task.start()
+        for row in task.initial_rows()
     ]
     for one in rounds:
         for folder in one.corpora:

@@ -1,7 +1,8 @@
-"""What a round over labelled text asks for: rows of inputs, from what the student got wrong.
+"""Inputs of a round over labelled text, from the errors of the student.
 
-Each input has `label` ("": the teacher chooses), `texts` (how many), `report`, `correct`, `incorrect`, `hard`, `shots`, `contrast` (a
-class it must not be mistaken for), `had` (short hashes of texts that are there) and `round`, and the kind's axes.
+An input has the columns `label` ("": the teacher chooses), `texts` (their number), `report`, `correct`,
+`incorrect`, `hard`, `shots`, `contrast` (a class that the texts must not be mistaken for), `had` (short
+hashes of earlier texts), `round`, and the kind's axes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 from synthkd.errors import RecipeError
 from synthkd.keys import fraction
 from synthkd.kinds.labelled_text.kind import AXES, LabelledTextKind
-from synthkd.loops.labelled.allocate import by_label, own, uniform
+from synthkd.loops.allocation import even_rows, rows_by_need, rows_of_classes
 from synthkd.loops.labelled.mining import MinedExamples, mine_examples
 from synthkd.loops.labelled.supply import classes_to_retry, estimate_supply, unresponsive_classes
 from synthkd.loops.labelled.validation_report import validation_report
@@ -25,25 +26,38 @@ from synthkd.recipe import Recipe
 from synthkd.students.base import Floats, LabelledTexts
 from synthkd.students.metrics import ClassifierEvaluation
 
-#: Classes that a text is told apart from, at most.
+#: Maximum number of classes that texts are contrasted with.
 _CONTRASTS = 3
 
-Had = Mapping[str, set[str]]
+#: Class -> short hashes of its earlier texts.
+TextHashes = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True)
 class ClassAllocation:
-    """Rows of a round by class, and what held the allocation back, as JSON for the round's record: `ended` (classes that bring
-    nothing any more), `short` (rows that a class which brings few may be asked for), `unmoved` (classes held to an equal share)."""
+    """The rows of a round by class.
+
+    Attributes:
+        wanted: Class -> rows.
+        notes: Limits of the allocation, as JSON for the record: `ended` (classes without supply), `short`
+            (maximum rows of classes that fall short), `unmoved` (classes limited to an equal share).
+    """
 
     wanted: Mapping[str, int]
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class RoundInputs:
-    """Makes the inputs of a recipe's rounds. ``real``: so many of the first rows are people's; they are shown before others."""
+    """Make the inputs of the rounds of a recipe."""
 
     def __init__(self, recipe: Recipe, classes: Sequence[str], real: int = 0) -> None:
+        """Read the options of the recipe.
+
+        Args:
+            recipe: A recipe with a loop.
+            classes: The classes.
+            real: Number of the first training rows that are real; prompts show them before others.
+        """
         assert recipe.loop is not None
         self.part, self.seed, self.classes, self.real = recipe.loop, recipe.seed, tuple(classes), real
         self.samples, self.several = recipe.teacher.sampling.n, recipe.kind.several
@@ -55,53 +69,70 @@ class RoundInputs:
         self.axis_names = list(axes)
 
     def even(self, rows: int, have: Mapping[str, int]) -> dict[str, int]:
-        """Equally many rows of each class."""
-        counts = uniform(len(self.classes), rows, [have.get(label, 0) for label in self.classes])
-        return by_label(self.classes, counts)
+        """Return equally many rows of each class."""
+        counts = even_rows(len(self.classes), rows, [have.get(label, 0) for label in self.classes])
+        return rows_of_classes(self.classes, counts)
 
     def allocation(
-        self, measured: ClassifierEvaluation, have: Mapping[str, int], before: Sequence[Mapping[str, Any]]
+        self, evaluation: ClassifierEvaluation, have: Mapping[str, int], records: Sequence[Mapping[str, Any]]
     ) -> ClassAllocation:
-        """Allocate a round's rows; ``before`` are the records of the rounds so far, ``have`` the training rows of each class."""
-        asked, came = ([one["told"].get(name, {}) for one in before] for name in ("asked", "came"))
-        supply = estimate_supply(asked, came, self.classes)
-        again = classes_to_retry(asked, supply.ended)
+        """Allocate the rows of a round to the classes.
+
+        Args:
+            evaluation: The last student on validation rows.
+            have: Training rows of each class.
+            records: Records of the rounds so far.
+        """
+        requested, accepted = ([one["told"].get(name, {}) for one in records] for name in ("asked", "came"))
+        supply = estimate_supply(requested, accepted, self.classes)
+        retried = classes_to_retry(requested, supply.ended)
         if len(supply.ended) == len(self.classes):
-            again = supply.ended  # Whatever it was, it may be over: patience ends the loop, not a guess.
-        room, there = supply.of(self.classes, again), [have.get(label, 0) for label in self.classes]
+            # The cause may be over: `patience` ends the loop, not a missing supply.
+            retried = supply.ended
+        room = supply.limits(self.classes, retried)
+        counts = [have.get(label, 0) for label in self.classes]
         notes: dict[str, Any] = {
-            "ended": [label for label in supply.ended if label not in again],
+            "ended": [label for label in supply.ended if label not in retried],
             "short": {label: rows for label, rows in supply.room.items() if rows},
         }
         if self.part.allocate == "uniform":
-            numbers = uniform(len(self.classes), self.part.rows, there, room)
+            numbers = even_rows(len(self.classes), self.part.rows, counts, room)
         else:
             options = self.part.allocation
-            losses = [_losses(one["figures"]["details"].get("validation") or {}) for one in before]
-            notes["unmoved"] = unresponsive_classes(losses, asked, self.classes, options.unmoved)
-            numbers = own(
-                [math.nan if one.loss is None else one.loss for one in measured.per_class],
-                [one.rows for one in measured.per_class], self.part.rows, there, room=room,
-                held=[label in notes["unmoved"] for label in self.classes], most=options.most, trust=options.trust,
+            losses = [_losses(one["figures"]["details"].get("validation") or {}) for one in records]
+            notes["unmoved"] = unresponsive_classes(losses, requested, self.classes, options.unmoved)
+            numbers = rows_by_need(
+                [math.nan if one.loss is None else one.loss for one in evaluation.per_class],
+                [one.rows for one in evaluation.per_class], self.part.rows, counts, room=room,
+                capped=[label in notes["unmoved"] for label in self.classes], most=options.most, trust=options.trust,
             )  # fmt: skip
         return ClassAllocation(
-            by_label(self.classes, numbers), {name: note for name, note in notes.items() if note}
+            rows_of_classes(self.classes, numbers), {name: note for name, note in notes.items() if note}
         )
 
     def of_round(
         self,
         number: int,
-        measured: ClassifierEvaluation,
+        evaluation: ClassifierEvaluation,
         mined: LabelledTexts,
         probabilities: Floats | None,
         rows: Sequence[Row],
-        had: Had,
+        had: TextHashes,
         wanted: Mapping[str, int],
     ) -> list[Row]:
-        """Inputs of a round: ``measured`` on validation rows; ``mined`` rows with what the student says of them, (n, C);
-        ``wanted`` rows of each class, which a teacher that chooses the classes itself is not told."""
+        """Return the inputs of a round.
 
-        def shown(label: str | None) -> MinedExamples:
+        Args:
+            number: Number of the round.
+            evaluation: The last student on validation rows.
+            mined: Rows that examples are mined from.
+            probabilities: (n, C) of these; None shows no mined examples.
+            rows: Training rows that prompts may show.
+            had: Hashes of earlier texts.
+            wanted: Rows of each class; unused if the teacher chooses the classes.
+        """
+
+        def examples(label: str | None) -> MinedExamples:
             if probabilities is None:
                 return MinedExamples()
             return mine_examples(
@@ -109,30 +140,35 @@ class RoundInputs:
             )
 
         if self.part.allocate == "teacher":
-            return self._open(number, measured, shown(None), rows, had)
+            return self._open_inputs(number, evaluation, examples(None), rows, had)
         reports = {
-            label: validation_report(measured, focus=label) if self.part.report else "" for label in wanted
+            label: validation_report(evaluation, focus=label) if self.part.report else "" for label in wanted
         }
-        return self.of_classes(number, wanted, rows, had, {label: shown(label) for label in wanted}, reports)
+        return self.of_classes(
+            number, wanted, rows, had, {label: examples(label) for label in wanted}, reports
+        )
 
     def of_classes(
         self,
         number: int,
         wanted: Mapping[str, int],
         rows: Sequence[Row],
-        had: Had,
+        had: TextHashes,
         mined: Mapping[str, MinedExamples] | None = None,
         reports: Mapping[str, str] | None = None,
         before: Mapping[str, int] | None = None,
     ) -> list[Row]:
-        """One input for each class that gets rows; more where a prompt holds too few texts. ``before``: inputs of each class
-        that the round asked already."""
-        found: list[Row] = []
+        """Return an input for each class that gets rows; several if a prompt holds too few texts.
+
+        Args:
+            before: Number of earlier inputs of each class in the round.
+        """
+        inputs: list[Row] = []
         for label in [one for one in self.classes if wanted.get(one, 0) > 0]:
             shown = (mined or {}).get(label, MinedExamples())
             first = (before or {}).get(label, 0)
             for draw, texts in enumerate(self._portions(wanted[label]), first):
-                found.append(
+                inputs.append(
                     {
                         "label": label,
                         "texts": texts,
@@ -146,16 +182,21 @@ class RoundInputs:
                         "had": sorted(had[label]),
                     }
                 )
-        return found
+        return inputs
 
-    def _open(
-        self, number: int, measured: ClassifierEvaluation, shown: MinedExamples, rows: Sequence[Row], had: Had
+    def _open_inputs(
+        self,
+        number: int,
+        evaluation: ClassifierEvaluation,
+        shown: MinedExamples,
+        rows: Sequence[Row],
+        had: TextHashes,
     ) -> list[Row]:
-        """Inputs in which the teacher chooses the classes, from the report."""
+        """Return inputs for which the teacher chooses the classes from the report."""
         need = (
-            {one.label: round(one.loss or 0.0, 4) for one in measured.per_class} if self.part.report else {}
+            {one.label: round(one.loss or 0.0, 4) for one in evaluation.per_class} if self.part.report else {}
         )
-        report = validation_report(measured) if self.part.report else ""
+        report = validation_report(evaluation) if self.part.report else ""
         return [
             {
                 "label": "",
@@ -174,7 +215,7 @@ class RoundInputs:
         ]
 
     def _portions(self, rows: int) -> list[int]:
-        """Texts of each prompt; each is answered by so many samples as the recipe has."""
+        """Return the number of texts of each prompt, given the samples of a prompt."""
         left = math.ceil(rows / self.samples)
         if not self.several:
             return [1] * left
@@ -184,16 +225,18 @@ class RoundInputs:
     def _shots(
         self, number: int, draw: int, label: str | None, rows: Sequence[Row], shown: MinedExamples
     ) -> list[Row]:
-        """Labelled rows that the prompt does not show anyway, real ones first, drawn anew for each round and prompt; of all
-        classes in turn where the teacher chooses."""
-        there = {one.text for one in (*shown.correct, *shown.incorrect, *shown.hard)}
-        own_rows = [
+        """Draw labelled rows for a prompt: real ones first, none that it shows already.
+
+        If the teacher chooses the classes (``label`` is None), all classes take turns.
+        """
+        visible = {one.text for one in (*shown.correct, *shown.incorrect, *shown.hard)}
+        candidates = [
             (i >= self.real, row)
             for i, row in enumerate(rows)
-            if label in (None, row["label"]) and row["text"] not in there
+            if label in (None, row["label"]) and row["text"] not in visible
         ]
         salt = f"{self.seed}:{number}:{draw}"
-        order = sorted(own_rows, key=lambda one: (one[0], fraction(f"{salt}:{one[1]['text']}")))
+        order = sorted(candidates, key=lambda one: (one[0], fraction(f"{salt}:{one[1]['text']}")))
         turn, seen = list[tuple[int, int]](), Counter[str]()
         for place, (_, row) in enumerate(order):
             turn.append((seen[row["label"]], place))
@@ -202,14 +245,14 @@ class RoundInputs:
         return [{"text": row["text"], "label": row["label"]} for row in chosen]
 
     def _contrast(self, shown: MinedExamples, label: str, draw: int) -> str:
-        """For templates that ask for one text: now alone, now told apart from a class it is confused with."""
+        """Return a class to contrast with, from the confusions; "" in turn, for templates of one text."""
         others = Counter(one.predicted if one.label == label else one.label for one in shown.hard)
         ranked = [name for name, _ in sorted(others.items(), key=lambda one: (-one[1], one[0]))]
         turns = ["", *ranked[:_CONTRASTS]] if not self.several else [*ranked[:1], ""]
         return turns[draw % len(turns)]
 
     def _values(self, number: int, label: str, draw: int) -> dict[str, str]:
-        """Values of the axes, one combination after the other."""
+        """Return values of the axes; prompts take the combinations in turn."""
         if not self._axes:
             return dict.fromkeys(self.axis_names, "")
         combinations = list(itertools.product(*self._axes.values()))
@@ -219,5 +262,5 @@ class RoundInputs:
 
 
 def _losses(validation: Mapping[str, Any]) -> dict[str, float | None]:
-    """Validation losses by class, of the details in a round's record."""
+    """Return the validation losses by class from the details of a record."""
     return {one["label"]: one["loss"] for one in validation.get("per_class", [])}

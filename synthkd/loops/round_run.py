@@ -1,0 +1,149 @@
+"""The runs of a round: their recipe, inputs and counts. Each is an ordinary run in the round's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthkd import pipeline
+from synthkd.corpora.read import Corpus
+from synthkd.errors import TeacherError
+from synthkd.journal import Journal
+from synthkd.keys import file_hash
+from synthkd.loops.task import Row
+from synthkd.recipe import InputsPart, Recipe
+from synthkd.stages.plan import plan_run
+from synthkd.storage import read_json, write_text
+
+INPUTS = "inputs.jsonl"
+#: A repeated request within a round moves the sampling seed on by this, beyond those of later rounds.
+_REPEAT_SEED = 1000
+_SUMS = ("asked", "completed", "failed", "missing", "malformed", "candidates", "accepted", "tokens")
+
+
+@dataclass(frozen=True)
+class RoundRun:
+    """The result of one run of a round.
+
+    Attributes:
+        counts: The counts of the run.
+        stopped: The limit that ended the run early; "" if none did.
+        corpus: The run's corpus; None if nothing was published.
+    """
+
+    folder: Path
+    counts: Mapping[str, Any]
+    stopped: str = ""
+    corpus: Corpus | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether all requests failed."""
+        return self.corpus is None and bool(self.counts.get("failed")) and not self.stopped
+
+
+def round_recipe(
+    recipe: Recipe, number: int, folder: Path, resample: bool = True, attempt: int = 0
+) -> Recipe:
+    """Return the recipe of a run of a round, with inputs and folders of its own.
+
+    Name and journal stay the recipe's, so that limits count over all rounds.
+
+    Args:
+        recipe: The loop's recipe.
+        number: Number of the round.
+        folder: Folder of the run.
+        resample: Move the sampling seed on, so that a prompt of an earlier round is answered anew.
+        attempt: Number of the run within the round.
+    """
+    sampling = recipe.teacher.sampling
+    seed = sampling.seed
+    if resample and seed is not None:
+        seed += number + _REPEAT_SEED * attempt
+    teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
+    return recipe.with_parts(
+        inputs=InputsPart(path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None),
+        teacher=teacher,
+        work=recipe_path(recipe, folder / "run"),
+        corpus=recipe.corpus.model_copy(update={"path": recipe_path(recipe, folder / "corpus")}),
+    )
+
+
+def recipe_path(recipe: Recipe, path: Path) -> str:
+    """Return a path relative to the recipe's folder, as a recipe holds it."""
+    return Path(os.path.relpath(path, recipe.folder)).as_posix()
+
+
+def write_inputs(folder: Path, inputs: Sequence[Row]) -> str:
+    """Write the inputs of a run. Returns the file's hash."""
+    lines = [json.dumps(row, ensure_ascii=False) for row in inputs]
+    write_text(folder / INPUTS, "\n".join(lines) + "\n")
+    return file_hash(folder / INPUTS)
+
+
+def read_inputs(folder: Path) -> list[Row]:
+    """Read the inputs that `write_inputs` wrote."""
+    lines = (folder / INPUTS).read_text("utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+def run_round(recipe: Recipe, folder: Path, quiet: bool = True) -> RoundRun:
+    """Run the recipe of a round.
+
+    A run without any completion is no error: a limit was reached, or every request failed.
+
+    Raises:
+        TeacherError: If no request can ever be answered: the key is wrong, or no server answers.
+    """
+    try:
+        result = pipeline.run(recipe, quiet, measure=False)
+    except TeacherError as error:
+        # Its subclasses mean that no request can ever be answered.
+        if type(error) is not TeacherError:
+            raise
+        stopped = str(read_json(recipe.work_dir / pipeline.GENERATED)["stopped"])
+        failures = _failures(recipe)
+        number = sum(failures.values())
+        counts = {**empty_counts(), "asked": number, "failed": number, "failures": failures}
+        return RoundRun(folder, counts, stopped)
+    return RoundRun(folder, result.counts, result.generated.stopped, result.corpus)
+
+
+def _failures(recipe: Recipe) -> dict[str, int]:
+    """Count failures by reason from the journal, which has those of earlier processes too."""
+    plan = plan_run(recipe)
+    reasons: Counter[str] = Counter()
+    with Journal(recipe.journal_path, must_exist=True) as journal:
+        for batch in plan.batches():
+            failures = journal.failures([one.request.request_id for one in batch])
+            reasons.update(failure.reason for each in failures.values() for failure in each.values())
+    return dict(sorted(reasons.items()))
+
+
+def empty_counts() -> dict[str, Any]:
+    """Return the counts of a round without requests."""
+    return {
+        **dict.fromkeys(_SUMS, 0),
+        "failures": {},
+        "rejected": {},
+        "cost": None,
+    }
+
+
+def total_counts(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sum of counts; the cost is None if none is known."""
+    total = empty_counts()
+    for one in counts:
+        for name in _SUMS:
+            total[name] += one.get(name) or 0
+        for name in ("failures", "rejected"):
+            for reason, number in one.get(name, {}).items():
+                total[name][reason] = total[name].get(reason, 0) + number
+        if one.get("cost") is not None:
+            total["cost"] = (total["cost"] or 0.0) + one["cost"]
+    return total

@@ -1,0 +1,51 @@
+"""Make the student that a recipe of a loop names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from synthkd import plugins
+from synthkd.errors import RecipeError, StudentError
+from synthkd.recipe import Recipe, StudentPart
+from synthkd.students.factory import make_student
+
+#: Options that may be paths; other values, such as a hub's names, are not changed.
+_PATHS = ("encoder", "base", "model", "path")
+
+
+def student_factory(
+    recipe: Recipe, part: StudentPart, learns: Literal["labels", "text"], **options: Any
+) -> Callable[[], Any]:
+    """Return a function that makes an untrained student of a recipe.
+
+    One student is made at once, so that a wrong option is refused before anything is sent.
+
+    Args:
+        recipe: Its seed is the student's, unless an option says otherwise; paths are relative to it.
+        part: The student's name and options.
+        learns: What the loop needs the student to learn.
+        options: Further options.
+
+    Raises:
+        RecipeError: If the student learns something else, or does not have an option.
+    """
+    learned = plugins.find("students", part.name, recipe.folder).learns
+    if learned != learns:
+        raise RecipeError(
+            f"student.name: {part.name!r} learns {learned}; a loop for the kind {recipe.kind.name!r}"
+            f" needs a student that learns {learns}"
+        )
+    chosen = dict(part.options)
+    for name in _PATHS:
+        if isinstance(chosen.get(name), str) and (path := recipe.resolve(chosen[name])).exists():
+            chosen[name] = str(path)
+
+    def make() -> Any:
+        try:
+            return make_student(part.name, {**chosen, **options}, recipe.seed)
+        except StudentError as error:
+            raise RecipeError(str(error)) from None
+
+    make()
+    return make
