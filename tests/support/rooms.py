@@ -40,7 +40,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("progress", "what long work shows"),
     ("text", "normal forms, nouns, number words, JSON in text, thoughts, near-duplicates, TF-IDF"),
     ("errors", "every error that is raised on purpose"),
-    ("reporting", "text from outside made safe where it is shown"),
+    ("reporting", "tables as text, Markdown and HTML; text from outside made safe where it is shown"),
     ("finish_reasons", "whether a text is whole, by the words of all large providers"),
     ("fastjson", "JSON of what goes over the wire"),
     ("_version", "the version"),
