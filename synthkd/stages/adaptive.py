@@ -58,7 +58,7 @@ def check_adaptive(components: Components, row: Row) -> None:
                 " reject; leave it out, or ask for all samples at once"
             )
     # Imported here, as pyarrow below: a run that asks for all samples at once does without.
-    from synthkd.stages.votes import question_of
+    from synthkd.filters.ballot import question_of
 
     if question_of(kind, row) is None:
         raise RecipeError(

@@ -89,7 +89,7 @@ def resolve_components(recipe: Recipe) -> Components:
     answer = _answer_model(recipe, kind)
     if recipe.votes is not None:
         # Imported here: it loads pyarrow, which generation does without.
-        from synthkd.stages.votes import check_votes
+        from synthkd.filters.ballot import check_votes
 
         # Recorded rows may have log-probabilities that this recipe does not ask for.
         logprobs = recipe.teacher.sampling.logprobs or teacher.has_own_logprobs

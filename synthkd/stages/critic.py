@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from synthkd.critics.shift_monitor import ShiftMonitor
 from synthkd.errors import NotReachableError, RecipeError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.stages.components import Components
 from synthkd.stages.critic_options import critic_options, shipped_critics
 from synthkd.stages.places import claim_work
-from synthkd.stages.shift import Watch
 
 if TYPE_CHECKING:
     from synthkd.critics.calibration import GroupThresholds
@@ -41,7 +41,7 @@ class Decision:
     publish_anyway: bool = False
     record: dict[str, Any] | None = None
     name: str = NAME
-    watch: Watch | None = None
+    watch: ShiftMonitor | None = None
     #: Column and thresholds by its values, if the guarantee is for each of them.
     each: tuple[str, GroupThresholds] | None = None
 
@@ -194,8 +194,8 @@ def _kind_options(recipe: Recipe) -> dict[str, Any]:
     return {name: value for name, value in own.items() if value is not None} | dict(part.options)
 
 
-def _watch(components: Components, trained: TrainedCritic) -> Watch:
-    return Watch(components.kind.columns, trained.critic.numbers()[0])
+def _watch(components: Components, trained: TrainedCritic) -> ShiftMonitor:
+    return ShiftMonitor(components.kind.columns, trained.critic.numbers()[0])
 
 
 def _decide_each(trained: TrainedCritic, components: Components, part: CriticPart) -> Decision:

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from synthkd.filters.ballot import Ballot
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.dawid_skene import Pattern, Reliability
 from synthkd.journal import Journal
@@ -31,7 +32,6 @@ from synthkd.stages.processes import (
     recipe_of,
     serve,
 )
-from synthkd.stages.votes import Ballot
 from synthkd.storage import storage_errors
 
 _IF_LOST = (
@@ -40,8 +40,8 @@ _IF_LOST = (
 )
 
 
-def why_alone(plan: RunPlan) -> str | None:
-    """Why a plan cannot be filtered by several processes, or None."""
+def why_one_process(plan: RunPlan) -> str | None:
+    """Return why a plan cannot be filtered by several processes; None if it can."""
     if plan.inputs.only is not None:
         return "only some inputs are filtered"
     for rule in plan.components.rules:
@@ -50,8 +50,8 @@ def why_alone(plan: RunPlan) -> str | None:
     return None
 
 
-class Team:
-    """So many workers. Use as a context manager."""
+class WorkerTeam:
+    """Several worker processes. Use as a context manager."""
 
     def __init__(self, workers: int, steps: Steps, progress: Progress) -> None:
         self.workers, self.steps, self.progress = workers, steps, progress
@@ -59,7 +59,7 @@ class Team:
         self._all: list[WorkerProcess] = []
         self._free: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
 
-    def __enter__(self) -> Team:
+    def __enter__(self) -> WorkerTeam:
         plan = self.steps.plan
         job = recipe_message(plan.recipe) | {
             "shared": str(self.steps.folder), "identity": plan.requests.identity,
@@ -78,9 +78,9 @@ class Team:
             for i, worker in enumerate(self._all)
         ]  # fmt: skip
         found = [job.result() for job in jobs]
-        came = ParseCounts()
+        counts = ParseCounts()
         for one in found:
-            came.add(one["counts"])
+            counts.add(one["counts"])
         if self.steps.globals:
             states = [one["states"] for one in found]
             self.steps.observe(states)
@@ -89,7 +89,7 @@ class Team:
                 job.result()
         for worker in self._all:
             self._free.put(worker)
-        return came
+        return counts
 
     def survey(self, ballot: Ballot) -> Counter[Pattern]:
         found: Counter[Pattern] = Counter()
@@ -100,14 +100,14 @@ class Team:
 
     def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
         for number, answer in self._each("count", ballot):
-            yield number, self.steps.take_up(number), Counter(answer["held"])
+            yield number, self.steps.take_over(number), Counter(answer["held"])
 
     def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
         for _, answer in self._each("finish", ballot):
             yield answer["outcomes"], Counter(answer["held"])
 
     def _each(self, step: str, ballot: Ballot) -> Iterator[tuple[int, Any]]:
-        """A step for every partition, by whoever is free; answers in the order of the partitions."""
+        """Have a step done for every partition by free workers; yield results in their order."""
         message = {"step": step, "sure": ballot.teachers.sure, "answers": ballot.teachers.answers}
         jobs: list[tuple[int, Future[Any]]] = [
             (number, self._pool.submit(self._by_any, message | {"number": number}))
@@ -156,7 +156,7 @@ class _FilterWorker:
             return list(self.steps.survey(number, ballot).items())
         rows, held = self.steps.count(number, ballot)
         if step == "count":
-            self.steps.lay_down(number, rows)
+            self.steps.hand_over(number, rows)
             return {"held": held}
         return {"held": held, "outcomes": self.steps.finish(number, rows)}
 

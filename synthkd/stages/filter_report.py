@@ -6,17 +6,18 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-#: Parts of a dollar in which prices are added: whole numbers come to the same in any order.
+#: Parts of a dollar in which prices are added: a sum of whole numbers has no order.
 _PARTS = 10**12
 
 
 @dataclass
 class FilterReport:
-    """The outcome of everything that came. Candidates = accepted + rejected, to the row.
+    """The outcome of every sample. Candidates = accepted + rejected, to the row.
 
-    ``repaired`` counts structured answers that were read, but not as they came (see `kinds.structured`).
-    ``votes`` says how many questions were unanimous, led or tied, where the recipe has votes; ``order`` how many claims
-    lie on cycles, where it has the rule `order`.
+    Attributes:
+        repaired: Structured answers that were read after a repair (`kinds.structured_answers`).
+        votes: Questions that were unanimous, led or tied, if the recipe has votes.
+        order: Claims on cycles, if the recipe has the rule `order`.
     """
 
     asked: int = 0
@@ -41,8 +42,13 @@ class FilterReport:
 
 @dataclass
 class ParseCounts:
-    """What one process found in the journal for its inputs. ``price`` is in parts of a dollar; ``saved`` counts samples
-    that were never asked for, since their question's vote was decided; None where all are asked for."""
+    """What one process read in the journal for its inputs.
+
+    Attributes:
+        price: In parts of a dollar.
+        saved: Samples that were never asked for, since their question's vote was decided; None if
+            all samples are asked for at once.
+    """
 
     asked: int = 0
     completed: int = 0
@@ -56,11 +62,12 @@ class ParseCounts:
     tokens: int = 0
     price: int | None = None
 
-    def paid(self, price: float) -> None:
+    def add_price(self, price: float) -> None:
+        """Add the price of a completion, in dollars."""
         self.price = (self.price or 0) + round(price * _PARTS)
 
     def add(self, other: dict[str, Any]) -> None:
-        """Take in what another process found, as `as_dict` gives it."""
+        """Add the counts of another process, as `as_dict` gives them."""
         for name, value in other.items():
             if isinstance(own := getattr(self, name), Counter):
                 own.update(value)
@@ -72,7 +79,7 @@ class ParseCounts:
         return asdict(self) | counters
 
     def report(self) -> FilterReport:
-        """The counts so far; outcomes are still to come."""
+        """Return a report of these counts, still without outcomes."""
         return FilterReport(
             asked=self.asked,
             completed=self.completed,

@@ -1,5 +1,7 @@
-"""What a process does of filtering: parse a shard of the inputs, count the votes of a partition, write it. The stage
-itself works with these steps, and so does each of its workers."""
+"""The steps of filtering: parse a shard of the inputs, count the votes of a partition, write it.
+
+The stage works with these steps, and so does each of its worker processes.
+"""
 
 from __future__ import annotations
 
@@ -15,40 +17,42 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from synthkd.filters.ballot import QUESTION, Ballot
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.dawid_skene import Pattern
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.stages.critic import Decision
 from synthkd.stages.filter_report import ParseCounts
-from synthkd.stages.outcomes import Outcomes, tally_of
+from synthkd.stages.outcomes import Outcomes, outcome_counts
 from synthkd.stages.parse import Parser
 from synthkd.stages.partitions import Partitions, partition_name, read_partition
 from synthkd.stages.plan import RunPlan
-from synthkd.stages.votes import QUESTION, Ballot
 
 
 @contextmanager
-def _few_collections(every: int = 64) -> Iterator[Callable[[], None]]:
-    """Look for cyclic garbage once in so many batches. Parsing makes many objects and hardly a cycle, and looking
-    through all of them again and again takes a quarter of its time."""
+def _rare_collections(every: int = 64) -> Iterator[Callable[[], None]]:
+    """Collect garbage once in so many batches, when the yielded function is called.
+
+    Parsing makes many objects and hardly a cycle; ordinary collections take a quarter of its time.
+    """
     batches = itertools.count(1)
 
-    def tidy() -> None:
+    def collect() -> None:
         if next(batches) % every == 0:
             gc.collect()
 
-    was_on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
-        yield tidy
+        yield collect
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()
 
 
 class Steps:
-    """The steps, in a folder that all processes of one filtering share."""
+    """The steps of one filtering, in a folder that all its processes share."""
 
     def __init__(self, plan: RunPlan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
@@ -61,51 +65,57 @@ class Steps:
         parser = Parser(self.plan.requests, journal)
         folder = self.folder / "parsed" / f"{shard[0]:03d}"
         folder.mkdir(parents=True)
-        with _few_collections() as tidy, Partitions(folder, parser.schema, partitions, QUESTION) as out:
+        with (
+            _rare_collections() as collect,
+            Partitions(folder, parser.schema, partitions, QUESTION) as out,
+        ):
             for batch in self.plan.batches(shard=shard):
                 rows = parser.read(batch)
                 if rows is not None:
                     out.write(rows)
                     progress.more(rows.num_rows)
-                tidy()
-        return parser.came
+                collect()
+        return parser.counts
 
     def partitions(self) -> list[int]:
-        """The numbers of those that have rows."""
+        """Return the numbers of the partitions that have rows."""
         return sorted({int(path.stem) for path in self.folder.glob("parsed/*/*.arrows")})
 
-    def begun(self, number: int) -> Outcomes:
-        """The rows of a partition, from all shards; the global rules have spoken."""
+    def load(self, number: int) -> Outcomes:
+        """Read a partition, from all shards, and apply the global rules."""
         paths = sorted(self.folder.glob(f"parsed/*/{partition_name(number)}"))
-        return Outcomes.begun(read_partition(paths), self.plan.components)
+        return Outcomes.of_parsed(read_partition(paths), self.plan.components)
 
     def survey(self, number: int, ballot: Ballot) -> Counter[Pattern]:
-        """The patterns of votes in a partition."""
-        outcomes = self.begun(number)
+        """Count the patterns of votes in a partition."""
+        outcomes = self.load(number)
         return ballot.survey(outcomes.table, outcomes.is_open)
 
     def count(
         self, number: int, ballot: Ballot, decision: Decision | None = None
     ) -> tuple[Outcomes, Counter[str]]:
-        """Votes and duplicates of a partition; with a decision, votes are weighed by the critic, and it has spoken."""
-        outcomes = self.begun(number)
-        if decision is None:
-            return outcomes, outcomes.counted(ballot)
-        scores = outcomes.scores(decision)
-        held = outcomes.counted(ballot, scores)
-        outcomes.scored(decision, scores)
-        return outcomes, held
+        """Count votes and duplicates of a partition.
 
-    def lay_down(self, number: int, outcomes: Outcomes) -> None:
-        """Leave a counted partition to the process that has the critic."""
+        Given a decision, votes are weighed by the critic's scores, and its verdicts are applied.
+        """
+        outcomes = self.load(number)
+        if decision is None:
+            return outcomes, outcomes.count_votes(ballot)
+        scores = outcomes.scores(decision)
+        votes = outcomes.count_votes(ballot, scores)
+        outcomes.apply_critic(decision, scores)
+        return outcomes, votes
+
+    def hand_over(self, number: int, outcomes: Outcomes) -> None:
+        """Write a counted partition for the process that has the critic."""
         path = self.folder / "counted" / partition_name(number)
         path.parent.mkdir(exist_ok=True)
-        table = outcomes.done()
+        table = outcomes.finished()
         with pa.ipc.new_stream(str(path), table.schema) as out:
             out.write_table(table)
 
-    def take_up(self, number: int) -> Outcomes:
-        """What `lay_down` left."""
+    def take_over(self, number: int) -> Outcomes:
+        """Read and remove what `hand_over` wrote."""
         path = self.folder / "counted" / partition_name(number)
         outcomes = Outcomes(read_partition([path]).combine_chunks())
         path.unlink()
@@ -113,17 +123,17 @@ class Steps:
 
     def finish(self, number: int, outcomes: Outcomes) -> dict[str, int]:
         """Write a partition. Returns how many rows have each outcome."""
-        table = outcomes.done()
+        table = outcomes.finished()
         pq.write_table(table, self.folder / f"part-{number:04d}.parquet", compression="zstd")
         for path in self.folder.glob(f"parsed/*/{partition_name(number)}"):
             path.unlink()
-        return tally_of(table)
+        return outcome_counts(table)
 
     def observed(self) -> list[Any]:
-        """What the global rules have seen in this process."""
+        """Return what the global rules have observed in this process."""
         return [rule.state() for rule in self.globals]
 
     def observe(self, states: list[list[Any]]) -> None:
-        """Give the global rules what they have seen in all processes."""
-        for rule, seen in zip(self.globals, zip(*states, strict=True), strict=True):
-            rule.merge(list(seen))
+        """Give the global rules what they have observed in all processes."""
+        for rule, observed in zip(self.globals, zip(*states, strict=True), strict=True):
+            rule.merge(list(observed))

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
+from synthkd.filters.ballot import ANSWER, FIELDS, QUESTION, question_of
 from synthkd.filters.base import Filter, GlobalFilter
 from synthkd.filters.rules import RowRule, row_columns
 from synthkd.journal import Journal
@@ -27,7 +28,6 @@ from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.input_requests import InputRequest, RequestBuilder
-from synthkd.stages.votes import ANSWER, FIELDS, QUESTION, question_of
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 MALFORMED = "malformed"
@@ -51,12 +51,12 @@ class _Found:
 
 
 class Parser:
-    """Reads completions of one recipe; ``came`` counts them."""
+    """Reads completions of one recipe; ``counts`` are of all that were read."""
 
     def __init__(self, requests: RequestBuilder, journal: Journal) -> None:
         components, recipe = requests.components, requests.components.recipe
         self.components, self.kind, self.journal = components, components.kind, journal
-        self.came = ParseCounts()
+        self.counts = ParseCounts()
         self.schema = pa.schema([*candidate_schema(self.kind), *FIELDS])
         self._own = (*self.kind.columns, *self.kind.details)
         # As published: a path of this machine does not go into rows.
@@ -68,11 +68,11 @@ class Parser:
         self._adaptive = adaptive_sampling(requests, journal)
 
     def read(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
-        """The rows of a batch of inputs, after the rules that look at one row; None where nothing came."""
+        """The rows of a batch of inputs, after the rules that look at one row; None where nothing counts."""
         self._questions.clear()
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)
-            self.came.saved = self._adaptive.saved
+            self.counts.saved = self._adaptive.saved
         of_text: list[tuple[Any, ...]] = []
         of_completion: list[tuple[Any, ...]] = []
         for asked, index, sample, found in self._samples(batch):
@@ -84,11 +84,11 @@ class Parser:
             rows = found.rows
             if found.malformed is not None:
                 rows = [self._nothing(found.malformed, asked, common[1])]
-                self.came.malformed += 1
-                self.came.malformed_reasons[found.malformed.reason] += 1
+                self.counts.malformed += 1
+                self.counts.malformed_reasons[found.malformed.reason] += 1
             elif reason := self.components.why_incomplete(sample.finish_reason):
                 rows = [(*row[:_OUTCOME], NOT_WHOLE, reason, *row[_OUTCOME + 2 :]) for row in rows]
-            self.came.candidates += len(found.rows)
+            self.counts.candidates += len(found.rows)
             for row in rows:
                 of_text.append(row)
                 of_completion.append(common)
@@ -98,31 +98,31 @@ class Parser:
 
     def _samples(self, batch: list[InputRequest]) -> Iterator[tuple[InputRequest, int, SampleRecord, _Found]]:
         """Every completion of these inputs, parsed; what did not come is counted."""
-        came = self.came
+        counts = self.counts
         ids = [asked.request.request_id for asked in batch]
         held, failed = self.journal.samples(ids), self.journal.failures(ids)
         for asked, request_id in zip(batch, ids, strict=True):
             samples, failures = held.get(request_id, {}), failed.get(request_id, {})
             known: dict[tuple[str, bool], _Found] = {}
-            came.asked += len(asked.request.sample_indexes)
+            counts.asked += len(asked.request.sample_indexes)
             for index in asked.request.sample_indexes:
                 sample = samples.get(index)
                 if sample is None:
                     if (failure := failures.get(index)) is not None:
-                        came.failures[failure.reason] += 1
+                        counts.failures[failure.reason] += 1
                     else:
-                        came.missing += 1
+                        counts.missing += 1
                     continue
                 # Two texts that are equal may have come to nothing for different reasons.
                 key = sample.text, bool(sample.thought)
                 found = known.get(key)
                 if found is None:
                     found = known[key] = self._parse(sample, asked.row)
-                came.completed += 1
-                came.repaired += found.repaired
-                came.tokens += sample.completion_tokens or 0
+                counts.completed += 1
+                counts.repaired += found.repaired
+                counts.tokens += sample.completion_tokens or 0
                 if sample.price is not None:
-                    came.paid(sample.price)
+                    counts.add_price(sample.price)
                 yield asked, index, sample, found
 
     def _parse(self, sample: SampleRecord, row: Row) -> _Found:

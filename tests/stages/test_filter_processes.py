@@ -231,9 +231,9 @@ def test_prices_come_to_the_same_in_any_order() -> None:
     prices = [random.Random(i).random() / 7 for i in range(200)]
     one, two, both = ParseCounts(), ParseCounts(), ParseCounts()
     for price in prices:
-        one.paid(price)
+        one.add_price(price)
     for i, price in enumerate(reversed(prices)):
-        (two if i % 3 else both).paid(price)
+        (two if i % 3 else both).add_price(price)
     both.add(two.as_dict())
     assert both.report().cost == one.report().cost == pytest.approx(sum(prices))
 

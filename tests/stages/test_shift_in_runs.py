@@ -12,12 +12,12 @@ from support.files import write_csv
 from support.recipes import Make
 
 from synthkd import run
+from synthkd.critics.shift_monitor import FEWEST, SAMPLE, ShiftMonitor
 from synthkd.critics.splits import group_names
 from synthkd.critics.trained_critic import group_hash
 from synthkd.errors import WithdrawnError
 from synthkd.kinds.triple import TripleKind
 from synthkd.pipeline import check_guarantee
-from synthkd.stages.shift import FEWEST, SAMPLE, Watch
 from synthkd.testing import FakeServer
 
 KIND = TripleKind()
@@ -39,7 +39,7 @@ def table(first: int, count: int, words: tuple[str, ...] = WORDS) -> pa.Table:
 
 
 def verdict(scored: pa.Table) -> dict[str, Any]:
-    watch = Watch(KIND.columns)
+    watch = ShiftMonitor(KIND.columns)
     watch.see(scored, [0.5] * scored.num_rows)
     return watch.verdict(table(30_000, 600), KIND)
 
@@ -78,7 +78,7 @@ def with_numbers(rows: pa.Table, score: float, recurrence: float | None) -> pa.T
 def test_scores_and_the_numbers_that_the_critic_reads_are_compared_too(
     score: float, recurrence: float | None, numbers: list[str], shifted: bool
 ) -> None:
-    watch = Watch(KIND.columns, numbers)
+    watch = ShiftMonitor(KIND.columns, numbers)
     rows = with_numbers(table(0, 600), score, recurrence)
     watch.see(rows, rows.column("score").to_pylist())
     found = watch.verdict(with_numbers(table(30_000, 600), 0.5, 2), KIND)
@@ -86,7 +86,7 @@ def test_scores_and_the_numbers_that_the_critic_reads_are_compared_too(
 
 
 def test_the_sample_does_not_depend_on_batches_or_order() -> None:
-    whole, parts = Watch(KIND.columns), Watch(KIND.columns)
+    whole, parts = ShiftMonitor(KIND.columns), ShiftMonitor(KIND.columns)
     rows = table(0, 3 * SAMPLE)
     whole.see(rows, [0.5] * rows.num_rows)
     for start in range(3 * SAMPLE - 7, -7, -7):
@@ -98,7 +98,7 @@ def test_the_sample_does_not_depend_on_batches_or_order() -> None:
 
 @pytest.mark.slow
 def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> None:
-    rows, watch = table(0, 600), Watch(KIND.columns)
+    rows, watch = table(0, 600), ShiftMonitor(KIND.columns)
     watch.see(rows, [0.99] * 600)
     held_out = with_numbers(table(30_000, 600), 0.5, 2)
     assert watch.verdict(held_out, KIND)["shifted"]
@@ -109,7 +109,7 @@ def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> Non
 
 @pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
 def test_with_too_few_rows_the_guarantee_stands_and_shift_was_not_tested(count: int) -> None:
-    watch = Watch(KIND.columns)
+    watch = ShiftMonitor(KIND.columns)
     watch.see(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1), [0.5] * count)
     found = watch.verdict(table(30_000, 600), KIND)
     assert not found["shifted"]

@@ -15,13 +15,13 @@ from support.recipes import Make
 from synthkd import Recipe, run
 from synthkd.commands.show import show_candidate, show_path
 from synthkd.errors import RecipeError
+from synthkd.filters.ballot import Ballot, question_of
 from synthkd.filters.dawid_skene import Reliability
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.recipe.parts import VotesPart
-from synthkd.stages.votes import Ballot, question_of
 from synthkd.testing import FakeServer
 
 
@@ -249,7 +249,7 @@ def test_weights_that_are_all_equal_ask_for_no_more_than_counting_does(limit: st
                 }
             )
             is_open = np.ones(votes, dtype=bool)
-            assert ballot.hold(table, is_open).reasons(is_open)[:won] == [None] * won
+            assert ballot.count(table, is_open).reasons(is_open)[:won] == [None] * won
 
 
 @pytest.mark.slow

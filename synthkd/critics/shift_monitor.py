@@ -23,7 +23,7 @@ SCORE = "score"
 LEVEL = 0.01
 
 
-class Watch:
+class ShiftMonitor:
     """A uniform sample of the rows that a critic scores, by the hash of their ids: no order or batch changes it.
 
     ``numbers``: columns of numbers that the critic reads.

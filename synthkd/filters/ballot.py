@@ -1,4 +1,7 @@
-"""The votes' part of a run: what each vote weighs, the columns that the votes fill, and the outcome of each row."""
+"""Votes of a partition: what each vote weighs, the columns that votes fill, and the reason of each rejection.
+
+`synthkd.filters.votes` counts; here are the options of a recipe and what becomes of each row.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _SHOWN, _LISTED = 40, 4
 
 @dataclass(frozen=True)
 class Ballot:
-    """How votes are counted, and what is kept of them. Without a ``part`` they are counted and nothing is rejected."""
+    """How votes are counted and what is kept; without a ``part`` nothing is rejected."""
 
     part: VotesPart | None = None
     keep: str = "all"
@@ -40,24 +43,23 @@ class Ballot:
     def by(self) -> str:
         return self.part.by if self.part else "count"
 
-    def hold(self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None) -> Held:
-        """Count the votes of a partition's open rows; a completion whose rows are all rejected has come, and says
-        nothing."""
+    def count(self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None) -> CountedVotes:
+        """Count the votes of open rows; a completion whose rows are all rejected gives no answer."""
         who = codes(table.column("completion_key"))
         ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
         say[~is_open] = -1
         weight = self._weights(table, say, scores)
-        return Held(self, tally(ask, say, who, weight), table.column(ANSWER))
+        return CountedVotes(self, tally(ask, say, who, weight), table.column(ANSWER))
 
     def survey(self, table: pa.Table, is_open: Numbers) -> Counter[Pattern]:
-        """The patterns of votes from which teachers' reliabilities are estimated."""
+        """Count the patterns of votes from which the reliability of teachers is estimated."""
         say = codes(table.column(ANSWER))
         say[~is_open] = -1
         names = table.column("teacher").to_pylist()
         return patterns(codes(table.column(QUESTION)), say, codes(table.column("completion_key")), names)
 
-    def informed(self, found: Counter[Pattern]) -> Ballot:
-        """The ballot that knows how reliable each teacher is."""
+    def with_reliabilities(self, found: Counter[Pattern]) -> Ballot:
+        """Return a ballot that weighs each teacher by its reliability."""
         return Ballot(self.part, self.keep, reliabilities(found))
 
     def _weights(self, table: pa.Table, say: Numbers, scores: Numbers | None) -> Numbers | None:
@@ -72,8 +74,10 @@ class Ballot:
 
 
 def _likelihoods(table: pa.Table, says: Numbers) -> Numbers:
-    """exp of the mean log-probability of a completion's tokens, as Wang et al. weigh by. Words stand in for tokens
-    where these were not counted."""
+    """Return exp of the mean log-probability of a completion's tokens (Wang et al. 2022).
+
+    Words stand in for tokens if tokens were not counted.
+    """
     logprobs = table.column("logprob").to_numpy()
     bare = np.flatnonzero(says & np.isnan(logprobs))
     if len(bare):
@@ -89,7 +93,7 @@ def _likelihoods(table: pa.Table, says: Numbers) -> Numbers:
 
 
 @dataclass(frozen=True)
-class Held:
+class CountedVotes:
     """The votes of a partition."""
 
     ballot: Ballot
@@ -97,14 +101,14 @@ class Held:
     answers: Any
 
     def columns(self) -> Iterator[tuple[str, pa.Array]]:
-        """Votes, agreement, margin and entropy; null for rows that took no part."""
+        """Yield votes, agreement, margin and entropy; null for rows without an answer."""
         hidden = ~self.tally.says
         yield "votes", pa.array(self.tally.votes, pa.int32(), mask=hidden)
         for name in ("agreement", "margin", "entropy"):
             yield name, pa.array(getattr(self.tally, name), pa.float64(), mask=hidden)
 
     def reasons(self, is_open: Numbers) -> list[str | None]:
-        """Why an open row is rejected."""
+        """Return why each open row is rejected; None if it is not."""
         reasons: list[str | None] = [None] * len(is_open)
         part = self.ballot.part
         if part is None:
@@ -124,7 +128,7 @@ class Held:
         return result
 
     def _drawn(self) -> Numbers:
-        """Rows of a question whose lead is shared."""
+        """Return which rows are of a question whose lead is shared."""
         drawn: Numbers = (self.tally.first >= 0) & self.tally.tied[self.tally.first]
         return drawn
 
@@ -144,28 +148,28 @@ class Held:
                 return f"tie between {self._tied[first]}, {most}"
             if not t.leads[i]:
                 shares = "" if self.ballot.by == "count" else self._shares(i, first)
-                own, leader = _told([self._answers[i], self._answers[first]])
+                own, leader = _quoted([self._answers[i], self._answers[first]])
                 return f"outvoted: {votes} of {asked} for {own}, {int(t.votes[first])} for {leader}{shares}"
         if votes < part.min_votes:
             return f"too few votes: {votes}, asked {part.min_votes}"
         if t.agreement[i] < part.min_agreement - SAME:
-            return "agreement {}, below {}".format(*_apart(t.agreement[i], part.min_agreement))
-        return "lead {}, below {}".format(*_apart(t.margin[i], part.min_margin))
+            return "agreement {}, below {}".format(*_distinct_numbers(t.agreement[i], part.min_agreement))
+        return "lead {}, below {}".format(*_distinct_numbers(t.margin[i], part.min_margin))
 
     @cached_property
     def _tied(self) -> dict[int, str]:
-        """The answers that share the lead, by the place of the first row that gives one."""
+        """Answers that share the lead, by the place of the first row that gives one of them."""
         places = np.flatnonzero(self.tally.tied).tolist()
         said: dict[int, set[str]] = {}
         for i in places:
             said.setdefault(int(self.tally.first[i]), set()).add(self._answers[i])
-        return {first: _listed(_told(sorted(names))) for first, names in said.items()}
+        return {first: _listed(_quoted(sorted(names))) for first, names in said.items()}
 
     def _share(self, i: int) -> str:
         return f"share {float(self.tally.agreement[i]):.2f} by {self.ballot.by}"
 
     def _shares(self, i: int, first: int) -> str:
-        shares = _apart(self.tally.agreement[i], self.tally.agreement[first])
+        shares = _distinct_numbers(self.tally.agreement[i], self.tally.agreement[first])
         return " ({})".format(", ".join(f"share {share} by {self.ballot.by}" for share in shares))
 
     @cached_property
@@ -174,7 +178,7 @@ class Held:
         return answers
 
     def counts(self) -> Counter[str]:
-        """How many questions got answers, and how many of these were unanimous, led by one answer, or tied."""
+        """Count the questions with answers, and the unanimous, led and tied ones of them."""
         t = self.tally
         first = np.unique(t.first[t.first >= 0])
         several, tied = t.contested[first], t.tied[first]
@@ -186,8 +190,8 @@ class Held:
         )
 
 
-def _told(answers: list[str]) -> list[str]:
-    """Answers to one question as a reason shows them: without the lines at the beginning that all share."""
+def _quoted(answers: list[str]) -> list[str]:
+    """Quote answers to one question, without the first lines that all of them share."""
     parts = [answer.split("\n") for answer in answers]
     common = 0
     while common < min(map(len, parts)) - 1 and len({lines[common] for lines in parts}) == 1:
@@ -196,8 +200,8 @@ def _told(answers: list[str]) -> list[str]:
     return [f'"{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"}"' for text in texts]
 
 
-def _apart(one: float, other: float) -> tuple[str, str]:
-    """Two numbers with two digits, or with as many as it takes to tell them apart."""
+def _distinct_numbers(one: float, other: float) -> tuple[str, str]:
+    """Format two numbers with two digits, or with as many as make them differ."""
     for digits in range(2, 10):
         texts = f"{one:.{digits}f}", f"{other:.{digits}f}"
         if texts[0] != texts[1]:
@@ -211,7 +215,7 @@ def _listed(names: list[str]) -> str:
 
 
 def question_of(kind: Kind, row: Row) -> tuple[str, ...] | None:
-    """What a completion of this input votes on, where the input alone says it: any answer leaves it the same."""
+    """Return what completions of an input vote on; None if that depends on the answer."""
     try:
         one, other = (
             kind.vote_on({**row, **dict.fromkeys(kind.answer_columns, word)}) for word in ("one", "other")
@@ -223,7 +227,7 @@ def question_of(kind: Kind, row: Row) -> tuple[str, ...] | None:
 
 
 def check_votes(part: VotesPart | None, kind: Kind, critic: bool, logprobs: bool) -> None:
-    """Refuse what cannot be counted before anything is paid for."""
+    """Refuse votes that cannot be counted. Raises `RecipeError`."""
     if part is None:
         return
     if part.by == "critic" and not critic:
