@@ -1,10 +1,10 @@
-"""The main job: recipe → inputs → prompts → teacher → journal → parse → rules → critic → corpus.
+"""The pipeline: recipe → inputs → prompts → teacher → journal → parse → rules → votes → critic → corpus.
 
-`run` does all of it; `generate`, `filter` and `publish` are its stages alone. A stage reads what the stage
-before it wrote, so each can be run again, and only `generate` ever calls the teacher.
+`run` does all of it; `generate`, `filter` and `publish` are its stages. A stage reads what the stage
+before it wrote, so each can be run again, and only `generate` calls the teacher.
 
-What only the later stages need is imported by them: pyarrow and numpy take as long to load as `generate` takes for
-some hundred rows.
+The functions import what only the later stages need: pyarrow and numpy take as long to load as
+`generate` takes for some hundred rows.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run came to. ``counts`` is the table's content; ``corpus`` opens what was written."""
+    """The result of a run.
+
+    Attributes:
+        recipe: The recipe that was run.
+        generated: What was asked for and bought.
+        counts: Samples and candidates by their outcome.
+        manifest: The manifest of the corpus.
+    """
 
     recipe: Recipe
     generated: GenerateReport
@@ -47,6 +54,7 @@ class RunResult:
 
     @property
     def corpus(self) -> Corpus:
+        """The corpus that was written."""
         from synthkd.corpora.read import load_corpus
 
         return load_corpus(self.recipe.corpus_path)
@@ -84,23 +92,29 @@ def run(
     """
     from synthkd.stages.critic import decide
 
-    recipe = _recipe(recipe, rules, workers)
+    recipe = _load_recipe(recipe, rules, workers)
     check_places(recipe)
     plan = plan_run(recipe)
-    # A critic that is broken, or cannot promise what is asked, is found before anything is paid for.
+    # A broken critic, or one that cannot reach the target precision, is refused before anything is bought.
     decision = decide(plan.components)
     decision.refuse()
-    generated = _generated(plan, quiet, workers)
+    generated = _generate(plan, quiet, workers)
     filter(recipe, quiet, plan, decision, workers, measure)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
 
 def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> GenerateReport:
-    """Ask the teacher for what is not in the journal yet, in so many processes."""
-    recipe = _recipe(recipe, None, workers)
+    """Ask the teacher for the samples that are not in the journal.
+
+    Args:
+        recipe: A recipe, or the path of one.
+        quiet: Show no progress.
+        workers: Number of processes.
+    """
+    recipe = _load_recipe(recipe, None, workers)
     check_places(recipe)
-    return _generated(plan_run(recipe), quiet, workers)
+    return _generate(plan_run(recipe), quiet, workers)
 
 
 def filter(
@@ -111,12 +125,28 @@ def filter(
     workers: int = 1,
     measure: bool = True,
 ) -> dict[str, Any]:
-    """Parse what is in the journal and give every candidate an outcome, in so many processes. Returns the counts."""
+    """Parse the completions in the journal and give every candidate an outcome; sends nothing.
+
+    Args:
+        recipe: A recipe, or the path of one.
+        quiet: Show no progress.
+        plan: The recipe's plan, if it is made already.
+        decision: The recipe's critic with its threshold, if they are known already.
+        workers: Number of processes.
+        measure: Count the diversity of the rows that each stage leaves.
+
+    Returns:
+        Samples and candidates by their outcome.
+
+    Raises:
+        InputError: There is no journal, or no completion of this recipe in it.
+        NotReachableError: The critic cannot reach the target precision.
+    """
     from synthkd.corpora.diversity import stage_diversity
     from synthkd.stages.critic import decide
     from synthkd.stages.filter import filter_candidates
 
-    recipe = _recipe(recipe, None, workers)
+    recipe = _load_recipe(recipe, None, workers)
     plan = plan or plan_run(recipe)
     # Before a critic is trained.
     if not os.path.lexists(recipe.journal_path):
@@ -136,7 +166,7 @@ def filter(
         "diversity": stage_diversity(recipe.work_dir / FILTERED_ROWS, plan.kind) if measure else {},
         "critic": decision.record,
         "recipe_hash": recipe.fingerprint(),
-        "inputs": _inputs(recipe),
+        "inputs": _input_hashes(recipe),
     }
     write_json(recipe.work_dir / REPORT, report)
     decision.refuse()
@@ -144,13 +174,18 @@ def filter(
 
 
 def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[str, Any]:
-    """Write the corpus from the filtered candidates. Returns its manifest."""
+    """Write the corpus from the filtered candidates, and return its manifest.
+
+    Raises:
+        StorageError: Nothing was filtered yet, or by another recipe.
+        NotReachableError: The critic could not reach the target precision.
+    """
     from synthkd.corpora.schema import candidate_schema
     from synthkd.corpora.write import write_corpus
     from synthkd.stages.critic import decide
     from synthkd.stages.manifest import make_manifest
 
-    recipe = _recipe(recipe)
+    recipe = _load_recipe(recipe)
     plan = plan or plan_run(recipe)
     folder = recipe.work_dir / FILTERED_ROWS
     if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
@@ -176,12 +211,12 @@ def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[st
 
 
 def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
-    """Raise for a record of the manifest that says that the guarantee is withdrawn, unless it was waived."""
+    """Raise `WithdrawnError` if a manifest's record of the critic withdraws the guarantee."""
     if critic and critic.get("guarantee") == "withdrawn" and not critic.get("publish_anyway"):
         raise WithdrawnError(f"{place}: {critic['shift']['sentence']}")
 
 
-def _recipe(recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, workers: int = 1) -> Recipe:
+def _load_recipe(recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, workers: int = 1) -> Recipe:
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = recipe if rules is None else recipe.with_rules(rules)
     for rule in (recipe.rules or ()) if workers > 1 else ():
@@ -193,7 +228,7 @@ def _recipe(recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, wor
     return recipe
 
 
-def _generated(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
+def _generate(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
     recipe = plan.recipe
     with (
         run_lock(recipe.work_dir) as lock,
@@ -216,8 +251,8 @@ def _generated(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
     return generated
 
 
-def _inputs(recipe: Recipe) -> dict[str, Any]:
-    """What the inputs were, by content."""
+def _input_hashes(recipe: Recipe) -> dict[str, Any]:
+    """Return the hashes of the input files."""
     if recipe.inputs.path is None:
         return {"count": recipe.inputs.count}
     path = recipe.resolve(recipe.inputs.path)

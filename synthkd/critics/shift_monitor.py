@@ -24,17 +24,21 @@ LEVEL = 0.01
 
 
 class ShiftMonitor:
-    """A uniform sample of the rows that a critic scores, by the hash of their ids: no order or batch changes it.
+    """Keeps a uniform sample of the rows that a critic scores, and tests it for shift.
 
-    ``numbers``: columns of numbers that the critic reads.
+    Rows are drawn by the hash of their ids, so that no order or batch changes the sample.
+
+    Args:
+        columns: Columns of the kind.
+        numbers: Columns of numbers that the critic reads.
     """
 
     def __init__(self, columns: Sequence[str], numbers: Sequence[str] = ()) -> None:
         self._columns, self._numbers = list(columns), list(numbers)
         self._lowest: list[tuple[float, str, dict[str, Any]]] = []
 
-    def see(self, rows: pa.Table, scores: Sequence[float | None]) -> None:
-        """Take in scored rows."""
+    def add(self, rows: pa.Table, scores: Sequence[float | None]) -> None:
+        """Draw from scored rows."""
         drawn = [(-fraction(f"shift|{name}"), name) for name in rows.column("id").to_pylist()]
         limit = self._lowest[0][0] if len(self._lowest) == SAMPLE else -2.0
         places = [place for place, (draw, _) in enumerate(drawn) if draw > limit]
@@ -108,7 +112,7 @@ def _weight(held_out: pa.Table) -> list[str]:
 
 
 def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """So many of them, each with a chance that grows with its weight (Efraimidis and Spirakis 2006)."""
+    """Draw `SAMPLE` rows with chances that grow with their weights (Efraimidis and Spirakis 2006)."""
     keys = [
         fraction(f"shift|{sorted((name, str(value)) for name, value in row.items())}")
         ** (1 / (row.get("weight") or 1.0))

@@ -10,7 +10,7 @@ from pathlib import Path
 from synthkd.loops.round_run import INPUTS
 from synthkd.loops.rounds import RECORD, SECONDS, STUDENT, has_record
 from synthkd.recipe import Recipe
-from synthkd.stages.places import run_strange
+from synthkd.stages.places import find_foreign_in_run
 from synthkd.storage import (
     CORPUS_FOLDER,
     MARK,
@@ -30,7 +30,7 @@ _REPEAT = re.compile(r"again-\d+")
 _NUMBER = re.compile(r"\d{3,}")
 #: Folders in the folder of a round, and the checks that they are ours.
 _CONTENTS = {
-    "run": run_strange,
+    "run": find_foreign_in_run,
     "corpus": CORPUS_FOLDER.find_foreign,
     STUDENT: STUDENT_FOLDER.find_foreign,
 }

@@ -1,1 +1,1 @@
-"""The stages of a run, one file each; `synthkd.pipeline` puts them in a row."""
+"""The stages of a run: plan, generate, parse, filter, decide; processes, places, report."""

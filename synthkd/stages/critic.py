@@ -1,4 +1,4 @@
-"""The critic's part of a run: find or train it, choose a threshold, decide."""
+"""The critic of a run: load or train it, choose a threshold, decide rows."""
 
 from __future__ import annotations
 
@@ -31,8 +31,13 @@ KEPT, WITHDRAWN, UNREACHABLE = "kept", "withdrawn", "cannot be had"
 class Decision:
     """How candidates that passed the rules are decided.
 
-    ``record`` is what the manifest says of it; ``trained`` is None where a recipe has no critic;
-    ``threshold`` is None if the target precision cannot be had, unless ``publish_anyway`` takes the best cut seen.
+    Attributes:
+        trained: The critic; None if the recipe has none.
+        threshold: None if the target precision cannot be reached, unless ``publish_anyway`` takes
+            the best threshold there is.
+        unreachable: Why the target precision cannot be reached, and what would help.
+        record: What the manifest says of the critic.
+        each: Column and thresholds by its values, if the guarantee is for each of them.
     """
 
     trained: Any = None
@@ -41,12 +46,11 @@ class Decision:
     publish_anyway: bool = False
     record: dict[str, Any] | None = None
     name: str = NAME
-    watch: ShiftMonitor | None = None
-    #: Column and thresholds by its values, if the guarantee is for each of them.
+    monitor: ShiftMonitor | None = None
     each: tuple[str, GroupThresholds] | None = None
 
     def scores(self, rows: pa.Table) -> list[float | None]:
-        """The critic's score of each row, and no verdict."""
+        """Return the critic's score of each row, without a verdict."""
         if self.trained is None:
             return [None] * rows.num_rows
         if self.record is not None:
@@ -54,7 +58,7 @@ class Decision:
         return [float(s) for s in self.trained.score(rows)] if rows.num_rows else []
 
     def _note_numbers(self, rows: pa.Table) -> None:
-        """Enter the numbers that these rows have and the critic does not read into the record."""
+        """Record the columns of numbers in these rows that the critic does not read."""
         from synthkd.critics.columns import present_numbers
 
         assert self.record is not None
@@ -65,18 +69,18 @@ class Decision:
     def decide(
         self, rows: pa.Table, known: list[float | None] | None = None
     ) -> tuple[list[float | None], list[str | None]]:
-        """A score and a verdict for each row; ``known`` are the scores where they were asked for before."""
+        """Return a score and a verdict for each row; ``known`` are scores that were computed before."""
         if self.trained is None:
             return [None] * rows.num_rows, [None] * rows.num_rows
         scores: Any = self.scores(rows) if known is None else known
         scores = [None if score is None or score != score else score for score in scores]
-        if self.watch is not None:
-            self.watch.see(rows, scores)
+        if self.monitor is not None:
+            self.monitor.add(rows, scores)
         if self.each is not None:
             return list(scores), self._by_group(rows, scores)
         if self.threshold is None:
-            verdict = "the target precision cannot be reached"
-            return list(scores), [verdict if score is not None else _NO_SCORE for score in scores]
+            reason = "the target precision cannot be reached"
+            return list(scores), [reason if score is not None else _NO_SCORE for score in scores]
         return list(scores), [_below(score, self.threshold) for score in scores]
 
     def _by_group(self, rows: pa.Table, scores: list[float | None]) -> list[str | None]:
@@ -93,7 +97,7 @@ class Decision:
         return verdicts
 
     def unscored(self, rows: pa.Table, scores: list[float | None]) -> Iterator[tuple[int, str, str]]:
-        """Place, outcome and reason of each row that the critic has no score of, such as an unreadable reply of a judge."""
+        """Yield place, outcome and reason of each row without a score, as of a judge's unreadable reply."""
         places = [place for place, score in enumerate(scores) if score is None]
         if self.trained is None or not places:
             return
@@ -101,9 +105,9 @@ class Decision:
             yield place, why.outcome, why.reason
 
     def look_for_shift(self, kind: Kind) -> None:
-        """After all rows were decided: whether they were like those that the threshold comes from. Into the record."""
-        if self.watch is not None and self.record is not None:
-            self.record["shift"] = shift = self.watch.verdict(
+        """Record whether the decided rows are like the calibration rows; a shift withdraws the guarantee."""
+        if self.monitor is not None and self.record is not None:
+            self.record["shift"] = shift = self.monitor.verdict(
                 self.trained.held_out, kind, self.trained.seen, self.trained.group_column
             )
             if shift["shifted"]:
@@ -119,7 +123,7 @@ class Decision:
 
 
 def decide(components: Components) -> Decision:
-    """Load or train the recipe's critic and ask it for a threshold."""
+    """Load or train the recipe's critic and choose its threshold."""
     part = components.recipe.critic
     if part is None:
         return Decision()
@@ -184,17 +188,17 @@ def decide(components: Components) -> Decision:
         "lower_bound": found.lower_bound,
         "effective_labels": found.effective,
     }
-    return Decision(trained, found.threshold, record=record, watch=_watch(components, trained))
+    return Decision(trained, found.threshold, record=record, monitor=_monitor(components, trained))
 
 
 def _kind_options(recipe: Recipe) -> dict[str, Any]:
-    """The kind's options as `synthkd critic` takes them by ``--kind-option``."""
+    """Return the kind's options as `synthkd critic` takes them by ``--kind-option``."""
     part = recipe.kind
     own = {"relations": part.relations, "several": part.several or None}
     return {name: value for name, value in own.items() if value is not None} | dict(part.options)
 
 
-def _watch(components: Components, trained: TrainedCritic) -> ShiftMonitor:
+def _monitor(components: Components, trained: TrainedCritic) -> ShiftMonitor:
     return ShiftMonitor(components.kind.columns, trained.critic.numbers()[0])
 
 
@@ -231,14 +235,14 @@ def _decide_each(trained: TrainedCritic, components: Components, part: CriticPar
         record["advice"] = sentence
         each = (column, found) if part.publish_anyway else None
         return Decision(trained, None, sentence, part.publish_anyway, record, each=each)
-    watch = _watch(components, trained)
+    monitor = _monitor(components, trained)
     return Decision(
-        trained, publish_anyway=part.publish_anyway, record=record, watch=watch, each=(column, found)
+        trained, publish_anyway=part.publish_anyway, record=record, monitor=monitor, each=(column, found)
     )
 
 
 def _best_cuts(found: GroupThresholds) -> dict[str, float]:
-    """Thresholds of the groups that are published without a guarantee."""
+    """Return the thresholds of the groups that are published without a guarantee."""
     from synthkd.critics.calibration import Unreachable
 
     every = {**found.own, **dict.fromkeys(found.pool, found.pooled)}
@@ -246,7 +250,7 @@ def _best_cuts(found: GroupThresholds) -> dict[str, float]:
 
 
 def _record(trained: TrainedCritic, part: CriticPart, reachable: bool) -> dict[str, Any]:
-    """What a manifest says of a critic in any case."""
+    """Return what a manifest says of any critic."""
     return {
         "fingerprint": trained.fingerprint,
         "name": part.name,

@@ -1,4 +1,4 @@
-"""Look at a run's first answers, so that it does not pay for hundreds that are all empty or cut."""
+"""Stop a run whose first answers are all useless, such as empty or cut ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ _REQUESTS = 8
 
 
 class FirstAnswers:
-    """Whether the first answers of a run are all of no use.
+    """Finds out whether the first answers of a run are all useless.
 
-    An answer is of no use if it is empty, holds a model's thoughts alone, was cut by a limit and is rejected for that, or
-    ended for a reason that is not known to mean that it is whole. Answers that the journal holds count like new ones, so
-    that a run which was stopped does not pay again to find the same. With another `max_tokens` or effort the requests
-    are others, and the look begins anew. The first answer of use ends the look.
+    An answer is useless if it is empty, holds a model's thoughts alone, was cut by a limit and is
+    rejected for that, or ended for a reason that is not known to mean that it is whole. Answers in
+    the journal count like new ones, so that a run that was stopped does not pay again for the same
+    finding. Another `max_tokens` or effort makes other requests, for which the search begins anew.
+    The first useful answer ends the search.
+
+    Attributes:
+        open: Whether the finding is still open.
+        why: Why the run is to stop; empty if it is not.
     """
 
     def __init__(self, components: Components) -> None:
@@ -35,13 +40,11 @@ class FirstAnswers:
         self._answers = 0
         self._counts: Counter[str] = Counter()
         self._odd: Counter[str] = Counter()
-        #: Whether it is not known yet.
         self.open = self._most is not None
-        #: Why the run is to stop; "" if it is not.
         self.why = ""
 
     def look(self, request_id: str, text: str, finish_reason: str, reasoning: bool) -> None:
-        """Take in one answer. ``reasoning``: the server gave thoughts beside the text."""
+        """Look at one answer; ``reasoning``: the server sent thoughts beside the text."""
         if not self.open:
             return
         if finish_reason == RECORDED or not (faults := self._faults(text, finish_reason, reasoning)):
@@ -53,10 +56,10 @@ class FirstAnswers:
         assert self._most is not None
         if self._answers >= self._most and len(self._requests) >= min(_REQUESTS, self._most):
             self.open = False
-            self.why = self._said()
+            self.why = self._message()
 
     def _faults(self, text: str, finish_reason: str, reasoning: bool) -> list[str]:
-        """Why an answer is of no use; nothing if it is of use."""
+        """Return why an answer is useless; nothing for a useful one."""
         found = []
         answer = split_thoughts(text)
         empty = not answer.text.strip()
@@ -71,7 +74,7 @@ class FirstAnswers:
             found.append("odd")
         return found
 
-    def _said(self) -> str:
+    def _message(self) -> str:
         counts, sampling = self._counts, self.components.recipe.teacher.sampling
         (odd, _), *_ = self._odd.most_common(1) or [("", 0)]
         words = {
@@ -80,7 +83,7 @@ class FirstAnswers:
             "cut": "cut by a limit on tokens",
             "odd": f"ended with {odd!r}, which is not known to mean that a text is whole",
         }
-        said = ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])
+        listed = ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])
         if counts["cut"]:
             remedy = f"raise teacher.sampling.max_tokens ({sampling.max_tokens} now)"
             if counts["thoughts"] or counts["empty"]:
@@ -92,6 +95,6 @@ class FirstAnswers:
         else:
             remedy = "look at teacher.sampling.stop and the template (`synthkd probe` shows what comes)"
         return (
-            f"stopped: the first {self._answers:,} answers are of no use ({said}); {remedy}. What came is kept; the same"
+            f"stopped: the first {self._answers:,} answers are of no use ({listed}); {remedy}. What came is kept; the same"
             " command goes on with the new setting (limits.useless_answers: null goes on as it is)"
         )

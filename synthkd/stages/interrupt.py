@@ -18,12 +18,12 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class StopEvent(threading.Event):
-    """Set by the first signal. ``number`` is that signal's, 0 before one came."""
+    """Set by the first signal; ``number`` is that of the signal, 0 before."""
 
     number = 0
 
     def interrupted(self, message: str) -> Interrupted:
-        """The error that ends the run, with the exit status that a shell expects after the signal."""
+        """Make the error that ends the run, with the exit status that a shell expects."""
         error = Interrupted(message)
         error.exit_status = 128 + (self.number or signal.SIGINT)
         return error

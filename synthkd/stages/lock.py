@@ -1,4 +1,4 @@
-"""One run of a recipe at a time: two would count each other's flights as lost, and buy the same twice."""
+"""The lock of a run: two processes at one run would buy the same completions twice."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ except ImportError:  # Windows: without this protection
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[int]:
-    """Hold the lock of a run's folder. The descriptor may be handed to worker processes: the lock is free when the
-    last of them has ended, however it ended."""
+    """Hold the lock of a run's folder.
+
+    The descriptor may be handed to worker processes: the lock is released when the last of them has
+    ended, however it ended.
+
+    Raises:
+        StorageError: Another process is at this run.
+    """
     claim_work(folder)
     with storage_errors(folder):
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)

@@ -1,5 +1,7 @@
-"""The manifest: what was done, so that the same can be done again. It holds no time, no path and no secret,
-so two runs from one manifest write the same bytes."""
+"""The manifest of a corpus: everything that is needed to make the same corpus again.
+
+A manifest holds no time, no path and no secret, so two runs from one manifest write the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ def make_manifest(
     counts: dict[str, Any],
     diversity: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest of a corpus, before its files are known."""
+    """Make the manifest of a corpus, without the hashes of its files."""
     return {
         "manifest_version": VERSION,
         "synthkd": __version__,

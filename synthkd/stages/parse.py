@@ -1,7 +1,7 @@
 """The first pass of filtering: completions become rows, a batch of inputs at a time.
 
-Rows are made column by column. Samples of one input often say the same: a text is parsed once for each input, and
-what it comes to is the same for all of them.
+Rows are made column by column. Samples of one input are often equal, so a text is parsed once for
+each input.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _OUTCOME = _OF_TEXT.index("rejected_by")
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What a text comes to for an input: a row of values for each candidate, in the order of the parser's columns."""
+class _Parsed:
+    """The candidates in a text, each as a row of values in the order of the parser's columns."""
 
     rows: list[tuple[Any, ...]]
     malformed: Malformed | None = None
@@ -51,7 +51,7 @@ class _Found:
 
 
 class Parser:
-    """Reads completions of one recipe; ``counts`` are of all that were read."""
+    """Parses the completions of one recipe; ``counts`` are of all that were read."""
 
     def __init__(self, requests: RequestBuilder, journal: Journal) -> None:
         components, recipe = requests.components, requests.components.recipe
@@ -64,31 +64,31 @@ class Parser:
         self._identity = requests.identity
         self._prompt = recipe.published(components.prompt.name, "template") if components.prompt else None
         self._questions: dict[tuple[str, ...], str] = {}
-        #: Where samples are asked for in rounds: those that were never wanted are not missing.
+        #: Set if samples are asked for in rounds: samples that were never wanted are not missing.
         self._adaptive = adaptive_sampling(requests, journal)
 
     def read(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
-        """The rows of a batch of inputs, after the rules that look at one row; None where nothing counts."""
+        """Return the rows of a batch of inputs, after the rules on single rows; None if there are none."""
         self._questions.clear()
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)
             self.counts.saved = self._adaptive.saved
         of_text: list[tuple[Any, ...]] = []
         of_completion: list[tuple[Any, ...]] = []
-        for asked, index, sample, found in self._samples(batch):
+        for one, index, sample, parsed in self._samples(batch):
             logprob, tokens = _own(sample)
             common = (
-                asked.input_id, completion_key(asked.request.request_id, index), index, self._who(sample.model or self._identity),
+                one.input_id, completion_key(one.request.request_id, index), index, self._who(sample.model or self._identity),
                 logprob, tokens, sample.finish_reason, sample.text,
             )  # fmt: skip
-            rows = found.rows
-            if found.malformed is not None:
-                rows = [self._nothing(found.malformed, asked, common[1])]
+            rows = parsed.rows
+            if parsed.malformed is not None:
+                rows = [self._malformed_row(parsed.malformed, one, common[1])]
                 self.counts.malformed += 1
-                self.counts.malformed_reasons[found.malformed.reason] += 1
+                self.counts.malformed_reasons[parsed.malformed.reason] += 1
             elif reason := self.components.why_incomplete(sample.finish_reason):
                 rows = [(*row[:_OUTCOME], NOT_WHOLE, reason, *row[_OUTCOME + 2 :]) for row in rows]
-            self.counts.candidates += len(found.rows)
+            self.counts.candidates += len(parsed.rows)
             for row in rows:
                 of_text.append(row)
                 of_completion.append(common)
@@ -96,16 +96,18 @@ class Parser:
             return None
         return apply_rules(self._table(of_text, of_completion), self.kind, self.components.rules)
 
-    def _samples(self, batch: list[InputRequest]) -> Iterator[tuple[InputRequest, int, SampleRecord, _Found]]:
-        """Every completion of these inputs, parsed; what did not come is counted."""
+    def _samples(
+        self, batch: list[InputRequest]
+    ) -> Iterator[tuple[InputRequest, int, SampleRecord, _Parsed]]:
+        """Yield every completion of these inputs, parsed; count the samples that are missing."""
         counts = self.counts
-        ids = [asked.request.request_id for asked in batch]
-        held, failed = self.journal.samples(ids), self.journal.failures(ids)
-        for asked, request_id in zip(batch, ids, strict=True):
-            samples, failures = held.get(request_id, {}), failed.get(request_id, {})
-            known: dict[tuple[str, bool], _Found] = {}
-            counts.asked += len(asked.request.sample_indexes)
-            for index in asked.request.sample_indexes:
+        ids = [one.request.request_id for one in batch]
+        cached, failed = self.journal.samples(ids), self.journal.failures(ids)
+        for one, request_id in zip(batch, ids, strict=True):
+            samples, failures = cached.get(request_id, {}), failed.get(request_id, {})
+            known: dict[tuple[str, bool], _Parsed] = {}
+            counts.asked += len(one.request.sample_indexes)
+            for index in one.request.sample_indexes:
                 sample = samples.get(index)
                 if sample is None:
                     if (failure := failures.get(index)) is not None:
@@ -115,35 +117,35 @@ class Parser:
                     continue
                 # Two texts that are equal may have come to nothing for different reasons.
                 key = sample.text, bool(sample.thought)
-                found = known.get(key)
-                if found is None:
-                    found = known[key] = self._parse(sample, asked.row)
+                parsed = known.get(key)
+                if parsed is None:
+                    parsed = known[key] = self._parse(sample, one.row)
                 counts.completed += 1
-                counts.repaired += found.repaired
+                counts.repaired += parsed.repaired
                 counts.tokens += sample.completion_tokens or 0
                 if sample.price is not None:
                     counts.add_price(sample.price)
-                yield asked, index, sample, found
+                yield one, index, sample, parsed
 
-    def _parse(self, sample: SampleRecord, row: Row) -> _Found:
-        """The candidates of a completion, plain or structured."""
+    def _parse(self, sample: SampleRecord, row: Row) -> _Parsed:
+        """Parse a completion, plain or structured."""
         kind, repaired, text = self.kind, False, sample.text
         if sample.thought and not text.strip():
-            return _Found([], Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"))
+            return _Parsed([], Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"))
         if self.components.answer is None:
             found = kind.parse(text, row)
         else:
             answer = read_structured_answer(text, self.components.answer)
             if isinstance(answer, Malformed):
-                return _Found([], answer)
+                return _Parsed([], answer)
             repaired = answer.repaired
             found = kind.read(answer.value, row)
         if isinstance(found, Malformed):
-            return _Found([], found, repaired)
+            return _Parsed([], found, repaired)
         if not found:
             # Nothing is dropped in silence.
-            return _Found([], Malformed("no_candidate"), repaired)
-        return _Found([self._row(candidate) for candidate in found], repaired=repaired)
+            return _Parsed([], Malformed("no_candidate"), repaired)
+        return _Parsed([self._row(candidate) for candidate in found], repaired=repaired)
 
     def _row(self, candidate: Row) -> tuple[Any, ...]:
         kind = self.kind
@@ -152,18 +154,18 @@ class Parser:
             kind.vote_for(candidate) or None, None, None, *[candidate.get(name) for name in self._own],
         )  # fmt: skip
 
-    def _nothing(self, found: Malformed, asked: InputRequest, key: str) -> tuple[Any, ...]:
-        """The row of a completion in which no candidate was found."""
-        reason = f"{found.reason}: {found.detail}" if found.detail else found.reason
+    def _malformed_row(self, malformed: Malformed, one: InputRequest, key: str) -> tuple[Any, ...]:
+        """Make the row of a completion without a candidate."""
+        reason = f"{malformed.reason}: {malformed.detail}" if malformed.detail else malformed.reason
         # Two inputs may share a completion (equal prompts), so both are part of the id.
-        name = content_hash([MALFORMED, key, asked.input_id])
+        name = content_hash([MALFORMED, key, one.input_id])
         # It counts among those that were asked the question, where the input says which that was.
-        question = question_of(self.kind, asked.row)
+        question = question_of(self.kind, one.row)
         on = name if question is None else self._question(question)
         return (name, None, on, None, MALFORMED, reason, *[None] * len(self._own))
 
     def _question(self, parts: tuple[str, ...]) -> str:
-        """The hash of a question: most rows of an input have the same."""
+        """Return the hash of a question; cached, since most rows of an input have the same."""
         known = self._questions.get(parts)
         if known is None:
             known = self._questions[parts] = content_hash([self.kind.name, *parts])
@@ -184,8 +186,7 @@ class Parser:
 
 
 def _own(sample: SampleRecord) -> tuple[float | None, int | None]:
-    """Log-probability and tokens of a completion's answer, without those of its thoughts; None where they are not known
-    apart."""
+    """Return log-probability and tokens of an answer without its thoughts; None if unknown."""
     written = sample.completion_tokens
     if sample.reasoning_tokens and written is not None:
         return sample.logprob, max(0, written - sample.reasoning_tokens)
@@ -195,7 +196,7 @@ def _own(sample: SampleRecord) -> tuple[float | None, int | None]:
 
 
 def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> pa.RecordBatch:
-    """The first rule that objects is the row's outcome. Global rules only observe what is still open."""
+    """Apply the rules: the first that rejects a row is its outcome. Global rules observe open rows."""
     outcome = batch.column("rejected_by").to_numpy(zero_copy_only=False)
     reason = batch.column("reason").to_numpy(zero_copy_only=False)
     is_open = pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False)
@@ -220,7 +221,7 @@ def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> p
 
 
 def with_outcomes(rows: Any, outcome: Any, reason: Any) -> Any:
-    """The rows with these as ``rejected_by`` and ``reason``."""
+    """Return the rows with these values of ``rejected_by`` and ``reason``."""
     for name, values in (("rejected_by", outcome), ("reason", reason)):
         rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values, pa.string()))
     return rows

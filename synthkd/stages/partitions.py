@@ -1,5 +1,7 @@
-"""Deal rows to files by the beginning of a hash (of their question), so that rows with an equal one meet and each file
-can be decided alone."""
+"""Deal rows to files by the first bits of a hash, so that rows with an equal hash share a file.
+
+The hash is that of a row's question: each file can be decided alone.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,10 @@ try:
 except ImportError:  # Windows: no limit of this kind
     resource = None  # type: ignore[assignment]
 
-#: Rows that are held over all partitions before they are written: memory does not grow with the input.
-HELD_ROWS = 65_536
-#: And bytes, where rows are large.
-HELD_BYTES = 64 << 20
+#: Rows that are buffered over all partitions: memory does not grow with the input.
+BUFFERED_ROWS = 65_536
+#: Bytes that are buffered, if rows are large.
+BUFFERED_BYTES = 64 << 20
 #: Hexadecimal digits of a hash that are looked at: up to 65,536 partitions.
 _DIGITS = 4
 #: Files that a process has open beside those of partitions, at most.
@@ -35,7 +37,7 @@ class Partitions:
     def __init__(self, folder: Path, schema: pa.Schema, count: int, column: str) -> None:
         self.folder, self.schema, self.count, self.column = folder, schema, count, column
         self._writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-        self._held: list[pa.RecordBatch] = []
+        self._buffer: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
 
     def __enter__(self) -> Partitions:
@@ -51,18 +53,18 @@ class Partitions:
                 writer.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take in a batch."""
-        self._held.append(batch)
+        """Buffer a batch; write the buffer if it is full."""
+        self._buffer.append(batch)
         self._rows += batch.num_rows
         self._bytes += batch.nbytes
-        if self._rows >= HELD_ROWS or self._bytes >= HELD_BYTES:
+        if self._rows >= BUFFERED_ROWS or self._bytes >= BUFFERED_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if not self._rows:
             return
-        table = pa.Table.from_batches(self._held).combine_chunks()
-        self._held, self._rows, self._bytes = [], 0, 0
+        table = pa.Table.from_batches(self._buffer).combine_chunks()
+        self._buffer, self._rows, self._bytes = [], 0, 0
         numbers = first_bits(table.column(self.column), self.count.bit_length() - 1)
         order = np.argsort(numbers, kind="stable")
         table, numbers = table.take(pa.array(order)), numbers[order]
@@ -80,7 +82,7 @@ class Partitions:
 
 
 def allow_open(files: int) -> None:
-    """Let this process have so many files open, as far as the system does: many allow 1,024 unless asked."""
+    """Raise this process's limit of open files, as far as the system allows; many begin at 1,024."""
     if resource is not None:
         allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         if allowed != resource.RLIM_INFINITY and allowed < files:
@@ -90,12 +92,12 @@ def allow_open(files: int) -> None:
 
 
 def partition_name(number: int) -> str:
-    """The file of a partition."""
+    """Return the file name of a partition."""
     return f"{number:04d}.arrows"
 
 
 def first_bits(hashes: pa.ChunkedArray, bits: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """So many bits from the beginning of hexadecimal hashes of one length."""
+    """Return the first bits of hexadecimal hashes of one length, as whole numbers."""
     array = pa.concat_arrays(hashes.chunks)
     if not len(array):
         return np.zeros(0, dtype=np.int64)
@@ -108,7 +110,7 @@ def first_bits(hashes: pa.ChunkedArray, bits: int) -> np.ndarray[Any, np.dtype[n
 
 
 def read_partition(paths: Sequence[Path]) -> pa.Table:
-    """All rows of a partition, of one file or of one from each process."""
+    """Read all rows of a partition, from one file or one of each process."""
     tables = []
     for path in paths:
         with pa.ipc.open_stream(str(path)) as reader:

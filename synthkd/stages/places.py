@@ -1,4 +1,4 @@
-"""The places that a run writes to: looked at before anything is bought, and again when they are replaced."""
+"""The files and folders that a run writes: checked before anything is bought, and when replaced."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _WORK = "folder of a run"
 
 
 class GeneratedShape(BaseModel):
-    """`generated.json`, as far as it is read."""
+    """The fields of `generated.json` that are read."""
 
     asked: int
     completed: int
@@ -53,7 +53,7 @@ class GeneratedShape(BaseModel):
 
 
 class ReportShape(BaseModel):
-    """`judged.json`."""
+    """The fields of `judged.json`."""
 
     counts: dict[str, Any]
     diversity: dict[str, Any]
@@ -63,7 +63,7 @@ class ReportShape(BaseModel):
 
 
 class LoopShape(BaseModel):
-    """`distill.json`, as far as it is read."""
+    """The fields of `distill.json` that are read."""
 
     format: int
     best: int
@@ -71,8 +71,8 @@ class LoopShape(BaseModel):
     manifest_hash: str
 
 
-def work_strange(folder: Path) -> str | None:
-    """Name what shows that a folder is not one of a run; None if it is one."""
+def find_foreign_in_work(folder: Path) -> str | None:
+    """Name what shows that a folder is not the folder of a run; None if it is one."""
     if has_mark(folder, _WORK):
         return None
     for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape), (LOOP, LoopShape)):
@@ -90,7 +90,7 @@ def work_strange(folder: Path) -> str | None:
             # Folders of other runs, and what version 0.1.0 wrote when it was killed before its first report.
             if entry.name in _INSIDE and _INSIDE[entry.name].find_foreign(inner) is None:
                 continue
-            if entry.name not in _KNOWN and (not any(inner.iterdir()) or work_strange(inner) is None):
+            if entry.name not in _KNOWN and (not any(inner.iterdir()) or find_foreign_in_work(inner) is None):
                 continue
         elif entry.name == LOCK and entry.stat(follow_symlinks=False).st_size == 0:
             continue
@@ -98,8 +98,8 @@ def work_strange(folder: Path) -> str | None:
     return None
 
 
-def run_strange(folder: Path) -> str | None:
-    """Name what a run's folder holds beside the files of a run, for which it must not be removed."""
+def find_foreign_in_run(folder: Path) -> str | None:
+    """Name what a run's folder holds beside the files of a run; None if it can be removed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
             said = FILTERED_FOLDER.find_foreign(Path(entry.path)) if entry.name == FILTERED_ROWS else ""
@@ -110,11 +110,11 @@ def run_strange(folder: Path) -> str | None:
     return None
 
 
-WORK = FolderKind(_WORK, work_strange, "name a folder of its own in `work`")
+WORK = FolderKind(_WORK, find_foreign_in_work, "name a folder of its own in `work`")
 
 
 def claim_work(folder: Path) -> None:
-    """Make the folder of a run, and mark it as ours. Raises `StorageError` for a folder that holds something else."""
+    """Make the folder of a run and mark it. Raises `StorageError` for a folder with other files."""
     claim_folder(folder, WORK)
 
 

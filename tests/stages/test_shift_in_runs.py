@@ -40,7 +40,7 @@ def table(first: int, count: int, words: tuple[str, ...] = WORDS) -> pa.Table:
 
 def verdict(scored: pa.Table) -> dict[str, Any]:
     watch = ShiftMonitor(KIND.columns)
-    watch.see(scored, [0.5] * scored.num_rows)
+    watch.add(scored, [0.5] * scored.num_rows)
     return watch.verdict(table(30_000, 600), KIND)
 
 
@@ -80,7 +80,7 @@ def test_scores_and_the_numbers_that_the_critic_reads_are_compared_too(
 ) -> None:
     watch = ShiftMonitor(KIND.columns, numbers)
     rows = with_numbers(table(0, 600), score, recurrence)
-    watch.see(rows, rows.column("score").to_pylist())
+    watch.add(rows, rows.column("score").to_pylist())
     found = watch.verdict(with_numbers(table(30_000, 600), 0.5, 2), KIND)
     assert found["shifted"] is shifted
 
@@ -99,7 +99,7 @@ def test_the_sample_does_not_depend_on_batches_or_order() -> None:
 @pytest.mark.slow
 def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> None:
     rows, watch = table(0, 600), ShiftMonitor(KIND.columns)
-    watch.see(rows, [0.99] * 600)
+    watch.add(rows, [0.99] * 600)
     held_out = with_numbers(table(30_000, 600), 0.5, 2)
     assert watch.verdict(held_out, KIND)["shifted"]
     for column in ("head", "tail", "none"):
@@ -110,7 +110,7 @@ def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> Non
 @pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
 def test_with_too_few_rows_the_guarantee_stands_and_shift_was_not_tested(count: int) -> None:
     watch = ShiftMonitor(KIND.columns)
-    watch.see(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1), [0.5] * count)
+    watch.add(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1), [0.5] * count)
     found = watch.verdict(table(30_000, 600), KIND)
     assert not found["shifted"]
     assert not found["tested"]

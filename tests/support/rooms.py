@@ -9,7 +9,10 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("commands", "what single verbs do: init, dry run, probe, show, describe, segment, pairs"),
     ("loops", "the loop that a student steers: rounds; `labelled/` and `triples/` beside each other"),
     ("pipeline", "`run`, `generate`, `filter`, `publish`: the steps of a recipe in a row"),
-    ("stages", "the steps: plan, generate, parse, filter, critic; processes, budget, places, report"),
+    (
+        "stages",
+        "the stages of a run: plan (components, inputs, requests), generate, parse, filter, critic; processes, places, report",
+    ),
     ("students", "`classifiers/`, `generators/`, losses, `metrics/`, training, serving"),
     ("critics", "linear, `text/`, `triples/`, `encoder/`, `judge/`, stack; label sheets; `calibration/`"),
     ("filters", "rules, votes, order, near-duplicates, label noise"),
@@ -17,7 +20,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("labels", "which rows to label, the label sheet, sessions, agreement, other tools' files"),
     (
         "teachers",
-        "the contract of a backend, `openai/`, `batch/`, `vllm/`, `transformers/`, `pool/`, recorded; `dispatch/`",
+        "the contract of a backend, `openai/`, `batch/`, `vllm/`, `transformers/`, `pool/`, recorded; `dispatch/`; purchase: the one way to buy completions",
     ),
     ("kinds", "the contract of a kind, and one file or folder for each"),
     ("encoders", "transformers encoders: load, batch, embed"),
