@@ -304,7 +304,7 @@ def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_ev
     card = (result.recipe.corpus_path / "README.md").read_text()
     assert "could not be had" in card
     assert "No precision is guaranteed" in card
-    assert "NOT be had: published without a guarantee, at the best cut" in str(result)
+    assert "cannot be reached: published without a guarantee, at the best cut" in str(result)
 
 
 @pytest.mark.slow
