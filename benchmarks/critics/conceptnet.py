@@ -124,7 +124,9 @@ def figures(options: Options) -> Figures:
     train = train.slice(0, QUICK_REFERENCE) if options.quick else train
     (sheet, verdicts), (rows, labels) = read(data, "dev1"), read(data, split)
     known, candidates = triples(train), triples(rows)
-    critic = KnowledgeBaseCritic(TripleKind(load_relations("conceptnet")), None, options.encoder, SEED)
+    critic = KnowledgeBaseCritic(
+        TripleKind(load_relations("conceptnet")), embedder=options.encoder, seed=SEED
+    )
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(train, Path(folder) / "train.parquet")

@@ -43,7 +43,9 @@ def conceptnet(data: Path, seed: int) -> Rows:
         [pq.read_table(data / "conceptnet_cn100k" / f"dev{part}.parquet") for part in (1, 2)]
     ).combine_chunks()
     labels = np.array(sheet["valid"].to_pylist(), bool)
-    critic = KnowledgeBaseCritic(TripleKind(load_relations("conceptnet")), None, default_encoder(), seed)
+    critic = KnowledgeBaseCritic(
+        TripleKind(load_relations("conceptnet")), embedder=default_encoder(), seed=seed
+    )
     critic.reference = str(data / "conceptnet_cn100k" / "train.parquet")
     critic.fit(sheet.select(_COLUMNS), labels)
     assert critic.out_of_fold is not None

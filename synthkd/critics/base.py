@@ -10,7 +10,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import pyarrow as pa
 
+from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
+from synthkd.plugins import Plugin
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.bool_]]
@@ -23,7 +25,7 @@ class Missing(NamedTuple):
     reason: str
 
 
-class Critic(ABC):
+class Critic(Plugin, ABC):
     """Base class of critics.
 
     A critic reads the kind's columns and, if present, ``logprob``, ``tokens`` and ``recurrence``.
@@ -31,6 +33,7 @@ class Critic(ABC):
     """
 
     name: ClassVar[str]
+    options_error = CriticError
     #: Options of `load`: what a folder does not hold, such as a judge's teacher or the place of an
     #: encoder.
     load_options: ClassVar[frozenset[str]] = frozenset()
@@ -43,7 +46,8 @@ class Critic(ABC):
         """Markdown that the critic's card shows; empty by default."""
         return ""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, **options: Any) -> None:
+        super().__init__(**options)
         self.kind = kind
 
     def work(self, rows: int) -> int:
@@ -53,7 +57,7 @@ class Critic(ABC):
         """
         return rows
 
-    def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:  # noqa: B027
+    def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
         """Prepare for several calls of `fit` on parts of these rows, as in cross-fitting.
 
         A critic may compute here, once for all parts, what needs no verdict. By default nothing is

@@ -53,9 +53,9 @@ class LinearCritic(Critic):
 
     name: ClassVar[str] = "linear"
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, **options: Any) -> None:
         require_extra("the linear critic", "critics", "sklearn", "safetensors")
-        super().__init__(kind)
+        super().__init__(kind, **options)
         self.columns = tuple(kind.columns)
         self._model: LinearModel | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,8 @@ def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "
     """Make a critic to be trained. Raises `CriticError` for options that it does not take; ``word`` says what it is."""
     word = word or f"critic {name!r}"
     critic: type[Critic] = plugins.find("critics", name)
-    plugins.check_options(critic, options, word, CriticError, ("kind",))
-    try:
-        return critic(kind, **options)
-    except TypeError as error:
-        said = re.sub(r"(\w+\.)?__init__\(\) ", "", str(error))
-        raise CriticError(f"{word}: {said}") from None
+    critic.checked(options, word)
+    return critic(kind, **options)
 
 
 def published_options(options: Any) -> Any:

@@ -29,6 +29,7 @@ from synthkd.critics.teacher_numbers import COLUMNS
 from synthkd.errors import CriticError, nearest, require_extra
 from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
+from synthkd.options import BaseOptions
 
 Spec = str | Mapping[str, Mapping[str, Any] | None]
 _VERSION = 1
@@ -50,42 +51,44 @@ class _Settings(CriticSettings):
 
 
 class StackCritic(Critic):
-    """A logistic regression on the logits of other critics.
-
-    Args:
-        kind: Kind of the candidates.
-        critics: Names of critics, or ``{name: options}``.
-        folds: Trainings of each member for the scores that the combination learns from. With 1,
-            members are trained once, without a share ``held_out`` of the groups, from which the
-            combination learns: for expensive members.
-        held_out: Share of groups for the combination if ``folds`` is 1.
-        refit: Train each member once more on all rows. False keeps the members of all folds as an
-            ensemble: better for members whose trainings vary (a fine-tuned encoder), one training
-            less, ``folds`` times the cost of scoring.
-        seed: Seed of the folds.
-    """
+    """A logistic regression on the logits of other critics."""
 
     name: ClassVar[str] = "stack"
     load_options: ClassVar[frozenset[str]] = frozenset({OF_MEMBERS})
 
-    def __init__(
-        self,
-        kind: Kind,
-        critics: Sequence[Spec],
-        *,
-        folds: int = 5,
-        held_out: float = 0.2,
-        refit: bool = True,
-        seed: int = 0,
-    ) -> None:
+    class Options(BaseOptions):
+        critics: Any = Field(description="Names of critics, or `{name: options}`.")
+        folds: int = Field(
+            5,
+            ge=1,
+            description="Trainings of each member for the scores that the combination learns from."
+            " With 1, members are trained once, without a share `held_out` of the groups, from which"
+            " the combination learns: for expensive members.",
+        )
+        held_out: float = Field(
+            0.2, gt=0, lt=1, description="Share of groups for the combination if `folds` is 1."
+        )
+        refit: bool = Field(
+            True,
+            description="Train each member once more on all rows. False keeps the members of all"
+            " folds as an ensemble: better for members whose trainings vary (a fine-tuned encoder),"
+            " one training less, `folds` times the cost of scoring.",
+        )
+        seed: int = Field(0, ge=0, description="Seed of the folds.")
+
+    options: Options
+
+    def __init__(self, kind: Kind, critics: Sequence[Spec] | str, **options: Any) -> None:
         require_extra("the stack of critics", "critics", "sklearn", "safetensors")
-        super().__init__(kind)
-        if folds < 1 or not 0 < held_out < 1:
-            raise CriticError("critic 'stack': `folds` must be 1 or more and `held_out` between 0 and 1")
+        super().__init__(kind, critics=critics, **options)
+        given = self.options
+        if not isinstance(critics, str | Sequence):
+            raise CriticError(f"critic 'stack': critics: a list is needed, not {critics!r:.60}")
         self.specs = [_spec(entry) for entry in ([critics] if isinstance(critics, str) else critics)]
         if not self.specs:
             raise CriticError("critic 'stack': `critics` names none; give at least one")
-        self.folds, self.held_out, self.refit, self.seed = folds, held_out, refit, seed
+        self.folds, self.held_out = given.folds, given.held_out
+        self.refit, self.seed = given.refit, given.seed
         self.members = [Ensemble([_made(name, kind, options)]) for name, options in self.specs]
         self._mean = self._scale = self._weights = np.zeros(0)
         self._bias = 0.0
@@ -253,7 +256,7 @@ class StackCritic(Critic):
             folder / ARRAYS, arrays, shapes | {"scale": Array("float64", (count,), 1e-12)}, CRITIC_ARTIFACT
         )
         critic = cls.__new__(cls)
-        Critic.__init__(critic, kind)
+        critic.kind = kind
         critic.unseen = None
         critic.folds, critic.held_out, critic.seed = settings.folds, settings.held_out, settings.seed
         critic.refit = settings.refit

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from synthkd import plugins
-from synthkd.errors import CriticError, RecipeError, nearest
+from synthkd.errors import RecipeError, nearest
 from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
 from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
@@ -101,7 +101,7 @@ def resolve_components(recipe: Recipe) -> Components:
         elif recipe.critic.options:
             name = recipe.critic.name
             critic = plugins.find("critics", name, recipe.folder)
-            plugins.check_options(critic, recipe.critic.options, f"critic {name!r}", CriticError)
+            critic.checked(recipe.critic.options, f"critic {name!r}")
     return Components(recipe, kind, teacher, prompt, tuple(rules), sampling, answer)
 
 

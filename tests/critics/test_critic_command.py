@@ -55,11 +55,11 @@ def test_a_wrong_option_is_one_line_and_nothing_is_written(
     ("name", "options", "said"),
     [
         ("linear", {"words": 3}, "critic 'linear': no option 'words'; it has none"),
-        ("text", {"words": "abc"}, "critic 'text': words: a whole number is needed, not 'abc'"),
-        ("encoder", {}, "critic 'encoder': missing 1 required positional argument: 'model'"),
+        ("text", {"words": "abc"}, "critic 'text': words: a whole number from 0 on is needed, not 'abc'"),
+        ("encoder", {}, "critic 'encoder': model: needed"),
         ("encoder", {"model": "x", "epoch": 3}, r"critic 'encoder': no option 'epoch' \(did you mean 'epochs'\?\)"),
-        ("encoder", {"model": "x", "epochs": "x"}, "critic 'encoder': epochs: input should be a valid integer"),
-        ("stack", {"critics": ["linear", "text"], "folds": "x"}, "critic 'stack': folds: a whole number is needed"),
+        ("encoder", {"model": "x", "epochs": "x"}, "critic 'encoder': epochs: a whole number from 1 on is needed"),
+        ("stack", {"critics": ["linear", "text"], "folds": "x"}, "critic 'stack': folds: a whole number from 1 on is needed"),
         ("stack", {"critics": [{"text": {"words": "x"}}]}, "critic 'stack': member 'text': words: a whole number"),
     ],
 )  # fmt: skip

@@ -20,6 +20,7 @@ from synthkd.critics.stack import StackCritic
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.kinds.triple import TripleKind
+from synthkd.options import BaseOptions
 
 pytest.importorskip("sklearn")
 
@@ -37,9 +38,15 @@ class Column(Critic):
     name: ClassVar[str] = "column"
     seen: ClassVar[list[set[str]]] = []
 
-    def __init__(self, kind: Kind, column: str = "one", offset: float = 0.0) -> None:
-        super().__init__(kind)
-        self.column, self.offset = column, offset
+    class Options(BaseOptions):
+        column: str = "one"
+        offset: float = 0.0
+
+    options: Options
+
+    def __init__(self, kind: Kind, **options: Any) -> None:
+        super().__init__(kind, **options)
+        self.column, self.offset = self.options.column, self.options.offset
 
     def fit(
         self, rows: pa.Table, labels: Labels, groups: Sequence[str] = (), weights: Scores | None = None
@@ -60,7 +67,7 @@ class Column(Critic):
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Column:
         _, settings = read_files(folder, cls.name, 1, ColumnSettings)
-        return cls(kind, settings.column, settings.offset)
+        return cls(kind, column=settings.column, offset=settings.offset)
 
 
 class Memory(Column):

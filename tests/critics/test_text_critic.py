@@ -126,7 +126,7 @@ def test_a_sheet_keeps_the_columns_of_siblings(tmp_path: Path) -> None:
 
 
 def test_a_number_of_words_below_zero_is_refused() -> None:
-    with pytest.raises(CriticError, match="`words` is -1"):
+    with pytest.raises(CriticError, match="words: a whole number from 0 on is needed, not -1"):
         TextCritic(KIND, words=-1)
 
 

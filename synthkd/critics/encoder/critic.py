@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
@@ -30,7 +30,7 @@ from synthkd.encoders.batches import TokenizedTexts
 from synthkd.encoders.device import pick_device, quiet_transformers
 from synthkd.encoders.frozen import FrozenEncoder
 from synthkd.encoders.reference import EncoderReference
-from synthkd.errors import CriticError, nearest
+from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.recipe.published_values import public_name
 
@@ -63,35 +63,29 @@ class EncoderCritic(Critic):
     """A transformers encoder with safetensors.
 
     A column ``source`` in the training rows is read beside the candidate.
-
-    Args:
-        kind: Kind of the candidates.
-        model: Folder or hub name of the encoder.
-        frozen: Encode each text once and train a linear head on the vectors and the teacher's
-            numbers, instead of fine-tuning the encoder.
-        max_length: Tokens read of a text.
-        device: Device of torch; None picks the fastest.
-        schedule: Options of `FineTuningSchedule`.
     """
 
     name: ClassVar[str] = "encoder"
     load_options: ClassVar[frozenset[str]] = frozenset({"encoder", "device"})
 
-    def __init__(
-        self,
-        kind: Kind,
-        model: str,
-        *,
-        frozen: bool = False,
-        max_length: int = 128,
-        device: str | None = None,
-        **schedule: Any,
-    ) -> None:
+    class Options(FineTuningSchedule):
+        model: str = Field(description="Folder or hub name of the encoder.")
+        frozen: bool = Field(
+            False,
+            description="Encode each text once and train a linear head on the vectors and the"
+            " teacher's numbers, instead of fine-tuning the encoder.",
+        )
+        max_length: int = Field(128, ge=4, description="Tokens read of a text.")
+        device: str | None = Field(None, description="Device of torch. Default: the fastest.")
+
+    options: Options
+
+    def __init__(self, kind: Kind, model: str | Path, **options: Any) -> None:
         models.require_encoder_extras("the encoder critic")
-        super().__init__(kind)
-        self.model_name, self.frozen, self.max_length = str(model), frozen, max_length
-        self.schedule = _schedule(schedule)
-        _check(self.schedule, max_length)
+        super().__init__(kind, model=str(model), **options)
+        given = self.options
+        self.model_name, self.frozen, self.max_length = given.model, given.frozen, given.max_length
+        device, self.schedule = given.device, given
         self.device = pick_device(device)
         self.grounded = False
         self.history = FineTuningHistory()
@@ -191,7 +185,7 @@ class EncoderCritic(Critic):
         config: dict[str, Any] = {
             "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
             "model": public_name(self.model_name), "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
-            "schedule": asdict(self.schedule), "history": asdict(self.history),
+            "schedule": self.schedule.model_dump(include=set(FineTuningSchedule.model_fields)), "history": asdict(self.history),
         }  # fmt: skip
         arrays: dict[str, Any] = {}
         if self._vectors is not None and self._head is not None and self._scales is not None:
@@ -218,7 +212,7 @@ class EncoderCritic(Critic):
             frozen=settings.frozen,
             max_length=settings.max_length,
             device=options.get("device"),
-            **asdict(settings.schedule),
+            **settings.schedule.model_dump(),
         )
         critic.grounded, critic.history = settings.grounded, settings.history
         given = options.get("encoder")
@@ -291,40 +285,3 @@ def _head(arrays: dict[str, Any]) -> tuple[LogisticHead, Scales]:
     bias, strength = (float(value) for value in arrays["head_bias_and_C"])
     head = LogisticHead(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
     return head, Scales(**{name: arrays[name] for name in SCALES})
-
-
-def _schedule(options: dict[str, Any]) -> FineTuningSchedule:
-    """Read the options of a fine-tuning.
-
-    Raises `CriticError` for an unknown option or a wrong type.
-    """
-    known = [field.name for field in fields(FineTuningSchedule)]
-    for name in options:
-        if name not in known:
-            hint = nearest(name, [*known, "model", "frozen", "max_length", "device"])
-            raise CriticError(f"critic 'encoder': no option {name!r}{hint}")
-    try:
-        return FineTuningSchedule(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        said = first["msg"][:1].lower() + first["msg"][1:]
-        raise CriticError(f"critic 'encoder': {first['loc'][0]}: {said}") from None
-
-
-def _check(schedule: FineTuningSchedule, max_length: int) -> None:
-    """Refuse options out of their range."""
-    wrong = [
-        name
-        for name, good in (
-            ("epochs", schedule.epochs >= 1),
-            ("lr", schedule.lr > 0),
-            ("batch_size", schedule.batch_size >= 1),
-            ("warmup", 0 <= schedule.warmup < 1),
-            ("validation", 0 <= schedule.validation < 1),
-            ("patience", schedule.patience >= 1),
-            ("max_length", max_length >= 4),
-        )
-        if not good
-    ]
-    if wrong:
-        raise CriticError(f"critic 'encoder': the option {wrong[0]!r} is out of its range")

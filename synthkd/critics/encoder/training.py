@@ -8,7 +8,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from synthkd.critics.base import Labels, Scores
@@ -24,6 +24,7 @@ from synthkd.encoders.fine_tuning import (
     parameter_groups,
 )
 from synthkd.keys import fraction
+from synthkd.options import BaseOptions
 
 if TYPE_CHECKING:
     from synthkd.critics.encoder.cross_encoder import CrossEncoder
@@ -35,31 +36,37 @@ _STRICT = ConfigDict(extra="forbid")
 _FEWEST = 10
 
 
-@dataclass(frozen=True, config=_STRICT)
-class FineTuningSchedule:
-    """Options of a fine-tuning.
+class FineTuningSchedule(BaseOptions):
+    """Options of a fine-tuning."""
 
-    Attributes:
-        validation: Share of the groups that decides when to stop; 0 runs every epoch.
-        trained_layers: Number of upper layers to train, without the embeddings, in less memory and
-            time; None trains everything.
-        bf16: Train in half precision; None does on accelerators that support it. A CPU with
-            AVX512-BF16 is about three times as fast with it, others are slower. Scores are computed
-            in fp32.
-    """
-
-    epochs: int = 4
-    lr: float = 5e-5
-    batch_size: int = 32
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    head_factor: float = 10.0
-    validation: float = 0.15
-    patience: int = 2
-    balanced: bool = True
-    trained_layers: int | None = None
-    bf16: bool | None = None
-    seed: int = 0
+    epochs: int = Field(4, ge=1, description="Epochs at most.")
+    lr: float = Field(5e-5, gt=0, description="Learning rate of the encoder.")
+    batch_size: int = Field(32, ge=1, description="Rows of a batch.")
+    warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    head_factor: float = Field(10.0, gt=0, description="The head learns at this multiple of `lr`.")
+    validation: float = Field(
+        0.15,
+        ge=0,
+        lt=1,
+        description="Share of the groups that decides when to stop; 0 runs every epoch.",
+    )
+    patience: int = Field(
+        2, ge=1, description="Epochs without a better validation figure after which training stops."
+    )
+    balanced: bool = Field(True, description="Give both verdicts the same weight.")
+    trained_layers: int | None = Field(
+        None,
+        ge=0,
+        description="Upper layers to train, without the embeddings, in less memory and time."
+        " Default: everything.",
+    )
+    bf16: bool | None = Field(
+        None,
+        description="Train in half precision; scores are computed in fp32. Default: on accelerators"
+        " that support it. A CPU with AVX512-BF16 is about three times as fast with it.",
+    )
+    seed: int = Field(0, ge=0, description="Seed of head, dropout and batches.")
 
 
 @dataclass(config=_STRICT)

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
@@ -25,11 +26,11 @@ from synthkd.critics.judge.settings import (
     saved_sampling,
 )
 from synthkd.critics.judge.verdict import UNREADABLE, Reading, read_verdict
-from synthkd.critics.judge.verdict_forms import Form, find_form
+from synthkd.critics.judge.verdict_forms import FORMS, Form, find_form
 from synthkd.errors import CriticError
 from synthkd.finish_reasons import Finish, meaning_of
-from synthkd.journal import Journal
 from synthkd.kinds.base import Kind
+from synthkd.options import BaseOptions
 from synthkd.recipe.published_values import public_name
 from synthkd.reporting.safe_text import markdown_code
 from synthkd.requests import Completion
@@ -80,55 +81,55 @@ class JudgeCritic(Critic):
     `score` requests only replies that the journal lacks: scoring a row again costs nothing. A row
     without a readable verdict has no score but an outcome of its own, `UNREADABLE` or `WITHHELD`,
     with its reason (`missing`).
-
-    Args:
-        kind: Kind of the candidates.
-        teacher: A recipe's teacher part: backend, model, base_url and so on.
-        template: Template of the judge's prompt.
-        form: Form of the verdict.
-        samples: Number of replies that are averaged.
-        columns: Columns that the template needs beside the kind's, such as ``source``.
-        journal: Where replies are kept: a path, or an open `Journal`.
-        limits: A recipe's limits.
-        calibration: ``platt``, ``isotonic`` or ``auto``, which picks by the number of labels.
-        folder: Start of relative paths.
     """
 
     name: ClassVar[str] = "judge"
     load_options: ClassVar[frozenset[str]] = frozenset({"teacher", "journal", "limits", "folder"})
     asks = True
 
-    def __init__(
-        self,
-        kind: Kind,
-        teacher: Mapping[str, Any] | None = None,
-        template: str = "judge/yes-no",
-        form: str = "yes-no",
-        samples: int = 1,
-        columns: Sequence[str] = (),
-        journal: str | Path | Journal = "judge.sqlite",
-        limits: Mapping[str, Any] | None = None,
-        calibration: str = "auto",
-        folder: str | Path = ".",
-    ) -> None:
-        super().__init__(kind)
+    class Options(BaseOptions):
+        teacher: Any = Field(
+            None,
+            description="Needed: a recipe's teacher part, with backend, model, base_url and so on.",
+        )
+        template: str | Path = Field("judge/yes-no", description="Template of the judge's prompt.")
+        form: str = Field("yes-no", description=f"Form of the verdict, of: {', '.join(FORMS)}.")
+        samples: int = Field(1, ge=1, description="Number of replies that are averaged.")
+        columns: tuple[str, ...] = Field(
+            (), description="Columns that the template needs beside the kind's, such as `source`."
+        )
+        journal: Any = Field(
+            "judge.sqlite",
+            description="Journal of the replies: a path, or an open `Journal` in Python.",
+        )
+        limits: dict[str, Any] | None = Field(None, description="A recipe's limits.")
+        calibration: Literal["auto", "platt", "isotonic"] = Field(
+            "auto", description="`auto` picks by the number of labels."
+        )
+        folder: str | Path = Field(".", description="Start of relative paths.")
+
+    options: Options
+
+    def __init__(self, kind: Kind, teacher: Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(kind, teacher=teacher, **options)
+        given = self.options
         if not teacher or not isinstance(teacher, Mapping):
             raise CriticError(
                 "the judge critic needs its option `teacher`: backend and model, as in a recipe's teacher part"
             )
         if found := find_cleartext_secret(teacher, "teacher"):
             raise CriticError(f"judge: {found[0]}: {found[1]}")
-        self.teacher, self.limits, self.samples = dict(teacher), dict(limits or {}), samples
-        self.template, self.calibration = template, calibration
-        self.form: Form = find_form(form)
-        self.prompt = JudgePrompt.load(template, kind, columns, Path(folder))
-        self.journal = journal
+        self.teacher, self.samples = dict(teacher), given.samples
+        self.limits = dict(given.limits or {})
+        self.template, self.calibration = str(given.template), given.calibration
+        self.form: Form = find_form(given.form)
+        self.prompt = JudgePrompt.load(self.template, kind, given.columns, Path(given.folder))
+        self.journal = given.journal
         self._client: JudgeClient | None = JudgeClient(
-            self.teacher, journal, samples=samples, chat=self.prompt.chat, limits=self.limits, folder=folder
+            self.teacher, self.journal, samples=self.samples, chat=self.prompt.chat,
+            limits=self.limits, folder=given.folder,
         )  # fmt: skip
         self._settings: JudgeSettings | None = None
-        if calibration not in ("auto", "platt", "isotonic"):
-            raise CriticError(f"calibration {calibration!r} is unknown; there are auto, platt and isotonic")
         self.scale: Calibrator | None = None
         #: Outcomes of all rows scored or fitted so far.
         self.counts: Counter[str] = Counter()
@@ -278,7 +279,7 @@ class JudgeCritic(Critic):
         expected = _PLATT if "platt" in arrays else _ISOTONIC
         check_arrays(folder / ARRAYS, arrays, expected, CRITIC_ARTIFACT)
         critic = cls.__new__(cls)
-        Critic.__init__(critic, kind)
+        critic.kind = kind
         critic._settings, critic.samples = settings, settings.samples
         critic.template, critic.calibration = settings.template, settings.calibration
         critic.form, critic.prompt = find_form(settings.form), _prompt(folder, kind, settings)

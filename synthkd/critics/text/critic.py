@@ -21,6 +21,7 @@ from synthkd.critics.text.features import BITS, TextFeatures
 from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
+from synthkd.options import BaseOptions
 
 _VERSION = 1
 #: Rows scored at a time.
@@ -52,22 +53,21 @@ class TextCritic(Critic):
 
     A column of few values, such as a label, is a category with weights of its own. Columns of
     `with_siblings` are read if the training rows have them.
-
-    Args:
-        kind: Kind of the candidates.
-        words: Number of the training answers' commonest words that are features.
     """
 
     name: ClassVar[str] = "text"
 
-    def __init__(self, kind: Kind, *, words: int = 150) -> None:
+    class Options(BaseOptions):
+        words: int = Field(
+            150, ge=0, description="Number of the training answers' commonest words that are features."
+        )
+
+    options: Options
+
+    def __init__(self, kind: Kind, **options: Any) -> None:
         require_extra("the text critic", "critics", "sklearn", "safetensors")
-        super().__init__(kind)
-        if not isinstance(words, int) or words < 0:
-            raise CriticError(
-                f"critic 'text': the option `words` is {words!r}; it must be 0 or a whole number above"
-            )
-        self.words = words
+        super().__init__(kind, **options)
+        self.words = self.options.words
         self._features: TextFeatures | None = None
         self._weights: Scores = np.zeros(0)
         self._bias = self._strength = 0.0

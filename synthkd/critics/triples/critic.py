@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Count, Name, Weight
@@ -42,6 +43,7 @@ from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, require_extra
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
+from synthkd.options import BaseOptions
 
 #: The last training set, by the hash of its inputs.
 _LAST: dict[str, ReferenceTrainingSet] = {}
@@ -88,40 +90,42 @@ class _Settings(CriticSettings):
 
 
 class KnowledgeBaseCritic(Critic):
-    """Boosted trees on features of a reference of true triples.
-
-    Args:
-        kind: Kind of the candidates; needs head, relation and tail.
-        reference: File of true triples; None takes the accepted training rows.
-        embedder: Folder or hub name of an encoder for neighbours by meaning; None uses words alone.
-        seed: Seed of negatives and models.
-        hard: Share of the negatives' heads and tails that are drawn from phrases near to the true
-            one.
-    """
+    """Boosted trees on features of a reference of true triples."""
 
     name: ClassVar[str] = "knowledge-base"
     load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
 
-    def __init__(
-        self,
-        kind: Kind,
-        reference: str | Path | None = None,
-        embedder: str | None = None,
-        seed: int = 0,
-        hard: float = 0.0,
-    ) -> None:
+    class Options(BaseOptions):
+        reference: str | Path | None = Field(
+            None, description="File of true triples. Default: the accepted training rows."
+        )
+        embedder: str | None = Field(
+            None,
+            description="Folder or hub name of an encoder for neighbours by meaning. Default: words alone.",
+        )
+        seed: int = Field(0, ge=0, description="Seed of negatives and models.")
+        hard: float = Field(
+            0.0,
+            ge=0,
+            le=1,
+            description="Share of the negatives' heads and tails that are drawn from phrases near to"
+            " the true one.",
+        )
+
+    options: Options
+
+    def __init__(self, kind: Kind, reference: str | Path | None = None, **options: Any) -> None:
         require_extra("the knowledge-base critic", "critics", "sklearn", "safetensors")
-        super().__init__(kind)
+        super().__init__(kind, reference=reference, **options)
         missing = [column for column in COLUMNS if column not in kind.columns]
         if missing:
             raise CriticError(
                 f"the knowledge-base critic reads head, relation and tail; the kind {kind.name!r} has no {missing[0]!r}"
             )
         self.reference = None if reference is None else str(reference)
-        if not 0 <= hard <= 1:
-            raise CriticError(f"the knowledge-base critic: `hard` is {hard}; it is a share, from 0 to 1")
-        self.embedder, self.hard, self.seed = embedder, hard, seed
-        self._vectors = load_phrase_encoder(embedder) if embedder else None
+        given = self.options
+        self.embedder, self.hard, self.seed = given.embedder, given.hard, given.seed
+        self._vectors = load_phrase_encoder(given.embedder) if given.embedder else None
         self._reference_features: ReferenceFeatures | None = None
         self._trees: Trees | None = None
         self._labelled: LabelledTriples | None = None

@@ -195,12 +195,12 @@ def test_a_template_that_names_what_no_row_has_is_found_before_anything_is_asked
     [
         ({"teacher": None}, "needs its option `teacher`"),
         ({"form": "yesno"}, "unknown form"),
-        ({"samples": 0}, "at least one"),
-        ({"samples": "two"}, "samples is 'two'"),
+        ({"samples": 0}, "samples: a whole number from 1 on is needed"),
+        ({"samples": "two"}, "samples: a whole number from 1 on is needed, not 'two'"),
         ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://me:pw@h/v1"}}, "write .NAME"),
         ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://h/v1?key=pw"}}, "write .NAME"),
         ({"teacher": {"backend": "openai", "model": "m", "headers": {"Api-Key": "pw"}}}, "write .NAME"),
-        ({"calibration": "plat"}, "there are auto, platt and isotonic"),
+        ({"calibration": "plat"}, "one of auto, platt, isotonic is needed"),
         ({"teacher": {"backend": "openai", "model": "m", "sampling": {"n": 3}}}, "option `samples`"),
     ],
 )

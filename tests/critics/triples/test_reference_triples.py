@@ -144,5 +144,5 @@ def test_strange_characters_and_long_phrases_have_a_score(critic: KnowledgeBaseC
 
 @pytest.mark.parametrize("hard", [-0.1, 1.5])
 def test_a_share_of_hard_negatives_outside_0_to_1_is_refused(hard: float) -> None:
-    with pytest.raises(CriticError, match="`hard` is"):
+    with pytest.raises(CriticError, match="hard: a number from 0 to 1 is needed"):
         KnowledgeBaseCritic(KIND, hard=hard)
